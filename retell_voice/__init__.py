@@ -1,0 +1,3 @@
+"""Talk to a Retell voice agent."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,113 @@
+"""What hardware must be able to do to take part in a call.
+
+A microphone *pushes* into a ``Sink``; a speaker *pulls* from a ``Source``. Both do it from
+one thread of their own, in their own rhythm and in blocks of any size, and the speaker's
+rhythm is the clock of the whole playout. Rates may differ from the call's and from each
+other; the call resamples.
+
+::
+
+    class UartSpeaker:
+        name, rate = "UART", 16000
+
+        def start(self, source: Source) -> None:
+            self._source = source
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+
+        def _run(self) -> None:
+            block = np.zeros(320, np.int16)
+            while self._running:
+                self._source.fill_rt(block, self.latency)
+                self._uart.write(block.tobytes())      # blocks for as long as the block plays
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from retell_voice.audio.format import Samples
+
+
+class Sink(Protocol):
+    """Takes what a microphone hears. None of these methods blocks or raises."""
+
+    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+        """Take samples, shape (n,), mono int16; copied before this returns.
+
+        Runs on: the device's callback thread. ``xrun``: the device lost audio before these.
+        """
+
+    def finished(self) -> None:
+        """Say that nothing more will come (a file that ended). The call goes on in silence."""
+
+    def lost(self, why: str) -> None:
+        """Say that the device is gone; ``why`` is one line for people."""
+
+
+class Source(Protocol):
+    """Gives a speaker what to play. None of these methods blocks or raises."""
+
+    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
+        """Fill ``out``, shape (n,), mono int16, with what is to be played next.
+
+        Runs on: the device's callback thread. ``delay``: seconds until ``out[0]`` is heard.
+        ``xrun``: the device ran out of samples before this.
+        """
+
+    def lost(self, why: str) -> None:
+        """Say that the device is gone; ``why`` is one line for people."""
+
+
+@runtime_checkable
+class Microphone(Protocol):
+    """A source of near-end audio."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that it delivers."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from sound to ``write_rt``, None when unknown."""
+
+    def start(self, sink: Sink) -> None:
+        """Open and begin to push into ``sink``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+
+    def stop(self) -> None:
+        """Stop and close; safe to call twice, and when ``start`` failed."""
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """A sink of far-end audio; it pulls for the whole call, silence included."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that it plays."""
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from ``fill_rt`` to sound, None when unknown."""
+
+    def start(self, source: Source) -> None:
+        """Open and begin to pull from ``source``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+
+    def stop(self) -> None:
+        """Stop and close; safe to call twice, and when ``start`` failed."""

@@ -1,0 +1,1 @@
+"""Retell's side of a call, on your own machine."""

@@ -1,0 +1,109 @@
+"""Every error this package raises on purpose.
+
+::
+
+    RetellVoiceError                 exit code
+    ├── ConfigError                      2     yours: an option, a setting, a file
+    │   └── AudioFormatError             2     an encoding, rate or frame length out of range
+    ├── DeviceError                      3     the device's: microphone or speaker
+    │   ├── DeviceNotFound               3     no such device, or none at all
+    │   └── DeviceLost                   3     it went away during the call
+    ├── ConnectError                     4     the network's: the server was not reached
+    │   └── Rejected                     5     the server's: it answered, but not with a call
+    └── CallFailed                       6     the server's or the network's: the call broke off
+
+Each carries one line for people (``str(error)``) and, where there is something to try, a
+``hint``. No message ever holds a whole call_id or API key.
+
+Exit codes of the programs: 0 the call ended normally, 1 a defect of this software, the
+table above, and 130 when Ctrl-C was pressed twice.
+"""
+
+from __future__ import annotations
+
+
+class RetellVoiceError(Exception):
+    """Base of every error raised on purpose.
+
+    Args:
+        message: one line: what happened and in whose part.
+        hint: one line: what to try; empty when there is nothing to suggest.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(RetellVoiceError):
+    """A setting, an option or a file of yours cannot be used."""
+
+    exit_code = 2
+
+
+class AudioFormatError(ConfigError):
+    """An encoding, sample rate or frame length that the Audio WebSocket does not have."""
+
+
+class DeviceError(RetellVoiceError):
+    """A microphone or a speaker could not be used."""
+
+    exit_code = 3
+
+
+class DeviceNotFound(DeviceError):
+    """There is no device of that name, or no device at all."""
+
+
+class DeviceLost(DeviceError):
+    """A device stopped working during the call."""
+
+
+class ConnectError(RetellVoiceError):
+    """The server could not be reached: no such host, refused, timed out, TLS failed."""
+
+    exit_code = 4
+
+
+class Rejected(ConnectError):
+    """The server was reached but did not open the call.
+
+    Attributes:
+        status: HTTP status it answered with instead of a WebSocket, or None.
+        code: WebSocket close code when it closed before the call began, or None.
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self, message: str, hint: str = "", *, status: int | None = None, code: int | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.code = code
+
+
+class CallFailed(RetellVoiceError):
+    """The call broke off: the server closed it with an error, or the connection was lost.
+
+    Attributes:
+        code: WebSocket close code; 1006 when the connection broke without one.
+        reason: the server's words, possibly empty.
+    """
+
+    exit_code = 6
+
+    def __init__(self, message: str, hint: str = "", *, code: int = 1006, reason: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.reason = reason
+
+
+def mask(secret: str) -> str:
+    """Return a secret (call_id, API key) in a form that may be shown: its last four characters.
+
+    A secret of fewer than twelve characters is hidden altogether.
+    """
+    return f"…{secret[-4:]}" if len(secret) >= 12 else "…"

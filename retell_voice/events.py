@@ -1,0 +1,221 @@
+"""What a call tells you: one stream of these, in the order in which they happened.
+
+Every event carries ``at``: seconds since the call was opened (monotonic clock).
+All durations are seconds, all levels dBFS, unless a field says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from retell_voice.errors import RetellVoiceError
+
+Role = Literal["agent", "user"]
+
+
+class CallState(StrEnum):
+    """Where a call is in its life; it only ever moves downwards in this list."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    DRAINING = "draining"
+    """The server has closed; the last words are still being played."""
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript; start and end in seconds from the start of the call."""
+
+    word: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One turn of a transcript. ``words`` is empty when the server sent none."""
+
+    role: Role
+    content: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged(Event):
+    """The call moved to another state."""
+
+    state: CallState
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript(Event):
+    """The transcript of the whole call so far (needs ``updates=True``)."""
+
+    utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Event):
+    """The turn went to this speaker (needs ``updates=True``)."""
+
+    speaker: Role
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted(Event):
+    """The first sample of an agent's utterance is heard now."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStopped(Event):
+    """The agent fell silent: its last sample has been heard, or a ``clear`` cut it short.
+
+    Attributes:
+        interrupted: True when the server sent ``clear`` while audio was queued or playing.
+        discarded: seconds of audio that the ``clear`` threw away unheard.
+        silent_since: call time (as ``at``) at which the last sample was heard. Later
+            than that by the time it takes to tell an end from a gap.
+    """
+
+    interrupted: bool = False
+    discarded: float = 0.0
+    silent_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata(Event):
+    """Metadata that the LLM server sent for the frontend; any JSON value."""
+
+    metadata: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment(Event):
+    """This text is being heard from now on (needs ``alignment=True``).
+
+    Attributes:
+        text: what the audio says.
+        duration: length of that audio.
+    """
+
+    text: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class InputFinished(Event):
+    """The microphone has nothing more to say (a file that ended); silence is sent from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDropped(Event):
+    """Audio was lost at a bound.
+
+    Attributes:
+        side: ``near_end`` (yours: the oldest was dropped because the network did not take it)
+            or ``far_end`` (the agent's: the newest was dropped because the playout was full).
+        duration: seconds lost since the last such event.
+    """
+
+    side: Literal["near_end", "far_end"]
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMessage(Event):
+    """The server sent a text or JSON message that this client does not know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedMessage(Event):
+    """The server sent something that cannot be read; the call goes on.
+
+    Attributes:
+        problem: what is wrong with it.
+        excerpt: its first 200 characters.
+    """
+
+    problem: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Levels(Event):
+    """Peak levels since the last such event, dBFS, −100 for digital silence.
+
+    ``near_end`` is you (after muting), ``far_end`` the agent as it was played.
+    """
+
+    near_end: float
+    far_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Event):
+    """Figures of the call so far; a snapshot, also sent as an event every second."""
+
+    frames_sent: int = 0
+    bytes_sent: int = 0
+    frames_dropped: int = 0
+    """Microphone frames dropped because the network did not take them."""
+    bytes_received: int = 0
+    """Agent audio received, bytes as encoded on the wire."""
+    clears: int = 0
+    unknown_messages: int = 0
+    malformed_messages: int = 0
+    events_dropped: int = 0
+    """Events dropped because nobody was reading them."""
+    capture_xruns: int = 0
+    """Overflows the input device reported, and blocks lost between callback and thread."""
+    playback_xruns: int = 0
+    """Underflows the output device reported."""
+    underruns: int = 0
+    """Times the jitter buffer ran empty within an utterance."""
+    playout_depth: float = 0.0
+    """Agent audio queued and not yet played."""
+    playout_target: float = 0.0
+    """Depth the jitter buffer waits for before it starts an utterance."""
+    heard: float = 0.0
+    """Agent audio played."""
+    discarded: float = 0.0
+    """Agent audio thrown away by ``clear``."""
+    overflowed: float = 0.0
+    """Agent audio dropped because the playout was full."""
+    capture_latency: float | None = None
+    """Input latency that the device states."""
+    playback_latency: float | None = None
+    """Output latency that the device states."""
+    round_trip: float | None = None
+    """Last heartbeat's round trip; None while the server answers none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Event):
+    """The call is over; always the last event.
+
+    Attributes:
+        by: who ended it.
+        code: WebSocket close code, None when the connection never had one.
+        reason: the words that came with the code, possibly empty.
+        error: what to raise or show when this was not a normal end, else None.
+        statistics: the final figures.
+    """
+
+    by: Literal["you", "server", "network", "device"]
+    code: int | None
+    reason: str
+    error: RetellVoiceError | None = None
+    statistics: Statistics = field(default_factory=Statistics)

@@ -1,0 +1,44 @@
+"""What a dialect says about audio and the connection; a call consumes these itself.
+
+Everything else a dialect decodes is an event of ``retell_voice.events`` and reaches the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retell_voice.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAudio(Event):
+    """Agent audio as encoded on the wire, whole samples only.
+
+    ``text`` is what it says when the server aligns text with audio; the first audio of a
+    text carries it.
+    """
+
+    data: bytes
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(Event):
+    """Drop all agent audio that has not been heard yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong(Event):
+    """The answer to a heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneAudio(Event):
+    """Near-end audio as a server receives it, whole samples only."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(Event):
+    """A heartbeat as a server receives it."""

@@ -1,0 +1,227 @@
+"""The Audio WebSocket, dialect ``web``: both sides.
+
+::
+
+    client → server   binary: microphone audio     text: "ping"
+    server → client   binary: agent audio          text: "clear", "pong"
+                      JSON: {"event_type": "update", "transcript": […], "turntaking": …}
+                            {"event_type": "metadata", "metadata": …}
+                            {"text": …, "audio": "<base64>"}  (instead of binary audio)
+
+Source: Retell's "Audio WebSocket" reference; ``ping``/``pong`` as its browser client used
+them. Feed whole messages, get lists of events; a message never raises, however broken.
+Audio frames may have any length: a byte that is half a sample waits for the next frame.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from retell_voice.events import (
+    Event,
+    MalformedMessage,
+    Metadata,
+    Role,
+    Transcript,
+    Turn,
+    UnknownMessage,
+    Utterance,
+    Word,
+)
+from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
+
+CLEAR = "clear"
+PING = "ping"
+PONG = "pong"
+
+_SPEAKERS: dict[str, Role] = {"agent_turn": "agent", "user_turn": "user"}
+_TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
+_EXCERPT = 200
+
+
+def call_url(prefix: str, call_id: str, *, updates: bool, alignment: bool) -> str:
+    """Return the URL of one call's Audio WebSocket. It holds the call_id: keep it secret."""
+    query = {"enable_update": updates, "enable_audio_alignment": alignment}
+    flags = urlencode({name: "true" for name, on in query.items() if on})
+    path = f"{prefix.rstrip('/')}/{quote(call_id, safe='')}"
+    return f"{path}?{flags}" if flags else path
+
+
+class _Samples:
+    """Joins audio frames of any length into whole samples."""
+
+    def __init__(self, sample_width: int) -> None:
+        self._width = sample_width
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        data = self._rest + data if self._rest else data
+        whole = len(data) - len(data) % self._width
+        self._rest = data[whole:]
+        return data[:whole] if self._rest else data
+
+    def reset(self) -> None:
+        self._rest = b""
+
+
+class WebClient:
+    """The client's side of the dialect.
+
+    Args:
+        sample_width: bytes a sample of the call's encoding takes.
+    """
+
+    def __init__(self, sample_width: int) -> None:
+        self._samples = _Samples(sample_width)
+
+    def ping(self) -> str:
+        """Return the heartbeat message."""
+        return PING
+
+    def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:
+        """Decode one message from the server.
+
+        Args:
+            message: a binary or text message, whole.
+            at: time to stamp the events with.
+        """
+        if isinstance(message, bytes):
+            return self._audio(message, None, at)
+        if message == CLEAR:
+            self._samples.reset()
+            return [Clear(at=at)]
+        if message == PONG:
+            return [Pong(at=at)]
+        if not message.lstrip().startswith("{"):
+            return [UnknownMessage(message=message, at=at)]
+        try:
+            return self._json(json.loads(message), message, at)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            problem = f"{type(error).__name__}: {error}"
+            return [MalformedMessage(problem=problem, excerpt=message[:_EXCERPT], at=at)]
+
+    def _audio(self, data: bytes, text: str | None, at: float) -> list[Event]:
+        data = self._samples.feed(data)
+        return [AgentAudio(data=data, text=text, at=at)] if data or text else []
+
+    def _json(self, body: dict[str, Any], message: str, at: float) -> list[Event]:
+        match body.get("event_type"):
+            case "update":
+                return self._update(body, at)
+            case "metadata":
+                return [Metadata(metadata=body["metadata"], at=at)]
+            case None if "audio" in body:
+                text = body.get("text") or ""
+                return self._audio(_base64(body["audio"]), _string(text), at)
+            case _:
+                return [UnknownMessage(message=message, at=at)]
+
+    def _update(self, body: dict[str, Any], at: float) -> list[Event]:
+        events: list[Event] = []
+        if (spoken := body.get("transcript")) is not None:
+            events.append(Transcript(utterances=tuple(map(_utterance, spoken)), at=at))
+        if (turn := body.get("turntaking")) is not None:
+            events.append(Turn(speaker=_SPEAKERS[turn], at=at))
+        return events
+
+
+class WebServer:
+    """The server's side of the dialect: decodes the client, encodes what the server says.
+
+    Args:
+        sample_width: bytes a sample of the call's encoding takes.
+        alignment: send audio as base64 with its text instead of binary.
+    """
+
+    def __init__(self, sample_width: int, *, alignment: bool = False) -> None:
+        self._samples = _Samples(sample_width)
+        self._alignment = alignment
+
+    def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:
+        """Decode one message from the client."""
+        if isinstance(message, bytes):
+            data = self._samples.feed(message)
+            return [MicrophoneAudio(data=data, at=at)] if data else []
+        if message == PING:
+            return [Ping(at=at)]
+        return [UnknownMessage(message=message, at=at)]
+
+    def audio(self, data: bytes, text: str = "") -> str | bytes:
+        """Encode agent audio, with the text it says if alignment is on."""
+        if not self._alignment:
+            return data
+        return json.dumps({"text": text, "audio": b64encode(data).decode("ascii")})
+
+    def clear(self) -> str:
+        """Encode: drop what has not been heard."""
+        return CLEAR
+
+    def pong(self) -> str:
+        """Encode the answer to a heartbeat."""
+        return PONG
+
+    def update(self, transcript: tuple[Utterance, ...], turn: Role | None = None) -> str:
+        """Encode the transcript so far and, where the speaker changes, whose turn it is."""
+        body: dict[str, Any] = {
+            "event_type": "update",
+            "transcript": [
+                {
+                    "role": said.role,
+                    "content": said.content,
+                    "words": [
+                        {"word": word.word, "start": word.start, "end": word.end}
+                        for word in said.words
+                    ],
+                }
+                for said in transcript
+            ],
+        }
+        if turn is not None:
+            body["turntaking"] = _TURNTAKING[turn]
+        return json.dumps(body)
+
+    def metadata(self, metadata: Any) -> str:
+        """Encode metadata for the frontend; any JSON value."""
+        return json.dumps({"event_type": "metadata", "metadata": metadata})
+
+
+def _of_type(kind: type | tuple[type, ...], name: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        # bool is an int to Python and is not a number to JSON.
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"expected {name}, got {type(value).__name__}")
+        return value
+
+    return check
+
+
+_string = _of_type(str, "a string")
+_number = _of_type((int, float), "a number")
+
+
+def _base64(value: Any) -> bytes:
+    try:
+        return b64decode(_string(value), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"audio is not base64: {error}") from None
+
+
+def _word(value: Any) -> Word:
+    return Word(
+        word=_string(value["word"]),
+        start=float(_number(value["start"])),
+        end=float(_number(value["end"])),
+    )
+
+
+def _utterance(value: Any) -> Utterance:
+    role = value["role"]
+    if role not in ("agent", "user"):
+        raise ValueError("role is neither agent nor user")
+    words = tuple(map(_word, value.get("words") or ()))
+    return Utterance(role=role, content=_string(value["content"]), words=words)
