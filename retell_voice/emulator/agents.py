@@ -1,0 +1,50 @@
+"""Agents and how one is run: an agent is a coroutine that holds its side of one call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from retell_voice.emulator.session import CallOver, Session
+
+_log = logging.getLogger(__name__)
+_WRAP_UP = 1.0  # seconds that an agent may take to finish after its caller is gone
+
+Agent: TypeAlias = Callable[[Session], Awaitable[None]]
+"""Holds the agent's side of a call; returning hangs up."""
+
+
+async def silent_agent(session: Session) -> None:
+    """Listen and say nothing, until the caller hangs up."""
+    async for _ in session:
+        pass
+
+
+async def converse(session: Session, agent: Agent) -> None:
+    """Run ``agent`` until it or the caller has had enough; the connection is closed then."""
+    listening = asyncio.create_task(session.run())
+    speaking = asyncio.create_task(_speak(session, agent))
+    try:
+        await asyncio.wait({listening, speaking}, return_when=asyncio.FIRST_COMPLETED)
+        if not speaking.done():
+            await asyncio.wait({speaking}, timeout=_WRAP_UP)
+    finally:
+        for task in (speaking, listening):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _speak(session: Session, agent: Agent) -> None:
+    try:
+        await agent(session)
+    except CallOver:
+        return
+    except Exception:
+        _log.exception("the agent of call %s failed", session.call.name)
+        await session.close(1011, "the agent failed", "error_unknown")
+    else:
+        await session.close()

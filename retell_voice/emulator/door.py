@@ -1,0 +1,102 @@
+"""Where connections come in: HTTP and WebSocket on one port.
+
+Every connection starts as HTTP. One that asks for a WebSocket becomes what it was created
+as, a ``ServerConnection`` of ``websockets``, and is fed everything received so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.server import ServerProtocol
+
+from retell_voice.emulator.http import HttpPeer
+from retell_voice.emulator.rest import Reply, Request
+
+_REQUEST_TIMEOUT = 15.0  # for a whole request, and for the next on the same connection
+_LINGER = 1.0  # for the client to read an error before the connection is closed hard
+_MAX_UNSENT = 1 << 20  # responses that the client does not read
+
+
+class Door(ServerConnection):
+    """One connection; give it to ``websockets.serve`` as ``create_connection``.
+
+    Args:
+        protocol, server: from ``serve``.
+        respond: answers plain HTTP requests.
+        doors: holds the connections that speak HTTP, so that a stopping server can close them.
+    """
+
+    def __init__(
+        self,
+        protocol: ServerProtocol,
+        server: Server,
+        *,
+        respond: Callable[[Request], Reply],
+        doors: set[Door],
+        **settings: Any,
+    ) -> None:
+        super().__init__(protocol, server, **settings)
+        self._http: HttpPeer | None = HttpPeer(respond)
+        self._doors = doors
+        self._answered = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def shut(self) -> None:
+        """Close at once, whatever is going on."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._doors.add(self)
+        self._wait(_REQUEST_TIMEOUT)
+
+    def data_received(self, data: bytes) -> None:
+        if self._http is None:
+            super().data_received(data)
+            return
+        if self._http.closing:
+            return
+        if out := self._http.receive(data):
+            self.transport.write(out)
+        if self._http.upgrade is not None:
+            self._become_websocket(self._http.upgrade)
+        elif self._http.closing:
+            # Closing with input unread would reset the connection and lose the response.
+            self._wait(_LINGER)
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        elif self.transport.get_write_buffer_size() > _MAX_UNSENT:
+            self.shut()
+        elif self._http.answered > self._answered:
+            self._answered = self._http.answered
+            self._wait(_REQUEST_TIMEOUT)
+
+    def eof_received(self) -> None:
+        if self._http is None:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave_http()
+        if self._http is None:
+            super().connection_lost(exc)
+
+    def _become_websocket(self, data: bytes) -> None:
+        self._leave_http()
+        self._http = None
+        super().connection_made(self.transport)
+        super().data_received(data)
+
+    def _wait(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self.shut)
+
+    def _leave_http(self) -> None:
+        self._doors.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,130 @@
+"""What an emulator tells you: one bounded stream of these, in the order they happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Base of all; ``str`` gives one line for people.
+
+    Attributes:
+        call: the call's name, its call_id masked.
+        at: seconds since the call was joined; 0 before.
+    """
+
+    call: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRegistered(Happening):
+    """A call was registered and waits for its caller."""
+
+    format: str
+
+    def __str__(self) -> str:
+        return f"registered, {self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallJoined(Happening):
+    """The caller's WebSocket is open."""
+
+    format: str
+
+    def __str__(self) -> str:
+        return f"joined, {self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused(Happening):
+    """A WebSocket was refused with an HTTP status."""
+
+    status: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"refused with {self.status}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpoke(Happening):
+    """The user finished speaking; seconds from the first to the last sound."""
+
+    duration: float
+
+    def __str__(self) -> str:
+        return f"user spoke {self.duration:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpoke(Happening):
+    """The agent sent an utterance of so many seconds."""
+
+    duration: float
+    content: str
+
+    def __str__(self) -> str:
+        return f"agent says {self.duration:.1f} s: {self.content}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInterrupted(Happening):
+    """The user talked over the agent and ``clear`` was sent; seconds of its speech left unheard."""
+
+    unheard: float
+
+    def __str__(self) -> str:
+        return f"user interrupts, clear sent, {self.unheard:.1f} s unheard"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Happening):
+    """The call ended; the WebSocket's close code and reason, and Retell's word for why."""
+
+    code: int
+    reason: str
+    why: str
+
+    def __str__(self) -> str:
+        words = f" ({self.reason})" if self.reason else ""
+        return f"ended: {self.why}, close code {self.code}{words}"
+
+
+class Happenings:
+    """The stream: ``async for happening in emulator.events``; ends when the emulator stops.
+
+    Holds the last ``limit`` that nobody has read yet, older ones are dropped and counted in
+    ``dropped``. One reader at a time.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._waiting: deque[Happening] = deque(maxlen=limit)
+        self._news = asyncio.Event()
+        self._closed = False
+        self.dropped = 0
+
+    def tell(self, happening: Happening) -> None:
+        """Add to the stream."""
+        self.dropped += len(self._waiting) == self._waiting.maxlen
+        self._waiting.append(happening)
+        self._news.set()
+
+    def close(self) -> None:
+        """End the stream after what it holds."""
+        self._closed = True
+        self._news.set()
+
+    async def __aiter__(self) -> AsyncIterator[Happening]:
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._closed:
+                return
+            self._news.clear()
+            await self._news.wait()

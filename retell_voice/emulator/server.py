@@ -1,0 +1,279 @@
+"""The emulator: Retell's register-call, get-call and Audio WebSocket on one port.
+
+::
+
+    async with Emulator() as emulator:
+        call = emulator.register(AudioFormat(rate=16000))
+        async with Call(call.call_id, url=emulator.url, audio=call.audio) as conversation:
+            ...
+
+It runs in the event loop it is entered in; leaving closes every call within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self, cast
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator.agents import Agent, converse, silent_agent
+from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.door import Door
+from retell_voice.emulator.happenings import (
+    CallEnded,
+    CallJoined,
+    CallRefused,
+    CallRegistered,
+    Happenings,
+)
+from retell_voice.emulator.rest import HttpError, Rest, error_reply
+from retell_voice.emulator.session import Session
+from retell_voice.errors import mask
+
+_log = logging.getLogger(__name__)
+
+
+class Emulator:
+    """Retell's side of calls; an async context manager.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on, 0 for any that is free.
+        api_key: the only API key that REST calls may carry; None: any that is not empty.
+        prefix: path before every route, for example ``/retell``.
+        agent: holds the agent's side of every call.
+        accept_any: let any call_id in, registered or not, in the format ``audio``.
+        audio: format of calls that nobody registered.
+        chunk_ms: length of a message of agent audio.
+        expiry: seconds within which a registered call must be joined.
+        stall_timeout: seconds after which a caller that does not read loses the call.
+        answer_pings: answer ``ping`` with ``pong``.
+        record: keep the microphone audio of every call in ``RegisteredCall.received``.
+        now: the clock of the timestamps, Unix seconds.
+
+    Attributes:
+        events: stream of what happens, see ``retell_voice.emulator.happenings``.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        prefix: str = "",
+        agent: Agent = silent_agent,
+        accept_any: bool = False,
+        audio: AudioFormat = DEFAULT_AUDIO,
+        chunk_ms: int = 100,
+        expiry: float = 300.0,
+        stall_timeout: float = 5.0,
+        answer_pings: bool = True,
+        record: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.events = Happenings()
+        self._host, self._port = host, port
+        self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        self._agent = agent
+        self._accept_any = accept_any
+        self._audio = audio
+        self._now = now
+        self._calls = Calls(expiry=expiry)
+        self._rest = Rest(self._register, self._find, api_key=api_key, prefix=self._prefix)
+        self._open_session = partial(
+            Session,
+            chunk_ms=chunk_ms,
+            stall_timeout=stall_timeout,
+            answer_pings=answer_pings,
+            record=record,
+            happenings=self.events,
+        )
+        self._doors: set[Door] = set()
+        self._server: Server | None = None
+        self._conversations: dict[asyncio.Task[None], Session] = {}
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        door = partial(Door, respond=self._rest.respond, doors=self._doors)
+        self._server = await serve(
+            self._serve,
+            self._host,
+            self._port,
+            create_connection=cast(Any, door),
+            process_request=self._admit,
+            compression=None,
+            close_timeout=1.0,
+            server_header="retell-voice emulator",
+            logger=_log,
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close every call with 1001, then stop listening; no task is left."""
+        if self._server is None:
+            return
+        self._server.close(close_connections=False)
+        sessions = self._conversations.values()
+        goodbye = 1001, "the emulator is stopping", "error_retell"
+        await asyncio.gather(*(session.close(*goodbye) for session in sessions))
+        for conversation in self._conversations:
+            conversation.cancel()
+        for door in list(self._doors):
+            door.shut()
+        await self._server.wait_closed()
+        self.events.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Prefix of every call's Audio WebSocket, for ``Call(url=…)``."""
+        return f"ws://{self._address}{self._prefix}/audio-websocket"
+
+    @property
+    def api_url(self) -> str:
+        """Base of the REST calls."""
+        return f"http://{self._address}{self._prefix}"
+
+    @property
+    def _address(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
+
+    def register(
+        self,
+        audio: AudioFormat = DEFAULT_AUDIO,
+        *,
+        agent_id: str = "parrot",
+        end_call_after_silence_ms: int | None = None,
+    ) -> RegisteredCall:
+        """Register a call, as ``POST /register-call`` does.
+
+        Raises:
+            RuntimeError: there are too many calls that are not over.
+        """
+        call = RegisteredCall(
+            agent_id=agent_id, audio=audio, end_call_after_silence_ms=end_call_after_silence_ms
+        )
+        if not self._register(call):
+            raise RuntimeError("too many calls are registered or ongoing")
+        return call
+
+    def find(self, call_id: str) -> RegisteredCall | None:
+        """Return a call by its call_id, or None."""
+        return self._find(call_id)
+
+    def _register(self, call: RegisteredCall) -> bool:
+        if not self._calls.add(call, self._now()):
+            return False
+        self.events.tell(CallRegistered(call=call.name, format=_describe(call.audio)))
+        return True
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The calls going on."""
+        return list(self._conversations.values())
+
+    def _find(self, call_id: str) -> RegisteredCall | None:
+        return self._calls.find(call_id, self._now())
+
+    def _call_at(self, target: str) -> RegisteredCall:
+        """Return the call that a WebSocket may join.
+
+        Raises:
+            HttpError: none at that path: 404; not of this dialect: 400; in use: 409; over: 410.
+        """
+        match self._rest.segments(target):
+            case ["audio-websocket", call_id] if call_id:
+                pass
+            case _:
+                raise HttpError(404, "there is no WebSocket at this path")
+        call = self._find(call_id)
+        if self._accept_any and call is not None and call.over:
+            self._calls.remove(call)
+            call = None
+        if self._accept_any and call is None:
+            call = RegisteredCall(call_id=call_id, audio=self._audio)
+            if not self._register(call):
+                raise HttpError(503, "too many calls are registered or ongoing")
+        if call is None:
+            raise HttpError(404, "there is no call of this call_id")
+        if call.status is CallStatus.ONGOING:
+            raise HttpError(409, "this call has been joined already")
+        if call.over:
+            raise HttpError(410, "this call is over, or was not joined in time")
+        if call.protocol != "web":
+            raise HttpError(400, "this call was registered for twilio, which is not spoken here")
+        return call
+
+    def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
+        try:
+            self._call_at(request.path)
+        except HttpError as error:
+            call_id = urlsplit(request.path).path.rpartition("/")[2]
+            status, why = error.reply.status, str(error)
+            self.events.tell(CallRefused(call=mask(call_id), status=status, why=why))
+            return _json_response(websocket, status, why)
+        return None
+
+    async def _serve(self, websocket: ServerConnection) -> None:
+        target = cast(Request, websocket.request).path
+        try:
+            call = self._call_at(target)
+        except HttpError as error:  # another caller was quicker by the length of a handshake
+            await websocket.close(1008, str(error))
+            return
+        query = parse_qs(urlsplit(target).query)
+        session = self._open_session(
+            call,
+            websocket,
+            updates=_flag(query, "enable_update"),
+            alignment=_flag(query, "enable_audio_alignment"),
+        )
+        call.join(self._now())
+        session.tell(CallJoined, format=_describe(call.audio))
+        conversation = asyncio.create_task(converse(session, self._agent))
+        self._conversations[conversation] = session
+        try:
+            await asyncio.wait({conversation})
+        finally:
+            conversation.cancel()
+            del self._conversations[conversation]
+            call.close_code = websocket.close_code or 1006
+            call.close_reason = websocket.close_reason or ""
+            why = session.why or "user_hangup"
+            session.tell(CallEnded, code=call.close_code, reason=call.close_reason, why=why)
+            call.end(self._now(), why)
+
+
+def _flag(query: dict[str, list[str]], name: str) -> bool:
+    return query.get(name, ["false"])[-1].lower() in ("true", "1")
+
+
+def _describe(audio: AudioFormat) -> str:
+    return f"{audio.encoding} {audio.rate} Hz"
+
+
+def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:
+    response = websocket.respond(status, json.dumps(dict(error_reply(status, why).body)))
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    return response

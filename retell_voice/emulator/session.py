@@ -1,0 +1,233 @@
+"""The server's end of one call: what an agent is given to hold its side of the conversation.
+
+::
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(greeting, "Hello!")
+        async for heard in session:            # microphone audio, until the caller hangs up
+            ...
+
+An agent that returns hangs up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import numpy as np
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.happenings import Happening, Happenings
+from retell_voice.events import Event, Role, UnknownMessage, Utterance
+from retell_voice.protocol.messages import MicrophoneAudio, Ping
+from retell_voice.protocol.web import WebServer
+
+INBOX = 60.0
+"""Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
+
+_CLOSE_TIMEOUT = 0.8  # a whole emulator stops within a second
+
+
+class CallOver(Exception):
+    """The caller is gone, or the call was closed: nothing can be sent any more."""
+
+
+class Session:
+    """The server's end of one call.
+
+    Microphone audio is read and heartbeats are answered all the time, whatever the agent
+    does. Every method that sends raises ``CallOver`` once the call is over.
+
+    Attributes:
+        call: the call as it was registered; its transcript is kept there.
+        websocket: the connection itself, for tests that must send what no agent would.
+        updates, alignment: what the caller asked for.
+        dropped: samples of microphone audio dropped because the agent did not read them.
+    """
+
+    def __init__(
+        self,
+        call: RegisteredCall,
+        websocket: ServerConnection,
+        *,
+        updates: bool = False,
+        alignment: bool = False,
+        chunk_ms: int = 100,
+        stall_timeout: float = 5.0,
+        answer_pings: bool = True,
+        record: bool = False,
+        happenings: Happenings | None = None,
+    ) -> None:
+        self.call = call
+        self.websocket = websocket
+        self.updates = updates
+        self.alignment = alignment
+        self.chunk_ms = chunk_ms
+        self.dropped = 0
+        self.why: str | None = None
+        """Retell's ``disconnection_reason`` once this side has closed the call."""
+        self._happenings = happenings
+        self._opened = asyncio.get_running_loop().time()
+        self._dialect = WebServer(call.audio.sample_width, alignment=alignment)
+        self._chunk = call.audio.rate * chunk_ms // 1000
+        self._stall_timeout = stall_timeout
+        self._answer_pings = answer_pings
+        self._record = record
+        self._inbox: deque[Samples | str] = deque()
+        self._inbox_samples = 0
+        self._inbox_limit = int(INBOX * call.audio.rate)
+        self._news = asyncio.Event()
+        self._over = False
+
+    @property
+    def audio(self) -> AudioFormat:
+        """Encoding and rate of the call, both directions."""
+        return self.call.audio
+
+    async def receive(self) -> Samples | str | None:
+        """Return what the caller sent next.
+
+        Returns:
+            Microphone audio, shape (n,), mono int16, n as it came; a text that is not a
+            heartbeat; None once the caller is gone.
+        """
+        while not self._inbox:
+            if self._over:
+                return None
+            self._news.clear()
+            await self._news.wait()
+        message = self._inbox.popleft()
+        if not isinstance(message, str):
+            self._inbox_samples -= len(message)
+        return message
+
+    def __aiter__(self) -> Session:
+        return self
+
+    async def __anext__(self) -> Samples:
+        """Return microphone audio, passing over texts; ends when the caller is gone."""
+        while (message := await self.receive()) is not None:
+            if not isinstance(message, str):
+                return message
+        raise StopAsyncIteration
+
+    async def send_audio(self, audio: Samples | bytes, text: str = "") -> None:
+        """Send what the agent says, as fast as the network takes it.
+
+        Args:
+            audio: samples, shape (n,), mono int16 at the call's rate, sent in messages of
+                ``chunk_ms``; or bytes as encoded on the wire, sent as one message whatever
+                their number, so that a sample may be split.
+            text: what it says; goes with the first message when alignment is on.
+        """
+        if isinstance(audio, bytes):
+            await self.send(self._dialect.audio(audio, text))
+            return
+        for start in range(0, len(audio), self._chunk):
+            chunk = self.audio.encode(audio[start : start + self._chunk])
+            await self.send(self._dialect.audio(chunk, text))
+            text = ""
+
+    async def clear(self) -> None:
+        """Tell the caller to drop all audio that has not been heard."""
+        await self.send(self._dialect.clear())
+
+    async def update(self, transcript: tuple[Utterance, ...], turn: Role | None = None) -> None:
+        """Keep the transcript of the whole call so far; send it if the caller wants updates.
+
+        Args:
+            transcript: every utterance of the call.
+            turn: who speaks from now on, where that changes.
+        """
+        self.call.transcript = transcript
+        if self.updates:
+            await self.send(self._dialect.update(transcript, turn))
+
+    async def metadata(self, metadata: Any) -> None:
+        """Send metadata for the caller's program; any JSON value."""
+        await self.send(self._dialect.metadata(metadata))
+
+    async def send(self, message: str | bytes) -> None:
+        """Send any message.
+
+        A caller that has not read for ``stall_timeout`` seconds loses the call.
+        """
+        try:
+            async with asyncio.timeout(self._stall_timeout):
+                await self.websocket.send(message)
+        except TimeoutError:
+            await self.close(1008, "the caller does not read what the agent says", "error_unknown")
+        except ConnectionClosed:
+            pass
+        else:
+            return
+        raise CallOver from None
+
+    async def close(self, code: int = 1000, reason: str = "", why: str = "agent_hangup") -> None:
+        """End the call; returns once the connection is closed, within about a second.
+
+        Args:
+            code: WebSocket close code; anything but 1000 and 1001 tells the caller of an error.
+            reason: words for the caller, at most 123 bytes of UTF-8.
+            why: Retell's ``disconnection_reason``.
+        """
+        if self.why is None and not self._over:
+            self.why = why
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self.websocket.close(code, reason)
+        except TimeoutError:
+            self.websocket.transport.abort()
+            await self.websocket.wait_closed()
+
+    def tell(self, kind: type[Happening], **details: Any) -> None:
+        """Put a happening of this call on the emulator's stream."""
+        if self._happenings is not None:
+            at = asyncio.get_running_loop().time() - self._opened
+            self._happenings.tell(kind(call=self.call.name, at=at, **details))
+
+    async def wait_closed(self) -> None:
+        """Wait until the caller is gone."""
+        await self.websocket.wait_closed()
+
+    async def run(self) -> None:
+        """Read what the caller sends until it is gone; the emulator does this."""
+        try:
+            async for message in self.websocket:
+                for event in self._dialect.receive(message):
+                    await self._take(event)
+        except (ConnectionClosed, CallOver):
+            pass
+        finally:
+            self._over = True
+            self._news.set()
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case MicrophoneAudio():
+                samples = self.audio.decode(event.data)
+                if self._record:
+                    self.call.record(samples)
+                self._inbox_samples += len(samples)
+                self._put(samples)
+                while self._inbox_samples > self._inbox_limit:
+                    self._drop_oldest()
+            case Ping() if self._answer_pings:
+                await self.send(self._dialect.pong())
+            case UnknownMessage():
+                self._put(event.message)
+
+    def _put(self, message: Samples | str) -> None:
+        self._inbox.append(message)
+        self._news.set()
+
+    def _drop_oldest(self) -> None:
+        oldest = self._inbox.popleft()
+        if isinstance(oldest, np.ndarray):
+            self._inbox_samples -= len(oldest)
+            self.dropped += len(oldest)

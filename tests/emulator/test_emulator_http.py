@@ -1,0 +1,122 @@
+"""HTTP read in any pieces, and what is not HTTP."""
+
+import json
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.emulator.http import MAX_BODY, HttpPeer
+from retell_voice.emulator.rest import Reply, Request
+
+POST = (
+    b"POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nAuthorization: Bearer k\r\n\r\nhello"
+)
+GET = b"GET /c HTTP/1.1\r\nHost: x\r\n\r\n"
+UPGRADE = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+
+
+class Server:
+    """A peer and what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.peer = HttpPeer(self._respond)
+        self.sent = b""
+
+    def _respond(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return Reply(200, {"n": len(self.requests)})
+
+    def feed(self, data: bytes, cuts: list[int] | None = None) -> None:
+        edges = [0, *sorted(cuts or []), len(data)]
+        for start, end in pairwise(edges):
+            self.sent += self.peer.receive(data[start:end])
+
+
+def cuts_of(data: bytes) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, len(data)), max_size=12)
+
+
+@given(cuts_of(POST + GET + POST))
+def test_pieces_make_no_difference(cuts: list[int]) -> None:
+    whole, pieces = Server(), Server()
+    whole.feed(POST + GET + POST)
+    pieces.feed(POST + GET + POST, cuts)
+    assert pieces.requests == whole.requests
+    assert pieces.sent == whole.sent
+    assert [r.method for r in whole.requests] == ["POST", "GET", "POST"]
+    assert whole.requests[0].target == "/a?b=1"
+    assert whole.requests[0].body == b"hello"
+    assert whole.requests[0].headers["authorization"] == "Bearer k"
+
+
+@given(cuts_of(GET + UPGRADE + b"\x81\x80early"))
+def test_a_websocket_is_handed_over_with_every_byte(cuts: list[int]) -> None:
+    early = b"\x81\x80early"
+    server = Server()
+    data = GET + UPGRADE + early
+    edges = [0, *sorted(cuts), len(data)]
+    handed = b""
+    for start, end in pairwise(edges):
+        if handed:
+            handed += data[start:end]  # the door feeds the WebSocket from here on
+        else:
+            server.sent += server.peer.receive(data[start:end])
+            handed = server.peer.upgrade or b""
+    assert handed == UPGRADE + early
+    assert len(server.requests) == 1
+
+
+@given(st.binary(max_size=400), st.booleans())
+def test_random_bytes_never_raise(data: bytes, after_a_request: bool) -> None:
+    server = Server()
+    if after_a_request:
+        server.feed(POST)
+    server.feed(data)
+    server.feed(b"\r\n\r\n" + data)
+
+
+def test_what_is_not_http_is_answered_and_closed() -> None:
+    server = Server()
+    server.feed(b"\x16\x03\x01 hello\r\n\r\n")
+    assert server.sent.startswith(b"HTTP/1.1 400 ")
+    assert server.peer.closing
+    body = json.loads(server.sent.partition(b"\r\n\r\n")[2])
+    assert body["status"] == "error"
+    assert "HTTP" in body["error_message"]
+
+
+def test_an_endless_head_is_refused() -> None:
+    server = Server()
+    server.feed(b"GET / HTTP/1.1\r\nX: ")
+    for _ in range(100):
+        server.feed(b"a" * 1000)
+    assert server.sent.startswith(b"HTTP/1.1 431 ")
+    assert server.peer.closing
+
+
+def test_an_endless_body_is_refused_and_not_kept() -> None:
+    server = Server()
+    server.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(MAX_BODY // 65536 + 2):
+        server.feed(b"10000\r\n" + bytes(65536) + b"\r\n")
+    assert server.sent.startswith(b"HTTP/1.1 413 ")
+    assert server.peer.closing
+    assert server.requests == []
+
+
+def test_a_client_that_waits_is_told_to_go_on() -> None:
+    server = Server()
+    head, _, body = POST.partition(b"\r\n\r\n")
+    server.feed(head + b"\r\nExpect: 100-continue\r\n\r\n")
+    assert server.sent.startswith(b"HTTP/1.1 100 ")
+    server.feed(body)
+    assert b"HTTP/1.1 200 " in server.sent
+
+
+def test_http_1_0_closes_after_its_answer() -> None:
+    server = Server()
+    server.feed(b"GET / HTTP/1.0\r\n\r\n")
+    assert b" 200 " in server.sent
+    assert server.peer.closing
