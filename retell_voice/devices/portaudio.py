@@ -1,0 +1,332 @@
+"""Microphones and speakers of this computer, through PortAudio.
+
+Two streams, not one for both: a call needs no sample-exact coupling of its two directions, and
+half of a pair can then fail or be changed alone.
+
+::
+
+    find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback _callback_rt] ─▶ sink.write_rt
+    find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback _callback_rt] ◀─ source.fill_rt
+
+What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
+all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.devices.lookup import (
+    DeviceInfo,
+    Direction,
+    Found,
+    best_settings,
+    channels_at,
+    list_devices,
+    portaudio,
+    resolve,
+)
+from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+from retell_voice.errors import DeviceError
+
+__all__ = [
+    "DeviceInfo",
+    "PortAudioMicrophone",
+    "PortAudioSpeaker",
+    "find_microphone",
+    "find_speaker",
+    "list_devices",
+    "open_devices",
+]
+
+_CLOSE_SECONDS = 1.0
+_BELIEVABLE_DELAY = 5.0
+"""Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
+
+_GONE = "it was unplugged, or the sound server ended"
+
+End = TypeVar("End", Sink, Source)
+
+
+class _Run(Generic[End]):
+    """One time from ``start`` to ``stop``: what its callbacks know, so that none outlives it."""
+
+    def __init__(self, end: End, channels: int, block: int) -> None:
+        self.end: End = end
+        self.channels = channels
+        self.mono: Samples = np.zeros(block, np.int16)
+        self.sum = np.zeros(block, np.int32)
+        self.latency = 0.0
+        self.stopping = False
+        self.told = False
+
+    def lost(self, why: str) -> None:
+        """Say once that the device is gone, unless it was told to go."""
+        if not self.stopping and not self.told:
+            self.told = True
+            self.end.lost(why)
+
+
+class _Device(Generic[End]):
+    """What both directions have in common.
+
+    Args:
+        audio: format of the call, whose rate is used if the device has it.
+        name: name of the device or a part of it, None for the default one.
+        latency: seconds, or PortAudio's ``"low"`` or ``"high"``.
+        block_ms: length of a callback's block.
+
+    Raises:
+        DeviceNotFound: there is no such device, or none at all.
+        DeviceError: PortAudio is missing.
+    """
+
+    _direction: Direction
+    _word: str
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        name: str | None = None,
+        *,
+        latency: float | str = "low",
+        block_ms: float = 10.0,
+    ) -> None:
+        device = resolve(self._direction, name)
+        self._wanted = name
+        self._device = device
+        self._rate, self._channels = best_settings(self._direction, device, audio.rate)
+        self._suggested = latency
+        self._block = max(1, round(self._rate * block_ms / 1000))
+        self._stream: Any = None
+        self._run: _Run[End] | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self._device.name
+
+    @property
+    def why(self) -> str:
+        """In words, why it is this device."""
+        return self._device.why
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, Hz."""
+        return self._rate
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that PortAudio states for the running stream; None when it is not running."""
+        run = self._run
+        return run.latency or None if run else None
+
+    def _open(self, end: End) -> None:
+        self.stop()
+        sd = portaudio()
+        device = self._found_again()
+        self._device = device
+        run = _Run(end, self._channels, self._block)
+        stream_type = sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
+        stream = None
+        try:
+            stream = stream_type(
+                device=device.index,
+                samplerate=self._rate,
+                channels=self._channels,
+                dtype="int16",
+                blocksize=self._block,
+                latency=self._suggested,
+                callback=self._callback(run),
+                finished_callback=lambda: run.lost(_GONE),
+            )
+            run.latency = float(stream.latency)
+            self._stream, self._run = stream, run
+            stream.start()
+        except (sd.PortAudioError, ValueError) as error:
+            self.stop()
+            raise _refused(self._word, device, self._rate, error) from error
+
+    def _found_again(self) -> Found:
+        """Return the device as it is numbered now; the rate stays, the call relies on it."""
+        if self._wanted is None:
+            device = resolve(self._direction, None)
+        else:
+            device = resolve(self._direction, self._device.name, self._device.host_api)
+        if device.name != self._device.name:
+            self._channels = channels_at(self._direction, device, self._rate) or self._channels
+        return replace(device, why=self._device.why)
+
+    def _callback(self, run: _Run[End]) -> Callable[..., None]:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Stop and close, within a second; safe to call twice, and when ``start`` failed."""
+        stream, self._stream = self._stream, None
+        run, self._run = self._run, None
+        if run is not None:
+            run.stopping = True
+        if stream is not None:
+            _close(stream)
+
+
+class PortAudioMicrophone(_Device[Sink]):
+    """A microphone of this computer; see ``find_microphone``."""
+
+    _direction = "input"
+    _word = "microphone"
+
+    def start(self, sink: Sink) -> None:
+        """Open and begin to push into ``sink``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self._open(sink)
+
+    def _callback(self, run: _Run[Sink]) -> Callable[..., None]:
+        write_rt, pair = run.end.write_rt, run.channels > 1
+
+        def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001
+            """Runs on: audio callback thread."""
+            try:
+                samples = np.frombuffer(data, np.int16)
+                if pair:
+                    samples = _left_and_right_rt(run, samples, frames)
+                write_rt(samples, status.input_overflow)
+            except Exception as error:
+                run.lost(f"a fault in this program: {error!r}")
+
+        return _callback_rt
+
+
+class PortAudioSpeaker(_Device[Source]):
+    """A speaker of this computer; see ``find_speaker``."""
+
+    _direction = "output"
+    _word = "speaker"
+
+    def start(self, source: Source) -> None:
+        """Open and begin to pull from ``source``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self._open(source)
+
+    def _callback(self, run: _Run[Source]) -> Callable[..., None]:
+        fill_rt, channels = run.end.fill_rt, run.channels
+
+        def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
+            """Runs on: audio callback thread."""
+            out = np.frombuffer(data, np.int16)
+            try:
+                delay = time.outputBufferDacTime - time.currentTime
+                if delay == 0.0 or delay > _BELIEVABLE_DELAY:
+                    delay = run.latency
+                delay = max(delay, 0.0)
+                xrun = status.output_underflow
+                if channels == 1:
+                    fill_rt(out, delay, xrun)
+                    return
+                mono = run.mono[:frames] if frames <= len(run.mono) else np.zeros(frames, np.int16)
+                fill_rt(mono, delay, xrun)
+                out.fill(0)
+                out.reshape(-1, channels)[:, :2] = mono[:, None]
+            except Exception as error:
+                out.fill(0)
+                run.lost(f"a fault in this program: {error!r}")
+
+        return _callback_rt
+
+
+def _left_and_right_rt(run: _Run[Sink], samples: Samples, frames: int) -> Samples:
+    """Return the mean of the first two channels. Runs on: audio callback thread."""
+    both = samples.reshape(-1, run.channels)
+    if frames > len(run.mono):
+        run.mono, run.sum = np.zeros(frames, np.int16), np.zeros(frames, np.int32)
+    total, mono = run.sum[:frames], run.mono[:frames]
+    np.add(both[:, 0], both[:, 1], out=total, dtype=np.int32)
+    np.right_shift(total, 1, out=total)
+    mono[:] = total
+    return mono
+
+
+def _close(stream: Any) -> None:
+    """Close a stream, and wait for it no longer than a second.
+
+    PortAudio may hang when what it plays through has died. It is then left to its thread, and
+    must not be waited for again when the interpreter ends.
+    """
+
+    def close() -> None:
+        try:
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
+        except Exception:  # noqa: S110 - the stream is given up either way
+            pass
+
+    thread = threading.Thread(target=close, name="retell-voice close", daemon=True)
+    thread.start()
+    thread.join(_CLOSE_SECONDS)
+    if thread.is_alive() and (at_exit := getattr(portaudio(), "_exit_handler", None)):
+        atexit.unregister(at_exit)
+
+
+def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:
+    """Return in plain words why a device did not open."""
+    text = str(error.args[0]).removeprefix("Error ").split(": ", 1)[-1] if error.args else ""
+    if len(error.args) > 2:  # what the host API says, as (its index, its code, its words)
+        text = f"{text} ({error.args[2][-1]})"
+    lower = text.lower()
+    if "sample rate" in lower:
+        hint = f"it does not take {rate} Hz; try another one: `retell-voice devices`"
+    elif "permission" in lower:
+        hint = "you may not use it: join the group `audio`, or allow it in the privacy settings"
+    elif "busy" in lower or "unavailable" in lower:
+        hint = "another program may hold it, or the sound server is gone; close it, or try another"
+    else:
+        hint = "try another one: `retell-voice devices` lists them"
+    return DeviceError(f"{word} {device.name!r} does not open: {text or 'no reason given'}", hint)
+
+
+def find_microphone(audio: AudioFormat, name: str | None = None) -> Microphone:
+    """Return the default microphone, or the one of that name or part of a name; not yet open.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return PortAudioMicrophone(audio, name)
+
+
+def find_speaker(audio: AudioFormat, name: str | None = None) -> Speaker:
+    """Return the default speaker, or the one of that name or part of a name; not yet open.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return PortAudioSpeaker(audio, name)
+
+
+def open_devices(
+    audio: AudioFormat,
+    input: str | None = None,  # noqa: A002
+    output: str | None = None,
+) -> tuple[Microphone, Speaker]:
+    """Find both devices; see ``find_microphone`` and ``find_speaker``.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return find_microphone(audio, input), find_speaker(audio, output)
