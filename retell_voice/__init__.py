@@ -1,3 +1,113 @@
-"""Talk to a Retell voice agent."""
+"""Talk to a Retell voice agent: a real-time voice client.
+
+::
+
+    async with Call(call_id) as call:
+        async for event in call:
+            print(event)
+
+Importing this package is quick: it opens no device, and what stands behind a name is loaded
+when the name is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from retell_voice.audio.format import AudioFormat, Encoding, Samples
+    from retell_voice.call import DEFAULT_URL, Call
+    from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
+    from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+    from retell_voice.errors import (
+        AudioFormatError,
+        CallFailed,
+        ConfigError,
+        ConnectError,
+        DeviceError,
+        DeviceLost,
+        DeviceNotFound,
+        Rejected,
+        RetellVoiceError,
+    )
+    from retell_voice.events import (
+        AgentStarted,
+        AgentStopped,
+        Alignment,
+        AudioDropped,
+        CallState,
+        Ended,
+        Event,
+        InputFinished,
+        Levels,
+        MalformedMessage,
+        Metadata,
+        StateChanged,
+        Statistics,
+        Transcript,
+        Turn,
+        UnknownMessage,
+        Utterance,
+        Word,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_URL",
+    "AgentStarted",
+    "AgentStopped",
+    "Alignment",
+    "AudioDropped",
+    "AudioFormat",
+    "AudioFormatError",
+    "Call",
+    "CallFailed",
+    "CallState",
+    "ConfigError",
+    "ConnectError",
+    "DeviceError",
+    "DeviceLost",
+    "DeviceNotFound",
+    "Encoding",
+    "Ended",
+    "Event",
+    "InputFinished",
+    "Levels",
+    "MalformedMessage",
+    "Metadata",
+    "Microphone",
+    "NullMicrophone",
+    "NullSpeaker",
+    "Rejected",
+    "RetellVoiceError",
+    "Samples",
+    "Sink",
+    "Source",
+    "Speaker",
+    "StateChanged",
+    "Statistics",
+    "Transcript",
+    "Turn",
+    "UnknownMessage",
+    "Utterance",
+    "WavMicrophone",
+    "WavSpeaker",
+    "Word",
+]
+
+_ROOMS = ("errors", "events", "audio.format", "devices.ports", "devices.files", "call")
+"""Where the public names live, cheapest first."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for room in _ROOMS:
+            found = vars(import_module(f"{__name__}.{room}")).get(name)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

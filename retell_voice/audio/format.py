@@ -5,7 +5,6 @@ Inside this package audio is mono int16, shape (n,), in the machine's byte order
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,8 +29,6 @@ MIN_RATE, MAX_RATE = 8000, 48000
 """Sample rates a call may have, Hz (Retell, "Register Call")."""
 MIN_FRAME_MS, MAX_FRAME_MS = 20, 250
 """Length of a frame of microphone audio, ms (Retell, "Audio WebSocket")."""
-
-_MSB_FIRST = sys.byteorder == "big"
 
 
 class Encoding(StrEnum):
@@ -98,7 +95,7 @@ class AudioFormat:
     def encode(self, samples: Samples) -> bytes:
         """Return int16 samples, shape (n,), as bytes of the wire."""
         if self.encoding is Encoding.MULAW:
-            return bytes(audioop.lin2ulaw(samples.astype("=i2", copy=False).tobytes(), 2))
+            return bytes(audioop.lin2ulaw(samples.tobytes(), 2))
         return samples.astype("<i2", copy=False).tobytes()
 
     def decode(self, data: bytes) -> Samples:
@@ -108,9 +105,10 @@ class AudioFormat:
             ValueError: the length is not a whole number of samples.
         """
         if self.encoding is Encoding.MULAW:
-            return np.frombuffer(audioop.ulaw2lin(data, 2), dtype=np.int16)
-        samples: Samples = np.frombuffer(data, dtype="<i2")
-        return samples.astype(np.int16) if _MSB_FIRST else samples
+            data = audioop.ulaw2lin(data, 2)
+            return np.frombuffer(data, dtype=np.int16)
+        samples: Samples = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
+        return samples
 
 
 def to_int16(samples: NDArray[Any]) -> Samples:
@@ -119,7 +117,8 @@ def to_int16(samples: NDArray[Any]) -> Samples:
     +1.0 gives 32767, −1.0 gives −32768, NaN gives silence.
     """
     scaled = np.nan_to_num(samples, nan=0.0) * 32768.0
-    return np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+    saturated: Samples = np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+    return saturated
 
 
 def to_float(samples: Samples) -> NDArray[np.float32]:

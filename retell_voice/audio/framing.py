@@ -1,0 +1,42 @@
+"""Cutting a stream of samples into frames of the wire."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retell_voice.audio.format import AudioFormat, Samples
+
+
+class Framer:
+    """Collects samples and hands out encoded frames of one length.
+
+    Args:
+        audio: encoding and rate of the call.
+        frame_ms: length of a frame, 20–250 ms.
+
+    Raises:
+        AudioFormatError: the frame length is out of range.
+    """
+
+    def __init__(self, audio: AudioFormat, frame_ms: int) -> None:
+        self._audio = audio
+        self._frame = np.zeros(audio.frame_samples(frame_ms), np.int16)
+        self._filled = 0
+
+    def push(self, samples: Samples) -> list[bytes]:
+        """Take samples, shape (n,); return the frames that became full, oldest first."""
+        frames = []
+        while len(samples):
+            part = samples[: len(self._frame) - self._filled]
+            self._frame[self._filled : self._filled + len(part)] = part
+            self._filled += len(part)
+            samples = samples[len(part) :]
+            if self._filled == len(self._frame):
+                frames.append(self._audio.encode(self._frame))
+                self._filled = 0
+        return frames
+
+    def flush(self) -> list[bytes]:
+        """Return what is left, filled up with silence, as a frame; none if nothing is left."""
+        missing = len(self._frame) - self._filled
+        return self.push(np.zeros(missing, np.int16)) if self._filled else []

@@ -1,0 +1,27 @@
+"""How loud samples are."""
+
+from __future__ import annotations
+
+from math import log10
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+
+SILENCE_DBFS = -100.0
+
+
+def peak(samples: Samples) -> int:
+    """Return the largest magnitude, 0–32768."""
+    # Not np.abs: it wraps −32768 to itself.
+    return max(int(np.max(samples)), -int(np.min(samples))) if len(samples) else 0
+
+
+def dbfs(magnitude: float) -> float:
+    """Return a magnitude of 0–32768 as dBFS, −100 for silence."""
+    return 20 * log10(magnitude / 32768) if magnitude >= 1 else SILENCE_DBFS
+
+
+def peak_dbfs(samples: Samples) -> float:
+    """Return the peak level of samples, shape (n,), in dBFS, −100 for silence."""
+    return dbfs(peak(samples))

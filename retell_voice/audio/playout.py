@@ -1,0 +1,215 @@
+"""The jitter buffer: agent audio in as it arrives, samples out as the device asks for them.
+
+::
+
+            push                depth ≥ target, or the stream paused
+    idle ──────────▶ buffering ──────────────────────────────────────▶ playing
+     ▲                   ▲                                                │
+     │ dry for 0.3 s     │ push: that was an underrun, the target grows   │ nothing queued
+     └───────────────────┴──────────────────── dry ◀──────────────────────┘
+
+``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
+The pull is the clock: time is counted in samples pulled and nothing here reads another.
+One thread owns a playout. It allocates nothing while it plays but views.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+
+DEFAULT_TARGET = (0.04, 0.2)
+"""Lowest and highest depth that an utterance waits for, seconds."""
+_FADE = 0.006
+_END_OF_UTTERANCE = 0.3
+"""Dry for this long, an utterance is over. Dry for less, it was an underrun."""
+_PAUSE = 1.5
+"""A stream that pauses for this many targets has said all it has for now."""
+_MARGIN = 0.02
+"""Added to what an underrun lacked when the target learns from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first sample of an utterance stands at this position."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The first silent sample after an utterance stands at this position."""
+
+    position: int
+    interrupted: bool = False
+    discarded: int = 0
+    """Samples that the interruption threw away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The audio of this text starts at this position."""
+
+    position: int
+    text: str
+    samples: int
+
+
+Report = Started | Stopped | Spoken
+"""What happened in a pull; positions count all samples pulled so far, silence included."""
+
+
+class Playout:
+    """A jitter buffer of mono int16.
+
+    Args:
+        rate: samples a second.
+        target: (lowest, highest) depth in seconds that an utterance waits for before it
+            starts. It begins at the lowest, grows when audio comes too late and shrinks when
+            there was depth to spare.
+    """
+
+    def __init__(self, rate: int, target: tuple[float, float] = DEFAULT_TARGET) -> None:
+        self._rate = rate
+        self._floor, self._ceiling = (round(seconds * rate) for seconds in target)
+        self._end_of_utterance = round(_END_OF_UTTERANCE * rate)
+        self._margin = round(_MARGIN * rate)
+        fade = round(_FADE * rate)
+        self._fade = np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
+        self._tail = np.zeros(fade, np.int16)
+        self._tail_from = fade
+
+        self.target = self._floor
+        """Samples an utterance waits for before it starts."""
+        self.depth = 0
+        """Samples queued."""
+        self.heard = 0
+        """Samples of agent audio played."""
+        self.discarded = 0
+        """Samples thrown away by ``clear``."""
+        self.underruns = 0
+        """Times an utterance ran dry and went on."""
+        self.position = 0
+        """Samples pulled, silence included."""
+        self.finishing = False
+        """Set when nothing more will come: what is queued plays at once, and its end is told
+        without waiting for an underrun to end."""
+        self.reports: deque[Report] = deque()
+        """What happened, oldest first; the reader takes reports from the left."""
+
+        self._chunks: deque[tuple[Samples, str | None]] = deque()
+        self._offset = 0  # samples of the first chunk already played
+        self._speaking = False  # between Started and Stopped
+        self._playing = False
+        self._since_push = 0
+        self._dry_at = 0
+        self._spare: int | None = None  # least depth found by a push in this utterance
+
+    @property
+    def silent(self) -> bool:
+        """True when nothing is queued, nothing sounds, and the end has been reported."""
+        return not (self._speaking or self.depth or self._tail_from < len(self._tail))
+
+    def push(self, samples: Samples, text: str | None = None) -> None:
+        """Queue agent audio, shape (n,). The array is kept, not copied.
+
+        ``text`` is reported when the first of these samples is pulled.
+        """
+        if self._playing:
+            self._spare = self.depth if self._spare is None else min(self._spare, self.depth)
+        elif self._speaking and not self.depth:
+            self._learn(self.position - self._dry_at)
+        self._chunks.append((samples, text))
+        self.depth += len(samples)
+        self._since_push = 0
+
+    def clear(self, elsewhere: int = 0) -> None:
+        """Throw away all that is queued; what was about to be played fades out in 6 ms.
+
+        ``elsewhere``: samples of the same turn that are thrown away before they got here.
+        """
+        if self._playing:
+            self._keep_tail()
+        lost = self.depth + elsewhere
+        if self._speaking:
+            self._stop(Stopped(self.position + len(self._tail) - self._tail_from, True, lost))
+        self.discarded += lost
+        self.depth = self._offset = 0
+        self._chunks.clear()
+
+    def pull(self, out: Samples) -> None:
+        """Fill ``out``, shape (n,), with what is to be played next."""
+        filled = self._pull_tail(out)
+        if not self._playing and filled < len(out) and self._is_ready():
+            self._start(self.position + filled)
+        if self._playing:
+            filled = self._pull_chunks(out, filled)
+        out[filled:] = 0
+        self.position += len(out)
+        self._since_push += len(out)
+        if self._speaking and not self._playing and not self.depth:
+            dry_for = self.position - self._dry_at
+            if self.finishing or dry_for >= self._end_of_utterance:
+                self._stop(Stopped(self._dry_at))
+
+    def _is_ready(self) -> bool:
+        if not self.depth:
+            return False
+        paused = self._since_push >= _PAUSE * self.target
+        return self.depth >= self.target or paused or self.finishing
+
+    def _start(self, position: int) -> None:
+        self._playing = True
+        if not self._speaking:
+            self._speaking = True
+            self._spare = self.target
+            self.reports.append(Started(position))
+
+    def _stop(self, report: Stopped) -> None:
+        self._speaking = self._playing = False
+        self.reports.append(report)
+        # A quarter of what no push of this utterance needed is given back.
+        spare = (self._spare or 0) - self._margin
+        self.target = max(self._floor, self.target - max(0, spare) // 4)
+
+    def _learn(self, gap: int) -> None:
+        self.underruns += 1
+        self._spare = 0
+        self.target = min(self._ceiling, self.target + gap + self._margin)
+
+    def _pull_chunks(self, out: Samples, filled: int) -> int:
+        while filled < len(out):
+            if not self._chunks:
+                self._playing = False
+                self._dry_at = self.position + filled
+                break
+            samples, text = self._chunks[0]
+            if text and not self._offset:
+                self.reports.append(Spoken(self.position + filled, text, len(samples)))
+            part = samples[self._offset : self._offset + len(out) - filled]
+            out[filled : filled + len(part)] = part
+            filled += len(part)
+            self.depth -= len(part)
+            self.heard += len(part)
+            self._offset += len(part)
+            if self._offset == len(samples):
+                self._chunks.popleft()
+                self._offset = 0
+        return filled
+
+    def _keep_tail(self) -> None:
+        """Take what would be played next, faded, out of the queue and into the tail."""
+        raw = np.zeros(len(self._tail), np.int16)
+        self._pull_chunks(raw, 0)
+        self._tail[:] = raw * self._fade
+        self._tail_from = 0
+
+    def _pull_tail(self, out: Samples) -> int:
+        part = self._tail[self._tail_from : self._tail_from + len(out)]
+        out[: len(part)] = part
+        self._tail_from += len(part)
+        return len(part)

@@ -1,0 +1,400 @@
+"""One call, from opening the devices to the last word heard.
+
+::
+
+    connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed, its last
+                     └────────────────────▲         words play out; live → ended: you hung up,
+                                                    or a device or the network failed
+
+The call is the only driver of asyncio in this package: one connection, one microphone, one
+speaker and four small tasks (receive, send, heartbeat, tick). What arrives is handled at once
+and without waiting, so that nothing ever stands in front of a ``clear``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from math import ceil
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+from retell_voice import events
+from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.playout import DEFAULT_TARGET
+from retell_voice.devices.bridge import InputFinished
+from retell_voice.devices.duplex import Duplex
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.errors import DeviceLost, mask
+from retell_voice.events import CallState, Event, StateChanged, Statistics
+from retell_voice.inbox import Inbox
+from retell_voice.outcome import ended, heard
+from retell_voice.protocol.messages import AgentAudio, Clear, Pong
+from retell_voice.transport.ports import Closed, Connection
+from retell_voice.transport.websocket import connect
+
+_T = TypeVar("_T")
+
+DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
+PLAYOUT_LIMIT = 600.0
+"""Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
+
+_SEND_LIMIT = 1.0
+"""Seconds of microphone audio that may wait for the network; older audio is dropped."""
+_TICK = 0.02
+_STATISTICS_INTERVAL = 1.0
+_HEARTBEAT_INTERVAL = 5.0
+_COUNTERS = (
+    "frames_sent",
+    "bytes_sent",
+    "frames_dropped",
+    "bytes_received",
+    "clears",
+    "unknown_messages",
+    "malformed_messages",
+)
+"""The figures of ``Statistics`` that the call itself counts."""
+
+
+class Call:
+    """A call: an async context manager, and an async iterator of its events.
+
+    ::
+
+        async with Call(call_id) as call:
+            async for event in call:
+                print(event)
+
+    Args:
+        call_id: the registered call. A secret: it also authenticates.
+        url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
+        audio: encoding and rate with which the call was registered.
+        microphone, speaker: your hardware; None opens the default devices.
+        frame_ms: length of a frame of microphone audio, 20–250 ms.
+        updates: ask for the transcript and turns.
+        alignment: ask for audio together with its text.
+        level_interval: seconds between ``Levels`` events, None for none.
+        drain_timeout: seconds that the agent's last words may play after the server closed.
+        connect_timeout: seconds that the server may take to answer.
+        jitter: lowest and highest depth of the jitter buffer, seconds.
+
+    Raises:
+        AudioFormatError: the frame length is out of range.
+
+    Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
+    call cannot be opened. Once it is open, iteration never raises for what happens to the
+    call: it ends with an ``Ended`` event that holds the error, if there was one. One task may
+    iterate; events that nobody reads are dropped beyond 4096, the oldest first, and counted.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        *,
+        url: str = DEFAULT_URL,
+        audio: AudioFormat | None = None,
+        microphone: Microphone | None = None,
+        speaker: Speaker | None = None,
+        frame_ms: int = 20,
+        updates: bool = True,
+        alignment: bool = False,
+        level_interval: float | None = None,
+        drain_timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        jitter: tuple[float, float] = DEFAULT_TARGET,
+    ) -> None:
+        self._call_id = call_id
+        self._url = url
+        self._audio = audio or AudioFormat()
+        self._wanted_microphone = microphone
+        self._wanted_speaker = speaker
+        self._frame_ms = frame_ms
+        self._updates = updates
+        self._alignment = alignment
+        self._level_interval = level_interval
+        self._drain_timeout = drain_timeout
+        self._connect_timeout = connect_timeout
+        self._jitter = jitter
+
+        self._opened = time.monotonic()
+        self._state = CallState.CONNECTING
+        self._inbox = Inbox()
+        self._runner: asyncio.Task[None] | None = None
+        self._devices: Duplex | None = None
+        self._connection: Connection | None = None
+
+        self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
+        self._frames: deque[bytes] = deque(maxlen=ceil(_SEND_LIMIT / self._frame_seconds))
+        self._frame_waits = asyncio.Event()
+
+        self._over = asyncio.Event()  # no reason left to go on playing
+        self._hung_up = False
+        self._failure: DeviceLost | None = None
+
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self._messages = 0
+        self._dropped: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
+        self._overflowed = 0.0
+        self._pinged: float | None = None
+        self._round_trip: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {mask(self._call_id)} {self._state}>"
+
+    @property
+    def state(self) -> CallState:
+        """Where the call is in its life."""
+        return self._state
+
+    @property
+    def audio(self) -> AudioFormat:
+        """Encoding and rate of the call."""
+        return self._audio
+
+    @property
+    def microphone(self) -> Microphone:
+        """The microphone in use, once the call is open."""
+        return _opened(self._devices).microphone
+
+    @property
+    def speaker(self) -> Speaker:
+        """The speaker in use, once the call is open."""
+        return _opened(self._devices).speaker
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent instead of what the microphone hears."""
+        return _opened(self._devices).capture.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        _opened(self._devices).capture.muted = muted
+
+    def statistics(self) -> Statistics:
+        """Return the figures of the call so far, once it is open."""
+        devices = _opened(self._devices)
+        bridge, playout = devices.playout, devices.playout.playout
+        return Statistics(
+            at=self._now(),
+            **self._counts,
+            events_dropped=self._inbox.dropped,
+            capture_xruns=devices.capture.xruns,
+            playback_xruns=bridge.xruns,
+            underruns=playout.underruns,
+            playout_depth=bridge.depth,
+            playout_target=playout.target / bridge.rate,
+            heard=playout.heard / bridge.rate,
+            discarded=playout.discarded / bridge.rate,
+            overflowed=self._overflowed,
+            capture_latency=devices.microphone.latency,
+            playback_latency=devices.speaker.latency,
+            round_trip=self._round_trip,
+        )
+
+    async def hang_up(self) -> None:
+        """End the call; its ``Ended`` event follows. Returns within a second or so."""
+        self._hung_up = True
+        self._over.set()
+        await _opened(self._connection).close()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._opened = time.monotonic()
+        self._move_to(CallState.CONNECTING)
+        try:
+            await self._open_devices()
+            self._connection = await connect(
+                self._url,
+                self._call_id,
+                sample_width=self._audio.sample_width,
+                updates=self._updates,
+                alignment=self._alignment,
+                patience=self._connect_timeout,
+                clock=self._now,
+            )
+        except BaseException:
+            self._state = CallState.ENDED
+            await self._close_devices()
+            raise
+        self._move_to(CallState.LIVE)
+        self._runner = asyncio.create_task(self._run(_opened(self._devices), self._connection))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._state is not CallState.ENDED:
+            await self.hang_up()
+        await _opened(self._runner)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._inbox.get()
+        if event is None:
+            await _opened(self._runner)  # raises if the call failed through a defect of ours
+            raise StopAsyncIteration
+        return event
+
+    async def _open_devices(self) -> None:
+        def start() -> None:
+            self._devices = Duplex(
+                self._audio,
+                self._wanted_microphone,
+                self._wanted_speaker,
+                frame_ms=self._frame_ms,
+                limit=PLAYOUT_LIMIT,
+                jitter=self._jitter,
+                post=self._post,
+            )
+            self._devices.start()
+
+        opening = asyncio.ensure_future(asyncio.to_thread(start))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])  # it can only be closed once it is open
+            raise
+
+    async def _close_devices(self) -> None:
+        if self._devices is not None:
+            await asyncio.to_thread(self._devices.stop)
+
+    async def _run(self, devices: Duplex, connection: Connection) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                others = [
+                    group.create_task(self._send(connection)),
+                    group.create_task(self._send_heartbeats(connection)),
+                    group.create_task(self._observe(devices)),
+                ]
+                await self._receive(devices, connection)
+                if not self._over.is_set():
+                    self._move_to(CallState.DRAINING)
+                    devices.playout.finish()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._over.wait(), self._drain_timeout)
+                for task in others:
+                    task.cancel()
+            await self._close_devices()
+            self._move_to(CallState.ENDED)
+            self._inbox.put(
+                ended(
+                    connection.closed or Closed("network", 1006, ""),
+                    self.statistics(),
+                    hung_up=self._hung_up,
+                    failure=self._failure,
+                    answered=self._messages > 0,
+                )
+            )
+        finally:
+            self._state = CallState.ENDED
+            self._inbox.close()
+
+    async def _receive(self, devices: Duplex, connection: Connection) -> None:
+        counts = self._counts
+        async for message in connection:
+            self._messages += 1
+            match message:
+                case AgentAudio(data=data, text=text):
+                    counts["bytes_received"] += len(data)
+                    lost = devices.playout.push(data, text)
+                    self._dropped["far_end"] += lost
+                    self._overflowed += lost
+                case Clear():
+                    counts["clears"] += 1
+                    devices.playout.clear()
+                case Pong():
+                    if self._pinged is not None:
+                        self._round_trip = self._now() - self._pinged
+                        self._pinged = None
+                case _:
+                    counts["unknown_messages"] += isinstance(message, events.UnknownMessage)
+                    counts["malformed_messages"] += isinstance(message, events.MalformedMessage)
+                    self._inbox.put(message)
+
+    async def _send(self, connection: Connection) -> None:
+        while True:
+            self._frame_waits.clear()
+            while self._frames:
+                frame = self._frames.popleft()
+                await connection.send_audio(frame)
+                self._counts["frames_sent"] += 1
+                self._counts["bytes_sent"] += len(frame)
+            await self._frame_waits.wait()
+
+    async def _send_heartbeats(self, connection: Connection) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_INTERVAL)
+            if self._pinged is None:
+                self._pinged = self._now()
+            await connection.ping()
+
+    async def _observe(self, devices: Duplex) -> None:
+        """Tell what the audio threads did, in the rhythm of a frame."""
+        levels_due = statistics_due = now = self._now()
+        watchdogs = devices.watchdogs(now)
+        while True:
+            await asyncio.sleep(_TICK)
+            now = self._now()
+            for report, ago in devices.playout.poll():
+                self._inbox.put(heard(report, devices.playout.rate, now, ago))
+            if self._state is CallState.DRAINING and devices.playout.silent:
+                self._over.set()
+            if self._level_interval is not None and now >= levels_due:
+                levels_due = now + self._level_interval
+                levels = devices.capture.level(), devices.playout.level()
+                self._inbox.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
+            if now >= statistics_due:
+                statistics_due = now + _STATISTICS_INTERVAL
+                self._tell_drops(now)
+                self._inbox.put(self.statistics())
+            for watchdog in watchdogs:
+                watchdog.look(now)
+            if devices.playout.fault is not None:
+                raise devices.playout.fault
+
+    def _post(self, notice: bytes | InputFinished | DeviceLost) -> None:
+        """Take a frame or a notice from a device. Runs on: any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed; nobody is left to tell
+            self._loop.call_soon_threadsafe(self._take, notice)
+
+    def _take(self, notice: bytes | InputFinished | DeviceLost) -> None:
+        match notice:
+            case bytes() if self._state is CallState.LIVE:
+                if len(self._frames) == self._frames.maxlen:
+                    self._counts["frames_dropped"] += 1
+                    self._dropped["near_end"] += self._frame_seconds
+                self._frames.append(notice)
+                self._frame_waits.set()
+            case InputFinished():
+                self._inbox.put(events.InputFinished(at=self._now()))
+            case DeviceLost() if self._connection is not None and self._failure is None:
+                self._failure = notice
+                self._over.set()
+                self._closing = asyncio.create_task(self._connection.close())
+
+    def _tell_drops(self, now: float) -> None:
+        for side, seconds in self._dropped.items():
+            if seconds:
+                self._dropped[side] = 0.0
+                self._inbox.put(events.AudioDropped(at=now, side=side, duration=seconds))
+
+    def _move_to(self, state: CallState) -> None:
+        self._state = state
+        self._inbox.put(StateChanged(at=self._now(), state=state))
+
+    def _now(self) -> float:
+        return time.monotonic() - self._opened
+
+
+def _opened(part: _T | None) -> _T:
+    if part is None:
+        raise RuntimeError("the call is not open: use it inside 'async with'")
+    return part

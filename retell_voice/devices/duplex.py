@@ -1,0 +1,73 @@
+"""A microphone and a speaker at work for one call."""
+
+from __future__ import annotations
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, Post
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.watchdog import Watchdog
+
+
+class Duplex:
+    """Both devices with their bridges, started, watched and stopped together.
+
+    Making one finds the default devices where none are given, which may take a while;
+    ``start`` and ``stop`` may, too: call all three away from the event loop.
+
+    Args:
+        audio: encoding and rate of the call.
+        microphone, speaker: the devices, None for the default ones.
+        frame_ms: length of a frame of microphone audio, 20–250 ms.
+        limit: seconds of agent audio that may be queued.
+        jitter: lowest and highest depth of the jitter buffer, seconds.
+        post: takes frames and notices, on any thread.
+
+    Raises:
+        DeviceNotFound: there is no default device.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        microphone: Microphone | None,
+        speaker: Speaker | None,
+        *,
+        frame_ms: int,
+        limit: float,
+        jitter: tuple[float, float],
+        post: Post,
+    ) -> None:
+        if microphone is None or speaker is None:
+            # Imported here: a call with devices of its own needs no PortAudio.
+            from retell_voice.devices.portaudio import find_microphone, find_speaker  # noqa: PLC0415
+
+            microphone = microphone or find_microphone(audio)
+            speaker = speaker or find_speaker(audio)
+        self.microphone = microphone
+        self.speaker = speaker
+        self.capture = CaptureBridge(audio, microphone.rate, frame_ms, post)
+        self.playout = PlayoutBridge(audio, speaker.rate, limit, post, jitter)
+
+    def start(self) -> None:
+        """Open both devices; what the microphone hears is posted from here on.
+
+        Raises:
+            DeviceError: one of them cannot be opened; both are closed then.
+        """
+        try:
+            self.speaker.start(self.playout)
+            self.capture.start()
+            self.microphone.start(self.capture)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop and close both devices; safe to call twice."""
+        self.microphone.stop()
+        self.speaker.stop()
+        self.capture.stop()
+
+    def watchdogs(self, now: float) -> tuple[Watchdog, Watchdog]:
+        """Return one that watches each device, from ``now`` on."""
+        return Watchdog(self.capture, now), Watchdog(self.playout, now)

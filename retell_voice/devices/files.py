@@ -1,0 +1,228 @@
+"""WAV files and nothing at all, as devices like any other.
+
+They keep time themselves, at real speed or a multiple of it, and are what a call uses where
+there is no sound card, and what tests and benchmarks use everywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.resample import resample_whole
+from retell_voice.devices.ports import Sink, Source
+from retell_voice.errors import ConfigError
+
+BLOCK_SECONDS = 0.01
+_STOP_SECONDS = 1.0
+
+
+def read_wav(path: Path | str) -> tuple[Samples, int]:
+    """Return a WAV file as mono int16, shape (n,), and its rate in Hz.
+
+    8, 16, 24 and 32-bit PCM of any number of channels, which are averaged.
+
+    Raises:
+        ConfigError: it cannot be read or is not PCM.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            channels, width, rate, count = file.getparams()[:4]
+            data = file.readframes(count)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (wave.Error, EOFError) as error:
+        raise ConfigError(
+            f"{path}: not a PCM WAV file ({error or 'it ends too early'})",
+            f"convert it first: sox {path} -b 16 -c 1 converted.wav",
+        ) from None
+    if not data:
+        raise ConfigError(f"{path}: the WAV file holds no audio")
+    samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
+    mono = samples.reshape(-1, channels).mean(axis=1)
+    return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
+
+
+def _pcm(data: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Return PCM of any width, scaled to int16's range."""
+    data = data[: len(data) // width * width]
+    if width == 1:  # the only unsigned one
+        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) * 256
+    # The two high bytes of each little-endian sample are its int16.
+    high = np.frombuffer(data, np.uint8).reshape(-1, width)[:, -2:]
+    return np.ascontiguousarray(high).view("<i2").ravel().astype(np.float32)
+
+
+class WavWriter:
+    """Writes mono int16 to a 16-bit WAV file that is whole after every write.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path | str, rate: int) -> None:
+        try:
+            self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror or error}") from None
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(rate)
+        self._file.writeframes(b"")
+
+    def write(self, samples: Samples) -> None:
+        """Append samples, shape (n,)."""
+        self._file.writeframes(samples.astype("<i2", copy=False).tobytes())
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._file.close()
+
+
+class _Clockwork:
+    """Calls a function once a block, on a thread of its own, until stopped."""
+
+    latency: float | None = 0.0
+
+    def __init__(self, name: str, rate: int, speed: float) -> None:
+        self.name = name
+        self.rate = rate
+        self.block = max(1, round(BLOCK_SECONDS * rate))
+        self._period = self.block / rate / speed
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def run(self, tick: Callable[[], None]) -> None:
+        self._stopped.clear()
+        self._thread = threading.Thread(
+            target=self._loop, args=(tick,), name=self.name, daemon=True
+        )
+        self._thread.start()
+
+    def _loop(self, tick: Callable[[], None]) -> None:
+        due = time.monotonic()
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            tick()
+            due += self._period
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_STOP_SECONDS)
+            self._thread = None
+
+
+class NullMicrophone(_Clockwork):
+    """Hears silence.
+
+    Args:
+        rate: samples a second.
+        speed: how many times faster than real time it runs.
+    """
+
+    def __init__(self, rate: int = 16000, *, speed: float = 1.0, name: str = "silence") -> None:
+        super().__init__(name, rate, speed)
+
+    def start(self, sink: Sink) -> None:
+        """Begin to push silence."""
+        silence = np.zeros(self.block, np.int16)
+        self.run(lambda: sink.write_rt(silence))
+
+
+class WavMicrophone(_Clockwork):
+    """Hears a WAV file, then silence.
+
+    Args:
+        path: a PCM WAV file.
+        rate: samples a second to resample the file to; None keeps its own.
+        speed: how many times faster than real time it runs.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path | str, rate: int | None = None, *, speed: float = 1.0) -> None:
+        samples, own_rate = read_wav(path)
+        super().__init__(Path(path).name, rate or own_rate, speed)
+        self._samples = resample_whole(samples, own_rate, self.rate)
+
+    def start(self, sink: Sink) -> None:
+        """Begin to push the file from its start."""
+        blocks = range(0, len(self._samples), self.block)
+        rest = iter([self._samples[start : start + self.block] for start in blocks])
+        silence = np.zeros(self.block, np.int16)
+        over = False
+
+        def tick() -> None:
+            nonlocal over
+            block = next(rest, None)
+            sink.write_rt(silence if block is None else block)
+            if block is None and not over:
+                over = True
+                sink.finished()
+
+        self.run(tick)
+
+
+class NullSpeaker(_Clockwork):
+    """Plays into nothing.
+
+    Args:
+        rate: samples a second.
+        speed: how many times faster than real time it runs.
+    """
+
+    def __init__(self, rate: int = 16000, *, speed: float = 1.0, name: str = "nothing") -> None:
+        super().__init__(name, rate, speed)
+
+    def start(self, source: Source) -> None:
+        """Begin to pull."""
+        block = np.zeros(self.block, np.int16)
+        self.run(lambda: source.fill_rt(block))
+
+
+class WavSpeaker(_Clockwork):
+    """Plays into a WAV file: what a loudspeaker would have said, silence included.
+
+    Args:
+        path: the file, made or replaced when the call starts.
+        rate: samples a second.
+        speed: how many times faster than real time it runs.
+    """
+
+    def __init__(self, path: Path | str, rate: int, *, speed: float = 1.0) -> None:
+        super().__init__(Path(path).name, rate, speed)
+        self._path = path
+        self._file: WavWriter | None = None
+
+    def start(self, source: Source) -> None:
+        """Make the file and begin to pull.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        file = self._file = WavWriter(self._path, self.rate)
+        block = np.zeros(self.block, np.int16)
+
+        def tick() -> None:
+            source.fill_rt(block)
+            try:
+                file.write(block)
+            except OSError as error:
+                self._stopped.set()
+                source.lost(f"{self._path}: {error.strerror or error}")
+
+        self.run(tick)
+
+    def stop(self) -> None:
+        """Stop and close the file."""
+        super().stop()
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,90 @@
+"""From what is known of a call to what people are told: pure functions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from retell_voice.audio.playout import Report, Spoken, Started, Stopped
+from retell_voice.errors import CallFailed, DeviceLost, Rejected
+from retell_voice.events import AgentStarted, AgentStopped, Alignment, Ended, Event, Statistics
+from retell_voice.transport.ports import Closed
+
+_NORMAL = (1000, 1005)
+"""Close codes of a call that ended as it should: normal closure, and none given."""
+
+
+def heard(report: Report, rate: int, now: float, ago: float) -> Event:
+    """Return the event for a report of the playout.
+
+    Args:
+        report: what became audible.
+        rate: samples a second that the report counts in.
+        now: call time, seconds.
+        ago: seconds since it became audible.
+    """
+    match report:
+        case Started():
+            return AgentStarted(at=now - ago)
+        case Spoken(text=text, samples=samples):
+            return Alignment(at=now - ago, text=text, duration=samples / rate)
+        case Stopped(interrupted=interrupted, discarded=discarded):
+            return AgentStopped(
+                at=now - ago if interrupted else now,
+                interrupted=interrupted,
+                discarded=discarded / rate,
+                silent_since=now - ago,
+            )
+
+
+def ended(
+    closed: Closed,
+    statistics: Statistics,
+    *,
+    hung_up: bool,
+    failure: DeviceLost | None,
+    answered: bool,
+) -> Ended:
+    """Return the last event of a call.
+
+    Args:
+        closed: how its connection ended.
+        statistics: the final figures; their time stamp becomes the event's.
+        hung_up: you hung up before anything else ended the call.
+        failure: the device that was lost and ended the call, if one did.
+        answered: the server had said something; if not, a close with an error is a refusal.
+    """
+    by: Literal["you", "server", "network", "device"]
+    error: DeviceLost | CallFailed | Rejected | None
+    code, reason = closed.code, closed.reason
+    if failure is not None:
+        by, error, reason = "device", failure, str(failure)
+    elif hung_up or closed.by == "you":
+        by, error, code = "you", None, 1000
+    elif closed.by == "server":
+        by = "server"
+        error = None if code in _NORMAL else _server_error(code, reason, answered)
+    else:
+        by, error = "network", _network_error(code, reason)
+    return Ended(
+        at=statistics.at, by=by, code=code, reason=reason, error=error, statistics=statistics
+    )
+
+
+def _server_error(code: int, reason: str, answered: bool) -> CallFailed | Rejected:
+    said = f"{code} {reason}".rstrip()
+    if answered:
+        return CallFailed(f"server: it closed the call: {said}", code=code, reason=reason)
+    return Rejected(
+        f"server: it closed the call before it began: {said}",
+        "check the call_id, and that encoding and rate are those it was registered with",
+        code=code,
+    )
+
+
+def _network_error(code: int, reason: str) -> CallFailed:
+    return CallFailed(
+        f"network: the connection broke off: {code} {reason}".rstrip(),
+        "check the network; the call can not be joined again",
+        code=code,
+        reason=reason,
+    )

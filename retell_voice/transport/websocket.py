@@ -1,0 +1,212 @@
+"""A WebSocket and a dialect of it make a connection."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError, mask
+from retell_voice.events import Event, MalformedMessage
+from retell_voice.protocol.web import WebClient, call_url
+from retell_voice.transport.ports import Closed
+
+_CLOSE_TIMEOUT = 0.5
+_MAX_MESSAGE = 16 * 1024 * 1024
+"""A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
+
+# The library logs request lines, and the call_id with them, at level DEBUG.
+_logger = logging.getLogger("retell_voice.websocket")
+_logger.setLevel(logging.INFO)
+
+
+class WebSocketConnection:
+    """A ``Connection`` over a WebSocket."""
+
+    def __init__(
+        self, websocket: ClientConnection, dialect: WebClient, clock: Callable[[], float]
+    ) -> None:
+        self._websocket = websocket
+        self._dialect = dialect
+        self._clock = clock
+        self._hanging_up = False
+        self._closed: Closed | None = None
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ended, None while it is open."""
+        return self._closed
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield what the server says, stamped with the call's clock, until the end."""
+        while self._closed is None:
+            try:
+                message = await self._websocket.recv()
+            except ConnectionClosed as error:
+                self._closed = self._how(error)
+            except UnicodeDecodeError as error:  # the library then closes with 1007
+                yield MalformedMessage(problem=str(error), excerpt="", at=self._clock())
+            else:
+                for event in self._dialect.receive(message, self._clock()):
+                    yield event
+
+    async def send_audio(self, frame: bytes) -> None:
+        """Send one encoded frame; returns when the network has taken it."""
+        await self._send(frame)
+
+    async def ping(self) -> None:
+        """Send one heartbeat."""
+        await self._send(self._dialect.ping())
+
+    async def close(self) -> None:
+        """Hang up, within a second or so."""
+        self._hanging_up = True
+        await self._websocket.close()
+
+    async def _send(self, message: str | bytes) -> None:
+        try:
+            await self._websocket.send(message)
+        except ConnectionClosed as error:
+            self._closed = self._closed or self._how(error)
+
+    def _how(self, error: ConnectionClosed) -> Closed:
+        if error.rcvd is not None and error.rcvd_then_sent:
+            return Closed("server", error.rcvd.code, error.rcvd.reason)
+        if self._hanging_up:
+            return Closed("you", 1000, "")
+        if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
+            return Closed("network", error.sent.code, error.sent.reason)
+        return Closed("network", 1006, str(error.__cause__ or ""))
+
+
+async def connect(
+    prefix: str,
+    call_id: str,
+    *,
+    sample_width: int,
+    updates: bool,
+    alignment: bool,
+    patience: float,
+    clock: Callable[[], float],
+) -> WebSocketConnection:
+    """Open the Audio WebSocket of a call, dialect ``web``.
+
+    Args:
+        prefix: URL to which ``/{call_id}`` is appended, with or without a trailing slash.
+        call_id: the call; never shown whole in an error.
+        sample_width: bytes a sample takes on the wire.
+        updates, alignment: what to ask the server for.
+        patience: seconds until the server must have answered.
+        clock: what to stamp events with.
+
+    Raises:
+        ConfigError: the URL is not one of a WebSocket.
+        ConnectError: the server was not reached.
+        Rejected: it was, and answered with something else than a WebSocket.
+    """
+    host, is_local = _check(prefix)
+    url = call_url(prefix, call_id, updates=updates, alignment=alignment)
+    try:
+        websocket = await open_websocket(
+            url,
+            compression=None,  # doubles the CPU and saves 17 % of speech
+            max_size=_MAX_MESSAGE,
+            max_queue=None,  # never stop reading: a clear would wait behind what it cancels
+            open_timeout=patience,
+            close_timeout=_CLOSE_TIMEOUT,
+            proxy=None if is_local else True,
+            logger=_logger,
+        )
+    except (OSError, InvalidHandshake, EOFError) as error:
+        # Not chained: the library's errors hold the URL, and the URL holds the call_id.
+        raise _explain(error, host, call_id, patience) from None
+    return WebSocketConnection(websocket, WebClient(sample_width), clock)
+
+
+def _check(prefix: str) -> tuple[str, bool]:
+    """Return host and port for people, and whether the host is this machine."""
+    try:
+        parts = urlsplit(prefix)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ConfigError(
+            f"{prefix!r} is not the URL of a WebSocket",
+            "it looks like wss://host/audio-websocket; the call_id is given separately",
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{prefix!r} has a query; the URL must end where /CALL_ID follows")
+    local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
+
+
+def _explain(  # noqa: PLR0911 - a table
+    error: Exception, host: str, call_id: str, patience: float
+) -> RetellVoiceError:
+    """Turn a failure to connect into one line for people."""
+    match error:
+        case InvalidStatus():
+            return _rejected(error, host, call_id)
+        case InvalidHandshake() | EOFError():
+            return Rejected(
+                f"server: {host} answered, but not as a WebSocket",
+                "check --url: scheme (ws or wss), port and path",
+            )
+        case socket.gaierror():
+            return ConnectError(
+                f"network: there is no host {host.rpartition(':')[0]} ({error.strerror})",
+                "check the URL and the name server",
+            )
+        case TimeoutError():
+            return ConnectError(
+                f"network: {host} did not answer within {patience:g} s",
+                "check the URL, the network and any firewall",
+            )
+        case ssl.SSLCertVerificationError():
+            return ConnectError(
+                f"network: the TLS certificate of {host} is not valid: {error.verify_message}",
+                "check the host name and the clock of this machine",
+            )
+        case ssl.SSLError():
+            return ConnectError(
+                f"network: TLS with {host} failed: {error.reason or error}",
+                "a server without TLS is reached with ws://, not wss://",
+            )
+        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):
+            return ConnectError(
+                f"network: {host} refused the connection",
+                "is the server running, and is that its port?",
+            )
+        case _:
+            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            return ConnectError(f"network: cannot connect to {host}: {text}")
+
+
+def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
+    status = error.response.status_code
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    body = (error.response.body or b"").decode("utf-8", "replace").strip()
+    said = " ".join(body.replace(call_id, mask(call_id)).split())[:200]
+    hint = {
+        401: "check the call_id: it also authenticates",
+        403: "check the call_id: it also authenticates",
+        404: "check the call_id and the path in the URL; a call_id does not live long",
+        409: "a call can be joined once",
+    }.get(status, "")
+    return Rejected(
+        f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),
+        hint,
+        status=status,
+    )
