@@ -116,8 +116,8 @@ def to_int16(samples: NDArray[Any]) -> Samples:
 
     +1.0 gives 32767, −1.0 gives −32768, NaN gives silence.
     """
-    scaled = np.nan_to_num(samples, nan=0.0) * 32768.0
-    saturated: Samples = np.clip(np.rint(scaled), -32768, 32767).astype(np.int16)
+    scaled = np.rint(np.nan_to_num(np.clip(samples, -1, 1)) * 32768)
+    saturated: Samples = np.minimum(scaled, 32767).astype(np.int16)
     return saturated
 
 

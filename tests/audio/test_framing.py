@@ -1,0 +1,27 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.framing import Framer
+
+
+@given(st.lists(st.integers(0, 700), max_size=12), st.sampled_from([20, 33, 250]))
+def test_frames_are_whole_and_in_order_whatever_the_chunking(sizes: list[int], ms: int) -> None:
+    audio = AudioFormat(Encoding.S16LE, 8000)
+    framer = Framer(audio, ms)
+    samples = np.arange(sum(sizes)).astype(np.int16)
+    frames = (
+        [frame for part in np.split(samples, np.cumsum(sizes)[:-1]) for frame in framer.push(part)]
+        if sizes
+        else []
+    )
+    length = audio.frame_samples(ms)
+    assert all(len(frame) == 2 * length for frame in frames)
+    assert b"".join(frames) == samples[: len(samples) // length * length].tobytes()
+
+    rest = framer.flush()
+    padded = b"".join(frames + rest)
+    assert padded[: 2 * len(samples)] == samples.tobytes()
+    assert not any(padded[2 * len(samples) :])
+    assert framer.flush() == []

@@ -1,0 +1,273 @@
+"""The jitter buffer, at 1 sample a millisecond: rates and thresholds read as milliseconds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from retell_voice.audio.playout import Playout, Spoken, Started, Stopped
+
+RATE = 1000
+FADE = 6
+END = 300
+
+
+def speech(count: int, start: int = 1) -> np.ndarray:
+    return np.arange(start, start + count).astype(np.int16)
+
+
+def pull(playout: Playout, count: int, block: int = 10) -> list[int]:
+    out = np.full(block, -1, np.int16)
+    heard: list[int] = []
+    for _ in range(count // block):
+        playout.pull(out)
+        heard += out.tolist()
+    return heard
+
+
+def test_with_nothing_queued_it_plays_silence() -> None:
+    playout = Playout(RATE)
+    assert pull(playout, 50) == [0] * 50
+    assert playout.silent
+    assert not playout.reports
+    assert playout.position == 50
+
+
+def test_audio_starts_at_once_when_the_target_is_reached() -> None:
+    playout = Playout(RATE, target=(0.04, 0.2))
+    playout.push(speech(39))
+    assert pull(playout, 10) == [0] * 10
+    playout.push(speech(1, 40))
+    assert pull(playout, 40) == list(range(1, 41))
+    assert list(playout.reports) == [Started(10)]
+
+
+def test_a_word_shorter_than_the_target_is_played_when_the_stream_pauses() -> None:
+    playout = Playout(RATE, target=(0.04, 0.2))
+    playout.push(speech(10))
+    assert pull(playout, 80) == [0] * 60 + list(range(1, 11)) + [0] * 10
+
+
+def test_when_nothing_more_will_come_it_plays_at_once_and_tells_the_end_at_once() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(5))
+    playout.finishing = True
+    assert pull(playout, 10) == [1, 2, 3, 4, 5, 0, 0, 0, 0, 0]
+    assert list(playout.reports) == [Started(0), Stopped(5)]
+    assert playout.silent
+
+
+def test_the_end_is_told_when_no_more_has_come_for_a_while_and_dated_back() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(100))
+    pull(playout, 100 + END - 10)
+    assert list(playout.reports) == [Started(0)]
+    assert not playout.silent
+    pull(playout, 20)
+    assert list(playout.reports) == [Started(0), Stopped(100)]
+    assert playout.silent
+
+
+def test_text_is_reported_where_its_audio_starts() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(45), "one")
+    playout.push(speech(20), "two")
+    pull(playout, 20)
+    assert list(playout.reports) == [Started(0), Spoken(0, "one", 45)]
+    pull(playout, 50)
+    assert playout.reports[-1] == Spoken(45, "two", 20)
+
+
+def test_clear_fades_and_then_is_silent() -> None:
+    playout = Playout(RATE)
+    playout.push(np.full(1000, 10000, np.int16))
+    assert pull(playout, 50) == [10000] * 50
+    playout.clear()
+    heard = pull(playout, 20)
+    assert heard[0] == 10000
+    assert heard[:FADE] == sorted(heard[:FADE], reverse=True)
+    assert heard[FADE:] == [0] * (20 - FADE)
+    assert list(playout.reports) == [Started(0), Stopped(56, interrupted=True, discarded=944)]
+    assert playout.silent
+
+
+def test_clear_counts_what_was_thrown_away_elsewhere() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(50))
+    pull(playout, 10)
+    playout.clear(elsewhere=1000)
+    assert playout.reports[-1] == Stopped(16, interrupted=True, discarded=1034)
+    assert playout.discarded == 1034
+
+
+def test_clear_before_anything_was_heard_says_nothing() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(10))
+    playout.clear()
+    assert pull(playout, 400) == [0] * 400
+    assert not playout.reports
+    assert playout.discarded == 10
+
+
+def test_a_turn_right_after_clear_is_heard_from_its_first_sample() -> None:
+    playout = Playout(RATE)
+    playout.push(np.full(500, -9000, np.int16))
+    pull(playout, 100)
+    playout.clear()
+    playout.push(speech(100))
+    heard = pull(playout, 110)
+    assert all(sample < 0 for sample in heard[: FADE - 1])
+    assert heard[FADE : FADE + 100] == list(range(1, 101))
+    assert playout.reports[-1] == Started(106)
+
+
+def test_clears_in_a_row_do_not_click() -> None:
+    playout = Playout(RATE)
+    playout.push(np.full(500, 10000, np.int16))
+    pull(playout, 50, block=2)
+    heard = []
+    for _ in range(3):
+        playout.clear()
+        playout.push(np.full(500, 10000, np.int16))
+        heard += pull(playout, 2, block=2)
+    assert heard == sorted(heard, reverse=True)
+
+
+def test_an_underrun_is_counted_and_learnt_from() -> None:
+    playout = Playout(RATE, target=(0.04, 0.2))
+    playout.push(speech(40))
+    pull(playout, 140)  # 100 ms late
+    playout.push(speech(40))
+    assert playout.underruns == 1
+    assert playout.target == 40 + 100 + 20
+    assert pull(playout, 10) == [0] * 10  # waits for the new target
+    playout.push(speech(120, 41))
+    assert pull(playout, 160) == list(range(1, 161))
+    assert [type(report) for report in playout.reports] == [Started]
+
+
+def test_the_target_stays_within_its_bounds() -> None:
+    playout = Playout(RATE, target=(0.04, 0.1))
+    playout.push(speech(40))
+    pull(playout, 300)
+    playout.push(speech(40))
+    assert playout.target == 100
+
+
+def test_the_target_comes_down_when_there_is_depth_to_spare() -> None:
+    playout = Playout(RATE, target=(0.04, 0.2))
+    playout.push(speech(40))
+    pull(playout, 200)
+    playout.push(speech(200))
+    pull(playout, 200 + END)
+    assert playout.target == 200
+    for _ in range(20):
+        playout.push(speech(1000))
+        pull(playout, 100)
+        playout.push(speech(1000))
+        pull(playout, 1900 + END + 10)
+    assert playout.target == 40
+    assert playout.underruns == 1
+
+
+def test_eight_utterances_that_each_stall_once_have_two_gaps_at_the_most() -> None:
+    playout = Playout(RATE, target=(0.04, 0.2))
+    for _ in range(8):
+        stalled_until = 680  # what is due from 500 on comes 180 late, then all at once
+        arrivals = [max(20 * frame, stalled_until if frame >= 25 else 0) for frame in range(75)]
+        now = 0
+        for due in arrivals:
+            pull(playout, max(0, due - now) // 10 * 10)
+            now += max(0, due - now) // 10 * 10
+            playout.push(speech(20))
+        pull(playout, 1000)
+    assert playout.underruns <= 2
+    assert playout.target <= 200
+    assert sum(isinstance(report, Stopped) for report in playout.reports) == 8
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_without_clear_every_sample_is_heard_once_and_in_order(data: st.DataObject) -> None:
+    playout = Playout(RATE, target=(0.02, 0.1))
+    total = 0
+    heard: list[int] = []
+    for _ in range(data.draw(st.integers(1, 15))):
+        size = data.draw(st.integers(0, 90))
+        playout.push(speech(size, 1 + total))
+        total += size
+        block = data.draw(st.integers(1, 30))
+        heard += pull(playout, block * data.draw(st.integers(0, 12)), block)
+    playout.finishing = True
+    heard += pull(playout, 2000)
+    assert [sample for sample in heard if sample] == list(range(1, total + 1))
+    assert (playout.heard, playout.depth, playout.discarded) == (total, 0, 0)
+    assert playout.silent
+
+
+class PlayoutMachine(RuleBasedStateMachine):
+    """Any order of push, pull and clear keeps the books and lets nothing old be heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.playout = Playout(RATE, target=(0.02, 0.1))
+        self.generation = 0
+        self.pushed = 0
+        self.pulled = 0
+        self.since_clear = 0
+
+    @rule(size=st.integers(0, 120), text=st.none() | st.just("word"))
+    def push(self, size: int, text: str | None) -> None:
+        # Each generation is one level; its fade can only be quieter than the level.
+        self.playout.push(np.full(size, 1000 * (1 + self.generation % 30), np.int16), text)
+        self.pushed += size
+
+    @rule(block=st.integers(1, 400))
+    def pull(self, block: int) -> None:
+        out = np.full(block, -1, np.int16)
+        self.playout.pull(out)
+        level = 1000 * (1 + self.generation % 30)
+        settled = out[max(0, FADE - self.since_clear) :]
+        assert set(settled.tolist()) <= {0, level}
+        self.pulled += block
+        self.since_clear += block
+
+    @rule()
+    def clear(self) -> None:
+        self.playout.clear()
+        assert self.playout.depth == 0
+        self.generation += 1
+        self.since_clear = 0
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        playout = self.playout
+        assert playout.heard + playout.depth + playout.discarded == self.pushed
+        assert playout.position == self.pulled
+        assert 20 <= playout.target <= 100
+
+    @invariant()
+    def reports_alternate_and_are_in_order(self) -> None:
+        ends = [report for report in self.playout.reports if not isinstance(report, Spoken)]
+        kinds = [type(report) for report in ends]
+        assert kinds == [(Started, Stopped)[index % 2] for index in range(len(kinds))]
+        positions = [report.position for report in self.playout.reports]
+        assert positions == sorted(positions)
+
+
+TestPlayoutMachine = PlayoutMachine.TestCase
+TestPlayoutMachine.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_the_fade_lasts_between_5_and_8_ms_at_any_rate(rate: int) -> None:
+    playout = Playout(rate)
+    playout.push(np.full(rate, 10000, np.int16))
+    out = np.zeros(rate // 100, np.int16)
+    for _ in range(5):
+        playout.pull(out)
+    playout.clear()
+    playout.pull(out)
+    assert 0.005 <= np.count_nonzero(out) / rate <= 0.008
+    assert np.max(np.abs(np.diff(out.astype(int)))) < 10000 * 0.4 * 8000 / rate

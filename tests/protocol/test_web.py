@@ -1,0 +1,180 @@
+import json
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.events import (
+    MalformedMessage,
+    Metadata,
+    Transcript,
+    Turn,
+    UnknownMessage,
+    Utterance,
+    Word,
+)
+from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
+from retell_voice.protocol.web import WebClient, WebServer, call_url
+
+SAID = (
+    Utterance("agent", "Hello.", (Word("Hello.", 0.1, 0.5),)),
+    Utterance("user", "Hi, ¿qué tal?"),
+)
+
+
+def test_url_takes_a_prefix_with_or_without_a_trailing_slash() -> None:
+    for prefix in ("ws://host/audio-websocket", "ws://host/audio-websocket/"):
+        url = call_url(prefix, "c1", updates=False, alignment=False)
+        assert url == "ws://host/audio-websocket/c1"
+
+
+def test_url_quotes_the_call_id_and_asks_for_what_is_wanted() -> None:
+    url = call_url("ws://host/a", "../b c", updates=True, alignment=True)
+    assert url == "ws://host/a/..%2Fb%20c?enable_update=true&enable_audio_alignment=true"
+
+
+def test_plain_messages() -> None:
+    client = WebClient(2)
+    assert client.receive("clear", 1.5) == [Clear(at=1.5)]
+    assert client.receive("pong", 2.5) == [Pong(at=2.5)]
+    assert client.receive(b"\1\2\3\4", 3.5) == [AgentAudio(at=3.5, data=b"\1\2\3\4")]
+    assert client.receive(b"") == []
+
+
+def test_update_and_metadata_survive_the_round_trip() -> None:
+    client, server = WebClient(2), WebServer(2)
+    assert client.receive(server.update(SAID)) == [Transcript(utterances=SAID)]
+    assert client.receive(server.update(SAID, "agent"), 1.0) == [
+        Transcript(at=1.0, utterances=SAID),
+        Turn(at=1.0, speaker="agent"),
+    ]
+    assert client.receive(server.metadata({"a": [1, None]})) == [
+        Metadata(metadata={"a": [1, None]})
+    ]
+    assert client.receive(server.metadata(None)) == [Metadata(metadata=None)]
+
+
+def test_an_update_may_leave_out_words_transcript_or_turn() -> None:
+    client = WebClient(2)
+    assert client.receive('{"event_type":"update"}') == []
+    assert client.receive('{"event_type":"update","turntaking":"user_turn"}') == [
+        Turn(speaker="user")
+    ]
+    message = '{"event_type":"update","transcript":[{"role":"user","content":"a","words":null}]}'
+    assert client.receive(message) == [Transcript(utterances=(Utterance("user", "a"),))]
+
+
+def test_alignment_is_audio_with_its_text() -> None:
+    client, server = WebClient(2), WebServer(2, alignment=True)
+    message = server.audio(b"\1\2", "Hello")
+    assert isinstance(message, str)
+    assert client.receive(message) == [AgentAudio(data=b"\1\2", text="Hello")]
+    assert WebServer(2).audio(b"\1\2", "Hello") == b"\1\2"
+
+
+def test_half_a_sample_waits_for_the_other_half() -> None:
+    client = WebClient(2)
+    assert client.receive(b"\1\2\3") == [AgentAudio(data=b"\1\2")]
+    assert client.receive(b"\4") == [AgentAudio(data=b"\3\4")]
+    half = json.dumps({"text": "x", "audio": b64encode(b"\5").decode()})
+    assert client.receive(half) == [AgentAudio(data=b"", text="x")]
+    assert client.receive(b"\6\7\7") == [AgentAudio(data=b"\5\6\7\7")]
+
+
+def test_clear_forgets_the_half_sample_of_the_old_turn() -> None:
+    client = WebClient(2)
+    client.receive(b"\1")
+    client.receive("clear")
+    assert client.receive(b"\2\3") == [AgentAudio(data=b"\2\3")]
+
+
+@pytest.mark.parametrize("message", ["", "hello", "Clear", "[1]", "3", '"x"', '{"a":1}', "{}"])
+def test_what_is_not_known_is_passed_on(message: str) -> None:
+    assert WebClient(2).receive(message, 7.0) == [UnknownMessage(at=7.0, message=message)]
+
+
+def test_an_unknown_event_type_is_passed_on_even_with_audio() -> None:
+    message = '{"event_type":"later","audio":"AAAA"}'
+    assert WebClient(2).receive(message) == [UnknownMessage(message=message)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{",
+        '{"event_type":"metadata"}',
+        '{"event_type":"update","transcript":3}',
+        '{"event_type":"update","transcript":["x"]}',
+        '{"event_type":"update","transcript":[{"role":"robot","content":""}]}',
+        '{"event_type":"update","transcript":[{"role":"user","content":5}]}',
+        '{"event_type":"update","transcript":[{"role":"user","content":"","words":[{}]}]}',
+        '{"event_type":"update","transcript":[{"role":"user","content":"",'
+        '"words":[{"word":"a","start":"0","end":1}]}]}',
+        '{"event_type":"update","turntaking":"nobody"}',
+        '{"event_type":"update","turntaking":["agent_turn"]}',
+        '{"text":"a","audio":"***"}',
+        '{"text":"a","audio":5}',
+        '{"text":5,"audio":"AAAA"}',
+        '{"audio":"AAA"}',
+        '{"a":' * 100_000,
+        '{"a":' + "9" * 5000 + "}",
+    ],
+)
+def test_what_cannot_be_read_is_reported_and_survived(message: str) -> None:
+    client = WebClient(2)
+    (event,) = client.receive(message, 2.0)
+    assert isinstance(event, MalformedMessage)
+    assert event.at == 2.0
+    assert event.problem
+    assert event.excerpt == message[:200]
+    assert client.receive("clear") == [Clear()]
+
+
+def test_the_server_hears_audio_and_heartbeats() -> None:
+    server = WebServer(2)
+    assert server.receive(b"\1\2\3", 1.0) == [MicrophoneAudio(at=1.0, data=b"\1\2")]
+    assert server.receive(b"") == []
+    assert server.receive(b"\4") == [MicrophoneAudio(data=b"\3\4")]
+    assert server.receive(WebClient(2).ping()) == [Ping()]
+    assert server.receive("what?") == [UnknownMessage(message="what?")]
+    assert server.pong() == "pong"
+    assert server.clear() == "clear"
+
+
+@given(st.lists(st.binary(max_size=9)), st.sampled_from([1, 2]), st.booleans())
+def test_no_byte_is_lost_whatever_the_chunking(
+    chunks: list[bytes], width: int, aligned: bool
+) -> None:
+    client, server = WebClient(width), WebServer(width, alignment=aligned)
+    heard = b""
+    for chunk in chunks:
+        for event in client.receive(server.audio(chunk)):
+            assert isinstance(event, AgentAudio)
+            assert len(event.data) % width == 0
+            heard += event.data
+    sent = b"".join(chunks)
+    assert heard == sent[: len(sent) // width * width]
+
+
+@given(st.text() | st.text().map(lambda text: "{" + text) | st.binary())
+def test_no_message_ever_raises(message: str | bytes) -> None:
+    for side in (WebClient(2), WebServer(2)):
+        for event in side.receive(message, 1.0):
+            assert event.at == 1.0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+KEYS = st.sampled_from(
+    ["event_type", "transcript", "turntaking", "metadata", "audio", "text", "role"]
+)
+VALUES = JSON | st.sampled_from(["update", "metadata", "agent_turn", [{"role": "user"}], "AAA="])
+
+
+@given(st.dictionaries(KEYS, VALUES))
+def test_no_json_ever_raises(body: dict[str, object]) -> None:
+    WebClient(2).receive(json.dumps(body))

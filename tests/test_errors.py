@@ -1,0 +1,23 @@
+import re
+
+import pytest
+
+from retell_voice import errors
+from retell_voice.errors import RetellVoiceError, mask
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [("", "…"), ("short", "…"), ("12345678901", "…"), ("call_1234567890ab", "…90ab")],
+)
+def test_mask_never_shows_more_than_the_last_four(secret: str, shown: str) -> None:
+    assert mask(secret) == shown
+
+
+def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
+    drawn = {name: int(code) for name, code in re.findall(r"── (\w+) +(\d)", errors.__doc__ or "")}
+    kinds = [RetellVoiceError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    here = {k.__name__: k.exit_code for k in kinds[1:] if k.__module__ == errors.__name__}
+    assert drawn == here
