@@ -1,1 +1,10 @@
-"""The program ``retell-voice``."""
+"""The program ``retell-voice``. Importing this imports nothing heavy."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the program; never returns but by SystemExit."""
+    from retell_voice.cli.app import app  # noqa: PLC0415 - the package must import without typer
+
+    app()

@@ -1,0 +1,86 @@
+"""How a program ends when something is wrong: a line or two for people, and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from retell_voice.errors import RetellVoiceError
+
+INTERRUPTED = 130
+EXIT_CODES: dict[int, str] = {
+    0: "the call ended normally; also when Ctrl-C hung it up",
+    1: "a defect of this software",
+    2: "an option, a setting or a file of yours cannot be used",
+    3: "a microphone or speaker is missing, cannot be opened or went away",
+    4: "the server was not reached: no such host, refused, timeout, TLS",
+    5: "the server answered, but not with a call",
+    6: "the call broke off: closed with an error, or connection lost",
+    INTERRUPTED: "Ctrl-C twice, or before the call had begun",
+    143: "SIGTERM (129: SIGHUP), after hanging up",
+}
+DEBUG = "RETELL_VOICE_DEBUG"
+
+
+def complain(message: str, hint: str = "") -> None:
+    """Write a line, and one with what to try, to standard error."""
+    text = f"retell-voice: {message}\n" + (f"  {hint}\n" if hint else "")
+    encoding = sys.stderr.encoding or "ascii"
+    with suppress(OSError):
+        sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stderr.flush()
+
+
+def error_object(error: RetellVoiceError) -> dict[str, object]:
+    """Return an error as JSON output shows it."""
+    return {"type": type(error).__name__, "message": str(error), "hint": error.hint}
+
+
+@contextmanager
+def reported(*, debug: bool = False, as_json: bool = False) -> Iterator[None]:
+    """Turn every exception of the body into a message and SystemExit.
+
+    Args:
+        debug: show tracebacks.
+        as_json: also print ``{"event": "error", …}`` on standard output.
+    """
+    debug = debug or os.environ.get(DEBUG, "") not in ("", "0")
+    try:
+        yield
+        sys.stdout.flush()
+    except RetellVoiceError as error:
+        if debug:
+            _traceback()
+        if as_json:
+            line = {"event": "error", **error_object(error), "exit_code": error.exit_code}
+            with suppress(OSError):
+                print(json.dumps(line), flush=True)
+        complain(str(error), error.hint)
+        code = error.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain about it once more
+        # when it flushes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:  # the one place that may: the rest is told apart above
+        if debug:
+            _traceback()
+        complain(
+            f"this is a defect of retell-voice, please report it: {type(error).__name__}: {error}",
+            "" if debug else f"--debug (or {DEBUG}=1) shows where it happened",
+        )
+        code = 1
+    else:
+        return
+    raise SystemExit(code) from None
+
+
+def _traceback() -> None:
+    import traceback  # noqa: PLC0415 - rarely needed, and start-up is to be quick
+
+    traceback.print_exc()

@@ -1,0 +1,70 @@
+"""``retell-voice devices``: what there is to speak into and to hear with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+
+from retell_voice.devices.portaudio import DeviceInfo, list_devices
+from retell_voice.errors import DeviceNotFound
+
+
+def list_all(*, as_json: bool) -> int:
+    """Print every device and return the exit code.
+
+    Raises:
+        DeviceNotFound: there is none at all.
+    """
+    devices = list_devices()
+    if as_json:
+        print(json.dumps([dataclasses.asdict(each) for each in devices], indent=2))
+    elif not devices:
+        raise DeviceNotFound(
+            "there is no sound device",
+            "plug one in, or give talk --input-file and --output-file",
+        )
+    elif sys.stdout.isatty():
+        _print_tables(devices)
+    else:
+        print("\n".join(map(line, devices)))
+    return 0
+
+
+def line(device: DeviceInfo) -> str:
+    """Return a device as one line, columns parted by tabs."""
+    return "\t".join(
+        (
+            device.direction,
+            device.name,
+            device.host_api,
+            f"{device.channels} channels",
+            _rates(device),
+            f"default: {device.why}" if device.is_default else "",
+        )
+    ).rstrip()
+
+
+def _rates(device: DeviceInfo) -> str:
+    return " ".join(map(str, device.rates)) + " Hz" if device.rates else "busy or broken"
+
+
+def _print_tables(devices: list[DeviceInfo]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    for direction, title in (("input", "Microphones"), ("output", "Speakers")):
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for name in ("", "name", "host API", "ch.", "rates, Hz"):
+            table.add_column(name, overflow="fold")
+        chosen = [each for each in devices if each.direction == direction]
+        for each in chosen:
+            rates = " ".join(map(str, each.rates)) or "busy or broken"
+            mark = "[green]*[/]" if each.is_default else ""
+            table.add_row(mark, escape(each.name), each.host_api, str(each.channels), rates)
+        console.print(table if chosen else f"[bold]{title}[/]: none")
+        for each in chosen:
+            if each.is_default:
+                console.print(f"* {escape(each.name)}: default, {escape(each.why)}\n")

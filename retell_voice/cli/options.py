@@ -1,0 +1,100 @@
+"""Commands whose options are made from the table of settings."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from retell_voice.cli.failure import complain, reported
+from retell_voice.config import load, read_file
+from retell_voice.settings import Setting, Settings, table
+
+S = TypeVar("S", bound=Settings)
+_Parameter = inspect.Parameter
+_OTHER = "Other"
+
+_CONFIG = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        rich_help_panel=_OTHER,
+        help="Config file (TOML). Without it: config.toml in your configuration directory, "
+        "if there is one.",
+    ),
+]
+_DEBUG = Annotated[
+    bool, typer.Option("--debug", rich_help_panel=_OTHER, help="Show tracebacks of errors.")
+]
+
+
+def describe(row: Setting) -> str:
+    """Return the help of a setting, with what it accepts and its default."""
+    text = row.help
+    if row.allowed:
+        text += f" {row.allowed}."
+    if row.default not in (None, "") and row.kind is not bool:
+        text += f" Default: {row.default}."
+    return text
+
+
+def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., None]]:
+    """Make a function a command with an option for every setting of a table.
+
+    The function takes the loaded settings first and returns the exit code; parameters of its
+    own, keyword-only and annotated for typer, become options too.
+    """
+    rows = table(settings)
+
+    def decorate(function: Callable[..., int]) -> Callable[..., None]:
+        hints = get_type_hints(function, include_extras=True)
+        own = list(inspect.signature(function).parameters.values())[1:]
+        parameters = [_parameter(name, row) for name, row in rows.items()]
+        parameters += [each.replace(annotation=hints[each.name]) for each in own]
+        parameters += [
+            _Parameter("config", _Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
+            _Parameter("debug", _Parameter.KEYWORD_ONLY, default=False, annotation=_DEBUG),
+        ]
+
+        def run(**given: Any) -> None:
+            flags = {name: given.pop(name) for name in rows}
+            with reported(debug=given.pop("debug"), as_json=bool(flags.get("json"))):
+                file = read_file(given.pop("config"))
+                for warning in file.warnings:
+                    complain(warning)
+                loaded = load(settings, file, os.environ, flags)
+                code = function(loaded, **given)
+            raise SystemExit(code)
+
+        run.__doc__ = function.__doc__
+        run.__name__ = function.__name__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, row: Setting) -> _Parameter:
+    """Return a setting as a parameter of a command; None is "not given"."""
+    kind: Any = bool if row.kind is bool else str
+    info: Any
+    if not row.flag.startswith("--"):
+        info = typer.Argument(metavar=row.flag, help=describe(row), show_default=False)
+    else:
+        flag = f"{row.flag}/--no-{row.flag[2:]}" if row.kind is bool else row.flag
+        info = typer.Option(
+            flag,
+            metavar=row.metavar,
+            help=describe(row),
+            show_default=False,
+            rich_help_panel=row.panel,
+        )
+    return _Parameter(
+        name, _Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
+    )

@@ -1,0 +1,218 @@
+"""Where a call's events go. Writing happens on a thread, so that a terminal or pipe that
+stands still (Ctrl-S, a pager, a slow line) never holds up the call.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from retell_voice.cli import jsonl
+from retell_voice.cli.failure import complain
+from retell_voice.cli.plain import Lines
+from retell_voice.cli.view import View, summary
+from retell_voice.events import Event, Levels
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MAX_LINES = 10_000
+"""Lines that may wait for whoever reads them; then new ones are dropped and counted."""
+RESTORE = "\x1b[?1049l\x1b[?25h\x1b[0m"
+"""Leaves the alternate screen, shows the cursor, ends colours."""
+
+
+class Output(Protocol):
+    """What shows a call."""
+
+    def open(self, view: View, gone: Callable[[], None]) -> None:
+        """Begin; ``gone`` is called, on any thread, when nobody reads any more."""
+
+    def show(self, event: Event, view: View) -> None:
+        """Show an event and the view after it. Never blocks."""
+
+    def close(self, view: View) -> None:
+        """Write what is left, leave the terminal as it was, then say how the call went."""
+
+    def abandon(self) -> None:
+        """Leave the terminal as it was, at once. Safe in a signal handler."""
+
+
+class LineOutput:
+    """Base: lines to standard output.
+
+    Args:
+        lines: lines for an event.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[str | None] = deque()
+        self._wake = threading.Semaphore(0)
+        self._dropped = 0
+        self._gone: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._write, name="output", daemon=True)
+
+    def opening(self, view: View) -> list[str]:
+        """Return the first lines."""
+        raise NotImplementedError
+
+    def lines(self, event: Event) -> list[str]:
+        """Return the lines of an event."""
+        raise NotImplementedError
+
+    def closing(self, view: View) -> list[str]:
+        """Return the last lines."""
+        raise NotImplementedError
+
+    def open(self, view: View, gone: Callable[[], None]) -> None:
+        self._gone = gone
+        self._thread.start()
+        self._put(self.opening(view))
+
+    def show(self, event: Event, view: View) -> None:  # noqa: ARG002 - the screen needs it
+        self._put(self.lines(event))
+
+    def close(self, view: View) -> None:
+        self._put(self.closing(view), last=True)
+        self._thread.join()
+        if self._dropped:
+            complain(f"{self._dropped} lines of output were dropped: nobody read them in time")
+
+    def abandon(self) -> None:
+        """There is nothing to restore."""
+
+    def _put(self, lines: list[str], *, last: bool = False) -> None:
+        for line in lines:
+            if len(self._waiting) < MAX_LINES:
+                self._waiting.append(line)
+                self._wake.release()
+            else:
+                self._dropped += 1
+        if last:
+            self._waiting.append(None)
+            self._wake.release()
+
+    def _write(self) -> None:
+        encoding = sys.stdout.encoding or "ascii"
+        try:
+            while self._wake.acquire() and (line := self._waiting.popleft()) is not None:
+                sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+                sys.stdout.flush()
+        except (OSError, ValueError):  # the pipe was closed, or the terminal hung up
+            silence_stdout()
+            self._gone()
+
+
+class PlainOutput(LineOutput):
+    """Readable lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = Lines()
+
+    def opening(self, view: View) -> list[str]:
+        return self._lines.opening(view)
+
+    def lines(self, event: Event) -> list[str]:
+        return self._lines.feed(event)
+
+    def closing(self, view: View) -> list[str]:
+        return summary(view)
+
+
+class JsonOutput(LineOutput):
+    """One JSON object a line.
+
+    Args:
+        call: what the first line says about the call.
+    """
+
+    def __init__(self, call: dict[str, object]) -> None:
+        super().__init__()
+        self._call = call
+
+    def opening(self, view: View) -> list[str]:
+        shown = {
+            "call_id": view.call_id,
+            "server": view.server,
+            "microphone": view.microphone,
+            "speaker": view.speaker,
+        }
+        return [jsonl.to_json({"event": "call", **shown, **self._call})]
+
+    def lines(self, event: Event) -> list[str]:
+        return [jsonl.line(event)]
+
+    def closing(self, view: View) -> list[str]:  # noqa: ARG002 - `ended` has said it
+        return []
+
+
+class ScreenOutput:
+    """The live screen, on the terminal's other page; afterwards the transcript stays."""
+
+    def __init__(self) -> None:
+        self._view = View()
+        self._console: Console | None = None
+        self._dirty = threading.Event()
+        self._drawing = threading.Lock()
+        self._over = False
+        self._gone: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._draw, name="screen", daemon=True)
+
+    def open(self, view: View, gone: Callable[[], None]) -> None:
+        self._view, self._gone = view, gone
+        self._dirty.set()
+        self._thread.start()
+
+    def show(self, event: Event, view: View) -> None:
+        # Levels come twelve times a second and set the pace; drawing more often shows no more.
+        redraw = isinstance(event, Levels) or view.state is not self._view.state
+        redraw = redraw or view.hanging_up is not self._view.hanging_up
+        self._view = view
+        if redraw:
+            self._dirty.set()
+
+    def close(self, view: View) -> None:
+        self._over = True
+        self._dirty.set()
+        self._thread.join()
+        lines = Lines()
+        for line in [*lines.opening(view), *lines.history(view.utterances), *summary(view)]:
+            encoding = sys.stdout.encoding or "ascii"
+            with suppress(OSError):
+                print(line.encode(encoding, "replace").decode(encoding), flush=True)
+
+    def abandon(self) -> None:
+        self._over = True
+        self._drawing.acquire(timeout=0.2)  # never let go: nothing may be drawn after this
+        with suppress(OSError, ValueError):
+            os.write(sys.__stdout__.fileno(), RESTORE.encode()) if sys.__stdout__ else None
+
+    def _draw(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - 60 ms that start-up need not wait for
+        from rich.live import Live  # noqa: PLC0415
+
+        from retell_voice.cli.screen import render  # noqa: PLC0415
+
+        console = Console(highlight=False)
+        try:
+            with Live(console=console, screen=True, auto_refresh=False) as live:
+                while self._dirty.wait() and not self._over:
+                    self._dirty.clear()
+                    with self._drawing:
+                        picture = render(self._view, console.width, console.height)
+                        live.update(picture, refresh=True)
+        except (OSError, ValueError):
+            silence_stdout()
+            self._gone()
+
+
+def silence_stdout() -> None:
+    """Let nothing more reach standard output, so that nobody complains at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

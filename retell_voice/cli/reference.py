@@ -1,0 +1,103 @@
+"""Texts made from the table of settings: the example file and the README's table."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retell_voice.errors import mask
+from retell_voice.settings import SECTIONS, Secret, Setting, Settings, Sourced, TalkSettings, table
+
+_HEAD = """\
+Settings of retell-voice, each with its default. Remove the # before the ones you change.
+
+The command line goes before the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
+that before this file, and this file before the defaults. 'retell-voice settings' shows what
+holds and why, and where this file is looked for."""
+BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
+
+
+def example() -> str:
+    """Return ``config.example.toml``."""
+    parts = [_comment(_HEAD)]
+    for section, known in SECTIONS.items():
+        if section:
+            parts.append(f"\n[{section}]")
+        for name, row in table(known).items():
+            text = f"{row.help} {row.allowed}".strip()
+            parts.append(f"\n{_comment(text)}\n#{name} = {_toml(row.default)}")
+    return "\n".join(parts) + "\n"
+
+
+def options() -> str:
+    """Return the table of options in Markdown."""
+    lines = []
+    for command, known in (("talk", TalkSettings), ("emulator", SECTIONS["emulator"])):
+        lines += [f"`retell-voice {command}`", ""]
+        lines += [
+            "| option | default | environment | |",
+            "|---|---|---|---|",
+        ]
+        for row in table(known).values():
+            default = "" if row.default in (None, "") else f"`{_default(row)}`"
+            text = f"{row.help} {row.allowed}".strip().replace("|", "\\|")
+            lines.append(f"| `{_option(row)}` | {default} | `{row.env}` | {text} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def in_force(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return key, value and source of every setting; secrets are masked."""
+    rows: Mapping[str, Setting] = table(type(settings))
+    listed = []
+    for name, row in rows.items():
+        given: Sourced[Any] = getattr(settings, name)
+        value = "" if given.value is None else _default(row, given.value)
+        listed.append((f"{row.section}.{name}".lstrip("."), value, given.source))
+    return listed
+
+
+def _option(row: Setting) -> str:
+    if not row.flag.startswith("--"):
+        return f"[{row.flag}]"
+    if row.kind is bool:
+        return f"{row.flag}/--no-{row.flag[2:]}"
+    return f"{row.flag} {row.metavar}"
+
+
+def _default(row: Setting, value: Any = None) -> str:
+    value = row.default if value is None else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return mask(value) if isinstance(value, Secret) else str(value)
+
+
+def _toml(value: Any) -> str:
+    # A string or number of JSON is one of TOML too; empty text stands for "none".
+    return json.dumps("" if value is None else value)
+
+
+def _comment(text: str) -> str:
+    return "\n".join(
+        f"# {line}".rstrip()
+        for paragraph in text.split("\n")
+        for line in textwrap.wrap(paragraph, 96) or [""]
+    )
+
+
+def update_readme(path: Path) -> None:
+    """Put the table of options between its markers in a README."""
+    text = path.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        raise ValueError(f"{path} lacks {BEGIN} and {END}")
+    path.write_text(f"{head}{begin}\n{options()}{end}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update_readme(Path("README.md"))
+    Path("config.example.toml").write_text(example(), encoding="utf-8")

@@ -1,0 +1,72 @@
+"""Ctrl-C, SIGTERM and SIGHUP: the first one asks the call to end, the second ends the program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from retell_voice.cli.failure import INTERRUPTED
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+class Interrupts:
+    """A context in which signals are taken; needs the main thread.
+
+    Signal handlers of the ``signal`` module, not of the loop: Windows has no others, and the
+    second signal must work when the loop is stuck.
+
+    Args:
+        abandon: leaves the terminal as it was; called before the program is ended.
+    """
+
+    def __init__(self, abandon: Callable[[], None]) -> None:
+        self.received: int | None = None
+        self._abandon = abandon
+        self._before: dict[int, Any] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ask: Callable[[], object] = lambda: None
+
+    def __enter__(self) -> Self:
+        for name in _NAMES:
+            number = getattr(signal, name, None)
+            # What is ignored from the start (nohup, a job in the background) stays so.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def exit_code(self) -> int:
+        """0 after Ctrl-C or no signal at all, else 128 and the signal's number."""
+        asked = self.received in (None, signal.SIGINT, getattr(signal, "SIGBREAK", None))
+        return 0 if asked or self.received is None else 128 + self.received
+
+    def ask(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+        """Have the first signal call ``callback`` in ``loop``; at once if it has come already."""
+        self._loop, self._ask = loop, callback
+        if self.received is not None:
+            loop.call_soon_threadsafe(callback)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
+        if self.received is None:
+            self.received = number
+            if self._loop is not None:
+                with suppress(RuntimeError):  # the loop has closed: nothing is left to ask
+                    self._loop.call_soon_threadsafe(self._ask)
+        elif number == self.received or number != getattr(signal, "SIGHUP", None):
+            self._abandon()
+            os._exit(INTERRUPTED)

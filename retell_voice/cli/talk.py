@@ -1,0 +1,217 @@
+"""``retell-voice talk``: one call, from the settings to an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from retell_voice import __version__
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.call import Call
+from retell_voice.cli.failure import complain
+from retell_voice.cli.output import JsonOutput, Output, PlainOutput, ScreenOutput
+from retell_voice.cli.signals import Interrupts
+from retell_voice.cli.view import View, reduce
+from retell_voice.devices.files import WavMicrophone, WavSpeaker
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.errors import ConfigError, DeviceNotFound, mask
+from retell_voice.settings import Sourced, TalkSettings
+
+PATIENCE = 3.0
+"""Seconds of the agent's silence after which a call whose input file is over is hung up."""
+LEVEL_INTERVAL = 1 / 12
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a Python thread gives way: at the default of 5 ms, two busy threads
+make the audio callbacks late twelve times a second; at this one never was seen."""
+
+
+def talk(settings: TalkSettings, speed: float = 1.0) -> int:
+    """Hold a call and return the exit code.
+
+    Args:
+        settings: how.
+        speed: how many times faster than real time WAV files are.
+
+    Raises:
+        RetellVoiceError: the call could not be opened.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    _refuse_both(settings.json, settings.plain)
+    _refuse_both(settings.input, settings.input_file)
+    _refuse_both(settings.output, settings.output_file)
+    _refuse_both(settings.url, settings.local)
+    call_id = "" if settings.local.value else _call_id(settings.call_id)
+    if settings.local.value and settings.call_id.is_flag:
+        raise ConfigError("--local registers a call of its own: leave CALL_ID out")
+    audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+    conversation = _Conversation(settings, audio, speed)
+    with Interrupts(conversation.output.abandon) as interrupts:
+        try:
+            asyncio.run(conversation.hold(call_id, interrupts))
+        finally:
+            conversation.close()
+        ended = conversation.view.ended
+        if ended is not None and ended.error is not None:
+            complain(str(ended.error), ended.error.hint)
+            return ended.error.exit_code
+        return interrupts.exit_code
+
+
+class _Conversation:
+    def __init__(self, settings: TalkSettings, audio: AudioFormat, speed: float) -> None:
+        self._settings = settings
+        self._audio = audio
+        self._speed = speed
+        self._call: Call | None = None
+        self._hanging_up: asyncio.Task[None] | None = None
+        self._shown = False
+        self.view = View()
+        self.output = _output(settings, audio)
+
+    async def hold(self, call_id: str, interrupts: Interrupts) -> None:
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            opening = asyncio.create_task(self._open(call_id, stack))
+            interrupts.ask(loop, opening.cancel)
+            try:
+                call = self._call = await opening
+            except asyncio.CancelledError:
+                if interrupts.received is None:
+                    raise
+                # A look-up of a host name may go on for many seconds in its thread, and
+                # Python would wait for it. Everything else has been closed by now.
+                self.close()
+                os._exit(128 + interrupts.received)
+            interrupts.ask(loop, self.hang_up)
+            gc.collect()
+            gc.freeze()
+            async for event in call:
+                self.view = reduce(self.view, event)
+                self.output.show(event, self.view)
+                if self._settings.input_file.value and self.view.all_said(PATIENCE / self._speed):
+                    self.hang_up()
+
+    def hang_up(self) -> None:
+        if self._hanging_up is None and self._call is not None:
+            self.view = replace(self.view, hanging_up=True)
+            self._hanging_up = asyncio.create_task(self._call.hang_up())
+
+    def close(self) -> None:
+        if self._shown:
+            self._shown = False
+            self.output.close(self.view)
+
+    async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
+        settings, audio = self._settings, self._audio
+        microphone, speaker = open_devices(settings, audio, self._speed)
+        url = settings.url.value
+        if settings.local.value:
+            from retell_voice.cli.serve import local_emulator  # noqa: PLC0415 - only when local
+
+            emulator = await stack.enter_async_context(local_emulator())
+            call_id, url = emulator.register(audio).call_id, emulator.url
+        call = Call(
+            call_id,
+            url=url,
+            audio=audio,
+            microphone=microphone,
+            speaker=speaker,
+            frame_ms=settings.frame_ms.value,
+            updates=settings.updates.value,
+            alignment=settings.alignment.value,
+            level_interval=LEVEL_INTERVAL,
+        )
+        self.view = View(
+            call_id=mask(call_id),
+            server="the emulator" if settings.local.value else urlsplit(url).netloc,
+            audio=f"{audio.encoding} {audio.rate} Hz",
+            microphone=microphone.name,
+            speaker=speaker.name,
+        )
+        loop = asyncio.get_running_loop()
+        self._shown = True
+
+        def gone() -> None:
+            with suppress(RuntimeError):  # the loop has closed: the call is over
+                loop.call_soon_threadsafe(self.hang_up)
+
+        self.output.open(self.view, gone)
+        return await stack.enter_async_context(call)
+
+
+def open_devices(
+    settings: TalkSettings, audio: AudioFormat, speed: float
+) -> tuple[Microphone, Speaker]:
+    """Return the microphone and speaker that the settings ask for; files before devices.
+
+    Raises:
+        ConfigError: a file cannot be used.
+        DeviceNotFound: no such device.
+    """
+    microphone: Microphone | None = None
+    speaker: Speaker | None = None
+    if (path := settings.input_file.value) is not None:
+        microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
+    if (path := settings.output_file.value) is not None:
+        speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
+    try:
+        if microphone is None or speaker is None:
+            from retell_voice.devices import portaudio  # noqa: PLC0415 - files need no sound card
+
+            microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
+            speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
+    except DeviceNotFound as error:
+        option, does = (
+            ("--input-file", "speaks a WAV file instead of a microphone")
+            if microphone is None
+            else ("--output-file", "writes what the agent says to a WAV file instead")
+        )
+        hint = f"{option} FILE {does}"
+        raise DeviceNotFound(str(error), f"{error.hint}; {hint}" if error.hint else hint) from None
+    return microphone, speaker
+
+
+def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+    if settings.json.value:
+        return JsonOutput(
+            {
+                "encoding": str(audio.encoding),
+                "rate": audio.rate,
+                "frame_ms": settings.frame_ms.value,
+                "version": __version__,
+            }
+        )
+    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+    if settings.plain.value or dumb or not sys.stdout.isatty():
+        return PlainOutput()
+    return ScreenOutput()
+
+
+def _call_id(given: Sourced[str | None]) -> str:
+    call_id = given.value
+    if call_id == "-":
+        if sys.stdin.isatty():
+            from getpass import getpass  # noqa: PLC0415 - rarely needed
+
+            call_id = getpass("call_id: ")
+        else:
+            call_id = sys.stdin.readline()
+    call_id = (call_id or "").strip()
+    if not call_id:
+        raise ConfigError(
+            "no call to join: give the CALL_ID that register-call returned",
+            "RETELL_VOICE_CALL_ID, or '-' for standard input, keep it out of ps; "
+            "--local talks to the built-in emulator instead",
+        )
+    return call_id
+
+
+def _refuse_both(one: Sourced[Any], other: Sourced[Any]) -> None:
+    if one.value and other.value and one.is_flag and other.is_flag:
+        raise ConfigError(f"{one.source} and {other.source} exclude each other: give one")

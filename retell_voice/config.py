@@ -1,0 +1,155 @@
+"""Where settings come from: defaults < config.toml < environment < command line.
+
+What settings there are is in ``retell_voice.settings``.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from retell_voice.errors import ConfigError
+from retell_voice.settings import SECTIONS, Secret, Settings, Sourced, did_you_mean, show, table
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """What a config file says, checked.
+
+    Attributes:
+        values: by section and name.
+        warnings: lines for people.
+    """
+
+    values: Mapping[tuple[str, str], Sourced[Any]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def default_path() -> Path:
+    """Return where the config file is looked for when none is named."""
+    import typer  # noqa: PLC0415 - the table alone needs no typer
+
+    return Path(typer.get_app_dir("retell-voice")) / "config.toml"
+
+
+def read_file(path: Path | None) -> ConfigFile:
+    """Read a config file; None is the default one, which may be missing.
+
+    Raises:
+        ConfigError: unreadable, not TOML, an unknown key, a wrong value; names file and line.
+    """
+    given, path = path, path or default_path()
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if given is None:
+            return ConfigFile()
+        raise ConfigError(f"{path}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a path that no system has, such as one with a NUL
+        raise ConfigError(f"{path!s}: {error}") from None
+    values = parse_toml(text, str(path))
+    secret = any(table(SECTIONS[s])[n].kind is Secret for s, n in values)
+    if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return ConfigFile(values, (f"{path} holds a secret and others may read it: chmod 600",))
+    return ConfigFile(values)
+
+
+def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
+    """Return the checked values of a config file's text.
+
+    Raises:
+        ConfigError: as ``read_file``.
+    """
+    try:
+        tomllib.loads(text)
+        found = list(_statements(text))
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    values: dict[tuple[str, str], Sourced[Any]] = {}
+    for line, where, value in found:
+        source = f"{path} line {line}"
+        *sections, name = where
+        section = ".".join(sections)
+        rows = table(SECTIONS[section]) if section in SECTIONS else {}
+        if name not in rows:
+            keys = [f"{s}.{n}".lstrip(".") for s, known in SECTIONS.items() for n in table(known)]
+            key = ".".join(where)
+            raise ConfigError(f"{source}: unknown key {show(key)}", did_you_mean(key, keys))
+        values[section, name] = Sourced(rows[name].check(value, f"{source}: {name}"), source)
+    return values
+
+
+def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
+    """Yield line, path and value of every key. The text must be valid as a whole.
+
+    tomllib tells no lines. But any statement, on its own, is TOML too: lines are gathered
+    until they parse, and then the first of them is where it stands.
+    """
+    section: tuple[str, ...] = ()
+    gathered: list[str] = []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        gathered.append(line)
+        statement = "\n".join(gathered)
+        try:
+            parsed: Any = tomllib.loads(statement)
+        except ValueError:
+            continue
+        start = number - len(gathered) + 1
+        gathered = []
+        if statement.lstrip().startswith("["):
+            section = ()
+            while parsed:
+                if isinstance(parsed, list):
+                    parsed = parsed[0]
+                    continue
+                (name, parsed), *_ = parsed.items()
+                section += (name,)
+            if section and section[0] not in SECTIONS:
+                yield start, section, None
+            continue
+        for name, value in parsed.items():
+            if isinstance(value, dict) and (not section and name in SECTIONS):
+                yield from ((start, (name, inner), deep) for inner, deep in value.items())
+            else:
+                yield start, (*section, name), value
+
+
+def load(
+    settings: type[S], file: ConfigFile, environ: Mapping[str, str], flags: Mapping[str, Any]
+) -> S:
+    """Return the settings of one program.
+
+    Args:
+        settings: its table.
+        file: what the config file says.
+        environ: the environment; an empty variable is as good as none.
+        flags: what the command line says, by name; None where it says nothing. Text is parsed.
+
+    Raises:
+        ConfigError: a variable or a flag cannot be used.
+    """
+    values: dict[str, Sourced[Any]] = {}
+    for name, row in table(settings).items():
+        if (row.section, name) in file.values:
+            values[name] = file.values[row.section, name]
+        if text := environ.get(row.env):
+            values[name] = Sourced(row.parse(text, row.env), row.env)
+        if (given := flags.get(name)) is not None:
+            flag = f"--no-{row.flag[2:]}" if given is False else row.flag
+            parse = row.parse if isinstance(given, str) else row.check
+            values[name] = Sourced(parse(given, flag), flag)
+    return settings(**values)

@@ -1,0 +1,338 @@
+"""The one table of settings, from which everything that names them is made.
+
+From it come the options and their help, the names of the environment variables, the keys of
+the config file, ``config.example.toml`` and the README's table (``retell_voice.cli.reference``).
+``retell_voice.config`` reads the values.
+
+A value carries where it came from, so that a complaint can say which of the four to mend.
+"""
+
+# ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from retell_voice.errors import ConfigError, mask
+
+T = TypeVar("T")
+
+DEFAULT = "default"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+class Secret(str):
+    """Text that a repr must not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(mask(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Generic[T]):
+    """A value and where it came from: ``default``, ``…/config.toml line 7``, a variable, a flag."""
+
+    value: T
+    source: str = DEFAULT
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it was given on the command line."""
+        return self.source.startswith("-") or self.source == "CALL_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. ``minimum`` and ``maximum`` include themselves."""
+
+    kind: type
+    default: Any
+    help: str
+    panel: str
+    metavar: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    name: str = ""
+    section: str = ""
+
+    @property
+    def env(self) -> str:
+        """Name of its environment variable."""
+        return "_".join(filter(None, ("RETELL_VOICE", self.section, self.name))).upper()
+
+    @property
+    def flag(self) -> str:
+        """Name of its option; ``call_id`` is an argument."""
+        return "CALL_ID" if self.name == "call_id" else "--" + self.name.replace("_", "-")
+
+    @property
+    def allowed(self) -> str:
+        """What it accepts, for people; empty when that goes without saying."""
+        if self.minimum is not None:
+            return f"{self.minimum}–{self.maximum} {self.unit}".rstrip()
+        return ", ".join(self.choices)
+
+    def check(self, value: object, label: str) -> Any:
+        """Return a value of the right type; ``""`` means unset where the default is None.
+
+        Args:
+            value: what was given.
+            label: how a message names the setting where it was given.
+
+        Raises:
+            ConfigError: wrong type or out of range. Never shows a secret.
+        """
+        kind: type = str if self.kind is Secret else self.kind
+        right = isinstance(value, (int, float) if kind is float else kind)
+        if not right or (isinstance(value, bool) and kind is not bool):
+            given = "" if self.kind is Secret else f", not {show(value)}"
+            raise ConfigError(f"{label} must be {_KINDS[kind]}{given}")
+        if value == "" and self.default is None:
+            return None
+        if isinstance(value, (int, float)) and kind is not bool:
+            low = -math.inf if self.minimum is None else self.minimum
+            high = math.inf if self.maximum is None else self.maximum
+            if not low <= value <= high or value in (math.inf, -math.inf):
+                allowed = f"outside {self.allowed}" if self.allowed else "no usable number"
+                raise ConfigError(f"{label}: {show(value)} is {allowed}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(
+                f"{label}: {show(value)} is not one of {self.allowed}",
+                did_you_mean(str(value), self.choices),
+            )
+        if self.prefixes and not str(value).startswith(self.prefixes):
+            allowed = " or ".join(self.prefixes)
+            raise ConfigError(f"{label}: {show(value)} does not begin with {allowed}")
+        return self.kind(value)
+
+    def parse(self, text: str, label: str) -> Any:
+        """Return the value that a text of the environment or the command line means."""
+        value: object = text
+        if self.kind is bool:
+            low = text.strip().lower()
+            value = True if low in _TRUE else False if low in _FALSE else text
+        elif self.kind in (int, float):
+            try:
+                value = self.kind(text)
+            except ValueError:
+                value = text
+        return self.check(value, label)
+
+
+def setting(
+    default: T,
+    text: str,
+    panel: str,
+    *,
+    kind: type | None = None,
+    **more: Any,
+) -> Sourced[T]:
+    """Declare a row of the table; its name is the name of the field."""
+    row = Setting(kind or type(default), default, text, panel, **more)
+    return field(default=Sourced(default), metadata={"setting": row})
+
+
+_CALL, _SOUND, _SHOWN = "The call", "Sound", "What you see"
+_SERVER = "The server"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Base of the tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkSettings(Settings):
+    """Settings of ``retell-voice talk``; top level of the file."""
+
+    call_id: Sourced[str | None] = setting(
+        None,
+        "The call to join, as register-call gave it. It is a secret, and a command line is "
+        "visible to every user of the machine (ps): '-' reads it from standard input.",
+        _CALL,
+        kind=Secret,
+    )
+    url: Sourced[str] = setting(
+        "wss://api.retellai.com/audio-websocket",
+        "Server to call; /CALL_ID is appended.",
+        _CALL,
+        prefixes=("ws://", "wss://"),
+        metavar="URL",
+    )
+    local: Sourced[bool] = setting(
+        False,
+        "Start the emulator in this process, register a call with it and call that. "
+        "Needs no account and no network.",
+        _CALL,
+    )
+    updates: Sourced[bool] = setting(
+        True, "Ask the server for the transcript and for whose turn it is.", _CALL
+    )
+    alignment: Sourced[bool] = setting(
+        False, "Ask for each piece of audio with its text, shown when it is heard.", _CALL
+    )
+    encoding: Sourced[str] = setting(
+        "s16le",
+        "Encoding with which the call was registered.",
+        _SOUND,
+        choices=("s16le", "mulaw"),
+        metavar="NAME",
+    )
+    rate: Sourced[int] = setting(
+        24000,
+        "Sample rate with which the call was registered.",
+        _SOUND,
+        minimum=8000,
+        maximum=48000,
+        unit="Hz",
+        metavar="HZ",
+    )
+    frame_ms: Sourced[int] = setting(
+        20,
+        "Length of the frames of microphone audio that are sent.",
+        _SOUND,
+        minimum=20,
+        maximum=250,
+        unit="ms",
+        metavar="MS",
+    )
+    input: Sourced[str | None] = setting(
+        None,
+        "Microphone, by its name or a part of it ('retell-voice devices' lists them). "
+        "Without it: the system's default.",
+        _SOUND,
+        kind=str,
+        metavar="NAME",
+    )
+    output: Sourced[str | None] = setting(
+        None,
+        "Speaker, by its name or a part of it. Without it: the system's default.",
+        _SOUND,
+        kind=str,
+        metavar="NAME",
+    )
+    input_file: Sourced[str | None] = setting(
+        None,
+        "A WAV file is the microphone, then silence. When it is over and the agent has been "
+        "silent for 3 s, the call is hung up.",
+        _SOUND,
+        kind=str,
+        metavar="WAV",
+    )
+    output_file: Sourced[str | None] = setting(
+        None, "A WAV file is the speaker.", _SOUND, kind=str, metavar="WAV"
+    )
+    json: Sourced[bool] = setting(
+        False, "Print one JSON object a line for each event, on standard output.", _SHOWN
+    )
+    plain: Sourced[bool] = setting(
+        False, "Print lines, no live screen; without a terminal that is so anyway.", _SHOWN
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings(Settings):
+    """Settings of ``retell-voice emulator``; section ``[emulator]`` of the file."""
+
+    host: Sourced[str] = setting(
+        "127.0.0.1",
+        "Address to listen at. 0.0.0.0 lets everyone on your network in.",
+        _SERVER,
+        metavar="ADDRESS",
+    )
+    port: Sourced[int] = setting(
+        8080,
+        "Port to listen at; 0 takes any free one.",
+        _SERVER,
+        minimum=0,
+        maximum=65535,
+        metavar="PORT",
+    )
+    prefix: Sourced[str] = setting(
+        "", "Path before every route, for example /retell.", _SERVER, metavar="PATH"
+    )
+    api_key: Sourced[str | None] = setting(
+        None,
+        "The only API key that REST calls may carry; without it any will do. It is a secret: "
+        "rather set it in the environment or the config file.",
+        _SERVER,
+        kind=Secret,
+        metavar="KEY",
+    )
+    accept_any: Sourced[bool] = setting(
+        False,
+        "Let any call_id in, registered or not, in the format of --encoding and --rate.",
+        _SERVER,
+    )
+    encoding: Sourced[str] = setting(
+        "s16le",
+        "Encoding of calls that nobody registered.",
+        _SERVER,
+        choices=("s16le", "mulaw"),
+        metavar="NAME",
+    )
+    rate: Sourced[int] = setting(
+        24000,
+        "Sample rate of calls that nobody registered.",
+        _SERVER,
+        minimum=8000,
+        maximum=48000,
+        unit="Hz",
+        metavar="HZ",
+    )
+    expiry: Sourced[float] = setting(
+        300.0,
+        "Seconds within which a registered call must be joined.",
+        _SERVER,
+        minimum=1,
+        maximum=86400,
+        unit="s",
+        metavar="SECONDS",
+    )
+    answer_pings: Sourced[bool] = setting(True, "Answer the client's heartbeat.", _SERVER)
+
+
+SECTIONS: dict[str, type[Settings]] = {"": TalkSettings, "emulator": EmulatorSettings}
+"""Sections of the file, the top level first."""
+
+
+def table(settings: type[Settings]) -> dict[str, Setting]:
+    """Return the rows of a table by name, in the order of declaration."""
+    section = next(name for name, known in SECTIONS.items() if known is settings)
+    rows: dict[str, Setting] = {}
+    for one in fields(settings):
+        row: Setting = one.metadata["setting"]
+        rows[one.name] = Setting(
+            **{f.name: getattr(row, f.name) for f in fields(row)}
+            | {"name": one.name, "section": section}
+        )
+    return rows
+
+
+def show(value: object) -> str:
+    """Return a wrong value for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python prints
+        text = "such a long number"
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return a hint: the known name that is nearest, or all of them."""
+    close = get_close_matches(given, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"

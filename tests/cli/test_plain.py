@@ -1,0 +1,103 @@
+"""A call as lines: nothing said twice."""
+
+from __future__ import annotations
+
+from retell_voice.cli.plain import Lines
+from retell_voice.cli.view import View
+from retell_voice.events import (
+    AgentStopped,
+    Alignment,
+    AudioDropped,
+    CallState,
+    Ended,
+    Event,
+    InputFinished,
+    Levels,
+    Metadata,
+    StateChanged,
+    Statistics,
+    Transcript,
+    Utterance,
+)
+
+
+def printed(*events: Event) -> list[str]:
+    lines = Lines()
+    return [line for event in events for line in lines.feed(event)]
+
+
+def said(at: float, *texts: str) -> Transcript:
+    roles = ("agent", "user")
+    return Transcript(
+        at=at,
+        utterances=tuple(Utterance(roles[i % 2], text) for i, text in enumerate(texts)),  # type: ignore[arg-type]
+    )
+
+
+END = Ended(by="you", code=1000, reason="", at=99.0)
+
+
+def test_an_utterance_is_printed_once_when_the_next_begins_or_the_call_ends() -> None:
+    lines = printed(
+        said(1, "Hel"),
+        said(2, "Hello!"),
+        said(3, "Hello!", "Hi"),
+        said(4, "Hello!", "Hi there"),
+        said(5, "Hello!", "Hi there", "Bye"),
+        END,
+    )
+    assert lines == ["00:03  agent: Hello!", "00:05  you: Hi there", "01:39  agent: Bye"]
+
+
+def test_a_correction_is_told() -> None:
+    lines = printed(said(1, "Helo", "Hi"), said(2, "Hello", "Hi"), said(3, "Hello", "Hi", "x"))
+    assert lines == ["00:01  agent: Helo", "00:02  corrected: agent: Hello", "00:03  you: Hi"]
+
+
+def test_a_transcript_may_shrink() -> None:
+    assert printed(said(1, "a", "b"), said(2), said(3, "a", "b"), END) == [
+        "00:01  agent: a",
+        "01:39  you: b",
+    ]
+
+
+def test_alignment_is_one_caption_an_utterance() -> None:
+    lines = printed(
+        Alignment(text="Hello ", duration=1, at=1),
+        Alignment(text="there", duration=1, at=2),
+        AgentStopped(at=3, interrupted=True),
+        AgentStopped(at=4),
+        Alignment(text="Bye", duration=1, at=5),
+        END,
+    )
+    assert lines == ["00:03  heard: Hello there (interrupted)", "01:39  heard: Bye"]
+
+
+def test_states_metadata_warnings() -> None:
+    lines = printed(
+        StateChanged(state=CallState.CONNECTING),
+        StateChanged(state=CallState.LIVE, at=1),
+        Levels(near_end=0, far_end=0, at=1),
+        Statistics(at=1),
+        Metadata(metadata={"a": "\x1b[1m"}, at=2),
+        AudioDropped(side="near_end", duration=0.25, at=3),
+        InputFinished(at=4),
+        StateChanged(state=CallState.DRAINING, at=5),
+        StateChanged(state=CallState.ENDED, at=6),
+    )
+    assert lines == [
+        "00:01  connected",
+        '00:02  metadata: {"a": "\\u001b[1m"}',
+        "00:03  warning: 0.2 s of your voice lost: the network did not take it",
+        "00:04  the input is over",
+        "00:05  the server has hung up; its last words are being played",
+    ]
+
+
+def test_opening_and_history() -> None:
+    view = View(call_id="…cdef", server="host", audio="mulaw 8000 Hz", microphone="m", speaker="s")
+    assert Lines().opening(view) == [
+        "call …cdef on host, mulaw 8000 Hz",
+        "microphone: m; speaker: s",
+    ]
+    assert Lines().history((Utterance("user", "Hi\n"),)) == ["you: Hi "]

@@ -1,0 +1,47 @@
+"""What is made from the table of settings is what is in the repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from retell_voice.cli.reference import BEGIN, END, example, in_force, options
+from retell_voice.config import ConfigFile, load, parse_toml
+from retell_voice.settings import SECTIONS, Sourced, TalkSettings, table
+
+ROOT = Path(__file__).parents[2]
+SECRET = "call_0123456789abcdef"
+
+
+def test_the_example_is_the_generated_one() -> None:
+    assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example(), (
+        "run: retell-voice settings --example > config.example.toml"
+    )
+
+
+def test_the_readme_has_the_generated_options() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = readme.partition(BEGIN)[2].partition(END)[0]
+    assert found.strip() == options().strip(), "run: python -m retell_voice.cli.reference"
+
+
+def test_the_example_loads_as_it_is() -> None:
+    assert parse_toml(example(), "c.toml") == {}
+
+
+def test_the_example_with_every_line_on_gives_the_defaults() -> None:
+    text = re.sub(r"^#(?=\w)", "", example(), flags=re.MULTILINE)
+    file = ConfigFile(parse_toml(text, "c.toml"))
+    for section, known in SECTIONS.items():
+        loaded, defaults = load(known, file, {}, {}), known()
+        for name in table(known):
+            assert (section, name) in file.values
+            assert getattr(loaded, name).value == getattr(defaults, name).value
+
+
+def test_settings_in_force_say_whence_and_hide_secrets() -> None:
+    settings = TalkSettings(call_id=Sourced(table(TalkSettings)["call_id"].check(SECRET, ""), "X"))
+    shown = {key: (value, source) for key, value, source in in_force(settings)}
+    assert shown["call_id"] == ("…cdef", "X")
+    assert shown["updates"] == ("true", "default")
+    assert shown["input"] == ("", "default")
