@@ -15,7 +15,7 @@ own hardware against a server of your making, give it an agent::
         print(len(call.received), call.disconnection_reason)
 """
 
-from retell_voice.emulator.agents import Agent, silent_agent
+from retell_voice.emulator.agents import Agent, parrot_agent, silent_agent
 from retell_voice.emulator.calls import CallStatus, RegisteredCall
 from retell_voice.emulator.happenings import (
     AgentInterrupted,
@@ -28,10 +28,15 @@ from retell_voice.emulator.happenings import (
     Happenings,
     UserSpoke,
 )
+from retell_voice.emulator.parrot import ParrotSettings
+from retell_voice.emulator.recordings import CALLER, GREETING
 from retell_voice.emulator.server import Emulator
 from retell_voice.emulator.session import CallOver, Session
+from retell_voice.emulator.vad import DetectorSettings
 
 __all__ = [
+    "CALLER",
+    "GREETING",
     "Agent",
     "AgentInterrupted",
     "AgentSpoke",
@@ -41,11 +46,14 @@ __all__ = [
     "CallRefused",
     "CallRegistered",
     "CallStatus",
+    "DetectorSettings",
     "Emulator",
     "Happening",
     "Happenings",
+    "ParrotSettings",
     "RegisteredCall",
     "Session",
     "UserSpoke",
+    "parrot_agent",
     "silent_agent",
 ]

@@ -5,12 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
+from retell_voice.emulator.parrot import (
+    DEFAULT_PARROT,
+    Action,
+    Announce,
+    Clear,
+    HangUp,
+    Parrot,
+    ParrotSettings,
+    Report,
+    Say,
+    Update,
+)
+from retell_voice.emulator.recordings import GREETING, load_speech
 from retell_voice.emulator.session import CallOver, Session
+from retell_voice.emulator.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
 
 _log = logging.getLogger(__name__)
+_MAX_WAITING = 5000  # actions: some minutes of speech; a caller that does not read is gone before
 _WRAP_UP = 1.0  # seconds that an agent may take to finish after its caller is gone
 
 Agent: TypeAlias = Callable[[Session], Awaitable[None]]
@@ -48,3 +66,85 @@ async def _speak(session: Session, agent: Agent) -> None:
         await session.close(1011, "the agent failed", "error_unknown")
     else:
         await session.close()
+
+
+def parrot_agent(
+    settings: ParrotSettings = DEFAULT_PARROT,
+    *,
+    greeting: Path = GREETING,
+    detector: DetectorSettings = DEFAULT_DETECTOR,
+) -> Agent:
+    """Return an agent that greets and says back what it hears.
+
+    Args:
+        settings: how it behaves.
+        greeting: recording of what it says first, see ``recordings.load_speech``.
+        detector: how it judges what is speech.
+    """
+
+    async def agent(session: Session) -> None:
+        rate = session.audio.rate
+        own = session.call.end_call_after_silence_ms
+        parrot = Parrot(
+            load_speech(greeting, rate),
+            settings if own is None else replace(settings, end_call_after_silence_ms=own),
+            detector=EnergyDetector(rate, detector),
+            chunk_ms=session.chunk_ms,
+        )
+        await _Performance(session).run(parrot)
+
+    return agent
+
+
+class _Performance:
+    """Carries out what a parrot wants, without ever keeping it from listening."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting: deque[Action] = deque()
+        self._news = asyncio.Event()
+
+    async def run(self, parrot: Parrot) -> None:
+        acting = asyncio.create_task(self._act())
+        try:
+            self._add(parrot.start())
+            async for samples in self._session:
+                self._add(parrot.receive(samples))
+                if len(self._waiting) > _MAX_WAITING:
+                    await self._session.close(1008, "the caller does not read", "error_unknown")
+        finally:
+            acting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CallOver):
+                await acting
+
+    def _add(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Clear):
+                kept = [each for each in self._waiting if not isinstance(each, Say)]
+                self._waiting = deque(kept)
+            self._waiting.append(action)
+        if actions:
+            self._news.set()
+
+    async def _act(self) -> None:
+        while True:
+            while self._waiting:
+                await self._do(self._waiting.popleft())
+            self._news.clear()
+            await self._news.wait()
+
+    async def _do(self, action: Action) -> None:
+        session = self._session
+        match action:
+            case Say():
+                await session.send_audio(action.samples, action.text)
+            case Clear():
+                await session.clear()
+            case Update():
+                await session.update(action.transcript, action.turn)
+            case Announce():
+                await session.metadata(dict(action.metadata))
+            case Report():
+                session.tell(action.kind, **action.details)
+            case HangUp():
+                await session.close(action.code, action.reason, action.why)

@@ -54,7 +54,7 @@ class CallRefused(Happening):
 
 @dataclass(frozen=True, slots=True)
 class UserSpoke(Happening):
-    """The user finished speaking; seconds from the first to the last sound."""
+    """The user finished speaking; seconds, with the little before and after that is kept."""
 
     duration: float
 

@@ -25,7 +25,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.emulator.agents import Agent, converse, silent_agent
+from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.door import Door
 from retell_voice.emulator.happenings import (
@@ -50,7 +50,7 @@ class Emulator:
         port: port to listen on, 0 for any that is free.
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
-        agent: holds the agent's side of every call.
+        agent: holds the agent's side of every call; ``parrot_agent()`` if None.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
@@ -71,7 +71,7 @@ class Emulator:
         port: int = 0,
         api_key: str | None = None,
         prefix: str = "",
-        agent: Agent = silent_agent,
+        agent: Agent | None = None,
         accept_any: bool = False,
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
@@ -84,7 +84,7 @@ class Emulator:
         self.events = Happenings()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
-        self._agent = agent
+        self._agent = agent or parrot_agent()
         self._accept_any = accept_any
         self._audio = audio
         self._now = now

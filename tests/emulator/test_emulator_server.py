@@ -335,7 +335,7 @@ async def test_happenings_in_their_order() -> None:
 
 
 async def test_rest_errors_over_the_socket() -> None:
-    async with Emulator(prefix="/retell/") as emulator:
+    async with Emulator(agent=silent_agent, prefix="/retell/") as emulator:
         assert emulator.api_url.endswith("/retell")
         assert (await ask(emulator, "POST", "/retell/register-call", b"{"))[0] == 400
         assert (await ask(emulator, "POST", "/retell/register-call", b"{}"))[0] == 422

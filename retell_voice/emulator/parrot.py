@@ -1,0 +1,277 @@
+"""The parrot: an agent that greets, listens, and says back what you said.
+
+A pure state machine. Its clock is the caller's audio: time is the number of microphone
+samples received, so a caller at eight times real time has the same conversation in an eighth
+of the time. What it does is a list of ``Action`` for a server to carry out.
+
+::
+
+    start    ─▶ metadata, greeting
+    user speaks, agent silent    ─▶ user's turn
+    user speaks, agent heard     ─▶ clear, transcript cut to what was heard, user's turn
+    user has spoken              ─▶ transcript, agent's turn, the same words back
+    silence for too long         ─▶ hang up
+
+What the caller still has to play is an estimate: what was sent, less the time that has gone by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, Happening, UserSpoke
+from retell_voice.emulator.speech import NoRecognizer, Recognizer, Speech
+from retell_voice.emulator.vad import Boundary, Detector, EnergyDetector
+from retell_voice.events import Role, Utterance
+
+METADATA: Mapping[str, Any] = {"emulator": "retell-voice", "agent": "parrot"}
+"""What the parrot tells a caller's program at the start of every call."""
+
+_LOOKBACK_MS = 1000  # how long before it is known speech may have begun
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something for the server to do; to be done in their order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Say(Action):
+    """Send audio, shape (n,), with the text that begins in it."""
+
+    samples: Samples
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(Action):
+    """Send ``clear``; audio not sent yet is not to be sent any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Action):
+    """The transcript has changed, and perhaps the turn."""
+
+    transcript: tuple[Utterance, ...]
+    turn: Role | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announce(Action):
+    """Send metadata."""
+
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp(Action):
+    """Close the call; always the last action."""
+
+    reason: str
+    why: str
+    code: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Action):
+    """Tell whoever watches the emulator."""
+
+    kind: type[Happening]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParrotSettings:
+    """How a parrot behaves, all in milliseconds of the caller's audio.
+
+    Attributes:
+        preroll_ms: how much from before the speech was noticed is said back with it.
+        tail_ms: how much from after it.
+        longest_ms: the longest answer; what was said beyond it is not said back.
+        lag_ms: how much later than it is sent agent audio is heard.
+        end_call_after_silence_ms: hang up when the user is silent that long after the agent
+            has spoken; a call may be registered with its own.
+        longest_call_ms: hang up then in any case.
+    """
+
+    preroll_ms: int = 250
+    tail_ms: int = 100
+    longest_ms: int = 20_000
+    lag_ms: int = 200
+    end_call_after_silence_ms: int = 600_000
+    longest_call_ms: int = 3_600_000
+
+
+DEFAULT_PARROT = ParrotSettings()
+
+
+class Parrot:
+    """The agent's side of one call.
+
+    Args:
+        greeting: what it says first, at the call's rate.
+        settings: how it behaves.
+        detector: finds the user's speech; an ``EnergyDetector`` if None.
+        recognizer: finds its words.
+        chunk_ms: length of the pieces in which it says things.
+    """
+
+    def __init__(
+        self,
+        greeting: Speech,
+        settings: ParrotSettings = DEFAULT_PARROT,
+        *,
+        detector: Detector | None = None,
+        recognizer: Recognizer | None = None,
+        chunk_ms: int = 100,
+    ) -> None:
+        self._greeting = greeting
+        self._rate = rate = greeting.rate
+        self._settings = settings
+        self._detector = detector or EnergyDetector(rate)
+        self._recognizer = recognizer or NoRecognizer()
+        self._chunk = max(1, rate * chunk_ms // 1000)
+        self._now = 0  # all times are samples of the caller's audio
+        self._heard = _History()
+        self._user_began: int | None = None  # while the user speaks
+        self._saying: Speech | None = None  # what the caller is playing, or has played last
+        self._said_at = 0
+        self._user_silent_since = 0
+        self._over = False
+        self.transcript: tuple[Utterance, ...] = ()
+
+    @property
+    def playing_since(self) -> int:
+        """When the caller began to play what was said last, samples of its own audio."""
+        return self._said_at + self._samples(self._settings.lag_ms)
+
+    @property
+    def playing_until(self) -> int:
+        """When the caller will have played everything, samples of its own audio."""
+        return 0 if self._saying is None else self.playing_since + len(self._saying.samples)
+
+    def start(self) -> list[Action]:
+        """Begin the call: greet at once, before any microphone audio."""
+        return [Announce(METADATA), *self._say(self._greeting, 0)]
+
+    def receive(self, samples: Samples) -> list[Action]:
+        """Take microphone audio, shape (n,), any n; return what to do about it."""
+        if self._over:
+            return []
+        self._heard.append(samples)
+        self._now += len(samples)
+        actions: list[Action] = []
+        for boundary in self._detector.process(samples):
+            if boundary.speaking:
+                actions += self._user_begins(boundary)
+            else:
+                actions += self._user_ends(boundary)
+        self._forget()
+        if over := self._hang_up():
+            self._over = True
+            actions.append(over)
+        return actions
+
+    def _user_begins(self, boundary: Boundary) -> list[Action]:
+        actions: list[Action] = []
+        if self._saying is not None and boundary.known < self.playing_until:
+            heard = self._saying.until(max(0, boundary.known - self.playing_since))
+            unheard = self._saying.duration - heard.duration
+            self.transcript = self.transcript[:-1]
+            if len(heard.samples):
+                self._add("agent", heard, self._said_at)
+            actions = [Clear(), Report(AgentInterrupted, {"unheard": unheard})]
+        self._saying = None
+        self._user_began = max(0, boundary.at - self._samples(self._settings.preroll_ms))
+        return [*actions, Update(self.transcript, "user")]
+
+    def _user_ends(self, boundary: Boundary) -> list[Action]:
+        began = self._user_began or 0
+        self._user_began = None
+        self._user_silent_since = boundary.at
+        end = boundary.at + self._samples(self._settings.tail_ms)
+        longest = self._samples(self._settings.longest_ms)
+        samples = self._heard.between(began, min(end, began + longest))
+        speech = Speech(samples, self._rate, self._recognizer.words(samples, self._rate))
+        self._add("user", speech, began)
+        duration = (end - began) / self._rate
+        return [
+            Report(UserSpoke, {"duration": duration}),
+            Update(self.transcript),
+            *self._say(speech, boundary.known),
+        ]
+
+    def _say(self, speech: Speech, now: int) -> list[Action]:
+        self._saying, self._said_at = speech, now
+        self._add("agent", speech, now)
+        return [
+            Update(self.transcript, "agent"),
+            *(Say(samples, text) for samples, text in speech.chunks(self._chunk)),
+            Report(AgentSpoke, {"duration": speech.duration, "content": speech.content}),
+        ]
+
+    def _add(self, role: Role, speech: Speech, at: int) -> None:
+        self.transcript = (*self.transcript, speech.utterance(role, at / self._rate))
+
+    def _forget(self) -> None:
+        keep = self._samples(self._settings.preroll_ms + _LOOKBACK_MS)
+        if self._user_began is None:
+            self._heard.forget(self._now - keep)
+        else:
+            longest = self._samples(self._settings.longest_ms)
+            self._heard.limit(self._user_began + longest)
+
+    def _hang_up(self) -> HangUp | None:
+        silence = self._settings.end_call_after_silence_ms
+        since = max(self._user_silent_since, self.playing_until)
+        if self._user_began is None and self._now - since >= self._samples(silence):
+            return HangUp(f"the user was silent for {silence / 1000:g} s", "inactivity")
+        longest = self._settings.longest_call_ms
+        if self._now >= self._samples(longest):
+            return HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")
+        return None
+
+    def _samples(self, milliseconds: int) -> int:
+        return self._rate * milliseconds // 1000
+
+
+class _History:
+    """Microphone audio of the recent past, addressed by position in the stream."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Samples] = []
+        self._start = 0  # position of the first piece
+        self._now = 0
+        self._full = False
+
+    def append(self, samples: Samples) -> None:
+        self._now += len(samples)
+        if not self._full:
+            self._pieces.append(samples)
+
+    def forget(self, before: int) -> None:
+        """Drop whole pieces that end before a position."""
+        if self._full:
+            self._pieces, self._start, self._full = [], self._now, False
+        drop = 0
+        for piece in self._pieces:
+            if self._start + len(piece) > before:
+                break
+            self._start += len(piece)
+            drop += 1
+        if drop:
+            del self._pieces[:drop]
+
+    def limit(self, end: int) -> None:
+        """Take no more once a position is reached, until ``forget``."""
+        self._full = self._now >= end
+
+    def between(self, start: int, end: int) -> Samples:
+        """Return a copy of what there is between two positions."""
+        whole = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
+        return whole[max(0, start - self._start) : max(0, end - self._start)].copy()

@@ -1,0 +1,186 @@
+"""When somebody speaks: voice-activity detection. Pure: time is counted in samples.
+
+A ``Detector`` takes microphone audio in pieces of any size and tells where speech began and
+ended. ``EnergyDetector`` judges by level alone, frame by frame:
+
+::
+
+    samples ─▶ frames of 20 ms ─▶ level against the noise floor ─▶ hysteresis ─▶ Boundary
+
+The noise floor is the least level of the last two seconds, so a step up in the noise is taken
+for speech for about that long, and speech is told from noise because it pauses.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import log10
+from typing import Protocol
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+
+_SILENCE = -90.0  # dBFS: no microphone is that quiet, only a stream that has not begun
+_FIRST_FLOOR = -40.0  # dBFS: as long as nothing is known, what is louder may well be speech
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """Speech began or ended; positions are samples since the start of the stream.
+
+    Attributes:
+        speaking: True where it began, False where it ended.
+        at: where.
+        known: how much had to be heard to know it, always later than ``at``.
+    """
+
+    speaking: bool
+    at: int
+    known: int
+
+
+class Detector(Protocol):
+    """Finds speech in a stream of samples."""
+
+    def process(self, samples: Samples) -> list[Boundary]:
+        """Take the next samples, shape (n,), any n; return what has become known.
+
+        Boundaries alternate, beginning with one where speech begins.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSettings:
+    """How an ``EnergyDetector`` judges.
+
+    Attributes:
+        frame_ms: length of the frames that are judged.
+        onset_ms: speech needed before it counts as begun; the delay of a barge-in.
+        release_ms: silence needed before it counts as ended; the delay of an answer.
+        margin_db: how far speech is above the noise floor.
+        hysteresis_db: how much less is enough once speech has begun.
+        least_dbfs: what is quieter is never speech.
+        floor_ms: how far back the noise floor looks.
+    """
+
+    frame_ms: int = 20
+    onset_ms: int = 100
+    release_ms: int = 600
+    margin_db: float = 12.0
+    hysteresis_db: float = 5.0
+    least_dbfs: float = -46.0
+    floor_ms: int = 2000
+
+
+DEFAULT_DETECTOR = DetectorSettings()
+
+
+class EnergyDetector:
+    """A ``Detector`` that judges by level.
+
+    Args:
+        rate: samples a second.
+        settings: how it judges.
+    """
+
+    def __init__(self, rate: int, settings: DetectorSettings = DEFAULT_DETECTOR) -> None:
+        self._frame = max(1, rate * settings.frame_ms // 1000)
+        self._settings = settings
+        self._rest = np.zeros(0, np.int16)
+        self._position = 0  # of the next frame
+        self._floor = _Floor(settings.floor_ms // settings.frame_ms)
+        self._gate = Gate(
+            onset=-(-settings.onset_ms // settings.frame_ms),
+            release=-(-settings.release_ms // settings.frame_ms),
+        )
+
+    def process(self, samples: Samples) -> list[Boundary]:
+        """Take the next samples, any number; return what has become known."""
+        if len(self._rest):
+            samples = np.concatenate((self._rest, samples))
+        boundaries = []
+        whole = len(samples) - len(samples) % self._frame
+        for start in range(0, whole, self._frame):
+            level = _level(samples[start : start + self._frame])
+            end = self._position + self._frame
+            boundary = self._gate.step(self._is_speech(level), self._position, end)
+            if boundary is not None:
+                boundaries.append(boundary)
+            self._position = end
+        self._rest = samples[whole:]
+        return boundaries
+
+    def _is_speech(self, level: float) -> bool:
+        if level < _SILENCE:
+            return False
+        floor = self._floor.step(level)
+        threshold = max(floor + self._settings.margin_db, self._settings.least_dbfs)
+        if self._gate.open:
+            threshold -= self._settings.hysteresis_db
+        return level > threshold
+
+
+class Gate:
+    """Turns judgements of frames into boundaries.
+
+    Speech begins when frames of it outnumber the others by ``onset``, where the first of them
+    was; it ends after ``release`` frames in a row without it, where the last with it was.
+    """
+
+    def __init__(self, onset: int, release: int) -> None:
+        self._onset = onset
+        self._release = release
+        self._balance = 0
+        self._began = 0
+        self._ended = 0
+        self._quiet = 0
+        self.open = False
+
+    def step(self, speech: bool, start: int, end: int) -> Boundary | None:
+        """Judge the next frame, samples ``start`` to ``end`` of the stream."""
+        if self.open:
+            if speech:
+                self._quiet, self._ended = 0, end
+                return None
+            self._quiet += 1
+            if self._quiet < self._release:
+                return None
+            self.open, self._balance = False, 0
+            return Boundary(speaking=False, at=self._ended, known=end)
+        if not speech:
+            self._balance = max(0, self._balance - 1)
+            return None
+        if self._balance == 0:
+            self._began = start
+        self._balance += 1
+        if self._balance < self._onset:
+            return None
+        self.open, self._quiet, self._ended = True, 0, end
+        return Boundary(speaking=True, at=self._began, known=end)
+
+
+class _Floor:
+    """The least level of the last ``frames`` frames, to within a quarter of them."""
+
+    def __init__(self, frames: int) -> None:
+        self._part = max(1, frames // 4)
+        self._least: deque[float] = deque([_FIRST_FLOOR], maxlen=5)
+        self._count = 0
+
+    def step(self, level: float) -> float:
+        if self._count == self._part:
+            self._least.append(level)
+            self._count = 0
+        self._count += 1
+        self._least[-1] = min(self._least[-1], level)
+        return min(self._least)
+
+
+def _level(frame: Samples) -> float:
+    """Return the level in dBFS without its constant part; −100 at least."""
+    values = frame.astype(np.float32)
+    mean = float(values.sum()) / len(values)
+    power = float(np.dot(values, values)) / len(values) - mean * mean
+    return 10.0 * log10(max(power, 0.107)) - 90.309  # full scale is 32768² = 90.309 dB
