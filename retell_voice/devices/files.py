@@ -6,6 +6,7 @@ there is no sound card, and what tests and benchmarks use everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import wave
@@ -68,21 +69,27 @@ class WavWriter:
 
     def __init__(self, path: Path | str, rate: int) -> None:
         try:
-            self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by close()
+            self._raw = Path(path).open("wb")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or error}") from None
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(rate)
-        self._file.writeframes(b"")
+        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115
+        self._wave.setparams((1, 2, rate, 0, "NONE", ""))
 
     def write(self, samples: Samples) -> None:
-        """Append samples, shape (n,)."""
-        self._file.writeframes(samples.astype("<i2", copy=False).tobytes())
+        """Append samples, shape (n,).
+
+        Raises:
+            OSError: the disk is full or gone.
+        """
+        self._wave.writeframes(samples.astype("<i2", copy=False).tobytes())
+        self._raw.flush()
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk has been told of by write
+            self._wave.close()
+        with contextlib.suppress(OSError):
+            self._raw.close()
 
 
 class _Clockwork:

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError, mask
-from retell_voice.events import Event, MalformedMessage
+from retell_voice.events import Event
 from retell_voice.protocol.web import WebClient, call_url
 from retell_voice.transport.ports import Closed
 
@@ -52,8 +52,6 @@ class WebSocketConnection:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
                 self._closed = self._how(error)
-            except UnicodeDecodeError as error:  # the library then closes with 1007
-                yield MalformedMessage(problem=str(error), excerpt="", at=self._clock())
             else:
                 for event in self._dialect.receive(message, self._clock()):
                     yield event

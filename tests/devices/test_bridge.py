@@ -1,0 +1,319 @@
+import queue
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.playout import Spoken, Started, Stopped
+from retell_voice.devices.bridge import CaptureBridge, InputFinished, PlayoutBridge, _Ring
+from retell_voice.errors import DeviceLost
+
+AUDIO = AudioFormat(Encoding.S16LE, 8000)
+PATIENCE = 5.0
+
+
+def speech(count: int, level: int = 1000) -> np.ndarray:
+    return np.full(count, level, np.int16)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 25), max_size=20))
+def test_a_ring_gives_what_was_written_since_or_its_newest_part(sizes: list[int]) -> None:
+    ring, everything, read = _Ring(10), np.empty(0, np.int16), 0
+    for index, size in enumerate(sizes):
+        new = np.arange(size).astype(np.int16) + 100 * index
+        ring.write_rt(new)
+        everything = np.concatenate((everything, new))
+        if index % 2:
+            got, end = ring.read(read)
+            assert end == len(everything)
+            assert got.tolist() == everything[max(read, end - 10) :].tolist()
+            read = end
+
+
+class Capture:
+    """A capture bridge whose posts can be waited for."""
+
+    def __init__(self, audio: AudioFormat = AUDIO, rate: int = 8000) -> None:
+        self.posts: queue.Queue[bytes | InputFinished | DeviceLost] = queue.Queue()
+        self.bridge = CaptureBridge(audio, rate, 20, self.posts.put)
+
+    def frame(self) -> np.ndarray:
+        post = self.posts.get(timeout=PATIENCE)
+        assert isinstance(post, bytes)
+        return np.frombuffer(post, "<i2")
+
+
+@pytest.fixture
+def capture():
+    capture = Capture()
+    capture.bridge.start()
+    yield capture
+    capture.bridge.stop()
+
+
+def test_what_the_microphone_hears_becomes_frames(capture: Capture) -> None:
+    samples = np.arange(480).astype(np.int16)
+    for part in np.split(samples, 6):
+        capture.bridge.write_rt(part)
+    frames = np.concatenate([capture.frame() for _ in range(3)])
+    assert np.array_equal(frames, samples)
+    assert capture.bridge.level() == pytest.approx(20 * np.log10(479 / 32768))
+    assert capture.bridge.level() == -100
+
+
+def test_blocks_of_any_size_pass(capture: Capture) -> None:
+    samples = np.arange(6400).astype(np.int16)
+    capture.bridge.write_rt(samples)
+    assert np.array_equal(np.concatenate([capture.frame() for _ in range(40)]), samples)
+
+
+def test_muted_it_sends_silence_and_does_not_stop(capture: Capture) -> None:
+    capture.bridge.muted = True
+    capture.bridge.write_rt(speech(160))
+    assert not capture.frame().any()
+    assert capture.bridge.level() == -100
+    capture.bridge.muted = False
+    capture.bridge.write_rt(speech(160))
+    assert capture.frame().all()
+
+
+def test_a_microphone_at_another_rate_is_resampled() -> None:
+    capture = Capture(AudioFormat(Encoding.S16LE, 8000), 48000)
+    capture.bridge.start()
+    capture.bridge.write_rt(speech(48000 // 10))
+    frames = np.concatenate([capture.frame() for _ in range(4)])
+    assert np.all(np.abs(frames[40:].astype(int) - 1000) <= 1)
+    capture.bridge.stop()
+
+
+def test_what_the_thread_cannot_take_within_a_second_is_lost_oldest_first_and_counted() -> None:
+    capture = Capture()
+    samples = np.arange(12000).astype(np.int16)
+    for part in np.split(samples, 100):
+        capture.bridge.write_rt(part)
+    capture.bridge.start()  # a thread that only now gets to run
+    frames = np.concatenate([capture.frame() for _ in range(50)])
+    assert np.array_equal(frames, samples[4000:])
+    assert capture.bridge.xruns == 1
+    capture.bridge.stop()
+
+
+def test_the_end_of_the_input_follows_its_last_audio(capture: Capture) -> None:
+    capture.bridge.write_rt(speech(160))
+    capture.bridge.finished()
+    capture.bridge.write_rt(speech(160))
+    posts = [capture.posts.get(timeout=PATIENCE) for _ in range(3)]
+    ends = [index for index, post in enumerate(posts) if isinstance(post, InputFinished)]
+    assert ends in ([1], [2])
+
+
+def test_a_lost_microphone_is_told_once_in_words(capture: Capture) -> None:
+    capture.bridge.lost("it was unplugged")
+    notice = capture.posts.get(timeout=PATIENCE)
+    assert isinstance(notice, DeviceLost)
+    assert str(notice) == "microphone lost: it was unplugged"
+
+
+def test_overflows_the_device_reports_are_counted(capture: Capture) -> None:
+    capture.bridge.write_rt(speech(10), xrun=True)
+    capture.bridge.write_rt(speech(10))
+    assert capture.bridge.xruns == 1
+    assert capture.bridge.blocks == 2
+
+
+def test_the_capture_thread_ends(capture: Capture) -> None:
+    capture.bridge.stop()
+    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
+
+
+def playout(limit: float = 60.0, rate: int = 8000, audio: AudioFormat = AUDIO) -> PlayoutBridge:
+    return PlayoutBridge(audio, rate, limit, lambda notice: None)
+
+
+def fill(bridge: PlayoutBridge, blocks: int, delay: float = 0.0) -> np.ndarray:
+    heard = []
+    for _ in range(blocks):
+        out = np.full(80, -1, np.int16)
+        bridge.fill_rt(out, delay)
+        heard.append(out)
+    return np.concatenate(heard)
+
+
+def test_what_is_pushed_is_heard() -> None:
+    bridge = playout()
+    samples = np.arange(1, 2401).astype(np.int16)
+    for part in np.split(samples, 8):
+        bridge.push(AUDIO.encode(part))
+    assert bridge.depth == 0.3
+    assert np.array_equal(fill(bridge, 30), samples)
+    assert bridge.depth == 0
+    assert bridge.blocks == 30
+
+
+def test_clear_reaches_silence_in_the_next_block_however_much_is_queued() -> None:
+    bridge = playout(limit=600)
+    minute = AUDIO.encode(speech(60 * 8000))
+    for _ in range(5):
+        bridge.push(minute)
+    assert fill(bridge, 10).all()
+    bridge.clear()
+    block = fill(bridge, 1)
+    assert not block[int(0.008 * 8000) :].any()
+    assert not fill(bridge, 100).any()
+    assert bridge.depth == 0
+    played = 10 * 80 + 48
+    assert bridge.playout.discarded == 5 * 60 * 8000 - played
+
+
+def test_a_turn_pushed_right_after_clear_is_heard_whole() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(8000, -5000)))
+    fill(bridge, 10)
+    bridge.clear()
+    turn = np.arange(1, 801).astype(np.int16)
+    bridge.push(AUDIO.encode(turn))
+    heard = fill(bridge, 20)
+    assert heard[heard > 0].tolist() == turn.tolist()
+    assert (heard[48:] >= 0).all()
+
+
+def test_several_clears_between_two_blocks_count_everything_once() -> None:
+    bridge = playout()
+    for _ in range(3):
+        bridge.push(AUDIO.encode(speech(8000)))
+        bridge.clear()
+    fill(bridge, 1)
+    assert (bridge.playout.discarded, bridge.playout.heard) == (24000, 0)
+    assert bridge.depth == 0
+    assert bridge.silent
+
+
+def test_clear_empties_the_resampler_too() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(800, 30000)))
+    bridge.clear()
+    bridge.push(AUDIO.encode(speech(800, 0)))
+    assert not fill(bridge, 60).any()
+
+
+def test_over_the_limit_the_newest_is_dropped_and_told() -> None:
+    bridge = playout(limit=1.0)
+    assert bridge.push(AUDIO.encode(speech(6000))) == 0
+    assert bridge.push(AUDIO.encode(speech(6000))) == 0.5
+    assert bridge.push(AUDIO.encode(speech(80))) == 0.01
+    assert bridge.depth == 1.0
+    fill(bridge, 50)
+    assert bridge.push(AUDIO.encode(speech(4000))) == 0
+
+
+def test_reports_come_when_they_are_heard_not_when_they_are_pulled() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(400)), "hello")
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == []  # pulled, heard in 15 ms
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == []  # 10 ms later, 5 ms to go
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == [(Started(0), 0.005), (Spoken(0, "hello", 400), 0.005)]
+    bridge.finish()
+    fill(bridge, 5, delay=0.015)
+    assert bridge.poll() == [(Stopped(400), 0.005)]
+
+
+def test_it_is_silent_only_once_the_last_sample_was_heard_and_told() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(100)))
+    bridge.finish()
+    assert not bridge.silent
+    fill(bridge, 2, delay=0.02)
+    assert not bridge.silent
+    fill(bridge, 3, delay=0.02)
+    bridge.poll()
+    assert bridge.silent
+
+
+def test_finish_plays_what_the_resampler_still_held() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(400)))
+    bridge.finish()
+    fill(bridge, 200)
+    assert bridge.playout.heard == 2400
+
+
+def test_the_played_level_is_metered() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(800, -16384)))
+    assert bridge.level() == -100
+    fill(bridge, 5)
+    assert bridge.level() == pytest.approx(-6.02, abs=0.01)
+    fill(bridge, 200)
+    assert bridge.level() == -100
+
+
+def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
+    bridge = playout()
+    bridge._turn.queue.append((None, None))  # type: ignore[arg-type]
+    assert not fill(bridge, 5).any()
+    assert isinstance(bridge.fault, Exception)
+
+
+def test_a_lost_speaker_is_told_in_words() -> None:
+    notices: list[object] = []
+    PlayoutBridge(AUDIO, 8000, 1.0, notices.append).lost("it was unplugged")
+    assert str(notices[0]) == "speaker lost: it was unplugged"
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["push", "fill", "clear"]), st.integers(0, 900)), max_size=40
+    )
+)
+def test_the_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    bridge, pushed = playout(), 0
+    for step, size in steps:
+        if step == "push":
+            assert bridge.push(AUDIO.encode(speech(size))) == 0
+            pushed += size
+        elif step == "fill":
+            fill(bridge, 1 + size // 80)
+        else:
+            bridge.clear()
+        assert bridge._queued >= 0
+    fill(bridge, 1)
+    counted = bridge.playout.heard + bridge.playout.discarded
+    assert counted + round(bridge.depth * 8000) == pushed
+
+
+def test_clears_from_another_thread_never_let_the_old_turn_through() -> None:
+    """The event loop and the callback at full speed: after a clear, no sample of before it."""
+    bridge = playout(limit=600)
+    cleared = 0
+    stop = threading.Event()
+    faults: list[str] = []
+
+    def callback() -> None:
+        out = np.zeros(80, np.int16)
+        while not stop.is_set():
+            newest = cleared  # all turns below this one were cleared before this block
+            bridge.fill_rt(out)
+            sounding = out[48:][out[48:] != 0]
+            if len(sounding) and sounding.min() <= newest:
+                faults.append(f"turn {sounding.min()} sounded after clear {newest}")
+
+    thread = threading.Thread(target=callback)
+    thread.start()
+    for turn in range(1, 3000):
+        bridge.push(AUDIO.encode(speech(400, turn)))
+        bridge.clear()
+        cleared = turn
+    stop.set()
+    thread.join()
+    assert not faults
+    assert bridge.fault is None
+    fill(bridge, 1)
+    assert bridge.depth == 0

@@ -1,0 +1,207 @@
+import threading
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retell_voice.devices.files import (
+    NullMicrophone,
+    NullSpeaker,
+    WavMicrophone,
+    WavSpeaker,
+    WavWriter,
+    read_wav,
+)
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.errors import ConfigError
+
+PATIENCE = 5.0
+
+
+def write(path: Path, width: int, channels: int, rate: int, data: bytes) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, width, rate, 0, "NONE", ""))
+        file.writeframes(data)
+    return path
+
+
+class Sink:
+    """Collects until it has enough."""
+
+    def __init__(self, enough: int) -> None:
+        self.heard = np.empty(0, np.int16)
+        self.enough = enough
+        self.full = threading.Event()
+        self.finished_at: int | None = None
+
+    def write_rt(self, samples: np.ndarray, xrun: bool = False) -> None:
+        self.heard = np.concatenate((self.heard, samples))
+        if len(self.heard) >= self.enough:
+            self.full.set()
+
+    def finished(self) -> None:
+        assert self.finished_at is None
+        self.finished_at = len(self.heard)
+
+    def lost(self, why: str) -> None:
+        raise AssertionError(why)
+
+
+class Source:
+    """Plays a ramp."""
+
+    def __init__(self, enough: int) -> None:
+        self.played = 0
+        self.enough = enough
+        self.full = threading.Event()
+        self.why = ""
+
+    def fill_rt(self, out: np.ndarray, delay: float = 0.0, xrun: bool = False) -> None:
+        out[:] = np.arange(self.played, self.played + len(out))
+        self.played += len(out)
+        if self.played >= self.enough:
+            self.full.set()
+
+    def lost(self, why: str) -> None:
+        self.why = why
+        self.full.set()
+
+
+@pytest.mark.parametrize(
+    ("width", "data"),
+    [
+        (1, bytes([128, 255, 0])),
+        (2, np.array([0, 32512, -32768], "<i2").tobytes()),
+        (3, b"\0\0\0" + b"\0\x00\x7f" + b"\0\0\x80"),
+        (4, np.array([0, 32512 << 16, -(1 << 31)], "<i4").tobytes()),
+    ],
+)
+def test_every_pcm_width_is_read(tmp_path: Path, width: int, data: bytes) -> None:
+    samples, rate = read_wav(write(tmp_path / "a.wav", width, 1, 11025, data))
+    assert rate == 11025
+    assert samples.tolist() == [0, 32512, -32768]
+
+
+def test_channels_are_averaged_without_overflow(tmp_path: Path) -> None:
+    data = np.array([[32767, 32767], [-32768, -32768], [100, -100], [1, 2]], "<i2").tobytes()
+    samples, _ = read_wav(write(tmp_path / "a.wav", 2, 2, 8000, data))
+    assert samples.tolist() == [32767, -32768, 0, 2]
+
+
+def test_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
+    text = tmp_path / "a.wav"
+    text.write_text("hello")
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(b"RIFF\0")
+    cases = {
+        tmp_path / "none.wav": "No such file",
+        tmp_path: "directory",
+        text: "not a PCM WAV file",
+        cut: "not a PCM WAV file",
+        write(tmp_path / "empty.wav", 2, 1, 8000, b""): "holds no audio",
+    }
+    for path, problem in cases.items():
+        with pytest.raises(ConfigError, match=problem) as caught:
+            read_wav(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", 2, 2, 8000, np.arange(8).astype("<i2").tobytes())
+    path.write_bytes(path.read_bytes()[:-3])
+    samples, _ = read_wav(path)
+    assert len(samples) == 3
+
+
+def test_what_is_written_is_whole_after_every_write(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    writer = WavWriter(path, 24000)
+    for _ in range(3):
+        writer.write(np.array([1, -2], np.int16))
+        samples, rate = read_wav(path)
+        assert rate == 24000
+        assert samples[-2:].tolist() == [1, -2]
+    writer.close()
+    writer.close()
+    assert len(read_wav(path)[0]) == 6
+
+
+def test_a_wav_microphone_is_heard_to_its_end_and_then_silent(tmp_path: Path) -> None:
+    ramp = np.arange(1, 1001).astype("<i2")
+    microphone = WavMicrophone(write(tmp_path / "a.wav", 2, 1, 8000, ramp.tobytes()), speed=20)
+    assert isinstance(microphone, Microphone)
+    assert (microphone.name, microphone.rate) == ("a.wav", 8000)
+    sink = Sink(2000)
+    microphone.start(sink)
+    assert sink.full.wait(PATIENCE)
+    microphone.stop()
+    assert sink.heard[:1000].tolist() == ramp.tolist()
+    assert not sink.heard[1000:].any()
+    assert sink.finished_at is not None
+    assert sink.finished_at >= 1000
+    heard = len(sink.heard)
+    microphone.stop()
+    assert len(sink.heard) == heard
+
+
+def test_a_wav_microphone_can_be_started_again(tmp_path: Path) -> None:
+    microphone = WavMicrophone(write(tmp_path / "a.wav", 2, 1, 8000, b"\5\0" * 400), speed=20)
+    for _ in range(2):
+        sink = Sink(400)
+        microphone.start(sink)
+        assert sink.full.wait(PATIENCE)
+        microphone.stop()
+        assert sink.heard[:400].tolist() == [5] * 400
+
+
+def test_a_wav_microphone_takes_the_rate_it_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", 2, 1, 8000, np.full(800, 1000, "<i2").tobytes())
+    microphone = WavMicrophone(path, 48000, speed=20)
+    sink = Sink(4800)
+    microphone.start(sink)
+    assert sink.full.wait(PATIENCE)
+    microphone.stop()
+    assert np.all(np.abs(sink.heard[500:4000].astype(int) - 1000) < 20)
+
+
+def test_a_wav_speaker_writes_what_it_pulls(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    speaker = WavSpeaker(path, 16000, speed=20)
+    assert isinstance(speaker, Speaker)
+    source = Source(3200)
+    speaker.start(source)
+    assert source.full.wait(PATIENCE)
+    speaker.stop()
+    samples, rate = read_wav(path)
+    assert rate == 16000
+    assert samples.tolist() == list(range(source.played))
+
+
+def test_a_wav_speaker_that_cannot_write_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        WavSpeaker(tmp_path / "none" / "a.wav", 8000).start(Source(1))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_loses_the_speaker() -> None:
+    source = Source(1 << 60)
+    speaker = WavSpeaker("/dev/full", 8000, speed=20)
+    speaker.start(source)
+    assert source.full.wait(PATIENCE)
+    speaker.stop()
+    assert source.why == "/dev/full: No space left on device"
+
+
+def test_null_devices_keep_time() -> None:
+    sink, source = Sink(1600), Source(1600)
+    microphone, speaker = NullMicrophone(16000, speed=20), NullSpeaker(16000, speed=20)
+    microphone.start(sink)
+    speaker.start(source)
+    assert sink.full.wait(PATIENCE)
+    assert source.full.wait(PATIENCE)
+    microphone.stop()
+    speaker.stop()
+    assert not sink.heard.any()
+    assert sink.finished_at is None

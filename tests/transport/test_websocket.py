@@ -1,0 +1,234 @@
+"""The connection over real sockets."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
+from retell_voice.events import UnknownMessage
+from retell_voice.protocol.messages import AgentAudio, Clear
+from retell_voice.transport.ports import Closed
+from retell_voice.transport.websocket import WebSocketConnection, connect
+
+SECRET = "call_0123456789abcdef"
+
+
+async def dial(prefix: str, patience: float = 5.0) -> WebSocketConnection:
+    return await connect(
+        prefix,
+        SECRET,
+        sample_width=2,
+        updates=True,
+        alignment=False,
+        patience=patience,
+        clock=lambda: 7.0,
+    )
+
+
+@asynccontextmanager
+async def server(handler: Callable[[ServerConnection], Awaitable[None]], **options):
+    async with serve(handler, "127.0.0.1", 0, **options) as running:
+        yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/audio"
+
+
+@asynccontextmanager
+async def plain_server(answer: bytes):
+    """A TCP server that says this to whoever comes."""
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(answer)
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve_one, "127.0.0.1", 0) as running:
+        yield running.sockets[0].getsockname()[1]
+
+
+async def test_messages_come_as_events_with_the_calls_time() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        await socket.send(socket.request.path)
+        await socket.send(b"\1\2")
+        await socket.send("clear")
+        await socket.close(1000, "bye")
+
+    async with server(handler) as prefix:
+        connection = await dial(prefix)
+        assert connection.closed is None
+        events = [event async for event in connection]
+    assert events == [
+        UnknownMessage(at=7.0, message=f"/audio/{SECRET}?enable_update=true"),
+        AgentAudio(at=7.0, data=b"\1\2"),
+        Clear(at=7.0),
+    ]
+    assert connection.closed == Closed("server", 1000, "bye")
+
+
+async def test_frames_and_heartbeats_arrive() -> None:
+    got: list[str | bytes] = []
+
+    async def handler(socket: ServerConnection) -> None:
+        got.extend([message async for message in socket])
+
+    async with server(handler) as prefix:
+        connection = await dial(prefix)
+        await connection.send_audio(b"\1\2")
+        await connection.ping()
+        await connection.close()
+        assert [event async for event in connection] == []
+    assert got == [b"\1\2", "ping"]
+    assert connection.closed == Closed("you", 1000, "")
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1011, "error_llm_websocket_open"), (4001, "")])
+async def test_code_and_reason_of_the_server_are_kept(code: int, reason: str) -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.close(code, reason)
+
+    async with server(handler) as prefix:
+        connection = await dial(prefix)
+        assert [event async for event in connection] == []
+    assert connection.closed == Closed("server", code, reason)
+    await connection.send_audio(b"\1\2")  # too late is not an error
+    await connection.ping()
+    await connection.close()
+    assert connection.closed == Closed("server", code, reason)
+
+
+async def test_a_connection_that_breaks_is_told_from_one_that_is_closed() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        socket.transport.abort()
+
+    async with server(handler) as prefix:
+        connection = await dial(prefix)
+        assert [event async for event in connection] == []
+    assert connection.closed is not None
+    assert (connection.closed.by, connection.closed.code) == ("network", 1006)
+
+
+async def test_a_text_that_is_not_utf_8_ends_the_connection_as_the_standard_demands() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.send(b"\xff", text=True)
+        await socket.wait_closed()
+
+    async with server(handler) as prefix:
+        connection = await dial(prefix)
+        assert [event async for event in connection] == []
+    assert connection.closed is not None
+    assert (connection.closed.by, connection.closed.code) == ("network", 1007)
+
+
+async def test_a_minute_of_audio_fits_one_message() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.send(bytes(60 * 48000 * 2))
+
+    async with server(handler) as prefix:
+        (event,) = [event async for event in await dial(prefix)]
+    assert isinstance(event, AgentAudio)
+
+
+async def test_a_peer_that_does_not_answer_a_hang_up_costs_a_second_at_the_most() -> None:
+    gone = asyncio.Event()
+
+    async def handler(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()
+        await gone.wait()
+
+    async with server(handler, close_timeout=0.1) as prefix:
+        connection = await dial(prefix)
+        started = asyncio.get_running_loop().time()
+        await connection.close()
+        assert asyncio.get_running_loop().time() - started < 2
+        gone.set()
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "host", "http://host/x", "ws://", "ws:///path", "ws://host:port/", "ws://h/?a=1"]
+)
+async def test_what_is_not_a_websocket_url_is_refused(prefix: str) -> None:
+    with pytest.raises(ConfigError):
+        await dial(prefix)
+
+
+async def refused(prefix: str, patience: float = 5.0) -> RetellVoiceError:
+    with pytest.raises(ConnectError) as caught:
+        await dial(prefix, patience)
+    error = caught.value
+    assert "\n" not in str(error)
+    for text in (str(error), error.hint, repr(error)):
+        assert SECRET not in text
+    assert error.__cause__ is None
+    assert error.__suppress_context__
+    return error
+
+
+async def test_no_such_host() -> None:
+    error = await refused("ws://no-such-host.invalid/audio")
+    assert str(error).startswith("network: there is no host no-such-host.invalid")
+    assert error.exit_code == 4
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_nobody_listens(host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        error = await refused(f"ws://{host}:{port}/audio")
+    assert str(error) == f"network: {host}:{port} refused the connection"
+
+
+async def test_no_answer_in_time() -> None:
+    async with plain_server(b"") as port:
+        error = await refused(f"ws://127.0.0.1:{port}/audio", patience=0.05)
+    assert "did not answer within 0.05 s" in str(error)
+
+
+async def test_tls_to_a_server_without() -> None:
+    async with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        error = await refused(f"wss://127.0.0.1:{port}/audio")
+    assert "TLS" in str(error)
+    assert "ws://" in error.hint
+
+
+async def test_a_server_that_is_no_http_server() -> None:
+    async with plain_server(b"220 mail.example.com ESMTP\r\n") as port:
+        error = await refused(f"ws://127.0.0.1:{port}/audio")
+    assert isinstance(error, Rejected)
+    assert "not as a WebSocket" in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 404, 409, 500, 503])
+async def test_an_http_status_instead_of_a_call(status: int) -> None:
+    def process_request(connection, request):
+        return connection.respond(HTTPStatus(status), f"no call {SECRET}\nhere")
+
+    async def handler(socket: ServerConnection) -> None: ...
+
+    async with server(handler, process_request=process_request) as prefix:
+        error = await refused(prefix)
+    assert isinstance(error, Rejected)
+    assert error.status == status
+    assert error.exit_code == 5
+    assert f"HTTP {status} {HTTPStatus(status).phrase}: no call …cdef here" in str(error)
+
+
+async def test_the_call_id_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("websockets").setLevel(logging.DEBUG)
+
+    async def handler(socket: ServerConnection) -> None: ...
+
+    async with server(handler, logger=logging.getLogger("server")) as prefix:
+        logging.getLogger("server").setLevel(logging.CRITICAL)
+        connection = await dial(prefix)
+        assert [event async for event in connection] == []
+    assert SECRET not in caplog.text
