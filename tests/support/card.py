@@ -186,13 +186,13 @@ class VirtualCard:
         )
         return Recorder(tool, self._timeout)
 
-    def plug(self, sink: str) -> None:
-        """Add another virtual speaker."""
+    def plug(self, sink: str, *, mono: bool = False) -> None:
+        """Add another virtual speaker; the monitor of a mono one makes another microphone."""
         self._modules[sink] = self.pactl(
             "load-module",
             "module-null-sink",
             f"sink_name={sink}",
-            "channel_map=front-left,front-right",
+            f"channel_map={'mono' if mono else 'front-left,front-right'}",
             "sink_properties=session.suspend-timeout-seconds=0",
         ).strip()
         self._until(lambda: sink in self.nodes("sinks"), f"sink {sink}")
