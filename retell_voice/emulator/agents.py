@@ -138,6 +138,7 @@ class _Performance:
         match action:
             case Say():
                 await session.send_audio(action.samples, action.text)
+                await asyncio.sleep(0)  # to other calls: this one may have a lot to say
             case Clear():
                 await session.clear()
             case Update():

@@ -9,14 +9,11 @@ it asks, is answered, asks again, and interrupts the answer. Both are made by
 from __future__ import annotations
 
 import json
-import wave
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
-from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
+from retell_voice.devices.files import read_wav
 from retell_voice.emulator.speech import Speech, spread
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
@@ -35,32 +32,17 @@ def load_speech(path: Path, rate: int) -> Speech:
     """Return a recording at another rate, its words from the JSON file of the same name.
 
     Args:
-        path: a WAV file, 16-bit PCM; several channels are mixed. Without a JSON file beside
-            it, its words are not known.
+        path: a PCM WAV file. Without a JSON file beside it, its words are not known.
         rate: samples a second of the result.
 
     Raises:
         ConfigError: either file cannot be read.
     """
-    samples, recorded_rate = _read_wav(path)
+    samples, recorded_rate = read_wav(path)
     if recorded_rate != rate:
         samples = resample_whole(samples, recorded_rate, rate)
     samples.flags.writeable = False  # shared by every call
     return Speech(samples, rate, _read_words(path.with_suffix(".json")))
-
-
-def _read_wav(path: Path) -> tuple[Samples, int]:
-    try:
-        with wave.open(str(path), "rb") as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        raise ConfigError(f"the recording {path} cannot be read: {error}") from None
-    if width != 2:
-        raise ConfigError(f"the recording {path} has {8 * width} bits a sample, not 16")
-    frames = np.frombuffer(data[: len(data) // (2 * channels) * 2 * channels], dtype="<i2")
-    mixed = frames.reshape(-1, channels).astype(np.int32).sum(axis=1) // channels
-    return mixed.astype(np.int16), rate
 
 
 def _read_words(path: Path) -> tuple[Word, ...]:
