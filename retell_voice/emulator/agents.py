@@ -73,6 +73,7 @@ def parrot_agent(
     *,
     greeting: Path = GREETING,
     detector: DetectorSettings = DEFAULT_DETECTOR,
+    patience: float = 60.0,
 ) -> Agent:
     """Return an agent that greets and says back what it hears.
 
@@ -80,6 +81,8 @@ def parrot_agent(
         settings: how it behaves.
         greeting: recording of what it says first, see ``recordings.load_speech``.
         detector: how it judges what is speech.
+        patience: seconds without any microphone audio, silence included, after which it
+            gives the call up.
     """
 
     async def agent(session: Session) -> None:
@@ -91,7 +94,7 @@ def parrot_agent(
             detector=EnergyDetector(rate, detector),
             chunk_ms=session.chunk_ms,
         )
-        await _Performance(session).run(parrot)
+        await _Performance(session, patience).run(parrot)
 
     return agent
 
@@ -99,23 +102,35 @@ def parrot_agent(
 class _Performance:
     """Carries out what a parrot wants, without ever keeping it from listening."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, patience: float) -> None:
         self._session = session
+        self._patience = patience
+        self._heard = 0  # frames
         self._waiting: deque[Action] = deque()
         self._news = asyncio.Event()
 
     async def run(self, parrot: Parrot) -> None:
-        acting = asyncio.create_task(self._act())
+        helpers = [asyncio.create_task(self._act()), asyncio.create_task(self._watch())]
         try:
             self._add(parrot.start())
             async for samples in self._session:
+                self._heard += 1
                 self._add(parrot.receive(samples))
                 if len(self._waiting) > _MAX_WAITING:
                     await self._session.close(1008, "the caller does not read", "error_unknown")
         finally:
-            acting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CallOver):
-                await acting
+            for helper in helpers:
+                helper.cancel()
+                with contextlib.suppress(asyncio.CancelledError, CallOver):
+                    await helper
+
+    async def _watch(self) -> None:
+        heard = -1
+        while heard != self._heard:
+            heard = self._heard
+            await asyncio.sleep(self._patience)
+        reason = f"no microphone audio for {self._patience:g} s"
+        await self._session.close(1000, reason, "error_no_audio_received")
 
     def _add(self, actions: list[Action]) -> None:
         for action in actions:

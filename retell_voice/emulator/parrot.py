@@ -97,6 +97,8 @@ class ParrotSettings:
         end_call_after_silence_ms: hang up when the user is silent that long after the agent
             has spoken; a call may be registered with its own.
         longest_call_ms: hang up then in any case.
+        interruptible: False: what the user begins to say while the agent is heard is ignored.
+            For a microphone that hears the speaker: the parrot would interrupt itself.
     """
 
     preroll_ms: int = 250
@@ -105,6 +107,7 @@ class ParrotSettings:
     lag_ms: int = 200
     end_call_after_silence_ms: int = 600_000
     longest_call_ms: int = 3_600_000
+    interruptible: bool = True
 
 
 DEFAULT_PARROT = ParrotSettings()
@@ -180,6 +183,8 @@ class Parrot:
     def _user_begins(self, boundary: Boundary) -> list[Action]:
         actions: list[Action] = []
         if self._saying is not None and boundary.known < self.playing_until:
+            if not self._settings.interruptible:
+                return []
             heard = self._saying.until(max(0, boundary.known - self.playing_since))
             unheard = self._saying.duration - heard.duration
             self.transcript = self.transcript[:-1]
@@ -191,7 +196,9 @@ class Parrot:
         return [*actions, Update(self.transcript, "user")]
 
     def _user_ends(self, boundary: Boundary) -> list[Action]:
-        began = self._user_began or 0
+        began = self._user_began
+        if began is None:  # it was ignored
+            return []
         self._user_began = None
         self._user_silent_since = boundary.at
         end = boundary.at + self._samples(self._settings.tail_ms)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +40,7 @@ from retell_voice.emulator.rest import HttpError, Rest, error_reply
 from retell_voice.emulator.session import Session
 from retell_voice.errors import mask
 
+_CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _log = logging.getLogger(__name__)
 
 
@@ -210,7 +212,7 @@ class Emulator:
         if self._accept_any and call is not None and call.over:
             self._calls.remove(call)
             call = None
-        if self._accept_any and call is None:
+        if self._accept_any and call is None and _CALL_ID.fullmatch(call_id):
             call = RegisteredCall(call_id=call_id, audio=self._audio)
             if not self._register(call):
                 raise HttpError(503, "too many calls are registered or ongoing")

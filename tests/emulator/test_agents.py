@@ -152,6 +152,19 @@ async def test_silence_ends_the_call() -> None:
     assert (call.status, call.disconnection_reason) == (CallStatus.ENDED, "inactivity")
 
 
+async def test_a_caller_without_a_microphone_is_given_up() -> None:
+    async with Emulator(agent=parrot_agent(patience=0.05)) as emulator:
+        call = emulator.register()
+        async with connect(f"{emulator.url}/{call.call_id}") as client:
+            await Caller(call.audio).listen(client)
+        await call.wait()
+    assert client.close_reason == "no microphone audio for 0.05 s"
+    assert (call.status, call.disconnection_reason) == (
+        CallStatus.ERROR,
+        "error_no_audio_received",
+    )
+
+
 async def test_a_recording_that_cannot_be_read_fails_the_call_not_the_server(
     caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:

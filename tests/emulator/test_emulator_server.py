@@ -240,6 +240,10 @@ async def test_any_call_can_be_let_in_again_and_again() -> None:
                 with pytest.raises(InvalidStatus):
                     await join(emulator, "some-call")
             await session.call.wait()
+        for odd in ("%1b%5b2J", "a" * 201):
+            with pytest.raises(InvalidStatus) as caught:
+                await join(emulator, odd)
+            assert caught.value.response.status_code == 404
 
 
 async def test_an_agent_that_fails_ends_the_call_with_1011(

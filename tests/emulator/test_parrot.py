@@ -170,6 +170,13 @@ def test_after_it_has_been_heard_there_is_nothing_to_clear() -> None:
     assert listener.parrot.transcript[0].content == GREETING_TEXT
 
 
+def test_it_can_be_made_deaf_while_it_speaks() -> None:
+    listener = Listener(replace(DEFAULT_PARROT, interruptible=False))
+    listener.wait(1.5)
+    assert listener.hear(sentence()) + listener.wait(3) == []
+    assert kinds(listener.hear(sentence()) + listener.wait(1))[0] == "Update user"
+
+
 def test_the_bundled_caller_has_a_whole_conversation() -> None:
     listener = Listener()
     actions = listener.hear(load_speech(CALLER, RATE).samples)
