@@ -110,19 +110,22 @@ class _Performance:
         self._news = asyncio.Event()
 
     async def run(self, parrot: Parrot) -> None:
-        helpers = [asyncio.create_task(self._act()), asyncio.create_task(self._watch())]
         try:
-            self._add(parrot.start())
-            async for samples in self._session:
-                self._heard += 1
-                self._add(parrot.receive(samples))
-                if len(self._waiting) > _MAX_WAITING:
-                    await self._session.close(1008, "the caller does not read", "error_unknown")
-        finally:
-            for helper in helpers:
-                helper.cancel()
-                with contextlib.suppress(asyncio.CancelledError, CallOver):
-                    await helper
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._act()), group.create_task(self._watch())]
+                await self._listen(parrot)
+                for helper in helpers:
+                    helper.cancel()
+        except* CallOver:
+            pass
+
+    async def _listen(self, parrot: Parrot) -> None:
+        self._add(parrot.start())
+        async for samples in self._session:
+            self._heard += 1
+            self._add(parrot.receive(samples))
+            if len(self._waiting) > _MAX_WAITING:
+                await self._session.close(1008, "the caller does not read", "error_unknown")
 
     async def _watch(self) -> None:
         heard = -1

@@ -41,7 +41,11 @@ from retell_voice.emulator.session import Session
 from retell_voice.errors import mask
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
+_GOODBYE = 1001, "the emulator is stopping"
+_NOT_A_WEBSOCKET = (1002, 1007, 1009)  # protocol error, not UTF-8, message too big
 _log = logging.getLogger(__name__)
+# At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
+_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class Emulator:
@@ -91,7 +95,7 @@ class Emulator:
         self._audio = audio
         self._now = now
         self._calls = Calls(expiry=expiry)
-        self._rest = Rest(self._register, self._find, api_key=api_key, prefix=self._prefix)
+        self._rest = Rest(self._register, self.find, api_key=api_key, prefix=self._prefix)
         self._open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -102,6 +106,7 @@ class Emulator:
         )
         self._doors: set[Door] = set()
         self._server: Server | None = None
+        self._stopping = False
         self._conversations: dict[asyncio.Task[None], Session] = {}
 
     async def __aenter__(self) -> Self:
@@ -129,10 +134,10 @@ class Emulator:
         """Close every call with 1001, then stop listening; no task is left."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close(close_connections=False)
         sessions = self._conversations.values()
-        goodbye = 1001, "the emulator is stopping", "error_retell"
-        await asyncio.gather(*(session.close(*goodbye) for session in sessions))
+        await asyncio.gather(*(session.close(*_GOODBYE, "error_retell") for session in sessions))
         for conversation in self._conversations:
             conversation.cancel()
         for door in list(self._doors):
@@ -181,7 +186,7 @@ class Emulator:
 
     def find(self, call_id: str) -> RegisteredCall | None:
         """Return a call by its call_id, or None."""
-        return self._find(call_id)
+        return self._calls.find(call_id, self._now())
 
     def _register(self, call: RegisteredCall) -> bool:
         if not self._calls.add(call, self._now()):
@@ -194,9 +199,6 @@ class Emulator:
         """The calls going on."""
         return list(self._conversations.values())
 
-    def _find(self, call_id: str) -> RegisteredCall | None:
-        return self._calls.find(call_id, self._now())
-
     def _call_at(self, target: str) -> RegisteredCall:
         """Return the call that a WebSocket may join.
 
@@ -208,7 +210,7 @@ class Emulator:
                 pass
             case _:
                 raise HttpError(404, "there is no WebSocket at this path")
-        call = self._find(call_id)
+        call = self.find(call_id)
         if self._accept_any and call is not None and call.over:
             self._calls.remove(call)
             call = None
@@ -238,6 +240,9 @@ class Emulator:
 
     async def _serve(self, websocket: ServerConnection) -> None:
         target = cast(Request, websocket.request).path
+        if self._stopping:
+            await websocket.close(*_GOODBYE)
+            return
         try:
             call = self._call_at(target)
         except HttpError as error:  # another caller was quicker by the length of a handshake
@@ -261,9 +266,16 @@ class Emulator:
             del self._conversations[conversation]
             call.close_code = websocket.close_code or 1006
             call.close_reason = websocket.close_reason or ""
-            why = session.why or "user_hangup"
+            why = session.why or _why(websocket)
             session.tell(CallEnded, code=call.close_code, reason=call.close_reason, why=why)
             call.end(self._now(), why)
+
+
+def _why(websocket: ServerConnection) -> str:
+    """Return Retell's word for a call that its caller ended."""
+    sent, received = websocket.protocol.close_sent, websocket.protocol.close_rcvd
+    broken = sent is not None and received is None and sent.code in _NOT_A_WEBSOCKET
+    return "error_frontend_corrupted_payload" if broken else "user_hangup"
 
 
 def _flag(query: dict[str, list[str]], name: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator.calls import RegisteredCall
@@ -173,14 +174,14 @@ class Session:
 
         Args:
             code: WebSocket close code; anything but 1000 and 1001 tells the caller of an error.
-            reason: words for the caller, at most 123 bytes of UTF-8.
+            reason: words for the caller; cut to the 123 bytes that a close frame holds.
             why: Retell's ``disconnection_reason``.
         """
-        if self.why is None and not self._over:
+        if self.why is None and self.websocket.state is State.OPEN:
             self.why = why
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self.websocket.close(code, reason)
+                await self.websocket.close(code, _fitting(reason))
         except TimeoutError:
             self.websocket.transport.abort()
             await self.websocket.wait_closed()
@@ -231,3 +232,7 @@ class Session:
         if isinstance(oldest, np.ndarray):
             self._inbox_samples -= len(oldest)
             self.dropped += len(oldest)
+
+
+def _fitting(reason: str) -> str:
+    return reason.encode()[:123].decode(errors="ignore")

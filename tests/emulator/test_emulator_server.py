@@ -1,13 +1,14 @@
-"""The emulator on a real socket, with scripted agents."""
+"""The emulator on a real socket: who may join, how calls end, how it stops."""
 
 import asyncio
+import contextlib
 import json
+import logging
 import time
-from typing import Any
 
-import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from support.callers import ask, join, messages
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -19,35 +20,9 @@ from retell_voice.emulator import (
     CallRegistered,
     CallStatus,
     Emulator,
-    RegisteredCall,
     Session,
     silent_agent,
 )
-from retell_voice.events import Utterance
-
-
-def join(emulator: Emulator, call: RegisteredCall | str, query: str = "") -> Any:
-    call_id = call if isinstance(call, str) else call.call_id
-    return connect(f"{emulator.url}/{call_id}{query}", compression=None)
-
-
-async def ask(
-    emulator: Emulator, method: str, path: str, body: bytes = b"", headers: str = ""
-) -> tuple[int, Any]:
-    """One HTTP request on a connection of its own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-    writer.write(f"{head}Authorization: Bearer key\r\nConnection: close\r\n{headers}\r\n".encode())
-    writer.write(body)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    head, _, content = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(content)
-
-
-async def messages(client: ClientConnection) -> list[str | bytes]:
-    return [message async for message in client]
 
 
 async def test_register_join_and_look_up() -> None:
@@ -72,113 +47,6 @@ async def test_register_join_and_look_up() -> None:
         status, body = await ask(emulator, "GET", f"/get-call/{call_id}")
         assert (body["call_status"], body["disconnection_reason"]) == ("ended", "user_hangup")
         assert body["end_timestamp"] >= body["start_timestamp"]
-
-
-async def test_a_scripted_agent_says_everything_there_is_to_say() -> None:
-    samples = np.arange(5000, dtype=np.int16)
-    said = (Utterance("agent", "Hello"),)
-
-    async def agent(session: Session) -> None:
-        await session.metadata({"a": 1})
-        await session.update(said, "agent")
-        await session.send_audio(samples, "Hello")
-        await session.send_audio(b"\x01\x02\x03")
-        await session.clear()
-        await session.close(1000, "that is all")
-
-    async with Emulator(agent=agent) as emulator:
-        call = emulator.register(AudioFormat(rate=16000))
-        async with join(emulator, call, "?enable_update=true") as client:
-            metadata, update, *audio, odd, clear = await messages(client)
-        await call.wait()
-    assert json.loads(metadata) == {"event_type": "metadata", "metadata": {"a": 1}}
-    assert json.loads(update)["turntaking"] == "agent_turn"
-    assert [len(chunk) for chunk in audio] == [3200, 3200, 3200, 400]
-    assert b"".join(audio) == samples.tobytes()
-    assert (odd, clear) == (b"\x01\x02\x03", "clear")
-    assert (client.close_code, client.close_reason) == (1000, "that is all")
-    assert (call.close_code, call.close_reason) == (1000, "that is all")
-    assert call.disconnection_reason == "agent_hangup"
-    assert call.transcript == said
-
-
-async def test_updates_only_for_those_who_asked() -> None:
-    async def agent(session: Session) -> None:
-        await session.update((Utterance("agent", "Hello"),), "agent")
-
-    async with Emulator(agent=agent) as emulator:
-        call = emulator.register()
-        async with join(emulator, call) as client:
-            assert await messages(client) == []
-        await call.wait()
-        assert call.details()["transcript"] == "Agent: Hello\n"
-
-
-async def test_with_alignment_audio_comes_with_its_text() -> None:
-    async def agent(session: Session) -> None:
-        await session.send_audio(np.full(4800, 7, np.int16), "Hello")
-
-    async with Emulator(agent=agent) as emulator:
-        call = emulator.register()
-        async with join(emulator, call, "?enable_audio_alignment=true") as client:
-            received = [json.loads(message) for message in await messages(client)]
-    assert [message["text"] for message in received] == ["Hello", ""]
-    assert set(received[0]) == {"text", "audio"}
-
-
-async def test_microphone_audio_of_any_length_arrives_whole() -> None:
-    heard: list[Any] = []
-
-    async def agent(session: Session) -> None:
-        while (message := await session.receive()) is not None:
-            heard.append(message)
-
-    samples = np.arange(-3000, 3000, dtype=np.int16)
-    data = samples.tobytes()
-    async with Emulator(agent=agent, record=True) as emulator:
-        call = emulator.register()
-        async with join(emulator, call) as client:
-            for start, end in ((0, 1), (1, 2), (2, 2), (2, 1001), (1001, 12000)):
-                await client.send(data[start:end])
-            await client.send("a text")
-            await client.send("ping")
-            assert await client.recv() == "pong"
-        await call.wait()
-    assert heard.pop() == "a text"
-    assert np.concatenate(heard).tobytes() == data
-    assert call.received.tobytes() == data
-
-
-async def test_an_agent_that_does_not_listen_loses_only_the_oldest() -> None:
-    heard: list[Any] = []
-
-    async def agent(session: Session) -> None:
-        await session.wait_closed()
-        heard.extend([samples async for samples in session])
-        heard.append(session.dropped)
-
-    async with Emulator(agent=agent) as emulator:
-        call = emulator.register(AudioFormat(rate=8000))
-        async with join(emulator, call) as client:
-            for second in range(70):
-                await client.send(np.full(8000, second, np.int16).tobytes())
-        await call.wait()
-    *frames, dropped = heard
-    assert dropped == 10 * 8000
-    assert [int(frame[0]) for frame in frames] == list(range(10, 70))
-
-
-async def test_heartbeats_can_stay_unanswered() -> None:
-    async def agent(session: Session) -> None:
-        async for _ in session:
-            await session.send("heard")
-
-    async with Emulator(agent=agent, answer_pings=False) as emulator:
-        call = emulator.register()
-        async with join(emulator, call) as client:
-            await client.send("ping")
-            await client.send(b"\0\0")
-            assert await client.recv() == "heard"
 
 
 async def test_who_may_not_join() -> None:
@@ -263,32 +131,6 @@ async def test_an_agent_that_fails_ends_the_call_with_1011(
     assert call.call_id not in caplog.text
 
 
-async def test_a_caller_that_does_not_read_loses_the_call() -> None:
-    sent = 0
-    over = asyncio.Event()
-
-    async def agent(session: Session) -> None:
-        nonlocal sent
-        try:
-            while True:
-                await session.send_audio(bytes(48000))
-                sent += 48000
-        except CallOver:
-            over.set()
-            raise
-
-    async with Emulator(agent=agent, stall_timeout=0.2) as emulator:
-        call = emulator.register()
-        client = await join(emulator, call)
-        client.transport.pause_reading()
-        async with asyncio.timeout(10):
-            await over.wait()
-            await call.wait()
-        assert call.status is CallStatus.ERROR
-        assert sent < 20e6  # what the kernel takes on a loopback, not what the agent has to say
-        client.transport.abort()
-
-
 async def test_stopping_says_goodbye_and_leaves_nothing() -> None:
     async def stubborn(session: Session) -> None:
         while True:
@@ -348,3 +190,57 @@ async def test_rest_errors_over_the_socket() -> None:
         assert (await ask(emulator, "POST", "/retell/register-call", bytes(2 << 20)))[0] == 413
         async with join(emulator, emulator.register()):
             pass
+
+
+async def test_no_log_holds_the_call_id(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "retell_voice")
+    async with Emulator() as emulator:
+        call = emulator.register()
+        async with connect(f"{emulator.url}/{call.call_id}", logger=logging.getLogger("x")):
+            pass
+        await call.wait()
+    assert "connection open" in caplog.text
+    assert call.call_id not in caplog.text
+
+
+async def test_a_caller_that_breaks_the_protocol_is_told_from_one_that_hangs_up() -> None:
+    async with Emulator(agent=silent_agent) as emulator:
+        call = emulator.register()
+        client = await join(emulator, call)
+        client.transport.write(b"\xff\xff\xff\xff")
+        await call.wait()
+        await client.wait_closed()
+    assert call.status is CallStatus.ERROR
+    assert call.disconnection_reason == "error_frontend_corrupted_payload"
+
+
+async def test_hanging_up_while_the_agent_speaks_is_the_users_doing() -> None:
+    async def agent(session: Session) -> None:
+        with contextlib.suppress(CallOver):
+            while True:
+                await session.send_audio(bytes(4800))
+
+    async with Emulator(agent=agent) as emulator:
+        call = emulator.register()
+        client = await join(emulator, call)
+        reading = asyncio.create_task(messages(client))
+        await asyncio.sleep(0.01)
+        await client.close()
+        await reading
+        await call.wait()
+    assert (call.status, call.disconnection_reason) == (CallStatus.ENDED, "user_hangup")
+    assert call.close_code == 1000
+
+
+async def test_a_stopping_emulator_lets_nobody_in() -> None:
+    emulator = Emulator(agent=silent_agent)
+    await emulator.__aenter__()
+    call = emulator.register()
+    _, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
+    host = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    writer.write(f"GET /audio-websocket/{call.call_id} HTTP/1.1\r\n{host}{key}".encode())
+    async with asyncio.timeout(5):
+        await emulator.__aexit__(None, None, None)
+    assert emulator.sessions == []
+    writer.close()
