@@ -5,6 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
-    from retell_voice.cli.app import app  # noqa: PLC0415 - the package must import without typer
+    try:
+        from retell_voice.cli.app import app  # noqa: PLC0415 - the package imports without typer
 
-    app()
+        app()
+    except KeyboardInterrupt:  # before any command had begun
+        raise SystemExit(130) from None

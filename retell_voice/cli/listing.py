@@ -38,7 +38,7 @@ def line(device: DeviceInfo) -> str:
             device.direction,
             device.name,
             device.host_api,
-            f"{device.channels} channels",
+            f"{device.channels} channel{'s' * (device.channels != 1)}",
             _rates(device),
             f"default: {device.why}" if device.is_default else "",
         )

@@ -44,11 +44,7 @@ class Output(Protocol):
 
 
 class LineOutput:
-    """Base: lines to standard output.
-
-    Args:
-        lines: lines for an event.
-    """
+    """Base: lines to standard output."""
 
     def __init__(self) -> None:
         self._waiting: deque[str | None] = deque()
@@ -161,6 +157,7 @@ class ScreenOutput:
         self._dirty = threading.Event()
         self._drawing = threading.Lock()
         self._over = False
+        self._defect: Exception | None = None
         self._gone: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._draw, name="screen", daemon=True)
 
@@ -181,6 +178,8 @@ class ScreenOutput:
         self._over = True
         self._dirty.set()
         self._thread.join()
+        if self._defect is not None:
+            raise self._defect
         lines = Lines()
         for line in [*lines.opening(view), *lines.history(view.utterances), *summary(view)]:
             encoding = sys.stdout.encoding or "ascii"
@@ -190,8 +189,9 @@ class ScreenOutput:
     def abandon(self) -> None:
         self._over = True
         self._drawing.acquire(timeout=0.2)  # never let go: nothing may be drawn after this
-        with suppress(OSError, ValueError):
-            os.write(sys.__stdout__.fileno(), RESTORE.encode()) if sys.__stdout__ else None
+        if self._thread.is_alive():
+            with suppress(OSError, ValueError):
+                os.write(sys.stdout.fileno(), RESTORE.encode())
 
     def _draw(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - 60 ms that start-up need not wait for
@@ -207,8 +207,11 @@ class ScreenOutput:
                     with self._drawing:
                         picture = render(self._view, console.width, console.height)
                         live.update(picture, refresh=True)
-        except (OSError, ValueError):
+        except OSError:  # the terminal hung up
             silence_stdout()
+            self._gone()
+        except Exception as error:  # a defect of the screen; told when the call is over
+            self._defect = error
             self._gone()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -108,7 +109,8 @@ def _transcript(view: View, console: Console, width: int, room: int) -> list[Tex
         label, colour = _ROLES[said.role]
         wrapped: Iterable[Text] = Text(said.content).wrap(console, max(width - _LABEL, 8))
         block = [Text(" " * _LABEL).append_text(line) for line in wrapped] or [Text()]
-        block[0] = Text(f"{label:<{_LABEL}}", f"bold {colour}") + block[0][_LABEL:]
+        label = f"{label:<{_LABEL}}"
+        block[0] = Text.assemble((label, f"bold {colour}"), block[0][_LABEL:])
         lines = [*block, *lines]
     return lines[len(lines) - room :] if len(lines) > room else lines
 
@@ -116,7 +118,9 @@ def _transcript(view: View, console: Console, width: int, room: int) -> list[Tex
 def _foot(view: View, width: int, height: int, fancy: bool) -> list[Text]:
     lines: list[Text] = []
     if view.caption:
-        lines.append(Text.assemble(("heard ", "bold cyan"), (view.caption, "italic")))
+        lines.append(
+            Text.assemble(("heard ", "bold cyan"), (_tail(view.caption, width - 6), "italic"))
+        )
     shown = 1 if height < 16 else 3
     lines += [Text(f"! {warning}", "yellow") for warning in view.warnings[-shown:]]
     keys = Text("Ctrl-C hangs up" if not view.hanging_up else "Ctrl-C again exits at once", "dim")
@@ -130,6 +134,13 @@ def _foot(view: View, width: int, height: int, fancy: bool) -> list[Text]:
         lines.append(Text(("─" if fancy else "-") * width, style="dim"))
     lines.append(keys)
     return lines
+
+
+def _tail(text: str, width: int) -> str:
+    """Return the end of a text, at most ``width`` columns of it."""
+    while cell_len(text) > width > 0:
+        text = text[max(cell_len(text) - width, 1) // 2 or 1 :]
+    return text.lstrip()
 
 
 def _encodable(line: Text, encoding: str) -> Text:

@@ -10,7 +10,7 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.signals import Interrupts
 from retell_voice.emulator import Emulator, Happening, parrot_agent
 from retell_voice.errors import ConfigError
-from retell_voice.settings import EmulatorSettings
+from retell_voice.settings import EmulatorSettings, TalkSettings
 
 
 def local_emulator() -> Emulator:
@@ -46,10 +46,13 @@ async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
     try:
         await emulator.__aenter__()
     except OSError as error:
+        code = error.errno or 0
+        # The system's own words: asyncio's name the address once more. Look-ups count below 0.
+        why = os.strerror(code) if code > 0 else error.strerror
+        host, port = settings.host, settings.port
         raise ConfigError(
-            f"cannot listen on {settings.host.value} port {settings.port.value}: "
-            f"{os.strerror(error.errno) if error.errno else error}",
-            f"another program may have the port ({settings.port.source}): try --port 0",
+            f"cannot listen on {host.value} port {port.value}: {why}",
+            f"--port 0 takes any free one (host: {host.source}, port: {port.source})",
         ) from None
     try:
         print(banner(emulator, settings), flush=True)
@@ -64,9 +67,15 @@ async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
 
 def banner(emulator: Emulator, settings: EmulatorSettings) -> str:
     """Return where it listens and how to use it."""
-    key = "$API_KEY" if settings.api_key.value else "any"
+    key = "API_KEY" if settings.api_key.value else "any"
     audio = f'"audio_encoding":"{settings.encoding.value}","sample_rate":{settings.rate.value}'
     body = f'{{"agent_id":"parrot","audio_websocket_protocol":"web",{audio}}}'
+    default = TalkSettings()
+    given = [
+        f"--{name} {getattr(settings, name).value}"
+        for name in ("encoding", "rate")
+        if getattr(settings, name).value != getattr(default, name).value
+    ]
     return "\n".join(
         (
             f"the emulator listens at {emulator.api_url}; Ctrl-C stops it",
@@ -74,7 +83,7 @@ def banner(emulator: Emulator, settings: EmulatorSettings) -> str:
             f"  curl -s {emulator.api_url}/register-call -H 'Authorization: Bearer {key}' \\",
             f"    -H 'Content-Type: application/json' -d '{body}'",
             "and talk to it:",
-            f"  retell-voice talk --url {emulator.url} CALL_ID",
+            " ".join(("  retell-voice talk --url", emulator.url, *given, "CALL_ID")),
             "",
         )
     )

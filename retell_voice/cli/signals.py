@@ -52,8 +52,9 @@ class Interrupts:
     @property
     def exit_code(self) -> int:
         """0 after Ctrl-C or no signal at all, else 128 and the signal's number."""
-        asked = self.received in (None, signal.SIGINT, getattr(signal, "SIGBREAK", None))
-        return 0 if asked or self.received is None else 128 + self.received
+        if self.received is None or self.received == signal.SIGINT:
+            return 0
+        return 128 + self.received
 
     def ask(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
         """Have the first signal call ``callback`` in ``loop``; at once if it has come already."""
@@ -67,6 +68,6 @@ class Interrupts:
             if self._loop is not None:
                 with suppress(RuntimeError):  # the loop has closed: nothing is left to ask
                     self._loop.call_soon_threadsafe(self._ask)
-        elif number == self.received or number != getattr(signal, "SIGHUP", None):
+        elif number != getattr(signal, "SIGHUP", None):  # a terminal that closes sends several
             self._abandon()
             os._exit(INTERRUPTED)

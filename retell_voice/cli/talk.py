@@ -20,7 +20,7 @@ from retell_voice.cli.signals import Interrupts
 from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.errors import ConfigError, DeviceNotFound, mask
+from retell_voice.errors import ConfigError, mask
 from retell_voice.settings import Sourced, TalkSettings
 
 PATIENCE = 3.0
@@ -129,7 +129,7 @@ class _Conversation:
         )
         self.view = View(
             call_id=mask(call_id),
-            server="the emulator" if settings.local.value else urlsplit(url).netloc,
+            server="the emulator" if settings.local.value else _host(settings.url),
             audio=f"{audio.encoding} {audio.rate} Hz",
             microphone=microphone.name,
             speaker=speaker.name,
@@ -152,7 +152,7 @@ def open_devices(
 
     Raises:
         ConfigError: a file cannot be used.
-        DeviceNotFound: no such device.
+        DeviceNotFound: no such device, or none at all.
     """
     microphone: Microphone | None = None
     speaker: Speaker | None = None
@@ -160,20 +160,11 @@ def open_devices(
         microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
     if (path := settings.output_file.value) is not None:
         speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
-    try:
-        if microphone is None or speaker is None:
-            from retell_voice.devices import portaudio  # noqa: PLC0415 - files need no sound card
+    if microphone is None or speaker is None:
+        from retell_voice.devices import portaudio  # noqa: PLC0415 - files need no sound card
 
-            microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
-            speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
-    except DeviceNotFound as error:
-        option, does = (
-            ("--input-file", "speaks a WAV file instead of a microphone")
-            if microphone is None
-            else ("--output-file", "writes what the agent says to a WAV file instead")
-        )
-        hint = f"{option} FILE {does}"
-        raise DeviceNotFound(str(error), f"{error.hint}; {hint}" if error.hint else hint) from None
+        microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
+        speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
     return microphone, speaker
 
 
@@ -210,6 +201,17 @@ def _call_id(given: Sourced[str | None]) -> str:
             "--local talks to the built-in emulator instead",
         )
     return call_id
+
+
+def _host(url: Sourced[str]) -> str:
+    """Return the host, and port if any, of a URL, without a user's name and password."""
+    try:
+        parts = urlsplit(url.value)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError("no host")
+    except ValueError as error:
+        raise ConfigError(f"{url.source}: the URL cannot be used: {error}") from None
+    return parts.netloc.rpartition("@")[2]
 
 
 def _refuse_both(one: Sourced[Any], other: Sourced[Any]) -> None:

@@ -31,6 +31,7 @@ _FALL = 30.0  # dB a second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays
 _HANG = 0.4  # seconds for which you still count as speaking between words
 _WARNINGS = 3
+_CAPTION = 300  # characters of a caption that are kept
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -115,7 +116,7 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911 - one return for 
         case AgentStopped(silent_since=since):
             return replace(view, agent_speaking=False, agent_silent_since=max(since, 0.0))
         case Alignment(text=text):
-            return replace(view, caption=clean(text))
+            return replace(view, caption=(view.caption + clean(text))[-_CAPTION:])
         case InputFinished():
             return replace(view, input_finished_at=event.at)
         case Ended():

@@ -7,11 +7,14 @@ import time
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from retell_voice.cli.screen import render, speaking
-from retell_voice.cli.view import Meter, View
-from retell_voice.events import CallState, Statistics, Utterance
+from retell_voice.cli.view import Meter, View, reduce
+from retell_voice.events import Alignment, CallState, Statistics, Transcript, Utterance
 
 HELLO = "Hello! This sentence of the agent is so long that it does not fit into a line of it."
 VIEW = View(
@@ -89,9 +92,7 @@ def test_the_picture_fills_the_terminal_and_no_more(
     said = tuple(Utterance("user", f"日本語 {HELLO} " * 3) for _ in range(30))
     lines = picture(replace(VIEW, utterances=said, state=state), width, height)
     assert len(lines) == height
-    console = Console()
-    for line in lines:
-        assert console.render_str(line, markup=False, emoji=False).cell_len <= width
+    assert all(cell_len(line) <= width for line in lines)
 
 
 def test_the_end_of_a_long_transcript_shows() -> None:
@@ -129,6 +130,17 @@ def test_hanging_up_says_what_ctrl_c_does_now() -> None:
 
 def test_both_may_speak() -> None:
     assert speaking(replace(VIEW, agent_speaking=True)) == "agent and you"
+
+
+@given(st.text(), st.text(), st.integers(1, 120), st.integers(1, 40))
+@settings(deadline=None)
+def test_whatever_is_said_fits(said: str, caption: str, width: int, height: int) -> None:
+    view = reduce(VIEW, Transcript(utterances=(Utterance("agent", said),)))
+    view = reduce(view, Alignment(text=caption, duration=1.0))
+    lines = picture(view, width, height)
+    assert len(lines) == height
+    assert all(cell_len(line) <= width for line in lines)
+    picture(view, width, height, encoding="ascii")
 
 
 def test_a_long_call_costs_no_more_than_a_short_one() -> None:

@@ -101,7 +101,9 @@ def test_transcript_and_caption_hold_nothing_that_steers_a_terminal() -> None:
     )
     assert view.utterances[0].content == "a[2J b ü – 👍"
     assert view.caption == "x]0;titley"
+    assert reduce(view, Alignment(text=" z", duration=1.0)).caption == "x]0;titley z"
     assert reduce(view, AgentStarted()).caption == ""
+    assert len(reduce(view, Alignment(text="long" * 999, duration=1.0)).caption) == 300
 
 
 @given(st.text())

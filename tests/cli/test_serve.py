@@ -1,0 +1,111 @@
+"""The emulator as a program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from retell_voice.emulator import CALLER
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+async def server(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "retell_voice", "emulator", "--port", "0", "--rate", "16000"),
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    yield process
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+async def read(server: asyncio.subprocess.Process, until: str) -> str:
+    assert server.stdout is not None
+    text = ""
+    async with asyncio.timeout(10):
+        while until not in text:
+            line = await server.stdout.readline()
+            assert line, text
+            text += line.decode()
+    return text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+async def test_register_talk_and_stop(
+    server: asyncio.subprocess.Process, run: Run, tmp_path: Path
+) -> None:
+    banner = await read(server, "CALL_ID")
+    register, headers, body = await asyncio.to_thread(curl, banner)
+    assert register.endswith("/register-call")
+    call = await asyncio.to_thread(post, register, headers, body)
+    assert call["sample_rate"] == 16000
+
+    talk = re.search(r"retell-voice (talk --url \S+ --rate 16000) CALL_ID", banner)
+    assert talk is not None
+    files = ("--input-file", str(CALLER), "--output-file", str(tmp_path / "a.wav"))
+    more = ("--speed", "20", call["call_id"])
+    result = await asyncio.to_thread(run, *talk[1].split(), *files, *more)
+    assert result.returncode == 0, result.stderr
+
+    happened = await read(server, "ended: ")
+    masked = f"call …{call['call_id'][-4:]}"
+    assert all(line.startswith(masked) for line in happened.splitlines() if line)
+    for word in ("registered, s16le 16000 Hz", "joined", "agent says", "user spoke", "interrupts"):
+        assert word in happened
+    assert call["call_id"] not in happened
+
+    begun = time.monotonic()
+    server.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(server.wait(), 5) == 0
+    assert time.monotonic() - begun < 1.0
+    assert server.stderr is not None
+    assert await server.stderr.read() == b""
+
+
+def curl(banner: str) -> tuple[str, dict[str, str], str]:
+    """Return URL, headers and body of the banner's curl line, as a shell would read it."""
+    command = banner[banner.index("curl ") : banner.index("and talk")].replace("\\\n", " ")
+    words = shlex.split(command)
+    headers = dict(words[i + 1].split(": ") for i, word in enumerate(words) if word == "-H")
+    return words[2], headers, words[words.index("-d") + 1]
+
+
+def post(url: str, headers: dict[str, str], body: str) -> dict[str, str]:
+    request = urllib.request.Request(url, body.encode(), headers)
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        call: dict[str, str] = json.load(answer)
+    return call
+
+
+def test_a_port_that_is_taken(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("emulator", more={"RETELL_VOICE_EMULATOR_PORT": port})
+    assert result.returncode == 2
+    problem, hint = result.stderr.splitlines()
+    assert f"cannot listen on 127.0.0.1 port {port}" in problem
+    assert "RETELL_VOICE_EMULATOR_PORT" in hint
+
+
+def test_an_address_that_is_not_ours(run: Run) -> None:
+    result = run("emulator", "--host", "no-such-host.invalid", "--port", "0")
+    assert result.returncode == 2
+    assert "no-such-host.invalid" in result.stderr
+    assert "Traceback" not in result.stderr

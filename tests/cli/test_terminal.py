@@ -1,0 +1,228 @@
+"""The program in a terminal: the live screen, Ctrl-C, and what it leaves behind."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
+
+from support.terminal import Terminal
+
+from retell_voice.emulator import CALLER
+
+FILES = ("--input-file", str(CALLER), "--output-file", os.devnull)
+LOCAL = ("talk", "--local", *FILES)
+
+
+@contextmanager
+def server(*, greets: bool) -> Iterator[str]:
+    """A server that takes connections and, if it ``greets``, opens the WebSocket; then nothing.
+
+    It never says a word and never answers a close.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connections = []
+
+        def serve() -> None:
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                connections.append(connection)
+                if not greets:
+                    return
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += connection.recv(4096)
+                key = re.search(rb"(?i)sec-websocket-key: (\S+)", request)
+                assert key is not None
+                guid = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+                accept = base64.b64encode(hashlib.sha1(key[1] + guid).digest())
+                connection.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+                )
+                while connection.recv(65536):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}/x"
+        finally:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            for connection in connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+            thread.join()
+
+
+def check_restored(terminal: Terminal) -> None:
+    """The main page is back, the cursor is visible, the line discipline as it was."""
+    raw = terminal.raw
+    assert raw.rfind(b"\x1b[?1049l") > raw.rfind(b"\x1b[?1049h")
+    assert raw.rfind(b"\x1b[?25h") > raw.rfind(b"\x1b[?25l")
+    assert terminal.modes_after == terminal.modes
+
+
+def after_the_screen(terminal: Terminal) -> str:
+    return terminal.raw.rpartition(b"\x1b[?1049l")[2].decode().replace("\r\n", "\n")
+
+
+def test_a_conversation(env: dict[str, str]) -> None:
+    with Terminal(*LOCAL, "--alignment", "--speed", "6", env=env) as terminal:
+        terminal.wait_for("speaking: agent")
+        terminal.wait_for("agent Hello! I am the parrot.")
+        assert terminal.lines[0].startswith(" LIVE   00:0")
+        assert "the emulator s16le 24000 Hz …" in terminal.lines[0]
+        assert terminal.lines[-1].startswith("Ctrl-C hangs up")
+        terminal.wait_for(lambda seen: re.search(r"^you   █+.* dB  caller.wav", seen.text, re.M))
+        terminal.wait_for(lambda seen: re.search(r"^agent █+.* dB  null", seen.text, re.M))
+        terminal.wait_for(lambda seen: re.search(r"^heard Hello!", seen.text, re.M))
+        terminal.wait_for("you   (2.6 s of speech)")
+        terminal.press("c")
+        assert terminal.wait() == 0
+    check_restored(terminal)
+    left = after_the_screen(terminal)
+    assert left.count("agent: Hello!") == 1
+    assert re.search(r"\d\d:\d\d  you hung up \(1000\)\n +sent \d+ frames", left)
+
+
+def test_another_size(env: dict[str, str]) -> None:
+    with Terminal(*LOCAL, env=env) as terminal:
+        terminal.wait_for("agent Hello!")
+        for lines, columns in ((10, 40), (3, 10), (50, 200)):
+            terminal.resize(lines, columns)
+            last = "Ctrl-C hangs up" if columns > 10 else "agent"
+            terminal.wait_for(lambda seen, last=last: seen.lines[-1].startswith(last))
+        terminal.wait_for("─" * 200)
+        terminal.press("c")
+        assert terminal.wait() == 0
+    assert terminal.modes_after == terminal.modes
+
+
+def test_ctrl_c_hangs_up_within_a_second(env: dict[str, str]) -> None:
+    with Terminal(*LOCAL, env=env) as terminal:
+        terminal.wait_for("agent Hello!")
+        begun = time.monotonic()
+        terminal.press("c")
+        assert terminal.wait() == 0
+        assert time.monotonic() - begun < 1.0
+    check_restored(terminal)
+    assert "you hung up (1000)" in after_the_screen(terminal)
+
+
+def test_ctrl_c_hangs_up_within_a_second_whatever_the_server_does(env: dict[str, str]) -> None:
+    with (
+        server(greets=True) as url,
+        Terminal("talk", "--url", url, *FILES, "call_0123456789", env=env) as terminal,
+    ):
+        terminal.wait_for(" LIVE ")
+        begun = time.monotonic()
+        terminal.press("c")
+        assert terminal.wait() == 0
+        assert time.monotonic() - begun < 1.0
+    check_restored(terminal)
+    assert b"call_0123456789" not in terminal.raw
+
+
+def test_a_second_ctrl_c_exits_at_once(env: dict[str, str]) -> None:
+    with (
+        server(greets=True) as url,
+        Terminal("talk", "--url", url, *FILES, "call_0123456789", env=env) as terminal,
+    ):
+        terminal.wait_for(" LIVE ")
+        terminal.press("c")
+        terminal.wait_for(" HANGING UP ")
+        terminal.press("c")
+        assert terminal.wait() == 130
+    check_restored(terminal)
+
+
+def test_ctrl_c_while_connecting(env: dict[str, str]) -> None:
+    with (
+        server(greets=False) as url,
+        Terminal("talk", "--url", url, *FILES, "call_0123456789", env=env) as terminal,
+    ):
+        terminal.wait_for(" CONNECTING ")
+        begun = time.monotonic()
+        terminal.press("c")
+        assert terminal.wait() == 130
+        assert time.monotonic() - begun < 1.0
+    check_restored(terminal)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_hang_up_too(env: dict[str, str], number: int, code: int) -> None:
+    with Terminal(*LOCAL, env=env) as terminal:
+        terminal.wait_for(" LIVE ")
+        terminal.signal(number)
+        assert terminal.wait() == code
+    check_restored(terminal)
+    assert "you hung up (1000)" in after_the_screen(terminal)
+
+
+def test_an_error_is_below_the_screen(env: dict[str, str]) -> None:
+    arguments = ("talk", "--url", "ws://no-such-host.invalid/x", *FILES, "call_0123456789")
+    with Terminal(*arguments, env=env) as terminal:
+        assert terminal.wait() == 4
+    check_restored(terminal)
+    assert "retell-voice: " in after_the_screen(terminal)
+
+
+def test_a_terminal_without_unicode_or_colours(env: dict[str, str]) -> None:
+    more = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
+        terminal.wait_for(lambda seen: re.search(r"^agent #+\.", seen.text, re.M))
+        terminal.press("c")
+        assert terminal.wait() == 0
+    assert terminal.raw.isascii()
+    assert not re.search(rb"\x1b\[(\d+;)*3\dm", terminal.raw), "a colour"
+
+
+def test_plain_on_a_terminal(env: dict[str, str]) -> None:
+    with Terminal(*LOCAL, "--plain", env=env) as terminal:
+        terminal.wait_for("connected")
+        terminal.press("c")
+        assert terminal.wait() == 0
+    assert b"\x1b" not in terminal.raw
+    assert "you hung up (1000)" in terminal.text
+
+
+def test_a_terminal_that_stands_still_does_not_hold_up_the_call(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing is read from the terminal, so its buffer fills and writing to it blocks."""
+    agent = tmp_path / "agent.wav"
+    arguments = ("--input-file", str(CALLER), "--output-file", str(agent), "--speed", "12")
+    with Terminal("talk", "--local", *arguments, env=env, size=(60, 250)) as terminal:
+        sizes = [-1]
+        # The file grows for as long as the call goes on, which ends when all has been said.
+        for _ in range(50):
+            threading.Event().wait(0.3)
+            sizes.append(agent.stat().st_size if agent.exists() else 0)
+            if sizes[-1] == sizes[-2] > 10**6:
+                break
+        assert sizes[-1] > 24000 * 2 * 26, "the call stands still"
+        assert sizes[-1] == sizes[-2], "the call has not ended"
+        assert terminal.wait() == 0
+
+
+def test_devices_and_settings(env: dict[str, str]) -> None:
+    with Terminal("settings", env=env) as terminal:
+        assert terminal.wait() == 0
+    assert "rate = 24000" in terminal.text
