@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from retell_voice.cli import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START")
@@ -49,3 +52,26 @@ def run(env: dict[str, str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def refuse(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
+    """Run the program in this process, which is quicker, and return why it gave up."""
+
+    def refuse(*arguments: str, code: int) -> str:
+        for name in list(os.environ):
+            monkeypatch.delenv(name)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["retell-voice", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert caught.value.code == code
+        return capsys.readouterr().err
+
+    interval = sys.getswitchinterval()
+    yield refuse
+    sys.setswitchinterval(interval)
