@@ -105,6 +105,7 @@ class _Device(Generic[End]):
         self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._suggested = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
+        self._latency: float | None = None
         self._stream: Any = None
         self._run: _Run[End] | None = None
 
@@ -125,9 +126,8 @@ class _Device(Generic[End]):
 
     @property
     def latency(self) -> float | None:
-        """Seconds that PortAudio states for the running stream; None when it is not running."""
-        run = self._run
-        return run.latency or None if run else None
+        """Seconds that PortAudio stated when it was last opened; None before, or unknown."""
+        return self._latency
 
     def _open(self, end: End) -> None:
         self.stop()
@@ -136,7 +136,6 @@ class _Device(Generic[End]):
         self._device = device
         run = _Run(end, self._channels, self._block)
         stream_type = sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
-        stream = None
         try:
             stream = stream_type(
                 device=device.index,
@@ -148,9 +147,10 @@ class _Device(Generic[End]):
                 callback=self._callback(run),
                 finished_callback=lambda: run.lost(_GONE),
             )
-            run.latency = float(stream.latency)
             self._stream, self._run = stream, run
+            run.latency = float(stream.latency)
             stream.start()
+            self._latency = run.latency or None
         except (sd.PortAudioError, ValueError) as error:
             self.stop()
             raise _refused(self._word, device, self._rate, error) from error
@@ -232,7 +232,8 @@ class PortAudioSpeaker(_Device[Source]):
                 delay = time.outputBufferDacTime - time.currentTime
                 if delay == 0.0 or delay > _BELIEVABLE_DELAY:
                     delay = run.latency
-                delay = max(delay, 0.0)
+                elif delay < 0.0:  # the callback is late
+                    delay = 0.0
                 xrun = status.output_underflow
                 if channels == 1:
                     fill_rt(out, delay, xrun)

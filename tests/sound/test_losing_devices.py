@@ -62,3 +62,16 @@ async def test_another_speaker_takes_over(card, home):
             await talk.until("statistics", count=4)
             assert await talk.hang_up() == 0
     assert talk.errors == ""
+
+
+async def test_the_sound_server_hangs(home):
+    """PortAudio says nothing about it, and closing its streams would take for ever."""
+    with VirtualCard() as card:
+        async with Emulator() as emulator:
+            call = emulator.register()
+            async with Talk(call.call_id, "--url", emulator.url, env=card.env | home) as talk:
+                await talk.until("statistics", count=2)
+                card.freeze()
+                ended, code = await talk.until("ended"), await talk.wait()
+    assert code == 3
+    assert ended["by"] == "device"

@@ -37,56 +37,6 @@ PACKAGES = (
     "pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio-utils libasound2-plugins dbus"
 )
 
-_PIPEWIRE_CONF = """\
-context.properties = {{
-    default.clock.rate = 48000
-    default.clock.quantum = {quantum}
-    default.clock.min-quantum = 240
-    default.clock.max-quantum = 960
-}}
-context.objects = [
-    {{ factory = adapter
-      args = {{
-        factory.name = support.null-audio-sink
-        node.name = vspk
-        node.description = "Virtual speaker"
-        media.class = Audio/Sink
-        audio.position = [ FL FR ]
-        monitor.channel-volumes = true
-        session.suspend-timeout-seconds = 0
-        object.linger = true
-      }} }}
-    {{ factory = adapter
-      args = {{
-        factory.name = support.null-audio-sink
-        node.name = micfeed
-        media.class = Audio/Sink
-        audio.position = [ MONO ]
-        session.suspend-timeout-seconds = 0
-        object.linger = true
-      }} }}
-]
-context.modules = [
-    {{ name = libpipewire-module-loopback
-      args = {{
-        node.description = "Virtual microphone"
-        capture.props = {{
-          node.target = micfeed
-          stream.capture.sink = true
-          audio.position = [ MONO ]
-          node.passive = true
-        }}
-        playback.props = {{
-          node.name = vmic
-          node.description = "Virtual microphone"
-          media.class = Audio/Source
-          audio.position = [ MONO ]
-          session.suspend-timeout-seconds = 0
-        }}
-      }} }}
-]
-"""
-
 # The pulse plugin, not pipewire-alsa: when PipeWire ends, the latter hangs PortAudio.
 # Whatever ALSA configuration the machine has is left out.
 _ALSA_CONF = """\
@@ -208,6 +158,10 @@ class VirtualCard:
         process.kill()
         process.wait()
 
+    def freeze(self, daemon: str = "pipewire-pulse") -> None:
+        """Stop a daemon without ending it: no sound passes and nothing is said about it."""
+        self._daemons[daemon].send_signal(signal.SIGSTOP)
+
     def pactl(self, *words: str) -> str:
         """Run ``pactl`` and return what it prints."""
         done = subprocess.run(
@@ -234,7 +188,8 @@ class VirtualCard:
         conf = home / "config" / "pipewire" / "pipewire.conf.d"
         for folder in (home, run, conf):
             folder.mkdir(mode=0o700, parents=True)
-        (conf / "card.conf").write_text(_PIPEWIRE_CONF.format(quantum=self._quantum))
+        nodes = Path(__file__).with_name("card.conf").read_text()
+        (conf / "card.conf").write_text(nodes.replace("@QUANTUM@", str(self._quantum)))
         (home / "asound.conf").write_text(_ALSA_CONF)
         given = {k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "PIPEWIRE_"))}
         self.env = given | {
@@ -318,6 +273,7 @@ class VirtualCard:
         for process in [*self._tools, *reversed(self._daemons.values())]:
             if process.poll() is None:
                 process.terminate()
+                process.send_signal(signal.SIGCONT)
             try:
                 process.wait(2.0)
             except subprocess.TimeoutExpired:
