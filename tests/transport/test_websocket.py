@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -38,19 +39,22 @@ async def server(handler: Callable[[ServerConnection], Awaitable[None]], **optio
         yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/audio"
 
 
-@asynccontextmanager
-async def plain_server(answer: bytes):
-    """A TCP server that says this to whoever comes."""
+@contextlib.contextmanager
+def plain_server(answer: bytes):
+    """A TCP server that says this to whoever comes, once."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            writer.write(answer)
-            await reader.read()
-            writer.close()
-            await writer.wait_closed()
+        def serve_one() -> None:
+            peer, _ = listening.accept()
+            with peer, contextlib.suppress(ConnectionError):
+                peer.sendall(answer)
+                while peer.recv(4096):
+                    pass
 
-    async with await asyncio.start_server(serve_one, "127.0.0.1", 0) as running:
-        yield running.sockets[0].getsockname()[1]
+        thread = threading.Thread(target=serve_one)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join()
 
 
 async def test_messages_come_as_events_with_the_calls_time() -> None:
@@ -187,20 +191,20 @@ async def test_nobody_listens(host: str) -> None:
 
 
 async def test_no_answer_in_time() -> None:
-    async with plain_server(b"") as port:
+    with plain_server(b"") as port:
         error = await refused(f"ws://127.0.0.1:{port}/audio", patience=0.05)
     assert "did not answer within 0.05 s" in str(error)
 
 
 async def test_tls_to_a_server_without() -> None:
-    async with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+    with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         error = await refused(f"wss://127.0.0.1:{port}/audio")
     assert "TLS" in str(error)
     assert "ws://" in error.hint
 
 
 async def test_a_server_that_is_no_http_server() -> None:
-    async with plain_server(b"220 mail.example.com ESMTP\r\n") as port:
+    with plain_server(b"220 mail.example.com ESMTP\r\n") as port:
         error = await refused(f"ws://127.0.0.1:{port}/audio")
     assert isinstance(error, Rejected)
     assert "not as a WebSocket" in str(error)
