@@ -18,10 +18,11 @@ from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.transport.ports import Closed
 from retell_voice.transport.websocket import WebSocketConnection, connect
 
+PATIENCE = 5.0
 SECRET = "call_0123456789abcdef"
 
 
-async def dial(prefix: str, patience: float = 5.0) -> WebSocketConnection:
+async def dial(prefix: str, patience: float = PATIENCE) -> WebSocketConnection:
     return await connect(
         prefix,
         SECRET,
@@ -39,14 +40,15 @@ async def server(handler: Callable[[ServerConnection], Awaitable[None]], **optio
         yield f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/audio"
 
 
-@contextlib.contextmanager
-def plain_server(answer: bytes):
+@asynccontextmanager
+async def plain_server(answer: bytes):
     """A TCP server that says this to whoever comes, once."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve_one() -> None:
             peer, _ = listening.accept()
-            with peer, contextlib.suppress(ConnectionError):
+            peer.settimeout(PATIENCE)
+            with peer, contextlib.suppress(OSError):
                 peer.sendall(answer)
                 while peer.recv(4096):
                     pass
@@ -54,7 +56,8 @@ def plain_server(answer: bytes):
         thread = threading.Thread(target=serve_one)
         thread.start()
         yield listening.getsockname()[1]
-        thread.join()
+        # Not in the event loop: the client's end closes there.
+        await asyncio.to_thread(thread.join)
 
 
 async def test_messages_come_as_events_with_the_calls_time() -> None:
@@ -163,7 +166,7 @@ async def test_what_is_not_a_websocket_url_is_refused(prefix: str) -> None:
         await dial(prefix)
 
 
-async def refused(prefix: str, patience: float = 5.0) -> RetellVoiceError:
+async def refused(prefix: str, patience: float = PATIENCE) -> RetellVoiceError:
     with pytest.raises(ConnectError) as caught:
         await dial(prefix, patience)
     error = caught.value
@@ -191,20 +194,20 @@ async def test_nobody_listens(host: str) -> None:
 
 
 async def test_no_answer_in_time() -> None:
-    with plain_server(b"") as port:
+    async with plain_server(b"") as port:
         error = await refused(f"ws://127.0.0.1:{port}/audio", patience=0.05)
     assert "did not answer within 0.05 s" in str(error)
 
 
 async def test_tls_to_a_server_without() -> None:
-    with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+    async with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         error = await refused(f"wss://127.0.0.1:{port}/audio")
     assert "TLS" in str(error)
     assert "ws://" in error.hint
 
 
 async def test_a_server_that_is_no_http_server() -> None:
-    with plain_server(b"220 mail.example.com ESMTP\r\n") as port:
+    async with plain_server(b"220 mail.example.com ESMTP\r\n") as port:
         error = await refused(f"ws://127.0.0.1:{port}/audio")
     assert isinstance(error, Rejected)
     assert "not as a WebSocket" in str(error)
