@@ -10,6 +10,7 @@ import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,6 +127,18 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
                 yield from ((start, (name, inner), deep) for inner, deep in value.items())
             else:
                 yield start, (*section, name), value
+
+
+def misspelled(environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable whose name is nearly that of a setting."""
+    known = [row.env for rows in SECTIONS.values() for row in table(rows).values()]
+    return [
+        f"{name} is not known: did you mean {close[0]}?"
+        for name in environ
+        if name.startswith("RETELL_VOICE_")
+        and name not in known
+        and (close := get_close_matches(name, known, n=1, cutoff=0.9))
+    ]
 
 
 def load(

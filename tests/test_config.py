@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from retell_voice.config import ConfigFile, default_path, load, parse_toml, read_file
+from retell_voice.config import ConfigFile, default_path, load, misspelled, parse_toml, read_file
 from retell_voice.errors import ConfigError
 from retell_voice.settings import EmulatorSettings, Sourced, TalkSettings
 
@@ -132,6 +132,13 @@ def test_any_lines_like_a_config_are_one_or_a_config_error(
     assert bool(values) == any(
         not isinstance(value, dict) or value for value in tomllib.loads(text).values()
     )
+
+
+def test_misspelled_variables_are_told() -> None:
+    environ = {"RETELL_VOICE_RATES": "", "RETELL_VOICE_RATE": "", "RETELL_VOICE_DEBUG": "", "X": ""}
+    assert misspelled(environ) == [
+        "RETELL_VOICE_RATES is not known: did you mean RETELL_VOICE_RATE?"
+    ]
 
 
 def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from retell_voice.cli.failure import complain, reported
-from retell_voice.config import load, read_file
+from retell_voice.config import load, misspelled, read_file
 from retell_voice.settings import Setting, Settings, table
 
 S = TypeVar("S", bound=Settings)
@@ -65,7 +65,7 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
             flags = {name: given.pop(name) for name in rows}
             with reported(debug=given.pop("debug"), as_json=bool(flags.get("json"))):
                 file = read_file(given.pop("config"))
-                for warning in file.warnings:
+                for warning in (*file.warnings, *misspelled(os.environ)):
                     complain(warning)
                 loaded = load(settings, file, os.environ, flags)
                 code = function(loaded, **given)

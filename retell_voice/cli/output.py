@@ -190,8 +190,10 @@ class ScreenOutput:
         self._over = True
         self._drawing.acquire(timeout=0.2)  # never let go: nothing may be drawn after this
         if self._thread.is_alive():
-            with suppress(OSError, ValueError):
-                os.write(sys.stdout.fileno(), RESTORE.encode())
+            # On a thread, because a terminal that stands still takes nothing.
+            restoring = threading.Thread(target=_restore, daemon=True)
+            restoring.start()
+            restoring.join(0.2)
 
     def _draw(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - 60 ms that start-up need not wait for
@@ -213,6 +215,11 @@ class ScreenOutput:
         except Exception as error:  # a defect of the screen; told when the call is over
             self._defect = error
             self._gone()
+
+
+def _restore() -> None:
+    with suppress(OSError, ValueError):
+        os.write(sys.stdout.fileno(), RESTORE.encode())
 
 
 def silence_stdout() -> None:

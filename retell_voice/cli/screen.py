@@ -20,6 +20,7 @@ _STATES = {
     CallState.ENDED: "red",
 }
 _ROLES: dict[Role, tuple[str, str]] = {"agent": ("agent", "cyan"), "user": ("you", "green")}
+_TURNS: dict[Role, str] = {"agent": "agent's turn", "user": "your turn"}
 _LABEL = 6  # columns of "agent " and "you   "
 
 
@@ -126,6 +127,8 @@ def _foot(view: View, width: int, height: int, fancy: bool) -> list[Text]:
     keys = Text("Ctrl-C hangs up" if not view.hanging_up else "Ctrl-C again exits at once", "dim")
     figures = view.statistics
     extra = f"queued {figures.playout_depth:.1f} s"
+    if view.turn is not None:
+        extra = f"{_TURNS[view.turn]}, {extra}"
     if figures.round_trip is not None:
         extra += f", round trip {figures.round_trip * 1000:.0f} ms"
     if keys.cell_len + len(extra) + 2 <= width:

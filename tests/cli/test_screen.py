@@ -28,6 +28,7 @@ VIEW = View(
     near_end=Meter(-30.0, -15.0, 74.0),
     far_end=Meter(-60.0, -60.0, 74.0),
     you_spoke_at=75.0,
+    turn="user",
     utterances=(Utterance("agent", HELLO), Utterance("user", "Grüße!")),
     caption="a line of it",
     warnings=("01:10 something",),
@@ -71,7 +72,7 @@ def test_80_by_24() -> None:
     assert lines[6] == "you   Grüße!"
     assert lines[-4:-2] == ["heard a line of it", "! 01:10 something"]
     assert lines[-1].startswith("Ctrl-C hangs up")
-    assert lines[-1].endswith("queued 1.2 s, round trip 42 ms")
+    assert lines[-1].endswith("your turn, queued 1.2 s, round trip 42 ms")
 
 
 def test_40_by_10() -> None:

@@ -208,7 +208,7 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_call(
 ) -> None:
     """Nothing is read from the terminal, so its buffer fills and writing to it blocks."""
     agent = tmp_path / "agent.wav"
-    arguments = ("--input-file", str(CALLER), "--output-file", str(agent), "--speed", "12")
+    arguments = ("--input-file", str(CALLER), "--output-file", str(agent), "--speed", "20")
     with Terminal("talk", "--local", *arguments, env=env, size=(60, 250)) as terminal:
         sizes = [-1]
         # The file grows for as long as the call goes on, which ends when all has been said.
@@ -222,7 +222,17 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_call(
         assert terminal.wait() == 0
 
 
-def test_devices_and_settings(env: dict[str, str]) -> None:
-    with Terminal("settings", env=env) as terminal:
-        assert terminal.wait() == 0
-    assert "rate = 24000" in terminal.text
+def test_a_second_signal_exits_at_once_though_the_terminal_stands_still(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    agent = tmp_path / "agent.wav"
+    arguments = ("--input-file", str(CALLER), "--output-file", str(agent), "--speed", "4")
+    with Terminal("talk", "--local", *arguments, env=env, size=(60, 250)) as terminal:
+        while not agent.exists() or agent.stat().st_size < 24000 * 2 * 6:
+            threading.Event().wait(0.1)
+        begun = time.monotonic()
+        terminal.signal(signal.SIGTERM)
+        threading.Event().wait(0.3)  # for the call to end; it is the terminal that does not
+        terminal.signal(signal.SIGTERM)
+        assert terminal.exit_code() == 130
+        assert time.monotonic() - begun < 2.0

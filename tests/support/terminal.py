@@ -85,6 +85,10 @@ class Terminal:
             pass
         # What the program left the terminal in; asked for while somebody still holds it open.
         self.modes_after = termios.tcgetattr(self._child.child_fd)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Return the exit code, reading nothing of what the program still writes."""
         self._child.wait()
         code: int | None = self._child.exitstatus
         return code if code is not None else -int(self._child.signalstatus or 0)
