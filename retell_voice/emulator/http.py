@@ -106,22 +106,17 @@ class HttpPeer:
         body = json.dumps(reply.body).encode()
         response = h11.Response(
             status_code=reply.status,
-            reason=_phrase(reply.status),
+            reason=HTTPStatus(reply.status).phrase.encode(),
             headers=[
                 ("Content-Type", "application/json"),
                 ("Content-Length", str(len(body))),
                 *reply.headers.items(),
             ],
         )
-        parts = (response, h11.Data(data=body), h11.EndOfMessage())
+        parts: list[h11.Event] = [response, h11.Data(data=body), h11.EndOfMessage()]
+        if self._request is not None and self._request.method == b"HEAD":
+            del parts[1]  # the headers of a body, and none
         return b"".join(self._h11.send(part) or b"" for part in parts)
-
-
-def _phrase(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode("ascii")
-    except ValueError:
-        return b""
 
 
 def _header(request: h11.Request, name: bytes) -> bytes:

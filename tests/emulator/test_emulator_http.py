@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,8 @@ class Server:
 
     def _respond(self, request: Request) -> Reply:
         self.requests.append(request)
-        return Reply(200, {"n": len(self.requests)})
+        status = 405 if request.method == "CONNECT" else 200
+        return Reply(status, {"n": len(self.requests)})
 
     def feed(self, data: bytes, cuts: list[int] | None = None) -> None:
         edges = [0, *sorted(cuts or []), len(data)]
@@ -120,3 +122,52 @@ def test_http_1_0_closes_after_its_answer() -> None:
     server.feed(b"GET / HTTP/1.0\r\n\r\n")
     assert b" 200 " in server.sent
     assert server.peer.closing
+
+
+@pytest.mark.parametrize("method", ["HEAD", "CONNECT", "OPTIONS", "PATCH", "X-ODD"])
+def test_any_method_is_answered(method: str) -> None:
+    server = Server()
+    server.feed(f"{method} /x HTTP/1.1\r\nHost: x\r\n\r\n".encode() + GET)
+    assert server.sent.count(b"HTTP/1.1 ") == 2
+    assert [request.method for request in server.requests] == [method, "GET"]
+
+
+def test_an_upgrade_to_something_else_is_declined() -> None:
+    server = Server()
+    h2c = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n"
+    server.feed(b"GET /x HTTP/1.1\r\nHost: x\r\n" + h2c + GET)
+    assert server.sent.count(b"HTTP/1.1 200 ") == 2
+
+
+HEADS = st.tuples(
+    st.sampled_from([b"GET", b"HEAD", b"POST", b"CONNECT"]),
+    st.lists(
+        st.sampled_from(
+            [
+                b"Content-Length: 3",
+                b"Content-Length: 0",
+                b"Transfer-Encoding: chunked",
+                b"Upgrade: h2c",
+                b"Connection: upgrade",
+                b"Connection: close",
+                b"Expect: 100-continue",
+            ]
+        ),
+        unique=True,
+    ),
+    st.sampled_from([b"", b"abc", b"3\r\nabc\r\n0\r\n\r\n", b"5\r\nab"]),
+)
+
+
+@given(st.lists(HEADS, max_size=3), st.data())
+def test_odd_requests_never_raise(
+    requests: list[tuple[bytes, list[bytes], bytes]], data: st.DataObject
+) -> None:
+    stream = b"".join(
+        b"\r\n".join([method + b" /x HTTP/1.1", b"Host: x", *headers, b"", body])
+        for method, headers, body in requests
+    )
+    whole, pieces = Server(), Server()
+    whole.feed(stream)
+    pieces.feed(stream, data.draw(cuts_of(stream)))
+    assert pieces.requests == whole.requests
