@@ -1,0 +1,467 @@
+"""Whole calls over real sockets against the emulator, with file devices."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import serve
+
+from retell_voice import call as call_module
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.call import Call
+from retell_voice.devices.files import (
+    NullMicrophone,
+    NullSpeaker,
+    WavMicrophone,
+    WavSpeaker,
+    WavWriter,
+    read_wav,
+)
+from retell_voice.emulator import Emulator, Session
+from retell_voice.errors import (
+    AudioFormatError,
+    CallFailed,
+    ConnectError,
+    DeviceError,
+    DeviceLost,
+    Rejected,
+)
+from retell_voice.events import (
+    AgentStarted,
+    AgentStopped,
+    Alignment,
+    AudioDropped,
+    CallState,
+    Ended,
+    Event,
+    InputFinished,
+    Levels,
+    MalformedMessage,
+    Metadata,
+    StateChanged,
+    Statistics,
+    Transcript,
+    Turn,
+    UnknownMessage,
+    Utterance,
+)
+
+AUDIO = AudioFormat(Encoding.S16LE, 8000)
+Agent = Callable[[Session], Awaitable[None]]
+
+
+def tone(seconds: float, level: int = 8000) -> np.ndarray:
+    return np.full(round(seconds * AUDIO.rate), level, np.int16)
+
+
+@asynccontextmanager
+async def calling(agent: Agent, **options):
+    options = {"microphone": NullMicrophone(8000), "speaker": NullSpeaker(8000), **options}
+    audio = options.setdefault("audio", AUDIO)
+    async with Emulator(agent=agent, record=True) as emulator:
+        registered = emulator.register(audio)
+        async with Call(registered.call_id, url=emulator.url, **options) as call:
+            call.registered = registered
+            yield call
+
+
+async def collect(call: Call) -> list[Event]:
+    return [event async for event in call]
+
+
+async def until(call: Call, kind: type[Event]) -> Event:
+    async for event in call:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"the call ended without {kind.__name__}")
+
+
+def ended(events: list[Event]) -> Ended:
+    assert isinstance(events[-1], Ended)
+    assert sum(isinstance(event, Ended) for event in events) == 1
+    return events[-1]
+
+
+async def listen(session: Session) -> None:
+    async for _ in session:
+        pass
+
+
+async def test_a_call_from_greeting_to_goodbye(tmp_path: Path) -> None:
+    said = (Utterance("agent", "Hello."),)
+
+    async def agent(session: Session) -> None:
+        await session.update(said, "agent")
+        await session.metadata({"mood": "fine"})
+        await session.send_audio(tone(0.3), "Hello.")
+        await session.send("what is this?")
+        await session.send("{broken")
+        await session.close(1000, "goodbye")
+
+    speaker = WavSpeaker(tmp_path / "agent.wav", 8000)
+    async with calling(agent, speaker=speaker) as call:
+        events = await collect(call)
+
+    kinds = [type(event) for event in events if not isinstance(event, Statistics)]
+    assert kinds == [
+        StateChanged,
+        StateChanged,
+        Transcript,
+        Turn,
+        Metadata,
+        UnknownMessage,
+        MalformedMessage,
+        StateChanged,
+        AgentStarted,
+        AgentStopped,
+        StateChanged,
+        Ended,
+    ]
+    states = [event.state for event in events if isinstance(event, StateChanged)]
+    assert states == list(CallState)
+    assert [event.at for event in events] == sorted(event.at for event in events)
+    end = ended(events)
+    assert (end.by, end.code, end.reason, end.error) == ("server", 1000, "goodbye", None)
+    # The last words were played although the server had closed long before.
+    heard, _ = read_wav(tmp_path / "agent.wav")
+    assert np.count_nonzero(heard == 8000) == 2400
+    statistics = end.statistics
+    assert (statistics.heard, statistics.bytes_received) == (0.3, 4800)
+    assert (statistics.unknown_messages, statistics.malformed_messages) == (1, 1)
+    assert call.state is CallState.ENDED
+    assert [event async for event in call] == []
+
+
+@pytest.mark.parametrize("audio", [AUDIO, AudioFormat(Encoding.MULAW, 8000)])
+async def test_what_the_microphone_hears_arrives_whole(tmp_path: Path, audio: AudioFormat) -> None:
+    samples = (8000 * np.sin(np.arange(8000) / 10)).astype(np.int16)
+    writer = WavWriter(tmp_path / "user.wav", 8000)
+    writer.write(samples)
+    writer.close()
+    microphone = WavMicrophone(tmp_path / "user.wav", speed=4)
+    # File devices start with the call, before it is connected: lead in with silence.
+    microphone._samples = np.concatenate((np.zeros(4000, np.int16), samples))
+    async with calling(listen, microphone=microphone, audio=audio, frame_ms=33) as call:
+        await until(call, InputFinished)
+        await call.hang_up()
+        end = ended(await collect(call))
+    received = call.registered.received
+    expected = audio.decode(audio.encode(samples))
+    start = np.flatnonzero(received)[0] - np.flatnonzero(expected)[0]
+    arrived = received[start : start + len(expected)]
+    assert np.array_equal(arrived, expected[: len(arrived)])
+    assert len(arrived) > 7500  # hanging up cuts what had not filled a frame
+    assert end.statistics.bytes_sent == end.statistics.frames_sent * 264 * audio.sample_width
+
+
+async def test_clear_silences_minutes_and_the_next_turn_is_heard_whole(tmp_path: Path) -> None:
+    async def agent(session: Session) -> None:
+        for _ in range(5):
+            await session.send_audio(tone(60, 3000))
+        for _ in range(20):
+            await session.receive()
+        await session.clear()
+        await session.send_audio(np.arange(10001, 12001).astype(np.int16))
+        await session.close(1000)
+
+    speaker = WavSpeaker(tmp_path / "agent.wav", 8000)
+    async with calling(agent, speaker=speaker) as call:
+        events = await collect(call)
+    heard, _ = read_wav(tmp_path / "agent.wav")
+    second = np.flatnonzero(heard > 10000)
+    assert heard[second].tolist() == list(range(10001, 12001))
+    assert not np.any(heard[second[-1] + 1 :])
+    (stopped,) = (
+        event for event in events if isinstance(event, AgentStopped) and event.interrupted
+    )
+    assert 298 < stopped.discarded < 300
+    statistics = ended(events).statistics
+    assert statistics.clears == 1
+    assert statistics.heard + statistics.discarded == pytest.approx(300.25)
+    assert statistics.playout_depth == 0
+
+
+async def test_more_than_the_playout_holds_is_dropped_and_told(monkeypatch) -> None:
+    monkeypatch.setattr(call_module, "PLAYOUT_LIMIT", 0.5)
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(0.8))
+        await session.close(1000)
+
+    async with calling(agent) as call:
+        events = await collect(call)
+    dropped = [event for event in events if isinstance(event, AudioDropped)]
+    assert sum(event.duration for event in dropped) == pytest.approx(0.3, abs=0.1)
+    assert {event.side for event in dropped} == {"far_end"}
+    assert ended(events).statistics.overflowed == pytest.approx(0.3, abs=0.1)
+
+
+async def test_last_words_are_bounded(tmp_path: Path) -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(60))
+        await session.close(1000)
+
+    async with calling(agent, drain_timeout=0.1) as call:
+        events = await collect(call)
+    assert ended(events).statistics.heard < 2
+    assert ended(events).error is None
+
+
+async def test_text_is_told_when_it_is_heard() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(0.2), "one")
+        await session.send_audio(tone(0.2), "two")
+        await session.close(1000)
+
+    async with calling(agent, alignment=True) as call:
+        spoken = [event for event in await collect(call) if isinstance(event, Alignment)]
+    assert [event.text for event in spoken] == ["one", "two"]
+    assert spoken[1].at - spoken[0].at == pytest.approx(0.2, abs=0.05)
+
+
+async def test_hanging_up_ends_the_call_at_once() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(60))
+        await listen(session)
+
+    async with calling(agent) as call:
+        await until(call, AgentStarted)
+        await call.hang_up()
+        end = ended(await collect(call))
+    assert (end.by, end.code, end.error) == ("you", 1000, None)
+    assert call.registered.disconnection_reason == "user_hangup"
+
+
+async def test_hanging_up_cuts_the_last_words() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(60))
+        await session.close(1000)
+
+    async with calling(agent) as call:
+        async for event in call:
+            if isinstance(event, StateChanged) and event.state is CallState.DRAINING:
+                await call.hang_up()
+    assert event.by == "you"
+
+
+async def test_leaving_the_context_hangs_up_and_closes_the_devices() -> None:
+    before = threading.active_count()
+    async with calling(listen) as call:
+        await until(call, Statistics)
+    assert call.state is CallState.ENDED
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"silence", "nothing", "retell-voice capture"}, before
+
+
+async def test_an_error_in_the_body_closes_the_call_and_passes() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with calling(listen) as call:
+            1 / 0  # noqa: B018
+    assert call.state is CallState.ENDED
+
+
+async def test_muted_it_sends_silence(tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "user.wav", 8000)
+    writer.write(tone(3))
+    writer.close()
+    microphone = WavMicrophone(tmp_path / "user.wav", speed=4)
+    async with calling(listen, microphone=microphone, level_interval=0.05) as call:
+        call.muted = True
+        assert call.muted
+        async for event in call:
+            if isinstance(event, Levels) and event.near_end == -100:
+                break
+        quiet_from = len(call.registered.received)
+        await until(call, InputFinished)
+    received = call.registered.received
+    assert len(received) > quiet_from + 8000
+    assert not received[quiet_from + 800 :].any()
+
+
+async def test_levels_tell_both_sides() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(0.3, -32768))
+        await session.close(1000)
+
+    async with calling(agent, level_interval=0.02) as call:
+        levels = [event for event in await collect(call) if isinstance(event, Levels)]
+    assert max(event.far_end for event in levels) == 0
+    assert {event.near_end for event in levels} == {-100}
+
+
+async def test_heartbeats_are_timed_and_need_no_answer(monkeypatch) -> None:
+    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(call_module, "_STATISTICS_INTERVAL", 0.02)
+    async with calling(listen) as call:
+        async for event in call:
+            if isinstance(event, Statistics) and event.round_trip is not None:
+                assert 0 < event.round_trip < 1
+                break
+
+    pings = asyncio.Queue()
+
+    async def deaf(socket) -> None:
+        async for message in socket:
+            if message == "ping":
+                pings.put_nowait(message)
+
+    async with serve(deaf, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call:
+            for _ in range(3):
+                await pings.get()
+            assert call.state is CallState.LIVE
+            assert call.statistics().round_trip is None
+
+
+@pytest.mark.parametrize("code", [1008, 1011, 4000])
+async def test_a_close_before_and_during_the_call_shows_code_and_reason(code: int) -> None:
+    async def before(session: Session) -> None:
+        await session.close(code, "no such call")
+
+    async def during(session: Session) -> None:
+        await session.send_audio(tone(0.1))
+        await session.close(code, "error_llm")
+
+    async with calling(before) as call:
+        end = ended(await collect(call))
+    assert (end.by, end.code, end.reason, type(end.error)) == (
+        "server",
+        code,
+        "no such call",
+        Rejected,
+    )
+    async with calling(during) as call:
+        end = ended(await collect(call))
+    assert (end.by, end.code, end.reason, type(end.error)) == (
+        "server",
+        code,
+        "error_llm",
+        CallFailed,
+    )
+    assert end.statistics.heard == 0.1  # what was queued is still heard
+
+
+async def test_a_connection_that_breaks_ends_the_call() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(0.1))
+        session.websocket.transport.abort()
+
+    async with calling(agent) as call:
+        end = ended(await collect(call))
+    assert (end.by, end.code, type(end.error)) == ("network", 1006, CallFailed)
+
+
+class Flaky(NullSpeaker):
+    """A speaker that is lost, or fails to open."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(8000)
+        self.how = how
+        self.stops = 0
+
+    def start(self, source) -> None:
+        if self.how == "busy":
+            raise DeviceError("speaker: it is busy")
+        if self.how == "silent":
+            return  # never pulls
+        super().start(source)
+        self.source = source
+
+    def stop(self) -> None:
+        self.stops += 1
+        super().stop()
+
+
+async def test_a_device_that_is_lost_ends_the_call_with_its_error() -> None:
+    speaker = Flaky("lost")
+    async with calling(listen, speaker=speaker) as call:
+        await until(call, Statistics)
+        threading.Thread(target=speaker.source.lost, args=("it was unplugged",)).start()
+        end = ended(await collect(call))
+    assert (end.by, end.reason) == ("device", "speaker lost: it was unplugged")
+    assert isinstance(end.error, DeviceLost)
+
+
+async def test_a_device_that_stops_without_a_word_is_lost(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.watchdog.DEVICE_TIMEOUT", 0.1)
+    async with calling(listen, speaker=Flaky("silent")) as call:
+        end = ended(await collect(call))
+    assert end.by == "device"
+    assert "no audio has passed" in end.reason
+
+
+async def test_a_device_that_cannot_be_opened_stops_the_call_before_it_begins() -> None:
+    speaker = Flaky("busy")
+    with pytest.raises(DeviceError, match="busy"):
+        async with calling(listen, speaker=speaker):
+            pass
+    assert speaker.stops
+
+
+async def test_devices_are_closed_when_the_server_is_not_reached() -> None:
+    speaker = Flaky("")
+    call = Call("c", url="ws://no-such-host.invalid", microphone=NullMicrophone(), speaker=speaker)
+    with pytest.raises(ConnectError):
+        async with call:
+            pass
+    assert speaker.stops
+    assert call.state is CallState.ENDED
+
+
+async def test_cancelling_while_connecting_closes_the_devices() -> None:
+    reached = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    gone = asyncio.Event()
+    speaker = Flaky("")
+    async with await asyncio.start_server(handler, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        call = Call("c", url=url, microphone=NullMicrophone(), speaker=speaker)
+        opening = asyncio.create_task(call.__aenter__())
+        await reached.wait()
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await gone.wait()
+    assert speaker.stops
+
+
+async def test_a_fault_in_the_audio_path_is_raised_not_hidden() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        async with calling(listen) as call:
+            await until(call, Statistics)
+            call._devices.playout._turn.queue.append((None, None))
+            await collect(call)
+    assert caught.group_contains(TypeError)
+    assert call.state is CallState.ENDED
+
+
+async def test_the_format_is_checked_before_anything_is_opened() -> None:
+    with pytest.raises(AudioFormatError, match="19 ms"):
+        Call("c", frame_ms=19)
+
+
+async def test_the_call_id_stays_secret() -> None:
+    call = Call("call_0123456789abcdef")
+    assert repr(call) == "<Call …cdef connecting>"
+
+
+async def test_a_call_that_is_not_open_says_so() -> None:
+    call = Call("c")
+    assert call.state is CallState.CONNECTING
+    for use in (lambda: call.muted, lambda: call.microphone, call.statistics):
+        with pytest.raises(RuntimeError, match="not open"):
+            use()
+    with pytest.raises(RuntimeError, match="not open"):
+        await call.hang_up()
