@@ -38,7 +38,9 @@ def describe(row: Setting) -> str:
     text = row.help
     if row.allowed:
         text += f" {row.allowed}."
-    if row.default not in (None, "") and row.kind is not bool:
+    if row.kind is bool:
+        text += f" Default: {'on' if row.default else 'off'}."
+    elif row.default not in (None, ""):
         text += f" Default: {row.default}."
     return text
 
