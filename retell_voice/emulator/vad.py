@@ -70,7 +70,7 @@ class DetectorSettings:
     release_ms: int = 600
     margin_db: float = 12.0
     hysteresis_db: float = 5.0
-    least_dbfs: float = -46.0
+    least_dbfs: float = -50.0
     floor_ms: int = 2000
 
 

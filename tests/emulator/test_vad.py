@@ -73,6 +73,16 @@ def test_recorded_speech_is_found_where_it_is(rate: int, gain: float, floor: flo
     assert 0.58 <= (ended.known - ended.at) / rate <= 0.62
 
 
+@pytest.mark.parametrize("rate", [8000, 24000])
+def test_a_quiet_microphone_is_heard(rate: int) -> None:
+    greeting = level(load_speech(GREETING, rate).samples, -24)
+    quiet = np.zeros(rate, np.int16)
+    speech = np.concatenate((quiet, greeting, quiet))
+    began, ended = EnergyDetector(rate).process(add(speech, noise(6, rate, -68)[: len(speech)]))
+    assert began.at / rate <= 1.2
+    assert (ended.at - began.at) / rate >= 3.2
+
+
 def test_it_recovers_when_the_noise_steps_up() -> None:
     rate = 16000
     greeting = load_speech(GREETING, rate).samples
