@@ -16,7 +16,8 @@ Each carries one line for people (``str(error)``) and, where there is something 
 ``hint``. No message ever holds a whole call_id or API key.
 
 Exit codes of the programs: 0 the call ended normally, 1 a defect of this software, the
-table above, and 130 when Ctrl-C was pressed twice.
+table above, 130 when Ctrl-C was pressed twice or before the call had begun, 143 and 129
+after SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
