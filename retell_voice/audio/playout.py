@@ -9,8 +9,9 @@
      └───────────────────┴──────────────────── dry ◀──────────────────────┘
 
 ``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
+Running dry is concealed: the last pitch period repeats and fades out in 30 ms.
 The pull is the clock: time is counted in samples pulled and nothing here reads another.
-One thread owns a playout. It allocates nothing while it plays but views.
+One thread owns a playout. While it plays it allocates nothing but views.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
 
 DEFAULT_TARGET = (0.04, 0.2)
 """Lowest and highest depth that an utterance waits for, seconds."""
 _FADE = 0.006
+_CONCEALMENT = 0.03
+_PITCH = (0.0025, 0.0125)
+"""Shortest and longest period of a voice, 400–80 Hz."""
 _END_OF_UTTERANCE = 0.3
 """Dry for this long, an utterance is over. Dry for less, it was an underrun."""
 _PAUSE = 1.5
@@ -78,10 +83,13 @@ class Playout:
         self._floor, self._ceiling = (round(seconds * rate) for seconds in target)
         self._end_of_utterance = round(_END_OF_UTTERANCE * rate)
         self._margin = round(_MARGIN * rate)
-        fade = round(_FADE * rate)
-        self._fade = np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
-        self._tail = np.zeros(fade, np.int16)
-        self._tail_from = fade
+        self._fade = _fade_out(round(_FADE * rate))
+        self._concealing_fade = _fade_out(round(_CONCEALMENT * rate))
+        self._shortest, self._longest = (round(seconds * rate) for seconds in _PITCH)
+        self._history = np.zeros(2 * self._longest, np.int16)  # the last of what was played
+        # What sounds after the queue was cut or ran dry: _tail[_tail_from:_tail_to].
+        self._tail = np.zeros(len(self._concealing_fade), np.int16)
+        self._tail_from = self._tail_to = 0
 
         self.target = self._floor
         """Samples an utterance waits for before it starts."""
@@ -93,6 +101,8 @@ class Playout:
         """Samples thrown away by ``clear``."""
         self.underruns = 0
         """Times an utterance ran dry and went on."""
+        self.concealed = 0
+        """Samples made up to conceal that."""
         self.position = 0
         """Samples pulled, silence included."""
         self.finishing = False
@@ -112,7 +122,7 @@ class Playout:
     @property
     def silent(self) -> bool:
         """True when nothing is queued, nothing sounds, and the end has been reported."""
-        return not (self._speaking or self.depth or self._tail_from < len(self._tail))
+        return not (self._speaking or self.depth or self._tail_from < self._tail_to)
 
     def push(self, samples: Samples, text: str | None = None) -> None:
         """Queue agent audio, shape (n,). The array is kept, not copied.
@@ -134,9 +144,11 @@ class Playout:
         """
         if self._playing:
             self._keep_tail()
+        elif self._tail_to - self._tail_from > len(self._fade):
+            self._cut_tail()
         lost = self.depth + elsewhere
         if self._speaking:
-            self._stop(Stopped(self.position + len(self._tail) - self._tail_from, True, lost))
+            self._stop(Stopped(self.position + self._tail_to - self._tail_from, True, lost))
         self.discarded += lost
         self.depth = self._offset = 0
         self._chunks.clear()
@@ -147,7 +159,12 @@ class Playout:
         if not self._playing and filled < len(out) and self._is_ready():
             self._start(self.position + filled)
         if self._playing:
+            start = filled
             filled = self._pull_chunks(out, filled)
+            self._remember(out[start:filled])
+            if not self._playing and not self.finishing:
+                self._conceal()
+                filled += self._pull_tail(out[filled:])
         out[filled:] = 0
         self.position += len(out)
         self._since_push += len(out)
@@ -167,6 +184,7 @@ class Playout:
         if not self._speaking:
             self._speaking = True
             self._spare = self.target
+            self._history[:] = 0
             self.reports.append(Started(position))
 
     def _stop(self, report: Stopped) -> None:
@@ -178,6 +196,7 @@ class Playout:
 
     def _learn(self, gap: int) -> None:
         self.underruns += 1
+        self.concealed += min(gap, self._tail_from)
         self._spare = 0
         self.target = min(self._ceiling, self.target + gap + self._margin)
 
@@ -201,15 +220,49 @@ class Playout:
                 self._offset = 0
         return filled
 
+    def _remember(self, played: Samples) -> None:
+        history = self._history
+        played = played[-len(history) :]
+        kept = len(history) - len(played)
+        history[:kept] = history[len(played) :]
+        history[kept:] = played
+
+    def _conceal(self) -> None:
+        """Make the tail of the last pitch period, repeated and faded."""
+        period = self._history[-self._pitch_period() :]
+        self._tail[:] = np.resize(period, len(self._tail)) * self._concealing_fade
+        self._tail_from, self._tail_to = 0, len(self._tail)
+
+    def _pitch_period(self) -> int:
+        """Return the lag, in samples, at which what was last played repeats best."""
+        history = self._history.astype(np.float32)
+        count = self._longest - self._shortest + 1
+        likeness = np.correlate(history, history[-self._longest :], "valid")[:count]
+        energy = np.cumsum(np.concatenate(([1.0], history**2)))
+        energy = energy[self._longest : self._longest + count] - energy[:count] + 1.0
+        return self._longest - int(np.argmax(likeness / np.sqrt(energy)))
+
     def _keep_tail(self) -> None:
         """Take what would be played next, faded, out of the queue and into the tail."""
-        raw = np.zeros(len(self._tail), np.int16)
+        raw = np.zeros(len(self._fade), np.int16)
         self._pull_chunks(raw, 0)
-        self._tail[:] = raw * self._fade
-        self._tail_from = 0
+        self._tail[: len(raw)] = raw * self._fade
+        self._tail_from, self._tail_to = 0, len(raw)
+
+    def _cut_tail(self) -> None:
+        """Let a concealment that is under way fade as fast as anything else."""
+        self._tail_to = self._tail_from + len(self._fade)
+        rest = self._tail[self._tail_from : self._tail_to]
+        rest[:] = rest * self._fade
 
     def _pull_tail(self, out: Samples) -> int:
-        part = self._tail[self._tail_from : self._tail_from + len(out)]
+        part = self._tail[self._tail_from : self._tail_to][: len(out)]
         out[: len(part)] = part
         self._tail_from += len(part)
         return len(part)
+
+
+def _fade_out(samples: int) -> NDArray[np.float32]:
+    """Return a gain from 1 to 0 over so many samples."""
+    gain: NDArray[np.float32] = np.cos(np.linspace(0, np.pi / 2, samples, dtype=np.float32)) ** 2
+    return gain
