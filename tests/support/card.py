@@ -121,7 +121,7 @@ class VirtualCard:
     ) -> subprocess.Popen[bytes]:
         """Speak into the virtual microphone; ``wait()`` on the result for the last sample."""
         tool = self._spawn(
-            ["pacat", *_RAW, "--channels=1", f"--rate={rate}", "--latency-msec=40", "-d", into],
+            ["pacat", *_RAW, "--channels=1", f"--rate={rate}", "--latency-msec=200", "-d", into],
             stdin=subprocess.PIPE,
         )
         assert tool.stdin is not None
