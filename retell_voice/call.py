@@ -19,7 +19,7 @@ import time
 from collections import deque
 from math import ceil
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from retell_voice import events
 from retell_voice.audio.format import AudioFormat
@@ -27,12 +27,14 @@ from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.bridge import InputFinished
 from retell_voice.devices.duplex import Duplex
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.errors import DeviceLost, mask
+from retell_voice.errors import ConnectError, DeviceLost, mask
 from retell_voice.events import CallState, Event, StateChanged, Statistics
+from retell_voice.figures import Figures
 from retell_voice.inbox import Inbox
 from retell_voice.outcome import ended, heard
 from retell_voice.protocol.messages import AgentAudio, Clear, Pong
 from retell_voice.transport.ports import Closed, Connection
+from retell_voice.transport.retry import full_jitter, is_worth_retrying
 from retell_voice.transport.websocket import connect
 
 _T = TypeVar("_T")
@@ -46,16 +48,8 @@ _SEND_LIMIT = 1.0
 _TICK = 0.02
 _STATISTICS_INTERVAL = 1.0
 _HEARTBEAT_INTERVAL = 5.0
-_COUNTERS = (
-    "frames_sent",
-    "bytes_sent",
-    "frames_dropped",
-    "bytes_received",
-    "clears",
-    "unknown_messages",
-    "malformed_messages",
-)
-"""The figures of ``Statistics`` that the call itself counts."""
+_SILENCE_LIMIT = 15.0
+"""Without any sign of life for three heartbeats, a connection is broken."""
 
 
 class Call:
@@ -78,6 +72,7 @@ class Call:
         level_interval: seconds between ``Levels`` events, None for none.
         drain_timeout: seconds that the agent's last words may play after the server closed.
         connect_timeout: seconds that the server may take to answer.
+        connect_attempts: how often to try, where trying again may help: not after a 4xx.
         jitter: lowest and highest depth of the jitter buffer, seconds.
 
     Raises:
@@ -103,6 +98,7 @@ class Call:
         level_interval: float | None = None,
         drain_timeout: float = 30.0,
         connect_timeout: float = 10.0,
+        connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
     ) -> None:
         self._call_id = call_id
@@ -116,6 +112,7 @@ class Call:
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
         self._connect_timeout = connect_timeout
+        self._connect_attempts = connect_attempts
         self._jitter = jitter
 
         self._opened = time.monotonic()
@@ -132,13 +129,7 @@ class Call:
         self._over = asyncio.Event()  # no reason left to go on playing
         self._hung_up = False
         self._failure: DeviceLost | None = None
-
-        self._counts = dict.fromkeys(_COUNTERS, 0)
-        self._messages = 0
-        self._dropped: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
-        self._overflowed = 0.0
-        self._pinged: float | None = None
-        self._round_trip: float | None = None
+        self._figures = Figures()
 
     def __repr__(self) -> str:
         return f"<Call {mask(self._call_id)} {self._state}>"
@@ -174,23 +165,8 @@ class Call:
 
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
-        devices = _opened(self._devices)
-        bridge, playout = devices.playout, devices.playout.playout
-        return Statistics(
-            at=self._now(),
-            **self._counts,
-            events_dropped=self._inbox.dropped,
-            capture_xruns=devices.capture.xruns,
-            playback_xruns=bridge.xruns,
-            underruns=playout.underruns,
-            playout_depth=bridge.depth,
-            playout_target=playout.target / bridge.rate,
-            heard=playout.heard / bridge.rate,
-            discarded=playout.discarded / bridge.rate,
-            overflowed=self._overflowed,
-            capture_latency=devices.microphone.latency,
-            playback_latency=devices.speaker.latency,
-            round_trip=self._round_trip,
+        return self._figures.snapshot(
+            self._now(), _opened(self._devices), self._connection, self._inbox.dropped
         )
 
     async def hang_up(self) -> None:
@@ -205,15 +181,7 @@ class Call:
         self._move_to(CallState.CONNECTING)
         try:
             await self._open_devices()
-            self._connection = await connect(
-                self._url,
-                self._call_id,
-                sample_width=self._audio.sample_width,
-                updates=self._updates,
-                alignment=self._alignment,
-                patience=self._connect_timeout,
-                clock=self._now,
-            )
+            self._connection = await self._connect()
         except BaseException:
             self._state = CallState.ENDED
             await self._close_devices()
@@ -241,6 +209,24 @@ class Call:
             await _opened(self._runner)  # raises if the call failed through a defect of ours
             raise StopAsyncIteration
         return event
+
+    async def _connect(self) -> Connection:
+        for attempt, delay in enumerate(full_jitter(), 1):
+            try:
+                return await connect(
+                    self._url,
+                    self._call_id,
+                    sample_width=self._audio.sample_width,
+                    updates=self._updates,
+                    alignment=self._alignment,
+                    patience=self._connect_timeout,
+                    clock=self._now,
+                )
+            except ConnectError as error:
+                if attempt == self._connect_attempts or not is_worth_retrying(error):
+                    raise
+            await asyncio.sleep(delay)
+        raise AssertionError("the delays never end")
 
     async def _open_devices(self) -> None:
         def start() -> None:
@@ -272,7 +258,7 @@ class Call:
                 others = [
                     group.create_task(self._send(connection)),
                     group.create_task(self._send_heartbeats(connection)),
-                    group.create_task(self._observe(devices)),
+                    group.create_task(self._observe(devices, connection)),
                 ]
                 await self._receive(devices, connection)
                 if not self._over.is_set():
@@ -290,7 +276,7 @@ class Call:
                     self.statistics(),
                     hung_up=self._hung_up,
                     failure=self._failure,
-                    answered=self._messages > 0,
+                    answered=self._figures.messages > 0,
                 )
             )
         finally:
@@ -298,26 +284,18 @@ class Call:
             self._inbox.close()
 
     async def _receive(self, devices: Duplex, connection: Connection) -> None:
-        counts = self._counts
         async for message in connection:
-            self._messages += 1
+            self._figures.messages += 1
             match message:
                 case AgentAudio(data=data, text=text):
-                    counts["bytes_received"] += len(data)
-                    lost = devices.playout.push(data, text)
-                    self._dropped["far_end"] += lost
-                    self._overflowed += lost
-                case Clear():
-                    counts["clears"] += 1
+                    self._figures.received(data, devices.playout.push(data, text))
+                case Clear(at=at):
                     devices.playout.clear()
+                    self._figures.cleared(at)
                 case Pong():
-                    if self._pinged is not None:
-                        self._round_trip = self._now() - self._pinged
-                        self._pinged = None
+                    pass
                 case _:
-                    counts["unknown_messages"] += isinstance(message, events.UnknownMessage)
-                    counts["malformed_messages"] += isinstance(message, events.MalformedMessage)
-                    self._inbox.put(message)
+                    self._tell(message)
 
     async def _send(self, connection: Connection) -> None:
         while True:
@@ -325,26 +303,22 @@ class Call:
             while self._frames:
                 frame = self._frames.popleft()
                 await connection.send_audio(frame)
-                self._counts["frames_sent"] += 1
-                self._counts["bytes_sent"] += len(frame)
+                self._figures.sent(frame)
             await self._frame_waits.wait()
 
     async def _send_heartbeats(self, connection: Connection) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT_INTERVAL)
-            if self._pinged is None:
-                self._pinged = self._now()
             await connection.ping()
 
-    async def _observe(self, devices: Duplex) -> None:
-        """Tell what the audio threads did, in the rhythm of a frame."""
-        levels_due = statistics_due = now = self._now()
-        watchdogs = devices.watchdogs(now)
+    async def _observe(self, devices: Duplex, connection: Connection) -> None:
+        """Tell what the audio threads did, and notice what went silent, frame by frame."""
+        levels_due = statistics_due = self._now()
         while True:
             await asyncio.sleep(_TICK)
             now = self._now()
             for report, ago in devices.playout.poll():
-                self._inbox.put(heard(report, devices.playout.rate, now, ago))
+                self._tell(heard(report, devices.playout.rate, now, ago))
             if self._state is CallState.DRAINING and devices.playout.silent:
                 self._over.set()
             if self._level_interval is not None and now >= levels_due:
@@ -353,10 +327,12 @@ class Call:
                 self._inbox.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
             if now >= statistics_due:
                 statistics_due = now + _STATISTICS_INTERVAL
-                self._tell_drops(now)
+                for loss in self._figures.drops(now):
+                    self._inbox.put(loss)
                 self._inbox.put(self.statistics())
-            for watchdog in watchdogs:
-                watchdog.look(now)
+            devices.look(now)
+            if self._state is CallState.LIVE and now - connection.heard_at > _SILENCE_LIMIT:
+                connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
             if devices.playout.fault is not None:
                 raise devices.playout.fault
 
@@ -369,8 +345,7 @@ class Call:
         match notice:
             case bytes() if self._state is CallState.LIVE:
                 if len(self._frames) == self._frames.maxlen:
-                    self._counts["frames_dropped"] += 1
-                    self._dropped["near_end"] += self._frame_seconds
+                    self._figures.frame_dropped(self._frame_seconds)
                 self._frames.append(notice)
                 self._frame_waits.set()
             case InputFinished():
@@ -380,11 +355,9 @@ class Call:
                 self._over.set()
                 self._closing = asyncio.create_task(self._connection.close())
 
-    def _tell_drops(self, now: float) -> None:
-        for side, seconds in self._dropped.items():
-            if seconds:
-                self._dropped[side] = 0.0
-                self._inbox.put(events.AudioDropped(at=now, side=side, duration=seconds))
+    def _tell(self, event: Event) -> None:
+        self._figures.told(event)
+        self._inbox.put(event)
 
     def _move_to(self, state: CallState) -> None:
         self._state = state

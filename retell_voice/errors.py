@@ -63,9 +63,17 @@ class DeviceLost(DeviceError):
 
 
 class ConnectError(RetellVoiceError):
-    """The server could not be reached: no such host, refused, timed out, TLS failed."""
+    """The server could not be reached: no such host, refused, timed out, TLS failed.
+
+    Attributes:
+        temporary: the same attempt may succeed a moment later.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, hint: str = "", *, temporary: bool = False) -> None:
+        super().__init__(message, hint)
+        self.temporary = temporary
 
 
 class Rejected(ConnectError):
@@ -81,7 +89,8 @@ class Rejected(ConnectError):
     def __init__(
         self, message: str, hint: str = "", *, status: int | None = None, code: int | None = None
     ) -> None:
-        super().__init__(message, hint)
+        # A server that is overloaded or restarting says 429 or 5xx; a 4xx stays what it is.
+        super().__init__(message, hint, temporary=status == 429 or (status or 0) >= 500)
         self.status = status
         self.code = code
 

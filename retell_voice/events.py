@@ -184,6 +184,8 @@ class Statistics(Event):
     """Underflows the output device reported."""
     underruns: int = 0
     """Times the jitter buffer ran empty within an utterance."""
+    concealed: float = 0.0
+    """Audio made up to conceal those underruns."""
     playout_depth: float = 0.0
     """Agent audio queued and not yet played."""
     playout_target: float = 0.0
@@ -198,8 +200,18 @@ class Statistics(Event):
     """Input latency that the device states."""
     playback_latency: float | None = None
     """Output latency that the device states."""
+    capture_drift: float | None = None
+    """How much faster the input device's clock runs than this machine's, parts per million;
+    None in the first minute, and good to about 10 000 divided by the seconds since."""
+    playback_drift: float | None = None
+    """The same of the output device."""
+    clear_to_silence_p50: float | None = None
+    """Time from the arrival of a ``clear`` to the last faint sample at the speaker, median of
+    the last 1000; rounded up to the rhythm of blocks, about 10 ms."""
+    clear_to_silence_p95: float | None = None
+    """The same, 95th percentile."""
     round_trip: float | None = None
-    """Last heartbeat's round trip; None while the server answers none."""
+    """Last heartbeat's round trip; None before the first is answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """Whole calls over real sockets against the emulator, with file devices."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice import call as call_module
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -302,20 +305,149 @@ async def test_heartbeats_are_timed_and_need_no_answer(monkeypatch) -> None:
                 assert 0 < event.round_trip < 1
                 break
 
-    pings = asyncio.Queue()
 
-    async def deaf(socket) -> None:
-        async for message in socket:
-            if message == "ping":
-                pings.put_nowait(message)
+async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(call_module, "_SILENCE_LIMIT", 0.5)
+    async with (
+        silent_server() as (url, pings),
+        Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call,
+    ):
+        for _ in range(50):
+            await pings.get()
+        assert call.state is CallState.LIVE
+        assert call.statistics().round_trip is not None
 
-    async with serve(deaf, "127.0.0.1", 0) as server:
+
+@asynccontextmanager
+async def silent_server(**options):
+    """A server that says nothing of its own; yields its URL and a queue of the texts it gets."""
+    texts: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handler(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            if isinstance(message, str):
+                texts.put_nowait(message)
+
+    async with serve(handler, "127.0.0.1", 0, **options) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", texts
+
+
+async def test_a_half_open_connection_ends_the_call(monkeypatch) -> None:
+    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(call_module, "_SILENCE_LIMIT", 0.3)
+    gone = asyncio.Event()
+
+    async def handler(websocket: ServerConnection) -> None:
+        websocket.transport.pause_reading()  # from here on it answers no ping
+        await gone.wait()
+
+    async with serve(handler, "127.0.0.1", 0, close_timeout=0.1) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call:
-            for _ in range(3):
-                await pings.get()
-            assert call.state is CallState.LIVE
-            assert call.statistics().round_trip is None
+            end = ended(await collect(call))
+        gone.set()
+    assert (end.by, end.code) == ("network", 1006)
+    assert str(end.error) == (
+        "network: the connection broke off: 1006 nothing came from the server for 0.3 s"
+    )
+
+
+async def test_when_the_network_stalls_the_oldest_audio_goes_and_the_rest_is_live(
+    tmp_path: Path,
+) -> None:
+    """40 s of a ramp, twenty times as fast; its values tell what was heard when."""
+    writer = WavWriter(tmp_path / "ramp.wav", 8000)
+    writer.write((np.arange(320_000) // 10).astype(np.int16))
+    writer.close()
+    resume = asyncio.Event()
+    got: list[bytes] = []
+
+    async def handler(websocket: ServerConnection) -> None:
+        websocket.transport.pause_reading()
+        await resume.wait()
+        websocket.transport.resume_reading()
+        got.extend([message async for message in websocket if isinstance(message, bytes)])
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    async with serve(handler, sock=listening) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        microphone = WavMicrophone(tmp_path / "ramp.wav", speed=20)
+        async with Call(
+            "c", url=url, audio=AUDIO, microphone=microphone, speaker=NullSpeaker()
+        ) as call:
+            while (await until(call, AudioDropped)).side != "near_end":
+                pass
+            resumed_at = call._devices.capture.position
+            resume.set()
+            await until(call, InputFinished)
+            statistics = call.statistics()
+    heard = np.frombuffer(b"".join(got), "<i2").astype(int) * 10
+    jumps = np.flatnonzero(np.diff(heard) > 10)
+    assert len(jumps) == 1
+    assert statistics.frames_dropped > 0
+    # Heard first after the gap: no more than a second before what was captured by then.
+    assert heard[jumps[0] + 1] >= resumed_at - 8000 * 1.1
+    assert statistics.frames_sent + statistics.frames_dropped >= 320_000 / 160 - 10
+
+
+async def test_a_server_that_is_not_up_yet_is_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    tries = 0
+
+    async def late_server() -> None:
+        async with serve(listen_raw, "127.0.0.1", port):
+            await done.wait()
+
+    async def listen_raw(websocket: ServerConnection) -> None:
+        await websocket.wait_closed()
+
+    def delays():
+        nonlocal tries
+        while True:
+            tries += 1
+            if tries == 2:
+                tried_twice.set()
+            yield 0.05
+
+    done, tried_twice = asyncio.Event(), asyncio.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call_module, "full_jitter", delays)
+        call = Call(
+            "c",
+            url=f"ws://127.0.0.1:{port}",
+            microphone=NullMicrophone(),
+            speaker=NullSpeaker(),
+            connect_attempts=100,
+        )
+        opening = asyncio.create_task(call.__aenter__())
+        await tried_twice.wait()
+        server = asyncio.create_task(late_server())
+        await opening
+        assert call.state is CallState.LIVE
+        await call.__aexit__(None, None, None)
+    done.set()
+    await server
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 3), (429, 3), (404, 1), (401, 1)])
+async def test_a_refusal_is_final_and_an_overload_is_not(status: int, tries: int) -> None:
+    asked = 0
+
+    def process_request(connection, request):
+        nonlocal asked
+        asked += 1
+        return connection.respond(HTTPStatus(status), "no")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(call_module, "full_jitter", lambda: repeat(0.0))
+        async with silent_server(process_request=process_request) as (url, _):
+            call = Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker())
+            with pytest.raises(Rejected):
+                await call.__aenter__()
+    assert asked == tries
 
 
 @pytest.mark.parametrize("code", [1008, 1011, 4000])

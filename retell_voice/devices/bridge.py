@@ -108,6 +108,11 @@ class CaptureBridge:
         self._wake.acquire()
         self._thread = threading.Thread(target=self._run, name="retell-voice capture", daemon=True)
 
+    @property
+    def position(self) -> int:
+        """Samples that the device has delivered."""
+        return self._ring.written
+
     def start(self) -> None:
         """Start the capture thread."""
         self._thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, Post
+from retell_voice.devices.drift import ClockDrift
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.watchdog import Watchdog
 
@@ -47,6 +48,9 @@ class Duplex:
         self.speaker = speaker
         self.capture = CaptureBridge(audio, microphone.rate, frame_ms, post)
         self.playout = PlayoutBridge(audio, speaker.rate, limit, post, jitter)
+        self._watchdogs: tuple[Watchdog, Watchdog] | None = None
+        self.capture_drift = ClockDrift(microphone.rate)
+        self.playback_drift = ClockDrift(speaker.rate)
 
     def start(self) -> None:
         """Open both devices; what the microphone hears is posted from here on.
@@ -68,6 +72,14 @@ class Duplex:
         self.speaker.stop()
         self.capture.stop()
 
-    def watchdogs(self, now: float) -> tuple[Watchdog, Watchdog]:
-        """Return one that watches each device, from ``now`` on."""
-        return Watchdog(self.capture, now), Watchdog(self.playout, now)
+    def look(self, now: float) -> None:
+        """Report a device that stopped without saying so, and compare the clocks.
+
+        ``now``: seconds. Cheap; called in the rhythm of a frame.
+        """
+        if self._watchdogs is None:
+            self._watchdogs = Watchdog(self.capture, now), Watchdog(self.playout, now)
+        for watchdog in self._watchdogs:
+            watchdog.look(now)
+        self.capture_drift.look(now, self.capture.position)
+        self.playback_drift.look(now, self.playout.playout.position)

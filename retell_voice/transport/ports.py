@@ -35,6 +35,14 @@ class Connection(Protocol):
     def closed(self) -> Closed | None:
         """How the connection ended, None while it is open."""
 
+    @property
+    def heard_at(self) -> float:
+        """Time, on the call's clock, of the last sign of life from the server."""
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds from the last answered heartbeat to its answer; None before the first."""
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says."""
 
@@ -42,7 +50,10 @@ class Connection(Protocol):
         """Send one encoded frame; returns when the network has taken it."""
 
     async def ping(self) -> None:
-        """Send one heartbeat; a ``Pong`` may or may not answer it."""
+        """Send one heartbeat; its answer shows in ``heard_at`` and ``round_trip``."""
 
     async def close(self) -> None:
-        """Hang up; bounded in time."""
+        """Hang up; returns within a second or so."""
+
+    def give_up(self, reason: str) -> None:
+        """Take the connection for broken, at once and whatever the server does."""

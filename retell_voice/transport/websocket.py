@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import errno
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -20,6 +23,9 @@ from retell_voice.protocol.web import WebClient, call_url
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
+_UNSENT = 4096
+"""Bytes that may wait in the socket: less than a tenth of a second of audio at 24 kHz."""
+_TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
 _MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
 
@@ -39,11 +45,23 @@ class WebSocketConnection:
         self._clock = clock
         self._hanging_up = False
         self._closed: Closed | None = None
+        self._heard_at = clock()
+        self._round_trip: float | None = None
 
     @property
     def closed(self) -> Closed | None:
         """How the connection ended, None while it is open."""
         return self._closed
+
+    @property
+    def heard_at(self) -> float:
+        """Time, on the call's clock, of the last sign of life from the server."""
+        return self._heard_at
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds from the last answered heartbeat to its answer."""
+        return self._round_trip
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says, stamped with the call's clock, until the end."""
@@ -51,9 +69,10 @@ class WebSocketConnection:
             try:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
-                self._closed = self._how(error)
+                self._closed = self._closed or self._how(error)
             else:
-                for event in self._dialect.receive(message, self._clock()):
+                self._heard_at = self._clock()
+                for event in self._dialect.receive(message, self._heard_at):
                     yield event
 
     async def send_audio(self, frame: bytes) -> None:
@@ -61,13 +80,34 @@ class WebSocketConnection:
         await self._send(frame)
 
     async def ping(self) -> None:
-        """Send one heartbeat."""
+        """Send one heartbeat: the dialect's, which not every server answers, and WebSocket's
+        own, which all of them must."""
         await self._send(self._dialect.ping())
+        sent = self._clock()
+
+        def answered(pong: asyncio.Future[float]) -> None:
+            if not pong.cancelled() and pong.exception() is None:
+                self._heard_at = self._clock()
+                self._round_trip = self._heard_at - sent
+
+        with contextlib.suppress(ConnectionClosed):
+            pong = asyncio.ensure_future(await self._websocket.ping())
+            pong.add_done_callback(answered)
 
     async def close(self) -> None:
         """Hang up, within a second or so."""
         self._hanging_up = True
-        await self._websocket.close()
+        try:
+            # The library's own limit starts once the closing frame has left.
+            async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
+                await self._websocket.close()
+        except TimeoutError:
+            self._websocket.transport.abort()
+
+    def give_up(self, reason: str) -> None:
+        """Take the connection for broken, at once and whatever the server does."""
+        self._closed = self._closed or Closed("network", 1006, reason)
+        self._websocket.transport.abort()
 
     async def _send(self, message: str | bytes) -> None:
         try:
@@ -118,6 +158,8 @@ async def connect(
             compression=None,  # doubles the CPU and saves 17 % of speech
             max_size=_MAX_MESSAGE,
             max_queue=None,  # never stop reading: a clear would wait behind what it cancels
+            write_limit=_UNSENT,
+            ping_interval=None,  # the call's heartbeats do that
             open_timeout=patience,
             close_timeout=_CLOSE_TIMEOUT,
             proxy=None if is_local else True,
@@ -126,7 +168,17 @@ async def connect(
     except (OSError, InvalidHandshake, EOFError) as error:
         # Not chained: the library's errors hold the URL, and the URL holds the call_id.
         raise _explain(error, host, call_id, patience) from None
+    _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     return WebSocketConnection(websocket, WebClient(sample_width), clock)
+
+
+def _keep_unsent_low(sock: socket.socket) -> None:
+    """Let what the network does not take wait with us, where the oldest can be dropped."""
+    with contextlib.suppress(OSError):
+        if sys.platform in ("linux", "darwin"):
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _UNSENT)
 
 
 def _check(prefix: str) -> tuple[str, bool]:
@@ -163,11 +215,13 @@ def _explain(  # noqa: PLR0911 - a table
             return ConnectError(
                 f"network: there is no host {host.rpartition(':')[0]} ({error.strerror})",
                 "check the URL and the name server",
+                temporary=error.errno == socket.EAI_AGAIN,
             )
         case TimeoutError():
             return ConnectError(
                 f"network: {host} did not answer within {patience:g} s",
                 "check the URL, the network and any firewall",
+                temporary=True,
             )
         case ssl.SSLCertVerificationError():
             return ConnectError(
@@ -183,10 +237,11 @@ def _explain(  # noqa: PLR0911 - a table
             return ConnectError(
                 f"network: {host} refused the connection",
                 "is the server running, and is that its port?",
+                temporary=True,
             )
         case _:
             text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return ConnectError(f"network: cannot connect to {host}: {text}")
+            return ConnectError(f"network: cannot connect to {host}: {text}", temporary=True)
 
 
 def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
