@@ -179,6 +179,12 @@ class TalkSettings(Settings):
         "Needs no account and no network.",
         _CALL,
     )
+    interruptible: Sourced[bool] = setting(
+        True,
+        "With --local: the parrot falls silent when you talk over it. Without headphones rather "
+        "not, or it hears and interrupts itself.",
+        _CALL,
+    )
     updates: Sourced[bool] = setting(
         True, "Ask the server for the transcript and for whose turn it is.", _CALL
     )
@@ -209,6 +215,13 @@ class TalkSettings(Settings):
         maximum=250,
         unit="ms",
         metavar="MS",
+    )
+    jitter_ms: Sourced[str] = setting(
+        "40:200",
+        "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
+        "Higher rides out a worse network, lower answers sooner.",
+        _SOUND,
+        metavar="MIN:MAX",
     )
     input: Sourced[str | None] = setting(
         None,
@@ -302,6 +315,9 @@ class EmulatorSettings(Settings):
         maximum=86400,
         unit="s",
         metavar="SECONDS",
+    )
+    interruptible: Sourced[bool] = setting(
+        True, "Let callers talk over the parrot; not where their microphones hear it.", _SERVER
     )
     answer_pings: Sourced[bool] = setting(True, "Answer the client's heartbeat.", _SERVER)
 

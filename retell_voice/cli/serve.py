@@ -8,14 +8,14 @@ import sys
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.signals import Interrupts
-from retell_voice.emulator import Emulator, Happening, parrot_agent
+from retell_voice.emulator import Emulator, Happening, ParrotSettings, parrot_agent
 from retell_voice.errors import ConfigError
 from retell_voice.settings import EmulatorSettings, TalkSettings
 
 
-def local_emulator() -> Emulator:
+def local_emulator(*, interruptible: bool) -> Emulator:
     """Return an emulator with the parrot, for calls of this process."""
-    return Emulator(agent=parrot_agent())
+    return Emulator(agent=parrot_agent(ParrotSettings(interruptible=interruptible)))
 
 
 def serve(settings: EmulatorSettings) -> int:
@@ -37,7 +37,7 @@ async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
         port=settings.port.value,
         api_key=settings.api_key.value,
         prefix=settings.prefix.value,
-        agent=parrot_agent(),
+        agent=parrot_agent(ParrotSettings(interruptible=settings.interruptible.value)),
         accept_any=settings.accept_any.value,
         audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
         expiry=settings.expiry.value,

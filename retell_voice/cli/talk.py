@@ -26,6 +26,7 @@ from retell_voice.settings import Sourced, TalkSettings
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
 LEVEL_INTERVAL = 1 / 12
+MAX_JITTER_MS = 5000
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a Python thread gives way: at the default of 5 ms, two busy threads
 make the audio callbacks late twelve times a second; at this one never was seen."""
@@ -67,6 +68,7 @@ class _Conversation:
     def __init__(self, settings: TalkSettings, audio: AudioFormat, speed: float) -> None:
         self._settings = settings
         self._audio = audio
+        self._jitter = _jitter(settings.jitter_ms)
         self._speed = speed
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
@@ -114,7 +116,8 @@ class _Conversation:
         if settings.local.value:
             from retell_voice.cli.serve import local_emulator  # noqa: PLC0415 - only when local
 
-            emulator = await stack.enter_async_context(local_emulator())
+            local = local_emulator(interruptible=settings.interruptible.value)
+            emulator = await stack.enter_async_context(local)
             call_id, url = emulator.register(audio).call_id, emulator.url
         call = Call(
             call_id,
@@ -126,6 +129,7 @@ class _Conversation:
             updates=settings.updates.value,
             alignment=settings.alignment.value,
             level_interval=LEVEL_INTERVAL,
+            jitter=self._jitter,
         )
         self.view = View(
             call_id=mask(call_id),
@@ -182,6 +186,21 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
     if settings.plain.value or dumb or not sys.stdout.isatty():
         return PlainOutput()
     return ScreenOutput()
+
+
+def _jitter(given: Sourced[str]) -> tuple[float, float]:
+    """Return the lowest and highest depth of the jitter buffer, seconds."""
+    try:
+        low, high = (int(part) for part in given.value.split(":"))
+        if not 0 <= low <= high <= MAX_JITTER_MS:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(
+            f"{given.source}: jitter_ms {given.value!r} is not MIN:MAX, "
+            f"two whole numbers of milliseconds up to {MAX_JITTER_MS}",
+            "for example 40:200",
+        ) from None
+    return low / 1000, high / 1000
 
 
 def _call_id(given: Sourced[str | None]) -> str:

@@ -190,8 +190,12 @@ def summary(view: View) -> list[str]:
     if any(troubles.values()):
         seen = (f"{name} {count}" for name, count in troubles.items() if count)
         lines.append(f"       {', '.join(seen)}")
+    quality = [f"jitter buffer {figures.playout_target * 1000:.0f} ms"]
+    if figures.clear_to_silence_p50 is not None:
+        quality.append(f"silent {figures.clear_to_silence_p50 * 1000:.0f} ms after a clear")
     if figures.round_trip is not None:
-        lines.append(f"       round trip {figures.round_trip * 1000:.0f} ms")
+        quality.append(f"round trip {figures.round_trip * 1000:.1f} ms")
+    lines.append(f"       {', '.join(quality)}")
     return lines
 
 

@@ -212,3 +212,10 @@ def test_an_output_file_that_cannot_be_written(run: Run, tmp_path: Path) -> None
     path = tmp_path / "none" / "out.wav"
     result = run("talk", "--local", "--input-file", str(CALLER), "--output-file", str(path))
     assert str(path) in complaint(result, 2)[0]
+
+
+@pytest.mark.parametrize("given", ["40", "a:b", "200:40", "-1:40", "40:5001", "40:50:60"])
+def test_a_jitter_range_that_is_none(run: Run, given: str) -> None:
+    result = run("talk", "--local", "--jitter-ms", given)
+    assert result.returncode == 2
+    assert result.stderr.startswith("retell-voice: --jitter-ms: jitter_ms")
