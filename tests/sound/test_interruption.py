@@ -98,7 +98,8 @@ async def test_clear_is_silence_without_a_click(card, home, capsys):
 
 async def test_a_turn_right_after_clear_is_heard_whole(card, home, capsys):
     turns = [babble(8, RATE, seed=n, pauses=False) for n in (11, 12, 13)]
-    last = babble(2.5, RATE, seed=14)
+    # It ends in silence, as speech does: an end in full voice is taken for a gap and concealed.
+    last = np.concatenate((babble(2.5, RATE, seed=14), np.zeros(RATE // 10, np.int16)))
     last[0] = 9000  # its first sample cannot be overlooked
     script = Script([*turns, last], after=0.6)
     heard, _ = await hear(card, home, script)
