@@ -159,14 +159,21 @@ def test_code_and_reason_always_show(ended: Ended, text: str) -> None:
 def test_summary() -> None:
     assert summary(View()) == []
     figures = Statistics(
-        frames_sent=50, heard=3.21, discarded=0.5, underruns=2, frames_dropped=1, round_trip=0.0421
+        frames_sent=50,
+        heard=3.21,
+        discarded=0.5,
+        underruns=2,
+        frames_dropped=1,
+        playout_target=0.04,
+        clear_to_silence_p50=0.0213,
+        round_trip=0.0421,
     )
     view = after(Ended(by="you", code=1000, reason="", statistics=figures, at=75.0))
     assert summary(view) == [
         "01:15  you hung up (1000)",
         "       sent 50 frames, heard 3.2 s of the agent, 0.5 s cut short",
         "       frames dropped 1, underruns 2",
-        "       round trip 42 ms",
+        "       jitter buffer 40 ms, silent 21 ms after a clear, round trip 42.1 ms",
     ]
 
 
