@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -12,6 +13,7 @@ import typer
 
 from retell_voice.cli.failure import complain, reported
 from retell_voice.config import load, misspelled, read_file
+from retell_voice.devices.quiet import native_stderr_silenced
 from retell_voice.settings import Setting, Settings, table
 
 S = TypeVar("S", bound=Settings)
@@ -65,7 +67,9 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
 
         def run(**given: Any) -> None:
             flags = {name: given.pop(name) for name in rows}
-            with reported(debug=given.pop("debug"), as_json=bool(flags.get("json"))):
+            debug = given.pop("debug")
+            quiet = nullcontext() if debug else native_stderr_silenced()
+            with quiet, reported(debug=debug, as_json=bool(flags.get("json"))):
                 file = read_file(given.pop("config"))
                 for warning in (*file.warnings, *misspelled(os.environ)):
                     complain(warning)

@@ -39,9 +39,6 @@ def test_the_sound_server_ends(lost):
     assert "lost" in ended["error"]["message"]
 
 
-@pytest.mark.xfail(
-    reason="the program does not use devices.quiet.native_stderr_silenced yet", strict=False
-)
 def test_the_terminal_shows_our_line_alone(lost):
     """Nothing of what ALSA and PortAudio have to say about it."""
     talk, _ = lost
