@@ -87,9 +87,10 @@ def test_a_conversation(env: dict[str, str]) -> None:
     with Terminal(*LOCAL, "--alignment", "--speed", "6", env=env) as terminal:
         terminal.wait_for("speaking: agent")
         terminal.wait_for("agent Hello! I am the parrot.")
-        assert terminal.lines[0].startswith(" LIVE   00:0")
-        assert "the emulator s16le 24000 Hz …" in terminal.lines[0]
-        assert terminal.lines[-1].startswith("Ctrl-C hangs up")
+        # What has been read so far may end in the middle of a picture: wait for each.
+        terminal.wait_for(lambda seen: seen.lines[0].startswith(" LIVE   00:0"))
+        terminal.wait_for(lambda seen: "the emulator s16le 24000 Hz …" in seen.lines[0])
+        terminal.wait_for(lambda seen: seen.lines[-1].startswith("Ctrl-C hangs up"))
         terminal.wait_for(lambda seen: re.search(r"^you   █+.* dB  caller.wav", seen.text, re.M))
         terminal.wait_for(lambda seen: re.search(r"^agent █+.* dB  null", seen.text, re.M))
         terminal.wait_for(lambda seen: re.search(r"^heard Hello!", seen.text, re.M))
