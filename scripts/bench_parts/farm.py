@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -119,7 +120,7 @@ async def carry(port: int, ask: Any, steps: tuple[int, ...], seconds: float, tel
     from retell_voice.devices.files import NullMicrophone, NullSpeaker  # noqa: PLC0415
 
     audio = AudioFormat(rate=RATE)
-    carried, pid = 0, "self"
+    carried, pid = 0, os.getpid()
     async with AsyncExitStack() as stack:
         watchers: list[asyncio.Task[None]] = []
         for step in steps:

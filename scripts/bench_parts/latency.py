@@ -19,6 +19,7 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from support.card import VirtualCard
@@ -204,9 +205,8 @@ def run(
     """Measure the real program and the bare loop."""
     cost = loop(card)
     with MeasuringServer() as server:
-        count = {"repeats": repeats, "clicks": clicks, "seconds": seconds}
-        bare = measure(card, server, bare_loop(server.url), **count)
-        ours = measure(card, server, real_program(server.url), **count)
+        many = partial(measure, card, server, repeats=repeats, clicks=clicks, seconds=seconds)
+        bare, ours = many(bare_loop(server.url)), many(real_program(server.url))
     return [
         latency("clear → silence", ours.silence, 0.028, bare.silence),
         latency("first byte → first sound", ours.sound, 0.030, bare.sound),
