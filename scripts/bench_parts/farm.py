@@ -13,6 +13,7 @@ from the frame of that call that came soonest after it was due. *Late* is a step
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -65,6 +66,7 @@ class _Server:
         ) as server:
             sending = asyncio.create_task(self._speak())
             print(server.sockets[0].getsockname()[1], flush=True)
+            before, began = 0.0, 0.0
             while line := (await commands.readline()).decode().strip():
                 late = [each for times in self._arrivals.values() for each in lateness(times)]
                 counts = [len(times) for times in self._arrivals.values()]
@@ -78,10 +80,12 @@ class _Server:
                         "fewest": min(counts, default=0),
                         "calls": len(counts),
                         "is_late": is_late(late),
+                        "cpu": (cpu_seconds(os.getpid()) - before) / (time.monotonic() - began),
                     }
                     print(json.dumps(figures), flush=True)
                 for times in self._arrivals.values():
                     times.clear()
+                before, began = cpu_seconds(os.getpid()), time.monotonic()
             sending.cancel()
 
     async def _hold(self, socket: ServerConnection) -> None:
@@ -101,12 +105,9 @@ class _Server:
         while True:
             number += 1
             await asyncio.sleep(max(0.0, start + number * FRAME / slots - time.monotonic()))
-            for place, socket in enumerate(list(self._arrivals)):
-                if place % slots == number % slots:
-                    try:
-                        await socket.send(frame)
-                    except ConnectionClosed:
-                        continue
+            for socket in list(self._arrivals)[number % slots :: slots]:
+                with contextlib.suppress(ConnectionClosed):
+                    await socket.send(frame)
 
 
 async def _watch(call: Any) -> None:
@@ -157,7 +158,8 @@ def run(*, steps: tuple[int, ...] = STEPS, seconds: float = 8.0) -> list[Row]:
 
     def tell(step: int, figures: dict[str, Any], used: float, size: float) -> None:
         values = " / ".join(f"{figures[key] * 1e3:.1f}" for key in ("p50", "p95", "p99", "max"))
-        text = f"{values} ms, CPU {used:.0f} %, {size:.0f} MB"
+        server_used = f"the server's {figures['cpu'] * 100:.0f} %"
+        text = f"{values} ms, CPU {used:.0f} % ({server_used}), {size:.0f} MB"
         print(f"calls: {step}: {text}", file=sys.stderr)
         rows.append(Row(f"  {step} calls: late p50 / p95 / p99 / max", text))
 
