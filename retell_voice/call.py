@@ -4,7 +4,7 @@
 
     connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed, its last
                      └────────────────────▲         words play out; live → ended: you hung up,
-                                                    or a device or the network failed
+                                                    a device or the network failed
 
 The call is the only driver of asyncio in this package: one connection, one microphone, one
 speaker and four small tasks (receive, send, heartbeat, tick). What arrives is handled at once
@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Callable
 from math import ceil
 from types import TracebackType
 from typing import Self, TypeVar
@@ -171,23 +172,32 @@ class Call:
 
     async def hang_up(self) -> None:
         """End the call; its ``Ended`` event follows. Returns within a second or so."""
-        self._hung_up = True
+        connection = _opened(self._connection)
+        if connection.closed is None:  # what has ended already keeps its reason
+            self._hung_up = True
         self._over.set()
-        await _opened(self._connection).close()
+        _opened(self._devices).playout.clear()
+        await connection.close()
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
         self._opened = time.monotonic()
         self._move_to(CallState.CONNECTING)
         try:
-            await self._open_devices()
-            self._connection = await self._connect()
+            await _to_the_end(self._find_devices)
+            devices = _opened(self._devices)
+            await _to_the_end(devices.start_speaker)
+            connection = self._connection = await self._connect()
+            # Last, so that nothing of what it hears (a file, say) is lost.
+            await _to_the_end(devices.start_microphone)
+            if self._failure is not None:
+                raise self._failure
         except BaseException:
             self._state = CallState.ENDED
-            await self._close_devices()
+            await self._close()
             raise
         self._move_to(CallState.LIVE)
-        self._runner = asyncio.create_task(self._run(_opened(self._devices), self._connection))
+        self._runner = asyncio.create_task(self._run(devices, connection))
         return self
 
     async def __aexit__(
@@ -228,60 +238,81 @@ class Call:
             await asyncio.sleep(delay)
         raise AssertionError("the delays never end")
 
-    async def _open_devices(self) -> None:
-        def start() -> None:
-            self._devices = Duplex(
-                self._audio,
-                self._wanted_microphone,
-                self._wanted_speaker,
-                frame_ms=self._frame_ms,
-                limit=PLAYOUT_LIMIT,
-                jitter=self._jitter,
-                post=self._post,
-            )
-            self._devices.start()
+    def _find_devices(self) -> None:
+        self._devices = Duplex(
+            self._audio,
+            self._wanted_microphone,
+            self._wanted_speaker,
+            frame_ms=self._frame_ms,
+            limit=PLAYOUT_LIMIT,
+            jitter=self._jitter,
+            post=self._post,
+        )
 
-        opening = asyncio.ensure_future(asyncio.to_thread(start))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            await asyncio.wait([opening])  # it can only be closed once it is open
-            raise
-
-    async def _close_devices(self) -> None:
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
         if self._devices is not None:
-            await asyncio.to_thread(self._devices.stop)
+            await _to_the_end(self._devices.stop)
 
     async def _run(self, devices: Duplex, connection: Connection) -> None:
+        defect: BaseException | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                others = [
-                    group.create_task(self._send(connection)),
-                    group.create_task(self._send_heartbeats(connection)),
-                    group.create_task(self._observe(devices, connection)),
-                ]
-                await self._receive(devices, connection)
-                if not self._over.is_set():
-                    self._move_to(CallState.DRAINING)
-                    devices.playout.finish()
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._over.wait(), self._drain_timeout)
-                for task in others:
-                    task.cancel()
-            await self._close_devices()
-            self._move_to(CallState.ENDED)
-            self._inbox.put(
-                ended(
-                    connection.closed or Closed("network", 1006, ""),
-                    self.statistics(),
-                    hung_up=self._hung_up,
-                    failure=self._failure,
-                    answered=self._figures.messages > 0,
-                )
-            )
+            await self._converse(devices, connection)
+        except BaseException as error:
+            defect = error
+            raise
         finally:
-            self._state = CallState.ENDED
-            self._inbox.close()
+            try:
+                unheard = devices.playout.depth
+                devices.playout.clear()
+                await self._close()
+            finally:
+                self._say_goodbye(devices, connection, unheard, defect)
+
+    async def _converse(self, devices: Duplex, connection: Connection) -> None:
+        async with asyncio.TaskGroup() as group:
+            others = [
+                group.create_task(self._send(connection)),
+                group.create_task(self._send_heartbeats(connection)),
+                group.create_task(self._observe(devices, connection)),
+            ]
+            await self._receive(devices, connection)
+            closed = connection.closed
+            if closed is not None and closed.by == "server" and not self._over.is_set():
+                self._move_to(CallState.DRAINING)
+                devices.playout.finish()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), self._drain_timeout)
+            for task in others:
+                task.cancel()
+
+    def _say_goodbye(
+        self,
+        devices: Duplex,
+        connection: Connection,
+        unheard: float,
+        defect: BaseException | None,
+    ) -> None:
+        now = self._now()
+        self._tell_playout(devices, now)
+        if self._figures.agent_speaking:
+            self._tell(
+                events.AgentStopped(at=now, interrupted=True, discarded=unheard, silent_since=now)
+            )
+        self._tell_drops(now)
+        self._move_to(CallState.ENDED)
+        self._inbox.put(
+            ended(
+                connection.closed or Closed("network", 1006, ""),
+                self.statistics(),
+                hung_up=self._hung_up,
+                failure=self._failure,
+                defect=defect,
+                answered=self._figures.messages > 0,
+            )
+        )
+        self._inbox.close()
 
     async def _receive(self, devices: Duplex, connection: Connection) -> None:
         async for message in connection:
@@ -313,12 +344,11 @@ class Call:
 
     async def _observe(self, devices: Duplex, connection: Connection) -> None:
         """Tell what the audio threads did, and notice what went silent, frame by frame."""
-        levels_due = statistics_due = self._now()
+        levels_due = statistics_due = now = self._now()
         while True:
             await asyncio.sleep(_TICK)
-            now = self._now()
-            for report, ago in devices.playout.poll():
-                self._tell(heard(report, devices.playout.rate, now, ago))
+            was, now = now, self._now()
+            self._tell_playout(devices, now)
             if self._state is CallState.DRAINING and devices.playout.silent:
                 self._over.set()
             if self._level_interval is not None and now >= levels_due:
@@ -327,14 +357,14 @@ class Call:
                 self._inbox.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
             if now >= statistics_due:
                 statistics_due = now + _STATISTICS_INTERVAL
-                for loss in self._figures.drops(now):
-                    self._inbox.put(loss)
+                self._tell_drops(now)
                 self._inbox.put(self.statistics())
             devices.look(now)
-            if self._state is CallState.LIVE and now - connection.heard_at > _SILENCE_LIMIT:
+            # A loop that stood still may have unread signs of life: give it another round.
+            if now - was < 1 and now - connection.heard_at > _SILENCE_LIMIT:
                 connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
-            if devices.playout.fault is not None:
-                raise devices.playout.fault
+            if devices.fault is not None:
+                raise devices.fault
 
     def _post(self, notice: bytes | InputFinished | DeviceLost) -> None:
         """Take a frame or a notice from a device. Runs on: any thread."""
@@ -350,10 +380,21 @@ class Call:
                 self._frame_waits.set()
             case InputFinished():
                 self._inbox.put(events.InputFinished(at=self._now()))
-            case DeviceLost() if self._connection is not None and self._failure is None:
-                self._failure = notice
+            case DeviceLost():
+                connection = self._connection
+                if self._failure is None and (connection is None or connection.closed is None):
+                    self._failure = notice
                 self._over.set()
-                self._closing = asyncio.create_task(self._connection.close())
+                if connection is not None:
+                    self._closing = asyncio.create_task(connection.close())
+
+    def _tell_playout(self, devices: Duplex, now: float) -> None:
+        for report, ago in devices.playout.poll():
+            self._tell(heard(report, devices.playout.rate, now, ago))
+
+    def _tell_drops(self, now: float) -> None:
+        for loss in self._figures.drops(now):
+            self._inbox.put(loss)
 
     def _tell(self, event: Event) -> None:
         self._figures.told(event)
@@ -365,6 +406,17 @@ class Call:
 
     def _now(self) -> float:
         return time.monotonic() - self._opened
+
+
+async def _to_the_end(work: Callable[[], None]) -> None:
+    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await working
+        raise
 
 
 def _opened(part: _T | None) -> _T:

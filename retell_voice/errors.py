@@ -22,6 +22,8 @@ after SIGTERM and SIGHUP.
 
 from __future__ import annotations
 
+import re
+
 
 class RetellVoiceError(Exception):
     """Base of every error raised on purpose.
@@ -109,6 +111,13 @@ class CallFailed(RetellVoiceError):
         super().__init__(message, hint)
         self.code = code
         self.reason = reason
+
+
+def mask_url(url: str) -> str:
+    """Return a URL without what may be secret in it: user, password, query, fragment."""
+    scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def mask(secret: str) -> str:

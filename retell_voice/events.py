@@ -134,7 +134,11 @@ class AudioDropped(Event):
 
 @dataclass(frozen=True, slots=True)
 class UnknownMessage(Event):
-    """The server sent a text or JSON message that this client does not know."""
+    """The server sent a text or JSON message that this client does not know.
+
+    Attributes:
+        message: its first 4096 characters.
+    """
 
     message: str
 

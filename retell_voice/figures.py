@@ -8,6 +8,7 @@ from typing import Literal
 
 from retell_voice.devices.duplex import Duplex
 from retell_voice.events import (
+    AgentStarted,
     AgentStopped,
     AudioDropped,
     Event,
@@ -31,7 +32,9 @@ class Figures:
         self._unknown = self._malformed = 0
         self._overflowed = 0.0
         self._untold: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
-        self._cleared_at = 0.0
+        self._cleared_at: float | None = None
+        self.agent_speaking = False
+        """Whether the agent is heard just now."""
         self._clear_times: deque[float] = deque(maxlen=_CLEARS_KEPT)
 
     def sent(self, frame: bytes) -> None:
@@ -53,7 +56,8 @@ class Figures:
     def cleared(self, at: float) -> None:
         """Count a ``clear`` that came at this time."""
         self._clears += 1
-        self._cleared_at = at
+        if self._cleared_at is None:  # of several in a row, the first is the one to answer
+            self._cleared_at = at
 
     def told(self, event: Event) -> None:
         """Count what an event stands for."""
@@ -62,8 +66,14 @@ class Figures:
                 self._unknown += 1
             case MalformedMessage():
                 self._malformed += 1
-            case AgentStopped(interrupted=True, silent_since=silent_since):
-                self._clear_times.append(silent_since - self._cleared_at)
+            case AgentStarted():
+                self.agent_speaking = True
+                self._cleared_at = None
+            case AgentStopped(interrupted=interrupted, silent_since=silent_since):
+                self.agent_speaking = False
+                if interrupted and self._cleared_at is not None:
+                    self._clear_times.append(silent_since - self._cleared_at)
+                self._cleared_at = None
 
     def drops(self, now: float) -> list[AudioDropped]:
         """Return events for the audio lost since the last call."""

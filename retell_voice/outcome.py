@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from retell_voice.audio.playout import Report, Spoken, Started, Stopped
-from retell_voice.errors import CallFailed, DeviceLost, Rejected
+from retell_voice.errors import CallFailed, DeviceLost, Rejected, RetellVoiceError
 from retell_voice.events import AgentStarted, AgentStopped, Alignment, Ended, Event, Statistics
 from retell_voice.transport.ports import Closed
 
@@ -42,6 +42,7 @@ def ended(
     *,
     hung_up: bool,
     failure: DeviceLost | None,
+    defect: BaseException | None,
     answered: bool,
 ) -> Ended:
     """Return the last event of a call.
@@ -50,14 +51,18 @@ def ended(
         closed: how its connection ended.
         statistics: the final figures; their time stamp becomes the event's.
         hung_up: you hung up before anything else ended the call.
+        defect: what went wrong in this software and ended the call, if anything did.
         failure: the device that was lost and ended the call, if one did.
         answered: the server had said something; if not, a close with an error is a refusal.
     """
     by: Literal["you", "server", "network", "device"]
-    error: DeviceLost | CallFailed | Rejected | None
+    error: RetellVoiceError | None
     code, reason = closed.code, closed.reason
     if failure is not None:
         by, error, reason = "device", failure, str(failure)
+    elif defect is not None:
+        by, code = "you", 1000
+        error = RetellVoiceError(f"a defect of this software ended the call: {defect!r}")
     elif hung_up or closed.by == "you":
         by, error, code = "you", None, 1000
     elif closed.by == "server":

@@ -27,7 +27,9 @@ LOST = DeviceLost("speaker lost: it was unplugged")
 )
 def test_how_a_call_ended(closed, hung_up, failure, answered, by, code, error, words) -> None:
     statistics = Statistics(at=12.5, frames_sent=3)
-    event = ended(closed, statistics, hung_up=hung_up, failure=failure, answered=answered)
+    event = ended(
+        closed, statistics, hung_up=hung_up, failure=failure, defect=None, answered=answered
+    )
     assert (event.at, event.by, event.code, event.statistics) == (12.5, by, code, statistics)
     assert type(event.error) is (error or type(None))
     assert words in str(event.error)
@@ -44,3 +46,17 @@ def test_reports_become_events() -> None:
     assert heard(Stopped(5, True, 100), 1000, 2.0, 0.25) == AgentStopped(
         at=1.75, interrupted=True, discarded=0.1, silent_since=1.75
     )
+
+
+def test_a_defect_is_told_as_one() -> None:
+    closed = Closed("you", 1000, "")
+    event = ended(
+        closed,
+        Statistics(),
+        hung_up=False,
+        failure=None,
+        defect=KeyError("x"),
+        answered=True,
+    )
+    assert event.error.exit_code == 1
+    assert "KeyError" in str(event.error)

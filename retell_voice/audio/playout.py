@@ -11,7 +11,7 @@
 ``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
 Running dry is concealed: the last pitch period repeats and fades out in 30 ms.
 The pull is the clock: time is counted in samples pulled and nothing here reads another.
-One thread owns a playout. While it plays it allocates nothing but views.
+One thread owns a playout: the audio callback's. Playing allocates nothing but views.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
 
-DEFAULT_TARGET = (0.04, 0.2)
+DEFAULT_TARGET = (0.04, 0.22)
 """Lowest and highest depth that an utterance waits for, seconds."""
 _FADE = 0.006
 _CONCEALMENT = 0.03
@@ -131,7 +131,7 @@ class Playout:
         """
         if self._playing:
             self._spare = self.depth if self._spare is None else min(self._spare, self.depth)
-        elif self._speaking and not self.depth:
+        elif self._speaking and not self.depth and len(samples):
             self._learn(self.position - self._dry_at)
         self._chunks.append((samples, text))
         self.depth += len(samples)
@@ -147,8 +147,10 @@ class Playout:
         elif self._tail_to - self._tail_from > len(self._fade):
             self._cut_tail()
         lost = self.depth + elsewhere
+        faded_at = self.position + self._tail_to - self._tail_from
         if self._speaking:
-            self._stop(Stopped(self.position + self._tail_to - self._tail_from, True, lost))
+            over = not (self._playing or lost or faded_at > self.position)
+            self._stop(Stopped(self._dry_at) if over else Stopped(faded_at, True, lost))
         self.discarded += lost
         self.depth = self._offset = 0
         self._chunks.clear()

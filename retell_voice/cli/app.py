@@ -103,7 +103,7 @@ def devices(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     """List sound devices."""
-    with reported(debug=debug, as_json=as_json):
+    with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.cli.listing import list_all  # noqa: PLC0415
 
         list_all(as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from retell_voice.errors import RetellVoiceError
@@ -40,12 +40,12 @@ def error_object(error: RetellVoiceError) -> dict[str, object]:
 
 
 @contextmanager
-def reported(*, debug: bool = False, as_json: bool = False) -> Iterator[None]:
+def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Turn every exception of the body into a message and SystemExit.
 
     Args:
         debug: show tracebacks.
-        as_json: also print ``{"event": "error", …}`` on standard output.
+        as_json: says at the end whether to print also ``{"event": "error", …}`` on standard output.
     """
     debug = debug or os.environ.get(DEBUG, "") not in ("", "0")
     try:
@@ -54,7 +54,7 @@ def reported(*, debug: bool = False, as_json: bool = False) -> Iterator[None]:
     except RetellVoiceError as error:
         if debug:
             _traceback()
-        if as_json:
+        if as_json():
             line = {"event": "error", **error_object(error), "exit_code": error.exit_code}
             with suppress(OSError):
                 print(json.dumps(line), flush=True)

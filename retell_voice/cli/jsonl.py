@@ -28,7 +28,11 @@ from retell_voice.events import Event
 
 def line(event: Event) -> str:
     """Return an event as one line of JSON."""
-    return to_json({"event": name(type(event)), **_fields(event)})
+    kind = name(type(event))
+    try:
+        return json.dumps({"event": kind, **_fields(event)}, allow_nan=False)
+    except RecursionError:  # metadata of the server's, hundreds of levels deep
+        return json.dumps({"event": kind, "at": event.at, "problem": "nested too deep"})
 
 
 def to_json(value: dict[str, Any]) -> str:

@@ -12,8 +12,9 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from retell_voice.cli.failure import complain, reported
-from retell_voice.config import load, misspelled, read_file
+from retell_voice.config import ConfigFile, load, misspelled, read_file
 from retell_voice.devices.quiet import native_stderr_silenced
+from retell_voice.errors import ConfigError
 from retell_voice.settings import Setting, Settings, table
 
 S = TypeVar("S", bound=Settings)
@@ -69,7 +70,8 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
             flags = {name: given.pop(name) for name in rows}
             debug = given.pop("debug")
             quiet = nullcontext() if debug else native_stderr_silenced()
-            with quiet, reported(debug=debug, as_json=bool(flags.get("json"))):
+            file = ConfigFile()
+            with quiet, reported(debug=debug, as_json=lambda: _wants_json(flags, rows, file)):
                 file = read_file(given.pop("config"))
                 for warning in (*file.warnings, *misspelled(os.environ)):
                     complain(warning)
@@ -84,6 +86,20 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
         return run
 
     return decorate
+
+
+def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFile) -> bool:
+    """Tell whether errors, too, are wanted as JSON, when not all settings may be readable."""
+    if "json" not in rows:
+        return False
+    if flags["json"] is not None:
+        return bool(flags["json"])
+    try:
+        if text := os.environ.get(rows["json"].env):
+            return bool(rows["json"].parse(text, ""))
+    except ConfigError:
+        return False
+    return ("", "json") in file.values and bool(file.values["", "json"].value)
 
 
 def _parameter(name: str, row: Setting) -> _Parameter:

@@ -8,8 +8,9 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from retell_voice.cli import jsonl
@@ -47,7 +48,7 @@ class LineOutput:
     """Base: lines to standard output."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str | None] = deque()
+        self._waiting: deque[str | Callable[[], str] | None] = deque()
         self._wake = threading.Semaphore(0)
         self._dropped = 0
         self._gone: Callable[[], None] = lambda: None
@@ -57,8 +58,8 @@ class LineOutput:
         """Return the first lines."""
         raise NotImplementedError
 
-    def lines(self, event: Event) -> list[str]:
-        """Return the lines of an event."""
+    def lines(self, event: Event) -> Sequence[str | Callable[[], str]]:
+        """Return the lines of an event; what is dear to make, as functions that make it."""
         raise NotImplementedError
 
     def closing(self, view: View) -> list[str]:
@@ -82,7 +83,7 @@ class LineOutput:
     def abandon(self) -> None:
         """There is nothing to restore."""
 
-    def _put(self, lines: list[str], *, last: bool = False) -> None:
+    def _put(self, lines: Sequence[str | Callable[[], str]], *, last: bool = False) -> None:
         for line in lines:
             if len(self._waiting) < MAX_LINES:
                 self._waiting.append(line)
@@ -96,7 +97,8 @@ class LineOutput:
     def _write(self) -> None:
         encoding = sys.stdout.encoding or "ascii"
         try:
-            while self._wake.acquire() and (line := self._waiting.popleft()) is not None:
+            while self._wake.acquire() and (item := self._waiting.popleft()) is not None:
+                line = item if isinstance(item, str) else item()
                 sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
                 sys.stdout.flush()
         except (OSError, ValueError):  # the pipe was closed, or the terminal hung up
@@ -141,8 +143,8 @@ class JsonOutput(LineOutput):
         }
         return [jsonl.to_json({"event": "call", **shown, **self._call})]
 
-    def lines(self, event: Event) -> list[str]:
-        return [jsonl.line(event)]
+    def lines(self, event: Event) -> list[Callable[[], str]]:
+        return [partial(jsonl.line, event)]
 
     def closing(self, view: View) -> list[str]:  # noqa: ARG002 - `ended` has said it
         return []

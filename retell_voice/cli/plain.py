@@ -79,13 +79,12 @@ class Lines:
     def _settled(self, count: int) -> list[str]:
         lines = []
         for index, said in enumerate(self._spoken[: max(count, 0)]):
-            text = _said(said)
             if index == len(self._printed):
                 self._printed.append(said)
-                lines.append(text)
+                lines.append(_said(said))
             elif self._printed[index].content != said.content:
                 self._printed[index] = said
-                lines.append(f"corrected: {text}")
+                lines.append(f"corrected: {_said(said)}")
         return lines
 
 

@@ -143,9 +143,9 @@ def warn(event: Event) -> str | None:
         case AudioDropped(duration=duration):
             return f"{duration:.1f} s of the agent lost: too much of it was waiting to be played"
         case UnknownMessage(message=message):
-            return f"the server sent something unknown: {clean(message)[:60]}"
+            return f"the server sent something unknown: {clean(message[:60])}"
         case MalformedMessage(problem=problem):
-            return f"the server sent something broken: {clean(problem)[:60]}"
+            return f"the server sent something broken: {clean(problem[:60])}"
     return None
 
 

@@ -30,6 +30,8 @@ from retell_voice.errors import DeviceLost
 _RING_SECONDS = 1.0
 _READY_SECONDS = 1.0
 """Audio the callback takes over in advance: more would only make a ``clear`` dearer."""
+_TEXTS_ALONE = 1000
+"""Texts without audio that a turn may hold."""
 _STOP_SECONDS = 1.0
 
 
@@ -44,15 +46,17 @@ Post = Callable[[bytes | InputFinished | DeviceLost], None]
 class _Ring:
     """The last samples of a stream; one thread writes, another reads.
 
-    A reader that falls further behind than the ring is long has lost what lies between.
+    A reader gets at most the last ``size``: what it missed before that is lost. The ring is
+    twice as long, so that the writer does not overtake a reader in the middle of a copy.
     """
 
     def __init__(self, size: int) -> None:
         self.written = 0
-        self._samples = np.zeros(size, np.int16)
+        self._size = size
+        self._samples = np.zeros(2 * size, np.int16)
 
     def write_rt(self, samples: Samples) -> None:
-        """Append samples, shape (n,). Runs on: audio callback thread."""
+        """Runs on: audio callback thread. Append samples, shape (n,)."""
         size = len(self._samples)
         written = self.written + len(samples)
         samples = samples[-size:]
@@ -65,7 +69,7 @@ class _Ring:
     def read(self, since: int) -> tuple[Samples, int]:
         """Return a copy of what came after position ``since``, and the position it ends at."""
         size, written = len(self._samples), self.written
-        start, stop = max(since, written - size) % size, written % size
+        start, stop = max(since, written - self._size) % size, written % size
         if written == since:
             return self._samples[:0], written
         if start < stop:
@@ -92,10 +96,11 @@ class CaptureBridge:
     def __init__(self, audio: AudioFormat, rate: int, frame_ms: int, post: Post) -> None:
         self.muted = False
         """Sends silence instead of what the microphone hears."""
-        self.xruns = 0
-        """Times the device or the ring lost audio."""
+        self.fault: Exception | None = None
+        """What went wrong on one of the threads, if anything ever did: a defect."""
         self.blocks = 0
         """Blocks the device delivered; it is alive while this grows."""
+        self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
         self._size = round(_RING_SECONDS * rate)
         self._ring = _Ring(self._size)
         self._resampler = Resampler(rate, audio.rate)
@@ -107,6 +112,11 @@ class CaptureBridge:
         self._wake = threading.Lock()  # locked: nothing new since the thread last looked
         self._wake.acquire()
         self._thread = threading.Thread(target=self._run, name="retell-voice capture", daemon=True)
+
+    @property
+    def xruns(self) -> int:
+        """Times the device or the ring lost audio."""
+        return self._device_xruns + self._ring_xruns
 
     @property
     def position(self) -> int:
@@ -131,14 +141,17 @@ class CaptureBridge:
         return dbfs(magnitude)
 
     def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Take samples, shape (n,). Runs on: audio callback thread."""
-        self._ring.write_rt(samples)
-        self.blocks += 1
-        if xrun:
-            self.xruns += 1
-        # No other thread releases this lock now, so one that is locked here stays locked.
-        if self._wake.locked():
-            self._wake.release()
+        """Runs on: audio callback thread. Take samples, shape (n,)."""
+        try:
+            self._ring.write_rt(samples)
+            self.blocks += 1
+            if xrun:
+                self._device_xruns += 1
+            # No other thread releases this lock now, so one that is locked here stays locked.
+            if self._wake.locked():
+                self._wake.release()
+        except Exception as error:
+            self.fault = error
 
     def finished(self) -> None:
         """Say that nothing more will come."""
@@ -149,13 +162,19 @@ class CaptureBridge:
         self._post(DeviceLost(f"microphone lost: {why}"))
 
     def _run(self) -> None:
+        try:
+            self._capture()
+        except Exception as error:
+            self.fault = error
+
+    def _capture(self) -> None:
         read = 0
         told = False
         while not self._stopping:
             self._wake.acquire(timeout=0.1)
             finished = self._finished  # looked at before the ring: its last audio goes first
             if self._ring.written - read > self._size:
-                self.xruns += 1
+                self._ring_xruns += 1
             samples, read = self._ring.read(read)
             if self.muted:
                 samples = np.zeros_like(samples)
@@ -173,6 +192,7 @@ class _Turn:
     def __init__(self, pushed_before: int) -> None:
         self.queue: deque[tuple[Samples, str | None]] = deque()
         self.pushed_before = pushed_before
+        self.texts = 0
         self.finishing = False
 
 
@@ -240,8 +260,11 @@ class PlayoutBridge:
     @property
     def silent(self) -> bool:
         """True when all that was pushed has been heard, to the last sample, and reported."""
-        taken = self._turn is self._current and not self._turn.queue
-        return taken and self.playout.silent and not self.playout.reports
+        playout = self.playout
+        # By the books, which change when a block has been played: between queue and playout a
+        # sample is nowhere to be seen.
+        played = self._pushed == playout.heard + playout.discarded
+        return played and playout.silent and not playout.reports
 
     def poll(self) -> list[tuple[Report, float]]:
         """Return the reports that have become audible, and how many seconds ago each did."""
@@ -261,12 +284,15 @@ class PlayoutBridge:
 
     @property
     def _queued(self) -> int:
-        # What a clear throws away counts as queued until the callback has seen the clear.
-        return self._pushed - self.playout.heard - self.playout.discarded
+        # What a clear throws away is gone, whether or not the callback has seen the clear yet.
+        done = self.playout.heard + self.playout.discarded
+        return self._pushed - max(done, self._turn.pushed_before)
 
     def _push(self, samples: Samples, text: str | None) -> float:
         taken = samples[: max(0, self._limit - self._queued)]
-        if len(taken) or text:
+        if text and not len(taken):  # text alone goes with the audio that follows
+            self._turn.texts += 1
+        if len(taken) or (text and self._turn.texts <= _TEXTS_ALONE):
             self._pushed += len(taken)
             self._turn.queue.append((taken, text))
         return (len(samples) - len(taken)) / self.rate
@@ -274,13 +300,13 @@ class PlayoutBridge:
     # Audio callback
 
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
-        """Fill ``out``, shape (n,). Runs on: audio callback thread."""
+        """Runs on: audio callback thread. Fill ``out``, shape (n,)."""
         try:
             self._fill_rt(out)
+            self._lag = len(out) + round(delay * self.rate)
         except Exception as error:
             out[:] = 0
             self.fault = error
-        self._lag = len(out) + round(delay * self.rate)
         self.blocks += 1
         if xrun:
             self.xruns += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, Post
 from retell_voice.devices.drift import ClockDrift
@@ -13,7 +15,7 @@ class Duplex:
     """Both devices with their bridges, started, watched and stopped together.
 
     Making one finds the default devices where none are given, which may take a while;
-    ``start`` and ``stop`` may, too: call all three away from the event loop.
+    starting and stopping may, too: do all of it away from the event loop.
 
     Args:
         audio: encoding and rate of the call.
@@ -52,25 +54,34 @@ class Duplex:
         self.capture_drift = ClockDrift(microphone.rate)
         self.playback_drift = ClockDrift(speaker.rate)
 
-    def start(self) -> None:
-        """Open both devices; what the microphone hears is posted from here on.
+    def start_speaker(self) -> None:
+        """Open the speaker, which plays silence at first.
 
         Raises:
-            DeviceError: one of them cannot be opened; both are closed then.
+            DeviceError: it cannot be opened.
         """
-        try:
-            self.speaker.start(self.playout)
-            self.capture.start()
-            self.microphone.start(self.capture)
-        except BaseException:
-            self.stop()
-            raise
+        self.speaker.start(self.playout)
+
+    def start_microphone(self) -> None:
+        """Open the microphone; what it hears is posted from here on.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self.capture.start()
+        self.microphone.start(self.capture)
 
     def stop(self) -> None:
-        """Stop and close both devices; safe to call twice."""
-        self.microphone.stop()
-        self.speaker.stop()
-        self.capture.stop()
+        """Stop and close both devices, each whatever the other does; safe to call twice."""
+        with ExitStack() as stack:
+            stack.callback(self.capture.stop)
+            stack.callback(self.speaker.stop)
+            stack.callback(self.microphone.stop)
+
+    @property
+    def fault(self) -> Exception | None:
+        """What went wrong on one of the audio threads, if anything ever did: a defect."""
+        return self.capture.fault or self.playout.fault
 
     def look(self, now: float) -> None:
         """Report a device that stopped without saying so, and compare the clocks.

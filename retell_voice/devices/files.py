@@ -7,6 +7,7 @@ there is no sound card, and what tests and benchmarks use everywhere.
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 import time
 import wave
@@ -33,7 +34,7 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
         ConfigError: it cannot be read or is not PCM.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(_plain_pcm(Path(path).read_bytes())), "rb") as file:
             channels, width, rate, count = file.getparams()[:4]
             data = file.readframes(count)
     except OSError as error:
@@ -43,11 +44,22 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
             f"{path}: not a PCM WAV file ({error or 'it ends too early'})",
             f"convert it first: sox {path} -b 16 -c 1 converted.wav",
         ) from None
-    if not data:
+    if not data or not rate:
         raise ConfigError(f"{path}: the WAV file holds no audio")
     samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
     mono = samples.reshape(-1, channels).mean(axis=1)
     return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
+
+
+def _plain_pcm(data: bytes) -> bytes:
+    """Return a WAV file with the old tag where it has the extensible one and is PCM all the same.
+
+    Most 24-bit and many-channel files are like that; Python's ``wave`` reads them from 3.12 on.
+    """
+    tag = data.find(b"fmt ") + 8
+    if data[tag : tag + 2] == b"\xfe\xff" and data[tag + 24 : tag + 26] == b"\x01\x00":
+        return data[:tag] + b"\x01\x00" + data[tag + 2 :]
+    return data
 
 
 def _pcm(data: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

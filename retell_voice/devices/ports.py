@@ -33,9 +33,9 @@ class Sink(Protocol):
     """Takes what a microphone hears. None of these methods blocks or raises."""
 
     def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Take samples, shape (n,), mono int16; copied before this returns.
+        """Runs on: the device's callback thread. Take samples, shape (n,), mono int16.
 
-        Runs on: the device's callback thread. ``xrun``: the device lost audio before these.
+        They are copied before this returns. ``xrun``: the device lost audio before these.
         """
 
     def finished(self) -> None:
@@ -49,9 +49,9 @@ class Source(Protocol):
     """Gives a speaker what to play. None of these methods blocks or raises."""
 
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
-        """Fill ``out``, shape (n,), mono int16, with what is to be played next.
+        """Runs on: the device's callback thread. Fill ``out``, shape (n,), mono int16.
 
-        Runs on: the device's callback thread. ``delay``: seconds until ``out[0]`` is heard.
+        It gets what is to be played next. ``delay``: seconds until ``out[0]`` is heard.
         ``xrun``: the device ran out of samples before this.
         """
 

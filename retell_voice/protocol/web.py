@@ -42,6 +42,8 @@ PONG = "pong"
 _SPEAKERS: dict[str, Role] = {"agent_turn": "agent", "user_turn": "user"}
 _TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
 _EXCERPT = 200
+_KEPT = 4096
+"""Characters of an unknown message that are passed on."""
 
 
 def call_url(prefix: str, call_id: str, *, updates: bool, alignment: bool) -> str:
@@ -98,10 +100,10 @@ class WebClient:
         if message == PONG:
             return [Pong(at=at)]
         if not message.lstrip().startswith("{"):
-            return [UnknownMessage(message=message, at=at)]
+            return [UnknownMessage(message=message[:_KEPT], at=at)]
         try:
             return self._json(json.loads(message), message, at)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             problem = f"{type(error).__name__}: {error}"
             return [MalformedMessage(problem=problem, excerpt=message[:_EXCERPT], at=at)]
 
@@ -119,7 +121,7 @@ class WebClient:
                 text = body.get("text") or ""
                 return self._audio(_base64(body["audio"]), _string(text), at)
             case _:
-                return [UnknownMessage(message=message, at=at)]
+                return [UnknownMessage(message=message[:_KEPT], at=at)]
 
     def _update(self, body: dict[str, Any], at: float) -> list[Event]:
         events: list[Event] = []
@@ -149,7 +151,7 @@ class WebServer:
             return [MicrophoneAudio(data=data, at=at)] if data else []
         if message == PING:
             return [Ping(at=at)]
-        return [UnknownMessage(message=message, at=at)]
+        return [UnknownMessage(message=message[:_KEPT], at=at)]
 
     def audio(self, data: bytes, text: str = "") -> str | bytes:
         """Encode agent audio, with the text it says if alignment is on."""

@@ -14,10 +14,22 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    WebSocketException,
+)
 
-from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError, mask
+from retell_voice.errors import (
+    ConfigError,
+    ConnectError,
+    Rejected,
+    RetellVoiceError,
+    mask,
+    mask_url,
+)
 from retell_voice.events import Event
 from retell_voice.protocol.web import WebClient, call_url
 from retell_voice.transport.ports import Closed
@@ -125,6 +137,13 @@ class WebSocketConnection:
         return Closed("network", 1006, str(error.__cause__ or ""))
 
 
+class _Opening(websocket_connect):
+    """Follows no redirect: the call_id is for the server that was named, and for no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def connect(
     prefix: str,
     call_id: str,
@@ -152,8 +171,9 @@ async def connect(
     """
     host, is_local = _check(prefix)
     url = call_url(prefix, call_id, updates=updates, alignment=alignment)
+    failure: Exception | None = None
     try:
-        websocket = await open_websocket(
+        websocket = await _Opening(
             url,
             compression=None,  # doubles the CPU and saves 17 % of speech
             max_size=_MAX_MESSAGE,
@@ -165,9 +185,12 @@ async def connect(
             proxy=None if is_local else True,
             logger=_logger,
         )
-    except (OSError, InvalidHandshake, EOFError) as error:
-        # Not chained: the library's errors hold the URL, and the URL holds the call_id.
-        raise _explain(error, host, call_id, patience) from None
+    except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
+        failure = error
+    if failure is not None:
+        # Raised out here, so that it has no context: the library's errors hold the URL, and
+        # the URL holds the call_id.
+        raise _explain(failure, host, call_id, patience)
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     return WebSocketConnection(websocket, WebClient(sample_width), clock)
 
@@ -190,11 +213,13 @@ def _check(prefix: str) -> tuple[str, bool]:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ConfigError(
-            f"{prefix!r} is not the URL of a WebSocket",
+            f"{mask_url(prefix)!r} is not the URL of a WebSocket",
             "it looks like wss://host/audio-websocket; the call_id is given separately",
         )
     if parts.query or parts.fragment:
-        raise ConfigError(f"{prefix!r} has a query; the URL must end where /CALL_ID follows")
+        raise ConfigError(
+            f"{mask_url(prefix)!r} has a query: the URL must end where /CALL_ID follows"
+        )
     local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
 
@@ -206,6 +231,13 @@ def _explain(  # noqa: PLR0911 - a table
     match error:
         case InvalidStatus():
             return _rejected(error, host, call_id)
+        case UnicodeError():
+            return ConfigError(f"there can be no host {host.rpartition(':')[0]!r}", "check the URL")
+        case ImportError():
+            return ConfigError(
+                "the proxy that the environment asks for needs the package python-socks",
+                "pip install python-socks, or exempt this host with no_proxy",
+            )
         case InvalidHandshake() | EOFError():
             return Rejected(
                 f"server: {host} answered, but not as a WebSocket",
@@ -233,6 +265,11 @@ def _explain(  # noqa: PLR0911 - a table
                 f"network: TLS with {host} failed: {error.reason or error}",
                 "a server without TLS is reached with ws://, not wss://",
             )
+        case WebSocketException():
+            return ConfigError(
+                f"the URL of {host}, or of the proxy before it, cannot be used",
+                "check --url, and http_proxy and https_proxy in the environment",
+            )
         case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):
             return ConnectError(
                 f"network: {host} refused the connection",
@@ -257,6 +294,7 @@ def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
         403: "check the call_id: it also authenticates",
         404: "check the call_id and the path in the URL; a call_id does not live long",
         409: "a call can be joined once",
+        **dict.fromkeys((301, 302, 303, 307, 308), "redirects are not followed: name the server"),
     }.get(status, "")
     return Rejected(
         f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),

@@ -116,6 +116,22 @@ def test_clear_before_anything_was_heard_says_nothing() -> None:
     assert playout.discarded == 10
 
 
+def test_clear_after_the_agent_has_finished_interrupts_nobody() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(100))
+    pull(playout, 200)  # its end is not told yet
+    playout.clear()
+    assert list(playout.reports) == [Started(0), Stopped(100)]
+
+
+def test_text_without_audio_is_no_underrun() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(40))
+    pull(playout, 100)
+    playout.push(speech(0), "a")
+    assert (playout.underruns, playout.target) == (0, 40)
+
+
 def test_a_turn_right_after_clear_is_heard_from_its_first_sample() -> None:
     playout = Playout(RATE)
     playout.push(np.full(500, -9000, np.int16))

@@ -290,30 +290,80 @@ def test_the_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> Non
 
 
 def test_clears_from_another_thread_never_let_the_old_turn_through() -> None:
-    """The event loop and the callback at full speed: after a clear, no sample of before it."""
+    """The event loop and a callback against each other; every turn sounds before its clear."""
     bridge = playout(limit=600)
-    cleared = 0
-    stop = threading.Event()
+    cleared, sounding_blocks = 0, 0
+    stop, heard = threading.Event(), threading.Event()
     faults: list[str] = []
 
     def callback() -> None:
+        nonlocal sounding_blocks
         out = np.zeros(80, np.int16)
         while not stop.is_set():
-            newest = cleared  # all turns below this one were cleared before this block
+            newest = cleared  # all turns up to this one were cleared before this block
             bridge.fill_rt(out)
-            sounding = out[48:][out[48:] != 0]
-            if len(sounding) and sounding.min() <= newest:
-                faults.append(f"turn {sounding.min()} sounded after clear {newest}")
+            sounding = out[48:][out[48:] != 0]  # behind any fade
+            if len(sounding):
+                sounding_blocks += 1
+                if sounding.min() <= newest:
+                    faults.append(f"turn {sounding.min()} sounded after clear {newest}")
+                if sounding.max() > newest:
+                    heard.set()
 
     thread = threading.Thread(target=callback)
     thread.start()
-    for turn in range(1, 3000):
-        bridge._push(np.broadcast_to(np.int16(turn), 500_000), None)  # never runs dry
+    for turn in range(1, 200):
+        heard.clear()
+        bridge._push(np.broadcast_to(np.int16(turn), 4_000_000), None)  # never runs dry
+        assert heard.wait(PATIENCE)
         bridge.clear()
         cleared = turn
     stop.set()
     thread.join()
+    assert sounding_blocks >= 199
     assert not faults
     assert bridge.fault is None
-    fill(bridge, 1)
+
+
+def test_what_was_cleared_takes_no_room_from_the_next_turn() -> None:
+    bridge = playout(limit=1.0)
+    bridge.push(AUDIO.encode(speech(8000)))
+    bridge.clear()
     assert bridge.depth == 0
+    assert bridge.push(AUDIO.encode(speech(4000))) == 0
+    assert bridge.depth == 0.5
+
+
+def test_it_is_not_silent_while_a_sample_is_on_its_way_to_the_playout() -> None:
+    seen: list[bool] = []
+    bridge = playout()
+    push = bridge.playout.push
+
+    def spy(samples: np.ndarray, text: str | None) -> None:
+        seen.append(bridge.silent)  # taken from the queue, not yet in the playout
+        push(samples, text)
+
+    bridge.playout.push = spy  # type: ignore[method-assign]
+    bridge.push(AUDIO.encode(speech(800)))
+    fill(bridge, 1)
+    assert seen == [False]
+
+
+def test_texts_without_audio_are_bounded() -> None:
+    bridge = playout()
+    for _ in range(5000):
+        bridge.push(b"", "text")
+    assert len(bridge._turn.queue) == 1000
+    fill(bridge, 10)
+    assert bridge.playout.underruns == 0
+
+
+def test_a_fault_on_the_capture_side_is_kept_not_raised(capture: Capture) -> None:
+    capture.bridge.write_rt(None)  # type: ignore[arg-type]
+    assert isinstance(capture.bridge.fault, TypeError)
+
+
+def test_a_delay_that_is_no_number_is_a_fault_not_an_exception() -> None:
+    bridge = playout()
+    bridge.fill_rt(np.zeros(80, np.int16), float("nan"))
+    assert isinstance(bridge.fault, ValueError)

@@ -1,3 +1,4 @@
+import struct
 import threading
 import wave
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_every_pcm_width_is_read(tmp_path: Path, width: int, data: bytes) -> Non
     samples, rate = read_wav(write(tmp_path / "a.wav", width, 1, 11025, data))
     assert rate == 11025
     assert samples.tolist() == [0, 32512, -32768]
+
+
+def test_the_extensible_header_of_24_bit_files_is_read(tmp_path: Path) -> None:
+    pcm = b"\0\0\0" + b"\0\x00\x7f" + b"\0\0\x80"
+    guid = b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
+    fmt = struct.pack("<HHIIHHHHI", 0xFFFE, 1, 8000, 24000, 3, 24, 22, 24, 4) + guid
+    body = b"WAVE" + b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    body += b"data" + struct.pack("<I", len(pcm)) + pcm + b"\0"
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    samples, rate = read_wav(path)
+    assert (rate, samples.tolist()) == (8000, [0, 32512, -32768])
 
 
 def test_channels_are_averaged_without_overflow(tmp_path: Path) -> None:

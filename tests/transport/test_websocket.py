@@ -12,7 +12,7 @@ from http import HTTPStatus
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
+from retell_voice.errors import ConfigError, Rejected, RetellVoiceError
 from retell_voice.events import UnknownMessage
 from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.transport.ports import Closed
@@ -167,14 +167,14 @@ async def test_what_is_not_a_websocket_url_is_refused(prefix: str) -> None:
 
 
 async def refused(prefix: str, patience: float = PATIENCE) -> RetellVoiceError:
-    with pytest.raises(ConnectError) as caught:
+    with pytest.raises(RetellVoiceError) as caught:
         await dial(prefix, patience)
     error = caught.value
     assert "\n" not in str(error)
     for text in (str(error), error.hint, repr(error)):
         assert SECRET not in text
     assert error.__cause__ is None
-    assert error.__suppress_context__
+    assert error.__context__ is None
     return error
 
 
@@ -226,6 +226,45 @@ async def test_an_http_status_instead_of_a_call(status: int) -> None:
     assert error.status == status
     assert error.exit_code == 5
     assert f"HTTP {status} {HTTPStatus(status).phrase}: no call …cdef here" in str(error)
+
+
+@pytest.mark.parametrize("location", ["https://example.invalid/login?to={}", "ws://h.invalid/{}"])
+async def test_a_redirect_is_not_followed(location: str) -> None:
+    def process_request(connection, request):
+        response = connection.respond(HTTPStatus.FOUND, "")
+        response.headers["Location"] = location.format(SECRET)
+        return response
+
+    async def handler(socket: ServerConnection) -> None: ...
+
+    async with server(handler, process_request=process_request) as prefix:
+        error = await refused(prefix)
+    assert isinstance(error, Rejected)
+    assert error.status == 302
+    assert "redirects are not followed" in error.hint
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "ws://me:hunter2@/x",
+        "ws://me:hunter2@127.0.0.1:1/x?token=hunter2",
+        "http://me:hunter2@127.0.0.1/x",
+        "ws://user@127.0.0.1:9/x",
+        "ws://a..b/x",
+    ],
+)
+async def test_odd_urls_are_refused_without_showing_what_is_secret(prefix: str) -> None:
+    error = await refused(prefix)
+    assert "hunter2" not in f"{error} {error.hint}"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1", "nonsense"])
+async def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "socks_proxy"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    await refused("ws://example.invalid/x")
 
 
 async def test_the_call_id_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
