@@ -61,7 +61,7 @@ def read_file(path: Path | None) -> ConfigFile:
     except ValueError as error:  # a path that no system has, such as one with a NUL
         raise ConfigError(f"{path!s}: {error}") from None
     values = parse_toml(text, str(path))
-    secret = any(table(SECTIONS[s])[n].kind is Secret for s, n in values)
+    secret = any(table(SECTIONS[s])[n].kind is Secret and v.value for (s, n), v in values.items())
     if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         return ConfigFile(values, (f"{path} holds a secret and others may read it: chmod 600",))
     return ConfigFile(values)

@@ -217,7 +217,7 @@ class TalkSettings(Settings):
         metavar="MS",
     )
     jitter_ms: Sourced[str] = setting(
-        "40:200",
+        "40:220",
         "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
         "Higher rides out a worse network, lower answers sooner.",
         _SOUND,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from retell_voice import __version__
 from retell_voice.cli.failure import EXIT_CODES, reported
 from retell_voice.cli.options import command
-from retell_voice.config import default_path
+from retell_voice.config import ConfigFile, default_path, load
 from retell_voice.settings import EmulatorSettings, TalkSettings
 
 _CODES = "\n".join(
@@ -40,8 +41,8 @@ before the file."""
 _EMULATOR = """\
 Serve what Retell's servers do: register-call, get-call and the Audio WebSocket.
 
-Its agent is a parrot: it greets you, listens, says back what you said, and falls silent when
-you talk over it. Needs no account and no network.
+Its agent is a parrot: it greets you, listens, says back what you said, and falls silent \
+when you talk over it. Needs no account and no network.
 
 Settings also from section [emulator] of the config file and RETELL_VOICE_EMULATOR_…"""
 _DEVICES = """\
@@ -114,6 +115,7 @@ def devices(
 def show_settings(
     settings: TalkSettings,
     *,
+    file: ConfigFile,
     example: Annotated[
         bool, typer.Option("--example", help="Print a config file with every default instead.")
     ] = False,
@@ -125,6 +127,9 @@ def show_settings(
         print(reference.example(), end="")
         return 0
     print(f"# config file, unless --config names another: {default_path()}")
-    for key, value, source in reference.in_force(settings):
-        print(f"{key} = {value}\t# {source}")
+    emulator = load(EmulatorSettings, file, os.environ, {})
+    rows = [*reference.in_force(settings), *reference.in_force(emulator)]
+    width = max(len(f"{key} = {value}") for key, value, _ in rows)
+    for key, value, source in rows:
+        print(f"{f'{key} = {value}':{width}}  # {source}")
     return 0

@@ -20,6 +20,7 @@ from retell_voice.settings import Setting, Settings, table
 S = TypeVar("S", bound=Settings)
 _Parameter = inspect.Parameter
 _OTHER = "Other"
+_FILE = "file"  # a parameter of this name is no option: it gets the config file that was read
 
 _CONFIG = Annotated[
     Path | None,
@@ -59,6 +60,8 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)
         own = list(inspect.signature(function).parameters.values())[1:]
+        wants_file = any(each.name == _FILE for each in own)
+        own = [each for each in own if each.name != _FILE]
         parameters = [_parameter(name, row) for name, row in rows.items()]
         parameters += [each.replace(annotation=hints[each.name]) for each in own]
         parameters += [
@@ -76,6 +79,8 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
                 for warning in (*file.warnings, *misspelled(os.environ)):
                     complain(warning)
                 loaded = load(settings, file, os.environ, flags)
+                if wants_file:
+                    given[_FILE] = file
                 code = function(loaded, **given)
             raise SystemExit(code)
 

@@ -4,6 +4,7 @@ stands still (Ctrl-S, a pager, a slow line) never holds up the call.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -31,6 +32,9 @@ RESTORE = "\x1b[?1049l\x1b[?25h\x1b[0m"
 class Output(Protocol):
     """What shows a call."""
 
+    failure: OSError | None
+    """Why the output could not be written, a full disk for example."""
+
     def open(self, view: View, gone: Callable[[], None]) -> None:
         """Begin; ``gone`` is called, on any thread, when nobody reads any more."""
 
@@ -51,6 +55,7 @@ class LineOutput:
         self._waiting: deque[str | Callable[[], str] | None] = deque()
         self._wake = threading.Semaphore(0)
         self._dropped = 0
+        self.failure: OSError | None = None
         self._gone: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._write, name="output", daemon=True)
 
@@ -101,7 +106,10 @@ class LineOutput:
                 line = item if isinstance(item, str) else item()
                 sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
                 sys.stdout.flush()
-        except (OSError, ValueError):  # the pipe was closed, or the terminal hung up
+        except (OSError, ValueError) as error:
+            # A reader that has seen enough, or a terminal that is gone, is no failure.
+            if isinstance(error, OSError) and error.errno not in (errno.EPIPE, errno.EIO):
+                self.failure = error
             silence_stdout()
             self._gone()
 
@@ -159,6 +167,7 @@ class ScreenOutput:
         self._dirty = threading.Event()
         self._drawing = threading.Lock()
         self._over = False
+        self.failure: OSError | None = None
         self._defect: Exception | None = None
         self._gone: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._draw, name="screen", daemon=True)

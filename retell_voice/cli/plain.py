@@ -25,14 +25,16 @@ _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 class Lines:
     """Turns events into lines.
 
-    The server repeats the whole transcript with every word. An utterance is printed once, when
-    the next one has begun or the call ends; again only if the server corrects it later.
+    The server repeats the whole transcript with every word. An utterance is printed once, with
+    the time at which it began, when it is over: the next one has begun, the agent has fallen
+    silent, or the call has ended; again only if the server corrects it later.
     """
 
     def __init__(self) -> None:
         self._heard: list[str] = []
         self._spoken: tuple[Utterance, ...] = ()
         self._printed: list[Utterance] = []
+        self._began: list[float] = []
 
     def opening(self, view: View) -> list[str]:
         """Return what is said before the first event."""
@@ -47,13 +49,15 @@ class Lines:
 
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event makes; mostly none."""
-        return [f"{clock(event.at)}  {line}" for line in self._lines(event)]
+        if isinstance(event, Transcript):
+            self._spoken = event.utterances
+            self._began += [event.at] * (len(event.utterances) - len(self._began))
+        return self._transcript(event) + [
+            f"{clock(event.at)}  {line}" for line in self._lines(event)
+        ]
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each event
         match event:
-            case Transcript(utterances=utterances):
-                self._spoken = utterances
-                return self._settled(len(utterances) - 1)
             case Alignment(text=text):
                 self._heard.append(clean(text))
             case AgentStopped(interrupted=interrupted):
@@ -67,8 +71,7 @@ class Lines:
             case StateChanged(state=CallState.DRAINING):
                 return ["the server has hung up; its last words are being played"]
             case Ended():
-                # How it ended is for the summary.
-                return self._caption("") + self._settled(len(self._spoken))
+                return self._caption("")  # how it ended is for the summary
         warning = warn(event)
         return [f"warning: {warning}"] if warning else []
 
@@ -76,15 +79,25 @@ class Lines:
         text, self._heard = "".join(self._heard).strip(), []
         return [f"heard: {text}{how}"] if text else []
 
-    def _settled(self, count: int) -> list[str]:
+    def _transcript(self, event: Event) -> list[str]:
+        """Return the utterances that are over, with the time at which each began."""
+        match event:
+            case Transcript():
+                count = len(self._spoken) - 1
+            case AgentStopped() if self._spoken and self._spoken[-1].role == "agent":
+                count = len(self._spoken)
+            case Ended():
+                count = len(self._spoken)
+            case _:
+                return []
         lines = []
         for index, said in enumerate(self._spoken[: max(count, 0)]):
             if index == len(self._printed):
                 self._printed.append(said)
-                lines.append(_said(said))
+                lines.append(f"{clock(self._began[index])}  {_said(said)}")
             elif self._printed[index].content != said.content:
                 self._printed[index] = said
-                lines.append(f"corrected: {_said(said)}")
+                lines.append(f"{clock(self._began[index])}  corrected: {_said(said)}")
         return lines
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retell_voice.errors import mask
+from retell_voice.errors import mask, mask_url
 from retell_voice.settings import SECTIONS, Secret, Setting, Settings, Sourced, TalkSettings, table
 
 _HEAD = """\
@@ -56,6 +56,8 @@ def in_force(settings: Settings) -> list[tuple[str, str, str]]:
     for name, row in rows.items():
         given: Sourced[Any] = getattr(settings, name)
         value = "" if given.value is None else _default(row, given.value)
+        if name == "url":
+            value = mask_url(value)
         listed.append((f"{row.section}.{name}".lstrip("."), value, given.source))
     return listed
 

@@ -21,7 +21,7 @@ from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
-from retell_voice.settings import Sourced, TalkSettings
+from retell_voice.settings import Sourced, TalkSettings, table
 
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
@@ -43,13 +43,10 @@ def talk(settings: TalkSettings, speed: float = 1.0) -> int:
         RetellVoiceError: the call could not be opened.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    _refuse_both(settings.json, settings.plain)
-    _refuse_both(settings.input, settings.input_file)
-    _refuse_both(settings.output, settings.output_file)
-    _refuse_both(settings.url, settings.local)
+    settings = _settle(settings)
     call_id = "" if settings.local.value else _call_id(settings.call_id)
     if settings.local.value and settings.call_id.is_flag:
-        raise ConfigError("--local registers a call of its own: leave CALL_ID out")
+        raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
     conversation = _Conversation(settings, audio, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
@@ -57,6 +54,9 @@ def talk(settings: TalkSettings, speed: float = 1.0) -> int:
             asyncio.run(conversation.hold(call_id, interrupts))
         finally:
             conversation.close()
+        if conversation.output.failure is not None:
+            why = conversation.output.failure
+            raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
         if ended is not None and ended.error is not None:
             complain(str(ended.error), ended.error.hint)
@@ -196,9 +196,9 @@ def _jitter(given: Sourced[str]) -> tuple[float, float]:
             raise ValueError
     except ValueError:
         raise ConfigError(
-            f"{given.source}: jitter_ms {given.value!r} is not MIN:MAX, "
-            f"two whole numbers of milliseconds up to {MAX_JITTER_MS}",
-            "for example 40:200",
+            f"{given.source}: {given.value!r} is not MIN:MAX, whole milliseconds, "
+            f"0 ≤ MIN ≤ MAX ≤ {MAX_JITTER_MS}",
+            "for example 40:220",
         ) from None
     return low / 1000, high / 1000
 
@@ -233,6 +233,39 @@ def _host(url: Sourced[str]) -> str:
     return parts.netloc.rpartition("@")[2]
 
 
-def _refuse_both(one: Sourced[Any], other: Sourced[Any]) -> None:
-    if one.value and other.value and one.is_flag and other.is_flag:
-        raise ConfigError(f"{one.source} and {other.source} exclude each other: give one")
+def _settle(settings: TalkSettings) -> TalkSettings:
+    """Return the settings without those that a stronger one of the same pair excludes.
+
+    Raises:
+        ConfigError: both were given on the command line, or both name the same file.
+    """
+    for names in (("json", "plain"), ("input_file", "input"), ("output_file", "output")):
+        settings = _settle_pair(settings, *names)
+    if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local
+        settings = _settle_pair(settings, "local", "url")
+    files = settings.input_file.value, settings.output_file.value
+    if all(files) and _is_same(*map(str, files)):
+        raise ConfigError(
+            f"{settings.input_file.source} and {settings.output_file.source} name the same file",
+            "the second would overwrite the first",
+        )
+    return settings
+
+
+def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
+    """Drop the one of two that comes from further away; the first where both are as near."""
+    first: Sourced[Any] = getattr(settings, one)
+    second: Sourced[Any] = getattr(settings, other)
+    if not (first.value and second.value):
+        return settings
+    if first.is_flag and second.is_flag:
+        raise ConfigError(f"{first.source} and {second.source} exclude each other: give one")
+    weaker = one if second.is_flag else other
+    return replace(settings, **{weaker: Sourced(table(TalkSettings)[weaker].default)})
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
+    except OSError:  # at least one is not there, and so is no harm
+        return False

@@ -41,7 +41,7 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except (wave.Error, EOFError) as error:
         raise ConfigError(
-            f"{path}: not a PCM WAV file ({error or 'it ends too early'})",
+            f"{path}: not a PCM WAV file ({str(error) or 'it ends too early'})",
             f"convert it first: sox {path} -b 16 -c 1 converted.wav",
         ) from None
     if not data or not rate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import json
 import logging
 import socket
 import ssl
@@ -288,12 +289,15 @@ def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
     except ValueError:
         phrase = ""
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        body = str(json.loads(body)["message"])
     said = " ".join(body.replace(call_id, mask(call_id)).split())[:200]
     hint = {
         401: "check the call_id: it also authenticates",
         403: "check the call_id: it also authenticates",
         404: "check the call_id and the path in the URL; a call_id does not live long",
         409: "a call can be joined once",
+        410: "that call is over: register a new one",
         **dict.fromkeys((301, 302, 303, 307, 308), "redirects are not followed: name the server"),
     }.get(status, "")
     return Rejected(

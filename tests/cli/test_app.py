@@ -58,7 +58,7 @@ def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[st
         ([], "no call to join"),
         (["-"], "no call to join"),
         (["--local", CALL_ID], "leave CALL_ID out"),
-        (["--local", "--url", "ws://x"], "--url and --local exclude each other"),
+        (["--local", "--url", "ws://x"], "--local and --url exclude each other"),
         (["--json", "--plain", CALL_ID], "--json and --plain exclude each other"),
         (["--input", "x", "--input-file", "y", CALL_ID], "exclude each other"),
         (["--output", "x", "--output-file", "y", CALL_ID], "exclude each other"),
@@ -126,12 +126,18 @@ def test_a_defect_is_one_line_unless_debugged(run: Run, tmp_path: Path) -> None:
 def test_settings_say_whence(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text("rate = 8000\n")
-    result = run("settings", "--config", str(path), "--plain", more={"RETELL_VOICE_JSON": "no"})
+    more = {"RETELL_VOICE_JSON": "no", "RETELL_VOICE_EMULATOR_PORT": "9"}
+    options = ("--plain", "--url", "ws://me:hunter2@host/x")
+    result = run("settings", "--config", str(path), *options, more=more)
     lines = result.stdout.splitlines()
-    assert f"rate = 8000\t# {path} line 1" in lines
-    assert "plain = true\t# --plain" in lines
-    assert "json = false\t# RETELL_VOICE_JSON" in lines
-    assert "frame_ms = 20\t# default" in lines
+    said = {tuple(line.split("  # ")) for line in lines[1:]}
+    shown = {(value.rstrip(), source) for value, source in said}
+    assert ("rate = 8000", f"{path} line 1") in shown
+    assert ("plain = true", "--plain") in shown
+    assert ("json = false", "RETELL_VOICE_JSON") in shown
+    assert ("frame_ms = 20", "default") in shown
+    assert ("emulator.port = 9", "RETELL_VOICE_EMULATOR_PORT") in shown
+    assert "hunter2" not in result.stdout
 
 
 def test_devices(run: Run) -> None:

@@ -23,7 +23,7 @@ def test_every_exit_code_is_documented(kind: type[RetellVoiceError]) -> None:
 
 
 def test_an_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught, reported(as_json=True):
+    with pytest.raises(SystemExit) as caught, reported(as_json=lambda: True):
         raise DeviceNotFound("no microphone", "plug one in")
     assert caught.value.code == 3
     shown = capsys.readouterr()

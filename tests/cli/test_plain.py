@@ -46,18 +46,26 @@ def test_an_utterance_is_printed_once_when_the_next_begins_or_the_call_ends() ->
         said(5, "Hello!", "Hi there", "Bye"),
         END,
     )
-    assert lines == ["00:03  agent: Hello!", "00:05  you: Hi there", "01:39  agent: Bye"]
+    assert lines == ["00:01  agent: Hello!", "00:03  you: Hi there", "00:05  agent: Bye"]
+
+
+def test_what_the_agent_said_is_printed_when_it_falls_silent() -> None:
+    lines = Lines()
+    assert lines.feed(said(1, "Hello!")) == []
+    assert lines.feed(AgentStopped(at=4.0)) == ["00:01  agent: Hello!"]
+    assert lines.feed(said(5, "Hello!", "Hi")) == []
+    assert lines.feed(AgentStopped(at=6.0)) == []  # it is the user who speaks
 
 
 def test_a_correction_is_told() -> None:
     lines = printed(said(1, "Helo", "Hi"), said(2, "Hello", "Hi"), said(3, "Hello", "Hi", "x"))
-    assert lines == ["00:01  agent: Helo", "00:02  corrected: agent: Hello", "00:03  you: Hi"]
+    assert lines == ["00:01  agent: Helo", "00:01  corrected: agent: Hello", "00:01  you: Hi"]
 
 
 def test_a_transcript_may_shrink() -> None:
     assert printed(said(1, "a", "b"), said(2), said(3, "a", "b"), END) == [
         "00:01  agent: a",
-        "01:39  you: b",
+        "00:01  you: b",
     ]
 
 

@@ -214,8 +214,49 @@ def test_an_output_file_that_cannot_be_written(run: Run, tmp_path: Path) -> None
     assert str(path) in complaint(result, 2)[0]
 
 
+def test_a_recording_is_not_overwritten_by_itself(run: Run, tmp_path: Path) -> None:
+    wav = tmp_path / "mine.wav"
+    wav.write_bytes(CALLER.read_bytes())
+    same = tmp_path / "." / "mine.wav"
+    result = run("talk", "--local", "--input-file", str(wav), "--output-file", str(same))
+    assert result.returncode == 2
+    assert "name the same file" in result.stderr
+    assert wav.read_bytes() == CALLER.read_bytes()
+
+
+def test_a_flag_goes_before_what_the_environment_says_of_its_opposite(run: Run) -> None:
+    result = run("talk", "--local", "--plain", *QUICK, more={"RETELL_VOICE_JSON": "1"})
+    assert result.returncode == 0
+    assert result.stdout.startswith("call ")
+
+
+@pytest.mark.parametrize("more", [{"RETELL_VOICE_JSON": "1"}, {"RETELL_VOICE_JSON": "true"}])
+def test_errors_are_json_too_wherever_that_was_asked_for(run: Run, more: dict[str, str]) -> None:
+    result = run("talk", "--local", "--rate", "5", more=more)
+    assert result.returncode == 2
+    assert json.loads(result.stdout)["exit_code"] == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+@pytest.mark.parametrize("how", ["--json", "--plain"])
+def test_output_that_cannot_be_written_is_no_success(env: dict[str, str], how: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "retell_voice", "talk", "--local", how, *QUICK]
+        result = subprocess.run(
+            command,
+            check=False,
+            env=env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert result.returncode == 2
+    assert "the output could not be written: No space left on device" in result.stderr
+
+
 @pytest.mark.parametrize("given", ["40", "a:b", "200:40", "-1:40", "40:5001", "40:50:60"])
 def test_a_jitter_range_that_is_none(run: Run, given: str) -> None:
     result = run("talk", "--local", "--jitter-ms", given)
     assert result.returncode == 2
-    assert result.stderr.startswith("retell-voice: --jitter-ms: jitter_ms")
+    assert result.stderr.startswith("retell-voice: --jitter-ms: ")
