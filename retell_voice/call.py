@@ -4,7 +4,7 @@
 
     connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed, its last
                      └────────────────────▲         words play out; live → ended: you hung up,
-                                                    a device or the network failed
+                                                    the network failed or a device stayed away
 
 The call is the only driver of asyncio in this package: one connection, one microphone, one
 speaker and four small tasks (receive, send, heartbeat, tick). What arrives is handled at once
@@ -18,6 +18,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from types import TracebackType
 from typing import Self, TypeVar
@@ -25,7 +26,6 @@ from typing import Self, TypeVar
 from retell_voice import events
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
-from retell_voice.devices.bridge import InputFinished
 from retell_voice.devices.duplex import Duplex
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConnectError, DeviceLost, mask
@@ -75,6 +75,8 @@ class Call:
         connect_timeout: seconds that the server may take to answer.
         connect_attempts: how often to try, where trying again may help: not after a 4xx.
         jitter: lowest and highest depth of the jitter buffer, seconds.
+        device_patience: seconds that a lost device may stay away (see ``DeviceChanged``)
+            before the call ends; 0 ends it at once.
 
     Raises:
         AudioFormatError: the frame length is out of range.
@@ -101,6 +103,7 @@ class Call:
         connect_timeout: float = 10.0,
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
+        device_patience: float = 60.0,
     ) -> None:
         self._call_id = call_id
         self._url = url
@@ -115,6 +118,7 @@ class Call:
         self._connect_timeout = connect_timeout
         self._connect_attempts = connect_attempts
         self._jitter = jitter
+        self._device_patience = device_patience
 
         self._opened = time.monotonic()
         self._state = CallState.CONNECTING
@@ -246,6 +250,7 @@ class Call:
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
+            patience=self._device_patience,
             post=self._post,
         )
 
@@ -366,20 +371,20 @@ class Call:
             if devices.fault is not None:
                 raise devices.fault
 
-    def _post(self, notice: bytes | InputFinished | DeviceLost) -> None:
-        """Take a frame or a notice from a device. Runs on: any thread."""
+    def _post(self, notice: bytes | Event | DeviceLost) -> None:
+        """Take a frame or news from a device. Runs on: any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has closed; nobody is left to tell
             self._loop.call_soon_threadsafe(self._take, notice)
 
-    def _take(self, notice: bytes | InputFinished | DeviceLost) -> None:
+    def _take(self, notice: bytes | Event | DeviceLost) -> None:
         match notice:
             case bytes() if self._state is CallState.LIVE:
                 if len(self._frames) == self._frames.maxlen:
                     self._figures.frame_dropped(self._frame_seconds)
                 self._frames.append(notice)
                 self._frame_waits.set()
-            case InputFinished():
-                self._inbox.put(events.InputFinished(at=self._now()))
+            case Event() if self._state is not CallState.ENDED:
+                self._tell(replace(notice, at=self._now()))
             case DeviceLost():
                 connection = self._connection
                 if self._failure is None and (connection is None or connection.closed is None):

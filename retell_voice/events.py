@@ -119,6 +119,39 @@ class InputFinished(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceChanged(Event):
+    """A device was lost, or is back; the call goes on meanwhile.
+
+    While the microphone is away silence is sent; while the speaker is away the agent is not
+    heard: its words pass in their own time, as if they were, and are not kept for later.
+
+    Attributes:
+        side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
+        state: what became of it.
+        name: the device; a default device may come back as another one.
+        why: why it was lost, one line; empty when it is back.
+    """
+
+    side: Literal["near_end", "far_end"]
+    state: Literal["lost", "back"]
+    name: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneSilent(Event):
+    """For seconds the microphone has delivered nothing but digital zeros, which a real one never
+    does: it is muted in the system, or this program may not use it. Told again only after there
+    was sound in between; not told while ``muted``.
+
+    Attributes:
+        name: the microphone.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class AudioDropped(Event):
     """Audio was lost at a bound.
 
@@ -200,6 +233,8 @@ class Statistics(Event):
     """Agent audio thrown away by ``clear``."""
     overflowed: float = 0.0
     """Agent audio dropped because the playout was full."""
+    device_losses: int = 0
+    """Times that a device was lost, whether it came back or not."""
     capture_latency: float | None = None
     """Input latency that the device states."""
     playback_latency: float | None = None

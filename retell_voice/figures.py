@@ -11,6 +11,7 @@ from retell_voice.events import (
     AgentStarted,
     AgentStopped,
     AudioDropped,
+    DeviceChanged,
     Event,
     MalformedMessage,
     Statistics,
@@ -29,7 +30,7 @@ class Figures:
         """Messages received, of any kind."""
         self._sent = self._bytes_sent = self._frames_dropped = 0
         self._bytes_received = self._clears = 0
-        self._unknown = self._malformed = 0
+        self._unknown = self._malformed = self._device_losses = 0
         self._overflowed = 0.0
         self._untold: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
         self._cleared_at: float | None = None
@@ -66,6 +67,8 @@ class Figures:
                 self._unknown += 1
             case MalformedMessage():
                 self._malformed += 1
+            case DeviceChanged(state="lost"):
+                self._device_losses += 1
             case AgentStarted():
                 self.agent_speaking = True
                 self._cleared_at = None
@@ -109,6 +112,7 @@ class Figures:
             heard=playout.heard / bridge.rate,
             discarded=playout.discarded / bridge.rate,
             overflowed=self._overflowed,
+            device_losses=self._device_losses,
             capture_latency=devices.microphone.latency,
             playback_latency=devices.speaker.latency,
             capture_drift=devices.capture_drift.ppm,

@@ -39,12 +39,14 @@ from retell_voice.events import (
     Alignment,
     AudioDropped,
     CallState,
+    DeviceChanged,
     Ended,
     Event,
     InputFinished,
     Levels,
     MalformedMessage,
     Metadata,
+    MicrophoneSilent,
     StateChanged,
     Statistics,
     Transcript,
@@ -518,22 +520,124 @@ class Flaky(NullSpeaker):
         super().stop()
 
 
-async def test_a_device_that_is_lost_ends_the_call_with_its_error() -> None:
+async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_error() -> None:
     speaker = Flaky("lost")
-    async with calling(listen, speaker=speaker) as call:
+    async with calling(listen, speaker=speaker, device_patience=0) as call:
         await until(call, Statistics)
         threading.Thread(target=speaker.source.lost, args=("it was unplugged",)).start()
         end = ended(await collect(call))
     assert (end.by, end.reason) == ("device", "speaker lost: it was unplugged")
     assert isinstance(end.error, DeviceLost)
+    assert end.statistics.device_losses == 1
 
 
 async def test_a_device_that_stops_without_a_word_is_lost(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.watchdog.DEVICE_TIMEOUT", 0.1)
-    async with calling(listen, speaker=Flaky("silent")) as call:
+    monkeypatch.setattr("retell_voice.devices.watchdog.START_TIMEOUT", 0.1)
+    speaker = Flaky("silent")
+    speaker.timeout = 0.1
+    async with calling(listen, speaker=speaker, device_patience=0) as call:
         end = ended(await collect(call))
     assert end.by == "device"
     assert "no audio has passed" in end.reason
+
+
+async def test_a_device_that_stays_away_ends_the_call(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.keeper.RETRY_SECONDS", 0.02)
+    speaker = Flaky("lost")
+    async with calling(listen, speaker=speaker, device_patience=0.2) as call:
+        await until(call, Statistics)
+        speaker.how = "busy"
+        speaker.source.lost("it was unplugged")
+        events = await collect(call)
+    end = ended(events)
+    assert end.by == "device"
+    assert end.reason == "speaker lost: it was unplugged; it did not come back within 0.2 s"
+    assert end.error.hint == "the last attempt: speaker: it is busy"
+    (change,) = (event for event in events if isinstance(event, DeviceChanged))
+    assert change.state == "lost"
+    assert change.at <= end.at - 0.2
+
+
+class Unplugged(Flaky):
+    """Is lost while the first words play and comes back when it may; keeps what it played."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.heard: list[np.ndarray] = []
+        self.plugged = True
+
+    def start(self, source) -> None:
+        if not self.plugged:
+            raise DeviceError("speaker: it is not there")
+        block = np.zeros(self.block, np.int16)
+        self.source = source
+
+        def tick() -> None:
+            source.fill_rt(block)
+            self.heard.append(block.copy())
+            if self.plugged and block[0] == 1000 and len(self.heard) > 50:
+                self.plugged = False
+                source.lost("it was unplugged")
+
+        self.run(tick)
+
+
+async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.keeper.RETRY_SECONDS", 0.02)
+    played = asyncio.Event()
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(1.5, 1000))
+        await played.wait()
+        await session.send_audio(tone(0.2, 2000))
+        await session.close(1000)
+
+    speaker = Unplugged()
+    states = []
+    async with calling(agent, speaker=speaker) as call:
+        async for event in call:
+            match event:
+                case DeviceChanged():
+                    states.append((event.side, event.state, event.name))
+                case AgentStopped() if not played.is_set():
+                    # The words that nobody heard took the time they take.
+                    assert event.silent_since > 1.5
+                    speaker.plugged = True
+                    while len(states) < 2 and (back := await until(call, DeviceChanged)):
+                        states.append((back.side, back.state, back.name))
+                    played.set()
+    assert states == [("far_end", "lost", "nothing"), ("far_end", "back", "nothing")]
+    heard = np.concatenate(speaker.heard)
+    assert 0 < np.count_nonzero(heard == 1000) < 1.4 * 8000
+    assert np.count_nonzero(heard == 2000) == 0.2 * 8000
+    assert (event.by, event.error) == ("server", None)
+    assert event.statistics.heard == pytest.approx(1.7)
+    assert event.statistics.device_losses == 1
+
+
+class Deaf(NullMicrophone):
+    """A microphone that nobody lets hear."""
+
+    never_silent = True
+
+
+async def test_a_microphone_of_zeros_is_told_once(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.watchdog.ZEROS_TIMEOUT", 0.1)
+    async with calling(listen, microphone=Deaf(8000)) as call:
+        silent = await until(call, MicrophoneSilent)
+        await until(call, Statistics)
+        await call.hang_up()
+        events = await collect(call)
+    assert (silent.name, silent.at > 0.1) == ("silence", True)
+    assert not any(isinstance(event, MicrophoneSilent) for event in events)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+async def test_a_full_disk_ends_the_call_and_is_not_tried_again() -> None:
+    async with calling(listen, speaker=WavSpeaker("/dev/full", 8000)) as call:
+        end = ended(await collect(call))
+    assert end.by == "device"
+    assert end.reason == "speaker lost: /dev/full: No space left on device"
 
 
 async def test_a_device_that_cannot_be_opened_stops_the_call_before_it_begins() -> None:

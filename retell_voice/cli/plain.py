@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from retell_voice.cli.view import View, clean, clock, warn
+from retell_voice.cli.view import View, clean, clock, news, warn
 from retell_voice.events import (
     AgentStopped,
     Alignment,
@@ -72,8 +72,9 @@ class Lines:
                 return ["the server has hung up; its last words are being played"]
             case Ended():
                 return self._caption("")  # how it ended is for the summary
-        warning = warn(event)
-        return [f"warning: {warning}"] if warning else []
+        if warning := warn(event):
+            return [f"warning: {warning}"]
+        return [line] if (line := news(event)) else []
 
     def _caption(self, how: str) -> list[str]:
         text, self._heard = "".join(self._heard).strip(), []

@@ -11,11 +11,13 @@ from retell_voice.events import (
     Alignment,
     AudioDropped,
     CallState,
+    DeviceChanged,
     Ended,
     Event,
     InputFinished,
     Levels,
     MalformedMessage,
+    MicrophoneSilent,
     Role,
     StateChanged,
     Statistics,
@@ -32,6 +34,7 @@ _HOLD = 1.5  # seconds for which a meter's peak stays
 _HANG = 0.4  # seconds for which you still count as speaking between words
 _WARNINGS = 3
 _CAPTION = 300  # characters of a caption that are kept
+_DEVICES = {"near_end": "microphone", "far_end": "speaker"}
 _BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -89,7 +92,7 @@ class View:
         return self.at - max(self.input_finished_at, self.agent_silent_since) >= patience
 
 
-def reduce(view: View, event: Event) -> View:  # noqa: PLR0911 - one return for each event
+def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events
     """Return the view after an event."""
     view = replace(view, at=max(event.at, view.at))
     match event:
@@ -129,15 +132,31 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911 - one return for 
                 near_end=Meter(),
                 far_end=Meter(),
             )
-    if (warning := warn(event)) is None:
+        case DeviceChanged(state="back", side="near_end", name=name):
+            view = replace(view, microphone=clean(name))
+        case DeviceChanged(state="back", name=name):
+            view = replace(view, speaker=clean(name))
+    if (warning := news(event) or warn(event)) is None:
         return view
     line = f"{clock(event.at)} {warning}"
     return replace(view, warnings=(*view.warnings, line)[-_WARNINGS:])
 
 
-def warn(event: Event) -> str | None:
+def news(event: Event) -> str | None:
+    """Return good news for people, None when there are none."""
+    match event:
+        case DeviceChanged(state="back", side=side, name=name):
+            return f"the {_DEVICES[side]} is back: {clean(name)}"
+    return None
+
+
+def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each event
     """Return what people should know about an event, None when there is nothing."""
     match event:
+        case DeviceChanged(state="lost", side=side, why=why):
+            return f"the {_DEVICES[side]} is gone, the call waits for it: {clean(why)}"
+        case MicrophoneSilent():
+            return "the microphone delivers only silence: muted in the system, or no permission?"
         case AudioDropped(side="near_end", duration=duration):
             return f"{duration:.1f} s of your voice lost: the network did not take it"
         case AudioDropped(duration=duration):
@@ -179,6 +198,7 @@ def summary(view: View) -> list[str]:
         + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
     )
     troubles = {
+        "device losses": figures.device_losses,
         "frames dropped": figures.frames_dropped,
         "capture xruns": figures.capture_xruns,
         "playback xruns": figures.playback_xruns,

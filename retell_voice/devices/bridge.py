@@ -1,4 +1,4 @@
-"""Where two threads meet: the only module in which they do.
+"""Where the threads of audio and the event loop meet.
 
 ::
 
@@ -26,6 +26,7 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report
 from retell_voice.audio.resample import Resampler
 from retell_voice.errors import DeviceLost
+from retell_voice.events import Event, InputFinished
 
 _RING_SECONDS = 1.0
 _READY_SECONDS = 1.0
@@ -35,12 +36,9 @@ _TEXTS_ALONE = 1000
 _STOP_SECONDS = 1.0
 
 
-class InputFinished:
-    """Posted when the microphone has nothing more to say."""
-
-
-Post = Callable[[bytes | InputFinished | DeviceLost], None]
-"""Hands a frame or a notice to the event loop; called on any thread, never blocks."""
+Post = Callable[[bytes | Event | DeviceLost], None]
+"""Hands a frame, an event without its time, or the end of a device to the event loop; called on
+any thread, never blocks."""
 
 
 class _Ring:
@@ -98,8 +96,8 @@ class CaptureBridge:
         """Sends silence instead of what the microphone hears."""
         self.fault: Exception | None = None
         """What went wrong on one of the threads, if anything ever did: a defect."""
-        self.blocks = 0
-        """Blocks the device delivered; it is alive while this grows."""
+        self.sounds = 0
+        """Times that something else than digital zeros was heard, muted or not."""
         self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
         self._size = round(_RING_SECONDS * rate)
         self._ring = _Ring(self._size)
@@ -144,7 +142,6 @@ class CaptureBridge:
         """Runs on: audio callback thread. Take samples, shape (n,)."""
         try:
             self._ring.write_rt(samples)
-            self.blocks += 1
             if xrun:
                 self._device_xruns += 1
             # No other thread releases this lock now, so one that is locked here stays locked.
@@ -156,10 +153,6 @@ class CaptureBridge:
     def finished(self) -> None:
         """Say that nothing more will come."""
         self._finished = True
-
-    def lost(self, why: str) -> None:
-        """Say that the device is gone."""
-        self._post(DeviceLost(f"microphone lost: {why}"))
 
     def _run(self) -> None:
         try:
@@ -176,6 +169,7 @@ class CaptureBridge:
             if self._ring.written - read > self._size:
                 self._ring_xruns += 1
             samples, read = self._ring.read(read)
+            self.sounds += bool(samples.any())
             if self.muted:
                 samples = np.zeros_like(samples)
             self._peak = max(self._peak, peak(samples))
@@ -203,7 +197,6 @@ class PlayoutBridge:
         audio: encoding and rate of the call.
         rate: the speaker's samples a second.
         limit: seconds of audio that may be queued; what is over is dropped, the newest first.
-        post: takes the notice that the speaker is lost.
         target: (lowest, highest) depth of the jitter buffer, seconds.
     """
 
@@ -212,14 +205,11 @@ class PlayoutBridge:
         audio: AudioFormat,
         rate: int,
         limit: float,
-        post: Post,
         target: tuple[float, float] = DEFAULT_TARGET,
     ) -> None:
         self.rate = rate
         self.xruns = 0
         """Times the device ran out of samples."""
-        self.blocks = 0
-        """Blocks the device pulled; it is alive while this grows."""
         self.fault: Exception | None = None
         """What went wrong in the callback, if anything ever did: a defect."""
         self.playout = Playout(rate, target)
@@ -227,7 +217,6 @@ class PlayoutBridge:
         self._audio = audio
         self._resampler = Resampler(audio.rate, rate)
         self._limit = round(limit * rate)
-        self._post = post
         self._pushed = 0  # samples, all turns
         self._turn = self._current = _Turn(0)  # the event loop's and the callback's
         self._retired: deque[_Turn] = deque()
@@ -307,7 +296,6 @@ class PlayoutBridge:
         except Exception as error:
             out[:] = 0
             self.fault = error
-        self.blocks += 1
         if xrun:
             self.xruns += 1
 
@@ -323,9 +311,3 @@ class PlayoutBridge:
         playout.finishing = turn.finishing and not turn.queue
         playout.pull(out)
         self._played.write_rt(out)
-
-    # Device
-
-    def lost(self, why: str) -> None:
-        """Say that the device is gone. Runs on: any thread."""
-        self._post(DeviceLost(f"speaker lost: {why}"))

@@ -15,14 +15,17 @@ class ClockDrift:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
+        self._began: float | None = None
         self._first: tuple[float, int] | None = None
         self.ppm: float | None = None
         """Parts per million that the device is fast; None before there is a figure."""
 
     def look(self, now: float, samples: int) -> None:
         """Note that ``samples`` have passed in all at time ``now``, seconds."""
+        if self._began is None:
+            self._began = now
         if self._first is None:
-            if now >= _WARM_UP and samples:  # devices start with a burst
+            if now - self._began >= _WARM_UP and samples:  # devices start with a burst
                 self._first = now, samples
             return
         elapsed = now - self._first[0]

@@ -7,8 +7,11 @@ from contextlib import ExitStack
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, Post
 from retell_voice.devices.drift import ClockDrift
+from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.devices.keeper import CaptureGate, Keeper, PlayoutGate
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.devices.watchdog import Watchdog
+from retell_voice.devices.watchdog import ZerosWatch
+from retell_voice.events import MicrophoneSilent
 
 
 class Duplex:
@@ -23,7 +26,9 @@ class Duplex:
         frame_ms: length of a frame of microphone audio, 20–250 ms.
         limit: seconds of agent audio that may be queued.
         jitter: lowest and highest depth of the jitter buffer, seconds.
-        post: takes frames and notices, on any thread.
+        patience: seconds that a lost device may stay away before the call is to end.
+        post: takes frames, events without their time, and the loss that is to end the call; on
+            any thread.
 
     Raises:
         DeviceNotFound: there is no default device.
@@ -38,6 +43,7 @@ class Duplex:
         frame_ms: int,
         limit: float,
         jitter: tuple[float, float],
+        patience: float,
         post: Post,
     ) -> None:
         if microphone is None or speaker is None:
@@ -49,8 +55,27 @@ class Duplex:
         self.microphone = microphone
         self.speaker = speaker
         self.capture = CaptureBridge(audio, microphone.rate, frame_ms, post)
-        self.playout = PlayoutBridge(audio, speaker.rate, limit, post, jitter)
-        self._watchdogs: tuple[Watchdog, Watchdog] | None = None
+        self.playout = PlayoutBridge(audio, speaker.rate, limit, jitter)
+        self._near_end = Keeper(
+            "near_end",
+            microphone,
+            NullMicrophone(microphone.rate),
+            new_gate=lambda tell: CaptureGate(self.capture, tell),
+            post=post,
+            patience=patience,
+        )
+        self._far_end = Keeper(
+            "far_end",
+            speaker,
+            NullSpeaker(speaker.rate),
+            new_gate=lambda tell: PlayoutGate(self.playout, tell),
+            post=post,
+            patience=patience,
+        )
+        self._post = post
+        self._zeros = ZerosWatch()
+        self._never_silent = getattr(microphone, "never_silent", False)
+        self._losses = (0, 0)
         self.capture_drift = ClockDrift(microphone.rate)
         self.playback_drift = ClockDrift(speaker.rate)
 
@@ -60,7 +85,7 @@ class Duplex:
         Raises:
             DeviceError: it cannot be opened.
         """
-        self.speaker.start(self.playout)
+        self._far_end.start()
 
     def start_microphone(self) -> None:
         """Open the microphone; what it hears is posted from here on.
@@ -69,14 +94,16 @@ class Duplex:
             DeviceError: it cannot be opened.
         """
         self.capture.start()
-        self.microphone.start(self.capture)
+        self._near_end.start()
 
     def stop(self) -> None:
         """Stop and close both devices, each whatever the other does; safe to call twice."""
+        self._near_end.end()
+        self._far_end.end()
         with ExitStack() as stack:
             stack.callback(self.capture.stop)
-            stack.callback(self.speaker.stop)
-            stack.callback(self.microphone.stop)
+            stack.callback(self._far_end.stop)
+            stack.callback(self._near_end.stop)
 
     @property
     def fault(self) -> Exception | None:
@@ -84,13 +111,19 @@ class Duplex:
         return self.capture.fault or self.playout.fault
 
     def look(self, now: float) -> None:
-        """Report a device that stopped without saying so, and compare the clocks.
+        """Notice a device that stopped or went mute without saying so, and compare the clocks.
 
         ``now``: seconds. Cheap; called in the rhythm of a frame.
         """
-        if self._watchdogs is None:
-            self._watchdogs = Watchdog(self.capture, now), Watchdog(self.playout, now)
-        for watchdog in self._watchdogs:
-            watchdog.look(now)
+        self._near_end.look(now)
+        self._far_end.look(now)
+        listening = self._never_silent and self._near_end.at_work and not self.capture.muted
+        if self._zeros.look(now, self.capture.sounds, listening=listening):
+            self._post(MicrophoneSilent(name=self.microphone.name))
+        losses = self._near_end.losses, self._far_end.losses
+        if losses != self._losses or not (self._near_end.at_work and self._far_end.at_work):
+            self._losses = losses  # stand-ins run on this machine's clock
+            self.capture_drift = ClockDrift(self.microphone.rate)
+            self.playback_drift = ClockDrift(self.speaker.rate)
         self.capture_drift.look(now, self.capture.position)
         self.playback_drift.look(now, self.playout.playout.position)

@@ -12,6 +12,7 @@ import threading
 import time
 import wave
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,8 @@ class _Clockwork:
     """Calls a function once a block, on a thread of its own, until stopped."""
 
     latency: float | None = 0.0
+    timeout = inf
+    """Keeps time itself; must not be started again, which would play or write a file anew."""
 
     def __init__(self, name: str, rate: int, speed: float) -> None:
         self.name = name
@@ -235,7 +238,7 @@ class WavSpeaker(_Clockwork):
                 file.write(block)
             except OSError as error:
                 self._stopped.set()
-                source.lost(f"{self._path}: {error.strerror or error}")
+                source.lost(f"{self._path}: {error.strerror or error}", final=True)
 
         self.run(tick)
 

@@ -6,13 +6,12 @@ is found anew, by name, each time it is opened.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any, Literal
 
-from retell_voice.errors import DeviceError, DeviceNotFound
+from retell_voice.devices.library import NO_SOUND_HINT, in_use, portaudio
+from retell_voice.errors import DeviceNotFound
 
 Direction = Literal["input", "output"]
 
@@ -57,36 +56,6 @@ class Found:
     channels: int
     default_rate: int
     why: str = ""
-
-
-def portaudio() -> ModuleType:
-    """Return the module ``sounddevice``, PortAudio initialised.
-
-    PortAudio lists devices once, here. Whoever wants to see what was plugged in since must
-    close every stream and then initialise it again; this is the place to do it.
-
-    Raises:
-        DeviceError: PortAudio is not installed or does not start.
-    """
-    try:
-        import sounddevice  # noqa: PLC0415 - it opens the sound system
-    except OSError as error:
-        if sys.platform == "linux":
-            hint = "install it: sudo apt install libportaudio2 (Fedora, Arch: portaudio)"
-        else:
-            hint = "reinstall the package sounddevice, which brings it along"
-        raise DeviceError("the PortAudio library was not found", hint) from error
-    except Exception as error:  # its own error type cannot be named when the import fails
-        raise DeviceError(f"PortAudio does not start: {error}", _NO_SOUND_HINT) from error
-    module: ModuleType = sounddevice
-    return module
-
-
-_NO_SOUND_HINT = (
-    "is a sound server (PipeWire, PulseAudio) running? `retell-voice devices` lists what is seen; "
-    if sys.platform == "linux"
-    else "plug one in, or allow its use in the system's privacy settings; "
-) + "files do without: --input-file, --output-file"
 
 
 def all_devices(direction: Direction) -> list[Found]:
@@ -139,11 +108,11 @@ def resolve(direction: Direction, name: str | None, host_api: str | None = None)
     word = _WORDS[direction]
     if name is None:
         if (device := default_device(direction)) is None:
-            raise DeviceNotFound(f"there is no {word}", _NO_SOUND_HINT)
+            raise DeviceNotFound(f"there is no {word}", NO_SOUND_HINT)
         return device
     devices = [d for d in all_devices(direction) if host_api is None or d.host_api == host_api]
     if not devices:
-        raise DeviceNotFound(f"there is no {word} {name!r}, nor any other", _NO_SOUND_HINT)
+        raise DeviceNotFound(f"there is no {word} {name!r}, nor any other", NO_SOUND_HINT)
     for device in devices:
         if device.name == name:
             return _because(device, f"its name is {name!r}")
@@ -201,6 +170,11 @@ def list_devices() -> list[DeviceInfo]:
     Raises:
         DeviceError: PortAudio is not installed or does not start.
     """
+    with in_use():
+        return _list_devices()
+
+
+def _list_devices() -> list[DeviceInfo]:
     listed = []
     for direction in ("input", "output"):
         default = default_device(direction)

@@ -10,12 +10,13 @@ half of a pair can then fail or be changed alone.
 
 What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
 all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
+A device that is started again may have come back with another number: it is looked for by name
+(a default device: as the default there is now), and if that does not help PortAudio's list is
+made anew, should no other stream be open.
 """
 
 from __future__ import annotations
 
-import atexit
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
@@ -23,6 +24,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.devices import library
+from retell_voice.devices.library import portaudio
 from retell_voice.devices.lookup import (
     DeviceInfo,
     Direction,
@@ -30,7 +33,6 @@ from retell_voice.devices.lookup import (
     best_settings,
     channels_at,
     list_devices,
-    portaudio,
     resolve,
 )
 from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
@@ -46,7 +48,6 @@ __all__ = [
     "open_devices",
 ]
 
-_CLOSE_SECONDS = 1.0
 _BELIEVABLE_DELAY = 5.0
 """Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
 
@@ -67,11 +68,15 @@ class _Run(Generic[End]):
         self.stopping = False
         self.told = False
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, final: bool = False) -> None:
         """Say once that the device is gone, unless it was told to go."""
         if not self.stopping and not self.told:
             self.told = True
-            self.end.lost(why)
+            self.end.lost(why, final)
+
+    def failed(self, error: Exception) -> None:
+        """Say that a callback failed, which it would again. Runs on: audio callback thread."""
+        self.lost(f"a fault in this program: {error!r}", final=True)
 
 
 class _Device(Generic[End]):
@@ -88,6 +93,9 @@ class _Device(Generic[End]):
         DeviceError: PortAudio is missing.
     """
 
+    timeout = 0.5
+    """Seconds without a block after which it is taken for lost."""
+
     _direction: Direction
     _word: str
 
@@ -99,13 +107,15 @@ class _Device(Generic[End]):
         latency: float | str = "low",
         block_ms: float = 10.0,
     ) -> None:
-        device = resolve(self._direction, name)
+        with library.in_use():
+            device = resolve(self._direction, name)
+            self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._wanted = name
         self._device = device
-        self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._suggested = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
         self._latency: float | None = None
+        self._opening = self._opened = False
         self._stream: Any = None
         self._run: _Run[End] | None = None
 
@@ -130,30 +140,46 @@ class _Device(Generic[End]):
         return self._latency
 
     def _open(self, end: End) -> None:
-        self.stop()
-        sd = portaudio()
-        device = self._found_again()
-        self._device = device
-        run = _Run(end, self._channels, self._block)
-        stream_type = sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
+        self._drop()
         try:
-            stream = stream_type(
-                device=device.index,
-                samplerate=self._rate,
-                channels=self._channels,
-                dtype="int16",
-                blocksize=self._block,
-                latency=self._suggested,
-                callback=self._callback(run),
-                finished_callback=lambda: run.lost(_GONE),
-            )
-            self._stream, self._run = stream, run
-            run.latency = float(stream.latency)
-            stream.start()
-            self._latency = run.latency or None
+            self._open_once(end)
+        except (DeviceError, portaudio().PortAudioError):
+            # What was plugged in since is not in PortAudio's list.
+            if not (self._opened and library.refresh()):
+                raise
+            self._open_once(end)
+        self._opened = True
+
+    def _open_once(self, end: End) -> None:
+        sd = portaudio()
+        self._opening = True
+        try:
+            with library.in_use():
+                device = self._device = self._found_again()
+                run = _Run(end, self._channels, self._block)
+                stream_type = (
+                    sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
+                )
+                stream = stream_type(
+                    device=device.index,
+                    samplerate=self._rate,
+                    channels=self._channels,
+                    dtype="int16",
+                    blocksize=self._block,
+                    latency=self._suggested,
+                    callback=self._callback(run),
+                    finished_callback=lambda: run.lost(_GONE),
+                )
+                library.enter()  # until it is closed
+                self._stream, self._run = stream, run
+                run.latency = float(stream.latency)
+                stream.start()
+                self._latency = run.latency or None
         except (sd.PortAudioError, ValueError) as error:
-            self.stop()
-            raise _refused(self._word, device, self._rate, error) from error
+            self._drop()
+            raise _refused(self._word, self._device, self._rate, error) from error
+        finally:
+            self._opening = False
 
     def _found_again(self) -> Found:
         """Return the device as it is numbered now; the rate stays, the call relies on it."""
@@ -169,18 +195,25 @@ class _Device(Generic[End]):
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Stop and close, within a second; safe to call twice, and when ``start`` failed."""
+        """Stop and close, within a second; safe to call twice, when ``start`` failed, and from
+        another thread while it hangs."""
+        if self._opening:
+            library.leave_open_at_exit()
+        self._drop()
+
+    def _drop(self) -> None:
         stream, self._stream = self._stream, None
         run, self._run = self._run, None
         if run is not None:
             run.stopping = True
         if stream is not None:
-            _close(stream)
+            library.close(stream)
 
 
 class PortAudioMicrophone(_Device[Sink]):
     """A microphone of this computer; see ``find_microphone``."""
 
+    never_silent = True
     _direction = "input"
     _word = "microphone"
 
@@ -203,7 +236,7 @@ class PortAudioMicrophone(_Device[Sink]):
                     samples = _left_and_right_rt(run, samples, frames)
                 write_rt(samples, status.input_overflow)
             except Exception as error:
-                run.lost(f"a fault in this program: {error!r}")
+                run.failed(error)
 
         return _callback_rt
 
@@ -244,7 +277,7 @@ class PortAudioSpeaker(_Device[Source]):
                 out.reshape(-1, channels)[:, :2] = mono[:, None]
             except Exception as error:
                 out.fill(0)
-                run.lost(f"a fault in this program: {error!r}")
+                run.failed(error)
 
         return _callback_rt
 
@@ -259,27 +292,6 @@ def _left_and_right_rt(run: _Run[Sink], samples: Samples, frames: int) -> Sample
     np.right_shift(total, 1, out=total)
     mono[:] = total
     return mono
-
-
-def _close(stream: Any) -> None:
-    """Close a stream, and wait for it no longer than a second.
-
-    PortAudio may hang when what it plays through has died. It is then left to its thread, and
-    must not be waited for again when the interpreter ends.
-    """
-
-    def close() -> None:
-        try:
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
-        except Exception:  # noqa: S110 - the stream is given up either way
-            pass
-
-    thread = threading.Thread(target=close, name="retell-voice close", daemon=True)
-    thread.start()
-    thread.join(_CLOSE_SECONDS)
-    if thread.is_alive() and (at_exit := getattr(portaudio(), "_exit_handler", None)):
-        atexit.unregister(at_exit)
 
 
 def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:

@@ -20,6 +20,15 @@ other; the call resamples.
             while self._running:
                 self._source.fill_rt(block, self.latency)
                 self._uart.write(block.tobytes())      # blocks for as long as the block plays
+
+A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
+thread, until it works. Two attributes are looked for and may be missing:
+
+``timeout``
+    seconds without a block after which the device is taken for lost; 2 without it
+``never_silent``
+    True for a microphone that never delivers pure digital zeros unless it is muted somewhere;
+    then people are told when it does
 """
 
 from __future__ import annotations
@@ -41,8 +50,11 @@ class Sink(Protocol):
     def finished(self) -> None:
         """Say that nothing more will come (a file that ended). The call goes on in silence."""
 
-    def lost(self, why: str) -> None:
-        """Say that the device is gone; ``why`` is one line for people."""
+    def lost(self, why: str, final: bool = False) -> None:
+        """Say that the device is gone; ``why`` is one line for people.
+
+        ``final``: it will not come back and must not be started again; the call ends.
+        """
 
 
 class Source(Protocol):
@@ -55,8 +67,11 @@ class Source(Protocol):
         ``xrun``: the device ran out of samples before this.
         """
 
-    def lost(self, why: str) -> None:
-        """Say that the device is gone; ``why`` is one line for people."""
+    def lost(self, why: str, final: bool = False) -> None:
+        """Say that the device is gone; ``why`` is one line for people.
+
+        ``final``: it will not come back and must not be started again; the call ends.
+        """
 
 
 @runtime_checkable
@@ -83,7 +98,8 @@ class Microphone(Protocol):
         """
 
     def stop(self) -> None:
-        """Stop and close; safe to call twice, and when ``start`` failed."""
+        """Stop and close; safe to call twice, when ``start`` failed, and from another thread while
+        it hangs. ``start`` may be called again afterwards."""
 
 
 @runtime_checkable
@@ -110,4 +126,5 @@ class Speaker(Protocol):
         """
 
     def stop(self) -> None:
-        """Stop and close; safe to call twice, and when ``start`` failed."""
+        """Stop and close; safe to call twice, when ``start`` failed, and from another thread while
+        it hangs. ``start`` may be called again afterwards."""

@@ -1,36 +1,67 @@
-"""Noticing a device that stopped without saying so."""
+"""Noticing a device that stopped, or went mute, without saying so. Pure: time is an argument."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
 
 DEVICE_TIMEOUT = 2.0
-"""Seconds without a block after which a device is taken for lost."""
+"""Seconds without a block after which a device is taken for lost, unless it knows better."""
+START_TIMEOUT = 2.0
+"""Seconds that the first block may take, at least: Bluetooth, for one, is slow to wake."""
+ZEROS_TIMEOUT = 5.0
+"""Seconds of nothing but digital zeros after which a microphone is taken for muted."""
+
+_LOOK = 0.1
+"""Seconds that one look counts for at most: who slept longer knows nothing of the device."""
 
 
-class _Watched(Protocol):
-    blocks: int
-
-    def lost(self, why: str) -> None: ...
-
-
+@dataclass(slots=True)
 class Watchdog:
-    """Watches one side of the bridge.
+    """Watches that blocks keep coming, from one start of a device on.
 
-    Args:
-        bridge: the side to watch.
-        now: the time, seconds.
+    Attributes:
+        timeout: seconds without a block after which the device is lost.
     """
 
-    def __init__(self, bridge: _Watched, now: float) -> None:
-        self._bridge = bridge
-        self._blocks = bridge.blocks
-        self._alive = now
+    timeout: float
+    _looked: float | None = None
+    _blocks: int = 0
+    _silent: float = 0.0
 
-    def look(self, now: float) -> None:
-        """Report the device lost if no block has passed for too long."""
-        if self._bridge.blocks != self._blocks:
-            self._blocks, self._alive = self._bridge.blocks, now
-        elif now - self._alive > DEVICE_TIMEOUT:
-            self._alive = now
-            self._bridge.lost(f"no audio has passed for {DEVICE_TIMEOUT:g} s")
+    def look(self, now: float, blocks: int) -> bool:
+        """Return whether the device has stopped; ``blocks``: how many have passed in all."""
+        elapsed = 0.0 if self._looked is None else min(now - self._looked, _LOOK)
+        self._looked = now
+        if blocks != self._blocks:
+            self._blocks, self._silent = blocks, 0.0
+            return False
+        self._silent += elapsed
+        return self._silent > (self.timeout if blocks else max(self.timeout, START_TIMEOUT))
+
+
+@dataclass(slots=True)
+class ZerosWatch:
+    """Watches for a microphone that delivers digital zeros, which no real one does for long."""
+
+    _looked: float | None = None
+    _sounds: int = 0
+    _silent: float = 0.0
+    _told: bool = False
+
+    def look(self, now: float, sounds: int, *, listening: bool) -> bool:
+        """Return True once when there were only zeros for too long, and once again after sound.
+
+        ``sounds`` changes with every sound; time in which nobody listens does not count.
+        """
+        elapsed = 0.0 if self._looked is None else min(now - self._looked, _LOOK)
+        self._looked = now
+        if sounds != self._sounds:
+            self._sounds, self._silent, self._told = sounds, 0.0, False
+        elif not listening:
+            self._silent = 0.0
+        else:
+            self._silent += elapsed
+        if self._told or self._silent <= ZEROS_TIMEOUT:
+            return False
+        self._told = True
+        return True

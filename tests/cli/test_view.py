@@ -27,12 +27,14 @@ from retell_voice.events import (
     Alignment,
     AudioDropped,
     CallState,
+    DeviceChanged,
     Ended,
     Event,
     InputFinished,
     Levels,
     MalformedMessage,
     Metadata,
+    MicrophoneSilent,
     StateChanged,
     Statistics,
     Transcript,
@@ -92,6 +94,16 @@ def test_the_input_is_over_and_the_agent_has_been_silent() -> None:
     late = after(AgentStopped(at=1.0, silent_since=1.0), InputFinished(at=4.0))
     assert not replace(late, at=6.0).all_said(3.0)
     assert replace(late, at=7.0).all_said(3.0)
+
+
+def test_a_device_goes_and_another_comes() -> None:
+    for side, field in (("near_end", "microphone"), ("far_end", "speaker")):
+        view = after(DeviceChanged(side=side, state="lost", name="Jabra", why="unplugged", at=1.0))
+        assert view.warnings == (f"00:01 the {field} is gone, the call waits for it: unplugged",)
+        view = reduce(view, DeviceChanged(side=side, state="back", name="Built-in", at=2.0))
+        assert getattr(view, field) == "Built-in"
+        assert view.warnings[1] == f"00:02 the {field} is back: Built-in"
+    assert "no permission" in str(warn(MicrophoneSilent(name="Jabra")))
 
 
 def test_transcript_and_caption_hold_nothing_that_steers_a_terminal() -> None:

@@ -45,7 +45,7 @@ class Sink:
         assert self.finished_at is None
         self.finished_at = len(self.heard)
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, final: bool = False) -> None:
         raise AssertionError(why)
 
 
@@ -64,7 +64,8 @@ class Source:
         if self.played >= self.enough:
             self.full.set()
 
-    def lost(self, why: str) -> None:
+    def lost(self, why: str, final: bool = False) -> None:
+        assert final
         self.why = why
         self.full.set()
 

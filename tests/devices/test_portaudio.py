@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sounddevice
 
-from retell_voice.devices import portaudio
+from retell_voice.devices import library, portaudio
 from retell_voice.devices.lookup import Found
 
 NO_FLAGS = sounddevice.CallbackFlags()
@@ -31,7 +31,7 @@ class End:
         out[:] = self.fills[: len(out)]
         self.got.append((delay, xrun))
 
-    def lost(self, why):
+    def lost(self, why, final=False):
         self.whys.append(why)
 
 
@@ -131,9 +131,9 @@ def test_a_device_is_lost_once_and_not_after_it_was_stopped():
 
 
 def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(portaudio, "_CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(library, "_CLOSE_SECONDS", 0.05)
     forgotten = []
-    monkeypatch.setattr(portaudio.atexit, "unregister", forgotten.append)
+    monkeypatch.setattr(library.atexit, "unregister", forgotten.append)
     hung, closed = threading.Event(), threading.Event()
 
     class Stream:
@@ -143,13 +143,15 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
         def close(self, ignore_errors):
             closed.set()
 
-    portaudio._close(Stream())
+    library.enter()
+    library.close(Stream())
     assert not closed.is_set()
     assert forgotten == [sounddevice._exit_handler]
     hung.set()
     assert closed.wait(5)
     forgotten.clear()
-    portaudio._close(Stream())
+    library.enter()
+    library.close(Stream())
     assert closed.is_set()
     assert forgotten == []
 

@@ -38,7 +38,7 @@ class End:
         self.count(out)
     def finished(self):
         pass
-    def lost(self, why):
+    def lost(self, why, final=False):
         self.whys.append(why)
         self.gone.set()
 

@@ -1,50 +1,116 @@
-"""A device that goes in the middle of a call ends it, with one line and exit code 3."""
+"""A device that goes in the middle of a call does not end it: it is used again when it is back."""
 
 import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from support.card import VirtualCard
 from support.program import Talk
+from support.recorder import RATE
 
-from retell_voice.emulator import Emulator
+from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator import Emulator, Session
 
 pytestmark = pytest.mark.sound
 
-
-@pytest.fixture(scope="module")
-def lost(tmp_path_factory):
-    """A call during which the sound server ended, and the exit code."""
-    home = str(tmp_path_factory.mktemp("home"))
-
-    async def hold(card):
-        async with Emulator() as emulator:
-            call = emulator.register()
-            env = card.env | {"HOME": home, "XDG_CONFIG_HOME": home}
-            async with Talk(call.call_id, "--url", emulator.url, env=env) as talk:
-                await talk.live()
-                await talk.until("statistics", count=2)  # sound has been flowing
-                await asyncio.to_thread(card.kill, "pipewire-pulse")
-                return talk, await talk.wait()
-
-    with VirtualCard() as card:  # of its own: it is broken afterwards
-        return asyncio.run(hold(card))
+AUDIO = AudioFormat()
+AGENT, YOU = 437, 1234
+"""Tones, Hz."""
 
 
-def test_the_sound_server_ends(lost):
-    talk, code = lost
-    assert code == 3
-    (ended,) = talk.having("ended")
-    assert ended["by"] == "device"
-    assert ended["error"]["type"] == "DeviceLost"
-    assert "lost" in ended["error"]["message"]
+def tone(frequency: float, seconds: float, rate: int) -> np.ndarray:
+    t = np.arange(round(seconds * rate)) / rate
+    return (8000 * np.sin(2 * np.pi * frequency * t)).astype(np.int16)
 
 
-def test_the_terminal_shows_our_line_alone(lost):
-    """Nothing of what ALSA and PortAudio have to say about it."""
-    talk, _ = lost
-    ours = [line for line in talk.errors.splitlines() if not line.startswith(" ")]
-    assert len(ours) == 1
-    assert ours[0].startswith("retell-voice: ")
+def holds(samples: np.ndarray, frequency: float, rate: int) -> bool:
+    """Return whether half a second of a tone is to be heard somewhere."""
+    size = rate // 2
+    for start in range(0, len(samples) - size + 1, size // 2):
+        part = samples[start : start + size].astype(float)
+        wave = np.exp(-2j * np.pi * frequency / rate * np.arange(size))
+        if 2 * abs(part @ wave) / size > 2000:
+            return True
+    return False
+
+
+class Script:
+    """An agent that says its tone when it is told to, and listens."""
+
+    def __init__(self) -> None:
+        self.speak = asyncio.Event()
+
+    async def __call__(self, session: Session) -> None:
+        while True:
+            await self.speak.wait()
+            self.speak.clear()
+            await session.send_audio(tone(AGENT, 1.0, AUDIO.rate))
+
+
+async def lose_and_return(
+    card: VirtualCard,
+    home: dict[str, str],
+    lose: Callable[[], None],
+    give_back: Callable[[], None],
+    speaker: str,
+    microphone: str,
+) -> Talk:
+    """Hold a call in which both devices are lost and come back, and are heard before and after."""
+    script = Script()
+    async with Emulator(agent=script, record=True) as emulator, asyncio.timeout(60):
+        call = emulator.register(AUDIO)
+        async with Talk(call.call_id, "--url", emulator.url, env=card.env | home) as talk:
+
+            async def converse(speaker: str, microphone: str, turn: int) -> None:
+                recorder = await asyncio.to_thread(card.record, speaker)
+                said = len(call.received)
+                await asyncio.to_thread(card.play(tone(YOU, 1.5, RATE), into=microphone).wait)
+                script.speak.set()
+                await talk.until("agent_stopped", count=turn)
+                await asyncio.to_thread(recorder.wait_for, len(recorder) + RATE // 2)
+                heard = await asyncio.to_thread(recorder.stop)
+                assert holds(heard, AGENT, RATE), "the agent is not heard"
+                assert holds(call.received[said:], YOU, AUDIO.rate), "you are not heard"
+
+            await talk.live()
+            await converse("vspk", "micfeed", 1)
+            await asyncio.to_thread(lose)
+            for side in ("near_end", "far_end"):
+                await talk.until("device_changed", side=side, state="lost")
+            script.speak.set()
+            await talk.until("agent_stopped", count=2)  # time goes on
+            sent = len(call.received)
+            await talk.until("statistics", count=len(talk.having("statistics")) + 2)
+            assert len(call.received) - sent > 0.8 * AUDIO.rate  # and so does silence
+            await asyncio.to_thread(give_back)
+            for side in ("near_end", "far_end"):
+                await talk.until("device_changed", side=side, state="back")
+            await converse(speaker, microphone, 3)
+            assert await talk.hang_up() == 0
+    assert talk.errors == "", "nothing of what ALSA and PortAudio have to say about it"
+    statistics = talk.having("statistics")[-1]
+    assert statistics["device_losses"] == 2
+    return talk
+
+
+async def test_the_only_devices_are_unplugged_and_others_plugged_in(home):
+    with VirtualCard() as card:  # of its own: it is another one afterwards
+        # The monitor of the new speaker is the new microphone.
+        await lose_and_return(
+            card, home, card.unplug_everything, lambda: card.plug("headset"), "headset", "headset"
+        )
+
+
+async def test_the_sound_server_crashes_and_is_started_again(home):
+    with VirtualCard() as card:
+        talk = await lose_and_return(card, home, card.kill, card.restart, "vspk", "micfeed")
+    for lost in talk.having("device_changed", state="lost"):
+        assert lost["why"] == "it was unplugged, or the sound server ended"
 
 
 async def test_another_speaker_takes_over(card, home):
@@ -61,14 +127,54 @@ async def test_another_speaker_takes_over(card, home):
     assert talk.errors == ""
 
 
-async def test_the_sound_server_hangs(home):
-    """PortAudio says nothing about it, and closing its streams would take for ever."""
+async def test_hanging_up_while_the_sound_server_hangs(home):
+    """PortAudio says nothing about it, and opening or closing its streams takes for ever."""
     with VirtualCard() as card:
         async with Emulator() as emulator:
             call = emulator.register()
             async with Talk(call.call_id, "--url", emulator.url, env=card.env | home) as talk:
                 await talk.until("statistics", count=2)
                 card.freeze()
-                ended, code = await talk.until("ended"), await talk.wait()
-    assert code == 3
-    assert ended["by"] == "device"
+                for side in ("near_end", "far_end"):
+                    lost = await talk.until("device_changed", side=side)
+                    assert (lost["state"], lost["why"]) == (
+                        "lost",
+                        "no audio has passed for 0.5 s",
+                    )
+                await talk.until("statistics", count=len(talk.having("statistics")) + 2)
+                begin = time.monotonic()
+                assert await talk.hang_up() == 0
+                assert time.monotonic() - begin < 4
+
+
+PATIENCE = """
+import asyncio, json, sys
+from retell_voice import Call, Ended, Statistics
+
+async def main():
+    async with Call(sys.argv[1], url=sys.argv[2], device_patience=1) as call:
+        async for event in call:
+            if isinstance(event, Statistics):
+                print(flush=True)
+        print(json.dumps([event.by, type(event.error).__name__, event.reason]))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_sound_server_that_does_not_come_back(home):
+    with VirtualCard() as card:
+        async with Emulator() as emulator, asyncio.timeout(30):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", PATIENCE, emulator.register().call_id, emulator.url),
+                env=card.env | home,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            await process.stdout.readline()
+            await process.stdout.readline()
+            card.freeze()
+            rest, _ = await process.communicate()
+    by, error, reason = json.loads(rest.strip().splitlines()[-1])
+    assert (by, error) == ("device", "DeviceLost")
+    assert reason.endswith("lost: no audio has passed for 0.5 s; it did not come back within 1 s")

@@ -32,7 +32,7 @@ if __name__ == "__main__":
 from support.recorder import RATE, Recorder, Samples
 
 _DAEMONS = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
-PROGRAMS = (*_DAEMONS, "pactl", "pacat", "parec", "setpriv")
+PROGRAMS = (*_DAEMONS, "pactl", "pacat", "parec", "pw-cli", "setpriv")
 PACKAGES = (
     "pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio-utils libasound2-plugins dbus"
 )
@@ -80,6 +80,7 @@ class VirtualCard:
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._tools: list[subprocess.Popen[bytes]] = []
         self._modules: dict[str, str] = {}
+        self._private: dict[str, str] = {}
         self._dir = Path()
 
     def __enter__(self) -> VirtualCard:
@@ -153,10 +154,24 @@ class VirtualCard:
         self._until(lambda: sink not in self.nodes("sinks"), f"the end of sink {sink}")
 
     def kill(self, daemon: str = "pipewire-pulse") -> None:
-        """End a daemon at once, as a crash would; the card is of no use afterwards."""
+        """End a daemon at once, as a crash would; see ``restart``."""
         process = self._daemons[daemon]
         process.kill()
         process.wait()
+
+    def restart(self, daemon: str = "pipewire-pulse") -> None:
+        """Start a daemon again that was killed."""
+        self._daemon(self._private, daemon)
+        self._until(self._complete, "the card")
+
+    def unplug_everything(self) -> None:
+        """Take away every speaker and microphone, also the one that stands in for none."""
+        for line in self.pactl("list", "short", "modules").splitlines():
+            if "module-always-sink" in line:
+                self.pactl("unload-module", line.split()[0])
+        for name in ("vmic", "micfeed", "vspk"):
+            subprocess.run(["pw-cli", "destroy", name], env=self.env, check=True)
+        self._until(lambda: not self.nodes("sinks") + self.nodes("sources"), "the end of all")
 
     def freeze(self, daemon: str = "pipewire-pulse") -> None:
         """Stop a daemon without ending it: no sound passes and nothing is said about it."""
@@ -199,7 +214,7 @@ class VirtualCard:
             "PULSE_COOKIE": str(home / "cookie"),
             "PULSE_RUNTIME_PATH": str(run / "pulse"),
         }
-        private = {
+        self._private = {
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
             "XDG_STATE_HOME": str(home / "state"),
@@ -207,12 +222,14 @@ class VirtualCard:
         }
         bus = run / "bus"
         self.env["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={bus}"
-        self._daemon(private, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}")
+        self._daemon(
+            self._private, "dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}"
+        )
         self._until(bus.exists, "the message bus")
-        self._daemon(private, "pipewire")
+        self._daemon(self._private, "pipewire")
         self._until((run / "pipewire-0").exists, "pipewire")
-        self._daemon(private, "wireplumber")
-        self._daemon(private, "pipewire-pulse")
+        self._daemon(self._private, "wireplumber")
+        self._daemon(self._private, "pipewire-pulse")
         self._until((run / "pulse" / "native").exists, "pipewire-pulse")
         self._until(self._complete, "the card")
         self.pactl("set-default-sink", "vspk")

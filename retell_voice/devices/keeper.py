@@ -1,0 +1,316 @@
+"""A device that is lost does not end the call: something takes its place until it is back.
+
+::
+
+    device ───▶ Gate ─┐
+                      ├─▶ bridge          of all gates, one is open
+    stand-in ─▶ Gate ─┘
+
+    working ──lost──▶ stand-in, the device is started again every second ──▶ working
+                         └─▶ after too long: DeviceLost, which ends the call
+
+The stand-in keeps time in the device's place, so that the conversation stays live: instead of
+the microphone silence goes out, instead of the speaker the agent's words are pulled and dropped
+as if they had been heard.
+
+A gate lets one start of one device at the bridge. Its callback thread says that it is busy,
+then looks whether the gate is open; whoever closes the gate does so, then waits until it is not
+busy. CPython orders these four steps, so that no two threads are ever within the bridge, and the
+callback waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from retell_voice.audio.format import Samples
+from retell_voice.devices.bridge import Post
+from retell_voice.devices.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
+from retell_voice.errors import DeviceLost
+from retell_voice.events import DeviceChanged
+
+Side = Literal["near_end", "far_end"]
+WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
+
+RETRY_SECONDS = 1.0
+"""From one attempt to start a lost device to the next."""
+_BUSY_SECONDS = 1.0
+_STOP_SECONDS = 1.5
+_POLL_SECONDS = 0.01
+
+
+class _CaptureEnd(Protocol):
+    def write_rt(self, samples: Samples, xrun: bool = False) -> None: ...
+    def finished(self) -> None: ...
+
+
+class _PlayoutEnd(Protocol):
+    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
+
+
+class Gate:
+    """What one start of a device is given to push into or pull from.
+
+    Args:
+        tell: called once, on whatever thread, when the device says that it is lost.
+    """
+
+    def __init__(self, tell: Callable[[Gate], None]) -> None:
+        self.blocks = 0
+        """Blocks that came, whether the gate was open or not."""
+        self.why: str | None = None
+        """Why the device was lost, None while it is not."""
+        self.final = False
+        """It will not come back."""
+        self.is_open = False
+        self._busy = False
+        self._tell = tell
+        self._handling = threading.Lock()
+
+    def lost(self, why: str, final: bool = False) -> None:
+        """Say that the device is gone; see ``Sink`` and ``Source``."""
+        self.final = self.final or final
+        self.why = self.why or why
+        self._tell(self)
+
+    def claim(self) -> bool:
+        """Return True to one caller only, whose it is to handle the loss."""
+        return self._handling.acquire(blocking=False)
+
+    def close(self) -> None:
+        """Let nothing through any more. Blocks for as long as a block is being handled."""
+        self.is_open = False
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while self._busy and time.monotonic() < deadline:
+            time.sleep(0.0005)
+
+
+class CaptureGate(Gate):
+    """Lets a microphone at the capture bridge."""
+
+    def __init__(self, bridge: _CaptureEnd, tell: Callable[[Gate], None]) -> None:
+        super().__init__(tell)
+        self._bridge = bridge
+
+    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+        """Runs on: audio callback thread. Pass samples on."""
+        self._busy = True
+        try:
+            if self.is_open:
+                self._bridge.write_rt(samples, xrun)
+        finally:
+            self._busy = False
+        self.blocks += 1
+
+    def finished(self) -> None:
+        """Pass on that nothing more will come."""
+        if self.is_open:
+            self._bridge.finished()
+
+
+class PlayoutGate(Gate):
+    """Lets a speaker at the playout bridge."""
+
+    def __init__(self, bridge: _PlayoutEnd, tell: Callable[[Gate], None]) -> None:
+        super().__init__(tell)
+        self._bridge = bridge
+
+    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
+        """Runs on: audio callback thread. Fill ``out``, with silence while closed."""
+        self._busy = True
+        try:
+            if self.is_open:
+                self._bridge.fill_rt(out, delay, xrun)
+            else:
+                out[:] = 0
+        finally:
+            self._busy = False
+        self.blocks += 1
+
+
+class _Device(Protocol):
+    @property
+    def name(self) -> str: ...
+    def start(self, gate: Any, /) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Keeper:
+    """Keeps one side of a call supplied.
+
+    Args:
+        side: which one.
+        device: the device.
+        stand_in: takes its place while it is lost; must not fail.
+        new_gate: makes a gate to the bridge of this side.
+        post: takes ``DeviceChanged`` and, when all patience is gone, ``DeviceLost``.
+        patience: seconds that a lost device may stay away.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        device: _Device,
+        stand_in: _Device,
+        *,
+        new_gate: Callable[[Callable[[Gate], None]], Gate],
+        post: Post,
+        patience: float,
+    ) -> None:
+        self._side = side
+        self._device = device
+        self._stand_in = stand_in
+        self._new_gate = new_gate
+        self._post = post
+        self._patience = patience
+        self._timeout: float = getattr(device, "timeout", DEVICE_TIMEOUT)
+
+        self._gate = self._new_gate(self._lost)  # the open one
+        self._away: str | None = None  # why the device is not there
+        self._away_since: float | None = None
+        self._given_up = False
+        self._refusal = ""
+        self._started = float("-inf")
+        self._stopping = threading.Event()
+        self._deadline = 0.0
+        self._thread: threading.Thread | None = None
+        self._watched: tuple[Gate, Watchdog] | None = None
+        self.losses = 0
+        """Times the device was lost."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the device itself is in its place."""
+        return self._away is None
+
+    def start(self) -> None:
+        """Start the device for the first time.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self._started = time.monotonic()
+        self._gate.is_open = True
+        self._device.start(self._gate)
+
+    def end(self) -> None:
+        """Begin to stop; returns at once."""
+        if not self._stopping.is_set():
+            self._deadline = time.monotonic() + _STOP_SECONDS
+            self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop whatever is running; safe to call twice. Blocks for seconds if a device hangs."""
+        self.end()
+        if self._thread is not None:
+            self._thread.join(max(0.0, self._deadline - time.monotonic()))
+        try:
+            self._device.stop()
+        finally:
+            self._stand_in.stop()
+
+    def look(self, now: float) -> None:
+        """Notice a device that stopped without a word, or stays away for too long.
+
+        ``now``: seconds. Cheap; called in the rhythm of a frame, on one thread.
+        """
+        gate, away = self._gate, self._away
+        if away is not None:
+            if self._away_since is None:
+                self._away_since = now
+            elif now - self._away_since >= self._patience:
+                self._give_up(f"{away}; it did not come back within {self._patience:g} s")
+            return
+        self._away_since = None
+        if self._watched is None or self._watched[0] is not gate:
+            self._watched = gate, Watchdog(self._timeout)
+        if self._watched[1].look(now, gate.blocks):
+            gate.lost(f"no audio has passed for {self._timeout:g} s")
+
+    # Any thread, then the keeper's own
+
+    def _lost(self, gate: Gate) -> None:
+        """Start what is to be done about a lost device. Runs on: any thread; never blocks."""
+        if gate is self._gate and gate.claim():
+            self._thread = threading.Thread(
+                target=self._replace, args=(gate,), name="retell-voice keeper", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # the interpreter is ending
+                self._thread.start()
+
+    def _replace(self, gate: Gate) -> None:
+        while self._stand_in_for(gate):
+            while (back := self._started_again()) is None:
+                if self._stopping.is_set():
+                    return
+            gate = back
+            # Lost again before it was known to be in its place, and nobody took care of it?
+            if gate.why is None or not gate.claim():
+                return
+
+    def _stand_in_for(self, gate: Gate) -> bool:
+        """Let the stand-in take the place of the device; return whether it may come back."""
+        why = gate.why or ""
+        self._away = why
+        self.losses += 1
+        self._tell("lost", why)
+        if gate.final or not self._patience:
+            self._give_up(why)
+        stand_in = self._new_gate(self._lost)
+        if not self._hand_over(stand_in):
+            return False
+        self._stand_in.start(stand_in)
+        if self._stopping.is_set():
+            self._stand_in.stop()
+            return False
+        self._device.stop()
+        return self._patience > 0 and not gate.final
+
+    def _started_again(self) -> Gate | None:
+        """Try once, when it is time to; return the device's new gate if it is at work again."""
+        if self._stopping.wait(max(0.0, self._started + RETRY_SECONDS - time.monotonic())):
+            return None
+        self._started = time.monotonic()
+        gate = self._new_gate(self._lost)
+        try:
+            self._device.start(gate)
+        except Exception as error:  # hardware may raise anything, and may work a second later
+            self._refusal = str(error)
+        else:
+            if self._delivers(gate) and self._hand_over(gate):
+                self._stand_in.stop()
+                self._away = None
+                self._tell("back", "")
+                return gate
+        self._device.stop()
+        return None
+
+    def _delivers(self, gate: Gate) -> bool:
+        """Wait for the device's first block: some open, and never say a word."""
+        deadline = time.monotonic() + max(self._timeout, START_TIMEOUT)
+        while not gate.blocks and gate.why is None and time.monotonic() < deadline:
+            if self._stopping.wait(_POLL_SECONDS):
+                return False
+        return gate.blocks > 0 and gate.why is None
+
+    def _hand_over(self, gate: Gate) -> bool:
+        """Close the gate that is open and open this one; not when all is over."""
+        self._gate.close()
+        self._gate = gate
+        gate.is_open = not self._stopping.is_set()
+        return gate.is_open
+
+    def _tell(self, state: Literal["lost", "back"], why: str) -> None:
+        name = self._device.name
+        self._post(DeviceChanged(side=self._side, state=state, name=name, why=why))
+
+    def _give_up(self, why: str) -> None:
+        if self._given_up:
+            return
+        self._given_up = True
+        hint = f"the last attempt: {self._refusal}" if self._refusal else ""
+        self._post(DeviceLost(f"{WORDS[self._side]} lost: {why}", hint))

@@ -1,0 +1,117 @@
+"""The PortAudio library: who is using it, and when its list of devices can be made anew.
+
+PortAudio lists devices once, when it is initialised; what was plugged in since shows only after
+it was terminated and initialised again, and that ends every stream there is. So whoever uses it
+says so here, and a refresh takes place only when nobody does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import Any
+
+from retell_voice.errors import DeviceError
+
+NO_SOUND_HINT = (
+    "is a sound server (PipeWire, PulseAudio) running? `retell-voice devices` lists what is seen; "
+    if sys.platform == "linux"
+    else "plug one in, or allow its use in the system's privacy settings; "
+) + "files do without: --input-file, --output-file"
+
+_CLOSE_SECONDS = 1.0
+_lock = threading.Lock()
+_users = 0
+
+
+def portaudio() -> ModuleType:
+    """Return the module ``sounddevice``, PortAudio initialised.
+
+    PortAudio lists devices once, here; ``refresh`` does so again.
+
+    Raises:
+        DeviceError: PortAudio is not installed or does not start.
+    """
+    try:
+        import sounddevice  # noqa: PLC0415 - it opens the sound system
+    except OSError as error:
+        if sys.platform == "linux":
+            hint = "install it: sudo apt install libportaudio2 (Fedora, Arch: portaudio)"
+        else:
+            hint = "reinstall the package sounddevice, which brings it along"
+        raise DeviceError("the PortAudio library was not found", hint) from error
+    except Exception as error:  # its own error type cannot be named when the import fails
+        raise DeviceError(f"PortAudio does not start: {error}", NO_SOUND_HINT) from error
+    module: ModuleType = sounddevice
+    return module
+
+
+def enter() -> None:
+    """Say that PortAudio is being used; waits for a refresh that is under way."""
+    global _users  # noqa: PLW0603 - PortAudio is one for the process, too
+    with _lock:
+        _users += 1
+
+
+def leave() -> None:
+    """Say that it no longer is, as often as ``enter`` was called. A stream that could not be
+    closed is never left: a refresh would hang on it."""
+    global _users  # noqa: PLW0603
+    with _lock:
+        _users -= 1
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Keep the list of devices as it is, so that their indices stay true."""
+    enter()
+    try:
+        yield
+    finally:
+        leave()
+
+
+def refresh() -> bool:
+    """List the devices anew, about 30 ms; return False when somebody in this process, who may be
+    another call, is using them. Streams that others opened with ``sounddevice`` are not known
+    here and would end.
+    """
+    with _lock:
+        if _users:
+            return False
+        sd = portaudio()
+        with suppress(sd.PortAudioError):  # it failed to start again the last time
+            sd._terminate()
+        sd._initialize()
+        return True
+
+
+def close(stream: Any) -> None:
+    """Close a stream, and wait for it no longer than a second.
+
+    PortAudio may hang when what it plays through has died. It is then left to its thread.
+    """
+
+    def _close() -> None:
+        try:
+            stream.abort(ignore_errors=True)
+            stream.close(ignore_errors=True)
+        except Exception:  # noqa: S110 - the stream is given up either way
+            pass
+        leave()
+
+    thread = threading.Thread(target=_close, name="retell-voice close", daemon=True)
+    thread.start()
+    thread.join(_CLOSE_SECONDS)
+    if thread.is_alive():
+        leave_open_at_exit()
+
+
+def leave_open_at_exit() -> None:
+    """See that PortAudio, which hangs, is not waited for again when the interpreter ends."""
+    if at_exit := getattr(portaudio(), "_exit_handler", None):
+        atexit.unregister(at_exit)

@@ -1,0 +1,331 @@
+"""A lost device, its stand-in and its return, with hardware that a test plays."""
+
+import queue
+import threading
+
+import numpy as np
+import pytest
+
+from retell_voice.devices import keeper as keeper_module
+from retell_voice.devices.files import NullSpeaker
+from retell_voice.devices.keeper import CaptureGate, Gate, Keeper, PlayoutGate
+from retell_voice.errors import DeviceError, DeviceLost
+from retell_voice.events import DeviceChanged
+
+WAIT = 5.0
+
+
+class Bridge:
+    """Notices who is in it and whether it was ever entered by two at once."""
+
+    def __init__(self) -> None:
+        self.threads: queue.Queue[str] = queue.Queue()
+        self.inside = 0
+        self.met = False
+        self.hold: threading.Event | None = None
+        self.entered = threading.Event()
+
+    def fill_rt(self, out, delay=0.0, xrun=False):
+        self.inside += 1
+        self.met = self.met or self.inside > 1
+        self.entered.set()
+        if self.hold is not None:
+            self.hold.wait(WAIT)
+        out[:] = 7
+        self.threads.put(threading.current_thread().name)
+        self.inside -= 1
+
+    def write_rt(self, samples, xrun=False):
+        self.threads.put(threading.current_thread().name)
+
+    def finished(self):
+        self.threads.put("finished")
+
+    def until(self, name: str) -> None:
+        """Wait for a block by this thread."""
+        while self.threads.get(timeout=WAIT) != name:
+            pass
+
+
+class Speaker(NullSpeaker):
+    """A real clock, and what a test wants to go wrong.
+
+    ``plan``: for each start after the first "ok", an exception, "silent", or an event to wait
+    for.
+    """
+
+    def __init__(self, *plan) -> None:
+        super().__init__(8000, name="device")
+        self.plan = list(plan)
+        self.starts = self.stops = 0
+        self.hanging = threading.Event()
+
+    def start(self, source):
+        self.starts += 1
+        self.source = source
+        step = self.plan.pop(0) if self.starts > 1 and self.plan else "ok"
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, threading.Event):
+            self.hanging.set()
+            step.wait(WAIT)
+        if step != "silent":
+            super().start(source)
+
+    def stop(self):
+        self.stops += 1
+        super().stop()
+
+
+class Rig:
+    def __init__(self, device: Speaker, patience: float = 60.0) -> None:
+        self.bridge = Bridge()
+        self.posts: queue.Queue[object] = queue.Queue()
+        self.device = device
+        self.keeper = Keeper(
+            "far_end",
+            device,
+            NullSpeaker(8000, name="stand-in"),
+            new_gate=lambda tell: PlayoutGate(self.bridge, tell),
+            post=self.posts.put,
+            patience=patience,
+        )
+
+    def post(self):
+        return self.posts.get(timeout=WAIT)
+
+    def lost(self, why="it was unplugged", **how):
+        threading.Thread(target=self.device.source.lost, args=(why,), kwargs=how).start()
+
+
+LOST = DeviceChanged(side="far_end", state="lost", name="device", why="it was unplugged")
+BACK = DeviceChanged(side="far_end", state="back", name="device")
+
+
+@pytest.fixture
+def rig(monkeypatch):
+    monkeypatch.setattr(keeper_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(keeper_module, "START_TIMEOUT", 0.05)
+    made = []
+
+    def make(*plan, patience=60.0, timeout=0.05):
+        device = Speaker(*plan)
+        device.timeout = timeout
+        made.append(Rig(device, patience))
+        made[-1].keeper.start()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.keeper.stop()
+        assert not each.bridge.met
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"device", "stand-in", "retell-voice keeper"}
+
+
+def test_a_closed_gate_passes_nothing_and_counts():
+    bridge, out = Bridge(), np.ones(4, np.int16)
+    gate = PlayoutGate(bridge, lambda gate: None)
+    gate.fill_rt(out)
+    assert out.tolist() == [0, 0, 0, 0]
+    gate.is_open = True
+    gate.fill_rt(out)
+    assert out.tolist() == [7, 7, 7, 7]
+    assert gate.blocks == 2
+    capture = CaptureGate(bridge, lambda gate: None)
+    capture.write_rt(out)
+    capture.finished()
+    assert bridge.threads.qsize() == 1
+    capture.is_open = True
+    capture.write_rt(out)
+    capture.finished()
+    assert bridge.threads.qsize() == 3
+
+
+def test_closing_waits_for_the_block_under_way():
+    bridge = Bridge()
+    bridge.hold = threading.Event()
+    gate = PlayoutGate(bridge, lambda gate: None)
+    gate.is_open = True
+    callback = threading.Thread(target=gate.fill_rt, args=(np.zeros(4, np.int16),))
+    callback.start()
+    assert bridge.entered.wait(WAIT)
+    closing = threading.Thread(target=gate.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    bridge.hold.set()
+    closing.join(WAIT)
+    assert not closing.is_alive()
+    assert bridge.inside == 0
+    callback.join()
+
+
+def test_a_gate_is_handed_over_without_two_ever_being_inside():
+    bridge, over = Bridge(), threading.Event()
+    gates = [PlayoutGate(bridge, lambda gate: None) for _ in range(2)]
+
+    def hammer(gate: Gate) -> None:
+        block = np.zeros(8, np.int16)
+        while not over.is_set():
+            gate.fill_rt(block)
+
+    threads = [threading.Thread(target=hammer, args=(gate,)) for gate in gates]
+    for thread in threads:
+        thread.start()
+    for turn in range(100):
+        gates[turn % 2].close()
+        gates[1 - turn % 2].is_open = True
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not bridge.met
+
+
+def test_the_stand_in_keeps_time_until_the_device_is_back(rig):
+    ready = threading.Event()
+    rig = rig(DeviceError("busy"), OSError("no such device"), ready)
+    rig.bridge.until("device")
+    rig.lost()
+    assert rig.post() == LOST
+    assert not rig.keeper.at_work
+    rig.bridge.until("stand-in")
+    assert rig.device.hanging.wait(WAIT)
+    rig.bridge.until("stand-in")  # also while a start hangs
+    ready.set()
+    assert rig.post() == BACK
+    assert rig.keeper.at_work
+    rig.bridge.until("device")
+    assert rig.device.starts == 4
+    assert rig.keeper.losses == 1
+
+
+def test_a_device_told_lost_twice_is_replaced_once(rig):
+    rig = rig()
+    for _ in range(5):
+        rig.lost()
+    assert [rig.post(), rig.post()] == [LOST, BACK]
+    rig.bridge.until("device")
+    assert rig.device.starts == 2
+
+
+def test_a_device_that_opens_and_says_nothing_is_not_back(rig):
+    rig = rig("silent", "silent")
+    rig.lost()
+    assert [rig.post(), rig.post()] == [LOST, BACK]
+    assert rig.device.starts == 4
+    assert rig.device.stops >= 3
+
+
+def test_a_device_that_is_lost_again_and_again(rig):
+    rig = rig()
+    for _ in range(5):
+        rig.lost()
+        assert [rig.post(), rig.post()] == [LOST, BACK]
+    assert rig.keeper.losses == 5
+
+
+def test_what_an_old_start_still_says_is_not_heard(rig):
+    rig = rig()
+    old = rig.device.source
+    rig.lost()
+    assert [rig.post(), rig.post()] == [LOST, BACK]
+    out = np.ones(4, np.int16)
+    old.fill_rt(out)
+    old.lost("again")
+    assert not out.any()
+    assert rig.keeper.at_work
+    assert rig.posts.empty()
+
+
+def test_a_device_that_will_not_come_back_is_not_started_again(rig):
+    rig = rig()
+    rig.lost(final=True)
+    assert rig.post() == LOST
+    ending = rig.post()
+    assert isinstance(ending, DeviceLost)
+    assert str(ending) == "speaker lost: it was unplugged"
+    rig.bridge.until("stand-in")  # until the call has ended
+    rig.keeper._thread.join(WAIT)
+    assert rig.device.starts == 1
+
+
+def test_without_patience_the_loss_ends_the_call(rig):
+    rig = rig(patience=0)
+    rig.lost()
+    assert rig.post() == LOST
+    assert str(rig.post()) == "speaker lost: it was unplugged"
+    rig.keeper.look(0.0)
+    rig.keeper.look(1.0)
+    rig.keeper._thread.join(WAIT)
+    assert (rig.device.starts, rig.posts.qsize()) == (1, 0)
+
+
+def test_patience_ends_and_says_why(rig):
+    ready = threading.Event()
+    rig = rig(DeviceError("speaker 'x' does not open: busy"), ready, patience=60)
+    rig.lost()
+    assert rig.post() == LOST
+    assert rig.device.hanging.wait(WAIT)
+    for now in (10.0, 69.9):
+        rig.keeper.look(now)
+        assert rig.posts.empty()
+    rig.keeper.look(70.0)
+    ending = rig.post()
+    assert str(ending) == "speaker lost: it was unplugged; it did not come back within 60 s"
+    assert ending.hint == "the last attempt: speaker 'x' does not open: busy"
+    rig.keeper.look(71.0)
+    assert rig.posts.empty()
+    ready.set()
+
+
+def test_patience_begins_anew_with_every_loss(rig):
+    rig = rig(patience=1)
+    rig.lost()
+    rig.keeper.look(0.0)
+    assert [rig.post(), rig.post()] == [LOST, BACK]
+    rig.keeper.look(50.0)
+    gate = threading.Event()
+    rig.device.plan = [gate]
+    rig.lost()
+    assert rig.device.hanging.wait(WAIT)
+    rig.keeper.look(100.0)
+    rig.keeper.look(100.9)
+    assert rig.post() == LOST
+    assert rig.posts.empty()
+    gate.set()
+
+
+def test_a_device_that_stops_without_a_word_is_noticed(rig):
+    rig = rig(timeout=0.5)
+    rig.device._stopped.set()  # its clock stands still
+    rig.device._thread.join(WAIT)
+    for tick in range(60):
+        rig.keeper.look(tick * 0.02)
+    lost = rig.post()
+    assert (lost.state, lost.why) == ("lost", "no audio has passed for 0.5 s")
+    assert rig.post() == BACK
+
+
+def test_stopping_while_a_start_hangs(rig, monkeypatch):
+    monkeypatch.setattr(keeper_module, "_STOP_SECONDS", 0.05)
+    ready = threading.Event()
+    rig = rig(ready)
+    rig.lost()
+    assert rig.device.hanging.wait(WAIT)
+    rig.keeper.stop()
+    assert not any(thread.name == "stand-in" for thread in threading.enumerate())
+    ready.set()
+    rig.keeper._thread.join(WAIT)
+    assert rig.device.stops >= 3
+    assert not any(thread.name == "device" for thread in threading.enumerate())
+    assert rig.post() == LOST
+    assert rig.posts.empty()
+
+
+def test_a_loss_while_stopping_changes_nothing(rig):
+    rig = rig()
+    rig.keeper.stop()
+    rig.device.source.lost("too late")
+    rig.keeper._thread.join(WAIT)
+    assert not any(thread.name == "stand-in" for thread in threading.enumerate())
