@@ -218,7 +218,7 @@ class Statistics(Event):
     capture_xruns: int = 0
     """Overflows the input device reported, and blocks lost between callback and thread."""
     playback_xruns: int = 0
-    """Underflows the output device reported."""
+    """Gaps in what the output device played: reported by it, or seen from its times."""
     underruns: int = 0
     """Times the jitter buffer ran empty within an utterance."""
     concealed: float = 0.0

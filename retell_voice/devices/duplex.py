@@ -115,8 +115,9 @@ class Duplex:
 
         ``now``: seconds. Cheap; called in the rhythm of a frame.
         """
-        self._near_end.look(now)
-        self._far_end.look(now)
+        pause = self.playout.silent
+        self._near_end.look(now, pause=pause)
+        self._far_end.look(now, pause=pause)
         listening = self._never_silent and self._near_end.at_work and not self.capture.muted
         if self._zeros.look(now, self.capture.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self.microphone.name))

@@ -29,6 +29,7 @@ from typing import Any, Literal, Protocol
 
 from retell_voice.audio.format import Samples
 from retell_voice.devices.bridge import Post
+from retell_voice.devices.latency import LatencySteps
 from retell_voice.devices.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
 from retell_voice.errors import DeviceLost
 from retell_voice.events import DeviceChanged
@@ -41,6 +42,7 @@ RETRY_SECONDS = 1.0
 _BUSY_SECONDS = 1.0
 _STOP_SECONDS = 1.5
 _POLL_SECONDS = 0.01
+_DRAIN_SECONDS = 0.3
 
 
 class _CaptureEnd(Protocol):
@@ -62,6 +64,8 @@ class Gate:
     def __init__(self, tell: Callable[[Gate], None]) -> None:
         self.blocks = 0
         """Blocks that came, whether the gate was open or not."""
+        self.xruns = 0
+        """Of these, how many came after a gap."""
         self.why: str | None = None
         """Why the device was lost, None while it is not."""
         self.final = False
@@ -105,6 +109,8 @@ class CaptureGate(Gate):
         finally:
             self._busy = False
         self.blocks += 1
+        if xrun:
+            self.xruns += 1
 
     def finished(self) -> None:
         """Pass on that nothing more will come."""
@@ -130,11 +136,15 @@ class PlayoutGate(Gate):
         finally:
             self._busy = False
         self.blocks += 1
+        if xrun:
+            self.xruns += 1
 
 
 class _Device(Protocol):
     @property
     def name(self) -> str: ...
+    @property
+    def latency(self) -> float | None: ...
     def start(self, gate: Any, /) -> None: ...
     def stop(self) -> None: ...
 
@@ -168,6 +178,8 @@ class Keeper:
         self._post = post
         self._patience = patience
         self._timeout: float = getattr(device, "timeout", DEVICE_TIMEOUT)
+        self._suggest: Callable[[float | str], None] | None = getattr(device, "suggest", None)
+        self._steps = LatencySteps()
 
         self._gate = self._new_gate(self._lost)  # the open one
         self._away: str | None = None  # why the device is not there
@@ -213,10 +225,11 @@ class Keeper:
         finally:
             self._stand_in.stop()
 
-    def look(self, now: float) -> None:
-        """Notice a device that stopped without a word, or stays away for too long.
+    def look(self, now: float, *, pause: bool = False) -> None:
+        """Notice a device that stopped without a word, stays away for too long or has gaps.
 
-        ``now``: seconds. Cheap; called in the rhythm of a frame, on one thread.
+        ``now``: seconds. ``pause``: a gap would not be noticed now. Cheap; called in the rhythm
+        of a frame, on one thread.
         """
         gate, away = self._gate, self._away
         if away is not None:
@@ -228,19 +241,45 @@ class Keeper:
         self._away_since = None
         if self._watched is None or self._watched[0] is not gate:
             self._watched = gate, Watchdog(self._timeout)
+            self._steps.restarted(now)
         if self._watched[1].look(now, gate.blocks):
             gate.lost(f"no audio has passed for {self._timeout:g} s")
+        elif self._suggest is not None and self._steps.look(now, gate.xruns, pause=pause):
+            self._begin(self._open_anew, gate)
 
     # Any thread, then the keeper's own
 
     def _lost(self, gate: Gate) -> None:
         """Start what is to be done about a lost device. Runs on: any thread; never blocks."""
-        if gate is self._gate and gate.claim():
+        if gate is self._gate:
+            self._begin(self._replace, gate)
+
+    def _begin(self, work: Callable[[Gate], None], gate: Gate) -> None:
+        if gate.claim():
             self._thread = threading.Thread(
-                target=self._replace, args=(gate,), name="retell-voice keeper", daemon=True
+                target=work, args=(gate,), name="retell-voice keeper", daemon=True
             )
             with contextlib.suppress(RuntimeError):  # the interpreter is ending
                 self._thread.start()
+
+    def _open_anew(self, gate: Gate) -> None:
+        """Open the device with another latency; a pause of some tens of milliseconds."""
+        gate.close()
+        # What the device was given before is still to be heard.
+        if self._stopping.wait(min(self._device.latency or 0.0, _DRAIN_SECONDS)):
+            return
+        if self._suggest is not None:
+            self._suggest(self._steps.suggested)
+        self._started = time.monotonic()
+        new = self._new_gate(self._lost)
+        self._gate = new
+        new.is_open = True
+        try:
+            self._device.start(new)
+        except Exception as error:
+            new.lost(str(error))
+        if self._stopping.is_set():
+            self._device.stop()
 
     def _replace(self, gate: Gate) -> None:
         while self._stand_in_for(gate):

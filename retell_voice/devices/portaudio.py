@@ -25,6 +25,7 @@ import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.devices import library
+from retell_voice.devices.latency import GapMeter
 from retell_voice.devices.library import portaudio
 from retell_voice.devices.lookup import (
     DeviceInfo,
@@ -59,8 +60,9 @@ End = TypeVar("End", Sink, Source)
 class _Run(Generic[End]):
     """One time from ``start`` to ``stop``: what its callbacks know, so that none outlives it."""
 
-    def __init__(self, end: End, channels: int, block: int) -> None:
+    def __init__(self, end: End, channels: int, block: int, rate: int) -> None:
         self.end: End = end
+        self.rate = rate
         self.channels = channels
         self.mono: Samples = np.zeros(block, np.int16)
         self.sum = np.zeros(block, np.int32)
@@ -112,7 +114,7 @@ class _Device(Generic[End]):
             self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._wanted = name
         self._device = device
-        self._suggested = latency
+        self._suggested = self._least = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
         self._latency: float | None = None
         self._opening = self._opened = False
@@ -139,6 +141,15 @@ class _Device(Generic[End]):
         """Seconds that PortAudio stated when it was last opened; None before, or unknown."""
         return self._latency
 
+    def suggest(self, latency: float | str) -> None:
+        """Use this latency from the next start on: seconds, but never less than it was made with,
+        or ``"low"`` for that."""
+        own = self._least
+        if isinstance(latency, str) or own == "high":
+            self._suggested = own
+        else:
+            self._suggested = latency if isinstance(own, str) else max(own, latency)
+
     def _open(self, end: End) -> None:
         self._drop()
         try:
@@ -156,7 +167,7 @@ class _Device(Generic[End]):
         try:
             with library.in_use():
                 device = self._device = self._found_again()
-                run = _Run(end, self._channels, self._block)
+                run = _Run(end, self._channels, self._block, self._rate)
                 stream_type = (
                     sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
                 )
@@ -256,18 +267,21 @@ class PortAudioSpeaker(_Device[Source]):
         self._open(source)
 
     def _callback(self, run: _Run[Source]) -> Callable[..., None]:
-        fill_rt, channels = run.end.fill_rt, run.channels
+        fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
+        gaps = GapMeter()
 
         def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
             """Runs on: audio callback thread."""
             out = np.frombuffer(data, np.int16)
             try:
-                delay = time.outputBufferDacTime - time.currentTime
+                heard = time.outputBufferDacTime
+                delay, xrun = heard - time.currentTime, bool(status.output_underflow)
                 if delay == 0.0 or delay > _BELIEVABLE_DELAY:
                     delay = run.latency
-                elif delay < 0.0:  # the callback is late
-                    delay = 0.0
-                xrun = status.output_underflow
+                else:
+                    delay = max(delay, 0.0)  # less: the callback is late
+                    late = gaps.note_rt(heard, delay, frames * seconds, run.latency)
+                    xrun = xrun or late
                 if channels == 1:
                     fill_rt(out, delay, xrun)
                     return

@@ -22,10 +22,13 @@ other; the call resamples.
                 self._uart.write(block.tobytes())      # blocks for as long as the block plays
 
 A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
-thread, until it works. Two attributes are looked for and may be missing:
+thread, until it works. Three attributes are looked for and may be missing:
 
 ``timeout``
     seconds without a block after which the device is taken for lost; 2 without it
+``suggest``
+    a method that takes seconds of latency, or ``"low"``, to open with from the next ``start``
+    on; then it is opened anew with more while it has gaps, and with less when they are gone
 ``never_silent``
     True for a microphone that never delivers pure digital zeros unless it is muted somewhere;
     then people are told when it does

@@ -329,3 +329,45 @@ def test_a_loss_while_stopping_changes_nothing(rig):
     rig.device.source.lost("too late")
     rig.keeper._thread.join(WAIT)
     assert not any(thread.name == "stand-in" for thread in threading.enumerate())
+
+
+class Tunable(Speaker):
+    latency = 0.02
+
+    def suggest(self, latency) -> None:
+        self.suggested = latency
+
+
+def tuned(rig, *plan):
+    """Return a rig whose device had gaps and is being opened anew."""
+    made = rig()
+    made.keeper.stop()
+    device = Tunable(*plan)
+    made = Rig(device)
+    made.keeper.start()
+    made.bridge.until("device")
+    for tick in range(200):
+        device.source.xruns = tick // 10
+        made.keeper.look(tick * 0.02)
+        if made.keeper._thread is not None:
+            made.keeper._thread.join(WAIT)
+            break
+    return made
+
+
+def test_a_device_with_gaps_is_opened_anew_with_more_latency(rig):
+    made = tuned(rig)
+    made.bridge.until("device")
+    assert (made.device.suggested, made.device.starts) == (0.03, 2)
+    assert made.posts.empty()
+    made.keeper.stop()
+    assert not made.bridge.met
+
+
+def test_a_device_that_does_not_open_with_it_is_lost_and_tried_again(rig):
+    made = tuned(rig, DeviceError("busy"))
+    lost, back = made.post(), made.post()
+    assert (lost.state, lost.why, back.state) == ("lost", "busy", "back")
+    made.bridge.until("device")
+    made.keeper.stop()
+    assert not made.bridge.met

@@ -174,3 +174,24 @@ def test_stopping_while_it_is_being_opened_leaves_portaudio_alone_at_exit(plugge
     go_on.set()
     starting.join(5)
     speaker.stop()
+
+
+@pytest.mark.parametrize(
+    ("made_with", "suggested", "used"),
+    [
+        ("low", 0.06, 0.06),
+        ("low", "low", "low"),
+        (0.05, "low", 0.05),
+        (0.05, 0.03, 0.05),
+        (0.05, 0.06, 0.06),
+        ("high", 0.12, "high"),
+    ],
+)
+def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
+    plugged, made_with, suggested, used
+):
+    speaker = portaudio.PortAudioSpeaker(AudioFormat(), latency=made_with)
+    speaker.suggest(suggested)
+    speaker.start(Source())
+    assert speaker._stream.settings["latency"] == used
+    speaker.stop()

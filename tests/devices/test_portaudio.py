@@ -38,7 +38,7 @@ class End:
 def capture(*blocks, channels=1, size=4, flags=NO_FLAGS):
     """Return what a sink got of blocks of shape (frames, channels)."""
     end = End()
-    run = portaudio._Run(end, channels, size)
+    run = portaudio._Run(end, channels, size, 100)
     callback = portaudio.PortAudioMicrophone._callback(None, run)
     for block in blocks:
         data = np.asarray(block, np.int16)
@@ -50,7 +50,7 @@ def capture(*blocks, channels=1, size=4, flags=NO_FLAGS):
 def play(fills, *, channels=1, size=4, now=1.0, then=1.02, latency=0.03, flags=NO_FLAGS, frames=4):
     """Return (what the device is given, delay, xrun, what was said) of one callback."""
     end = End(None if fills is None else np.asarray(fills, np.int16))
-    run = portaudio._Run(end, channels, size)
+    run = portaudio._Run(end, channels, size, 100)
     run.latency = latency
     data = bytearray(np.full(frames * channels, 77, np.int16).tobytes())
     time = SimpleNamespace(currentTime=now, outputBufferDacTime=then)
@@ -120,11 +120,11 @@ def test_a_fault_of_ours_is_silence(channels):
 
 
 def test_a_device_is_lost_once_and_not_after_it_was_stopped():
-    run = portaudio._Run(End(), 1, 4)
+    run = portaudio._Run(End(), 1, 4, 100)
     run.lost("first")
     run.lost("second")
     assert run.end.whys == ["first"]
-    stopped = portaudio._Run(End(), 1, 4)
+    stopped = portaudio._Run(End(), 1, 4, 100)
     stopped.stopping = True
     stopped.lost("late")
     assert stopped.end.whys == []

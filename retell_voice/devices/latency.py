@@ -1,0 +1,122 @@
+"""How much latency to ask of a device: little, more while it has gaps. Pure: time is an argument.
+
+::
+
+    low ──▶ 0.03 ──▶ 0.06 ──▶ 0.12 s        two gaps within 5 s: a step up, every 2 s at most
+        ◀──      ◀──      ◀──                a minute without one: a step down, in a pause
+
+A step costs a gap itself, as the device is opened anew. Where a step down proves to be wrong, the
+minute that leads to the next doubles.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+STEPS: tuple[float | str, ...] = ("low", 0.03, 0.06, 0.12)
+"""Latencies to suggest to PortAudio, seconds; the first is the least that the device has."""
+
+_BLOCKS_BEHIND = 3
+_WINDOW = 5.0
+_SETTLE = 1.0
+"""Seconds after a start in which gaps do not count: devices stumble when they start."""
+_PACE = 2.0
+_CALM = 60.0
+_LONGEST_CALM = 16 * _CALM
+
+
+class GapMeter:
+    """Sees gaps in playback from the times at which blocks will be heard.
+
+    Sound servers say nothing of a gap and fill it up: what follows it is heard later than it
+    would have been, for good, where the times merely jitter they return. And a block that comes
+    just before it is to be heard has come too late for some buffer on its way.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._behind = 0
+        self._late = False
+
+    def note_rt(self, heard: float, lead: float, length: float, latency: float) -> bool:
+        """Return whether there was a gap. Runs on: audio callback thread.
+
+        Args:
+            heard: when the block will be heard, seconds by any clock.
+            lead: how long that is from now.
+            length: of the block, seconds.
+            latency: what the device states.
+        """
+        was_late, self._late = self._late, lead < latency / 3
+        shift = heard - self._due if self._due else 0.0
+        if shift <= length / 4:
+            self._behind = 0
+            shift /= 8  # clocks drift
+        else:
+            self._behind += 1
+            if self._behind < _BLOCKS_BEHIND:
+                shift = 0.0
+        self._due = (self._due or heard) + shift + length
+        gap = self._behind == _BLOCKS_BEHIND
+        if gap:
+            self._behind = 0
+        return gap or (self._late and not was_late)
+
+
+class LatencySteps:
+    """Decides when the latency of one device changes."""
+
+    def __init__(self) -> None:
+        self._step = 0
+        self._seen = 0
+        self._gaps: deque[float] = deque(maxlen=2)
+        self._last = float("-inf")  # gap
+        self._changed: float | None = None
+        self._went_down = False
+        self._calm = _CALM
+
+    @property
+    def suggested(self) -> float | str:
+        """The latency to ask for, seconds or ``"low"``."""
+        return STEPS[self._step]
+
+    def restarted(self, now: float) -> None:
+        """Note that the device was started, and counts its gaps from 0."""
+        self._changed, self._seen = now, 0
+        self._gaps.clear()
+
+    def look(self, now: float, gaps: int, *, pause: bool) -> bool:
+        """Return whether to open the device anew with what is ``suggested`` now.
+
+        Args:
+            now: the time, seconds.
+            gaps: times that the device lost audio since it was started.
+            pause: nothing would be lost if it were opened anew now.
+        """
+        if self._changed is None:
+            self._changed = now
+        news, self._seen = gaps - self._seen, gaps
+        since = now - self._changed
+        if since < _SETTLE:
+            return False
+        if news:
+            self._last = now
+            self._gaps.extend([now] * min(news, 2))
+        if len(self._gaps) == 2 and now - self._gaps[0] <= _WINDOW and since >= _PACE:
+            return self._up(now)
+        if self._step and pause and now - max(self._last, self._changed) >= self._calm:
+            self._step -= 1
+            self._went_down = True
+            self.restarted(now)
+            return True
+        return False
+
+    def _up(self, now: float) -> bool:
+        if self._step == len(STEPS) - 1:
+            return False
+        if self._went_down:
+            self._calm = min(2 * self._calm, _LONGEST_CALM)
+        self._step += 1
+        self._went_down = False
+        self.restarted(now)
+        return True
