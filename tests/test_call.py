@@ -632,12 +632,21 @@ async def test_a_microphone_of_zeros_is_told_once(monkeypatch) -> None:
     assert not any(isinstance(event, MicrophoneSilent) for event in events)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
-async def test_a_full_disk_ends_the_call_and_is_not_tried_again() -> None:
-    async with calling(listen, speaker=WavSpeaker("/dev/full", 8000)) as call:
+async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(
+    tmp_path: Path, monkeypatch
+) -> None:
+    path = tmp_path / "agent.wav"
+    async with calling(listen, speaker=WavSpeaker(path, 8000)) as call:
+        await until(call, Statistics)
+
+        def full(writer: WavWriter, samples: np.ndarray) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(WavWriter, "write", full)
         end = ended(await collect(call))
     assert end.by == "device"
-    assert end.reason == "speaker lost: /dev/full: No space left on device"
+    assert end.reason == f"speaker lost: {path}: No space left on device"
+    assert len(read_wav(path)[0])
 
 
 async def test_a_device_that_cannot_be_opened_stops_the_call_before_it_begins() -> None:
@@ -772,7 +781,7 @@ async def test_a_device_lost_before_the_call_is_up_is_told_with_its_own_words() 
             source.lost("it was unplugged")
 
     with pytest.raises(DeviceLost, match="it was unplugged"):
-        async with calling(listen, speaker=Gone(8000)):
+        async with calling(listen, speaker=Gone(8000), device_patience=0):
             pass
     assert_nothing_runs()
 

@@ -275,6 +275,7 @@ class Keeper:
         self._gate = new
         new.is_open = True
         try:
+            self._device.stop()
             self._device.start(new)
         except Exception as error:
             new.lost(str(error))

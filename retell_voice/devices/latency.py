@@ -39,7 +39,7 @@ class GapMeter:
         self._late = False
 
     def note_rt(self, heard: float, lead: float, length: float, latency: float) -> bool:
-        """Return whether there was a gap. Runs on: audio callback thread.
+        """Runs on: audio callback thread. Return whether there was a gap.
 
         Args:
             heard: when the block will be heard, seconds by any clock.
