@@ -190,10 +190,10 @@ class Call:
         try:
             await _to_the_end(self._find_devices)
             devices = _opened(self._devices)
-            await _to_the_end(devices.start_speaker)
             connection = self._connection = await self._connect()
-            # Last, so that nothing of what it hears (a file, say) is lost.
-            await _to_the_end(devices.start_microphone)
+            # Not before: what a file says would be lost, and a file to write would be begun,
+            # for a call that may not come about.
+            await _to_the_end(devices.start)
             if self._failure is not None:
                 raise self._failure
         except BaseException:

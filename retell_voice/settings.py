@@ -247,7 +247,11 @@ class TalkSettings(Settings):
         metavar="WAV",
     )
     output_file: Sourced[str | None] = setting(
-        None, "A WAV file is the speaker.", _SOUND, kind=str, metavar="WAV"
+        None,
+        "A WAV file is the speaker; one that is there is replaced.",
+        _SOUND,
+        kind=str,
+        metavar="WAV",
     )
     json: Sourced[bool] = setting(
         False, "Print one JSON object a line for each event, on standard output.", _SHOWN

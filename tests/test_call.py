@@ -799,3 +799,39 @@ async def test_one_message_cannot_end_the_call() -> None:
         events = await collect(call)
     assert any(isinstance(event, MalformedMessage) for event in events)
     assert ended(events).error is None
+
+
+async def test_a_microphone_that_has_finished_is_followed_by_silence() -> None:
+    class Brief(NullMicrophone):
+        timeout = 0.1
+
+        def start(self, sink) -> None:
+            sink.write_rt(tone(0.1))
+            sink.finished()
+
+    async def agent(session: Session) -> None:
+        heard = 0
+        async for samples in session:
+            heard += len(samples)
+            if heard > 4000:
+                return
+
+    async with calling(agent, microphone=Brief(8000)) as call:
+        events = await collect(call)
+    assert any(isinstance(event, InputFinished) for event in events)
+    assert (ended(events).by, ended(events).error) == ("server", None)
+    assert ended(events).statistics.device_losses == 0
+
+
+async def test_a_call_that_does_not_come_about_writes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "precious.wav"
+    path.write_bytes(b"precious")
+    with pytest.raises(ConnectError):
+        async with Call(
+            "c",
+            url="ws://no-such-host.invalid",
+            microphone=NullMicrophone(),
+            speaker=WavSpeaker(path, 8000),
+        ):
+            pass
+    assert path.read_bytes() == b"precious"

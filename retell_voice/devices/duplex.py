@@ -79,20 +79,13 @@ class Duplex:
         self.capture_drift = ClockDrift(microphone.rate)
         self.playback_drift = ClockDrift(speaker.rate)
 
-    def start_speaker(self) -> None:
-        """Open the speaker, which plays silence at first.
+    def start(self) -> None:
+        """Open both devices; what the microphone hears is posted from here on.
 
         Raises:
-            DeviceError: it cannot be opened.
+            DeviceError: one of them cannot be opened.
         """
         self._far_end.start()
-
-    def start_microphone(self) -> None:
-        """Open the microphone; what it hears is posted from here on.
-
-        Raises:
-            DeviceError: it cannot be opened.
-        """
         self.capture.start()
         self._near_end.start()
 

@@ -213,12 +213,17 @@ class WavSpeaker(_Clockwork):
     """Plays into a WAV file: what a loudspeaker would have said, silence included.
 
     Args:
-        path: the file, made or replaced when the call starts.
+        path: the file, made, or replaced if there is one, when the call starts.
         rate: samples a second.
         speed: how many times faster than real time it runs.
+
+    Raises:
+        ConfigError: there is no such directory, or that is one.
     """
 
     def __init__(self, path: Path | str, rate: int, *, speed: float = 1.0) -> None:
+        if Path(path).is_dir() or not Path(path).parent.is_dir():
+            raise ConfigError(f"{path}: there is no such directory, or it is one")
         super().__init__(Path(path).name, rate, speed)
         self._path = path
         self._file: WavWriter | None = None

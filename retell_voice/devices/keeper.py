@@ -70,6 +70,8 @@ class Gate:
         """Why the device was lost, None while it is not."""
         self.final = False
         """It will not come back."""
+        self.has_finished = False
+        """The device has said that nothing more will come."""
         self.is_open = False
         self._busy = False
         self._tell = tell
@@ -114,6 +116,7 @@ class CaptureGate(Gate):
 
     def finished(self) -> None:
         """Pass on that nothing more will come."""
+        self.has_finished = True
         if self.is_open:
             self._bridge.finished()
 
@@ -243,6 +246,9 @@ class Keeper:
             self._watched = gate, Watchdog(self._timeout)
             self._steps.restarted(now)
         if self._watched[1].look(now, gate.blocks):
+            if gate.has_finished:
+                self._begin(self._retire, gate)
+                return
             gate.lost(f"no audio has passed for {self._timeout:g} s")
         elif self._suggest is not None and self._steps.look(now, gate.xruns, pause=pause):
             self._begin(self._open_anew, gate)
@@ -281,6 +287,12 @@ class Keeper:
             new.lost(str(error))
         if self._stopping.is_set():
             self._device.stop()
+
+    def _retire(self, gate: Gate) -> None:  # noqa: ARG002 - the one that _begin claimed
+        """Let silence take the place of a device that has finished: no loss, and no return."""
+        stand_in = self._new_gate(self._lost)
+        if self._hand_over(stand_in):
+            self._stand_in.start(stand_in)
 
     def _replace(self, gate: Gate) -> None:
         while self._stand_in_for(gate):

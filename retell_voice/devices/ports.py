@@ -7,19 +7,45 @@ other; the call resamples.
 
 ::
 
-    class UartSpeaker:
-        name, rate = "UART", 16000
+    # Raw s16le from and to anything that can be read and written: a UART, a pipe, a driver.
 
-        def start(self, source: Source) -> None:
-            self._source = source
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
+    class PipeMicrophone:
+        name, rate, latency = "pipe", 16000, None
 
-        def _run(self) -> None:
+        def __init__(self, file):
+            self._file = file
+
+        def start(self, sink):
+            self._running = True
+            threading.Thread(target=self._run, args=(sink,), daemon=True).start()
+
+        def stop(self):
+            self._running = False
+
+        def _run(self, sink):
+            while self._running and (data := self._file.read(640)):  # 20 ms, as they come
+                sink.write_rt(np.frombuffer(data, "<i2"))
+            sink.finished()
+
+
+    class PipeSpeaker:
+        name, rate, latency = "pipe", 16000, None
+
+        def __init__(self, file):
+            self._file = file
+
+        def start(self, source):
+            self._running = True
+            threading.Thread(target=self._run, args=(source,), daemon=True).start()
+
+        def stop(self):
+            self._running = False
+
+        def _run(self, source):
             block = np.zeros(320, np.int16)
             while self._running:
-                self._source.fill_rt(block, self.latency)
-                self._uart.write(block.tobytes())      # blocks for as long as the block plays
+                source.fill_rt(block)
+                self._file.write(block.tobytes())  # takes as long as the block plays
 
 A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
 thread, until it works. Three attributes are looked for and may be missing:

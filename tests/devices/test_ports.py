@@ -1,0 +1,83 @@
+"""The example in the documentation of ports is run as it stands there."""
+
+import os
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.call import Call
+from retell_voice.devices import ports
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.emulator import Emulator, Session
+from retell_voice.events import Ended, InputFinished
+
+AUDIO = AudioFormat("s16le", 16000)
+
+
+def example() -> dict[str, type]:
+    text = ports.__doc__ or ""
+    start = text.index("    class PipeMicrophone")
+    code = text[start : text.index("A device that is lost")]
+    names: dict[str, type] = {}
+    exec(textwrap.dedent(code), {"np": np, "threading": threading}, names)
+    return names
+
+
+class Paced:
+    """A file that takes a block as long as it plays, as a UART does."""
+
+    def __init__(self) -> None:
+        self.heard = bytearray()
+        self._clock = threading.Event()
+
+    def write(self, data: bytes) -> None:
+        self._clock.wait(len(data) / 32000)
+        self.heard += data
+
+
+SPOKEN = np.arange(1, 8001).astype(np.int16)
+
+
+@pytest.fixture
+def pipe():
+    reading, writing = os.pipe()
+    os.write(writing, SPOKEN.tobytes())
+    os.close(writing)
+    with open(reading, "rb") as file:
+        yield file
+
+
+async def test_the_example_holds_a_call(pipe) -> None:
+    heard_all: list[np.ndarray] = []
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(np.full(1600, 500, np.int16), "Hello!")
+        async for samples in session:
+            heard_all.append(samples)
+            if sum(map(len, heard_all)) >= len(SPOKEN):
+                return
+
+    made = example()
+    microphone, speaker = made["PipeMicrophone"](pipe), made["PipeSpeaker"](Paced())
+    assert isinstance(microphone, Microphone)
+    assert isinstance(speaker, Speaker)
+    async with (
+        Emulator(agent=agent) as emulator,
+        Call(
+            emulator.register(AUDIO).call_id,
+            url=emulator.url,
+            audio=AUDIO,
+            microphone=microphone,
+            speaker=speaker,
+        ) as call,
+    ):
+        events = [event async for event in call]
+    assert np.concatenate(heard_all)[: len(SPOKEN)].tolist() == SPOKEN.tolist()
+    assert any(isinstance(event, InputFinished) for event in events)
+    assert isinstance(events[-1], Ended)
+    assert events[-1].error is None
+    played = np.frombuffer(bytes(speaker._file.heard), "<i2")
+    assert np.count_nonzero(played == 500) == 1600
