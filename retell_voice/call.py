@@ -378,7 +378,7 @@ class Call:
 
     def _take(self, notice: bytes | Event | DeviceLost) -> None:
         match notice:
-            case bytes() if self._state is CallState.LIVE:
+            case bytes() if self._state in (CallState.CONNECTING, CallState.LIVE):
                 if len(self._frames) == self._frames.maxlen:
                     self._figures.frame_dropped(self._frame_seconds)
                 self._frames.append(notice)
