@@ -35,8 +35,3 @@ class Framer:
                 frames.append(self._audio.encode(self._frame))
                 self._filled = 0
         return frames
-
-    def flush(self) -> list[bytes]:
-        """Return what is left, filled up with silence, as a frame; none if nothing is left."""
-        missing = len(self._frame) - self._filled
-        return self.push(np.zeros(missing, np.int16)) if self._filled else []

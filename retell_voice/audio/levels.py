@@ -20,8 +20,3 @@ def peak(samples: Samples) -> int:
 def dbfs(magnitude: float) -> float:
     """Return a magnitude of 0–32768 as dBFS, −100 for silence."""
     return 20 * log10(magnitude / 32768) if magnitude >= 1 else SILENCE_DBFS
-
-
-def peak_dbfs(samples: Samples) -> float:
-    """Return the peak level of samples, shape (n,), in dBFS, −100 for silence."""
-    return dbfs(peak(samples))

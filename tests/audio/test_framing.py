@@ -19,9 +19,3 @@ def test_frames_are_whole_and_in_order_whatever_the_chunking(sizes: list[int], m
     length = audio.frame_samples(ms)
     assert all(len(frame) == 2 * length for frame in frames)
     assert b"".join(frames) == samples[: len(samples) // length * length].tobytes()
-
-    rest = framer.flush()
-    padded = b"".join(frames + rest)
-    assert padded[: 2 * len(samples)] == samples.tobytes()
-    assert not any(padded[2 * len(samples) :])
-    assert framer.flush() == []

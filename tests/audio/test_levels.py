@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retell_voice.audio.levels import peak_dbfs
+from retell_voice.audio.levels import dbfs, peak
 
 
 @pytest.mark.parametrize(
@@ -9,4 +9,4 @@ from retell_voice.audio.levels import peak_dbfs
     [([], -100), ([0, 0], -100), ([-32768], 0), ([3277, -3], -20), ([1], -90.3)],
 )
 def test_peak_level(samples: list[int], level: float) -> None:
-    assert peak_dbfs(np.array(samples, np.int16)) == pytest.approx(level, abs=0.05)
+    assert dbfs(peak(np.array(samples, np.int16))) == pytest.approx(level, abs=0.05)

@@ -86,7 +86,7 @@ async def test_a_call_outlives_the_time_for_a_request(monkeypatch: pytest.Monkey
     async with Emulator(agent=silent_agent) as emulator:
         call = emulator.register()
         async with connect(f"{emulator.url}/{call.call_id}") as client:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # that time must really pass: nothing tells that it has
             await client.send("ping")
             assert await client.recv() == "pong"
 

@@ -223,8 +223,8 @@ async def test_hanging_up_while_the_agent_speaks_is_the_users_doing() -> None:
     async with Emulator(agent=agent) as emulator:
         call = emulator.register()
         client = await join(emulator, call)
+        await client.recv()  # the agent is in the middle of it
         reading = asyncio.create_task(messages(client))
-        await asyncio.sleep(0.01)
         await client.close()
         await reading
         await call.wait()
