@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retell_voice.errors import ConfigError
-from retell_voice.settings import SECTIONS, Secret, Settings, Sourced, did_you_mean, show, table
+from retell_voice.settings import Secret, Settings, Sourced, did_you_mean, show, table
+from retell_voice.tables import SECTIONS
 
 S = TypeVar("S", bound=Settings)
 

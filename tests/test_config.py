@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from retell_voice.config import ConfigFile, default_path, load, misspelled, parse_toml, read_file
 from retell_voice.errors import ConfigError
-from retell_voice.settings import EmulatorSettings, Sourced, TalkSettings
+from retell_voice.settings import Sourced
+from retell_voice.tables import EmulatorSettings, TalkSettings
 
 SECRET = "call_0123456789abcdef"
 

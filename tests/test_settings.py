@@ -9,17 +9,8 @@ import pytest
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
 from retell_voice.call import DEFAULT_URL
 from retell_voice.errors import ConfigError
-from retell_voice.settings import (
-    SECTIONS,
-    EmulatorSettings,
-    Secret,
-    Setting,
-    Sourced,
-    TalkSettings,
-    did_you_mean,
-    show,
-    table,
-)
+from retell_voice.settings import Secret, Setting, Sourced, did_you_mean, show, table
+from retell_voice.tables import SECTIONS, EmulatorSettings, TalkSettings
 
 TALK = table(TalkSettings)
 SECRET = "call_0123456789abcdef"

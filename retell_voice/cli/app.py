@@ -11,7 +11,7 @@ from retell_voice import __version__
 from retell_voice.cli.failure import EXIT_CODES, reported
 from retell_voice.cli.options import command
 from retell_voice.config import ConfigFile, default_path, load
-from retell_voice.settings import EmulatorSettings, TalkSettings
+from retell_voice.tables import EmulatorSettings, TalkSettings
 
 _CODES = "\n".join(
     ["", "", "Exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())]

@@ -10,7 +10,7 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.signals import Interrupts
 from retell_voice.emulator import Emulator, Happening, ParrotSettings, parrot_agent
 from retell_voice.errors import ConfigError
-from retell_voice.settings import EmulatorSettings, TalkSettings
+from retell_voice.tables import EmulatorSettings, TalkSettings
 
 
 def local_emulator(*, interruptible: bool) -> Emulator:

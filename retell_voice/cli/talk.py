@@ -21,7 +21,8 @@ from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
-from retell_voice.settings import Sourced, TalkSettings, table
+from retell_voice.settings import Sourced, table
+from retell_voice.tables import TalkSettings
 
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 import retell_voice
 from retell_voice.cli.app import app
 from retell_voice.cli.failure import EXIT_CODES
-from retell_voice.settings import SECTIONS, table
+from retell_voice.settings import table
+from retell_voice.tables import SECTIONS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
