@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from retell_voice.audio.format import Samples
+from retell_voice.errors import RetellVoiceError
 from retell_voice.events import Role, Utterance, Word
 
 
@@ -78,6 +79,55 @@ class NoRecognizer:
     """A ``Recognizer`` that can never tell."""
 
     def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002
+        """Return ()."""
+        return ()
+
+
+class SpeechFailed(RetellVoiceError):
+    """An engine could not do what it was asked: it died, gave up, or has too much to do.
+
+    The next request may well succeed.
+    """
+
+
+class SpeechToText(Protocol):
+    """Finds the words of what a user said, in time of its own; for many calls at once."""
+
+    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:
+        """Return the words, times in seconds from the first sample; () when it hears none.
+
+        May be cancelled: the work is dropped.
+
+        Args:
+            samples: what was said, shape (n,).
+            rate: samples a second.
+
+        Raises:
+            SpeechFailed: it could not be done.
+        """
+
+
+class TextToSpeech(Protocol):
+    """Speaks, in time of its own; for many calls at once."""
+
+    async def synthesize(self, text: str, rate: int) -> Speech:
+        """Return the text, best one sentence, as speech with its words and their times.
+
+        May be cancelled: the work is dropped.
+
+        Args:
+            text: what to say; nothing to pronounce gives no samples.
+            rate: samples a second of the result.
+
+        Raises:
+            SpeechFailed: it could not be done.
+        """
+
+
+class NoSpeechToText:
+    """A ``SpeechToText`` that never hears a word."""
+
+    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002
         """Return ()."""
         return ()
 
