@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retell_voice.errors import ConfigError
-from retell_voice.settings import Secret, Settings, Sourced, did_you_mean, show, table
+from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.settings import Secret, Settings, Sourced, table
 from retell_voice.tables import SECTIONS
 
 S = TypeVar("S", bound=Settings)

@@ -23,6 +23,7 @@ after SIGTERM and SIGHUP.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 
 class RetellVoiceError(Exception):
@@ -126,3 +127,18 @@ def mask(secret: str) -> str:
     A secret of fewer than twelve characters is hidden altogether.
     """
     return f"…{secret[-4:]}" if len(secret) >= 12 else "…"
+
+
+def show(value: object) -> str:
+    """Return a wrong value for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python prints
+        text = "such a long number"
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return a hint: the known name that is nearest, or all of them."""
+    close = get_close_matches(given, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, TypeVar
 
-from retell_voice.errors import ConfigError, mask
+from retell_voice.errors import ConfigError, did_you_mean, mask, show
 
 T = TypeVar("T")
 
@@ -161,18 +160,3 @@ def table(settings: type[Settings]) -> dict[str, Setting]:
             | {"name": one.name, "section": settings.section}
         )
     return rows
-
-
-def show(value: object) -> str:
-    """Return a wrong value for a message, cut where it is long."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer with more digits than Python prints
-        text = "such a long number"
-    return text if len(text) <= 60 else f"{text[:59]}…"
-
-
-def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return a hint: the known name that is nearest, or all of them."""
-    close = get_close_matches(given, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
