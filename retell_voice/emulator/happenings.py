@@ -96,6 +96,40 @@ class CallEnded(Happening):
         return f"ended: {self.why}, close code {self.code}{words}"
 
 
+@dataclass(frozen=True, slots=True)
+class ScenarioStep(Happening):
+    """A scenario's step begins.
+
+    Attributes:
+        name: what kind of step: ``say``, ``wait``, …
+        number: its place in the file, ``2``, or ``2.1`` within step 2.
+        details: the rest of it, short.
+    """
+
+    name: str
+    number: str
+    details: str
+
+    def __str__(self) -> str:
+        return f"step {self.number}: {self.name} {self.details}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFailed(Happening):
+    """What a scenario waited for did not come, or it does not fit the call; the call was closed.
+
+    Attributes:
+        number: the step, as in ``ScenarioStep``; empty when it never began.
+        why: one line for people.
+    """
+
+    number: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"the scenario failed at step {self.number}: {self.why}" if self.number else self.why
+
+
 class Happenings:
     """The stream: ``async for happening in emulator.events``; ends when the emulator stops.
 

@@ -72,6 +72,8 @@ class Session:
         self.dropped = 0
         self.why: str | None = None
         """Retell's ``disconnection_reason`` once this side has closed the call."""
+        self.pinged = asyncio.Event()
+        """Set by every heartbeat of the caller; for whoever waits for the next one to clear."""
         self._happenings = happenings
         self._opened = asyncio.get_running_loop().time()
         self._dialect = WebServer(call.audio.sample_width, alignment=alignment)
@@ -218,8 +220,10 @@ class Session:
                 self._put(samples)
                 while self._inbox_samples > self._inbox_limit:
                     self._drop_oldest()
-            case Ping() if self._answer_pings:
-                await self.send(self._dialect.pong())
+            case Ping():
+                self.pinged.set()
+                if self._answer_pings:
+                    await self.send(self._dialect.pong())
             case UnknownMessage():
                 self._put(event.message)
 
