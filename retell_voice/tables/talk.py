@@ -1,19 +1,14 @@
-"""The settings themselves: one table a command, one row a setting.
-
-``retell_voice.settings`` has the machinery.
-"""
+"""Settings of ``retell-voice talk``."""
 
 # ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from retell_voice.settings import Secret, Settings, Sourced, setting
 
 _CALL, _SOUND, _SHOWN = "The call", "Sound", "What you see"
-_SERVER = "The server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +35,25 @@ class TalkSettings(Settings):
         "Needs no account and no network.",
         _CALL,
     )
+    llm: Sourced[str | None] = setting(
+        None,
+        "With --local: the custom LLM server that answers, instead of the parrot; /CALL_ID is "
+        "appended. How it speaks and hears is set under [emulator].",
+        _CALL,
+        kind=str,
+        prefixes=("ws://", "wss://"),
+        metavar="URL",
+    )
+    scenario: Sourced[str | None] = setting(
+        None,
+        "With --local: a TOML file that says what the server does and when.",
+        _CALL,
+        kind=str,
+        metavar="FILE",
+    )
     interruptible: Sourced[bool] = setting(
         True,
-        "With --local: the parrot falls silent when you talk over it. Without headphones rather "
+        "With --local: the agent falls silent when you talk over it. Without headphones rather "
         "not, or it hears and interrupts itself.",
         _CALL,
     )
@@ -120,76 +131,3 @@ class TalkSettings(Settings):
     plain: Sourced[bool] = setting(
         False, "Print lines, no live screen; without a terminal that is so anyway.", _SHOWN
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmulatorSettings(Settings):
-    """Settings of ``retell-voice emulator``; section ``[emulator]`` of the file."""
-
-    section: ClassVar[str] = "emulator"
-
-    host: Sourced[str] = setting(
-        "127.0.0.1",
-        "Address to listen at. 0.0.0.0 lets everyone on your network in.",
-        _SERVER,
-        metavar="ADDRESS",
-    )
-    port: Sourced[int] = setting(
-        8080,
-        "Port to listen at; 0 takes any free one.",
-        _SERVER,
-        minimum=0,
-        maximum=65535,
-        metavar="PORT",
-    )
-    prefix: Sourced[str] = setting(
-        "", "Path before every route, for example /retell.", _SERVER, metavar="PATH"
-    )
-    api_key: Sourced[str | None] = setting(
-        None,
-        "The only API key that REST calls may carry; without it any will do. It is a secret: "
-        "rather set it in the environment or the config file.",
-        _SERVER,
-        kind=Secret,
-        metavar="KEY",
-    )
-    accept_any: Sourced[bool] = setting(
-        False,
-        "Let any call_id in, registered or not, in the format of --encoding and --rate.",
-        _SERVER,
-    )
-    encoding: Sourced[str] = setting(
-        "s16le",
-        "Encoding of calls that nobody registered.",
-        _SERVER,
-        choices=("s16le", "mulaw"),
-        metavar="NAME",
-    )
-    rate: Sourced[int] = setting(
-        24000,
-        "Sample rate of calls that nobody registered.",
-        _SERVER,
-        minimum=8000,
-        maximum=48000,
-        unit="Hz",
-        metavar="HZ",
-    )
-    expiry: Sourced[float] = setting(
-        300.0,
-        "Seconds within which a registered call must be joined.",
-        _SERVER,
-        minimum=1,
-        maximum=86400,
-        unit="s",
-        metavar="SECONDS",
-    )
-    interruptible: Sourced[bool] = setting(
-        True, "Let callers talk over the parrot; not where their microphones hear it.", _SERVER
-    )
-    answer_pings: Sourced[bool] = setting(True, "Answer the client's heartbeat.", _SERVER)
-
-
-SECTIONS: dict[str, type[Settings]] = {
-    each.section: each for each in (TalkSettings, EmulatorSettings)
-}
-"""Sections of the file, the top level first."""

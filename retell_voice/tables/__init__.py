@@ -1,0 +1,15 @@
+"""The settings themselves: one table a command, one row a setting.
+
+``retell_voice.settings`` has the machinery.
+"""
+
+from retell_voice.settings import Settings
+from retell_voice.tables.emulator import EmulatorSettings
+from retell_voice.tables.talk import TalkSettings
+
+SECTIONS: dict[str, type[Settings]] = {
+    each.section: each for each in (TalkSettings, EmulatorSettings)
+}
+"""Sections of the file, the top level first."""
+
+__all__ = ["SECTIONS", "EmulatorSettings", "TalkSettings"]
