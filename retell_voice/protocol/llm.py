@@ -1,0 +1,284 @@
+"""The custom-LLM WebSocket: both sides, all thirteen messages, JSON in and out.
+
+::
+
+    Retell → LLM server   {"interaction_type": "ping_pong" | "call_details" | "update_only" |
+                               "response_required" | "reminder_required", …}
+    LLM server → Retell   {"response_type": "config" | "update_agent" | "ping_pong" |
+                               "response" | "agent_interrupt" | "tool_call_invocation" |
+                               "tool_call_result" | "metadata", …}
+
+Source: Retell's "LLM WebSocket" reference (docs.retellai.com/api-references/llm-websocket).
+Its guides (docs.retellai.com/integrate-llm) add, as quoted by others, that a message without
+``response_type`` is taken for a ``response``, as the first servers sent it.
+
+A field that is not known is ignored, one that is null counts as absent. A whole number may be
+written as ``3.0``: to JavaScript it is the same. In a transcript an item whose role is not
+known is left out, a message whose type is not known is passed on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from retell_voice.events import Role, Utterance, Word
+from retell_voice.protocol.llm_fields import Fields, LlmPayloadError, load_object
+from retell_voice.protocol.llm_messages import (
+    AgentConfig,
+    AgentInterrupt,
+    CallDetails,
+    Config,
+    LlmMessage,
+    LlmMetadata,
+    LlmPingPong,
+    PingPong,
+    ReminderRequired,
+    Response,
+    ResponseRequired,
+    Said,
+    ToolCallInvocation,
+    ToolCallResult,
+    UnknownLlmMessage,
+    UpdateAgent,
+    UpdateOnly,
+)
+
+__all__ = [
+    "AgentConfig",
+    "AgentInterrupt",
+    "CallDetails",
+    "Config",
+    "LlmMessage",
+    "LlmMetadata",
+    "LlmPayloadError",
+    "LlmPingPong",
+    "LlmSide",
+    "PingPong",
+    "ReminderRequired",
+    "Response",
+    "ResponseRequired",
+    "RetellSide",
+    "Said",
+    "ToolCallInvocation",
+    "ToolCallResult",
+    "UnknownLlmMessage",
+    "UpdateAgent",
+    "UpdateOnly",
+]
+
+_KEPT = 4096
+"""Characters of an unknown message that are passed on."""
+
+_SPEAKERS: dict[str, Role] = {"agent_turn": "agent", "user_turn": "user"}
+_TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
+
+
+class RetellSide:
+    """Retell's side: hears the LLM server, speaks to it."""
+
+    def receive(self, text: str | bytes) -> LlmMessage:
+        """Decode one message of the LLM server; raises nothing but ``LlmPayloadError``."""
+        body = load_object(text)
+        kind = Fields(body, "message").string("response_type")
+        return _decode(_FROM_LLM, "response" if kind is None else kind, text, body)
+
+    def encode(self, message: LlmMessage) -> str:
+        """Encode one message to the LLM server."""
+        return _encode("interaction_type", _FROM_RETELL, message)
+
+
+class LlmSide:
+    """The developer's side: hears Retell, speaks to it."""
+
+    def receive(self, text: str | bytes) -> LlmMessage:
+        """Decode one message of Retell; raises nothing but ``LlmPayloadError``."""
+        body = load_object(text)
+        it = Fields(body, "message")
+        return _decode(_FROM_RETELL, it.need(it.string, "interaction_type"), text, body)
+
+    def encode(self, message: LlmMessage) -> str:
+        """Encode one message to Retell."""
+        return _encode("response_type", _FROM_LLM, message)
+
+
+def _config(it: Fields) -> Config:
+    config = it.need(it.inner, "config")
+    return Config(
+        auto_reconnect=config.flag("auto_reconnect") or False,
+        call_details=config.flag("call_details") or False,
+        transcript_with_tool_calls=config.flag("transcript_with_tool_calls") or False,
+    )
+
+
+def _update_agent(it: Fields) -> UpdateAgent:
+    config = it.need(it.inner, "agent_config")
+    return UpdateAgent(
+        agent_config=AgentConfig(
+            responsiveness=config.share("responsiveness"),
+            interruption_sensitivity=config.share("interruption_sensitivity"),
+            reminder_trigger_ms=config.rounded("reminder_trigger_ms", least=1),
+            reminder_max_count=config.whole("reminder_max_count", least=0),
+        )
+    )
+
+
+def _response(it: Fields) -> Response:
+    return Response(
+        response_id=it.need(it.whole, "response_id"),
+        show_transferee_as_caller=it.flag("show_transferee_as_caller"),
+        **_speech(it),
+    )
+
+
+def _agent_interrupt(it: Fields) -> AgentInterrupt:
+    return AgentInterrupt(interrupt_id=it.need(it.whole, "interrupt_id"), **_speech(it))
+
+
+def _speech(it: Fields) -> dict[str, Any]:
+    return {
+        "content": it.string("content") or "",
+        "content_complete": it.flag("content_complete") or False,
+        "no_interruption_allowed": it.flag("no_interruption_allowed"),
+        "end_call": it.flag("end_call") or False,
+        "transfer_number": it.string("transfer_number"),
+        "digit_to_press": it.string("digit_to_press"),
+    }
+
+
+def _invocation(it: Fields) -> ToolCallInvocation:
+    return ToolCallInvocation(
+        tool_call_id=it.need(it.string, "tool_call_id"),
+        name=it.need(it.string, "name"),
+        arguments=it.need(it.string, "arguments"),
+    )
+
+
+def _result(it: Fields) -> ToolCallResult:
+    return ToolCallResult(
+        tool_call_id=it.need(it.string, "tool_call_id"),
+        content=it.need(it.string, "content"),
+        successful=it.flag("successful"),
+    )
+
+
+def _update_only(it: Fields) -> UpdateOnly:
+    turn = it.string("turntaking")
+    if turn is not None and turn not in _SPEAKERS:
+        raise it.error("turntaking", f"is neither of {', '.join(_SPEAKERS)}")
+    return UpdateOnly(turn=None if turn is None else _SPEAKERS[turn], **_transcripts(it))
+
+
+def _required(kind: type[ResponseRequired | ReminderRequired]) -> Callable[[Fields], LlmMessage]:
+    return lambda it: kind(response_id=it.need(it.whole, "response_id"), **_transcripts(it))
+
+
+def _transcripts(it: Fields) -> dict[str, Any]:
+    spoken = it.items("transcript") or []
+    with_tools = it.items("transcript_with_tool_calls")
+    return {
+        "transcript": tuple(said for said in map(_said, spoken) if isinstance(said, Utterance)),
+        "transcript_with_tool_calls": None
+        if with_tools is None
+        else tuple(said for said in map(_said, with_tools) if said is not None),
+    }
+
+
+def _said(item: Fields) -> Said | None:
+    match item.need(item.string, "role"):
+        case "agent" | "user" as role:
+            words = tuple(map(_word, item.items("words") or ()))
+            return Utterance(role, item.need(item.string, "content"), words)
+        case "tool_call_invocation":
+            return _invocation(item)
+        case "tool_call_result":
+            return _result(item)
+        case _:
+            return None
+
+
+def _word(item: Fields) -> Word:
+    return Word(
+        word=item.need(item.string, "word"),
+        start=float(item.need(item.number, "start")),
+        end=float(item.need(item.number, "end")),
+    )
+
+
+_Decoder = Callable[[Fields], LlmMessage]
+_Table = dict[str, tuple[type[LlmMessage], _Decoder]]
+_FROM_LLM: _Table = {
+    "config": (Config, _config),
+    "update_agent": (UpdateAgent, _update_agent),
+    "ping_pong": (LlmPingPong, lambda it: LlmPingPong(timestamp=it.need(it.rounded, "timestamp"))),
+    "response": (Response, _response),
+    "agent_interrupt": (AgentInterrupt, _agent_interrupt),
+    "tool_call_invocation": (ToolCallInvocation, _invocation),
+    "tool_call_result": (ToolCallResult, _result),
+    "metadata": (LlmMetadata, lambda it: LlmMetadata(metadata=it.anything("metadata"))),
+}
+_FROM_RETELL: _Table = {
+    "ping_pong": (PingPong, lambda it: PingPong(timestamp=it.need(it.rounded, "timestamp"))),
+    "call_details": (
+        CallDetails,
+        lambda it: CallDetails(call=it.need(it.mapping, "call")),
+    ),
+    "update_only": (UpdateOnly, _update_only),
+    "response_required": (ResponseRequired, _required(ResponseRequired)),
+    "reminder_required": (ReminderRequired, _required(ReminderRequired)),
+}
+
+
+def _decode(table: _Table, kind: str, text: str | bytes, body: dict[str, Any]) -> LlmMessage:
+    if kind in table:
+        _, decoder = table[kind]
+        return decoder(Fields(body, kind))
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return UnknownLlmMessage(message=text[:_KEPT])
+
+
+def _encode(discriminator: str, table: _Table, message: LlmMessage) -> str:
+    for name, (kind, _) in table.items():
+        if isinstance(message, kind):
+            return json.dumps({discriminator: name, **_body(message)}, allow_nan=False)
+    raise TypeError(f"{type(message).__name__} is not what this side sends")
+
+
+def _body(message: LlmMessage) -> dict[str, Any]:
+    match message:
+        case Config():
+            return {"config": _present(message)}
+        case UpdateAgent():
+            return {"agent_config": _present(message.agent_config)}
+        case LlmMetadata():
+            return {"metadata": message.metadata}
+        case CallDetails():
+            return {"call": dict(message.call)}
+        case UpdateOnly() | ResponseRequired() | ReminderRequired():
+            body = _present(message)
+            for name in ("transcript", "transcript_with_tool_calls"):
+                if name in body:
+                    body[name] = [_item(said) for said in body[name]]
+            if (turn := body.pop("turn", None)) is not None:
+                body["turntaking"] = _TURNTAKING[turn]
+            return body
+    return _present(message)
+
+
+def _item(said: Said) -> dict[str, Any]:
+    match said:
+        case Utterance():
+            return {**_present(said), "words": [_present(word) for word in said.words]}
+        case ToolCallInvocation():
+            return {"role": "tool_call_invocation", **_present(said)}
+        case ToolCallResult():
+            return {"role": "tool_call_result", **_present(said)}
+
+
+def _present(message: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that are not None."""
+    values = ((field.name, getattr(message, field.name)) for field in fields(message))
+    return {name: value for name, value in values if value is not None}
