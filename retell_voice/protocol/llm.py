@@ -8,9 +8,12 @@
                                "response" | "agent_interrupt" | "tool_call_invocation" |
                                "tool_call_result" | "metadata", …}
 
-Source: Retell's "LLM WebSocket" reference (docs.retellai.com/api-references/llm-websocket).
-Its guides (docs.retellai.com/integrate-llm) add, as quoted by others, that a message without
-``response_type`` is taken for a ``response``, as the first servers sent it.
+Sources: Retell's "LLM WebSocket" reference (docs.retellai.com/api-references/llm-websocket) and
+its guides "Set up your server" and "Troubleshooting" (docs.retellai.com/integrate-llm). By them
+
+* a message without ``response_type`` is taken for a ``response``, as the first servers sent it;
+* ``content`` and ``content_complete`` are required; a message with a field missing or of the
+  wrong type is logged and dropped, and the call goes on: that is for who reads this to do.
 
 A field that is not known is ignored, one that is null counts as absent. A whole number may be
 written as ``3.0``: to JavaScript it is the same. In a transcript an item whose role is not
@@ -23,7 +26,9 @@ import json
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
+from retell_voice.errors import ConfigError, mask_url
 from retell_voice.events import Role, Utterance, Word
 from retell_voice.protocol.llm_fields import Fields, LlmPayloadError, load_object
 from retell_voice.protocol.llm_messages import (
@@ -67,6 +72,7 @@ __all__ = [
     "UnknownLlmMessage",
     "UpdateAgent",
     "UpdateOnly",
+    "llm_url",
 ]
 
 _KEPT = 4096
@@ -76,6 +82,30 @@ _SPEAKERS: dict[str, Role] = {"agent_turn": "agent", "user_turn": "user"}
 _TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
 
 
+def llm_url(prefix: str, call_id: str) -> str:
+    """Return the URL of one call's custom-LLM WebSocket. It holds the call_id: keep it secret.
+
+    The call_id becomes the last part of the path, a query stays, http and https stand for ws
+    and wss (Retell's "Set up your server" and "Troubleshooting").
+
+    Raises:
+        ConfigError: the prefix is not the URL of a WebSocket.
+    """
+    try:
+        parts = urlsplit(prefix)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        parts = urlsplit("")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("ws", "wss") or not parts.hostname or parts.fragment:
+        raise ConfigError(
+            f"{mask_url(prefix)!r} is not the URL of an LLM server",
+            "it looks like ws://localhost:8080/llm-websocket; the call_id is appended to it",
+        )
+    path = f"{parts.path.rstrip('/')}/{quote(call_id, safe='')}"
+    return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
+
+
 class RetellSide:
     """Retell's side: hears the LLM server, speaks to it."""
 
@@ -83,7 +113,9 @@ class RetellSide:
         """Decode one message of the LLM server; raises nothing but ``LlmPayloadError``."""
         body = load_object(text)
         kind = Fields(body, "message").string("response_type")
-        return _decode(_FROM_LLM, "response" if kind is None else kind, text, body)
+        if kind is None:
+            return _response(Fields(body, "response (there is no response_type)"))
+        return _decode(_FROM_LLM, kind, text, body)
 
     def encode(self, message: LlmMessage) -> str:
         """Encode one message to the LLM server."""
@@ -139,8 +171,8 @@ def _agent_interrupt(it: Fields) -> AgentInterrupt:
 
 def _speech(it: Fields) -> dict[str, Any]:
     return {
-        "content": it.string("content") or "",
-        "content_complete": it.flag("content_complete") or False,
+        "content": it.need(it.string, "content"),
+        "content_complete": it.need(it.flag, "content_complete"),
         "no_interruption_allowed": it.flag("no_interruption_allowed"),
         "end_call": it.flag("end_call") or False,
         "transfer_number": it.string("transfer_number"),
