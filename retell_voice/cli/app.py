@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from retell_voice import __version__
 from retell_voice.cli.failure import EXIT_CODES, reported
-from retell_voice.cli.options import command
+from retell_voice.cli.options import command, describe
 from retell_voice.config import ConfigFile, default_path, load
+from retell_voice.devices.quiet import native_stderr_silenced
+from retell_voice.settings import table
 from retell_voice.tables import EmulatorSettings, TalkSettings
 
 _CODES = "\n".join(
@@ -49,6 +52,21 @@ _DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
 On a pipe: one line each, columns parted by tabs."""
+_DOCTOR = """\
+Look at all that a call needs and say what to mend: Python and its packages, the config file, \
+sound and the way to the server.
+
+You are asked to speak for a few seconds, then three chimes are played and listened for. The \
+server is asked for a call that there is not: none of yours is spent.
+
+Each line says pass, warn or fail; below it stands what to do. Exit code 0 when nothing \
+failed, else that of the first that did: 2 system and config, 3 sound, 4 the server was not \
+reached, 5 it answered as no server of calls does.
+
+Examples:
+  retell-voice doctor
+  retell-voice doctor --only network --url wss://your-server/audio-websocket
+  retell-voice doctor --no-sound --json"""
 _SETTINGS = "Show every setting, its value and where that came from."
 
 app = typer.Typer(
@@ -108,6 +126,47 @@ def devices(
         from retell_voice.cli.listing import list_all  # noqa: PLC0415
 
         list_all(as_json=as_json)
+
+
+def _talk_option(name: str) -> Any:
+    row = table(TalkSettings)[name]
+    return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
+
+
+@app.command(help=_DOCTOR)
+def doctor(
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help="Look at system, config, sound or network; repeatable."),
+    ] = None,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", help="Play no chimes; nothing is heard.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0.2, max=600, help="How long to listen to you.")
+    ] = 4.0,
+    url: Annotated[str | None, _talk_option("url")] = None,
+    input_name: Annotated[str | None, _talk_option("input")] = None,
+    output_name: Annotated[str | None, _talk_option("output")] = None,
+    rate: Annotated[str | None, _talk_option("rate")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: one object.")] = False,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Config file (TOML).")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Examine."""
+    with native_stderr_silenced(), reported(debug=debug, as_json=lambda: as_json):
+        from retell_voice.cli.doctor import examine  # noqa: PLC0415
+
+        code = examine(
+            only or [],
+            config=config,
+            flags={"url": url, "input": input_name, "output": output_name, "rate": rate},
+            seconds=seconds,
+            chimes=not no_sound,
+            as_json=as_json,
+        )
+    raise SystemExit(code)
 
 
 @app.command(help=_SETTINGS, name="settings")

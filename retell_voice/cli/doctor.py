@@ -1,0 +1,170 @@
+"""``retell-voice doctor``: looks at everything a call needs, and says what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.cli.talk import SWITCH_INTERVAL
+from retell_voice.config import ConfigFile, default_path, load, misspelled, read_file
+from retell_voice.doctor import network, sound, system
+from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
+from retell_voice.errors import ConfigError, did_you_mean
+from retell_voice.tables import TalkSettings
+
+_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
+_BAR = 30
+_LOWEST = -60.0
+
+
+def examine(
+    only: list[str],
+    *,
+    config: Path | None,
+    flags: dict[str, Any],
+    seconds: float,
+    chimes: bool,
+    as_json: bool,
+) -> int:
+    """Examine, tell, and return the exit code.
+
+    Args:
+        only: parts to look at; empty for all.
+        config: the config file, None for the default one.
+        flags: settings from the command line, by name.
+        seconds: how long to listen to the microphone.
+        chimes: whether the speaker may be heard.
+        as_json: print one object at the end instead of lines.
+
+    Raises:
+        ConfigError: a flag or a part that there is not.
+    """
+    for part in only:
+        if part not in PARTS:
+            raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
+    wanted = only or list(PARTS)
+    findings = []
+    for finding in _findings(
+        wanted, config=config, flags=flags, seconds=seconds, chimes=chimes, quiet=as_json
+    ):
+        findings.append(finding)
+        if not as_json:
+            _print(line(finding, colours=_colours()))
+    if as_json:
+        print(json.dumps(report(findings), indent=2))
+    else:
+        _print(summary(findings))
+    return exit_code(findings)
+
+
+def line(finding: Finding, *, colours: bool = False) -> str:
+    """Return a finding as a line, and a second one with what to do."""
+    verdict = f"{finding.verdict:4}"
+    if colours:
+        verdict = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m"
+    text = f"{verdict}  {finding.check}: {finding.says}"
+    return f"{text}\n      → {finding.hint}" if finding.hint else text
+
+
+def summary(findings: list[Finding]) -> str:
+    """Return the last line."""
+    counts = {each: sum(f.verdict is each for f in findings) for each in Verdict}
+    if counts[Verdict.FAIL]:
+        return f"{counts[Verdict.FAIL]} failed, {counts[Verdict.WARN]} to look at"
+    if counts[Verdict.WARN]:
+        return f"nothing failed, {counts[Verdict.WARN]} to look at"
+    return "all is well"
+
+
+def _findings(
+    wanted: list[str],
+    *,
+    config: Path | None,
+    flags: dict[str, Any],
+    seconds: float,
+    chimes: bool,
+    quiet: bool,
+) -> Iterator[Finding]:
+    if "system" in wanted:
+        yield from system.examine(SWITCH_INTERVAL)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    file = ConfigFile()
+
+    def read() -> tuple[str, ...]:
+        nonlocal file
+        file = read_file(config)
+        load(TalkSettings, file, os.environ, {})
+        return (*file.warnings, *misspelled(os.environ))
+
+    found = list(
+        system.examine_config(config or default_path(), named=config is not None, read=read)
+    )
+    if "config" in wanted:
+        yield from found
+    elif failed := [each for each in found if each.verdict is Verdict.FAIL]:
+        raise ConfigError(failed[0].says, failed[0].hint)
+    broken = any(each.verdict is Verdict.FAIL for each in found)
+    settings = load(TalkSettings, file, {} if broken else os.environ, flags)
+    if "sound" in wanted:
+        audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+        meter = _Meter(shown=not quiet and sys.stderr.isatty())
+
+        def ask() -> None:
+            if not quiet:
+                _print(f"      speak now, for {seconds:g} seconds …")
+
+        for finding in sound.examine(
+            audio,
+            settings.input.value,
+            settings.output.value,
+            seconds=seconds,
+            chimes=chimes,
+            ask=ask,
+            meter=meter,
+        ):
+            meter.wipe()
+            yield finding
+    if "network" in wanted:
+        yield from asyncio.run(_network(settings.url.value))
+
+
+async def _network(url: str) -> list[Finding]:
+    return [finding async for finding in network.examine(url)]
+
+
+class _Meter:
+    """A bar on the terminal that follows the microphone."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._drawn = False
+
+    def __call__(self, level: float, left: float) -> None:
+        if self._shown:
+            filled = round(_BAR * min(1.0, max(0.0, 1 - level / _LOWEST)))
+            bar = "#" * filled + "." * (_BAR - filled)
+            sys.stderr.write(f"\r      [{bar}] {level:4.0f} dBFS {left:4.1f} s ")
+            sys.stderr.flush()
+            self._drawn = True
+
+    def wipe(self) -> None:
+        """Take it off the screen."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = False
+
+
+def _colours() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _print(text: str) -> None:
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)

@@ -1,0 +1,269 @@
+"""Is the server there? Each layer by itself, with its time, so that a line says where it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from retell_voice.doctor.findings import Finding, Verdict
+from retell_voice.errors import ConfigError, ConnectError, Rejected, mask_url
+from retell_voice.transport.websocket import connect
+
+Address = tuple[Any, ...]
+Resolve = Callable[[str, int], Awaitable[list[Address]]]
+"""Looks up host and port and returns the addresses of sockets; raises OSError."""
+
+_SOON = 14 * 86400.0
+_SLOW = 0.3
+_LISTEN = 0.5
+"""Seconds in which a server that let us in may still say that there is no such call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where to connect to, and whether with TLS."""
+
+    host: str
+    port: int
+    secure: bool
+
+
+async def examine(
+    url: str, *, patience: float = 5.0, resolve: Resolve | None = None
+) -> AsyncIterator[Finding]:
+    """Look at the server of a URL, layer by layer, up to the first that fails.
+
+    No call is spent: the call_id that is asked for is made up, and a refusal is an answer.
+
+    Args:
+        url: prefix of the Audio WebSocket.
+        patience: seconds that each layer may take.
+        resolve: looks up a host; None asks the system.
+    """
+    try:
+        way, proxy = _way(url)
+    except ValueError as error:
+        yield _failed("URL", f"{mask_url(url)!r} cannot be used: {error}", "check --url", code=2)
+        return
+    if proxy:
+        words = f"through the proxy {proxy.host}:{proxy.port}, as the environment asks"
+        yield Finding("network", "proxy", Verdict.PASS, words)
+    reached = proxy or way
+    addresses, finding = await _look_up(reached, patience, resolve or _resolve)
+    yield finding
+    if not addresses:
+        return
+    connected, finding = await _reach(reached, addresses, patience)
+    yield finding
+    if connected is None:
+        return
+    with connected:
+        if way.secure and not proxy:
+            finding = await _secure(way, connected, patience)
+            yield finding
+            if finding.verdict is Verdict.FAIL:
+                return
+    yield await _join(url, patience)
+
+
+def judge_certificate(expires: float, now: float, issuer: str) -> tuple[Verdict, str, str]:
+    """Return verdict, words and hint for a certificate that was found valid."""
+    days = (expires - now) / 86400
+    words = f"certificate by {issuer or 'an unnamed issuer'} valid for {days:.0f} more days"
+    if expires - now < _SOON:
+        return Verdict.WARN, words, "it runs out soon: the server's owner must renew it"
+    return Verdict.PASS, words, ""
+
+
+def judge_refusal(error: Rejected) -> Finding:
+    """Judge how a server answered a call that there is not; it should refuse."""
+    status = error.status
+    if error.code is not None or status in (400, 401, 403, 404, 409, 410, 422):
+        says = f"it refuses a call that there is not, as it should ({_answer(error)})"
+        hint = ""
+        if status == 404:
+            hint = "it may not know the path either: that only a real call can tell"
+        return Finding("network", "WebSocket", Verdict.PASS, says, hint)
+    if status == 429 or (status or 0) >= 500:
+        return Finding(
+            "network", "WebSocket", Verdict.WARN, str(error), "it is busy or down: try again later"
+        )
+    return _failed("WebSocket", str(error), error.hint, code=error.exit_code)
+
+
+def _answer(error: Rejected) -> str:
+    return f"close code {error.code}" if error.status is None else f"HTTP {error.status}"
+
+
+def _way(url: str) -> tuple[_Way, _Way | None]:
+    """Return where a URL leads and the proxy before it; ValueError where that is nowhere."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("it does not look like wss://host/audio-websocket")
+    secure = parts.scheme == "wss"
+    way = _Way(parts.hostname, parts.port or (443 if secure else 80), secure)
+    if way.host in ("localhost", "::1") or way.host.startswith("127.") or proxy_bypass(way.host):
+        return way, None
+    proxies = getproxies()
+    named = proxies.get("https" if secure else "http") or proxies.get("all")
+    if not named:
+        return way, None
+    proxy = urlsplit(named)
+    if not proxy.hostname:
+        raise ValueError("the proxy in the environment has no host")
+    return way, _Way(proxy.hostname, proxy.port or 80, secure=False)
+
+
+async def _look_up(way: _Way, patience: float, resolve: Resolve) -> tuple[list[Address], Finding]:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(patience):
+            found = await resolve(way.host, way.port)
+    except TimeoutError:
+        return [], _failed(
+            "DNS", f"no answer about {way.host} within {patience:g} s", "check the name server"
+        )
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        hint = "check the URL, the network and the name server"
+        return [], _failed("DNS", f"there is no host {way.host}: {why}", hint)
+    took = time.monotonic() - began
+    numbers = ", ".join(dict.fromkeys(str(each[-1][0]) for each in found[:4]))
+    return found, _timed("DNS", f"{way.host} is {numbers}", took)
+
+
+async def _reach(
+    way: _Way, addresses: list[Address], patience: float
+) -> tuple[socket.socket | None, Finding]:
+    began = time.monotonic()
+    loop = asyncio.get_running_loop()
+    why = ""
+    for family, kind, protocol, _, address in addresses:
+        try:
+            end = socket.socket(family, kind, protocol)
+        except OSError as error:  # no IPv6 on this machine, for example
+            why = error.strerror or str(error)
+            continue
+        end.setblocking(False)
+        try:
+            async with asyncio.timeout(patience):
+                await loop.sock_connect(end, address)
+        except TimeoutError:
+            why = f"no answer within {patience:g} s"
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+        else:
+            words = f"{way.host} port {way.port} answers"
+            return end, _timed("TCP", words, time.monotonic() - began)
+        end.close()
+    hint = "is the server running, is that its port, and does a firewall let you through?"
+    return None, _failed("TCP", f"{way.host} port {way.port}: {why}", hint)
+
+
+async def _secure(way: _Way, connected: socket.socket, patience: float) -> Finding:
+    began = time.monotonic()
+    context = ssl.create_default_context()
+    try:
+        async with asyncio.timeout(patience):
+            _, writer = await asyncio.open_connection(
+                sock=connected.dup(), ssl=context, server_hostname=way.host
+            )
+    except TimeoutError:
+        return _failed("TLS", f"{way.host} does not answer within {patience:g} s", _PLAIN)
+    except ssl.SSLCertVerificationError as error:
+        hint = "check the host name, the clock of this machine and its certificates (SSL_CERT_FILE)"
+        return _failed("TLS", f"the certificate is not valid: {error.verify_message}", hint)
+    except (ssl.SSLError, OSError) as error:
+        why = getattr(error, "reason", None) or error.strerror or "the connection broke off"
+        return _failed("TLS", f"{way.host}: {why}", _PLAIN)
+    took = time.monotonic() - began
+    end: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    certificate: dict[str, Any] = end.getpeercert() or {}
+    writer.transport.abort()
+    expires = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+    issuer = dict(pair for group in certificate.get("issuer", ()) for pair in group)
+    name = str(issuer.get("organizationName") or issuer.get("commonName") or "")
+    verdict, says, hint = judge_certificate(expires, time.time(), name)
+    return Finding(
+        "network",
+        "TLS",
+        verdict,
+        f"{end.version()}, {says} ({took * 1000:.0f} ms)",
+        hint,
+        {"ms": round(took * 1000, 1), "certificate_days": round((expires - time.time()) / 86400)},
+    )
+
+
+_PLAIN = "a server without TLS is reached with ws://, not wss://"
+
+
+async def _join(url: str, patience: float) -> Finding:
+    began = time.monotonic()
+    made_up = f"doctor-{os.urandom(8).hex()}"
+    try:
+        connection = await connect(
+            url,
+            made_up,
+            sample_width=2,
+            updates=False,
+            alignment=False,
+            patience=patience,
+            clock=time.monotonic,
+        )
+    except Rejected as error:
+        return _with_time(judge_refusal(error), time.monotonic() - began)
+    except ConfigError as error:
+        return _failed("WebSocket", str(error), error.hint, code=error.exit_code)
+    except ConnectError as error:
+        return _failed("WebSocket", str(error), error.hint)
+    took = time.monotonic() - began
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LISTEN):
+                async for _ in connection:
+                    pass
+    finally:
+        await connection.close()
+    closed = connection.closed
+    if closed is not None and closed.by == "server":
+        says = f"it refuses a call that there is not, as it should (close code {closed.code})"
+        return _with_time(Finding("network", "WebSocket", Verdict.PASS, says), took)
+    says = "it lets anybody in, even to a call that there is not"
+    return _with_time(Finding("network", "WebSocket", Verdict.PASS, says), took)
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    loop = asyncio.get_running_loop()
+    return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def _timed(check: str, says: str, took: float) -> Finding:
+    if check == "TCP" and took > _SLOW:
+        hint = "slow: every answer of the agent will come as late"
+        return _with_time(Finding("network", check, Verdict.WARN, says, hint), took)
+    return _with_time(Finding("network", check, Verdict.PASS, says), took)
+
+
+def _with_time(finding: Finding, took: float) -> Finding:
+    return Finding(
+        finding.part,
+        finding.check,
+        finding.verdict,
+        f"{finding.says} ({took * 1000:.0f} ms)",
+        finding.hint,
+        {"ms": round(took * 1000, 1)},
+        finding.code,
+    )
+
+
+def _failed(check: str, says: str, hint: str, *, code: int | None = None) -> Finding:
+    return Finding("network", check, Verdict.FAIL, says, hint, code=code)

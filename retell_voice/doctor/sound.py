@@ -1,0 +1,364 @@
+"""Are there a microphone and a speaker, and does one hear the other?"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.levels import dbfs, peak
+from retell_voice.devices.library import portaudio
+from retell_voice.devices.lookup import list_devices
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.doctor.acoustics import (
+    CHIME_SECONDS,
+    chime,
+    find_chime,
+    judge_clock,
+    judge_level,
+    judge_round_trip,
+)
+from retell_voice.doctor.findings import Finding, Verdict
+from retell_voice.errors import DeviceError
+
+Meter = Callable[[float, float], None]
+"""Shows the level of the microphone: dBFS, and seconds left."""
+
+_CHIMES = 3
+_EVERY = 0.9
+"""Seconds from one chime to the next: longer than any echo or delay that is looked for."""
+_FIRST_BLOCK = 1.5
+_TICK = 0.05
+
+
+def examine(
+    audio: AudioFormat,
+    input_name: str | None,
+    output_name: str | None,
+    *,
+    seconds: float,
+    chimes: bool,
+    ask: Callable[[], None],
+    meter: Meter,
+) -> Iterator[Finding]:
+    """Look at the devices that a call would use.
+
+    Args:
+        audio: format of the call.
+        input_name, output_name: names of devices or parts of them, None for the default ones.
+        seconds: how long to listen while somebody speaks.
+        chimes: whether something may be heard; without it the speaker stays silent.
+        ask: called when it is time to speak.
+        meter: told the level while listening.
+    """
+    try:
+        found = portaudio().get_portaudio_version()[1]
+        # Its full text ends in a revision of hexadecimal digits that help nobody.
+        yield Finding("sound", "PortAudio", Verdict.PASS, found.split(", revision")[0])
+    except DeviceError as error:
+        yield _failed("PortAudio", error)
+        return
+    if sys.platform == "linux":
+        yield judge_server(server_sockets(os.environ))
+        yield judge_permissions(Path("/dev/snd"), os.access)
+    try:
+        microphone, speaker = _find(audio, input_name, output_name)
+    except DeviceError as error:
+        yield _failed("devices", error)
+        return
+    for device, word in ((microphone, "microphone"), (speaker, "speaker")):
+        yield judge_device(word, device.name, getattr(device, "why", ""), device.rate, audio.rate)
+    yield _rates(microphone.name, speaker.name)
+    ear = Ear()
+    try:
+        microphone.start(ear)
+    except DeviceError as error:
+        yield _failed("microphone", error)
+        return
+    try:
+        yield from _listen(ear, microphone, seconds, ask, meter)
+        if chimes:
+            yield from _play(ear, microphone, speaker)
+        else:
+            skipped = "skipped, as asked (--no-sound)"
+            yield Finding("sound", "speaker", Verdict.PASS, skipped)
+    finally:
+        microphone.stop()
+
+
+def judge_server(found: list[str]) -> Finding:
+    """Judge which sound servers answer on this machine (Linux)."""
+    if found:
+        return Finding("sound", "sound server", Verdict.PASS, f"there: {', '.join(found)}")
+    return Finding(
+        "sound",
+        "sound server",
+        Verdict.WARN,
+        "none answers; with plain ALSA one program at a time can use a card",
+        "start it: systemctl --user start pipewire pipewire-pulse (or pulseaudio --start); "
+        "in a container or over SSH set PULSE_SERVER and XDG_RUNTIME_DIR",
+    )
+
+
+def server_sockets(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the sound servers that answer."""
+    runtime = environ.get("XDG_RUNTIME_DIR") or "/nonexistent"
+    pulse = environ.get("PULSE_SERVER", "")
+    if pulse and not pulse.startswith(("unix:", "/")):
+        return [f"PulseAudio at {pulse}"]  # over the network: PortAudio will find out
+    places = {
+        "PipeWire": f"{runtime}/pipewire-0",
+        "PulseAudio": pulse.removeprefix("unix:") or f"{runtime}/pulse/native",
+    }
+    return [name for name, path in places.items() if _answers(path)]
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(1.0)
+        with suppress(OSError):
+            end.connect(path)
+            return True
+    return False
+
+
+def judge_permissions(folder: Path, may: Callable[[Path, int], bool]) -> Finding:
+    """Judge whether this user may use the cards of this machine (Linux)."""
+    cards = sorted(folder.glob("pcm*")) if folder.is_dir() else []
+    if not cards:
+        says = "no card of this machine's own (a container, or a sound server elsewhere)"
+        return Finding("sound", "permissions", Verdict.PASS, says)
+    if all(may(card, os.R_OK | os.W_OK) for card in cards):
+        return Finding("sound", "permissions", Verdict.PASS, "you may use the sound cards")
+    return Finding(
+        "sound",
+        "permissions",
+        Verdict.WARN,
+        f"you may not open {cards[0]} yourself; a sound server may do it for you",
+        "if there is none: sudo usermod -aG audio $USER, then log in again",
+    )
+
+
+def judge_device(word: str, name: str, why: str, rate: int, wanted: int) -> Finding:
+    """Judge the device that was found and the rate at which it would be opened."""
+    says = f"{name} ({why})" if why else name
+    says += f", opened at {rate} Hz"
+    if rate != wanted:
+        says += f" and resampled, as it does not take the call's {wanted} Hz"
+    return Finding("sound", word, Verdict.PASS, says, figures={"rate_hz": rate})
+
+
+def zeros_hint() -> str:
+    """Return what to do about a microphone that delivers nothing but zeros, on this system."""
+    if sys.platform == "darwin":
+        return (
+            "allow your terminal the microphone: System Settings → Privacy & Security → "
+            "Microphone; then start the terminal anew"
+        )
+    if sys.platform == "win32":
+        return "Settings → Privacy → Microphone: allow desktop apps; or it is muted"
+    return "it is muted: pactl set-source-mute @DEFAULT_SOURCE@ 0, or its own switch"
+
+
+class Ear:
+    """A ``Sink`` that keeps all it hears, with the time of each block."""
+
+    def __init__(self) -> None:
+        self.gone = ""
+        self.xruns = 0
+        self._blocks: list[tuple[float, Samples]] = []  # when it came, what it was
+
+    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+        """Runs on: the device's callback thread. Keep samples, shape (n,)."""
+        self._blocks.append((time.monotonic(), samples.copy()))
+        self.xruns += xrun
+
+    def finished(self) -> None:
+        """Nothing more will come."""
+        self.gone = "it has nothing more to say"
+
+    def lost(self, why: str, final: bool = False) -> None:  # noqa: ARG002 - as the port has it
+        """The device is gone."""
+        self.gone = why
+
+    @property
+    def count(self) -> int:
+        """How many blocks have come."""
+        return len(self._blocks)
+
+    def since(self, block: int) -> list[tuple[float, Samples]]:
+        """Return the blocks from number ``block`` on, each with the time at which it came."""
+        return self._blocks[block:]
+
+    def samples(self, since: int = 0) -> Samples:
+        """Return what came from block ``since`` on, shape (n,)."""
+        blocks = [each for _, each in self._blocks[since:]]
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
+
+
+class Mouth:
+    """A ``Source`` that plays chimes, and keeps when each of them was asked for."""
+
+    def __init__(self, rate: int) -> None:
+        self.gone = ""
+        self.xruns = 0
+        self.asked: list[float] = []
+        self.over = threading.Event()
+        self.count = 0
+        self.marks: list[tuple[float, int]] = []
+        bell = chime(rate)
+        every = round(_EVERY * rate)
+        self._starts = [round(0.3 * rate) + index * every for index in range(_CHIMES)]
+        self._all = np.zeros(self._starts[-1] + every, np.int16)
+        for start in self._starts:
+            self._all[start : start + len(bell)] = bell
+
+    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:  # noqa: ARG002
+        """Runs on: the device's callback thread. Fill ``out``, shape (n,)."""
+        now, begin, end = time.monotonic(), self.count, self.count + len(out)
+        self.asked += [now for start in self._starts if begin <= start < end]
+        part = self._all[begin:end]
+        out[: len(part)] = part
+        out[len(part) :] = 0
+        self.count = end
+        self.marks.append((now, end))
+        self.xruns += xrun
+        if end >= len(self._all):
+            self.over.set()
+
+    def lost(self, why: str, final: bool = False) -> None:  # noqa: ARG002 - as the port has it
+        """The device is gone."""
+        self.gone = why
+        self.over.set()
+
+
+def round_trips(
+    asked: list[float], blocks: list[tuple[float, Samples]], rate: int
+) -> list[float | None]:
+    """Return for each chime the seconds until its first sample had come, None where it did not.
+
+    Args:
+        asked: when each chime was given to the speaker.
+        blocks: what the microphone heard: when a block came, and its samples.
+        rate: the microphone's samples a second.
+    """
+    heard = np.concatenate([each for _, each in blocks]) if blocks else np.zeros(0, np.int16)
+    ends = np.cumsum([len(each) for _, each in blocks])
+    trips: list[float | None] = []
+    for start in asked:
+        # In the blocks that came from then on; the next chime is not among them.
+        first = next((i for i, (came, _) in enumerate(blocks) if came >= start), len(blocks))
+        begin = int(ends[first - 1]) if first else 0
+        window = heard[begin : begin + round(_EVERY * rate)]
+        at = find_chime(window, rate)
+        if at is None:
+            trips.append(None)
+            continue
+        block = int(np.searchsorted(ends, begin + at, side="right"))
+        trips.append(max(0.0, blocks[block][0] - start))
+    return trips
+
+
+def _find(
+    audio: AudioFormat, input_name: str | None, output_name: str | None
+) -> tuple[Microphone, Speaker]:
+    from retell_voice.devices.portaudio import open_devices  # noqa: PLC0415 - opens PortAudio
+
+    return open_devices(audio, input_name, output_name)
+
+
+def _rates(microphone: str, speaker: str) -> Finding:
+    """Say which rates the chosen devices take."""
+    rates = {
+        word: next((d.rates for d in list_devices() if (d.direction, d.name) == key), ())
+        for word, key in (
+            ("microphone", ("input", microphone)),
+            ("speaker", ("output", speaker)),
+        )
+    }
+    if not all(rates.values()):
+        busy = " and ".join(word for word, each in rates.items() if not each)
+        hint = "another program may hold it: close that, or use a sound server"
+        return Finding("sound", "rates", Verdict.WARN, f"{busy}: busy or broken", hint)
+    says = "; ".join(f"{word} {' '.join(map(str, each))}" for word, each in rates.items())
+    return Finding("sound", "rates", Verdict.PASS, f"{says} Hz")
+
+
+def _listen(
+    ear: Ear, microphone: Microphone, seconds: float, ask: Callable[[], None], meter: Meter
+) -> Iterator[Finding]:
+    began = time.monotonic()
+    while not ear.count and not ear.gone and time.monotonic() - began < _FIRST_BLOCK:
+        time.sleep(_TICK)
+    if not ear.count:
+        why = ear.gone or "it was opened, but no sound comes from it"
+        hint = "choose another one with --input ('retell-voice devices' lists them)"
+        yield Finding("sound", "microphone", Verdict.FAIL, f"{microphone.name}: {why}", hint)
+        return
+    ask()
+    began, first = time.monotonic(), ear.count
+    shown = first
+    while (left := seconds - (time.monotonic() - began)) > 0 and not ear.gone:
+        time.sleep(min(_TICK, left))
+        level = dbfs(peak(ear.samples(shown)))
+        shown = ear.count
+        meter(level, max(0.0, left))
+    blocks = ear.since(first)
+    yield judge_level(ear.samples(first), microphone.rate, zeros_hint())
+    if len(blocks) > 1:
+        # From block to block: what the first one held had been gathered before.
+        passed = sum(len(each) for _, each in blocks[1:])
+        elapsed = blocks[-1][0] - blocks[0][0]
+        yield judge_clock("microphone", microphone.rate, passed, elapsed)
+    if ear.xruns:
+        hint = "the machine is busy, or the USB port is: end what else runs, try another port"
+        says = f"audio was lost {ear.xruns} times"
+        yield Finding("sound", "microphone", Verdict.WARN, says, hint, {"xruns": ear.xruns})
+
+
+def _play(ear: Ear, microphone: Microphone, speaker: Speaker) -> Iterator[Finding]:
+    mouth = Mouth(speaker.rate)
+    first = ear.count
+    try:
+        speaker.start(mouth)
+    except DeviceError as error:
+        yield _failed("speaker", error)
+        return
+    try:
+        mouth.over.wait(_CHIMES * _EVERY + CHIME_SECONDS + 2 * _FIRST_BLOCK)
+        time.sleep(2 * _TICK)
+    finally:
+        speaker.stop()
+    if mouth.gone or len(mouth.asked) < _CHIMES:
+        why = mouth.gone or "it was opened, but takes no sound"
+        hint = "choose another one with --output ('retell-voice devices' lists them)"
+        yield Finding("sound", "speaker", Verdict.FAIL, f"{speaker.name}: {why}", hint)
+        return
+    says = f"{_CHIMES} chimes were played: did you hear them?"
+    yield Finding(
+        "sound",
+        "speaker",
+        Verdict.WARN if mouth.xruns else Verdict.PASS,
+        says + (f" There were {mouth.xruns} gaps" if mouth.xruns else ""),
+        "the machine is busy: end what else runs" if mouth.xruns else "",
+        {"gaps": mouth.xruns, "latency_ms": round((speaker.latency or 0) * 1000, 1)},
+    )
+    # The first blocks come in a burst that fills the device's buffer.
+    settled = mouth.marks[len(mouth.marks) // 4 :]
+    if len(settled) > 1:
+        elapsed = settled[-1][0] - settled[0][0]
+        yield judge_clock("speaker", speaker.rate, settled[-1][1] - settled[0][1], elapsed)
+    if heard := ear.since(first):
+        yield judge_round_trip(round_trips(mouth.asked, heard, microphone.rate))
+
+
+def _failed(check: str, error: DeviceError) -> Finding:
+    return Finding("sound", check, Verdict.FAIL, str(error), error.hint)

@@ -1,0 +1,56 @@
+"""The doctor on a real card: one whose microphone hears its speaker, and one that is deaf."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.sound
+
+
+def examine(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    command = [sys.executable, "-m", "retell_voice", "doctor", "--only", "sound", "--json"]
+    done = subprocess.run(
+        [*command, *arguments], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in json.loads(done.stdout)["findings"]:
+        found.setdefault(each["check"], []).append(each)
+    return done.returncode, found
+
+
+def test_the_microphone_hears_the_speaker(card, home):
+    env = card.environment(source="vspk.monitor") | home
+    _, found = examine(env, "--seconds", "1")
+    trip = found["round trip"][0]
+    assert trip["verdict"] == "pass"
+    assert trip["figures"]["heard"] == trip["figures"]["played"] == 3
+    assert 5 < trip["figures"]["round_trip_ms"] < 250
+    assert found["sound server"][0]["verdict"] == "pass"
+    assert [each["verdict"] for each in found["clock"]] == ["pass", "pass"]
+    assert "24000" in found["rates"][0]["says"]
+
+
+def test_a_voice_and_no_chime(card, home):
+    tone = (np.sin(np.arange(48000 * 4) / 20) * 8000).astype(np.int16)
+    speaking = card.play(tone)
+    code, found = examine(card.env | home, "--seconds", "1.5", "--no-sound")
+    speaking.terminate()
+    speaking.wait()
+    assert code == 0
+    level = found["microphone level"][0]
+    assert level["figures"]["peak_dbfs"] == pytest.approx(-12.2, abs=0.5)
+    assert "round trip" not in found
+
+
+def test_no_sound_server(card, home):
+    env = card.env | home | {"PULSE_SERVER": "unix:/nonexistent", "XDG_RUNTIME_DIR": "/nonexistent"}
+    code, found = examine(env)
+    assert code == 3
+    assert found["sound server"][0]["verdict"] == "warn"
+    assert found["devices"][0]["verdict"] == "fail"
