@@ -130,6 +130,39 @@ class ScenarioFailed(Happening):
         return f"the scenario failed at step {self.number}: {self.why}" if self.number else self.why
 
 
+@dataclass(frozen=True, slots=True)
+class CallExpired(Happening):
+    """Nobody joined a registered call within so many seconds."""
+
+    expiry: float
+
+    def __str__(self) -> str:
+        return f"expired: nobody joined within {self.expiry:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSent(Happening):
+    """A webhook was answered with this 2xx status."""
+
+    event: str
+    status: int
+
+    def __str__(self) -> str:
+        return f"webhook {self.event} sent: answered {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFailed(Happening):
+    """A webhook was not answered with 2xx, or not sent; ``again``: it is tried once more."""
+
+    event: str
+    why: str
+    again: bool = False
+
+    def __str__(self) -> str:
+        return f"webhook {self.event} failed: {self.why}{'; trying again' if self.again else ''}"
+
+
 class Happenings:
     """The stream: ``async for happening in emulator.events``; ends when the emulator stops.
 
