@@ -18,13 +18,13 @@ What the caller still has to play is an estimate: what was sent, less the time t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, Happening, UserSpoke
+from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
+from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, UserSpoke
+from retell_voice.emulator.history import History
 from retell_voice.emulator.speech import NoRecognizer, Recognizer, Speech
 from retell_voice.emulator.vad import Boundary, Detector, EnergyDetector
 from retell_voice.events import Role, Utterance
@@ -33,56 +33,6 @@ METADATA: Mapping[str, Any] = {"emulator": "retell-voice", "agent": "parrot"}
 """What the parrot tells a caller's program at the start of every call."""
 
 _LOOKBACK_MS = 1000  # how long before it is known speech may have begun
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Something for the server to do; to be done in their order."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Say(Action):
-    """Send audio, shape (n,), with the text that begins in it."""
-
-    samples: Samples
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Clear(Action):
-    """Send ``clear``; audio not sent yet is not to be sent any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update(Action):
-    """The transcript has changed, and perhaps the turn."""
-
-    transcript: tuple[Utterance, ...]
-    turn: Role | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Announce(Action):
-    """Send metadata."""
-
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp(Action):
-    """Close the call; always the last action."""
-
-    reason: str
-    why: str
-    code: int = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Report(Action):
-    """Tell whoever watches the emulator."""
-
-    kind: type[Happening]
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +90,7 @@ class Parrot:
         self._recognizer = recognizer or NoRecognizer()
         self._chunk = max(1, rate * chunk_ms // 1000)
         self._now = 0  # all times are samples of the caller's audio
-        self._heard = _History()
+        self._heard = History()
         self._user_began: int | None = None  # while the user speaks
         self._saying: Speech | None = None  # what the caller is playing, or has played last
         self._said_at = 0
@@ -245,40 +195,3 @@ class Parrot:
 
     def _samples(self, milliseconds: int) -> int:
         return self._rate * milliseconds // 1000
-
-
-class _History:
-    """Microphone audio of the recent past, addressed by position in the stream."""
-
-    def __init__(self) -> None:
-        self._pieces: list[Samples] = []
-        self._start = 0  # position of the first piece
-        self._now = 0
-        self._full = False
-
-    def append(self, samples: Samples) -> None:
-        self._now += len(samples)
-        if not self._full:
-            self._pieces.append(samples)
-
-    def forget(self, before: int) -> None:
-        """Drop whole pieces that end before a position."""
-        if self._full:
-            self._pieces, self._start, self._full = [], self._now, False
-        drop = 0
-        for piece in self._pieces:
-            if self._start + len(piece) > before:
-                break
-            self._start += len(piece)
-            drop += 1
-        if drop:
-            del self._pieces[:drop]
-
-    def limit(self, end: int) -> None:
-        """Take no more once a position is reached, until ``forget``."""
-        self._full = self._now >= end
-
-    def between(self, start: int, end: int) -> Samples:
-        """Return a copy of what there is between two positions."""
-        whole = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
-        return whole[max(0, start - self._start) : max(0, end - self._start)].copy()

@@ -1,0 +1,212 @@
+"""What the user says in a call: from the detector's boundaries to passages to be recognised.
+
+Pure; its clock is the audio it is given, positions are samples of it.
+
+::
+
+    speech noticed ─▶ ``noticed`` ─▶ begin ─▶ passage, partial recognitions while it is spoken
+                          │                       │ silence for the endpoint
+                          ▼ ended, or ignored     ▼
+                        nothing                 final recognition ─▶ its words
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.emulator.actions import Recognize
+from retell_voice.emulator.history import History
+from retell_voice.emulator.manner import DialogueSettings
+from retell_voice.emulator.speech import Speech
+from retell_voice.emulator.transcript import Piece
+from retell_voice.emulator.vad import Boundary, Detector
+from retell_voice.events import Word
+
+_LOOKBACK_MS = 2000  # how long before it is known, or allowed to count, speech may have begun
+
+
+@dataclass(eq=False)
+class Passage:
+    """What the user says without a longer pause.
+
+    Attributes:
+        began: where, with the little before it that belongs to it.
+        piece: its part of the transcript.
+        held: said over the agent, which goes on speaking.
+        cut: it interrupted the agent.
+        ended: where the last speech of it ended; None while the user speaks.
+        looked: up to where its words have been looked for.
+        partial, final: number of the recognition of it that is under way.
+    """
+
+    began: int
+    piece: Piece
+    held: bool = False
+    cut: bool = False
+    ended: int | None = None
+    looked: int = 0
+    partial: int | None = None
+    final: int | None = None
+
+
+class Ears:
+    """Follows the user.
+
+    Args:
+        rate: samples a second.
+        detector: finds the user's speech, quickly: how much of it counts is decided here.
+        settings: the lengths that never change in a call.
+    """
+
+    def __init__(self, rate: int, detector: Detector, settings: DialogueSettings) -> None:
+        self._rate = rate
+        self._detector = detector
+        self._settings = settings
+        self._history = History()
+        self._jobs = 0
+        self._open: Passage | None = None
+        self._passages: list[Passage] = []  # the open one, and those being recognised
+        self.now = 0
+        self.noticed: Boundary | None = None
+        """Speech that goes on and is not part of a passage."""
+        self.silent_since = 0
+        """Where the last passage ended."""
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """What is being said or recognised."""
+        return tuple(self._passages)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the user speaks, or what was said is not known yet."""
+        return bool(self._passages) or self.noticed is not None
+
+    @property
+    def have_the_floor(self) -> bool:
+        """Whether the agent is to be silent because of what is being said or recognised."""
+        return any(not passage.held for passage in self._passages)
+
+    def hold(self) -> None:
+        """The agent speaks over what is being said."""
+        for passage in self._passages:
+            passage.held = True
+
+    def release(self) -> None:
+        """The agent no longer speaks over what is being said."""
+        for passage in self._passages:
+            passage.held = False
+
+    def hear(self, samples: Samples) -> None:
+        """Take microphone audio, shape (n,)."""
+        self._history.append(samples)
+        self.now += len(samples)
+        for boundary in self._detector.process(samples):
+            if self._open is not None:
+                self._open.ended = None if boundary.speaking else boundary.at
+            else:
+                self.noticed = boundary if boundary.speaking else None
+        self._forget()
+
+    def ignore(self) -> None:
+        """Take no notice of what the user says now, until a pause."""
+        self.noticed = None
+
+    def begin(self, since: int, piece: Piece, *, held: bool = False, cut: bool = False) -> None:
+        """Make a passage of what was noticed ``since``."""
+        began = max(0, since - self._samples(self._settings.preroll_ms))
+        self.noticed = None
+        self._start(Passage(began, piece, held, cut, looked=began))
+
+    def too_long(self) -> Passage | None:
+        """Return what is being said if it has become too long to be recognised in one go."""
+        passage = self._open
+        if passage is None or passage.ended is not None:
+            return None
+        longest = self._samples(self._settings.longest_ms)
+        return passage if self.now - passage.began >= longest else None
+
+    def part(self, passage: Passage, piece: Piece) -> Recognize:
+        """End a passage that has become too long; ``piece`` is for what follows."""
+        passage.ended = self.now
+        recognize = self._finish(passage, self.now)
+        self._start(Passage(self.now, piece, passage.held, passage.cut, looked=self.now))
+        return recognize
+
+    def to_recognize(self, endpoint: int) -> Recognize | None:
+        """Return what is to be recognised now; ``endpoint`` samples of silence end a passage."""
+        passage = self._open
+        if passage is None:
+            return None
+        if passage.ended is not None:
+            if self.now - passage.ended < endpoint:
+                return None
+            self._open = None
+            self.silent_since = passage.ended
+            return self._finish(passage, passage.ended + self._samples(self._settings.tail_ms))
+        interval = self._samples(self._settings.partial_ms)
+        if not interval or passage.partial or self.now - passage.looked < interval:
+            return None
+        passage.partial = self._job()
+        passage.looked = self.now
+        return self._recognize(passage.partial, passage.began, self.now)
+
+    def recognized(self, job: int, words: tuple[Word, ...] | None) -> Passage | None:
+        """Take words, None when they could not be found; return their passage.
+
+        It is one of ``passages`` no more if these are its last. None: the words are not wanted.
+        Times of the words are seconds from the first sample that was to be recognised.
+        """
+        for passage in self._passages:
+            if job not in (passage.partial, passage.final):
+                continue
+            partial = job == passage.partial
+            if partial:
+                passage.partial = None
+            else:
+                self._passages.remove(passage)
+            if words or not partial:
+                self._write(passage, words)
+            return passage
+        return None
+
+    def duration(self, passage: Passage) -> float:
+        """Return how long a passage is, seconds."""
+        end = self.now if passage.ended is None else passage.ended
+        return (end - passage.began) / self._rate
+
+    def _write(self, passage: Passage, words: tuple[Word, ...] | None) -> None:
+        if words is None:
+            passage.piece.content, passage.piece.words = " (inaudible)", ()
+            return
+        said = Speech(np.zeros(0, np.int16), self._rate, words)
+        passage.piece.words = said.utterance("user", passage.began / self._rate).words
+        passage.piece.content = "".join(f" {word.word}" for word in words)
+
+    def _forget(self) -> None:
+        if self._open is not None:
+            self._history.forget(self._open.began)
+            return
+        noticed = self.now if self.noticed is None else self.noticed.at
+        self._history.forget(noticed - self._samples(self._settings.preroll_ms + _LOOKBACK_MS))
+
+    def _start(self, passage: Passage) -> None:
+        self._open = passage
+        self._passages.append(passage)
+
+    def _finish(self, passage: Passage, end: int) -> Recognize:
+        passage.final, passage.partial = self._job(), None
+        return self._recognize(passage.final, passage.began, end)
+
+    def _recognize(self, job: int, start: int, end: int) -> Recognize:
+        return Recognize(job, self._history.between(start, end))
+
+    def _job(self) -> int:
+        self._jobs += 1
+        return self._jobs
+
+    def _samples(self, milliseconds: int) -> int:
+        return self._rate * milliseconds // 1000

@@ -1,0 +1,117 @@
+"""How what an agent wants is carried out, without ever keeping it from listening.
+
+::
+
+    microphone audio ─▶ Part.receive ─▶ actions ─▶ queue ─▶ session
+                                                    ▲
+                          Clear takes what was not said yet out of it
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from retell_voice.audio.format import Samples
+from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
+from retell_voice.emulator.session import CallOver, Session
+
+_MAX_WAITING = 5000  # actions: some minutes of speech; a caller that does not read is gone before
+
+
+class Part(Protocol):
+    """A state machine that holds the agent's side of a call; its clock is the caller's audio."""
+
+    def start(self) -> list[Action]:
+        """Begin the call, before any microphone audio."""
+
+    def receive(self, samples: Samples) -> list[Action]:
+        """Take microphone audio, shape (n,), any n; return what to do about it."""
+
+
+class Performance:
+    """Carries out what a part wants.
+
+    Args:
+        session: the call.
+        patience: seconds without any microphone audio, silence included, after which the call
+            is given up.
+    """
+
+    def __init__(self, session: Session, patience: float) -> None:
+        self.session = session
+        self._patience = patience
+        self._heard = 0  # frames
+        self._waiting: deque[Action] = deque()
+        self._news = asyncio.Event()
+
+    async def run(self, part: Part, *helpers: Coroutine[Any, Any, None]) -> None:
+        """Perform until the call is over; ``helpers`` run alongside and end with it."""
+        running = [self._act(), self._watch(), *helpers]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(each) for each in running]
+                await self._listen(part)
+                for task in tasks:
+                    task.cancel()
+        except* CallOver:
+            pass
+
+    async def _listen(self, part: Part) -> None:
+        self.add(part.start())
+        async for samples in self.session:
+            self._heard += 1
+            self.add(part.receive(samples))
+            if len(self._waiting) > _MAX_WAITING:
+                await self.session.close(1008, "the caller does not read", "error_unknown")
+
+    async def _watch(self) -> None:
+        heard = -1
+        while heard != self._heard:
+            heard = self._heard
+            await asyncio.sleep(self._patience)
+        reason = f"no microphone audio for {self._patience:g} s"
+        await self.session.close(1000, reason, "error_no_audio_received")
+
+    def add(self, actions: list[Action]) -> None:
+        """Have actions done, those that send something to the caller in their order."""
+        for action in actions:
+            if self.do_at_once(action):
+                continue
+            if isinstance(action, Clear):
+                kept = [each for each in self._waiting if not isinstance(each, Say)]
+                self._waiting = deque(kept)
+            self._waiting.append(action)
+        if actions:
+            self._news.set()
+
+    async def _act(self) -> None:
+        while True:
+            while self._waiting:
+                await self.do(self._waiting.popleft())
+            self._news.clear()
+            await self._news.wait()
+
+    def do_at_once(self, action: Action) -> bool:  # noqa: ARG002
+        """Carry out an action that need not wait for the caller to read; False: it does wait."""
+        return False
+
+    async def do(self, action: Action) -> None:
+        """Carry out one action."""
+        session = self.session
+        match action:
+            case Say():
+                await session.send_audio(action.samples, action.text)
+                await asyncio.sleep(0)  # to other calls: this one may have a lot to say
+            case Clear():
+                await session.clear()
+            case Update():
+                await session.update(action.transcript, action.turn)
+            case Announce():
+                await session.metadata(action.metadata)
+            case Report():
+                session.tell(action.kind, **action.details)
+            case HangUp():
+                await session.close(action.code, action.reason, action.why)

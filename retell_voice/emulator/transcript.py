@@ -1,0 +1,82 @@
+"""What has been said in a call, in order, and the tools that were called in between.
+
+Lines grow while they are spoken: whoever speaks holds a ``Piece`` of a line and fills it in.
+A line with no words in it is not shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from retell_voice.events import Role, Utterance, Word
+from retell_voice.protocol.llm_messages import Said, ToolCallInvocation, ToolCallResult
+
+
+@dataclass(eq=False)
+class Piece:
+    """A part of a line; joined with the others they give its content."""
+
+    content: str = ""
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(eq=False)
+class Line:
+    """What one speaker says in a row."""
+
+    role: Role
+    pieces: list[Piece] = field(default_factory=list)
+
+    def add(self, content: str = "", words: tuple[Word, ...] = ()) -> Piece:
+        """Append a piece and return it."""
+        piece = Piece(content, words)
+        self.pieces.append(piece)
+        return piece
+
+    def utterance(self) -> Utterance:
+        """Return it as it is now."""
+        content = "".join(piece.content for piece in self.pieces).strip()
+        return Utterance(self.role, content, tuple(w for piece in self.pieces for w in piece.words))
+
+
+class CallTranscript:
+    """All lines of a call."""
+
+    def __init__(self) -> None:
+        self._items: list[Line | ToolCallInvocation | ToolCallResult] = []
+
+    def user_piece(self) -> Piece:
+        """Return a piece for what the user says now.
+
+        Of the same line as long as the agent has not been heard in between.
+        """
+        for item in reversed(self._items):
+            if isinstance(item, Line) and item.role == "user":
+                return item.add()
+            if isinstance(item, Line) and item.utterance().content:
+                break
+        return self._line("user").add()
+
+    def agent_line(self) -> Line:
+        """Return a new line for what the agent says."""
+        return self._line("agent")
+
+    def _line(self, role: Role) -> Line:
+        line = Line(role)
+        self._items.append(line)
+        return line
+
+    def tool(self, item: ToolCallInvocation | ToolCallResult) -> None:
+        """Note that a tool was called or has returned."""
+        self._items.append(item)
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """What has been said."""
+        return tuple(item for item in self.with_tool_calls if isinstance(item, Utterance))
+
+    @property
+    def with_tool_calls(self) -> tuple[Said, ...]:
+        """What has been said, and the tools that were called."""
+        shown = (each.utterance() if isinstance(each, Line) else each for each in self._items)
+        return tuple(each for each in shown if not isinstance(each, Utterance) or each.content)
