@@ -10,18 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.emulator.call_json import call_body, registration_body
 from retell_voice.errors import mask
 from retell_voice.events import Utterance
+from retell_voice.protocol.llm import Said
 
 SocketProtocol = Literal["web", "twilio"]
+Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
+STORAGE: tuple[Storage, ...] = get_args(Storage)
+"""Retell's ``data_storage_setting``, ever stricter."""
+
+Latency = Literal["asr", "e2e", "llm", "llm_websocket_network_rtt", "tts"]
+
+NEVER_JOINED = "registered_call_timeout"
+"""``disconnection_reason`` of a call that was registered and not joined in time.
+
+Of the two words Retell's API has today, ``error_user_not_joined`` belongs to web calls, which
+nobody registers; they have a token that is void after 30 s.
+"""
 
 DEFAULT_AUDIO = AudioFormat()
 """Format of a call for which none is given."""
@@ -66,6 +81,14 @@ class RegisteredCall:
     """WebSocket close code and reason with which the call ended."""
     close_reason: str = ""
     transcript: tuple[Utterance, ...] = ()
+    transcript_with_tool_calls: tuple[Said, ...] | None = None
+    """The same with tool calls in their places, where the agent has tools."""
+    storage: Storage = "everything"
+    custom_attributes: Mapping[str, str | float | bool] | None = None
+    number: int = 0
+    """Position in the order of registration."""
+    latencies: dict[Latency, list[float]] = field(default_factory=dict, init=False)
+    """Milliseconds, see ``measure``."""
     _chunks: list[Samples] = field(default_factory=list, init=False, repr=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
 
@@ -73,6 +96,11 @@ class RegisteredCall:
     def name(self) -> str:
         """The call_id in a form that may be shown."""
         return mask(self.call_id)
+
+    @property
+    def format(self) -> str:
+        """Encoding and rate for people."""
+        return f"{self.audio.encoding} {self.audio.rate} Hz"
 
     @property
     def over(self) -> bool:
@@ -88,6 +116,16 @@ class RegisteredCall:
         """Append microphone audio to ``received``."""
         self._chunks.append(samples)
 
+    def measure(self, kind: Latency, milliseconds: float) -> None:
+        """Note one latency; get-call shows their distribution once the call is over.
+
+        Args:
+            kind: ``e2e``: from the user's last sound to the agent's first; ``llm``: from a
+                request to the first words that can be spoken; ``llm_websocket_network_rtt``;
+                ``tts``: from a sentence to its first sound; ``asr``: transcription.
+        """
+        self.latencies.setdefault(kind, []).append(milliseconds)
+
     def join(self, now: float) -> None:
         """Note that the caller's WebSocket is open."""
         self.status = CallStatus.ONGOING
@@ -97,7 +135,7 @@ class RegisteredCall:
         """Note that the call is over; the first reason stands."""
         if self.over:
             return
-        failed = why.startswith("error") or why == "registered_call_timeout"
+        failed = why.startswith("error") or why == NEVER_JOINED
         self.status = CallStatus.ERROR if failed else CallStatus.ENDED
         self.ended_at = now
         self.disconnection_reason = why
@@ -109,52 +147,11 @@ class RegisteredCall:
 
     def registration(self) -> dict[str, Any]:
         """Return the JSON body that answers ``POST /register-call``."""
-        known = {
-            "end_call_after_silence_ms": self.end_call_after_silence_ms,
-            "from_number": self.from_number,
-            "to_number": self.to_number,
-            "direction": self.direction,
-            "metadata": self.metadata,
-            "retell_llm_dynamic_variables": self.dynamic_variables,
-            "start_timestamp": _milliseconds(self.started_at),
-            "end_timestamp": _milliseconds(self.ended_at),
-        }
-        return {
-            "call_id": self.call_id,
-            "agent_id": self.agent_id,
-            "audio_websocket_protocol": self.protocol,
-            "audio_encoding": str(self.audio.encoding),
-            "sample_rate": self.audio.rate,
-            "call_status": str(self.status),
-            "drop_call_if_machine_detected": self.drop_call_if_machine_detected,
-            "opt_out_sensitive_data_storage": False,
-            **{name: value for name, value in known.items() if value is not None},
-        }
+        return registration_body(self)
 
-    def details(self) -> dict[str, Any]:
-        """Return the JSON body that answers ``GET /get-call/{call_id}``."""
-        body = self.registration() | {"call_type": "web_call"}
-        if self.transcript or self.over:
-            lines = (f"{said.role.capitalize()}: {said.content}\n" for said in self.transcript)
-            body["transcript"] = "".join(lines)
-            body["transcript_object"] = [
-                {
-                    "role": said.role,
-                    "content": said.content,
-                    "words": [
-                        {"word": word.word, "start": word.start, "end": word.end}
-                        for word in said.words
-                    ],
-                }
-                for said in self.transcript
-            ]
-        if self.disconnection_reason is not None:
-            body["disconnection_reason"] = self.disconnection_reason
-        return body
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
+    def details(self, transcripts: bool = True) -> dict[str, Any]:
+        """Return the call object of get-call and the webhooks; for a list without transcripts."""
+        return call_body(self, transcripts)
 
 
 class Calls:
@@ -163,41 +160,56 @@ class Calls:
     Args:
         expiry: seconds within which a registered call must be joined.
         limit: calls kept.
+        max_open: calls that may be registered or ongoing at a time; None: as many as are kept.
     """
 
-    def __init__(self, *, expiry: float = 300.0, limit: int = 10_000) -> None:
-        self._expiry = expiry
+    def __init__(
+        self, *, expiry: float = 300.0, limit: int = 10_000, max_open: int | None = None
+    ) -> None:
+        self.expiry = expiry
+        self.max_open = min(limit, max_open) if max_open is not None else limit
         self._limit = limit
         self._calls: dict[str, RegisteredCall] = {}
+        self._waiting: deque[RegisteredCall] = deque()  # those to be joined are all in here
+        self._registered = 0
+
+    def __iter__(self) -> Iterator[RegisteredCall]:
+        return iter(self._calls.values())
 
     def add(self, call: RegisteredCall, now: float) -> bool:
         """Keep a new call; False when there are too many that are not over."""
-        call.registered_at = now
-        if len(self._calls) >= self._limit and not self._forget(now):
+        if sum(not each.over for each in self) >= self.max_open:
             return False
+        if len(self._calls) >= self._limit:
+            self.remove(next(each for each in self if each.over))
+        self._registered += 1
+        call.number, call.registered_at = self._registered, now
         self._calls[call.call_id] = call
+        self._waiting.append(call)
         return True
 
-    def find(self, call_id: str, now: float) -> RegisteredCall | None:
-        """Return the call, expired if it was not joined in time, or None."""
-        call = self._calls.get(call_id)
-        if call is not None:
-            self._expire(call, now)
-        return call
+    def get(self, call_id: str) -> RegisteredCall | None:
+        """Return a call by its call_id, or None."""
+        return self._calls.get(call_id)
 
     def remove(self, call: RegisteredCall) -> None:
         """Forget a call, so that its call_id can be used again."""
         self._calls.pop(call.call_id, None)
 
-    def _expire(self, call: RegisteredCall, now: float) -> None:
-        waiting = call.status is CallStatus.REGISTERED
-        if waiting and now - call.registered_at > self._expiry:
-            call.end(now, "registered_call_timeout")
+    def expire(self, now: float) -> list[RegisteredCall]:
+        """End the calls that have not been joined in time, and return them."""
+        expired = []
+        while self._next() and self._waiting[0].registered_at + self.expiry <= now:
+            call = self._waiting.popleft()
+            call.end(now, NEVER_JOINED)
+            expired.append(call)
+        return expired
 
-    def _forget(self, now: float) -> bool:
-        for call in self._calls.values():  # in the order of registration
-            self._expire(call, now)
-            if call.over:
-                self.remove(call)
-                return True
-        return False
+    def next_expiry(self) -> float | None:
+        """Return when a call expires if nothing happens; None if none is waiting."""
+        return self._waiting[0].registered_at + self.expiry if self._next() else None
+
+    def _next(self) -> bool:
+        while self._waiting and self._waiting[0].status is not CallStatus.REGISTERED:
+            self._waiting.popleft()
+        return bool(self._waiting)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from http import HTTPStatus
 
 import h11
 
-from retell_voice.emulator.rest import Reply, Request, error_reply
+from retell_voice.emulator.replies import Reply, Request, error_reply, phrase
 
 MAX_BODY = 1 << 20
 """Longest request body, bytes; a longer one is answered with 413."""
@@ -103,19 +102,16 @@ class HttpPeer:
 
     def _send(self, reply: Reply) -> bytes:
         self.answered += 1
-        body = json.dumps(reply.body).encode()
+        body = b"" if reply.status == 204 else json.dumps(reply.body).encode()
+        headers = list(reply.headers.items())
+        if body:
+            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         response = h11.Response(
-            status_code=reply.status,
-            reason=HTTPStatus(reply.status).phrase.encode(),
-            headers=[
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(body))),
-                *reply.headers.items(),
-            ],
+            status_code=reply.status, reason=phrase(reply.status).encode(), headers=headers
         )
         parts: list[h11.Event] = [response, h11.Data(data=body), h11.EndOfMessage()]
-        if self._request is not None and self._request.method == b"HEAD":
-            del parts[1]  # the headers of a body, and none
+        if not body or (self._request is not None and self._request.method == b"HEAD"):
+            del parts[1]  # of HEAD: the headers of a body, and none
         return b"".join(self._h11.send(part) or b"" for part in parts)
 
 

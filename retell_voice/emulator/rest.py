@@ -1,107 +1,152 @@
-"""The two REST calls of Retell that belong to the Audio WebSocket. Pure: no sockets, no clock.
+"""Retell's REST calls about calls. Pure: no sockets, no clock.
 
 ::
 
-    POST {prefix}/register-call             201, or 400 401 422 429
-    GET  {prefix}/get-call/{call_id}        200, or 401 404         (also under /v2)
+    POST   {prefix}/register-call                201, or 400 422 429
+    GET    {prefix}/v2/get-call/{call_id}        200, or 404          (also without /v2, and /v1)
+    POST   {prefix}/v3/list-calls                200, or 400 422      (also /v2, GET /list-calls)
+    PATCH  {prefix}/v2/update-call/{call_id}     200, or 400 404 422
+    POST   {prefix}/v2/stop-call/{call_id}       204, or 404 422
+    DELETE {prefix}/v2/delete-call/{call_id}     204, or 404 422
+    GET    {prefix}/get-concurrency              200
 
-Anything else is 404, a wrong method 405. Every error is a JSON object with ``status``,
-``message`` and ``error_message``; a 422 names the field.
+A request without a key is 401, one of a wrong method 405, one to any other path 404. What
+Retell has and the emulator cannot do is 501: it has no telephone and no WebRTC. Every error
+is a JSON object with ``status``, ``message`` and ``error_message``; a 422 names the field.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
-from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.calls import STORAGE, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.fields import parse_object
+from retell_voice.emulator.listing import list_v1, list_v2, list_v3
+from retell_voice.emulator.replies import HttpError, Reply, Request, error_reply, phrase
 
 MIN_SILENCE_MS = 10_000
 """Least ``end_call_after_silence_ms`` (Retell, "Register Call")."""
 
+MAX_METADATA = 50_000
+"""Longest metadata of update-call, bytes of JSON (Retell, "Update Call")."""
 
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request; header names in lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One HTTP response with a JSON body."""
-
-    status: int
-    body: Mapping[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict)
+_NO_PHONE = "the emulator has no telephone"
+_NO_WEBRTC = "the emulator does not speak WebRTC"
+_BEYOND = {
+    "create-phone-call": _NO_PHONE,
+    "v2/create-phone-call": _NO_PHONE,
+    "register-phone-call": _NO_PHONE,
+    "v2/register-phone-call": _NO_PHONE,
+    "create-web-call": _NO_WEBRTC,
+    "v2/create-web-call": _NO_WEBRTC,
+    "v3/create-web-call": _NO_WEBRTC,
+}
+_Handler = Callable[[Request, str], Reply]
 
 
-class HttpError(Exception):
-    """A request that is refused, with the status and the words for it."""
+class Office(Protocol):
+    """Who keeps the calls that REST is about."""
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
-        super().__init__(message)
-        self.reply = error_reply(status, message, headers)
+    calls: Calls
 
+    def register(self, call: RegisteredCall) -> bool:
+        """Keep a new call; False when there are too many."""
 
-def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Return an error in the form of Retell's REST API."""
-    body = {"status": "error", "message": message, "error_message": message}
-    return Reply(status, body, headers or {})
+    def find(self, call_id: str) -> RegisteredCall | None:
+        """Look a call up, expired if it was not joined in time."""
+
+    def forget(self, call: RegisteredCall) -> None:
+        """Remove a call; it ends if it is not over."""
 
 
 class Rest:
     """Answers REST requests.
 
     Args:
-        register: keeps a new call; False when there are too many.
-        find: looks a call up by its call_id.
+        office: keeps the calls.
+        stop: ends an ongoing call soon.
         api_key: the only key accepted; None: any that is not empty.
         prefix: path before every route, for example ``/retell``; empty for none.
     """
 
     def __init__(
         self,
-        register: Callable[[RegisteredCall], bool],
-        find: Callable[[str], RegisteredCall | None],
+        office: Office,
+        stop: Callable[[RegisteredCall], None],
         *,
         api_key: str | None = None,
         prefix: str = "",
     ) -> None:
-        self._register = register
-        self._find = find
+        self._office = office
+        self._stop = stop
         self._api_key = api_key
         self._prefix = prefix
+        self._refusals: list[Reply] = []  # the next is the last
+        get_call = ("GET", self._get_call)
+        list_v2_calls = ("POST", self._list_v2)
+        self._routes: dict[str, tuple[str, _Handler]] = {
+            "register-call": ("POST", self._register_call),
+            "get-call/{call_id}": get_call,
+            "v1/get-call/{call_id}": get_call,
+            "v2/get-call/{call_id}": get_call,
+            "list-calls": ("GET", self._list_v1),
+            "v2/list-call": list_v2_calls,
+            "v2/list-calls": list_v2_calls,
+            "v3/list-calls": ("POST", self._list_v3),
+            "v2/update-call/{call_id}": ("PATCH", self._update_call),
+            "v2/stop-call/{call_id}": ("POST", self._stop_call),
+            "v2/delete-call/{call_id}": ("DELETE", self._delete_call),
+            "get-concurrency": ("GET", self._get_concurrency),
+            **dict.fromkeys(_BEYOND, ("POST", self._beyond)),
+        }
+
+    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
+        """Answer the next requests with an error, whatever they are.
+
+        Args:
+            status: 400–599.
+            times: how many requests.
+            retry_after: seconds, sent as ``Retry-After``.
+
+        Raises:
+            ValueError: it is not the status of an error.
+        """
+        if not 400 <= status <= 599:
+            raise ValueError("the status of a refusal is 400–599")
+        headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
+        refusal = error_reply(
+            status, f"{phrase(status) or status}, as the emulator was told", headers
+        )
+        self._refusals[:0] = [refusal] * times
 
     def respond(self, request: Request) -> Reply:
         """Answer one request; never raises for anything a client can send."""
+        if self._refusals:
+            return self._refusals.pop()
         try:
             return self._route(request)
         except HttpError as error:
             return error.reply
 
     def _route(self, request: Request) -> Reply:
-        match self.segments(request.target):
-            case ["register-call"]:
-                self._admit(request, "POST")
-                return self._register_call(request.body)
-            case ["get-call", call_id] | ["v2", "get-call", call_id]:
-                self._admit(request, "GET")
-                return self._get_call(call_id)
-            case ["audio-websocket", _]:
-                raise HttpError(
-                    426, "the Audio WebSocket takes WebSocket connections", Upgrade="websocket"
-                )
-            case _:
-                raise HttpError(404, "there is nothing at this path")
+        segments = self.segments(request.target)
+        if segments[:-1] == ["audio-websocket"]:
+            raise HttpError(
+                426, "the Audio WebSocket takes WebSocket connections", Upgrade="websocket"
+            )
+        route = self._routes.get("/".join(segments))
+        if route is None and segments:
+            route = self._routes.get("/".join([*segments[:-1], "{call_id}"]))
+        if route is None:
+            raise HttpError(404, "there is nothing at this path")
+        method, handler = route
+        self._admit(request, method)
+        return handler(request, segments[-1])
 
     def segments(self, target: str) -> list[str]:
         """Return the decoded parts of a request target's path below the prefix; [] if not."""
@@ -124,17 +169,60 @@ class Rest:
         if wanted is not None and not hmac.compare_digest(key.encode(), wanted.encode()):
             raise HttpError(401, "this API key is not known")
 
-    def _register_call(self, body: bytes) -> Reply:
-        call = parse_registration(body)
-        if not self._register(call):
+    def _call(self, call_id: str) -> RegisteredCall:
+        call = self._office.find(call_id)
+        if call is None:
+            raise HttpError(404, "there is no call of this call_id")
+        return call
+
+    def _register_call(self, request: Request, _: str) -> Reply:
+        call = parse_registration(request.body)
+        if not self._office.register(call):
             raise HttpError(429, "too many calls are registered or ongoing")
         return Reply(201, call.registration())
 
-    def _get_call(self, call_id: str) -> Reply:
-        call = self._find(call_id)
-        if call is None:
-            raise HttpError(404, "there is no call of this call_id")
+    def _get_call(self, _: Request, call_id: str) -> Reply:
+        return Reply(200, self._call(call_id).details())
+
+    def _list_v1(self, request: Request, _: str) -> Reply:
+        return Reply(200, list_v1(urlsplit(request.target).query, self._office.calls))
+
+    def _list_v2(self, request: Request, _: str) -> Reply:
+        return Reply(200, list_v2(request.body, self._office.calls))
+
+    def _list_v3(self, request: Request, _: str) -> Reply:
+        return Reply(200, list_v3(request.body, self._office.calls))
+
+    def _update_call(self, request: Request, call_id: str) -> Reply:
+        call = self._call(call_id)
+        update_call(call, request.body)
         return Reply(200, call.details())
+
+    def _stop_call(self, _: Request, call_id: str) -> Reply:
+        call = self._call(call_id)
+        if call.status is not CallStatus.ONGOING:
+            raise HttpError(422, f"call_id is of a call that is {call.status}, not ongoing")
+        self._stop(call)
+        return Reply(204)
+
+    def _delete_call(self, _: Request, call_id: str) -> Reply:
+        call = self._call(call_id)
+        if call.status is CallStatus.ONGOING:
+            raise HttpError(422, "call_id is of a call that is ongoing")
+        self._office.forget(call)
+        return Reply(204)
+
+    def _get_concurrency(self, _: Request, __: str) -> Reply:
+        calls = self._office.calls
+        ongoing = sum(call.status is CallStatus.ONGOING for call in calls)
+        limit = {"concurrency_limit": calls.max_open, "current_concurrency": ongoing}
+        return Reply(200, limit)
+
+    def _beyond(self, request: Request, _: str) -> Reply:
+        why = _BEYOND["/".join(self.segments(request.target))]
+        hint = "POST /register-call and the Audio WebSocket are what there is"
+        # Clients of Retell's take any 5xx for a passing one, but for this header.
+        raise HttpError(501, f"{why}; {hint}", **{"X-Should-Retry": "false"})
 
 
 def parse_registration(body: bytes) -> RegisteredCall:
@@ -143,20 +231,15 @@ def parse_registration(body: bytes) -> RegisteredCall:
     Raises:
         HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
     """
-    try:
-        fields = json.loads(body.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise HttpError(400, f"the body is not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise HttpError(400, "the body is not a JSON object")
-    read = _Fields(fields)
+    read = parse_object(body)
     protocol = read.choice("audio_websocket_protocol", ("web", "twilio"), required=True)
     encoding = read.choice("audio_encoding", tuple(map(str, Encoding)), required=True)
     rate = read.integer("sample_rate", MIN_RATE, MAX_RATE, required=True)
     if protocol == "twilio" and encoding == "mulaw" and rate != 8000:
-        _wrong("sample_rate", "must be 8000 for twilio and mulaw")
+        read.wrong("sample_rate", "must be 8000 for twilio and mulaw")
     return RegisteredCall(
-        agent_id=read.string("agent_id", required=True) or _wrong("agent_id", "must not be empty"),
+        agent_id=read.string("agent_id", required=True)
+        or read.wrong("agent_id", "must not be empty"),
         protocol=protocol,
         audio=AudioFormat(Encoding(encoding), rate),
         end_call_after_silence_ms=read.integer("end_call_after_silence_ms", MIN_SILENCE_MS),
@@ -164,59 +247,28 @@ def parse_registration(body: bytes) -> RegisteredCall:
         to_number=read.string("to_number"),
         direction=read.choice("direction", ("inbound", "outbound")),
         metadata=read.object("metadata"),
-        dynamic_variables=read.strings("retell_llm_dynamic_variables"),
-        drop_call_if_machine_detected=read.boolean("drop_call_if_machine_detected"),
+        dynamic_variables=read.map("retell_llm_dynamic_variables", str, "strings"),
+        drop_call_if_machine_detected=bool(read.boolean("drop_call_if_machine_detected")),
     )
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def update_call(call: RegisteredCall, body: bytes) -> None:
+    """Carry out the body of ``PATCH /v2/update-call``; what it does not name stays.
 
+    Retell ignores custom attributes that are not defined in its dashboard; here every one is.
 
-def _wrong(name: str, what: str) -> NoReturn:
-    raise HttpError(422, f"{name} {what}")
-
-
-class _Fields:
-    """Reads the fields of a JSON object; null counts as absent."""
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-
-    def _get(self, name: str, kind: type, what: str, required: bool = False) -> Any:
-        value = self._fields.get(name)
-        if value is None:
-            return _wrong(name, "is required") if required else None
-        # bool is an int to Python and is not a number to JSON.
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            _wrong(name, f"must be {what}")
-        return value
-
-    def string(self, name: str, required: bool = False) -> Any:
-        return self._get(name, str, "a string", required)
-
-    def boolean(self, name: str) -> bool:
-        return bool(self._get(name, bool, "true or false"))
-
-    def object(self, name: str) -> Any:
-        return self._get(name, dict, "an object")
-
-    def integer(
-        self, name: str, least: int, most: int | None = None, required: bool = False
-    ) -> Any:
-        value = self._get(name, int, "a whole number", required)
-        if value is not None and (value < least or (most is not None and value > most)):
-            _wrong(name, f"must be {least}–{most}" if most else f"must be at least {least}")
-        return value
-
-    def choice(self, name: str, values: tuple[str, ...], required: bool = False) -> Any:
-        value = self._get(name, str, "a string", required)
-        if value is not None and value not in values:
-            _wrong(name, f"must be one of {', '.join(values)}")
-        return value
-
-    def strings(self, name: str) -> Any:
-        value = self.object(name)
-        if value is not None and not all(isinstance(each, str) for each in value.values()):
-            _wrong(name, "must be an object whose values are strings")
-        return value
+    Raises:
+        HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
+    """
+    read = parse_object(body)
+    metadata = read.object("metadata")
+    if metadata is not None and len(json.dumps(metadata)) > MAX_METADATA:
+        read.wrong("metadata", f"must not be longer than {MAX_METADATA} bytes")
+    storage = read.choice("data_storage_setting", STORAGE)
+    if storage is not None and STORAGE.index(storage) < STORAGE.index(call.storage):
+        read.wrong("data_storage_setting", f"cannot go back to {storage} from {call.storage}")
+    attributes = read.map("custom_attributes", (str, int, float), "strings, numbers, true or false")
+    call.metadata = call.metadata if metadata is None else metadata
+    call.storage = storage or call.storage
+    if attributes is not None:
+        call.custom_attributes = {**(call.custom_attributes or {}), **attributes}

@@ -1,4 +1,4 @@
-"""The emulator: Retell's register-call, get-call and Audio WebSocket on one port.
+"""The emulator: Retell's REST calls, webhooks and Audio WebSocket on one port.
 
 ::
 
@@ -16,6 +16,7 @@ import asyncio
 import json
 import logging
 import re
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -29,19 +30,16 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.door import Door
-from retell_voice.emulator.happenings import (
-    CallEnded,
-    CallJoined,
-    CallRefused,
-    CallRegistered,
-    Happenings,
-)
-from retell_voice.emulator.rest import HttpError, Rest, error_reply
+from retell_voice.emulator.happenings import CallEnded, CallJoined, CallRefused, Happenings
+from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.replies import HttpError, error_reply
+from retell_voice.emulator.rest import Rest
 from retell_voice.emulator.session import Session
 from retell_voice.errors import mask
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"
+_STOPPED = 1000, "the call was stopped", "manual_stopped"
 _NOT_A_WEBSOCKET = (1002, 1007, 1009)  # protocol error, not UTF-8, message too big
 _log = logging.getLogger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
@@ -52,7 +50,8 @@ class Emulator:
     """Retell's side of calls; an async context manager.
 
     Args:
-        host: address to listen on.
+        host: address to listen on; ``url`` and ``api_url`` name this machine where that is
+            every address it has (``0.0.0.0``, ``::``).
         port: port to listen on, 0 for any that is free.
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
@@ -61,10 +60,18 @@ class Emulator:
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
+        max_calls: calls that may be registered or ongoing at a time, one more is answered
+            with 429; None: as many as are kept.
+        webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. Those
+            not sent a second after the emulator has stopped are dropped.
+        webhook_key: API key that signs webhooks; ``api_key`` if None.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer ``ping`` with ``pong``.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
         now: the clock of the timestamps, Unix seconds.
+
+    Raises:
+        ConfigError: nothing can be posted to ``webhook_url``, or there is no key to sign with.
 
     Attributes:
         events: stream of what happens, see ``retell_voice.emulator.happenings``.
@@ -82,6 +89,9 @@ class Emulator:
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
+        max_calls: int | None = None,
+        webhook_url: str | None = None,
+        webhook_key: str | None = None,
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -93,9 +103,14 @@ class Emulator:
         self._agent = agent or parrot_agent()
         self._accept_any = accept_any
         self._audio = audio
-        self._now = now
-        self._calls = Calls(expiry=expiry)
-        self._rest = Rest(self._register, self.find, api_key=api_key, prefix=self._prefix)
+        self._registry = Registry(
+            Calls(expiry=expiry, max_open=max_calls),
+            self.events,
+            now,
+            webhook_url=webhook_url,
+            webhook_key=webhook_key or api_key,
+        )
+        self._rest = Rest(self._registry, self._stop, api_key=api_key, prefix=self._prefix)
         self._open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -108,6 +123,7 @@ class Emulator:
         self._server: Server | None = None
         self._stopping = False
         self._conversations: dict[asyncio.Task[None], Session] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -127,22 +143,28 @@ class Emulator:
             server_header="retell-voice emulator",
             logger=_log,
         )
-        self._port = self._server.sockets[0].getsockname()[1]
+        sockets = self._server.sockets
+        # Port 0 takes another for each family; that of IPv4 is the one that ``url`` shows.
+        shown = [each for each in sockets if each.family == socket.AF_INET] or sockets
+        self._port = shown[0].getsockname()[1]
+        self._registry.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Close every call with 1001, then stop listening; no task is left."""
+        """Close every call with 1001, stop listening, send the last webhooks; no task is left."""
         if self._server is None:
             return
         self._stopping = True
         self._server.close(close_connections=False)
         sessions = self._conversations.values()
         await asyncio.gather(*(session.close(*_GOODBYE, "error_retell") for session in sessions))
+        await asyncio.gather(*self._closing)
         for conversation in self._conversations:
             conversation.cancel()
         for door in list(self._doors):
             door.shut()
         await self._server.wait_closed()
+        await self._registry.stop()
         self.events.close()
 
     @property
@@ -180,19 +202,33 @@ class Emulator:
         call = RegisteredCall(
             agent_id=agent_id, audio=audio, end_call_after_silence_ms=end_call_after_silence_ms
         )
-        if not self._register(call):
+        if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
 
     def find(self, call_id: str) -> RegisteredCall | None:
         """Return a call by its call_id, or None."""
-        return self._calls.find(call_id, self._now())
+        return self._registry.find(call_id)
 
-    def _register(self, call: RegisteredCall) -> bool:
-        if not self._calls.add(call, self._now()):
-            return False
-        self.events.tell(CallRegistered(call=call.name, format=_describe(call.audio)))
-        return True
+    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
+        """Answer the next REST requests with an error, to test a client.
+
+        Args:
+            status: 400–599.
+            times: how many requests.
+            retry_after: seconds, sent as ``Retry-After``.
+
+        Raises:
+            ValueError: it is not the status of an error.
+        """
+        self._rest.refuse(status, times, retry_after)
+
+    def _stop(self, call: RegisteredCall) -> None:
+        for session in self.sessions:
+            if session.call is call:
+                closing = asyncio.create_task(session.close(*_STOPPED))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     @property
     def sessions(self) -> list[Session]:
@@ -212,11 +248,11 @@ class Emulator:
                 raise HttpError(404, "there is no WebSocket at this path")
         call = self.find(call_id)
         if self._accept_any and call is not None and call.over:
-            self._calls.remove(call)
+            self._registry.forget(call)
             call = None
         if self._accept_any and call is None and _CALL_ID.fullmatch(call_id):
             call = RegisteredCall(call_id=call_id, audio=self._audio)
-            if not self._register(call):
+            if not self._registry.register(call):
                 raise HttpError(503, "too many calls are registered or ongoing")
         if call is None:
             raise HttpError(404, "there is no call of this call_id")
@@ -255,8 +291,8 @@ class Emulator:
             updates=_flag(query, "enable_update"),
             alignment=_flag(query, "enable_audio_alignment"),
         )
-        call.join(self._now())
-        session.tell(CallJoined, format=_describe(call.audio))
+        self._registry.join(call)
+        session.tell(CallJoined, format=call.format)
         conversation = asyncio.create_task(converse(session, self._agent))
         self._conversations[conversation] = session
         try:
@@ -268,7 +304,7 @@ class Emulator:
             call.close_reason = websocket.close_reason or ""
             why = session.why or _why(websocket)
             session.tell(CallEnded, code=call.close_code, reason=call.close_reason, why=why)
-            call.end(self._now(), why)
+            self._registry.end(call, why)
 
 
 def _why(websocket: ServerConnection) -> str:
@@ -280,10 +316,6 @@ def _why(websocket: ServerConnection) -> str:
 
 def _flag(query: dict[str, list[str]], name: str) -> bool:
     return query.get(name, ["false"])[-1].lower() in ("true", "1")
-
-
-def _describe(audio: AudioFormat) -> str:
-    return f"{audio.encoding} {audio.rate} Hz"
 
 
 def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:

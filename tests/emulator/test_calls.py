@@ -1,24 +1,26 @@
-"""The register of calls: expiry, limit, secrecy."""
+"""The calls that are kept: expiry, limits, secrecy."""
 
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
 
 
-def test_a_call_not_joined_in_time_expires() -> None:
-    calls, call = Calls(expiry=300.0), RegisteredCall()
-    calls.add(call, 0.0)
-    assert calls.find(call.call_id, 300.0) is call
-    assert call.status is CallStatus.REGISTERED
-    calls.find(call.call_id, 300.1)
-    assert call.status is CallStatus.ERROR
-    assert call.disconnection_reason == "registered_call_timeout"
-
-
-def test_a_joined_call_does_not_expire() -> None:
-    calls, call = Calls(expiry=300.0), RegisteredCall()
-    calls.add(call, 0.0)
-    call.join(1.0)
-    calls.find(call.call_id, 10_000.0)
-    assert call.status is CallStatus.ONGOING
+def test_calls_not_joined_in_time_expire_in_their_order() -> None:
+    calls = Calls(expiry=300.0)
+    first, second, third, joined = (RegisteredCall() for _ in range(4))
+    for at, call in enumerate((first, joined, second, third)):
+        calls.add(call, float(at))
+    joined.join(1.0)
+    assert calls.expire(299.9) == []
+    assert calls.next_expiry() == 300.0
+    assert calls.expire(302.0) == [first, second]
+    assert (first.status, first.disconnection_reason) == (
+        CallStatus.ERROR,
+        "registered_call_timeout",
+    )
+    assert joined.status is CallStatus.ONGOING
+    assert calls.next_expiry() == 303.0
+    third.join(302.5)
+    assert calls.next_expiry() is None
+    assert calls.expire(1e9) == []
 
 
 def test_beyond_the_limit_the_oldest_that_is_over_goes() -> None:
@@ -29,8 +31,18 @@ def test_beyond_the_limit_the_oldest_that_is_over_goes() -> None:
     assert not calls.add(third, 0.0)
     second.end(1.0, "user_hangup")
     assert calls.add(third, 1.0)
-    assert calls.find(first.call_id, 1.0) is first
-    assert calls.find(second.call_id, 1.0) is None
+    assert list(calls) == [first, third]
+    assert calls.get(second.call_id) is None
+
+
+def test_open_calls_are_fewer_than_those_kept() -> None:
+    calls = Calls(limit=10, max_open=1)
+    call = RegisteredCall()
+    assert calls.add(call, 0.0)
+    assert not calls.add(RegisteredCall(), 0.0)
+    call.end(1.0, "user_hangup")
+    assert calls.add(RegisteredCall(), 1.0)
+    assert len(list(calls)) == 2
 
 
 def test_the_call_id_does_not_show() -> None:

@@ -1,4 +1,4 @@
-"""register-call and get-call: fields, validation, errors."""
+"""The REST calls: fields, validation, errors."""
 
 import json
 from typing import Any
@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.emulator.calls import CallStatus, RegisteredCall
-from retell_voice.emulator.rest import HttpError, Request, Rest, parse_registration
+from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.happenings import Happenings
+from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.replies import HttpError, Request
+from retell_voice.emulator.rest import Rest, parse_registration
 from retell_voice.events import Utterance, Word
+from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
 MINIMAL = {
     "agent_id": "an agent",
@@ -22,16 +26,13 @@ KEY = {"authorization": "Bearer key"}
 
 
 class Server:
-    """The REST calls over a plain dict of calls."""
+    """The REST calls, and the calls they are about."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.calls: dict[str, RegisteredCall] = {}
-        self.full = False
-        self.rest = Rest(self._register, self.calls.get, **settings)
-
-    def _register(self, call: RegisteredCall) -> bool:
-        self.calls[call.call_id] = call
-        return not self.full
+    def __init__(self, max_calls: int | None = None, **settings: Any) -> None:
+        self.calls = Calls(max_open=max_calls)
+        self.stopped: list[RegisteredCall] = []
+        registry = Registry(self.calls, Happenings(), now=lambda: 1000.0)
+        self.rest = Rest(registry, self.stopped.append, **settings)
 
     def ask(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] = KEY
@@ -39,6 +40,11 @@ class Server:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         reply = self.rest.respond(Request(method, target, headers, data))
         return reply.status, json.loads(json.dumps(reply.body))
+
+    def call(self, **fields: Any) -> RegisteredCall:
+        call = RegisteredCall(**fields)
+        assert self.calls.add(call, 1000.0)
+        return call
 
 
 def test_register_answers_with_every_field() -> None:
@@ -53,14 +59,15 @@ def test_register_answers_with_every_field() -> None:
     server = Server()
     status, body = server.ask("POST", "/register-call", MINIMAL | optional)
     assert status == 201
-    (call_id,) = server.calls
+    (call,) = server.calls
+    call_id = call.call_id
     assert body == MINIMAL | optional | {
         "call_id": call_id,
         "call_status": "registered",
         "drop_call_if_machine_detected": False,
         "opt_out_sensitive_data_storage": False,
     }
-    assert server.calls[call_id].audio == AudioFormat(Encoding.S16LE, 16000)
+    assert call.audio == AudioFormat(Encoding.S16LE, 16000)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,18 @@ def test_a_missing_field_is_named(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b"[1]", b"3", b'{"metadata": NaN}', b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[1]",
+        b"3",
+        b'{"metadata": NaN}',
+        b'{"metadata": {"x": 1e999}}',
+        b"[" * 100_000,
+        b'{"metadata": ' + b'{"x": ' * 100 + b"1" + b"}" * 101,
+    ],
 )
 def test_what_is_not_a_json_object_is_400(body: bytes) -> None:
     assert Server().ask("POST", "/register-call", body)[0] == 400
@@ -124,6 +142,17 @@ JSON = st.recursive(
 def test_random_fields_are_taken_or_refused(fields: dict[str, Any]) -> None:
     status, _ = Server().ask("POST", "/register-call", MINIMAL | fields)
     assert status in (201, 400, 422)
+
+
+FIELDS = ["metadata", "data_storage_setting", "custom_attributes"]
+
+
+@given(st.binary(max_size=100) | st.dictionaries(st.sampled_from(FIELDS), JSON))
+def test_random_updates_are_taken_or_refused(fields: Any) -> None:
+    server = Server()
+    call = server.call()
+    status, _ = server.ask("PATCH", f"/v2/update-call/{call.call_id}", fields)
+    assert status in (200, 400, 422)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +179,15 @@ def test_the_one_key_is_needed_where_there_is_one() -> None:
         ("GET", "/get-call/x", 404),
         ("GET", "/v2/get-call/x", 404),
         ("GET", "/get-call", 404),
+        ("GET", "/v3/list-calls", 405),
+        ("POST", "/list-calls", 405),
+        ("POST", "/v2/update-call/x", 405),
+        ("PATCH", "/v2/update-call/x", 404),
+        ("GET", "/v2/stop-call/x", 405),
+        ("POST", "/v2/stop-call/x", 404),
+        ("DELETE", "/v2/delete-call/x", 404),
+        ("POST", "/v3/create-web-call", 501),
+        ("POST", "/v2/register-phone-call", 501),
         ("GET", "/", 404),
         ("GET", "*", 404),
         ("GET", "http://[", 404),
@@ -166,32 +204,144 @@ def test_a_prefix_stands_before_every_route() -> None:
     assert server.ask("POST", "/register-call", MINIMAL)[0] == 404
 
 
-def test_too_many_calls_are_429() -> None:
-    server = Server()
-    server.full = True
+def test_what_the_emulator_is_not_is_said_once() -> None:
+    reply = Server().rest.respond(Request("POST", "/v3/create-web-call", KEY))
+    assert "WebRTC" in reply.body["message"]
+    assert reply.headers["X-Should-Retry"] == "false"
+
+
+def test_too_many_calls_are_429_until_one_is_over() -> None:
+    server = Server(max_calls=1)
+    call = server.call()
+    call.join(1000.0)
     assert server.ask("POST", "/register-call", MINIMAL)[0] == 429
+    call.end(1001.0, "user_hangup")
+    assert server.ask("POST", "/register-call", MINIMAL)[0] == 201
+
+
+def test_concurrency_is_what_is_ongoing() -> None:
+    server = Server(max_calls=3)
+    server.call()
+    server.call().join(1000.0)
+    assert server.ask("GET", "/get-concurrency") == (
+        200,
+        {"current_concurrency": 1, "concurrency_limit": 3},
+    )
+
+
+def test_the_next_requests_are_refused_as_told() -> None:
+    server = Server()
+    server.rest.refuse(503, times=2)
+    server.rest.refuse(599, retry_after=1.5)
+    first = server.rest.respond(Request("GET", "/get-call/x"))
+    assert (first.status, first.headers) == (503, {})
+    assert first.body["message"] == "Service Unavailable, as the emulator was told"
+    assert server.ask("GET", "/get-call/x")[0] == 503
+    last = server.rest.respond(Request("GET", "/get-call/x"))
+    assert (last.status, last.headers) == (599, {"Retry-After": "1.5"})
+    assert server.ask("GET", "/get-call/x")[0] == 404
+    for status in (399, 600):
+        with pytest.raises(ValueError, match="400–599"):
+            server.rest.refuse(status)
 
 
 def test_get_call_tells_how_the_call_went() -> None:
     server = Server()
-    call = RegisteredCall()
-    server.calls[call.call_id] = call
+    call = server.call(metadata={"id": 7})
     status, body = server.ask("GET", f"/get-call/{call.call_id}")
-    assert (status, body["call_status"]) == (200, "registered")
+    assert (status, body["call_status"], body["call_type"]) == (200, "registered", "web_call")
     assert "transcript" not in body
     call.join(1000.5)
     call.transcript = (
         Utterance("agent", "Hi there", (Word("Hi", 0.0, 0.2), Word("there", 0.2, 0.5))),
         Utterance("user", "Hello"),
     )
+    call.transcript_with_tool_calls = (
+        *call.transcript,
+        ToolCallInvocation(tool_call_id="1", name="look", arguments="{}"),
+        ToolCallResult(tool_call_id="1", content="seen"),
+    )
+    for latency in (100, 300, 200):
+        call.measure("e2e", latency)
+    assert "latency" not in call.details()
     call.end(1002.25, "user_hangup")
     status, body = server.ask("GET", f"/v2/get-call/{call.call_id}?x=1")
     assert status == 200
     assert body["call_status"] == "ended"
+    assert body["metadata"] == {"id": 7}
     assert (body["start_timestamp"], body["end_timestamp"]) == (1000500, 1002250)
+    assert body["duration_ms"] == 1750
     assert body["transcript"] == "Agent: Hi there\nUser: Hello\n"
     assert body["transcript_object"][0]["words"][1] == {"word": "there", "start": 0.2, "end": 0.5}
+    assert body["transcript_with_tool_calls"][2:] == [
+        {"role": "tool_call_invocation", "tool_call_id": "1", "name": "look", "arguments": "{}"},
+        {"role": "tool_call_result", "tool_call_id": "1", "content": "seen"},
+    ]
+    assert body["latency"]["e2e"]["p50"] == 200
+    assert (body["latency"]["e2e"]["min"], body["latency"]["e2e"]["num"]) == (100, 3)
     assert body["disconnection_reason"] == "user_hangup"
+
+
+def test_an_update_changes_what_it_names() -> None:
+    server = Server()
+    call = server.call(metadata={"old": 1})
+    path = f"/v2/update-call/{call.call_id}"
+    strict = {"data_storage_setting": "everything_except_pii", "custom_attributes": {"tier": 1}}
+    status, body = server.ask("PATCH", path, strict)
+    assert (status, body["metadata"]) == (200, {"old": 1})
+    assert body["data_storage_setting"] == "everything_except_pii"
+    status, body = server.ask("PATCH", path, {"metadata": {"new": [2]}})
+    assert (status, body["metadata"]) == (200, {"new": [2]})
+    assert body["custom_attributes"] == {"tier": 1}
+    assert server.ask("GET", f"/v2/get-call/{call.call_id}")[1] == body
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"metadata": [1]}, "metadata"),
+        ({"metadata": {"x": "y" * 50_000}}, "metadata"),
+        ({"data_storage_setting": "nothing"}, "data_storage_setting"),
+        ({"data_storage_setting": "everything"}, "data_storage_setting"),
+        ({"custom_attributes": {"x": []}}, "custom_attributes"),
+    ],
+)
+def test_a_wrong_update_names_the_field_and_changes_nothing(
+    changes: dict[str, Any], name: str
+) -> None:
+    server = Server()
+    call = server.call(storage="basic_attributes_only")
+    before = call.details()
+    wrong = {"metadata": {"x": 1}} | changes
+    status, body = server.ask("PATCH", f"/v2/update-call/{call.call_id}", wrong)
+    assert (status, body["message"].split()[0]) == (422, name)
+    assert call.details() == before
+
+
+def test_only_an_ongoing_call_is_stopped() -> None:
+    server = Server()
+    call = server.call()
+    path = f"/v2/stop-call/{call.call_id}"
+    status, body = server.ask("POST", path)
+    assert (status, body["message"]) == (
+        422,
+        "call_id is of a call that is registered, not ongoing",
+    )
+    call.join(1000.0)
+    assert server.ask("POST", path) == (204, None)
+    assert server.stopped == [call]
+
+
+def test_a_call_is_deleted_unless_it_is_ongoing() -> None:
+    server = Server()
+    call, waiting = server.call(), server.call()
+    call.join(1000.0)
+    assert server.ask("DELETE", f"/v2/delete-call/{call.call_id}")[0] == 422
+    call.end(1001.0, "user_hangup")
+    for each in (call, waiting):
+        assert server.ask("DELETE", f"/v2/delete-call/{each.call_id}") == (204, None)
+        assert server.ask("GET", f"/v2/get-call/{each.call_id}")[0] == 404
+    assert (waiting.over, waiting.disconnection_reason) == (True, "manual_stopped")
 
 
 def test_an_error_is_a_status_of_its_own() -> None:

@@ -1,0 +1,98 @@
+"""A call as Retell's REST API and webhooks show it. Pure.
+
+The fields are those of ``retell-sdk`` 6.2 (``WebCallResponse``, ``PhoneCallResponse``) and those
+of the Audio WebSocket's time (``audio_websocket_protocol`` and the like). What the emulator
+does not have is absent: analysis, cost, recording, URLs. Two that the SDK's schema requires are
+made up: ``agent_version`` is 0, ``access_token`` is empty, as there is no room to enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retell_voice.events import Utterance
+from retell_voice.protocol.llm import Said, ToolCallInvocation
+
+if TYPE_CHECKING:
+    from retell_voice.emulator.calls import RegisteredCall
+
+
+def registration_body(call: RegisteredCall) -> dict[str, Any]:
+    """Return what answers ``POST /register-call``."""
+    known = {
+        "end_call_after_silence_ms": call.end_call_after_silence_ms,
+        "from_number": call.from_number,
+        "to_number": call.to_number,
+        "direction": call.direction,
+        "metadata": call.metadata,
+        "retell_llm_dynamic_variables": call.dynamic_variables,
+        "start_timestamp": _milliseconds(call.started_at),
+        "end_timestamp": _milliseconds(call.ended_at),
+    }
+    return {
+        "call_id": call.call_id,
+        "agent_id": call.agent_id,
+        "audio_websocket_protocol": call.protocol,
+        "audio_encoding": str(call.audio.encoding),
+        "sample_rate": call.audio.rate,
+        "call_status": str(call.status),
+        "drop_call_if_machine_detected": call.drop_call_if_machine_detected,
+        "opt_out_sensitive_data_storage": False,
+        **{name: value for name, value in known.items() if value is not None},
+    }
+
+
+def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
+    """Return the call object; with what was said unless ``transcripts`` is false."""
+    body = registration_body(call) | {
+        "call_type": "phone_call" if call.protocol == "twilio" else "web_call",
+        "access_token": "",
+        "agent_version": 0,
+        "data_storage_setting": call.storage,
+    }
+    if call.custom_attributes is not None:
+        body["custom_attributes"] = dict(call.custom_attributes)
+    if call.started_at is not None and call.ended_at is not None:
+        body["duration_ms"] = round((call.ended_at - call.started_at) * 1000)
+    if call.disconnection_reason is not None:
+        body["disconnection_reason"] = call.disconnection_reason
+    if call.over and call.latencies:
+        body["latency"] = {kind: _spread(values) for kind, values in call.latencies.items()}
+    if transcripts and (call.transcript or call.over):
+        body["transcript"] = "".join(
+            f"{said.role.capitalize()}: {said.content}\n" for said in call.transcript
+        )
+        body["transcript_object"] = [_said(said) for said in call.transcript]
+        if call.transcript_with_tool_calls is not None:
+            body["transcript_with_tool_calls"] = [
+                _said(said) for said in call.transcript_with_tool_calls
+            ]
+    return body
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
+
+
+def _said(said: Said) -> dict[str, Any]:
+    if isinstance(said, Utterance):
+        words = [{"word": word.word, "start": word.start, "end": word.end} for word in said.words]
+        return {"role": said.role, "content": said.content, "words": words}
+    if isinstance(said, ToolCallInvocation):
+        return {
+            "role": "tool_call_invocation",
+            "tool_call_id": said.tool_call_id,
+            "name": said.name,
+            "arguments": said.arguments,
+        }
+    body = {"role": "tool_call_result", "tool_call_id": said.tool_call_id, "content": said.content}
+    return body if said.successful is None else body | {"successful": said.successful}
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    percentiles = {f"p{p}": round(float(np.percentile(values, p)), 3) for p in (50, 90, 95, 99)}
+    extremes = {"min": min(values), "max": max(values), "num": len(values)}
+    return percentiles | extremes | {"values": list(values)}

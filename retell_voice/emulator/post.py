@@ -1,0 +1,104 @@
+"""One HTTP POST on asyncio's streams: no redirects, certificates verified, nothing kept open."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import h11
+
+from retell_voice.emulator.replies import phrase
+from retell_voice.errors import ConfigError, mask_url
+
+_MAX_ANSWER = 1 << 20  # bytes of an answer that are read, and dropped
+
+
+class PostError(Exception):
+    """It was not answered with 2xx; says what happened instead, in words for people."""
+
+
+class Poster:
+    """Posts JSON to one URL.
+
+    Raises:
+        ConfigError: it is not a URL that can be posted to.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._name = mask_url(url)
+        try:
+            parts = urlsplit(url)
+            tls = parts.scheme == "https"
+            self._host, self._port = parts.hostname or "", parts.port or (443 if tls else 80)
+            path = parts.path or "/"
+            self._target = f"{path}?{parts.query}" if parts.query else path
+            host = f"[{self._host}]" if ":" in self._host else self._host
+            self._headers = {
+                "Host": f"{host}:{parts.port}" if parts.port else host,
+                "User-Agent": "retell-voice emulator",
+                "Content-Type": "application/json",
+                "Connection": "close",
+            }
+            self._head({}, 0)
+            self._context = ssl.create_default_context() if tls else None
+            good = parts.scheme in ("http", "https") and self._host and "@" not in parts.netloc
+        except (ValueError, h11.LocalProtocolError):
+            good = False
+        if not good:
+            raise ConfigError(
+                f"{self._name!r} is not a URL that webhooks can be sent to",
+                "it is like https://example.org/webhook, with no user or password",
+            )
+
+    async def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:  # noqa: ASYNC109
+        """Send a body and return the status of the answer, which is 2xx.
+
+        Raises:
+            PostError: it was not answered so within ``timeout`` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                status = await self._exchange(body, headers)
+        except TimeoutError:
+            raise PostError(f"{self._name} did not answer within {timeout:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            raise PostError(
+                f"the certificate of {self._name} is not good: {error.verify_message}"
+            ) from None
+        except OSError as error:
+            raise PostError(f"{self._name} cannot be reached: {error.strerror or error}") from None
+        except (h11.RemoteProtocolError, UnicodeError) as error:
+            raise PostError(f"{self._name} did not answer in HTTP: {error}") from None
+        if 300 <= status < 400:
+            raise PostError(f"{self._name} answered {status}, and redirects are not followed")
+        if not 200 <= status < 300:
+            raise PostError(f"{self._name} answered {status} {phrase(status)}".rstrip())
+        return status
+
+    def _head(self, headers: Mapping[str, str], length: int) -> h11.Request:
+        every = {**self._headers, **headers, "Content-Length": str(length)}
+        return h11.Request(method="POST", target=self._target, headers=list(every.items()))
+
+    async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> int:
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._context)
+        try:
+            http = h11.Connection(h11.CLIENT)
+            request = (self._head(headers, len(body)), h11.Data(data=body), h11.EndOfMessage())
+            writer.write(b"".join(http.send(part) or b"" for part in request))
+            status, length = 0, 0
+            while length <= _MAX_ANSWER:
+                event = http.next_event()
+                match event:
+                    case h11.NEED_DATA:
+                        data = await reader.read(65536)
+                        length += len(data)
+                        http.receive_data(data)
+                    case h11.Response():
+                        status = event.status_code
+                    case h11.EndOfMessage():
+                        break
+            return status
+        finally:
+            writer.transport.abort()

@@ -1,0 +1,118 @@
+"""The lives of an emulator's calls: every change is kept, told, and sent to the webhook.
+
+::
+
+    register ──▶ join ──▶ end     call_started once joined, call_ended once over
+        └──────▶ expire           call_ended only: the call never began
+
+Runs in the emulator's event loop, whose timer ends the calls that nobody joins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from retell_voice.emulator.calls import Calls, RegisteredCall
+from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happening, Happenings
+from retell_voice.emulator.webhooks import Webhooks
+
+_LEAST_WAIT = 0.001  # the loop's clock and that of the calls may differ by this
+
+
+class Registry:
+    """Keeps calls and says what becomes of them.
+
+    Args:
+        calls: where they are kept.
+        happenings: where it is told.
+        now: the clock of the calls, Unix seconds.
+        webhook_url: where it is sent; None: nowhere.
+        webhook_key: signs what is sent.
+
+    Raises:
+        ConfigError: nothing can be sent to that URL, or there is no key.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        happenings: Happenings,
+        now: Callable[[], float],
+        *,
+        webhook_url: str | None = None,
+        webhook_key: str | None = None,
+    ) -> None:
+        self.calls = calls
+        self._happenings = happenings
+        self._now = now
+        self._webhooks = (
+            Webhooks(webhook_url, webhook_key, self._tell, now=now) if webhook_url else None
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Expire calls, also when nobody looks, from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._sweep()
+
+    async def stop(self) -> None:
+        """Expire no more; wait for what is still to be sent, a second at most."""
+        self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._webhooks is not None:
+            await self._webhooks.stop()
+
+    def register(self, call: RegisteredCall) -> bool:
+        """Keep a new call; False when there are too many that are not over."""
+        self._sweep()
+        if not self.calls.add(call, self._now()):
+            return False
+        self._tell(CallRegistered, call, format=call.format)
+        self._sweep()
+        return True
+
+    def find(self, call_id: str) -> RegisteredCall | None:
+        """Return a call by its call_id, expired if it was not joined in time, or None."""
+        self._sweep()
+        return self.calls.get(call_id)
+
+    def join(self, call: RegisteredCall) -> None:
+        """Note that the caller's WebSocket is open."""
+        call.join(self._now())
+        self._send("call_started", call)
+
+    def end(self, call: RegisteredCall, why: str) -> None:
+        """Note that a call is over; ``why`` is Retell's word for it."""
+        call.end(self._now(), why)
+        self._send("call_ended", call)
+
+    def forget(self, call: RegisteredCall) -> None:
+        """Remove a call, so that its call_id can be used again; it ends if it is not over."""
+        if not call.over:
+            self.end(call, "manual_stopped")
+        self.calls.remove(call)
+
+    def _sweep(self) -> None:
+        for call in self.calls.expire(self._now()):
+            self._tell(CallExpired, call, expiry=self.calls.expiry)
+            self._send("call_ended", call)
+        due = self.calls.next_expiry()
+        if self._timer is None and self._loop is not None and due is not None:
+            wait = max(due - self._now(), _LEAST_WAIT)
+            self._timer = self._loop.call_later(wait, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._sweep()
+
+    def _send(self, event: str, call: RegisteredCall) -> None:
+        if self._webhooks is not None:
+            self._webhooks.send(event, call)
+
+    def _tell(self, kind: type[Happening], call: RegisteredCall, **details: Any) -> None:
+        at = 0.0 if call.started_at is None else self._now() - call.started_at
+        self._happenings.tell(kind(call=call.name, at=at, **details))

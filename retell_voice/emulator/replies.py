@@ -1,0 +1,48 @@
+"""Requests and responses of the REST calls, and what a request is refused with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+_STATUSES = {status.value for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; header names in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One HTTP response; ``body`` is any JSON value, of which a 204 has none."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class HttpError(Exception):
+    """A request that is refused, with the status and the words for it."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.reply = error_reply(status, message, headers)
+
+
+def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Return an error in the form of Retell's REST API."""
+    body = {"status": "error", "message": message, "error_message": message}
+    return Reply(status, body, headers or {})
+
+
+def phrase(status: int) -> str:
+    """Return the words that go with a status, empty for a number that nobody has named."""
+    return HTTPStatus(status).phrase if status in _STATUSES else ""

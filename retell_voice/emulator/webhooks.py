@@ -1,0 +1,157 @@
+"""Webhooks: what becomes of calls, posted to the developer's server as Retell posts it.
+
+::
+
+    POST {url}      X-Retell-Signature: v=<Unix ms>,d=<hex HMAC-SHA256 of body + Unix ms>
+    {"event": "call_started" | "call_ended", "call": {as get-call shows it}}
+
+Those of one call are sent in their order, each up to three times until it is answered with
+2xx within ten seconds; one that fails does not keep the next from being sent (Retell,
+"Webhook Overview"). ``call_analyzed`` is never sent: there is no analysis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.happenings import WebhookFailed, WebhookSent
+from retell_voice.emulator.post import Poster, PostError
+from retell_voice.errors import ConfigError
+
+TIMEOUT = 10.0
+"""Seconds within which a webhook must be answered."""
+
+PAUSES = (1.0, 2.0)
+"""Seconds before the second try and before the third."""
+
+MAX_WAITING = 1000
+"""Webhooks that may wait to be sent; one more is dropped, and told."""
+
+_AT_ONCE = 50  # connections
+_STOP = 1.0  # seconds for those that wait when the emulator stops
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Webhooks:
+    """Sends webhooks and tells what became of them.
+
+    Args:
+        url: where to.
+        key: the API key that signs.
+        tell: takes what happened, a kind of happening with the call and details.
+        now: the clock of the signatures, Unix seconds.
+
+    Raises:
+        ConfigError: nothing can be sent to that URL, or there is no key.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        tell: Callable[..., None],
+        *,
+        now: Callable[[], float] = time.time,
+        timeout: float = TIMEOUT,
+        pauses: tuple[float, ...] = PAUSES,
+    ) -> None:
+        if not key:
+            raise ConfigError(
+                "a webhook is signed with the API key, and there is none",
+                "give the key that your server verifies with",
+            )
+        self._poster = Poster(url)
+        self._key = key.encode()
+        self._tell = tell
+        self._now = now
+        self._timeout = timeout
+        self._pauses = pauses
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._queues: dict[RegisteredCall, deque[tuple[str, bytes]]] = {}
+        self._senders: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+
+    def send(self, event: str, call: RegisteredCall) -> None:
+        """Send a call as it is now, after what is still to be sent of it; returns at once."""
+        if self._waiting >= MAX_WAITING:
+            why = f"{MAX_WAITING} are waiting already"
+            self._tell(WebhookFailed, call, event=event, why=why)
+            return
+        self._waiting += 1
+        queue = self._queues.setdefault(call, deque())
+        queue.append((event, webhook_body(event, call.details())))
+        if len(queue) == 1:
+            sender = asyncio.create_task(self._send_all(call, queue))
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+
+    async def stop(self) -> None:
+        """Wait a second at most for those that are still to be sent, and drop the rest."""
+        if senders := set(self._senders):
+            await asyncio.wait(senders, timeout=_STOP)
+            for sender in senders:
+                sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
+
+    async def _send_all(self, call: RegisteredCall, queue: deque[tuple[str, bytes]]) -> None:
+        try:
+            while queue:
+                await self._send(call, *queue[0])
+                queue.popleft()
+                self._waiting -= 1
+        finally:
+            del self._queues[call]
+            self._waiting -= len(queue)
+            for event, _ in queue:
+                self._tell(WebhookFailed, call, event=event, why="the emulator stopped")
+
+    async def _send(self, call: RegisteredCall, event: str, body: bytes) -> None:
+        for pause in (*self._pauses, None):
+            try:
+                async with self._slots:
+                    signature = {"X-Retell-Signature": sign(body, self._key, self._now())}
+                    status = await self._poster.post(body, signature, self._timeout)
+            except PostError as error:
+                again = pause is not None
+                self._tell(WebhookFailed, call, event=event, why=str(error), again=again)
+                await asyncio.sleep(pause or 0)
+            else:
+                self._tell(WebhookSent, call, event=event, status=status)
+                return
+
+
+def sign(body: bytes, key: bytes, now: float) -> str:
+    """Return ``X-Retell-Signature`` of a body; ``now`` in Unix seconds."""
+    stamp = str(round(now * 1000))
+    return f"v={stamp},d={hmac.new(key, body + stamp.encode(), hashlib.sha256).hexdigest()}"
+
+
+def webhook_body(event: str, call: dict[str, Any]) -> bytes:
+    """Return the body of a webhook.
+
+    Written as ``JSON.stringify`` writes it, since servers verify what they have parsed and
+    written again: no spaces, no escapes that are not needed, whole numbers without a point.
+    """
+    body = _whole({"event": event, "call": call})
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _whole(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_whole(each) for each in value]
+        case float() if value.is_integer() and abs(value) < 1e21:
+            return int(value)
+    return value
