@@ -73,6 +73,7 @@ __all__ = [
     "UpdateAgent",
     "UpdateOnly",
     "llm_url",
+    "transcript_item",
 ]
 
 _KEPT = 4096
@@ -293,14 +294,15 @@ def _body(message: LlmMessage) -> dict[str, Any]:
             body = _present(message)
             for name in ("transcript", "transcript_with_tool_calls"):
                 if name in body:
-                    body[name] = [_item(said) for said in body[name]]
+                    body[name] = [transcript_item(said) for said in body[name]]
             if (turn := body.pop("turn", None)) is not None:
                 body["turntaking"] = _TURNTAKING[turn]
             return body
     return _present(message)
 
 
-def _item(said: Said) -> dict[str, Any]:
+def transcript_item(said: Said) -> dict[str, Any]:
+    """Return an item of a transcript as JSON has it."""
     match said:
         case Utterance():
             return {**_present(said), "words": [_present(word) for word in said.words]}

@@ -141,9 +141,9 @@ def load_object(text: str | bytes) -> dict[str, Any]:
     try:
         body = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
-        raise LlmPayloadError(f"not JSON: {error}") from None
+        raise LlmPayloadError(f"not JSON ({error})") from None
     if not isinstance(body, dict):
-        raise LlmPayloadError(f"{_KINDS[type(body)]}, must be a JSON object")
+        raise LlmPayloadError(f"{_KINDS[type(body)]}, not a JSON object")
     return body
 
 

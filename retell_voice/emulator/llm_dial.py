@@ -1,0 +1,215 @@
+"""Reaching the developer's LLM server, and saying in one line why it could not be reached."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+
+from retell_voice.errors import mask
+from retell_voice.protocol.llm import llm_url
+
+OPEN = "error_llm_websocket_open"
+LOST = "error_llm_websocket_lost_connection"
+RUNTIME = "error_llm_websocket_runtime"
+CORRUPT = "error_llm_websocket_corrupt_payload"
+HUNG_UP = "agent_hangup"
+"""Retell's words for how a call ends: the type of ``disconnection_reason`` in retell-sdk."""
+
+_CLOSE_TIMEOUT = 0.5
+_MAX_MESSAGE = 16 * 1024 * 1024
+_MISSING = "does its route take the call_id as the last part of the path? Does it have WebSockets?"
+
+# The library logs request lines, and the call_id with them, at level DEBUG.
+_logger = logging.getLogger("retell_voice.llm")
+_logger.setLevel(logging.INFO)
+
+
+class LlmFailure(Exception):
+    """The LLM server could not be reached, or the conversation with it is over.
+
+    ``str`` is one line that says what happened; it never holds a whole call_id.
+
+    Attributes:
+        why: Retell's ``disconnection_reason``; ``agent_hangup`` where the server hung up.
+        words: what happened.
+        hint: one line: what to try; empty when there is nothing to suggest.
+    """
+
+    def __init__(self, why: str, words: str, hint: str = "") -> None:
+        super().__init__(words)
+        self.why = why
+        self.words = words
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """Retell's patience with an LLM server.
+
+    Source: its guides "Set up your server" and "Troubleshooting"
+    (docs.retellai.com/integrate-llm).
+
+    Attributes:
+        connect_timeout: seconds in which the server must have accepted the connection.
+        attempts: times it is tried.
+        pause: seconds between them.
+        ping_interval: seconds between ``ping_pong`` messages, with ``auto_reconnect``.
+        patience: seconds without one from the server after which it is dialled anew.
+        silent_redials: times that this is done in a call.
+        broken_redials: times that a connection which broke (1006) is dialled anew in a call.
+    """
+
+    connect_timeout: float = 7.0
+    attempts: int = 3
+    pause: float = 3.0
+    ping_interval: float = 2.0
+    patience: float = 5.0
+    silent_redials: int = 2
+    broken_redials: int = 4
+
+
+DEFAULT_LINK = LinkSettings()
+
+
+async def dial(url: str, call_id: str, settings: LinkSettings) -> ClientConnection:
+    """Connect to the LLM server for a call, in as many attempts as the settings allow.
+
+    Args:
+        url: as configured for the agent, without the call_id.
+        call_id: the call; never shown whole in an error.
+        settings: how often and how long to try.
+
+    Raises:
+        ConfigError: the URL is not one of an LLM server.
+        LlmFailure: it was not reached; ``error_llm_websocket_open``.
+    """
+    address = llm_url(url, call_id)
+    for attempt in range(1, settings.attempts + 1):
+        try:
+            return await _connect(address, settings.connect_timeout)
+        except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
+            failure = error
+        if attempt == settings.attempts or not _may_pass(failure):
+            break
+        await asyncio.sleep(settings.pause)
+    # Raised out here, so that it has no context: the library's errors hold the URL, and the URL
+    # holds the call_id.
+    words, hint = _explain(failure, address, settings.connect_timeout)
+    raise LlmFailure(OPEN, f"LLM server: {words}".replace(call_id, mask(call_id)), hint)
+
+
+async def hang_up(websocket: ClientConnection, code: int = 1000, reason: str = "") -> None:
+    """Close a connection, within half a second whatever the server does.
+
+    Args:
+        reason: cut to the 123 bytes that a close frame holds.
+    """
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await websocket.close(code, reason.encode()[:123].decode(errors="ignore"))
+    except TimeoutError:
+        pass
+    finally:
+        websocket.transport.abort()
+
+
+class _Opening(websocket_connect):
+    """Follows no redirect: the call_id is for the server that was named, and for no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _connect(address: str, patience: float) -> ClientConnection:
+    host = urlsplit(address).hostname or ""
+    is_local = host in ("localhost", "::1") or host.startswith("127.")
+    return await _Opening(
+        address,
+        compression=None,
+        max_size=_MAX_MESSAGE,
+        ping_interval=None,  # ping_pong does that, and only for a server that asks for it
+        open_timeout=patience,
+        close_timeout=_CLOSE_TIMEOUT,
+        proxy=None if is_local else True,
+        logger=_logger,
+    )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether the same attempt may succeed in a few seconds: the server may be starting."""
+    match error:
+        case InvalidStatus():
+            return error.response.status_code == 429 or error.response.status_code >= 500
+        case socket.gaierror():
+            return error.errno == socket.EAI_AGAIN
+        case ssl.SSLError():
+            return False
+        case _:
+            return isinstance(error, OSError | EOFError)
+
+
+def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]:  # noqa: PLR0911
+    """Return what happened and what to try."""
+    parts = urlsplit(address)
+    name = parts.hostname or ""
+    host = f"{name}:{parts.port or (443 if parts.scheme == 'wss' else 80)}"
+    match error:
+        case InvalidStatus():
+            return _answered(error, host)
+        case UnicodeError():
+            return f"there can be no host {name!r}", "check the URL"
+        case ImportError():
+            return (
+                "the proxy that the environment asks for needs the package python-socks",
+                "pip install python-socks, or exempt this host with no_proxy",
+            )
+        case InvalidHandshake() | EOFError():
+            return f"{host} answered, but not as a WebSocket", "check the port and the path"
+        case socket.gaierror():
+            return f"there is no host {name} ({error.strerror})", "check the URL"
+        case TimeoutError():
+            return (
+                f"{host} did not accept the connection within {patience:g} s",
+                "is its event loop free, and no firewall before it?",
+            )
+        case ssl.SSLCertVerificationError():
+            return (
+                f"the TLS certificate of {host} is not valid: {error.verify_message}",
+                "check the host name and the clock of this machine",
+            )
+        case ssl.SSLError():
+            return (
+                f"TLS with {host} failed: {error.reason or error}",
+                "a server without TLS is reached with ws://, not wss://",
+            )
+        case WebSocketException():
+            return f"{host}, or the proxy before it, cannot be used", "check the URL and http_proxy"
+        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):
+            return f"{host} refused the connection", "is it running, and is that its port?"
+        case _:
+            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            return f"cannot connect to {host}: {text}", ""
+
+
+def _answered(error: InvalidStatus, host: str) -> tuple[str, str]:
+    status = error.response.status_code
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    body = " ".join((error.response.body or b"").decode("utf-8", "replace").split())[:200]
+    if 300 <= status < 400:
+        hint = "redirects are not followed: name the server"
+    else:
+        hint = _MISSING if status == 404 else ""
+    return f"{host} answered HTTP {status}{phrase}{f': {body}' if body else ''}", hint

@@ -1,0 +1,193 @@
+"""One WebSocket to an LLM server: what is sent waits its turn, and silence ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from retell_voice.emulator.llm_dial import (
+    CORRUPT,
+    HUNG_UP,
+    LOST,
+    OPEN,
+    RUNTIME,
+    LinkSettings,
+    LlmFailure,
+    hang_up,
+)
+from retell_voice.protocol.llm import LlmMessage, PingPong, RetellSide, UpdateOnly
+
+MAX_WAITING = 256
+"""Messages that may wait to be sent. Beyond it the oldest ``update_only`` is dropped, as the
+next one says all that it said; where there is none, the oldest message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection ended.
+
+    Attributes:
+        failure: what it is if the call ends with it.
+        loss: what to redial for: the server fell silent, or the connection broke; else None.
+    """
+
+    failure: LlmFailure
+    loss: Literal["silent", "broken"] | None = None
+
+
+class Line:
+    """One WebSocket to an LLM server.
+
+    Args:
+        websocket: the connection, open.
+        settings: how patient to be.
+        clock: seconds since 1970, for the timestamps of ``ping_pong``.
+
+    Attributes:
+        dropped: messages dropped because the server did not read them.
+        round_trip: seconds from the last ``ping_pong`` to its answer, None before the first.
+    """
+
+    def __init__(
+        self, websocket: ClientConnection, settings: LinkSettings, clock: Callable[[], float]
+    ) -> None:
+        self.dropped = 0
+        self.round_trip: float | None = None
+        self._websocket = websocket
+        self._settings = settings
+        self._clock = clock
+        self._side = RetellSide()
+        self._waiting: deque[tuple[type[LlmMessage], str]] = deque()
+        self._to_send = asyncio.Event()
+        self._kept = asyncio.Event()
+        self._alive_at = 0.0
+        self._pinged_at: float | None = None
+        self._silent = False
+
+    def send(self, message: LlmMessage) -> None:
+        """Have a message sent; never waits."""
+        self._waiting.append((type(message), self._side.encode(message)))
+        if len(self._waiting) > MAX_WAITING:
+            self._drop()
+        self._to_send.set()
+
+    def keep_alive(self, wanted: bool) -> None:
+        """Exchange ``ping_pong`` from now on, or do not."""
+        if not wanted:
+            self._kept.clear()
+        elif not self._kept.is_set():
+            self._alive_at = asyncio.get_running_loop().time()
+            self._kept.set()
+
+    def alive(self) -> None:
+        """Take note of a ``ping_pong`` of the server."""
+        self._alive_at = asyncio.get_running_loop().time()
+        if self._pinged_at is not None:
+            self.round_trip = self._alive_at - self._pinged_at
+            self._pinged_at = None
+
+    async def run(self, take: Callable[[str], LlmFailure | None]) -> Ending:
+        """Converse until the connection ends; it is closed on return.
+
+        Args:
+            take: takes a text of the server; what it returns ends the connection as corrupt.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [group.create_task(self._write()), group.create_task(self._keep())]
+                ending = await self._read(take)
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            await self.close()
+        return ending
+
+    async def close(self) -> None:
+        """Hang up, within half a second."""
+        await hang_up(self._websocket)
+
+    async def _read(self, take: Callable[[str], LlmFailure | None]) -> Ending:
+        try:
+            while True:
+                message = await self._websocket.recv()
+                if isinstance(message, bytes):
+                    failure: LlmFailure | None = LlmFailure(
+                        CORRUPT,
+                        "LLM server: it sent a binary message",
+                        "send JSON as text, not as bytes",
+                    )
+                else:
+                    failure = take(message)
+                if failure is not None:
+                    corrupt = failure.why == CORRUPT
+                    await hang_up(self._websocket, 1007 if corrupt else 1008, failure.words)
+                    return Ending(failure)
+        except ConnectionClosed as error:
+            return self._how(error)
+
+    async def _write(self) -> None:
+        while True:
+            while self._waiting:
+                _, text = self._waiting.popleft()
+                try:
+                    await self._websocket.send(text)
+                except ConnectionClosed:
+                    return
+            self._to_send.clear()
+            await self._to_send.wait()
+
+    async def _keep(self) -> None:
+        clock = asyncio.get_running_loop().time
+        patience = self._settings.patience
+        while True:
+            await self._kept.wait()
+            left = self._alive_at + patience - clock()
+            if left <= 0:
+                self._silent = True
+                await hang_up(self._websocket, 1001, f"no ping_pong for {patience:g} s")
+                return
+            self.send(PingPong(timestamp=int(self._clock() * 1000)))
+            self._pinged_at = self._pinged_at or clock()
+            await asyncio.sleep(min(self._settings.ping_interval, left))
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        for position, (kind, _) in enumerate(self._waiting):
+            if kind is UpdateOnly:
+                del self._waiting[position]
+                return
+        self._waiting.popleft()
+
+    def _how(self, error: ConnectionClosed) -> Ending:
+        if self._silent:
+            words = f"no ping_pong for {self._settings.patience:g} s"
+            hint = "auto_reconnect is on: answer each ping_pong, also while an answer is streamed"
+            return Ending(LlmFailure(LOST, f"LLM server: {words}", hint), "silent")
+        if error.rcvd is not None and error.rcvd_then_sent:
+            return Ending(_closed(error.rcvd.code, error.rcvd.reason))
+        if error.sent is not None:  # by the library: what came is not WebSocket, or not UTF-8
+            why = CORRUPT if error.sent.code == 1007 else RUNTIME
+            words = f"what it sent cannot be read ({error.sent.code} {error.sent.reason})"
+            return Ending(LlmFailure(why, f"LLM server: {words}"))
+        words = "the connection broke (1006), is its process alive?"
+        return Ending(LlmFailure(RUNTIME, f"LLM server: {words}"), "broken")
+
+
+def _closed(code: int, reason: str) -> LlmFailure:
+    said = f" {reason}" if reason else ""
+    if code == 1000:
+        return LlmFailure(HUNG_UP, f"LLM server: it hung up (1000{said})")
+    if code == 1005:
+        return LlmFailure(
+            OPEN,
+            "LLM server: it closed the connection without a code (1005)",
+            "close with 1000 to hang up; end_call lets the agent finish first",
+        )
+    hint = "an exception in its handler? See its log" if code == 1011 else ""
+    return LlmFailure(RUNTIME, f"LLM server: it closed the connection ({code}{said})", hint)
