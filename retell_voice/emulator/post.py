@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -68,7 +69,10 @@ class Poster:
                 f"the certificate of {self._name} is not good: {error.verify_message}"
             ) from None
         except OSError as error:
-            raise PostError(f"{self._name} cannot be reached: {error.strerror or error}") from None
+            # The system's own words: asyncio's name the address once more. Look-ups count below 0.
+            code = error.errno or 0
+            why = os.strerror(code) if code > 0 else error.strerror or error
+            raise PostError(f"{self._name} cannot be reached: {why}") from None
         except (h11.RemoteProtocolError, UnicodeError) as error:
             raise PostError(f"{self._name} did not answer in HTTP: {error}") from None
         if 300 <= status < 400:

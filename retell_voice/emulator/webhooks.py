@@ -152,6 +152,6 @@ def _whole(value: Any) -> Any:
             return {key: _whole(each) for key, each in value.items()}
         case list() | tuple():
             return [_whole(each) for each in value]
-        case float() if value.is_integer() and abs(value) < 1e21:
+        case float() if value.is_integer() and abs(value) <= 2**53:
             return int(value)
     return value
