@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "retell_voice"
 BASE = {"errors", "events"}
 LOW = BASE | {"protocol", "audio"}
 IO = LOW | {"devices", "transport", "rest"}
-ENGINE = IO | {"call", "figures", "inbox", "outcome"}
+ENGINE = IO | {"call", "figures", "inbox", "jsonl", "outcome"}
 MAY_IMPORT = {
     "errors": {"errors"},
     "events": BASE,
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "transport": LOW | {"transport"},
     "rest": LOW | {"rest"},
     "inbox": BASE,
+    "jsonl": BASE | {"jsonl"},
     "figures": IO | {"figures"},
     "outcome": LOW | {"transport"},
     "call": ENGINE,

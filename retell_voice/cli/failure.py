@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from retell_voice.errors import RetellVoiceError
+from retell_voice.jsonl import error_object
 
 INTERRUPTED = 130
 EXIT_CODES: dict[int, str] = {
@@ -32,11 +33,6 @@ def complain(message: str, hint: str = "") -> None:
     with suppress(OSError):
         sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
         sys.stderr.flush()
-
-
-def error_object(error: RetellVoiceError) -> dict[str, object]:
-    """Return an error as JSON output shows it."""
-    return {"type": type(error).__name__, "message": str(error), "hint": error.hint}
 
 
 @contextmanager

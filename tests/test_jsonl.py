@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from retell_voice import events
-from retell_voice.cli.jsonl import line, name
+from retell_voice.jsonl import line, name
 from retell_voice.errors import CallFailed
 from retell_voice.events import CallState, Ended, Event, Metadata, StateChanged, Transcript
 

@@ -1,0 +1,68 @@
+"""A call as JSON, one object a line; programs read it.
+
+Each object has ``event``, the event's class in snake_case, and all its fields (see
+``retell_voice.events``; durations in seconds, levels in dBFS). Beside them:
+
+``call``
+    the first line: ``call_id`` (masked), ``server``, ``microphone``, ``speaker``,
+    ``encoding``, ``rate``, ``frame_ms``, ``version`` (of this program)
+``error``
+    the only line, or the last, when a call never got as far as ``ended``: ``type``,
+    ``message``, ``hint``, ``exit_code``
+
+``ended`` carries its error as ``{"type", "message", "hint"}`` or null. The output is ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from retell_voice.errors import RetellVoiceError
+from retell_voice.events import Event
+
+
+def line(event: Event) -> str:
+    """Return an event as one line of JSON."""
+    kind = name(type(event))
+    try:
+        return json.dumps({"event": kind, **_fields(event)}, allow_nan=False)
+    except RecursionError:  # metadata of the server's, hundreds of levels deep
+        return json.dumps({"event": kind, "at": event.at, "problem": "nested too deep"})
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """Return an object as one line of JSON."""
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def error_object(error: RetellVoiceError) -> dict[str, object]:
+    """Return an error as JSON shows it."""
+    return {"type": type(error).__name__, "message": str(error), "hint": error.hint}
+
+
+def name(kind: type[Event]) -> str:
+    """Return an event's name: ``StateChanged`` is ``state_changed``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, RetellVoiceError):
+        return error_object(value)
+    if is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        # JSON has no infinity; microseconds are enough of a second.
+        return round(value, 6) if math.isfinite(value) else None
+    return value
