@@ -1,0 +1,58 @@
+"""The lives of calls: those that nobody joins end at their time, also when nobody looks."""
+
+import asyncio
+
+from support.callers import join
+
+from retell_voice.emulator import CallStatus, Emulator, silent_agent
+from retell_voice.emulator.calls import Calls, RegisteredCall
+from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happenings
+from retell_voice.emulator.registry import Registry
+
+
+async def test_calls_that_nobody_joins_end_though_nobody_looks() -> None:
+    emulator = Emulator(agent=silent_agent, expiry=0.05)
+    early = emulator.register()
+    async with emulator:
+        late, joined = emulator.register(), emulator.register()
+        async with join(emulator, joined), asyncio.timeout(5):
+            await early.wait()
+            await late.wait()
+            assert joined.status is CallStatus.ONGOING
+        await joined.wait()
+    for call in (early, late):
+        assert (call.status, call.disconnection_reason) == (
+            CallStatus.ERROR,
+            "registered_call_timeout",
+        )
+    told = [each async for each in emulator.events if isinstance(each, CallExpired)]
+    assert [each.call for each in told] == [early.name, late.name]
+    assert str(told[0]) == "expired: nobody joined within 0.05 s"
+
+
+async def test_a_call_joined_at_the_last_moment_is_left_alone() -> None:
+    clock = [0.0]
+    registry = Registry(Calls(expiry=0.01), Happenings(), now=lambda: clock[0])
+    registry.start()
+    call, other = RegisteredCall(), RegisteredCall()
+    assert registry.register(call)
+    registry.join(call)
+    clock[0] = 0.02
+    assert registry.register(other)
+    clock[0] = 0.03
+    await other.wait()
+    assert call.status is CallStatus.ONGOING
+    await registry.stop()
+
+
+async def test_a_clock_that_stands_still_ends_nothing() -> None:
+    happenings = Happenings()
+    registry = Registry(Calls(expiry=0.001), happenings, now=lambda: 5.0)
+    registry.start()
+    call = RegisteredCall()
+    registry.register(call)
+    await asyncio.sleep(0.01)  # the timer goes off several times: nothing tells of it
+    assert call.status is CallStatus.REGISTERED
+    await registry.stop()
+    happenings.close()
+    assert [type(each) async for each in happenings] == [CallRegistered]
