@@ -1,0 +1,306 @@
+"""Performs a scenario: an agent that does what a TOML file says.
+
+Time is the event loop's, ``speed`` times as fast: at ``speed=20`` a wait of 10 s takes half a
+second, and a caller whose devices are as fast has the same call. What a scenario waits to hear
+is counted in the caller's audio and needs no clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from websockets.exceptions import ConnectionClosed
+
+from retell_voice.devices.files import read_wav
+from retell_voice.emulator.agents import Agent
+from retell_voice.emulator.happenings import ScenarioFailed, ScenarioStep
+from retell_voice.emulator.hum import Hum
+from retell_voice.emulator.scenario import faults
+from retell_voice.emulator.scenario.delivery import pieces
+from retell_voice.emulator.scenario.listener import Listener
+from retell_voice.emulator.scenario.reading import load_scenario
+from retell_voice.emulator.scenario.steps import (
+    Announce,
+    Clear,
+    Close,
+    Condition,
+    Drop,
+    Garbage,
+    HalfOpen,
+    Recording,
+    Repeat,
+    Reset,
+    Scenario,
+    Send,
+    Speak,
+    Stall,
+    Step,
+    Together,
+    Update,
+    Wait,
+)
+from retell_voice.emulator.scenario.studio import Studio
+from retell_voice.emulator.session import CallOver, Session
+from retell_voice.emulator.speech import SpeechFailed, TextToSpeech
+from retell_voice.emulator.vad import DEFAULT_DETECTOR, DetectorSettings
+from retell_voice.errors import ConfigError
+from retell_voice.protocol.web import WebServer
+
+_LAG = 0.2  # seconds from sending to hearing
+_LOOK = 0.02  # seconds between two looks at whether reading is still stopped
+_GOODBYE = 1.0  # seconds that a caller has to leave once the connection has been ended
+_WHOSE = "error_retell"  # Retell's disconnection_reason for a fault of its own
+_AWAITED: dict[Condition, str] = {
+    "user_speaks": "the user to speak",
+    "user_stops": "the user to stop speaking",
+    "microphone_seconds": "microphone audio",
+    "microphone_frames": "frames of microphone audio",
+    "text": "a text from the caller",
+    "ping": "a ping",
+    "heard": "the caller to hear what was said",
+    "caller_leaves": "the caller to hang up",
+}
+
+
+def scenario_agent(
+    scenario: Scenario | Path | str,
+    *,
+    text_to_speech: TextToSpeech | None = None,
+    speed: float = 1.0,
+    detector: DetectorSettings = DEFAULT_DETECTOR,
+) -> Agent:
+    """Return an agent that performs a scenario in every call, then hangs up.
+
+    Args:
+        scenario: the scenario, or its file.
+        text_to_speech: the voice; None hums. All that is to be said is made before the first step.
+        speed: how many times as fast as real time the scenario's clock runs.
+        detector: how it judges what is the user's speech.
+
+    Raises:
+        ConfigError: the scenario, or a recording in it, cannot be used.
+    """
+    if not isinstance(scenario, Scenario):
+        scenario = load_scenario(scenario)
+    if not speed > 0:
+        raise ConfigError(f"a scenario cannot run at {speed:g} times real time")
+    for deed in _spoken(scenario.steps):
+        if isinstance(deed.source, Recording):
+            read_wav(scenario.folder / deed.source.path)
+    studio = Studio(scenario.folder, text_to_speech or Hum())
+
+    async def agent(session: Session) -> None:
+        await _Performance(session, scenario, studio, speed, detector).run()
+
+    return agent
+
+
+def _spoken(steps: tuple[Step, ...]) -> Iterator[Speak]:
+    for step in steps:
+        match step.deed:
+            case Speak():
+                yield step.deed
+            case Repeat(steps=inner) | Together(steps=inner):
+                yield from _spoken(inner)
+
+
+class _Performance:
+    """A scenario in one call."""
+
+    def __init__(
+        self,
+        session: Session,
+        scenario: Scenario,
+        studio: Studio,
+        speed: float,
+        detector: DetectorSettings,
+    ) -> None:
+        self._session = session
+        self._scenario = scenario
+        self._studio = studio
+        self._speed = speed
+        self._listener = Listener(session, detector)
+        self._random = Random(scenario.seed)  # noqa: S311 - the same every time
+        self._heard_at = 0.0  # when the caller will have heard everything
+        session.websocket.ping_timeout = None  # its patience would end what is to be kept silent
+        self._wire = faults.Wire.under(session.websocket)
+        width = session.audio.sample_width
+        self._aligned = WebServer(width, alignment=True)
+        self._plain = WebServer(width)
+
+    async def run(self) -> None:
+        """Perform it all, or until the caller leaves."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                listening = group.create_task(self._listener.listen())
+                await self._prepare()
+                await self._do(self._scenario.steps)
+                listening.cancel()
+        except* CallOver:
+            pass
+
+    async def _prepare(self) -> None:
+        scenario, audio = self._scenario, self._session.audio
+        if not scenario.fits(audio):
+            given = f"{audio.encoding} {audio.rate} Hz"
+            await self._fail(
+                f"the scenario {scenario.name!r} is for {scenario.formats}, not {given}"
+            )
+        try:
+            for deed in _spoken(scenario.steps):
+                await self._studio.make(deed, audio.rate)
+        except (SpeechFailed, ConfigError) as error:
+            await self._fail(str(error))
+
+    async def _fail(self, why: str, step: Step | None = None) -> None:
+        number = step.number if step else ""
+        self._session.tell(ScenarioFailed, number=number, why=why)
+        place = f"scenario, step {number}: " if step else ""
+        await self._session.close(1011, place + why, "error_unknown")
+        raise CallOver
+
+    async def _do(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            self._session.tell(
+                ScenarioStep, name=step.name, number=step.number, details=step.details
+            )
+            await self._act(step)
+            await asyncio.sleep(0)  # to other calls: what a loop does may take no time
+
+    async def _act(self, step: Step) -> None:  # noqa: PLR0912 - a table
+        session = self._session
+        match step.deed:
+            case Speak() as deed:
+                await self._speak(deed)
+            case Wait() as deed:
+                await self._wait(deed, step)
+            case Clear():
+                await session.clear()
+                self._heard_at = self._now()
+            case Update() as deed:
+                await self._update(deed)
+            case Announce(metadata):
+                await session.metadata(metadata)
+            case Send(message):
+                await session.send(message)
+            case Garbage(kind, size):
+                await self._garbage(kind, size)
+            case Stall() as deed:
+                await self._stall(deed)
+            case Repeat(times, steps):
+                done = 0
+                while times is None or done < times:
+                    await self._do(steps)
+                    done += 1
+            case Together(steps):
+                with self._wire.held():
+                    await self._do(steps)
+            case HalfOpen() | Reset() | Drop() as deed:
+                await self._break(deed)
+            case Close(code, reason, why):
+                await session.close(code, reason, why)
+                raise CallOver
+
+    async def _speak(self, deed: Speak) -> None:
+        session = self._session
+        speech = await self._studio.make(deed, session.audio.rate)
+        aligned = deed.alignment == "forced" or (session.alignment and deed.alignment == "asked")
+        dialect = self._aligned if aligned else self._plain
+        start = self._now()
+        for piece in pieces(speech, session.audio, deed.delivery, session.chunk_ms, self._random):
+            await self._sleep_until(start + piece.due)
+            await session.send(dialect.audio(piece.data, piece.text))
+            self._heard_at = max(self._heard_at, self._now() + _LAG)
+            self._heard_at += session.audio.seconds(piece.data)
+        if deed.delivery.pace:
+            await self._sleep_until(start + speech.duration / deed.delivery.pace)
+
+    async def _update(self, deed: Update) -> None:
+        session = self._session
+        transcript = session.call.transcript if deed.transcript is None else deed.transcript
+        await session.update(transcript, deed.turn)
+        if deed.forced and not session.updates:
+            await session.send(self._plain.update(transcript, deed.turn))
+
+    async def _garbage(self, kind: str, size: int) -> None:
+        try:
+            await faults.send_garbage(self._session.websocket, kind, size)
+        except ConnectionClosed:
+            raise CallOver from None
+
+    async def _wait(self, wait: Wait, step: Step) -> None:
+        try:
+            async with asyncio.timeout(wait.at_most / self._speed if wait.at_most else None):
+                await self._until(wait)
+        except TimeoutError:
+            if not wait.go_on:
+                awaited = _AWAITED[wait.condition]
+                await self._fail(f"waited {wait.at_most:g} s in vain for {awaited}", step)
+
+    async def _until(self, wait: Wait) -> None:
+        heard, session = self._listener, self._session
+        match wait.condition:
+            case "seconds":
+                await self._sleep_until(self._now() + wait.amount)
+            case "heard":
+                await self._sleep_until(self._heard_at)
+            case "user_speaks":
+                await heard.until(lambda: heard.speaking)
+            case "user_stops":
+                utterances = heard.utterances
+                await heard.until(lambda: heard.utterances > utterances)
+            case "microphone_seconds":
+                samples = heard.samples + wait.amount * session.audio.rate
+                await heard.until(lambda: heard.samples >= samples)
+            case "microphone_frames":
+                frames = heard.frames + wait.amount
+                await heard.until(lambda: heard.frames >= frames)
+            case "text":
+                await heard.until(lambda: wait.text in heard.texts)
+                heard.texts.remove(wait.text)
+            case "ping":
+                session.pinged.clear()
+                await session.pinged.wait()
+            case "caller_leaves":
+                await session.wait_closed()
+
+    async def _stall(self, stall: Stall) -> None:
+        end = self._now() + stall.seconds
+        transport = self._session.websocket.transport
+        sending = self._wire.held() if stall.stops != "reading" else contextlib.nullcontext()
+        with sending:
+            try:
+                while self._now() < end:
+                    if stall.stops != "sending":
+                        transport.pause_reading()  # once is not enough: the library resumes it
+                    await self._sleep_until(min(end, self._now() + _LOOK))
+            finally:
+                transport.resume_reading()
+
+    async def _break(self, deed: HalfOpen | Reset | Drop) -> None:
+        session = self._session
+        session.why = _WHOSE
+        match deed:
+            case HalfOpen():
+                session.websocket.close_timeout = None
+                self._wire.hold()
+            case Reset():
+                faults.reset(session.websocket.transport)
+            case Drop():
+                self._wire.write_eof()
+                self._wire.hold()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(session.wait_closed(), _GOODBYE)
+                session.websocket.transport.abort()
+        await session.wait_closed()
+        raise CallOver
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() * self._speed
+
+    async def _sleep_until(self, time: float) -> None:
+        await asyncio.sleep(max(0.0, (time - self._now()) / self._speed))

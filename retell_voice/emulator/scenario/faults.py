@@ -1,0 +1,94 @@
+"""What goes wrong between a server and its caller, made to order.
+
+``Wire`` stands between a WebSocket and its TCP connection and holds back what is sent; ``reset``
+breaks a connection; ``send_garbage`` sends what no server should.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from websockets.asyncio.server import ServerConnection
+
+from retell_voice.emulator.scenario.garbage import GARBAGE
+
+
+async def send_garbage(websocket: ServerConnection, kind: str, size: int) -> None:
+    """Send something from ``GARBAGE``.
+
+    Raises:
+        ConnectionClosed: nothing can be sent any more.
+    """
+    message = GARBAGE[kind](size)
+    if kind == "bad_frame":
+        websocket.transport.write(cast(bytes, message))
+    else:
+        await websocket.send(message, text=True)
+
+
+class Wire:
+    """A transport that can hold back what is written to it; otherwise the one it stands for."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] | None = None
+        self._end_held = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    @classmethod
+    def under(cls, websocket: ServerConnection) -> Wire:
+        """Put one under a WebSocket."""
+        wire = cls(websocket.transport)
+        websocket.transport = cast(asyncio.Transport, wire)
+        return wire
+
+    def write(self, data: bytes) -> None:
+        """Send, or hold."""
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(bytes(data))
+
+    def write_eof(self) -> None:
+        """End what is sent, or hold the end."""
+        if self._held is None:
+            self._transport.write_eof()
+        else:
+            self._end_held = True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold back what is written meanwhile; then it goes out in one piece."""
+        self.hold()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def hold(self) -> None:
+        """Hold back all that is written from now on, for good."""
+        self._held = []
+
+    def _release(self) -> None:
+        held, self._held = b"".join(self._held or ()), None
+        if self._transport.is_closing():
+            return
+        if held:
+            self._transport.write(held)
+        if self._end_held:
+            self._transport.write_eof()
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Break a TCP connection: the peer gets RST."""
+    linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()

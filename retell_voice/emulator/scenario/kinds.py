@@ -1,0 +1,214 @@
+"""How each kind of step is read that has no steps within it. Pure.
+
+A function takes the step's table, a key of which names the kind, and returns what the step does.
+It raises ``ConfigError`` for what cannot be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast, get_args
+
+from retell_voice.audio.format import MIN_RATE
+from retell_voice.emulator.scenario.garbage import GARBAGE, HUGE_TEXT
+from retell_voice.emulator.scenario.steps import (
+    Alignment,
+    Announce,
+    Clear,
+    Close,
+    Condition,
+    Deed,
+    Delivery,
+    Drop,
+    Garbage,
+    HalfOpen,
+    Recording,
+    Reset,
+    Send,
+    Speak,
+    Stall,
+    Stops,
+    Tone,
+    Update,
+    Wait,
+    Words,
+)
+from retell_voice.emulator.scenario.table import Table
+from retell_voice.events import Role, Utterance, Word
+
+_SHORTEST, _LONGEST = 0.001, 86_400.0  # seconds
+_MOST_SOUND = 600.0  # seconds in one step
+_MOST_FRAMES = 1_000_000_000
+_MEBIBYTE = 1 << 20
+_REASON = 123  # bytes that a close frame has for it
+_CODES = (*range(1000, 1004), *range(1007, 1015))  # that a close frame may carry, RFC 6455
+
+
+def _say(body: Table) -> Deed:
+    return _sound(body, Words(body.text("say", least=1)))
+
+
+def _play(body: Table) -> Deed:
+    return _sound(body, Recording(Path(body.text("play", least=1))), body.text("text", ""))
+
+
+def _tone(body: Table) -> Deed:
+    with body.table("tone") as tone:
+        source = Tone(
+            seconds=tone.number("seconds", _SHORTEST, _MOST_SOUND, "seconds"),
+            hz=tone.number("hz", 1, MIN_RATE / 2, "Hz", 440),
+            dbfs=tone.number("dbfs", -90, 0, "dBFS", -12),
+        )
+    return _sound(body, source, body.text("text", ""))
+
+
+def _silence(body: Table) -> Deed:
+    with body.table("silence") as silence:
+        source = Tone(silence.number("seconds", _SHORTEST, _MOST_SOUND, "seconds"))
+    return _sound(body, source, body.text("text", ""))
+
+
+def _sound(body: Table, source: Words | Recording | Tone, text: str = "") -> Deed:
+    if "chunk_ms" in body and "chunk_bytes" in body:
+        raise body.wrong("chunk_ms and chunk_bytes contradict each other")
+    in_time = "jitter_ms" in body or "burst_seconds" in body
+    most_ms = int(_MOST_SOUND * 1000)
+    return Speak(
+        source=source,
+        text=text,
+        alignment=cast(Alignment, body.choice("alignment", get_args(Alignment), "asked")),
+        delivery=Delivery(
+            pace=body.number("pace", 0, 100, "times real time", 1 if in_time else 0),
+            chunk_ms=body.whole("chunk_ms", 0, most_ms, "ms", 0),
+            chunk_bytes=body.whole("chunk_bytes", 0, 64 * _MEBIBYTE, "bytes", 0),
+            jitter_ms=body.number("jitter_ms", 0, most_ms, "ms", 0),
+            burst_seconds=body.number("burst_seconds", 0, _MOST_SOUND, "seconds", 0),
+        ),
+    )
+
+
+def _wait(body: Table) -> Deed:
+    with body.table("wait") as wait:
+        given = [condition for condition in get_args(Condition) if condition in wait]
+        if len(given) != 1:
+            known = ", ".join(get_args(Condition))
+            raise wait.wrong(f"it needs one of {known}; it has {', '.join(given) or 'none'}")
+        condition: Condition = given[0]
+        amount, text = 0.0, ""
+        match condition:
+            case "seconds" | "microphone_seconds":
+                amount = wait.number(condition, _SHORTEST, _LONGEST, "seconds")
+            case "microphone_frames":
+                amount = wait.whole(condition, 1, _MOST_FRAMES, "frames")
+            case "text":
+                text = wait.text(condition)
+            case _:
+                wait.flag(condition)
+        if condition == "seconds":
+            return Wait(condition=condition, amount=amount)
+        return Wait(
+            condition=condition,
+            amount=amount,
+            text=text,
+            at_most=wait.number("at_most_seconds", 0, _LONGEST, "seconds", 0),
+            go_on=wait.choice("otherwise", ("fail", "go_on"), "fail") == "go_on",
+        )
+
+
+def _update(body: Table) -> Deed:
+    with body.table("update") as update:
+        transcript = None
+        if "transcript" in update:
+            said = enumerate(update.tables("transcript"), 1)
+            where = f"{update.where}, transcript line"
+            transcript = tuple(_utterance(Table(f"{where} {n}", line)) for n, line in said)
+        turn = update.choice("turn", get_args(Role)) if "turn" in update else None
+        return Update(transcript, cast("Role | None", turn), forced=update.flag("forced"))
+
+
+def _utterance(line: Table) -> Utterance:
+    with line:
+        words = line.tables("words") if "words" in line else []
+        return Utterance(
+            role=cast(Role, line.choice("role", get_args(Role))),
+            content=line.text("content"),
+            words=tuple(_word(Table(f"{line.where}, word {n}", w)) for n, w in enumerate(words, 1)),
+        )
+
+
+def _word(word: Table) -> Word:
+    with word:
+        times = [
+            word.number(key, 0, _LONGEST, "seconds") for key in ("start_seconds", "end_seconds")
+        ]
+        return Word(word.text("word"), *times)
+
+
+def _send(body: Table) -> Deed:
+    with body.table("send") as send:
+        if ("text" in send) == ("hex" in send):
+            raise send.wrong("it needs one of text, hex")
+        if "text" in send:
+            return Send(send.text("text"))
+        try:
+            return Send(bytes.fromhex(send.text("hex")))
+        except ValueError:
+            raise send.wrong("hex must be pairs of digits, like 00 ff 1b") from None
+
+
+def _garbage(body: Table) -> Deed:
+    kind = body.choice("garbage", tuple(GARBAGE))
+    size = 1.0
+    if kind == HUGE_TEXT:
+        size = body.number("mebibytes", 0.001, 64, "mebibytes", 1)
+    return Garbage(kind, round(size * _MEBIBYTE))
+
+
+def _stall(body: Table) -> Deed:
+    with body.table("stall") as stall:
+        seconds = stall.number("seconds", _SHORTEST, _LONGEST, "seconds")
+        stops = stall.choice("stops", get_args(Stops), "sending")
+        return Stall(seconds, cast(Stops, stops))
+
+
+def _close(body: Table) -> Deed:
+    if body.take("close") is True:
+        return Close(1000, "", "agent_hangup")
+    with body.table("close") as close:
+        code = close.whole("code", 1000, 4999, default=1000)
+        if not (code in _CODES or code >= 3000):
+            raise close.wrong(f"code: {code} cannot be sent", "1000, 1008, 1011 or 3000–4999 can")
+        reason = close.text("reason", "")
+        if len(reason.encode()) > _REASON:
+            raise close.wrong(f"reason is longer than the {_REASON} bytes that a close frame holds")
+        why = "agent_hangup" if code in (1000, 1001) else "error_unknown"
+        return Close(code, reason, close.text("disconnection_reason", why, least=1))
+
+
+def _plain(name: str, deed: Deed) -> Callable[[Table], Deed]:
+    def parse(body: Table) -> Deed:
+        body.flag(name)
+        return deed
+
+    return parse
+
+
+SIMPLE_KINDS: Mapping[str, Callable[[Table], Deed]] = {
+    "say": _say,
+    "play": _play,
+    "tone": _tone,
+    "silence": _silence,
+    "wait": _wait,
+    "clear": _plain("clear", Clear()),
+    "update": _update,
+    "metadata": lambda body: Announce(body.json("metadata")),
+    "send": _send,
+    "close": _close,
+    "garbage": _garbage,
+    "stall": _stall,
+    "half_open": _plain("half_open", HalfOpen()),
+    "reset": _plain("reset", Reset()),
+    "drop": _plain("drop", Drop()),
+}
+"""By the key that names them."""
