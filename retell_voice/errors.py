@@ -10,7 +10,12 @@
     │   └── DeviceLost                   3     it went away during the call
     ├── ConnectError                     4     the network's: the server was not reached
     │   └── Rejected                     5     the server's: it answered, but not with a call
-    └── CallFailed                       6     the server's or the network's: the call broke off
+    ├── CallFailed                       6     the server's or the network's: the call broke off
+    └── RestError                        7     the REST API's: it answered, but with an error
+        ├── KeyRefused                   7     401, 403: the API key
+        ├── NotFound                     7     404: the agent, or the call
+        ├── FieldRefused                 7     400, 422: a field, and which
+        └── TooManyRequests              7     429: wait, and how long
 
 Each carries one line for people (``str(error)``) and, where there is something to try, a
 ``hint``. No message ever holds a whole call_id or API key.
@@ -112,6 +117,56 @@ class CallFailed(RetellVoiceError):
         super().__init__(message, hint)
         self.code = code
         self.reason = reason
+
+
+class RestError(RetellVoiceError):
+    """Retell's REST API was reached but did not do what was asked.
+
+    Attributes:
+        status: HTTP status it answered with; 200 or 201 when its answer makes no sense.
+        temporary: the same request may succeed a moment later.
+    """
+
+    exit_code = 7
+
+    def __init__(self, message: str, hint: str = "", *, status: int) -> None:
+        super().__init__(message, hint)
+        self.status = status
+        self.temporary = status == 429 or status >= 500
+
+
+class KeyRefused(RestError):
+    """The API key is not one that the server takes."""
+
+
+class NotFound(RestError):
+    """The server knows no such agent, or no such call."""
+
+
+class FieldRefused(RestError):
+    """The server does not take a field of the request.
+
+    Attributes:
+        field: its name; empty where the server's words do not tell.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, status: int, field: str = "") -> None:
+        super().__init__(message, hint, status=status)
+        self.field = field
+
+
+class TooManyRequests(RestError):
+    """There are too many requests, or too many calls at a time.
+
+    Attributes:
+        retry_after: seconds to wait; None where the server does not say.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, status: int, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint, status=status)
+        self.retry_after = retry_after
 
 
 def mask_url(url: str) -> str:

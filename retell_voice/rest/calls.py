@@ -1,0 +1,189 @@
+"""Calls as the REST API knows them: register one, look one up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.errors import AudioFormatError, NotFound, mask
+from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+
+_DEFAULT_AUDIO = AudioFormat()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """A call that waits to be joined.
+
+    Attributes:
+        call_id: names the call and lets its bearer join it; not in the ``repr``.
+        agent_id: the agent that answers.
+        audio: what is spoken, both ways, as the server has it.
+        body: everything the server answered; it holds the call_id.
+    """
+
+    call_id: str = field(repr=False)
+    agent_id: str
+    audio: AudioFormat
+    body: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDetails:
+    """What the server knows of a call; None where it does not say.
+
+    Attributes:
+        call_id: names the call; not in the ``repr``.
+        status: ``registered``, ``ongoing``, ``ended`` or ``error``.
+        disconnection_reason: Retell's word for why it ended.
+        started, ended: Unix time, seconds.
+        duration: seconds.
+        transcript: what was said, a line an utterance.
+        summary, sentiment, successful: of the analysis that Retell makes afterwards.
+        cost: US cents.
+        latency: median from the user's last sound to the agent's first, seconds.
+        recording_url: whoever has it can listen; not in the ``repr``.
+        body: everything the server answered; it holds the call_id.
+    """
+
+    call_id: str = field(repr=False)
+    agent_id: str | None
+    status: str
+    disconnection_reason: str | None
+    started: float | None
+    ended: float | None
+    duration: float | None
+    transcript: str | None = field(repr=False)
+    summary: str | None
+    sentiment: str | None
+    successful: bool | None
+    cost: float | None
+    latency: float | None
+    recording_url: str | None = field(repr=False)
+    body: Mapping[str, Any] = field(repr=False)
+
+
+async def register_call(
+    agent_id: str,
+    *,
+    api_key: str,
+    audio: AudioFormat = _DEFAULT_AUDIO,
+    api_url: str = DEFAULT_API_URL,
+    metadata: Mapping[str, Any] | None = None,
+    dynamic_variables: Mapping[str, str] | None = None,
+    end_call_after_silence_ms: int | None = None,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
+) -> Registration:
+    """Register a call, so that it can be joined.
+
+    What may pass (a server in trouble, a network that is not there yet) is tried three times.
+
+    Args:
+        agent_id: the agent that is to answer.
+        api_key: Retell's key; never shown.
+        audio: encoding and rate of the call, both ways.
+        api_url: base of the REST API.
+        metadata: kept with the call, any JSON object.
+        dynamic_variables: fill in the agent's prompt.
+        end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
+        timeout: seconds that one try may take.
+
+    Raises:
+        ConfigError: the SDK is not installed, or the key or URL cannot be one.
+        ConnectError: the server was not reached.
+        KeyRefused, NotRegistered, FieldRefused, TooManyRequests: what each says.
+        RestError: the server answered with another error, or not with a call.
+    """
+    body = {
+        "agent_id": agent_id,
+        "audio_websocket_protocol": "web",
+        "audio_encoding": str(audio.encoding),
+        "sample_rate": audio.rate,
+        "metadata": metadata,
+        "retell_llm_dynamic_variables": dynamic_variables,
+        "end_call_after_silence_ms": end_call_after_silence_ms,
+    }
+    fields = {name: value for name, value in body.items() if value is not None}
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    answer = await api.request("/register-call", fields)
+    return _registration(answer, agent_id, audio, api)
+
+
+async def get_call(
+    call_id: str,
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
+) -> CallDetails:
+    """Look a call up; arguments and errors as of ``register_call``."""
+    api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
+    path = f"/get-call/{quote(call_id, safe='')}"
+    try:
+        answer = await api.request(f"/v2{path}")
+    except NotFound:  # a server of the Audio WebSocket's time knows it under its old path
+        answer = await api.request(path)
+    return _details(answer, call_id, api)
+
+
+def _registration(
+    answer: Mapping[str, Any], agent_id: str, audio: AudioFormat, api: Api
+) -> Registration:
+    call_id = answer.get("call_id")
+    if not call_id or not isinstance(call_id, str):
+        raise api.senseless("the answer has no call_id")
+    try:
+        audio = AudioFormat(
+            answer.get("audio_encoding", audio.encoding), answer.get("sample_rate", audio.rate)
+        )
+    except AudioFormatError as error:
+        raise api.senseless(str(error)) from None
+    return Registration(call_id=call_id, agent_id=agent_id, audio=audio, body=answer)
+
+
+def _details(answer: Mapping[str, Any], call_id: str, api: Api) -> CallDetails:
+    status = _text(answer, "call_status")
+    if status is None:
+        raise api.senseless("the answer has no call_status")
+    analysis = _inner(answer, "call_analysis")
+    started, ended = (
+        None if (ms := _number(answer, f"{name}_timestamp")) is None else ms / 1000
+        for name in ("start", "end")
+    )
+    latency = _number(_inner(_inner(answer, "latency"), "e2e"), "p50")
+    successful = analysis.get("call_successful")
+    return CallDetails(
+        call_id=call_id,
+        agent_id=_text(answer, "agent_id"),
+        status=status,
+        disconnection_reason=_text(answer, "disconnection_reason"),
+        started=started,
+        ended=ended,
+        duration=None if started is None or ended is None else ended - started,
+        transcript=_text(answer, "transcript"),
+        summary=_text(analysis, "call_summary"),
+        sentiment=_text(analysis, "user_sentiment"),
+        successful=successful if isinstance(successful, bool) else None,
+        cost=_number(_inner(answer, "call_cost"), "combined_cost"),
+        latency=None if latency is None else latency / 1000,
+        recording_url=_text(answer, "recording_url"),
+        body=answer,
+    )
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _number(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _inner(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
