@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "tables": BASE | {"settings", "tables"},
     "config": BASE | {"settings", "tables", "config"},
     "emulator": LOW | {"emulator", "devices"},
+    "pytest_plugin": {"emulator"},
     "doctor": IO | {"config", "doctor"},
     "cli": ENGINE | {"settings", "tables", "config", "emulator", "doctor", "cli"},
     "kiosk": ENGINE | {"settings", "tables", "config", "kiosk"},

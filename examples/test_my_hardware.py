@@ -1,0 +1,108 @@
+"""Tests of your own hardware: copy this, and put your microphone and speaker in place of the board.
+
+They need ``pip install retell-voice pytest``, no account and no network: the fixture
+``retell_emulator`` comes with the package and plays the server, as the TOML files beside this one
+say. ``docs/scenarios.md`` tells what else they can say.
+"""
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+
+from retell_voice import AgentStarted, AgentStopped, AudioFormat, Call, Ended, Event, Sink, Source
+
+AUDIO = AudioFormat(rate=16000)
+BLOCK = 320  # samples: 20 ms, as the board delivers and wants them
+
+
+class Board:
+    """Stands for a board with a codec: every 20 ms it calls ``tick``, on a thread of its own."""
+
+    name, rate, latency = "my board", AUDIO.rate, None
+
+    def run(self) -> None:
+        self._stopped = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            self.tick()
+            due += BLOCK / self.rate
+
+    def tick(self) -> None:
+        raise NotImplementedError
+
+
+class BoardMicrophone(Board):
+    """Hears silence, and somebody for a second whenever ``speak`` is called."""
+
+    def start(self, sink: Sink) -> None:
+        self._sink = sink
+        self._blocks = 0  # that are still to be spoken
+        self.run()
+
+    def speak(self) -> None:
+        self._blocks = 50
+
+    def tick(self) -> None:
+        voice = 8000 * np.sin(np.arange(BLOCK) / 5) * (self._blocks > 0)
+        self._blocks -= 1
+        self._sink.write_rt(voice.astype(np.int16))
+
+
+class BoardSpeaker(Board):
+    """Keeps what it played."""
+
+    def start(self, source: Source) -> None:
+        self._source = source
+        self.played: list[np.ndarray] = []
+        self.run()
+
+    def tick(self) -> None:
+        block = np.zeros(BLOCK, np.int16)
+        self._source.fill_rt(block)
+        self.played.append(block)
+
+
+async def talk(
+    url: str, call_id: str, microphone: BoardMicrophone, speaker: BoardSpeaker
+) -> list[Event]:
+    """Call, say something whenever the agent begins to speak, and return what happened."""
+    events = []
+    async with Call(call_id, url=url, audio=AUDIO, microphone=microphone, speaker=speaker) as call:
+        async for event in call:
+            events.append(event)
+            if isinstance(event, AgentStarted):
+                microphone.speak()
+    return events
+
+
+def test_who_talks_over_the_agent_is_heard_and_silences_it(retell_emulator):
+    emulator = retell_emulator(scenario="scenarios/interruption.toml")
+    call = emulator.register(AUDIO)
+    speaker = BoardSpeaker()
+    events = asyncio.run(talk(emulator.url, call.call_id, BoardMicrophone(), speaker))
+    emulator.wait(call)  # fails where the scenario waited for the user in vain
+
+    first, second = (event for event in events if isinstance(event, AgentStopped))
+    assert first.interrupted
+    assert first.discarded > 5  # seconds of the menu that nobody had to listen to
+    assert not second.interrupted
+    assert np.abs(call.received).max() > 7000  # the server heard the microphone
+    heard = np.concatenate(speaker.played)
+    assert np.count_nonzero(heard) < 5 * AUDIO.rate
+
+
+def test_a_broken_connection_ends_the_call_with_words(retell_emulator):
+    emulator = retell_emulator(scenario="scenarios/reset.toml", speed=4)
+    call = emulator.register(AUDIO)
+    *_, end = asyncio.run(talk(emulator.url, call.call_id, BoardMicrophone(), BoardSpeaker()))
+    assert isinstance(end, Ended)
+    assert end.by == "network"
+    assert str(end.error).startswith("network: the connection broke off")

@@ -1,0 +1,27 @@
+"""The pytest fixture ``retell_emulator``; ``docs/scenarios.md`` tells how to use it.
+
+pytest loads this module in every run of an environment that has this package in it, so it
+imports nothing else before the fixture is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from retell_voice.emulator.fixtures import Emulators
+
+
+@pytest.fixture
+def retell_emulator(request: pytest.FixtureRequest) -> Iterator[Emulators]:
+    """Start emulators of Retell's side: ``retell_emulator(scenario="barge-in.toml")``.
+
+    They end with the test, and fail it when a scenario or an agent failed.
+    """
+    from retell_voice.emulator.fixtures import Emulators  # noqa: PLC0415
+
+    with Emulators(request.path.parent) as emulators:
+        yield emulators
