@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retell_voice.audio.format import Samples
+from retell_voice.emulator.calls import Latency
 from retell_voice.emulator.happenings import Happening
 from retell_voice.events import Role, Utterance
 from retell_voice.protocol.llm import LlmMessage
@@ -64,6 +65,14 @@ class Report(Action):
 
     kind: type[Happening]
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure(Action):
+    """Note how long something took, see ``RegisteredCall.measure``."""
+
+    kind: Latency
+    milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,19 @@
 """What the LLM server has the agent say: which of its messages count, and what becomes of them.
 
 Pure. A ``response`` counts if it has the newest response_id, an ``agent_interrupt`` if it has the
-newest interrupt_id, as long as the user has not interrupted it. An interrupt goes before
-everything: what the agent says is cut, what it was about to say waits.
+last interrupt_id, until it is complete or the user has interrupted it. An interrupt drops what
+the agent says or is about to say; a response of which nothing has come yet is spoken after it.
+What goes with an answer (hang up, transfer, press a digit: one of them) is done when it has been
+heard. Source: Retell's "LLM WebSocket" reference and guides, see ``protocol.llm``.
 """
 
 from __future__ import annotations
 
-from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Report
-from retell_voice.emulator.happenings import (
-    AgentInterrupted,
-    DigitPressed,
-    ResponseDropped,
-    TransferRequested,
-)
+from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Measure, Report
+from retell_voice.emulator.happenings import AgentInterrupted
+from retell_voice.emulator.llm_happenings import DigitPressed, ResponseDropped, TransferRequested
 from retell_voice.emulator.mouth import Answer, Mouth
-from retell_voice.protocol.llm_messages import AgentInterrupt, Response
+from retell_voice.protocol.llm import AgentInterrupt, Response
 
 
 class Answers:
@@ -33,28 +31,20 @@ class Answers:
         self.dropped = 0
         self._mouth = mouth
         self._rate = rate
-        self._newest = {False: 0, True: -1}  # of responses, of interrupts
-        self._gone = {False: False, True: False}  # nothing more of the newest is to be said
-        self._begun = False  # the begin message has begun to come
+        self._response = 0  # the newest response_id
+        self._interrupts: list[int] = []  # every interrupt_id so far
         self._reported: tuple[bool, int, str] | None = None
         mouth.expect(Answer(number=0))
 
     def ask(self, now: int) -> int:
         """Return the next response_id, whose response is expected from now on."""
-        self._newest[False] += 1
-        self._gone[False] = False
-        self._mouth.expect(Answer(number=self._newest[False], news=now))
-        return self._newest[False]
-
-    @property
-    def may_be_interrupted(self) -> bool:
-        """Whether the LLM server lets the user interrupt what the agent says."""
-        answers = self._mouth.answers
-        return not (answers and answers[0].uninterruptible)
+        self._response += 1
+        self._mouth.expect(Answer(number=self._response, news=now))
+        return self._response
 
     def is_new(self, message: AgentInterrupt) -> bool:
         """Whether an interrupt begins with this message."""
-        return message.interrupt_id > self._newest[True]
+        return message.interrupt_id not in self._interrupts
 
     def take(self, message: Response | AgentInterrupt, now: int) -> list[Action]:
         """Take a message; return what to do at once."""
@@ -63,42 +53,40 @@ class Answers:
             number, interrupt = message.interrupt_id, True
             if self.is_new(message):
                 actions = self._begin_interrupt(number, now)
+            newest = self._interrupts[-1]
         else:
-            number, interrupt = message.response_id, False
-            self._begun = self._begun or number == 0
-        if number > self._newest[interrupt]:
-            return self._drop_message(interrupt, number, "nobody asked for it")
-        if number < self._newest[interrupt]:
-            return self._drop_message(interrupt, number, "it is outdated")
-        if self._gone[interrupt]:
-            return self._drop_message(interrupt, number, "it was interrupted")
+            number, interrupt, newest = message.response_id, False, self._response
+            if number > newest:
+                return self._drop_message(interrupt, number, "nobody asked for it")
         answer = self._mouth.find(number, interrupt=interrupt)
-        if answer is None:  # it was complete and has been heard, but there is more of it
-            answer = Answer(number=number, interrupt=interrupt)
-            self._mouth.expect(answer)
+        if answer is None or answer.complete:
+            why = "it was complete or interrupted" if number == newest else "it is outdated"
+            return self._drop_message(interrupt, number, why)
         return [*actions, *self._add(answer, message, now)]
 
     def _begin_interrupt(self, number: int, now: int) -> list[Action]:
         actions = self._fall_silent(now)
         for answer in self._mouth.answers:
-            if answer.interrupt or answer.line is not None:
-                actions += self._drop(answer)
-        self._newest[True], self._gone[True] = number, False
+            if answer.begun:
+                actions += self._drop(answer, "the agent interrupts itself")
+        self._interrupts.append(number)
         self._mouth.expect(Answer(number=number, interrupt=True), first=True)
         return actions
 
     def _add(self, answer: Answer, message: Response | AgentInterrupt, now: int) -> list[Action]:
-        actions: list[Action] = []
-        if message.no_interruption_allowed is not None:
-            answer.uninterruptible = message.no_interruption_allowed
+        first = message.content and not answer.begun and not answer.interrupt and answer.number
+        waited = (now - answer.news) / self._rate * 1000
         answer.end_call = answer.end_call or message.end_call
-        if message.transfer_number and message.transfer_number != answer.transfer:
-            answer.transfer = message.transfer_number
-            actions.append(Report(TransferRequested, {"number": answer.transfer}))
-        if message.digit_to_press:
-            actions.append(Report(DigitPressed, {"digits": message.digit_to_press}))
-        self._mouth.add(answer, message.content, now, complete=message.content_complete)
-        return actions
+        answer.transfer = message.transfer_number or answer.transfer
+        answer.digits = message.digit_to_press or answer.digits
+        self._mouth.add(
+            answer,
+            message.content,
+            now,
+            complete=message.content_complete,
+            guarded=bool(message.no_interruption_allowed),
+        )
+        return [Measure("llm", waited)] if first else []
 
     def cut(self, now: int) -> list[Action]:
         """Silence the agent in the middle of what it says, and forget what it was to say."""
@@ -115,7 +103,6 @@ class Answers:
         return [action for answer in self._mouth.answers for action in self._drop(answer, why)]
 
     def _drop(self, answer: Answer, why: str = "") -> list[Action]:
-        self._gone[answer.interrupt] = True
         sentences = self._mouth.drop(answer)
         actions: list[Action] = [Cancel(sentences)] if sentences else []
         if why and answer.begun:
@@ -143,15 +130,17 @@ class Answers:
             elif not answer.begun and answer.number > 0:
                 self._mouth.drop(answer)
                 wanted = True
-        self._gone[False] = self._begun or self._newest[False] > 0
-        self._newest[True] = -1
+        self._interrupts.clear()
         return wanted
 
 
-def farewell(answer: Answer) -> HangUp | None:
-    """Return how the call ends with an answer that has been heard; None: it goes on."""
-    if answer.transfer:
-        return HangUp(f"transferred to {answer.transfer}", "call_transfer")
+def afterwards(answer: Answer) -> list[Action]:
+    """Return what is to be done with an answer that has been heard."""
     if answer.end_call:
-        return HangUp("the agent ended the call", "agent_hangup")
-    return None
+        return [HangUp("the agent ended the call", "agent_hangup")]
+    if answer.transfer:
+        told = Report(TransferRequested, {"number": answer.transfer})
+        return [told, HangUp(f"transferred to {answer.transfer}", "call_transfer")]
+    if answer.digits:
+        return [Report(DigitPressed, {"digits": answer.digits})]
+    return []

@@ -16,47 +16,45 @@ The user's turn lasts from the first sound to the last word that has been recogn
 nothing of an answer is spoken, unless the user speaks over an agent that may not be interrupted,
 or that interrupts. What the user says while an answer is being made, and before any of it is
 heard, joins what was said before, and the answer is asked for anew; a cough, in which no words
-are found, leaves it as it is. Other than that a ``response`` is spoken if it has the newest
-response_id.
+are found, leaves it as it is. What is longer than a cough and has no words is told to the LLM
+server as what it is, so that the agent can ask to hear it again.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from retell_voice.audio.format import Samples
-from retell_voice.emulator import happenings as happened
+from retell_voice.emulator import llm_happenings as happened
 from retell_voice.emulator.actions import (
     Action,
     Announce,
     Ask,
     HangUp,
+    Measure,
     Report,
     Say,
     Synthesize,
     Update,
 )
-from retell_voice.emulator.answers import Answers, farewell
-from retell_voice.emulator.ears import Ears
+from retell_voice.emulator.answers import Answers, afterwards
+from retell_voice.emulator.ears import Ears, Noticed
+from retell_voice.emulator.happenings import AgentSpoke, UserSpoke
 from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.mouth import Answer, Mouth
+from retell_voice.emulator.silence import Silence
 from retell_voice.emulator.speech import Speech
 from retell_voice.emulator.transcript import CallTranscript
 from retell_voice.emulator.vad import Detector
 from retell_voice.events import Role, Word
-from retell_voice.protocol.llm_messages import (
+from retell_voice.protocol.llm import (
     AgentInterrupt,
     Config,
     LlmMessage,
     LlmMetadata,
-    ReminderRequired,
     Response,
-    ResponseRequired,
     ToolCallInvocation,
     ToolCallResult,
     UnknownLlmMessage,
     UpdateAgent,
-    UpdateOnly,
 )
 
 _TICK_MS = 20  # how exactly the times of the settings are kept
@@ -96,15 +94,9 @@ class Dialogue:
         self._speaker: Role | None = None
         self._changed = False  # the transcript, and nobody has been told yet
         self._wanted = False  # the user has said something that nobody has been asked to answer
-        self._tools_told = False
-        self._reminders = 0
-        self._quiet_since = 0
+        self._silence = Silence(rate)
+        self._spoken_until: int | None = None  # the user, if the agent has not answered yet
         self._over = False
-
-    @property
-    def dropped(self) -> int:
-        """Messages of the LLM server that did not count when they came."""
-        return self._answers.dropped
 
     @property
     def now(self) -> int:
@@ -148,10 +140,9 @@ class Dialogue:
         return [] if self._over else self._words(job, words)
 
     def not_recognized(self, job: int, why: str) -> list[Action]:
-        """A ``Recognize`` failed. The LLM server is told that something inaudible was said."""
+        """A ``Recognize`` failed; the LLM server is told that something was said."""
         if self._over:
             return []
-        # Silence would be taken for a dead line; this way the agent can ask to repeat it.
         lost = Report(happened.SpeechLost, {"part": "recognition", "why": why})
         return [lost, *self._words(job, None)]
 
@@ -182,51 +173,45 @@ class Dialogue:
                     self._changed = True
                 actions = self._answers.take(message, self.now)
             case Config():
-                self._tools_told = message.transcript_with_tool_calls
+                self.transcript.tools_told = message.transcript_with_tool_calls
             case UpdateAgent():
-                actions = self._reconfigure(message)
-            case ToolCallInvocation():
+                self._settings = self._settings.changed(message.agent_config)
+                actions = [Report(happened.AgentReconfigured, self._settings.agent_config)]
+            case ToolCallInvocation() | ToolCallResult():
                 self.transcript.tool(message)
-                known = ("tool_call_id", "name", "arguments")
-                actions = [_told(happened.ToolCalled, message, *known)]
-            case ToolCallResult():
-                self.transcript.tool(message)
-                actions = [_told(happened.ToolReturned, message, "tool_call_id", "content")]
             case LlmMetadata():
-                metadata = message.metadata
-                told = Report(happened.MetadataForwarded, {"metadata": metadata})
-                actions = [Announce(metadata), told]
-            case UnknownLlmMessage():
-                actions = [_told(happened.LlmMessageUnknown, message, "message")]
-        return [*actions, *self._settle()]
+                actions = [Announce(message.metadata)]
+        return [*actions, *_reports(message), *self._settle()]
 
     def link_lost(self, why: str) -> list[Action]:
         """The connection to the LLM server broke and is dialled again."""
-        return [] if self._over else [_link("lost", why)]
+        lost = Report(happened.LlmLinkChanged, {"state": "lost", "why": why})
+        return [] if self._over else [lost]
 
     def link_back(self) -> list[Action]:
         """The connection is back: what was asked for and has not come is asked for again."""
         if self._over:
             return []
-        actions: list[Action] = [_link("back")]
+        state = {"state": "back", "why": ""}
+        actions: list[Action] = [Report(happened.LlmLinkChanged, state)]
         if self._answers.start_again(self.now):
             self._wanted = True
         else:
-            actions.append(self._update_only(None))
+            actions.append(Ask(self.transcript.update_only()))
         return [*actions, *self._settle()]
 
     # -- the user ----------------------------------------------------------------------------
 
     def _listen(self) -> list[Action]:
         actions: list[Action] = []
-        if self._ears.noticed is not None:
-            actions += self._user_speaks(self._ears.noticed.at)
+        if self._ears.noticed:
+            actions += self._user_speaks(self._ears.noticed)
         if passage := self._ears.too_long():
             return [*actions, self._ears.part(passage, self.transcript.user_piece())]
         recognize = self._ears.to_recognize(self._samples(self._settings.endpoint))
         return [*actions, recognize] if recognize else actions
 
-    def _user_speaks(self, since: int) -> list[Action]:
+    def _user_speaks(self, noticed: Noticed) -> list[Action]:
         actions: list[Action] = []
         over_agent = self._sounding
         if over_agent and not self._settings.interruptible:
@@ -234,12 +219,12 @@ class Dialogue:
             return []
         held = over_agent and not self._may_interrupt
         if over_agent and not held:
-            if self.now - since < self._samples(self._settings.barge_in or 0):
+            if noticed.amount(self.now) < self._samples(self._settings.barge_in or 0):
                 return []
             actions = self._answers.cut(self.now)
             self._changed = True
         piece = self.transcript.user_piece()
-        self._ears.begin(since, piece, held=held, cut=over_agent and not held)
+        self._ears.begin(noticed, piece, held=held, cut=over_agent and not held)
         return actions
 
     def _words(self, job: int, words: tuple[Word, ...] | None) -> list[Action]:
@@ -251,32 +236,20 @@ class Dialogue:
             return self._settle()
         said = passage.piece.content.strip()
         details = {"duration": self._ears.duration(passage), "content": said}
-        actions: list[Action] = [Report(happened.UserSpoke, details)]
+        actions: list[Action] = [Report(UserSpoke, details)]
         if said:
             self._user_said_something()
             if not passage.held:
                 actions += self._answers.drop(_GOES_ON)
+            self._spoken_until = passage.ended
         else:
-            self._quiet_since = self.now
+            self._silence.begin(self.now)
             self._wanted = self._wanted or passage.cut  # or nobody would speak any more
         return [*actions, *self._settle()]
 
     def _user_said_something(self) -> None:
         self._wanted = self._changed = True
-        self._reminders = 0
-        self._quiet_since = self.now
-
-    # -- the LLM server ----------------------------------------------------------------------
-
-    def _reconfigure(self, message: UpdateAgent) -> list[Action]:
-        self._settings = self._settings.changed(message.agent_config)
-        fields = (
-            "responsiveness",
-            "interruption_sensitivity",
-            "reminder_trigger_ms",
-            "reminder_max_count",
-        )
-        return [_told(happened.AgentReconfigured, self._settings, *fields)]
+        self._silence.user_spoke(self.now)
 
     # -- the agent ---------------------------------------------------------------------------
 
@@ -286,7 +259,7 @@ class Dialogue:
 
     @property
     def _may_interrupt(self) -> bool:
-        return self._settings.barge_in is not None and self._answers.may_be_interrupted
+        return self._settings.barge_in is not None and not self._mouth.guarded(self.now)
 
     def _speak(self) -> list[Action]:
         actions: list[Action] = []
@@ -311,8 +284,12 @@ class Dialogue:
         for samples, text in speech.chunks(self._chunk):
             actions.append(Say(samples, between + text if text else ""))
             between = "" if text else between
+        if self._spoken_until is not None and not answer.interrupt:
+            waited = (self.now - self._spoken_until) / self._rate * 1000
+            actions.append(Measure("e2e", waited))
+            self._spoken_until = None
         details = {"duration": speech.duration, "content": speech.content}
-        return [*actions, Report(happened.AgentSpoke, details)]
+        return [*actions, Report(AgentSpoke, details)]
 
     # -- what follows from where things stand ------------------------------------------------
 
@@ -328,77 +305,61 @@ class Dialogue:
             actions += self._update(None)
         actions += self._speak()
         while not self._ears.have_the_floor and (answer := self._mouth.finished(self.now)):
-            self._quiet_since = self.now
-            if last := farewell(answer):
-                return self._hang_up(actions, last)
-        if overdue := self._overdue():
-            return self._hang_up(actions, overdue)
+            self._silence.begin(self.now)
+            if self._ends_with(last := afterwards(answer)):
+                return [*actions, *last]
+            actions += last
+        if self._ends_with(last := self._overdue()):
+            return [*actions, *last]
         return [*actions, *self._ask()]
 
-    def _hang_up(self, actions: list[Action], last: HangUp) -> list[Action]:
-        self._over = True
-        return [*actions, last]
+    def _ends_with(self, actions: list[Action]) -> bool:
+        self._over = bool(actions) and isinstance(actions[-1], HangUp)
+        return self._over
 
     def _ask(self) -> list[Action]:
         if self._wanted and not self._ears.passages and not self._mouth.busy(self.now):
             self._wanted = False
             return [*self._answers.drop(_GOES_ON), *self._require(reminder=False)]
-        settings = self._settings
-        quiet = self.now - max(self._quiet_since, self._mouth.playing_until)
-        if (
-            self._reminders < settings.reminder_max_count
-            and self._mouth.playing_until > 0  # a reminder follows something the agent said
-            and quiet >= self._samples(settings.reminder_trigger_ms)
-            and not (self._ears.busy or self._mouth.answers)
-        ):
-            self._reminders += 1
+        idle = not (self._ears.busy or self._mouth.answers)
+        heard_until = self._mouth.playing_until
+        if idle and self._silence.reminder_due(self.now, heard_until, self._settings):
             return self._require(reminder=True)
         return []
 
     def _require(self, *, reminder: bool) -> list[Action]:
         number = self._answers.ask(self.now)
-        kind = ReminderRequired if reminder else ResponseRequired
-        message = kind(
-            response_id=number,
-            transcript=self.transcript.utterances,
-            transcript_with_tool_calls=self._with_tools,
-        )
+        required = self.transcript.required(number, reminder=reminder)
         details = {"response_id": number, "reminder": reminder}
-        return [Ask(message), Report(happened.LlmAsked, details)]
+        return [Ask(required), Report(happened.LlmAsked, details)]
 
-    def _overdue(self) -> HangUp | None:
-        silence = self._settings.end_call_after_silence_ms
-        since = max(self._ears.silent_since, self._quiet_since, self._mouth.playing_until)
-        if not self._ears.busy and self.now - since >= self._samples(silence):
-            return HangUp(f"the user was silent for {silence / 1000:g} s", "inactivity")
+    def _overdue(self) -> list[Action]:
+        over = None
+        if not self._ears.busy:
+            over = self._silence.too_long(self.now, self._mouth.playing_until, self._settings)
         longest = self._settings.longest_call_ms
         if self.now >= self._samples(longest):
-            return HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")
-        return None
+            over = HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")
+        return [over] if over else []
 
     def _update(self, turn: Role | None) -> list[Action]:
         self._changed = False
-        return [Update(self.transcript.utterances, turn), self._update_only(turn)]
-
-    def _update_only(self, turn: Role | None) -> Ask:
-        message = UpdateOnly(
-            transcript=self.transcript.utterances,
-            transcript_with_tool_calls=self._with_tools,
-            turn=turn,
-        )
-        return Ask(message)
-
-    @property
-    def _with_tools(self) -> tuple[Any, ...] | None:
-        return self.transcript.with_tool_calls if self._tools_told else None
+        utterances = self.transcript.utterances
+        return [Update(utterances, turn), Ask(self.transcript.update_only(turn))]
 
     def _samples(self, milliseconds: int) -> int:
         return self._rate * milliseconds // 1000
 
 
-def _told(kind: type[happened.Happening], source: object, *fields: str) -> Report:
-    return Report(kind, {name: getattr(source, name) for name in fields})
-
-
-def _link(state: str, why: str = "") -> Report:
-    return Report(happened.LlmLinkChanged, {"state": state, "why": why})
+def _reports(message: LlmMessage) -> list[Action]:
+    match message:
+        case ToolCallInvocation(tool_call_id=call, name=name, arguments=arguments):
+            told = {"tool_call_id": call, "name": name, "arguments": arguments}
+            return [Report(happened.ToolCalled, told)]
+        case ToolCallResult(tool_call_id=call, content=content):
+            return [Report(happened.ToolReturned, {"tool_call_id": call, "content": content})]
+        case LlmMetadata(metadata=metadata):
+            return [Report(happened.MetadataForwarded, {"metadata": metadata})]
+        case UnknownLlmMessage(message=text):
+            return [Report(happened.LlmMessageUnknown, {"message": text})]
+    return []

@@ -4,10 +4,10 @@ Pure; its clock is the audio it is given, positions are samples of it.
 
 ::
 
-    speech noticed ─▶ ``noticed`` ─▶ begin ─▶ passage, partial recognitions while it is spoken
-                          │                       │ silence for the endpoint
-                          ▼ ended, or ignored     ▼
-                        nothing                 final recognition ─▶ its words
+    speech ─▶ ``noticed`` ─▶ begin ─▶ passage, partial recognitions while it is spoken
+                  │                       │ silence for the endpoint
+                  ▼ a pause, or ignored   ▼
+                nothing                 final recognition ─▶ its words
 """
 
 from __future__ import annotations
@@ -22,10 +22,35 @@ from retell_voice.emulator.history import History
 from retell_voice.emulator.manner import DialogueSettings
 from retell_voice.emulator.speech import Speech
 from retell_voice.emulator.transcript import Piece
-from retell_voice.emulator.vad import Boundary, Detector
+from retell_voice.emulator.vad import Detector
 from retell_voice.events import Word
 
+UNINTELLIGIBLE = "(unintelligible audio)"
+"""What stands in a transcript of Retell's for speech in which no words are recognised."""
+
 _LOOKBACK_MS = 2000  # how long before it is known, or allowed to count, speech may have begun
+_BREATH_MS = 400  # a pause in speech too short to count
+
+
+@dataclass(eq=False)
+class Noticed:
+    """Speech that is not part of a passage yet, short pauses included.
+
+    Attributes:
+        began: where.
+        since: where it began again after the last pause; None in a pause.
+        ended: where the last pause began.
+        spoken: how much speech there was before it, samples.
+    """
+
+    began: int
+    since: int | None
+    ended: int = 0
+    spoken: int = 0
+
+    def amount(self, now: int) -> int:
+        """Return how much speech there has been, samples."""
+        return self.spoken + (0 if self.since is None else now - self.since)
 
 
 @dataclass(eq=False)
@@ -65,13 +90,15 @@ class Ears:
         self._rate = rate
         self._detector = detector
         self._settings = settings
+        self._breath = self._samples(_BREATH_MS)
+        self._cough = (settings.cough_ms + settings.preroll_ms) / 1000
         self._history = History()
         self._jobs = 0
         self._open: Passage | None = None
         self._passages: list[Passage] = []  # the open one, and those being recognised
         self.now = 0
-        self.noticed: Boundary | None = None
-        """Speech that goes on and is not part of a passage."""
+        self.noticed: Noticed | None = None
+        """Speech that is not part of a passage."""
         self.silent_since = 0
         """Where the last passage ended."""
 
@@ -107,19 +134,31 @@ class Ears:
         for boundary in self._detector.process(samples):
             if self._open is not None:
                 self._open.ended = None if boundary.speaking else boundary.at
-            else:
-                self.noticed = boundary if boundary.speaking else None
+            elif boundary.speaking:
+                self._notice(boundary.at)
+            elif self.noticed is not None:
+                self.noticed.spoken = self.noticed.amount(boundary.at)
+                self.noticed.since, self.noticed.ended = None, boundary.at
         self._forget()
+
+    def _notice(self, at: int) -> None:
+        if self.noticed is None:
+            self.noticed = Noticed(at, at)
+        else:
+            self.noticed.since = at
 
     def ignore(self) -> None:
         """Take no notice of what the user says now, until a pause."""
         self.noticed = None
 
-    def begin(self, since: int, piece: Piece, *, held: bool = False, cut: bool = False) -> None:
-        """Make a passage of what was noticed ``since``."""
-        began = max(0, since - self._samples(self._settings.preroll_ms))
+    def begin(
+        self, noticed: Noticed, piece: Piece, *, held: bool = False, cut: bool = False
+    ) -> None:
+        """Make a passage of what was noticed."""
         self.noticed = None
-        self._start(Passage(began, piece, held, cut, looked=began))
+        began = max(0, noticed.began - self._samples(self._settings.preroll_ms))
+        ended = noticed.ended if noticed.since is None else None
+        self._start(Passage(began, piece, held, cut, ended, looked=began))
 
     def too_long(self) -> Passage | None:
         """Return what is being said if it has become too long to be recognised in one go."""
@@ -179,8 +218,8 @@ class Ears:
         return (end - passage.began) / self._rate
 
     def _write(self, passage: Passage, words: tuple[Word, ...] | None) -> None:
-        if words is None:
-            passage.piece.content, passage.piece.words = " (inaudible)", ()
+        if words is None or not (words or self.duration(passage) < self._cough):
+            passage.piece.content, passage.piece.words = f" {UNINTELLIGIBLE}", ()
             return
         said = Speech(np.zeros(0, np.int16), self._rate, words)
         passage.piece.words = said.utterance("user", passage.began / self._rate).words
@@ -190,8 +229,11 @@ class Ears:
         if self._open is not None:
             self._history.forget(self._open.began)
             return
-        noticed = self.now if self.noticed is None else self.noticed.at
-        self._history.forget(noticed - self._samples(self._settings.preroll_ms + _LOOKBACK_MS))
+        noticed = self.noticed
+        if noticed and noticed.since is None and self.now - noticed.ended >= self._breath:
+            self.noticed = noticed = None
+        start = noticed.began if noticed else self.now
+        self._history.forget(start - self._samples(self._settings.preroll_ms + _LOOKBACK_MS))
 
     def _start(self, passage: Passage) -> None:
         self._open = passage

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from retell_voice.protocol.llm_messages import AgentConfig
+from retell_voice.protocol.llm import AgentConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class DialogueSettings:
         endpoint_ms: silence after which the user has finished speaking.
         slowest_endpoint_ms: the same at ``responsiveness`` 0; in between on a straight line.
         responsiveness: 0 (waits long before it answers) to 1; see ``endpoint``.
-        barge_in_ms: speech needed to interrupt the agent.
+        barge_in_ms: speech needed to interrupt the agent, to within what its detector needs to
+            know that it is over.
         interruption_sensitivity: 0 (cannot be interrupted) to 1; see ``barge_in``.
         interruptible: False: what the user begins to say while the agent is heard is ignored,
             not even transcribed. For a microphone that hears the speaker.
@@ -30,6 +31,7 @@ class DialogueSettings:
         partial_ms: how often the words of what is being said are looked for; 0: only when it
             has been said.
         longest_ms: what is said in one go is recognised in pieces of that length.
+        cough_ms: what is shorter and in which no words are found was no speech.
         preroll_ms: how much from before the speech was noticed belongs to it.
         tail_ms: how much from after it.
         lag_ms: how much later than it is sent agent audio is heard.
@@ -51,6 +53,7 @@ class DialogueSettings:
     longest_call_ms: int = 3_600_000
     partial_ms: int = 1000
     longest_ms: int = 25_000
+    cough_ms: int = 500
     preroll_ms: int = 250
     tail_ms: int = 100
     lag_ms: int = 200
@@ -70,6 +73,11 @@ class DialogueSettings:
         if self.interruption_sensitivity <= 0:
             return None
         return round(self.barge_in_ms / self.interruption_sensitivity)
+
+    @property
+    def agent_config(self) -> dict[str, float]:
+        """What an LLM server can set, by the names it has there."""
+        return {field.name: getattr(self, field.name) for field in fields(AgentConfig)}
 
     def changed(self, config: AgentConfig) -> DialogueSettings:
         """Return these with what an LLM server sets; what is out of range goes to its edge."""

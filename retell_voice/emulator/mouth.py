@@ -32,6 +32,7 @@ class Sentence:
 
     number: int
     text: str
+    guarded: bool
     asked: bool = False
     made: bool = False
     speech: Speech | None = None
@@ -47,8 +48,8 @@ class Answer:
         news: when something of it came last, or it was asked for.
         begun: something of it has come.
         complete: no more of it will come.
-        uninterruptible: the user cannot interrupt it.
-        end_call, transfer: what is to be done when it has been heard.
+        guarded: the user may not interrupt the sentence that is coming.
+        end_call, transfer, digits: what is to be done when it has been heard.
         line: of the transcript; None until something of it is said.
     """
 
@@ -57,9 +58,10 @@ class Answer:
     news: int = 0
     begun: bool = False
     complete: bool = False
-    uninterruptible: bool = False
+    guarded: bool = False
     end_call: bool = False
     transfer: str | None = None
+    digits: str | None = None
     line: Line | None = None
     text: Sentences = field(default_factory=Sentences)
     unsaid: deque[Sentence] = field(default_factory=deque)
@@ -70,6 +72,7 @@ class _Said:
     speech: Speech
     piece: Piece
     start: int  # when it is sent, or what is before it has been played
+    guarded: bool
 
 
 class Mouth:
@@ -111,10 +114,15 @@ class Mouth:
                 return answer
         return None
 
-    def add(self, answer: Answer, text: str, now: int, *, complete: bool) -> None:
-        """Take the next piece of an answer's text."""
+    def add(
+        self, answer: Answer, text: str, now: int, *, complete: bool, guarded: bool = False
+    ) -> None:
+        """Take the next piece of an answer's text; ``guarded`` if it may not be interrupted."""
         answer.begun, answer.news, answer.complete = True, now, complete
-        self._queue(answer, answer.text.feed(text))
+        answer.guarded = answer.guarded or guarded
+        if whole := answer.text.feed(text):
+            self._queue(answer, whole)
+            answer.guarded = guarded
         if complete:
             self._queue(answer, answer.text.finish())
 
@@ -127,7 +135,7 @@ class Mouth:
     def _queue(self, answer: Answer, texts: list[str]) -> None:
         for text in texts:
             self._sentences += 1
-            sentence = Sentence(self._sentences, text)
+            sentence = Sentence(self._sentences, text, answer.guarded)
             if not any(map(str.isalnum, text)):  # nothing to pronounce
                 sentence.asked = sentence.made = True
                 sentence.speech = Speech(np.zeros(0, np.int16), 1)
@@ -175,7 +183,7 @@ class Mouth:
         start = max(now, self.playing_until - self._lag)
         words = speech.utterance("agent", start / speech.rate).words
         piece = answer.line.add(sentence.text, words)
-        self._said.append(_Said(speech, piece, start))
+        self._said.append(_Said(speech, piece, start, sentence.guarded))
         if len(speech.samples):
             self.playing_until = start + self._lag + len(speech.samples)
         return speech
@@ -194,6 +202,11 @@ class Mouth:
     def sounding(self, now: int) -> bool:
         """Whether the caller still plays something."""
         return now < self.playing_until
+
+    def guarded(self, now: int) -> bool:
+        """Whether what the caller plays now may not be interrupted."""
+        played = [said for said in self._said if said.start + self._lag <= now] or self._said[:1]
+        return self.sounding(now) and played[-1].guarded
 
     def busy(self, now: int) -> bool:
         """Whether something is being said, or is about to be."""

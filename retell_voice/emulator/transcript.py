@@ -7,9 +7,22 @@ A line with no words in it is not shown.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from retell_voice.events import Role, Utterance, Word
-from retell_voice.protocol.llm_messages import Said, ToolCallInvocation, ToolCallResult
+from retell_voice.protocol.llm import (
+    ReminderRequired,
+    ResponseRequired,
+    Said,
+    ToolCallInvocation,
+    ToolCallResult,
+    UpdateOnly,
+)
+
+
+class _Told(TypedDict):
+    transcript: tuple[Utterance, ...]
+    transcript_with_tool_calls: tuple[Said, ...] | None
 
 
 @dataclass(eq=False)
@@ -40,9 +53,14 @@ class Line:
 
 
 class CallTranscript:
-    """All lines of a call."""
+    """All lines of a call, and the messages that tell an LLM server of them.
+
+    Attributes:
+        tools_told: these messages also have the tools that were called.
+    """
 
     def __init__(self) -> None:
+        self.tools_told = False
         self._items: list[Line | ToolCallInvocation | ToolCallResult] = []
 
     def user_piece(self) -> Piece:
@@ -80,3 +98,18 @@ class CallTranscript:
         """What has been said, and the tools that were called."""
         shown = (each.utterance() if isinstance(each, Line) else each for each in self._items)
         return tuple(each for each in shown if not isinstance(each, Utterance) or each.content)
+
+    def update_only(self, turn: Role | None = None) -> UpdateOnly:
+        """Return the message that something has changed, and perhaps the turn."""
+        return UpdateOnly(**self._as_told(), turn=turn)
+
+    def required(
+        self, response_id: int, *, reminder: bool = False
+    ) -> ResponseRequired | ReminderRequired:
+        """Return the message that asks for a response, or for a reminder."""
+        kind = ReminderRequired if reminder else ResponseRequired
+        return kind(response_id=response_id, **self._as_told())
+
+    def _as_told(self) -> _Told:
+        tools = self.with_tool_calls if self.tools_told else None
+        return {"transcript": self.utterances, "transcript_with_tool_calls": tools}

@@ -1,0 +1,54 @@
+"""What follows from silence in a call, and from its length: reminders, and the end. Pure."""
+
+from __future__ import annotations
+
+from retell_voice.emulator.actions import HangUp
+from retell_voice.emulator.manner import DialogueSettings
+
+
+class Silence:
+    """Keeps the time; all times are samples of the caller's audio.
+
+    Args:
+        rate: samples a second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._since = 0
+        self._reminders = 0
+
+    def user_spoke(self, now: int) -> None:
+        """The user has said something."""
+        self._since = now
+        self._reminders = 0
+
+    def begin(self, now: int) -> None:
+        """Nobody says anything from now on, unless something said is still being heard."""
+        self._since = now
+
+    def reminder_due(self, now: int, heard_until: int, settings: DialogueSettings) -> bool:
+        """Whether to remind the user now, and count it if so.
+
+        Args:
+            now: the time.
+            heard_until: when the agent was last heard; 0: never.
+            settings: when that is, and how often.
+        """
+        due = (
+            self._reminders < settings.reminder_max_count
+            and heard_until > 0  # a reminder follows something that the agent has said
+            and self._lasts(now, heard_until, settings.reminder_trigger_ms)
+        )
+        self._reminders += due
+        return due
+
+    def too_long(self, now: int, heard_until: int, settings: DialogueSettings) -> HangUp | None:
+        """Return how the call ends if nobody has said anything for too long."""
+        longest = settings.end_call_after_silence_ms
+        if not self._lasts(now, heard_until, longest):
+            return None
+        return HangUp(f"the user was silent for {longest / 1000:g} s", "inactivity")
+
+    def _lasts(self, now: int, heard_until: int, milliseconds: int) -> bool:
+        return now - max(self._since, heard_until) >= self._rate * milliseconds // 1000
