@@ -157,7 +157,7 @@ class Api:
             case 404:
                 return NotFound(
                     f"server: {self._host} knows no {self._what}{words}",
-                    "check the id, and that it belongs to the account of the API key",
+                    "check the id and the URL, and that the id is of the API key's account",
                     status=status,
                 )
             case 400 | 422:
@@ -194,15 +194,15 @@ class Api:
                 what = f"has a TLS certificate that is not valid: {cause.verify_message}"
                 hint = "check the host name and the clock of this machine"
             case OSError(errno=errno.ECONNREFUSED):
-                what, hint = (
-                    "refused the connection",
-                    "is the server running, and is that its port?",
-                )
+                what = "refused the connection"
+                hint = "is the server running, and is that its port?"
             case _:
                 what = f"cannot be reached: {getattr(cause, 'strerror', None) or cause}"
                 hint = "check the URL and the network"
-        certain = isinstance(cause, ssl.SSLCertVerificationError)
-        return ConnectError(f"network: {self._host} {what}", hint, temporary=not certain)
+        lasting = isinstance(cause, ssl.SSLCertVerificationError) or (
+            isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN
+        )
+        return ConnectError(f"network: {self._host} {what}", hint, temporary=not lasting)
 
 
 def _cause(error: BaseException) -> BaseException:
