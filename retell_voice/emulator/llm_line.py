@@ -96,7 +96,7 @@ class Line:
         """Converse until the connection ends; it is closed on return.
 
         Args:
-            take: takes a text of the server; what it returns ends the connection as corrupt.
+            take: takes a text of the server; what it returns ends the connection.
         """
         try:
             async with asyncio.TaskGroup() as group:

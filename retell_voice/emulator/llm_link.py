@@ -217,7 +217,7 @@ class LlmLink:
     async def _redial(self, ending: Ending) -> Line:
         """Dial anew after a loss, or raise what the call ends with."""
         failure, loss = ending.failure, ending.loss
-        words = self._masked(failure.words)
+        words = self._masked(" ".join(failure.words.split()))
         if loss is None:
             raise LlmFailure(failure.why, words, failure.hint)
         if not self._config.auto_reconnect:
@@ -239,6 +239,8 @@ class LlmLink:
 
     def _take(self, line: Line, text: str) -> LlmFailure | None:
         """Take a message of the server; what it returns ends the call."""
+        if len(self._heard) >= MAX_HEARD:
+            return LlmFailure(RUNTIME, f"LLM server: {MAX_HEARD} messages wait to be handled")
         try:
             message = self._side.receive(text)
         except LlmPayloadError as error:
@@ -257,8 +259,6 @@ class LlmLink:
                 self._details_sent = True
                 line.send(CallDetails(call=self._details()))
         self._tell(message)
-        if len(self._heard) > MAX_HEARD:
-            return LlmFailure(RUNTIME, f"LLM server: over {MAX_HEARD} messages wait to be handled")
         return None
 
     def _tell(self, item: LinkItem) -> None:

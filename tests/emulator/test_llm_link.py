@@ -250,6 +250,27 @@ async def test_a_server_that_falls_silent_is_dialled_anew_twice() -> None:
     assert reasons == [(1001, "no ping_pong for 0.05 s")] * 3
 
 
+async def test_only_pings_are_signs_of_life_and_a_redial_does_not_forget_them() -> None:
+    dialled = 0
+
+    async def handler(websocket: ServerConnection) -> None:
+        nonlocal dialled
+        dialled += 1
+        if dialled == 1:
+            await say(websocket, KEPT)
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await say(websocket, response(0))
+                    await asyncio.sleep(0.01)
+        await websocket.wait_closed()
+
+    async with server(handler) as url, link_to(url, IMPATIENT) as link:
+        items, failure = await until_failure(link)
+    states = [item.state for item in items if isinstance(item, LinkChanged)]
+    assert states == ["lost", "back", "lost", "back"]
+    assert failure.why == "error_llm_websocket_lost_connection"
+
+
 async def test_a_server_that_reads_nothing_at_all_is_dialled_anew() -> None:
     """A half-open connection: it takes no closing frame either."""
     dialled = 0
@@ -395,7 +416,7 @@ async def test_a_server_that_does_not_come_back_ends_the_call() -> None:
         (1000, f"bye {SECRET}", "agent_hangup", "it hung up (1000 bye …cdef)"),
         (None, "", "error_llm_websocket_open", "it closed the connection without a code (1005)"),
         (1001, "", "error_llm_websocket_runtime", "it closed the connection (1001)"),
-        (1011, "oh no", "error_llm_websocket_runtime", "it closed the connection (1011 oh no)"),
+        (1011, "oh\nno", "error_llm_websocket_runtime", "it closed the connection (1011 oh no)"),
         (4000, "", "error_llm_websocket_runtime", "it closed the connection (4000)"),
     ],
 )
@@ -535,14 +556,14 @@ async def test_a_server_that_floods_ends_the_call(monkeypatch: pytest.MonkeyPatc
     async def handler(websocket: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
-                await say(websocket, response(0))
+                await say(websocket, response(0), {"response_type": "response"})
 
     async with server(handler) as url, link_to(url) as link:
         await link._running  # nobody reads meanwhile
         items, failure = await until_failure(link)
-    assert len(items) == 6
+    assert len(items) == 5
     assert failure.why == "error_llm_websocket_runtime"
-    assert "over 5 messages wait" in failure.words
+    assert "5 messages wait" in failure.words
 
 
 async def test_a_defect_of_ours_is_not_hidden() -> None:
