@@ -67,6 +67,17 @@ Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
   retell-voice doctor --no-sound --json"""
+_REPORT = """\
+Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
+along time, its figures and its transcript.
+
+FILE is a directory that talk --record made, its events.jsonl, or what talk --json printed. The \
+page is one HTML file that needs nothing else. It is drawn with matplotlib: pip install \
+'retell-voice[report]'.
+
+Examples:
+  retell-voice report calls/2026-01-31T12-00-00
+  retell-voice report call.jsonl --output call.html --png call.png"""
 _SETTINGS = "Show every setting, its value and where that came from."
 
 app = typer.Typer(
@@ -167,6 +178,24 @@ def doctor(
             as_json=as_json,
         )
     raise SystemExit(code)
+
+
+@app.command(help=_REPORT.replace("[report]", r"\[report]"))
+def report(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="HTML", help="Where the page goes; without it beside FILE."),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(metavar="PNG", help="A picture as well.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Write a report."""
+    with reported(debug=debug):
+        from retell_voice.cli.report import report  # noqa: PLC0415
+
+        report(file, output, png)
 
 
 @app.command(help=_SETTINGS, name="settings")

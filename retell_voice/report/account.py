@@ -1,0 +1,216 @@
+"""What the events of a call say about it, along time. Pure: text in, series out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from retell_voice.errors import ConfigError, show
+
+Series = list[tuple[float, float]]
+"""Times, seconds from the opening of the call, with a value each."""
+Spans = list[tuple[float, float]]
+"""Beginnings and ends, seconds."""
+
+SPEECH = -40.0
+"""dBFS; a near end above it is taken for somebody speaking."""
+_GAP = 0.4
+"""Seconds of quiet within speech."""
+_HINT = "it takes events.jsonl of a recording, its directory, or what 'talk --json' printed"
+
+
+@dataclass
+class Account:
+    """One call.
+
+    Attributes:
+        near, far: peak levels, dBFS.
+        agent: when the agent was heard.
+        clears: when it was interrupted.
+        depth, target: of the jitter buffer, seconds.
+        round_trip, silence: heartbeats' round trip, clear → silence (median so far), seconds.
+        underruns, losses: when the buffer ran dry; when audio was dropped or a device lost.
+        statistics: the last figures.
+        began: call time at which the recording's sound begins.
+        truncated: the end is missing: the program was killed, or it goes on.
+    """
+
+    call: dict[str, Any] = field(default_factory=dict)
+    near: Series = field(default_factory=list)
+    far: Series = field(default_factory=list)
+    agent: Spans = field(default_factory=list)
+    clears: list[float] = field(default_factory=list)
+    depth: Series = field(default_factory=list)
+    target: Series = field(default_factory=list)
+    round_trip: Series = field(default_factory=list)
+    silence: Series = field(default_factory=list)
+    underruns: list[float] = field(default_factory=list)
+    losses: list[tuple[float, str]] = field(default_factory=list)
+    utterances: list[dict[str, Any]] = field(default_factory=list)
+    statistics: dict[str, Any] = field(default_factory=dict)
+    ended: dict[str, Any] | None = None
+    began: float = 0.0
+    end: float = 0.0
+    truncated: bool = False
+
+    @property
+    def you(self) -> Spans:
+        """When you spoke, judged by the level."""
+        return spans([at for at, level in self.near if level > SPEECH])
+
+
+def spans(times: Iterable[float]) -> Spans:
+    """Return the stretches that times lie in which are close to each other."""
+    found: Spans = []
+    for at in times:
+        if found and at - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], at)
+        else:
+            found.append((at, at))
+    return [(begin, end) for begin, end in found if end > begin]
+
+
+def read(text: str, name: str) -> Account:
+    """Return what lines of JSON say.
+
+    A last line that is cut off is left out: the program was killed while it wrote.
+
+    Args:
+        text: the lines.
+        name: of the file, for messages.
+
+    Raises:
+        ConfigError: it is no file of events; names the line.
+    """
+    account = Account()
+    lines = text.splitlines()
+    whole = text.endswith("\n")
+    known = 0
+    for number, each in enumerate(lines, 1):
+        if not each.strip():
+            continue
+        try:
+            event = json.loads(each)
+        except (ValueError, RecursionError):
+            if number == len(lines) and not whole and known:
+                break
+            raise ConfigError(
+                f"{name} line {number}: {show(each[:40])} is no JSON", _HINT
+            ) from None
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+            raise ConfigError(f"{name} line {number}: not an event", _HINT)
+        try:
+            _take(account, event)
+        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+            what = show(event["event"])
+            raise ConfigError(
+                f"{name} line {number}: {what} is not as it should be ({error})", _HINT
+            ) from None
+        known += 1
+    if not known:
+        raise ConfigError(f"{name}: there is no event in it", _HINT)
+    if account.agent and account.agent[-1][1] == math.inf:
+        account.agent[-1] = (account.agent[-1][0], account.end)
+    account.truncated = account.ended is None
+    return account
+
+
+def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of events
+    at = float(event.get("at", 0.0))
+    if not math.isfinite(at):
+        raise ValueError(f"at: {show(at)}")
+    at = max(at, 0.0)  # what was heard "a moment ago" in a call that had just begun
+    account.end = max(account.end, at)
+    match event["event"]:
+        case "recording" | "call":
+            account.call = event
+            account.began = at
+        case "levels":
+            account.near.append((at, float(event["near_end"])))
+            account.far.append((at, float(event["far_end"])))
+        case "agent_started":
+            account.agent.append((at, math.inf))
+        case "agent_stopped":
+            if account.agent and account.agent[-1][1] == math.inf:
+                account.agent[-1] = (account.agent[-1][0], float(event["silent_since"]))
+            if event["interrupted"]:
+                account.clears.append(float(event["silent_since"]))
+        case "transcript":
+            first = int(event.get("from", 0))
+            account.utterances[first:] = [dict(each) for each in event["utterances"]]
+        case "statistics":
+            _take_statistics(account, at, event)
+        case "audio_dropped":
+            seconds, side = float(event["duration"]), _SIDES[event["side"]]
+            account.losses.append((at, f"{seconds:.2f} s of {side} audio dropped"))
+        case "device_changed":
+            account.losses.append((at, f"{event['name']} {event['state']}"))
+        case "recording_stopped":
+            account.losses.append((at, f"no longer recorded: {event['why']}"))
+        case "ended":
+            account.ended = event
+            _take_statistics(account, at, event["statistics"])
+
+
+_SIDES = {"near_end": "your", "far_end": "the agent's"}
+
+
+def _take_statistics(account: Account, at: float, event: dict[str, Any]) -> None:
+    new = int(event["underruns"]) - int(account.statistics.get("underruns", 0))
+    account.underruns += [at] * min(max(0, new), 1)
+    account.depth.append((at, float(event["playout_depth"])))
+    account.target.append((at, float(event["playout_target"])))
+    for series, key in (
+        (account.round_trip, "round_trip"),
+        (account.silence, "clear_to_silence_p50"),
+    ):
+        if event.get(key) is not None:
+            series.append((at, float(event[key])))
+    account.statistics = event
+
+
+def figures(account: Account) -> list[tuple[str, str]]:
+    """Return what is worth knowing of a call, as names and values for people."""
+    known = account.statistics
+    rows = [("length", clock(account.end))]
+    names = ("started", "encoding", "rate", "microphone", "speaker", "server")
+    rows += [(name, str(account.call[name])) for name in names if account.call.get(name)]
+    if account.end:
+        for name, spoken in (("you spoke", account.you), ("the agent was heard", account.agent)):
+            seconds = sum(end - begin for begin, end in spoken)
+            rows.append((name, f"{seconds:.0f} s, {seconds / account.end:.0%}"))
+    rows.append(("interruptions", str(len(account.clears))))
+    for name, key, unit, scale in (
+        ("clear → silence, median", "clear_to_silence_p50", "ms", 1000),
+        ("clear → silence, 95 %", "clear_to_silence_p95", "ms", 1000),
+        ("heartbeat's round trip", "round_trip", "ms", 1000),
+        ("jitter buffer's target", "playout_target", "ms", 1000),
+        ("gaps concealed", "underruns", "", 1),
+        ("gaps of the speaker", "playback_xruns", "", 1),
+        ("gaps of the microphone", "capture_xruns", "", 1),
+        ("frames sent", "frames_sent", "", 1),
+        ("frames dropped", "frames_dropped", "", 1),
+        ("devices lost", "device_losses", "", 1),
+    ):
+        if known.get(key) is not None:
+            rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))
+    return rows
+
+
+def outcome(account: Account) -> str:
+    """Return in a line how the call ended."""
+    ended = account.ended
+    if ended is None:
+        return "The recording has no end: the program was killed, or the call goes on."
+    error = ended.get("error")
+    if error:
+        return f"It ended with an error: {error['message']}"
+    return f"Ended by {ended['by']}, code {ended['code']} {ended['reason'] or ''}".rstrip() + "."
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"

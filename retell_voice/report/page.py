@@ -1,0 +1,59 @@
+"""The page: one HTML file that needs nothing else, neither a script nor a network."""
+
+from __future__ import annotations
+
+from html import escape
+
+from retell_voice.report.account import Account, clock, figures, outcome
+
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; background: #fff; }
+svg { width: 100%; height: auto; }
+table { border-collapse: collapse; margin: 1rem 0; }
+td { padding: .15rem 1rem .15rem 0; vertical-align: top; }
+td:first-child { color: #666; white-space: nowrap; }
+.warn { color: #b3400a; }
+"""
+
+
+def page(account: Account, svg: str, name: str) -> str:
+    """Return the page as HTML.
+
+    Args:
+        account: what is known of the call.
+        svg: the figure, as an ``<svg>`` element.
+        name: of the recording, for the title.
+    """
+    title = escape(f"Call {name}")
+    ending = "warn" if account.truncated else ""
+    parts = [
+        "<!doctype html>",
+        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<style>\n{_STYLE}</style></head><body>",
+        f'<h1>{title}</h1>\n<p class="{ending}">{escape(outcome(account))}</p>',
+        svg,
+        "<h2>Figures</h2>",
+        _table(figures(account)),
+    ]
+    if account.losses:
+        parts.append("<h2>What went wrong</h2>")
+        parts.append(_table([(clock(at), what) for at, what in account.losses]))
+    if account.utterances:
+        said = [(_when(each), str(each.get("content", ""))) for each in account.utterances]
+        parts += ["<h2>Transcript</h2>", _table(said)]
+    return "\n".join([*parts, "</body></html>", ""])
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    cells = "\n".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
+    return f"<table>\n{cells}\n</table>"
+
+
+def _when(utterance: dict[str, object]) -> str:
+    words = utterance.get("words")
+    role = str(utterance.get("role", ""))
+    if isinstance(words, list) and words and isinstance(words[0], dict):
+        return f"{clock(float(words[0].get('start', 0)))} {role}"
+    return role

@@ -1,0 +1,79 @@
+"""``report`` as a user runs it."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.pipes import complaint
+
+from retell_voice import events, jsonl
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PNG = b"\x89PNG\r\n"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "2026-01-31T12-00-00"
+    path.mkdir()
+    told = [
+        events.StateChanged(at=0.2, state=events.CallState.LIVE),
+        events.Statistics(at=1.0),
+        events.Ended(at=2.0, by="you", code=1000, reason=""),
+    ]
+    (path / "events.jsonl").write_text("".join(f"{jsonl.line(each)}\n" for each in told))
+    with wave.open(str(path / "audio.wav"), "wb") as file:
+        file.setparams((2, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\0\x40\0\0" * 16000)
+    return path
+
+
+def test_a_directory(run: Run, recording: Path) -> None:
+    result = run("report", str(recording))
+    assert result.returncode == 0, result.stderr
+    page = recording / "report.html"
+    assert result.stdout == f"{page}\n"
+    assert "Call 2026-01-31T12-00-00" in page.read_text("utf-8")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+def test_a_file_and_a_picture(run: Run, recording: Path, tmp_path: Path) -> None:
+    page, png = tmp_path / "page.html", tmp_path / "page.png"
+    where = ("--output", str(page), "--png", str(png))
+    result = run("report", str(recording / "events.jsonl"), *where)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [str(page), str(png)]
+    assert png.read_bytes().startswith(PNG)
+    assert "<svg" in page.read_text("utf-8")
+
+
+def test_what_json_printed(run: Run, recording: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "call.json"
+    lines.write_text((recording / "events.jsonl").read_text())
+    assert run("report", str(lines)).stdout == f"{tmp_path / 'call.html'}\n"
+
+
+def test_a_recording_cut_off(run: Run, recording: Path) -> None:
+    lines = recording / "events.jsonl"
+    lines.write_bytes(lines.read_bytes()[:-40])
+    assert run("report", str(recording)).returncode == 0
+    assert "has no end" in (recording / "report.html").read_text("utf-8")
+
+
+def test_what_cannot_be_read(run: Run, recording: Path, tmp_path: Path) -> None:
+    assert "No such file" in complaint(run("report", str(tmp_path / "gone")), 2)[0]
+    (recording / "events.jsonl").write_text("hello\nworld\n")
+    assert "line 1: 'hello' is no JSON" in complaint(run("report", str(recording)), 2)[0]
+    assert "No such file" in complaint(run("report", str(tmp_path)), 2)[0]
+
+
+def test_where_nothing_can_be_written(run: Run, recording: Path) -> None:
+    nowhere = str(recording / "no" / "page.html")
+    assert "No such file" in complaint(run("report", str(recording), "--output", nowhere), 2)[0]
+    result = run("report", str(recording), "--png", str(recording / "no" / "page.png"))
+    assert "No such file" in complaint(result, 2)[0]

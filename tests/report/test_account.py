@@ -1,0 +1,124 @@
+"""From lines of JSON to series along time, and what is said of lines that are none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice import events, jsonl
+from retell_voice.errors import ConfigError
+from retell_voice.report.account import clock, figures, outcome, read, spans
+
+STATISTICS = events.Statistics(at=1.0, playout_depth=0.5, playout_target=0.04)
+CALL = [
+    events.StateChanged(at=0.1, state=events.CallState.LIVE),
+    events.Levels(at=0.5, near_end=-20.0, far_end=-100.0),
+    events.Levels(at=0.6, near_end=-25.0, far_end=-10.0),
+    events.Levels(at=0.7, near_end=-90.0, far_end=-10.0),
+    events.AgentStarted(at=0.6),
+    STATISTICS,
+    events.AgentStopped(at=1.5, interrupted=True, discarded=2.0, silent_since=1.4),
+    events.AudioDropped(at=1.6, side="near_end", duration=0.5),
+    events.AgentStarted(at=2.0),
+    events.Statistics(at=2.0, underruns=2, round_trip=0.03, clear_to_silence_p50=0.02),
+    events.Ended(
+        at=3.0, by="you", code=1000, reason="", statistics=events.Statistics(at=3.0, underruns=2)
+    ),
+]
+
+
+def text(told: list[events.Event]) -> str:
+    return "".join(f"{jsonl.line(each)}\n" for each in told)
+
+
+def test_a_call_becomes_series() -> None:
+    account = read(text(CALL), "x")
+    assert account.end == 3.0
+    assert account.near == [(0.5, -20.0), (0.6, -25.0), (0.7, -90.0)]
+    assert account.you == [(0.5, 0.6)]
+    assert account.agent == [(0.6, 1.4), (2.0, 3.0)]
+    assert account.clears == [1.4]
+    assert account.depth[0] == (1.0, 0.5)
+    assert account.target[0] == (1.0, 0.04)
+    assert account.underruns == [2.0]
+    assert account.round_trip == [(2.0, 0.03)]
+    assert account.silence == [(2.0, 0.02)]
+    assert account.losses == [(1.6, "0.50 s of your audio dropped")]
+    assert not account.truncated
+    assert outcome(account) == "Ended by you, code 1000."
+    shown = dict(figures(account))
+    assert shown["length"] == "00:03"
+    assert shown["interruptions"] == "1"
+    assert shown["gaps concealed"] == "2"
+
+
+def test_transcripts_whole_or_as_changes() -> None:
+    whole = {"event": "transcript", "at": 1, "utterances": [{"content": "a"}, {"content": "b"}]}
+    change = {"event": "transcript", "at": 2, "from": 1, "utterances": [{"content": "c"}]}
+    account = read("\n".join(map(json.dumps, (whole, change))), "x")
+    assert [each["content"] for each in account.utterances] == ["a", "c"]
+
+
+@given(st.integers(1, len(text(CALL)) - 1))
+def test_a_file_that_was_cut_off_is_read_up_to_there(size: int) -> None:
+    first = text(CALL).index("\n") + 1
+    if size < first - 1:
+        with pytest.raises(ConfigError):
+            read(text(CALL)[:size], "x")
+    else:
+        account = read(text(CALL)[:size], "x")
+        assert account.truncated is (size < len(text(CALL)) - 1)
+        assert "no end" in outcome(account) or not account.truncated
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("", "there is no event in it"),
+        ("\n\n", "there is no event in it"),
+        ("hello\n", "line 1: 'hello' is no JSON"),
+        ('{"event": "x"}\nhello\n{"event": "x"}\n', "line 2: 'hello' is no JSON"),
+        ("[1]\n", "line 1: not an event"),
+        ('{"at": 1}\n', "line 1: not an event"),
+        ('{"event": "levels"}\n', "line 1: 'levels' is not as it should be"),
+        ('{"event": "levels", "near_end": "x", "far_end": 0}\n', "not as it should be"),
+        ('{"event": "x", "at": 1e999}\n', "not as it should be"),
+        ('{"event": "x", "at": null}\n', "not as it should be"),
+        ('{"event": "ended"}\n', "not as it should be"),
+        ('{"event": "transcript", "utterances": [1]}\n', "not as it should be"),
+        ("[" * 100_000, "is no JSON"),
+    ],
+)
+def test_what_is_no_file_of_events(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(lines, "file")
+    assert str(caught.value).startswith("file")
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read_or_refused(given_text: str) -> None:
+    with contextlib.suppress(ConfigError):
+        read(given_text, "x")
+
+
+def test_an_error_is_named() -> None:
+    error = {"type": "CallFailed", "message": "server: it closed", "hint": ""}
+    ended = {"event": "ended", "by": "server", "code": 1011, "reason": "x", "error": error}
+    ended["statistics"] = json.loads(jsonl.line(events.Statistics()))
+    assert "server: it closed" in outcome(read(json.dumps(ended) + "\n", "x"))
+
+
+def test_spans() -> None:
+    assert spans([]) == []
+    assert spans([1.0]) == []
+    assert spans([1.0, 1.2, 1.5, 3.0, 3.1]) == [(1.0, 1.5), (3.0, 3.1)]
+
+
+def test_clock() -> None:
+    assert [clock(each) for each in (0, 59.9, 60, 3725)] == ["00:00", "00:59", "01:00", "62:05"]
