@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retell_voice.events import Utterance
-from retell_voice.protocol.llm import Said, ToolCallInvocation
+from retell_voice.protocol.llm import transcript_item
 
 if TYPE_CHECKING:
     from retell_voice.emulator.calls import RegisteredCall
@@ -65,31 +64,16 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
         body["transcript"] = "".join(
             f"{said.role.capitalize()}: {said.content}\n" for said in call.transcript
         )
-        body["transcript_object"] = [_said(said) for said in call.transcript]
+        body["transcript_object"] = [transcript_item(said) for said in call.transcript]
         if call.transcript_with_tool_calls is not None:
             body["transcript_with_tool_calls"] = [
-                _said(said) for said in call.transcript_with_tool_calls
+                transcript_item(said) for said in call.transcript_with_tool_calls
             ]
     return body
 
 
 def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
-
-
-def _said(said: Said) -> dict[str, Any]:
-    if isinstance(said, Utterance):
-        words = [{"word": word.word, "start": word.start, "end": word.end} for word in said.words]
-        return {"role": said.role, "content": said.content, "words": words}
-    if isinstance(said, ToolCallInvocation):
-        return {
-            "role": "tool_call_invocation",
-            "tool_call_id": said.tool_call_id,
-            "name": said.name,
-            "arguments": said.arguments,
-        }
-    body = {"role": "tool_call_result", "tool_call_id": said.tool_call_id, "content": said.content}
-    return body if said.successful is None else body | {"successful": said.successful}
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:

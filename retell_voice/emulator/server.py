@@ -62,8 +62,8 @@ class Emulator:
         expiry: seconds within which a registered call must be joined.
         max_calls: calls that may be registered or ongoing at a time, one more is answered
             with 429; None: as many as are kept.
-        webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. Those
-            not sent a second after the emulator has stopped are dropped.
+        webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. There is
+            no ``call_analyzed``. Those not sent a second after the emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer ``ping`` with ``pong``.

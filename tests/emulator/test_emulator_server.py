@@ -180,6 +180,15 @@ async def test_happenings_in_their_order() -> None:
     assert call.call_id not in "".join(map(str, happened))
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "localhost"])
+async def test_its_urls_can_be_reached_from_this_machine(host: str) -> None:
+    async with Emulator(agent=silent_agent, host=host) as emulator:
+        assert "0.0.0.0" not in emulator.url + emulator.api_url
+        async with join(emulator, emulator.register()) as client:
+            await client.send("ping")
+            assert await client.recv() == "pong"
+
+
 async def test_rest_errors_over_the_socket() -> None:
     async with Emulator(agent=silent_agent, prefix="/retell/") as emulator:
         assert emulator.api_url.endswith("/retell")
