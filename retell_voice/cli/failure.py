@@ -20,6 +20,7 @@ EXIT_CODES: dict[int, str] = {
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
     6: "the call broke off: closed with an error, or connection lost",
+    7: "Retell's REST API was not reached or refused what was asked of it",
     INTERRUPTED: "Ctrl-C twice, or before the call had begun",
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
