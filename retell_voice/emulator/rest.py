@@ -106,16 +106,7 @@ class Rest:
         }
 
     def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next requests with an error, whatever they are.
-
-        Args:
-            status: 400–599.
-            times: how many requests.
-            retry_after: seconds, sent as ``Retry-After``.
-
-        Raises:
-            ValueError: it is not the status of an error.
-        """
+        """Answer the next requests with an error, see ``Emulator.refuse``."""
         if not 400 <= status <= 599:
             raise ValueError("the status of a refusal is 400–599")
         headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}

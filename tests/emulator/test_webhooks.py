@@ -140,7 +140,7 @@ async def test_a_silent_server_delays_neither_calls_nor_the_end_for_long() -> No
                 assert await client.recv() == "pong"
             await call.wait()
             started = time.perf_counter()
-        assert time.perf_counter() - started < 1.5
+        assert time.perf_counter() - started < 3.0
     failed = [each async for each in emulator.events if isinstance(each, WebhookFailed)]
     assert [(each.event, each.why) for each in failed] == [
         ("call_started", "the emulator stopped"),
