@@ -34,6 +34,7 @@ Ctrl-C hangs up; Ctrl-C again exits at once.
 
 Examples:
   retell-voice talk --local
+  retell-voice talk --llm ws://localhost:8080/llm-websocket
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   register-my-call | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
@@ -42,10 +43,17 @@ Every option but the last panel's can stand in the config file (rate = 16000) an
 environment (RETELL_VOICE_RATE=16000). The command line goes before the environment, that \
 before the file."""
 _EMULATOR = """\
-Serve what Retell's servers do: register-call, get-call and the Audio WebSocket.
+Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
 
 Its agent is a parrot: it greets you, listens, says back what you said, and falls silent \
-when you talk over it. Needs no account and no network.
+when you talk over it. Needs no account and no network. With --llm it is your custom LLM \
+server that answers: the emulator transcribes the caller, dials your server and speaks what \
+it says. A line that you type is then a turn of the user; with no caller, a silent one is made.
+
+Examples:
+  retell-voice emulator
+  retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
+  retell-voice emulator --scenario interruption.toml
 
 Settings also from section [emulator] of the config file and RETELL_VOICE_EMULATOR_…"""
 _DEVICES = """\
@@ -110,12 +118,15 @@ def _program(
 def talk(
     settings: TalkSettings,
     *,
+    file: ConfigFile,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
     from retell_voice.cli.talk import talk  # noqa: PLC0415
 
-    return talk(settings, speed)
+    here = settings.local.value or settings.llm.value or settings.scenario.value
+    emulator = load(EmulatorSettings, file, os.environ, {}) if here else None
+    return talk(settings, emulator, speed=speed)
 
 
 @app.command(help=_EMULATOR.replace("[emulator]", r"\[emulator]"))

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
+from contextlib import suppress
+from functools import partial
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.cli.console import Console
 from retell_voice.cli.signals import Interrupts
-from retell_voice.emulator import Emulator, Happening, ParrotSettings, parrot_agent
-from retell_voice.errors import ConfigError
+from retell_voice.cli.stage import Stage, stage
+from retell_voice.emulator import Emulator, Happening
+from retell_voice.settings import Sourced
 from retell_voice.tables import EmulatorSettings, TalkSettings
-
-
-def local_emulator(*, interruptible: bool) -> Emulator:
-    """Return an emulator with the parrot, for calls of this process."""
-    return Emulator(agent=parrot_agent(ParrotSettings(interruptible=interruptible)))
 
 
 def serve(settings: EmulatorSettings) -> int:
     """Run the emulator until a signal ends it, and return the exit code.
 
     Raises:
-        ConfigError: the address cannot be listened on.
+        ConfigError: a setting cannot be used, or the address cannot be listened on.
     """
     with Interrupts(lambda: None) as interrupts:
         asyncio.run(_serve(settings, interrupts))
@@ -30,43 +28,46 @@ def serve(settings: EmulatorSettings) -> int:
 
 
 async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
-    stop = asyncio.Event()
-    interrupts.ask(asyncio.get_running_loop(), stop.set)
-    emulator = Emulator(
-        host=settings.host.value,
-        port=settings.port.value,
-        api_key=settings.api_key.value,
-        prefix=settings.prefix.value,
-        agent=parrot_agent(ParrotSettings(interruptible=settings.interruptible.value)),
-        accept_any=settings.accept_any.value,
-        audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
-        expiry=settings.expiry.value,
-        answer_pings=settings.answer_pings.value,
-    )
+    loop = asyncio.get_running_loop()
+    serving = asyncio.create_task(_until_cancelled(settings))
+    interrupts.ask(loop, serving.cancel)
     try:
-        await emulator.__aenter__()
-    except OSError as error:
-        code = error.errno or 0
-        # The system's own words: asyncio's name the address once more. Look-ups count below 0.
-        why = os.strerror(code) if code > 0 else error.strerror
-        host, port = settings.host, settings.port
-        raise ConfigError(
-            f"cannot listen on {host.value} port {port.value}: {why}",
-            f"--port 0 takes any free one (host: {host.source}, port: {port.source})",
-        ) from None
+        await serving
+    except asyncio.CancelledError:
+        if interrupts.received is None:
+            raise
+
+
+async def _until_cancelled(settings: EmulatorSettings) -> None:
+    if settings.llm.value and sys.stderr.isatty():
+        print("loading the voice and the ears", file=sys.stderr, flush=True)
+    telling: asyncio.Task[None] | None = None
     try:
-        print(banner(emulator, settings), flush=True)
-        telling = asyncio.create_task(_tell(emulator))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({telling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        async with stage(settings) as staged:
+            print(banner(staged, settings), flush=True)
+            console = Console(staged.emulator, _audio(settings), partial(print, flush=True))
+            telling = asyncio.create_task(_tell(staged.emulator, console))
+            if settings.llm.value:
+                console.listen()
+            typing = asyncio.create_task(console.run())
+            try:
+                await asyncio.wait({telling, typing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                typing.cancel()
+                with suppress(asyncio.CancelledError):
+                    await typing
     finally:
-        await emulator.__aexit__(None, None, None)
-    stopping.cancel()
-    await telling  # its last lines; raises BrokenPipeError when nobody reads them
+        if telling is not None:
+            await telling  # its last lines; raises BrokenPipeError when nobody reads them
 
 
-def banner(emulator: Emulator, settings: EmulatorSettings) -> str:
+def _audio(settings: EmulatorSettings) -> AudioFormat:
+    return AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+
+
+def banner(staged: Stage, settings: EmulatorSettings) -> str:
     """Return where it listens and how to use it."""
+    emulator = staged.emulator
     key = "API_KEY" if settings.api_key.value else "any"
     audio = f'"audio_encoding":"{settings.encoding.value}","sample_rate":{settings.rate.value}'
     body = f'{{"agent_id":"parrot","audio_websocket_protocol":"web",{audio}}}'
@@ -78,20 +79,28 @@ def banner(emulator: Emulator, settings: EmulatorSettings) -> str:
     ]
     return "\n".join(
         (
-            f"the emulator listens at {emulator.api_url}; Ctrl-C stops it",
+            f"the emulator listens at {emulator.api_url}{_reach(settings.host)}; Ctrl-C stops it",
+            *staged.engines,
             "register a call:",
             f"  curl -s {emulator.api_url}/register-call -H 'Authorization: Bearer {key}' \\",
             f"    -H 'Content-Type: application/json' -d '{body}'",
             "and talk to it:",
             " ".join(("  retell-voice talk --url", emulator.url, *given, "CALL_ID")),
+            *(["or type what a caller says; /help"] if settings.llm.value else []),
             "",
         )
     )
 
 
-async def _tell(emulator: Emulator) -> None:
+def _reach(host: Sourced[str]) -> str:
+    every = host.value in ("", "0.0.0.0", "::")  # noqa: S104 - told, not chosen
+    return " and at every other address of this machine" if every else ""
+
+
+async def _tell(emulator: Emulator, console: Console) -> None:
     async for happening in emulator.events:
         print(line(happening), flush=True)
+        console.happened(happening)
 
 
 def line(happening: Happening) -> str:

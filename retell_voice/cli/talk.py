@@ -22,7 +22,7 @@ from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
 from retell_voice.settings import Sourced, table
-from retell_voice.tables import TalkSettings
+from retell_voice.tables import EmulatorSettings, TalkSettings
 
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
@@ -33,11 +33,14 @@ SWITCH_INTERVAL = 0.0005
 heard as some 240 gaps in 20 s, at this as two."""
 
 
-def talk(settings: TalkSettings, speed: float = 1.0) -> int:
+def talk(
+    settings: TalkSettings, emulator: EmulatorSettings | None = None, *, speed: float = 1.0
+) -> int:
     """Hold a call and return the exit code.
 
     Args:
         settings: how.
+        emulator: how the agent of a ``--local`` call behaves; defaults if None.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -49,7 +52,7 @@ def talk(settings: TalkSettings, speed: float = 1.0) -> int:
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
-    conversation = _Conversation(settings, audio, speed)
+    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(call_id, interrupts))
@@ -66,8 +69,11 @@ def talk(settings: TalkSettings, speed: float = 1.0) -> int:
 
 
 class _Conversation:
-    def __init__(self, settings: TalkSettings, audio: AudioFormat, speed: float) -> None:
+    def __init__(
+        self, settings: TalkSettings, emulator: EmulatorSettings, audio: AudioFormat, speed: float
+    ) -> None:
         self._settings = settings
+        self._emulator = emulator
         self._audio = audio
         self._jitter = _jitter(settings.jitter_ms)
         self._speed = speed
@@ -115,11 +121,10 @@ class _Conversation:
         microphone, speaker = open_devices(settings, audio, self._speed)
         url = settings.url.value
         if settings.local.value:
-            from retell_voice.cli.serve import local_emulator  # noqa: PLC0415 - only when local
+            from retell_voice.cli.stage import for_talk, stage  # noqa: PLC0415 - only when local
 
-            local = local_emulator(interruptible=settings.interruptible.value)
-            emulator = await stack.enter_async_context(local)
-            call_id, url = emulator.register(audio).call_id, emulator.url
+            staged = await stack.enter_async_context(stage(for_talk(settings, self._emulator)))
+            call_id, url = staged.emulator.register(audio).call_id, staged.emulator.url
         call = Call(
             call_id,
             url=url,
@@ -240,6 +245,9 @@ def _settle(settings: TalkSettings) -> TalkSettings:
     Raises:
         ConfigError: both were given on the command line, or both name the same file.
     """
+    wanted = settings.llm if settings.llm.value else settings.scenario
+    if wanted.is_flag and wanted.value and not settings.local.value:
+        settings = replace(settings, local=Sourced(True, wanted.source))
     for names in (("json", "plain"), ("input_file", "input"), ("output_file", "output")):
         settings = _settle_pair(settings, *names)
     if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local

@@ -142,7 +142,7 @@ class EmulatorSettings(Settings):
         metavar="MS",
     )
     barge_in_ms: Sourced[int] = setting(
-        100,
+        200,
         "Speech that interrupts the agent, at interruption sensitivity 1.",
         _TURNS,
         minimum=20,

@@ -1,0 +1,117 @@
+"""Lines typed at the emulator are turns of the user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.cli.console import Lines, read_lines
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "llm_server.py"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8")), max_size=5))
+def test_lines_come_whole_however_they_are_cut(lines: list[str]) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+    expected = [line.strip() for line in lines]
+    assert Lines().feed(data) == expected
+    by_byte = Lines()
+    assert [line for byte in data for line in by_byte.feed(bytes([byte]))] == expected
+
+
+def test_a_last_line_without_its_end_counts_and_no_text_is_too_odd() -> None:
+    lines = Lines()
+    assert lines.feed(b"one\r\ntw") == ["one"]
+    assert lines.feed(b"") == ["tw"]
+    assert lines.feed(b"") == []
+    assert Lines().feed(b"\xff\xfe\n") == ["��"]
+
+
+async def test_a_thread_reads_until_the_end() -> None:
+    reader, writer = os.pipe()
+    loop, taken = asyncio.get_running_loop(), asyncio.Queue[str]()
+    read_lines(reader, lambda line: loop.call_soon_threadsafe(taken.put_nowait, line) and None)
+    os.write(writer, b"hello\nyou")
+    assert await asyncio.wait_for(taken.get(), 5) == "hello"
+    os.close(writer)
+    assert await asyncio.wait_for(taken.get(), 5) == "you"
+    os.close(reader)
+
+
+class Program:
+    """A program with its input and output on pipes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.text = ""
+
+    async def until(self, words: str) -> str:
+        """Read until ``words`` appear; return what came since the last time."""
+        assert self.process.stdout is not None
+        text = ""
+        async with asyncio.timeout(20):
+            while words not in text:
+                line = await self.process.stdout.readline()
+                assert line, f"{words!r} never came:\n{self.text}{text}"
+                text += line.decode()
+        self.text += text
+        return text
+
+    def type(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n".encode())
+
+
+async def start(*arguments: str, env: dict[str, str]) -> Program:
+    return Program(
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, *arguments),
+            env=env | {"PYTHONUNBUFFERED": "1"},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    )
+
+
+@pytest.fixture
+async def emulator(env: dict[str, str]) -> AsyncIterator[Program]:
+    """The emulator with the echoing LLM server behind it; nothing is spoken or recognised."""
+    server = await start(str(EXAMPLE), "--port", "0", env=env)
+    listening = await server.until("ws://")
+    url = next(word for word in listening.split() if word.startswith("ws://"))
+    options = ("--port", "0", "--llm", url, "--voice", "hum", "--ears", "none")
+    program = await start("-m", "retell_voice", "emulator", *options, env=env)
+    yield program
+    for each in (program, server):
+        if each.process.returncode is None:
+            each.process.kill()
+        await each.process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+async def test_an_llm_server_is_tried_by_typing(emulator: Program) -> None:
+    await emulator.until("/help")
+    emulator.type("is anybody there?")  # nobody has called: a silent caller does
+    happened = await emulator.until("is anybody there?")
+    assert "joined" in happened
+    emulator.type("/help")
+    await emulator.until("/hangup")
+    emulator.type("/nonsense")
+    await emulator.until("there is no /nonsense")
+    emulator.type("/hangup")
+    await emulator.until("ended: user_hangup")
+    emulator.type("/hangup")
+    await emulator.until("there is no call")
+    emulator.type("/call")
+    await emulator.until("joined")
+    emulator.process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(emulator.process.wait(), 10) == 0
