@@ -89,10 +89,12 @@ class Recognize(Action):
     Attributes:
         job: by which the words are handed back.
         samples: shape (n,), at the call's rate.
+        partial: more of it is being said.
     """
 
     job: int
     samples: Samples
+    partial: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,8 @@ class Ears:
             return None
         passage.partial = self._job()
         passage.looked = self.now
-        return self._recognize(passage.partial, passage.began, self.now)
+        samples = self._history.between(passage.began, self.now)
+        return Recognize(passage.partial, samples, partial=True)
 
     def recognized(self, job: int, words: tuple[Word, ...] | None) -> Passage | None:
         """Take words, None when they could not be found; return their passage.
@@ -241,10 +242,8 @@ class Ears:
 
     def _finish(self, passage: Passage, end: int) -> Recognize:
         passage.final, passage.partial = self._job(), None
-        return self._recognize(passage.final, passage.began, end)
-
-    def _recognize(self, job: int, start: int, end: int) -> Recognize:
-        return Recognize(job, self._history.between(start, end))
+        samples = self._history.between(passage.began, end)
+        return Recognize(passage.final, samples, partial=False)
 
     def _job(self) -> int:
         self._jobs += 1

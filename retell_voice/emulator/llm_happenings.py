@@ -56,6 +56,24 @@ class LlmLinkChanged(Happening):
 
 
 @dataclass(frozen=True, slots=True)
+class LlmFailed(Happening):
+    """The LLM server was not reached, or the conversation with it is over; so is the call.
+
+    Attributes:
+        why: Retell's word for it, the call's ``disconnection_reason``.
+        words: what happened, one line.
+        hint: what to try; empty when there is nothing to suggest.
+    """
+
+    why: str
+    words: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.words} ({self.why})" + (f"; {self.hint}" if self.hint else "")
+
+
+@dataclass(frozen=True, slots=True)
 class LlmMessageUnknown(Happening):
     """The LLM server sent a message that is not known; it is ignored."""
 

@@ -44,20 +44,34 @@ class Performance:
         self.session = session
         self._patience = patience
         self._heard = 0  # frames
+        self._group: asyncio.TaskGroup
+        self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: deque[Action] = deque()
         self._news = asyncio.Event()
 
-    async def run(self, part: Part, *helpers: Coroutine[Any, Any, None]) -> None:
-        """Perform until the call is over; ``helpers`` run alongside and end with it."""
-        running = [self._act(), self._watch(), *helpers]
+    async def run(self, part: Part) -> None:
+        """Perform until the call is over."""
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(each) for each in running]
+                self._group = group
+                self.begin()
                 await self._listen(part)
-                for task in tasks:
+                for task in self._tasks:
                     task.cancel()
         except* CallOver:
             pass
+
+    def begin(self) -> None:
+        """Start what runs alongside the listening."""
+        self.start(self._act())
+        self.start(self._watch())
+
+    def start(self, what: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something alongside; it ends with the call at the latest."""
+        task = self._group.create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _listen(self, part: Part) -> None:
         self.add(part.start())

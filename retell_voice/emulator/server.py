@@ -235,6 +235,25 @@ class Emulator:
         """The calls going on."""
         return list(self._conversations.values())
 
+    def type(self, text: str, call: RegisteredCall | None = None) -> None:
+        """Give a call a user turn without audio, as if the user had said it.
+
+        It interrupts the agent as speech does. Agents whose words come from an LLM server
+        take it; the parrot does not.
+
+        Args:
+            text: what the user says.
+            call: the call; None: the one joined last.
+
+        Raises:
+            RuntimeError: that call is not going on, or no call at all.
+        """
+        for session in reversed(self.sessions):
+            if call is None or session.call is call:
+                session.typed(text)
+                return
+        raise RuntimeError("no call is going on" if call is None else "this call is not going on")
+
     def _call_at(self, target: str) -> RegisteredCall:
         """Return the call that a WebSocket may join.
 

@@ -31,6 +31,9 @@ from retell_voice.protocol.web import WebServer
 INBOX = 60.0
 """Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
 
+MAX_TYPED = 100
+"""Typed turns that may wait for the agent."""
+
 _CLOSE_TIMEOUT = 0.8  # a whole emulator stops within a second
 
 
@@ -85,6 +88,7 @@ class Session:
         self._inbox_samples = 0
         self._inbox_limit = int(INBOX * call.audio.rate)
         self._news = asyncio.Event()
+        self._typed: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
         self._over = False
 
     @property
@@ -118,6 +122,21 @@ class Session:
             if not isinstance(message, str):
                 return message
         raise StopAsyncIteration
+
+    def typed(self, text: str) -> None:
+        """Put in a user turn that was typed, for an agent that takes them.
+
+        Raises:
+            RuntimeError: ``MAX_TYPED`` of them wait; this agent does not take them.
+        """
+        try:
+            self._typed.put_nowait(text)
+        except asyncio.QueueFull:
+            raise RuntimeError("the agent of this call takes no typed turns") from None
+
+    async def next_typed(self) -> str:
+        """Return the next user turn that was typed; waits for it."""
+        return await self._typed.get()
 
     async def send_audio(self, audio: Samples | bytes, text: str = "") -> None:
         """Send what the agent says, as fast as the network takes it.

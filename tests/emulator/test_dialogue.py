@@ -590,7 +590,7 @@ def test_whatever_happens_the_actions_are_consistent(
             if line.role == "agent":
                 assert any(line.content.split()[0] in text for text in spoken)
             assert all(0 <= word.start <= word.end for word in line.words)
-    # Nobody is spoken over: between a turn of the user's and the next of the agent's nothing is said.
+    # Nobody is spoken over: after a turn of the user's nothing is said before one of the agent's.
     speaker = None
     for action in actions:
         if isinstance(action, Update) and action.turn:

@@ -1,0 +1,218 @@
+"""The agent whose words come from a developer's LLM server.
+
+::
+
+    caller ⇄ Session ⇄ Performance ⇄ Dialogue (pure)
+                            ├──── LlmLink ⇄ LLM server
+                            └──── SpeechToText, TextToSpeech
+
+What takes time (recognition, synthesis, the LLM server) runs beside the listening and comes back
+to the dialogue as its next input. Synthesis that is not wanted any more is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Literal, Protocol, TypeAlias
+
+from retell_voice.emulator.actions import (
+    Action,
+    Ask,
+    Cancel,
+    Measure,
+    Recognize,
+    Synthesize,
+    Update,
+)
+from retell_voice.emulator.agents import Agent
+from retell_voice.emulator.dialogue import Dialogue
+from retell_voice.emulator.llm_dial import HUNG_UP
+from retell_voice.emulator.llm_happenings import LlmFailed, LlmMessageMalformed
+from retell_voice.emulator.llm_link import (
+    DEFAULT_LINK,
+    LinkChanged,
+    LinkItem,
+    LinkSettings,
+    LlmFailure,
+    LlmLink,
+    LlmMalformed,
+)
+from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.performance import Performance
+from retell_voice.emulator.session import Session
+from retell_voice.emulator.speech import SpeechFailed, SpeechToText, TextToSpeech
+from retell_voice.emulator.vad import Detector, DetectorSettings, EnergyDetector
+from retell_voice.protocol.llm import ResponseRequired
+
+DetectorKind: TypeAlias = Literal["auto", "neural", "energy"]
+
+_ONSET_MS, _RELEASE_MS = 100, 100  # quick: how much speech counts is the dialogue's to decide
+_ENGINE_PATIENCE = 30.0  # seconds for one recognition or one sentence
+
+
+class Voices(Protocol):
+    """What hears and what speaks; ``engines.Engines`` is one."""
+
+    @property
+    def speech_to_text(self) -> SpeechToText:
+        """Finds the words of what callers say."""
+
+    @property
+    def text_to_speech(self) -> TextToSpeech:
+        """The agent's voice."""
+
+
+def llm_agent(
+    url: str,
+    engines: Voices,
+    settings: DialogueSettings = DEFAULT_DIALOGUE,
+    *,
+    detector: DetectorKind = "auto",
+    link: LinkSettings = DEFAULT_LINK,
+    patience: float = 60.0,
+) -> Agent:
+    """Return an agent that says what an LLM server answers.
+
+    Args:
+        url: of the LLM server, to which the call_id is appended; it is dialled for every call.
+        engines: what hears and what speaks, for all calls.
+        settings: how the conversation is held.
+        detector: what tells speech from other sound: ``neural``, ``energy``, or ``auto``,
+            the better one that is installed.
+        link: how patient to be with the LLM server.
+        patience: seconds without any microphone audio, silence included, after which the
+            caller is given up.
+    """
+
+    async def agent(session: Session) -> None:
+        call = session.call
+        own = call.end_call_after_silence_ms
+        dialogue = Dialogue(
+            session.audio.rate,
+            _detector(detector, session.audio.rate),
+            settings if own is None else replace(settings, end_call_after_silence_ms=own),
+            chunk_ms=session.chunk_ms,
+        )
+        try:
+            async with LlmLink(url, call.call_id, details=call.details, settings=link) as server:
+                await _LlmPerformance(session, patience, dialogue, server, engines).run(dialogue)
+        except LlmFailure as failure:
+            await _give_up(session, failure)
+
+    return agent
+
+
+def _detector(kind: DetectorKind, rate: int) -> Detector:
+    return EnergyDetector(rate, DetectorSettings(onset_ms=_ONSET_MS, release_ms=_RELEASE_MS))
+
+
+async def _give_up(session: Session, failure: LlmFailure) -> None:
+    session.tell(LlmFailed, why=failure.why, words=failure.words, hint=failure.hint)
+    if failure.why == HUNG_UP:
+        await session.close(1000, str(failure), HUNG_UP)
+    else:
+        await session.close(1011, f"{failure.why}: {failure}", failure.why)
+
+
+class _LlmPerformance(Performance):
+    def __init__(
+        self,
+        session: Session,
+        patience: float,
+        dialogue: Dialogue,
+        link: LlmLink,
+        engines: Voices,
+    ) -> None:
+        super().__init__(session, patience)
+        self._dialogue = dialogue
+        self._link = link
+        self._engines = engines
+        self._synthesis: dict[int, asyncio.Task[None]] = {}
+
+    def begin(self) -> None:
+        super().begin()
+        self.start(self._hear_llm())
+        self.start(self._read_typed())
+
+    async def _hear_llm(self) -> None:
+        try:
+            async for item in self._link:
+                self.add(self._heard_from_llm(item))
+                await asyncio.sleep(0)  # to other calls: a server may have a lot to say
+        except LlmFailure as failure:
+            await _give_up(self.session, failure)
+
+    def _heard_from_llm(self, item: LinkItem) -> list[Action]:
+        match item:
+            case LinkChanged(state="lost"):
+                return self._dialogue.link_lost(item.why)
+            case LinkChanged():
+                return self._dialogue.link_back()
+            case LlmMalformed():
+                self.session.tell(LlmMessageMalformed, problem=item.problem, excerpt=item.excerpt)
+                return []
+        return self._dialogue.answered(item)
+
+    async def _read_typed(self) -> None:
+        while True:
+            self.add(self._dialogue.typed(await self.session.next_typed()))
+
+    def do_at_once(self, action: Action) -> bool:
+        match action:
+            case Ask():
+                self._link.send(action.message)
+                if isinstance(action.message, ResponseRequired) and self._link.round_trip:
+                    round_trip = self._link.round_trip * 1000
+                    self.session.call.measure("llm_websocket_network_rtt", round_trip)
+            case Recognize():
+                self.start(self._recognize(action))
+            case Synthesize():
+                task = self.start(self._synthesize(action))
+                self._synthesis[action.sentence] = task
+                task.add_done_callback(lambda _: self._synthesis.pop(action.sentence, None))
+            case Cancel():
+                for sentence in action.sentences & self._synthesis.keys():
+                    self._synthesis[sentence].cancel()
+            case Measure():
+                self.session.call.measure(action.kind, action.milliseconds)
+            case _:
+                return False
+        return True
+
+    async def do(self, action: Action) -> None:
+        if isinstance(action, Update):
+            said = self._dialogue.transcript.with_tool_calls
+            self.session.call.transcript_with_tool_calls = said
+        await super().do(action)
+
+    async def _recognize(self, action: Recognize) -> None:
+        now = asyncio.get_running_loop().time
+        began = now()
+        ears = self._engines.speech_to_text
+        try:
+            async with asyncio.timeout(_ENGINE_PATIENCE):
+                words = await ears.recognize(action.samples, self.session.audio.rate)
+        except (SpeechFailed, TimeoutError) as error:
+            self.add(self._dialogue.not_recognized(action.job, _why(error)))
+            return
+        if not action.partial:
+            self.session.call.measure("asr", (now() - began) * 1000)
+        self.add(self._dialogue.recognized(action.job, words))
+
+    async def _synthesize(self, action: Synthesize) -> None:
+        now = asyncio.get_running_loop().time
+        began = now()
+        voice = self._engines.text_to_speech
+        try:
+            async with asyncio.timeout(_ENGINE_PATIENCE):
+                speech = await voice.synthesize(action.text, self.session.audio.rate)
+        except (SpeechFailed, TimeoutError) as error:
+            self.add(self._dialogue.not_synthesized(action.sentence, _why(error)))
+            return
+        self.session.call.measure("tts", (now() - began) * 1000)
+        self.add(self._dialogue.synthesized(action.sentence, speech))
+
+
+def _why(error: Exception) -> str:
+    return str(error) or f"it took more than {_ENGINE_PATIENCE:g} s"

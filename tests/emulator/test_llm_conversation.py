@@ -1,0 +1,409 @@
+"""Whole conversations with LLM servers, over real sockets, at many times real time."""
+
+import asyncio
+import importlib
+import itertools
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support.callers import ask
+from support.talker import Ears, Talker, talker
+from websockets.asyncio.server import ServerConnection, serve
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator import CallEnded, CallStatus, Emulator, RegisteredCall
+from retell_voice.emulator.hum import Hum
+from retell_voice.emulator.llm_agent import llm_agent
+from retell_voice.emulator.llm_happenings import (
+    AgentReconfigured,
+    LlmAsked,
+    LlmFailed,
+    LlmLinkChanged,
+    LlmMessageMalformed,
+    MetadataForwarded,
+    SpeechLost,
+    ToolCalled,
+    ToolReturned,
+    UserTyped,
+)
+from retell_voice.emulator.llm_link import LinkSettings
+from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.speech import Speech, SpeechFailed
+
+QUICK = LinkSettings(attempts=2, pause=0.01, ping_interval=0.02)
+AUDIO = AudioFormat(rate=16000)
+
+
+class Voices:
+    """Ears that are told what they hear, a voice that hums."""
+
+    def __init__(self) -> None:
+        self.speech_to_text = Ears()
+        self.text_to_speech = Hum()
+
+
+def emulator(
+    url: str, voices: Any = None, settings: DialogueSettings = DEFAULT_DIALOGUE
+) -> Emulator:
+    agent = llm_agent(url, voices or Voices(), settings, detector="energy", link=QUICK)
+    return Emulator(agent=agent)
+
+
+async def happened(emulator: Emulator) -> list[Any]:
+    return [each async for each in emulator.events]
+
+
+# -- the example -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The example that streams, a little quicker; ``wire`` is what went over it."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    module = importlib.import_module("llm_server_streaming")
+    wire: list[str] = []
+
+    class Recorded(module.LlmSide):
+        def receive(self, text: str | bytes) -> Any:
+            wire.append(f"in {json.loads(text)['interaction_type']}")
+            return super().receive(text)
+
+        def encode(self, message: Any) -> str:
+            text = super().encode(message)
+            wire.append(f"out {json.loads(text)['response_type']}")
+            return text
+
+    monkeypatch.setattr(module, "LlmSide", Recorded)
+    monkeypatch.setattr(module, "PACE", 0.002)
+    monkeypatch.setattr(module, "TIMER", 0.3)
+    module.wire = wire
+    yield module
+    sys.modules.pop("llm_server_streaming")
+
+
+EVERY_MESSAGE = {
+    *(f"in {name}" for name in ("ping_pong", "call_details", "update_only")),
+    *(f"in {name}" for name in ("response_required", "reminder_required")),
+    *(f"out {name}" for name in ("config", "update_agent", "ping_pong", "response")),
+    *(f"out {name}" for name in ("agent_interrupt", "tool_call_invocation")),
+    *(f"out {name}" for name in ("tool_call_result", "metadata")),
+}
+
+
+async def test_a_whole_conversation(example: ModuleType) -> None:
+    voices = Voices()
+    ears = voices.speech_to_text
+    async with example.listen(0) as url, emulator(url, voices) as retell:
+        call = retell.register(AUDIO)
+        call.dynamic_variables = {"customer_name": "Ada"}
+        async with talker(retell, call) as caller:
+            # The greeting, which needs call_details.
+            await caller.until(caller.told("agent: Hello Ada! How can I help you?"))
+            await caller.listen_to_the_end()
+
+            # A tool is called and metadata sent.
+            ears.text = "What is the weather?"
+            await caller.say()
+            await caller.until(lambda: caller.lines()[-1].endswith("at 21 degrees."))
+            await caller.listen_to_the_end()
+            assert caller.lines()[1] == "user: What is the weather?"
+
+            # The agent is set anew, and interrupted while it says so.
+            ears.text = "Take your time."
+            await caller.say()
+            await caller.until(caller.told("agent: I will wait longer before I answer."))
+            await caller.pause(1.0)
+            ears.text = "Set a timer."
+            caller.begin_to_say()
+            await caller.until(lambda: "clear" in caller.received)
+
+            # It interrupts itself, or the silence, after a while.
+            await caller.until(lambda: any("I will interrupt" in each for each in caller.lines()))
+            await caller.until(caller.told("agent: Your time is up!"))
+
+            # Silence.
+            await caller.until(caller.told("agent: Are you still there?"))
+            await caller.listen_to_the_end()
+
+            # A turn that is typed.
+            retell.type("What did you look up?")
+            await caller.until(caller.told("agent: I have called 1 tool so far."))
+            await caller.listen_to_the_end()
+
+            # The end.
+            ears.text = "Goodbye."
+            await caller.say()
+        status, details = await ask(retell, "GET", f"/v2/get-call/{call.call_id}")
+    lines = caller.lines()
+    assert lines[:4] == [
+        "agent: Hello Ada! How can I help you?",
+        "user: What is the weather?",
+        "agent: One moment, I am looking. It is sunny in Berlin, at 21 degrees.",
+        "user: Take your time.",
+    ]
+    assert lines[4].startswith("agent: I will wait")
+    assert not lines[4].endswith("answer.")
+    assert lines[5] == "user: Set a timer."
+    assert lines[-2:] == ["user: Goodbye.", "agent: Goodbye, and thank you for calling."]
+    assert sum(line.startswith("user:") for line in lines) == 5
+
+    # Both directions, every message there is.
+    assert set(example.wire) == EVERY_MESSAGE
+
+    # The caller.
+    metadata = [each for each in caller.events() if each["event_type"] == "metadata"]
+    assert metadata[0]["metadata"]["weather"]["sky"] == "sunny"
+    turns = [each["turntaking"] for each in caller.updates() if "turntaking" in each]
+    assert turns[:4] == ["agent_turn", "user_turn", "agent_turn", "user_turn"]
+    assert all(a != b or a == "agent_turn" for a, b in itertools.pairwise(turns))
+    assert (caller.client.close_code, caller.client.close_reason) == (
+        1000,
+        "the agent ended the call",
+    )
+    words = caller.updates()[-1]["transcript"][1]["words"]
+    assert 0 < words[0]["start"] < words[-1]["end"] < caller.clock
+
+    # get-call.
+    assert status == 200
+    assert details["disconnection_reason"] == "agent_hangup"
+    assert details["call_status"] == "ended"
+    assert details["transcript"].count("User:") == 5
+    roles = [each["role"] for each in details["transcript_with_tool_calls"][2:5]]
+    assert sorted(roles) == ["agent", "tool_call_invocation", "tool_call_result"]
+    assert {"e2e", "llm", "tts", "asr"} <= set(details["latency"])
+
+    # Whoever watches.
+    seen = {type(each) for each in await happened(retell)}
+    assert {
+        *(AgentReconfigured, LlmAsked, MetadataForwarded, ToolCalled, ToolReturned, UserTyped),
+    } <= seen
+
+
+async def test_a_restarted_server_is_survived(example: ModuleType) -> None:
+    connections: list[ServerConnection] = []
+
+    async def remembered(websocket: ServerConnection) -> None:
+        connections.append(websocket)
+        await example.converse(websocket)
+
+    server = await serve(remembered, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with emulator(f"ws://127.0.0.1:{port}/llm") as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            await caller.until(caller.told("agent: Hello! How can I help you?"))
+            await caller.listen_to_the_end()
+            # It dies with a question unanswered.
+            example.PACE = 60
+            retell.type("What now?")
+            await caller.until(lambda: "in response_required" in example.wire)
+            example.PACE = 0.002
+            server.close(close_connections=False)
+            connections[0].transport.abort()
+            await server.wait_closed()
+            again = await serve(remembered, "127.0.0.1", port)
+            await caller.until(caller.told("agent: You said: What now?"))
+            await caller.listen_to_the_end()
+            retell.type("Goodbye.")
+        again.close()
+        await again.wait_closed()
+    assert call.disconnection_reason == "agent_hangup"
+    # The greeting of the new server was not said once more.
+    assert sum("How can I help" in line for line in caller.lines()) == 1
+    states = [each.state for each in await happened(retell) if isinstance(each, LlmLinkChanged)]
+    assert states == ["lost", "back"]
+
+
+# -- servers of the test's own ---------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def served(handler: Any) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/llm"
+
+
+def response(number: int, content: str, complete: bool = True, **more: Any) -> str:
+    body = {"response_id": number, "content": content, "content_complete": complete, **more}
+    return json.dumps({"response_type": "response", **body})
+
+
+async def test_the_first_sentence_is_heard_before_the_last_chunk_is_sent() -> None:
+    heard = asyncio.Event()
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(response(0, "One moment. I ", complete=False))
+        await heard.wait()
+        await websocket.send(response(0, "am back.", end_call=True))
+        await websocket.wait_closed()
+
+    async with served(handler) as url, emulator(url) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            await caller.until(lambda: caller.heard_until > 0)
+            assert caller.lines() == ["agent: One moment."]
+            heard.set()
+    assert caller.lines() == ["agent: One moment. I am back."]
+    # All of it had been played when the call ended.
+    assert caller.clock >= caller.heard_until
+
+
+async def test_on_barge_in_nothing_more_is_sent_and_synthesis_stops() -> None:
+    class Slow(Hum):
+        cancelled = 0
+
+        async def synthesize(self, text: str, rate: int) -> Speech:
+            if "slow" in text:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    self.cancelled += 1
+                    raise
+            return await super().synthesize(text, rate)
+
+    async def handler(websocket: ServerConnection) -> None:
+        begin = "This is a sentence that takes a while to say to you. This one is slow. And this."
+        await websocket.send(response(0, begin))
+        async for text in websocket:
+            if '"response_required"' in text:
+                await websocket.send(response(1, "", end_call=True))
+
+    voices = Voices()
+    voices.text_to_speech = Slow()
+    voices.speech_to_text.text = "Stop."
+    async with served(handler) as url, emulator(url, voices) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            await caller.until(lambda: caller.heard_until > 0)
+            await caller.pause(1.0)
+            await caller.say(0.8)
+    after = caller.received[caller.received.index("clear") :]
+    assert not any(isinstance(each, bytes) for each in after)
+    assert voices.text_to_speech.cancelled == 1
+    assert caller.lines()[0].startswith("agent: This is a")
+    assert "slow" not in caller.lines()[0]
+
+
+async def failing(url: str, voices: Any = None) -> tuple[RegisteredCall, Talker, list[Any], Any]:
+    async with emulator(url, voices) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            pass
+        _, details = await ask(retell, "GET", f"/v2/get-call/{call.call_id}")
+    return call, caller, await happened(retell), details
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("nobody", "error_llm_websocket_open"),
+        ("garbage", "error_llm_websocket_corrupt_payload"),
+        ("binary", "error_llm_websocket_corrupt_payload"),
+        ("dies", "error_llm_websocket_lost_connection"),
+        ("4000", "error_llm_websocket_runtime"),
+    ],
+)
+async def test_a_server_that_fails_ends_the_call_in_retells_words(end: str, why: str) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(response(0, "Hello. I am about to fail."))
+        await websocket.recv()  # an update: it is being said
+        match end:
+            case "garbage":
+                await websocket.send("{response_type: response}")
+            case "binary":
+                await websocket.send(b"\x00")
+            case "dies":
+                websocket.transport.abort()
+            case "4000":
+                await websocket.close(4000, "I am out of tokens")
+        await websocket.wait_closed()
+
+    async with served(handler) as url:
+        call, caller, events, details = await failing(
+            "ws://127.0.0.1:9/llm" if end == "nobody" else url
+        )
+    assert caller.client.close_code == 1011
+    assert caller.client.close_reason.startswith(f"{why}: LLM server: ")
+    assert details["disconnection_reason"] == why
+    assert details["call_status"] == "error"
+    (failed,) = [each for each in events if isinstance(each, LlmFailed)]
+    assert failed.why == why
+    (ended,) = [each for each in events if isinstance(each, CallEnded)]
+    assert (ended.why, ended.code) == (why, 1011)
+    assert call.call_id not in "".join(map(str, events)) + caller.client.close_reason
+
+
+async def test_a_server_that_closes_normally_hangs_up() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.close(1000)
+
+    async with served(handler) as url:
+        call, caller, _, _ = await failing(url)
+    assert caller.client.close_code == 1000
+    assert (call.status, call.disconnection_reason) == (CallStatus.ENDED, "agent_hangup")
+
+
+async def test_engines_that_fail_are_told_and_the_call_goes_on() -> None:
+    class Broken:
+        async def recognize(self, samples: Any, rate: int) -> Any:
+            raise SpeechFailed("the ears died")
+
+    class Hoarse(Hum):
+        async def synthesize(self, text: str, rate: int) -> Speech:
+            if "Bye" not in text:
+                raise SpeechFailed("the voice died")
+            return await super().synthesize(text, rate)
+
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(json.dumps({"response_type": "response", "content": 7}))
+        await websocket.send(response(0, "Hello."))
+        async for text in websocket:
+            if '"response_required"' in text:
+                await websocket.send(response(1, "Pardon? Bye.", end_call=True))
+
+    voices = Voices()
+    voices.speech_to_text, voices.text_to_speech = Broken(), Hoarse()
+    async with served(handler) as url, emulator(url, voices) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            await caller.say()
+    assert caller.lines() == ["user: (unintelligible audio)", "agent: Bye."]
+    events = await happened(retell)
+    assert {each.part for each in events if isinstance(each, SpeechLost)} == {
+        "recognition",
+        "synthesis",
+    }
+    assert any(isinstance(each, LlmMessageMalformed) for each in events)
+
+
+async def test_a_call_registered_with_its_own_patience() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(response(0, "Hello."))
+        await websocket.wait_closed()
+
+    async with served(handler) as url, emulator(url) as retell:
+        call = retell.register(AUDIO, end_call_after_silence_ms=10_000)
+        async with talker(retell, call, speed=100) as caller:
+            pass
+    assert call.disconnection_reason == "inactivity"
+    assert 10 < caller.clock < 20
+
+
+async def test_a_typed_turn_needs_a_call() -> None:
+    async with served(lambda websocket: websocket.wait_closed()) as url, emulator(url) as retell:
+        with pytest.raises(RuntimeError, match="no call is going on"):
+            retell.type("Hello?")
+        call, other = retell.register(AUDIO), retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            with pytest.raises(RuntimeError, match="this call is not going on"):
+                retell.type("Hello?", other)
+            retell.type("Hello?", call)
+            await caller.until(caller.told("user: Hello?"))
+            await caller.client.close()
+    assert call.disconnection_reason == "user_hangup"
