@@ -46,10 +46,9 @@ NORMAL = ("server", 1000, "that is all")
 class Conversation:
     """One call, and when it is over what both sides say of it."""
 
-    def __init__(self, toml: str, *, speed: float = 1.0, **options: Any) -> None:
-        self.emulator = Emulator(
-            agent=scenario_agent(parse_scenario(toml), speed=speed), record=True
-        )
+    def __init__(self, toml: str | Path, *, speed: float = 1.0, **options: Any) -> None:
+        scenario = parse_scenario(toml) if isinstance(toml, str) else toml
+        self.emulator = Emulator(agent=scenario_agent(scenario, speed=speed), record=True)
         self.options = {
             "microphone": NullMicrophone(8000, speed=speed),
             "speaker": NullSpeaker(8000, speed=speed),
@@ -88,7 +87,7 @@ class Conversation:
         return self.end.statistics
 
 
-async def perform(toml: str, **options: Any) -> Conversation:
+async def perform(toml: str | Path, **options: Any) -> Conversation:
     conversation = Conversation(toml, **options)
     async with conversation.open():
         pass
@@ -537,3 +536,32 @@ async def test_raw_messages() -> None:
     )
     assert [event.metadata for event in call.all(Metadata)] == [7]
     assert call.figures.bytes_received == 4
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "scenarios"
+ENDS = {
+    "bad-network": ("server", 1000),
+    "conversation": ("server", 1000),
+    "frames": ("server", 1000),
+    "garbage": ("server", 1000),
+    "half-open": ("network", 1006),
+    "interruption": ("server", 1000),
+    "reset": ("network", 1006),
+}
+
+
+def test_no_example_is_left_out() -> None:
+    assert {path.stem for path in EXAMPLES.iterdir()} == set(ENDS)
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_the_examples_do_what_they_say(
+    name: str, voice: Path, request: pytest.FixtureRequest
+) -> None:
+    if name == "half-open":
+        request.getfixturevalue("heartbeats")
+    microphone = WavMicrophone(voice, speed=4)
+    call = await perform(EXAMPLES / f"{name}.toml", speed=4, microphone=microphone)
+    assert call.how[:2] == ENDS[name]
+    assert call.all(ScenarioFailed) == []
+    assert call.figures.heard > 0
