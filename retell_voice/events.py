@@ -166,6 +166,19 @@ class AudioDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingStopped(Event):
+    """The call is no longer recorded, and goes on.
+
+    Attributes:
+        path: directory of the recording; what is in there can be read.
+        why: one line.
+    """
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMessage(Event):
     """The server sent a text or JSON message that this client does not know.
 

@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "config": BASE | {"settings", "tables", "config"},
     "emulator": LOW | {"emulator", "devices"},
     "pytest_plugin": {"emulator"},
+    "observer": LOW | {"devices"},
+    "recording": LOW | {"devices", "jsonl", "observer", "recording"},
     "report": LOW | {"report"},
     "doctor": IO | {"config", "doctor"},
     "cli": ENGINE | {"settings", "tables", "config", "emulator", "doctor", "report", "cli"},
