@@ -86,12 +86,19 @@ page is one HTML file that needs nothing else. It is drawn with matplotlib: pip 
 Examples:
   retell-voice report calls/2026-01-31T12-00-00
   retell-voice report call.jsonl --output call.html --png call.png"""
-_SETTINGS = "Show every setting, its value and where that came from."
+_SHOW = """\
+Show every setting, its value and where that came from: the command line, the environment, the \
+config file or the default. Secrets are masked.
+
+Takes the options of talk, to show what they come to."""
+_INIT = """\
+Write a config file with every setting, its meaning and its default, for you to change.
+
+Only you can read it, as it may hold secrets. One that is there is kept unless --force is given."""
 
 app = typer.Typer(
     help=_ABOUT + _CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -209,26 +216,42 @@ def report(
         report(file, output, png)
 
 
-@app.command(help=_SETTINGS, name="settings")
-@command(TalkSettings)
-def show_settings(
-    settings: TalkSettings,
-    *,
-    file: ConfigFile,
-    example: Annotated[
-        bool, typer.Option("--example", help="Print a config file with every default instead.")
-    ] = False,
-) -> int:
-    """Show settings."""
-    from retell_voice.cli import reference  # noqa: PLC0415
+configuring = typer.Typer(
+    name="config",
+    help="Show the settings and where they come from, or write a config file.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(configuring)
 
-    if example:
-        print(reference.example(), end="")
-        return 0
-    print(f"# config file, unless --config names another: {default_path()}")
-    emulator = load(EmulatorSettings, file, os.environ, {})
-    rows = [*reference.in_force(settings), *reference.in_force(emulator)]
-    width = max(len(f"{key} = {value}") for key, value, _ in rows)
-    for key, value, source in rows:
-        print(f"{f'{key} = {value}':{width}}  # {source}")
+
+@configuring.command(help=_SHOW)
+@command(TalkSettings)
+def show(settings: TalkSettings, *, file: ConfigFile) -> int:
+    """Show settings."""
+    from retell_voice.cli import configure  # noqa: PLC0415
+
+    configure.show(settings, file)
     return 0
+
+
+@configuring.command()
+def path() -> None:
+    """Print where the config file is looked for when --config names none."""
+    print(default_path())
+
+
+@configuring.command(help=_INIT)
+def init(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Where to; without it the usual place.")
+    ] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace one that is there.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Write a config file."""
+    with reported(debug=debug):
+        from retell_voice.cli import configure  # noqa: PLC0415
+
+        configure.init(file, force=force)

@@ -16,8 +16,8 @@ _HEAD = """\
 Settings of retell-voice, each with its default. Remove the # before the ones you change.
 
 The command line goes before the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
-that before this file, and this file before the defaults. 'retell-voice settings' shows what
-holds and why, and where this file is looked for."""
+that before this file, and this file before the defaults. 'retell-voice config show' shows
+what holds and why, and where this file is looked for."""
 BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
 
 

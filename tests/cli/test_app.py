@@ -28,7 +28,7 @@ def help_of(*arguments: str) -> str:
 
 def test_help() -> None:
     shown = help_of()
-    for word in ("talk", "emulator", "devices", "settings", "Exit codes:", "--local"):
+    for word in ("talk", "emulator", "devices", "config", "Exit codes:", "--local"):
         assert word in shown
     for code in EXIT_CODES:
         assert re.search(rf"^\s+{code}  ", shown, re.MULTILINE)
@@ -129,7 +129,7 @@ def test_settings_say_whence(run: Run, tmp_path: Path) -> None:
     path.write_text("rate = 8000\n")
     more = {"RETELL_VOICE_JSON": "no", "RETELL_VOICE_EMULATOR_PORT": "9"}
     options = ("--plain", "--url", "ws://me:hunter2@host/x")
-    result = run("settings", "--config", str(path), *options, more=more)
+    result = run("config", "show", "--config", str(path), *options, more=more)
     lines = result.stdout.splitlines()
     said = {tuple(line.split("  # ")) for line in lines[1:]}
     shown = {(value.rstrip(), source) for value, source in said}

@@ -16,7 +16,7 @@ SECRET = "call_0123456789abcdef"
 
 def test_the_example_is_the_generated_one() -> None:
     assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example(), (
-        "run: retell-voice settings --example > config.example.toml"
+        "run: python -m retell_voice.cli.reference"
     )
 
 

@@ -1,0 +1,43 @@
+"""``retell-voice config``: where the config file is, what it comes to, and a new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from retell_voice.cli import reference
+from retell_voice.config import ConfigFile, default_path, load
+from retell_voice.errors import ConfigError
+from retell_voice.tables import EmulatorSettings, TalkSettings
+
+
+def show(settings: TalkSettings, file: ConfigFile) -> None:
+    """Print every setting, its value and where that came from."""
+    print(f"# config file, unless --config names another: {default_path()}")
+    emulator = load(EmulatorSettings, file, os.environ, {})
+    rows = [*reference.in_force(settings), *reference.in_force(emulator)]
+    width = max(len(f"{key} = {value}") for key, value, _ in rows)
+    for key, value, source in rows:
+        print(f"{f'{key} = {value}':{width}}  # {source}")
+
+
+def init(path: Path | None, *, force: bool) -> None:
+    """Write a config file with all defaults, which nobody else may read, and print where it is.
+
+    Raises:
+        ConfigError: there is one and ``force`` is not given, or it cannot be written.
+    """
+    path = path or default_path()
+    exclusive = 0 if force else os.O_EXCL
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | exclusive, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            if os.name == "posix":  # one that was there keeps its mode, and may be open to all
+                os.fchmod(file.fileno(), 0o600)
+            file.write(reference.example())
+    except FileExistsError:
+        raise ConfigError(f"{path} is there already", "--force replaces it") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    print(path)
