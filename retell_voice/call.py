@@ -6,35 +6,27 @@
                      └────────────────────▲         words play out; live → ended: you hung up,
                                                     the network failed or a device stayed away
 
-The call is the only driver of asyncio in this package: one connection, one microphone, one
-speaker and four small tasks (receive, send, heartbeat, tick). What arrives is handled at once
-and without waiting, so that nothing ever stands in front of a ``clear``.
+Here is how a call is opened and what its user sees of it; what goes on in between is in
+``conversation``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
-from math import ceil
 from types import TracebackType
 from typing import Self, TypeVar
 
-from retell_voice import events
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
+from retell_voice.conversation import Conversation, to_the_end
+from retell_voice.devices.bridge import Notice
 from retell_voice.devices.duplex import Duplex
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.errors import ConnectError, DeviceLost, mask
-from retell_voice.events import CallState, Event, StateChanged, Statistics
-from retell_voice.figures import Figures
-from retell_voice.inbox import Inbox
-from retell_voice.outcome import ended, heard
-from retell_voice.protocol.messages import AgentAudio, Clear, Pong
-from retell_voice.transport.ports import Closed, Connection
+from retell_voice.errors import ConnectError, mask
+from retell_voice.events import CallState, Event, Statistics
+from retell_voice.journal import Journal
+from retell_voice.mailbox import mailbox_of
+from retell_voice.transport.ports import Connection
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
 from retell_voice.transport.websocket import connect
 
@@ -43,14 +35,6 @@ _T = TypeVar("_T")
 DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
 PLAYOUT_LIMIT = 600.0
 """Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
-
-_SEND_LIMIT = 1.0
-"""Seconds of microphone audio that may wait for the network; older audio is dropped."""
-_TICK = 0.02
-_STATISTICS_INTERVAL = 1.0
-_HEARTBEAT_INTERVAL = 5.0
-_SILENCE_LIMIT = 15.0
-"""Without any sign of life for three heartbeats, a connection is broken."""
 
 
 class Call:
@@ -120,29 +104,19 @@ class Call:
         self._jitter = jitter
         self._device_patience = device_patience
 
-        self._opened = time.monotonic()
-        self._state = CallState.CONNECTING
-        self._inbox = Inbox()
-        self._runner: asyncio.Task[None] | None = None
-        self._devices: Duplex | None = None
-        self._connection: Connection | None = None
-
+        self._journal = Journal()
         self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
-        self._frames: deque[bytes] = deque(maxlen=ceil(_SEND_LIMIT / self._frame_seconds))
-        self._frame_waits = asyncio.Event()
-
-        self._over = asyncio.Event()  # no reason left to go on playing
-        self._hung_up = False
-        self._failure: DeviceLost | None = None
-        self._figures = Figures()
+        self._devices: Duplex | None = None
+        self._conversation: Conversation | None = None
+        self._runner: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Call {mask(self._call_id)} {self._state}>"
+        return f"<Call {mask(self._call_id)} {self._journal.state}>"
 
     @property
     def state(self) -> CallState:
         """Where the call is in its life."""
-        return self._state
+        return self._journal.state
 
     @property
     def audio(self) -> AudioFormat:
@@ -170,38 +144,42 @@ class Call:
 
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
-        return self._figures.snapshot(
-            self._now(), _opened(self._devices), self._connection, self._inbox.dropped
-        )
+        return _opened(self._conversation).statistics()
 
     async def hang_up(self) -> None:
         """End the call; its ``Ended`` event follows. Returns within a second or so."""
-        connection = _opened(self._connection)
-        if connection.closed is None:  # what has ended already keeps its reason
-            self._hung_up = True
-        self._over.set()
-        _opened(self._devices).playout.clear()
-        await connection.close()
+        await _opened(self._conversation).hang_up()
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._opened = time.monotonic()
-        self._move_to(CallState.CONNECTING)
+        self._mailbox = mailbox_of(asyncio.get_running_loop())
+        self._journal.begin()
+        connection: Connection | None = None
         try:
-            await _to_the_end(self._find_devices)
+            await to_the_end(self._find_devices)
             devices = _opened(self._devices)
-            connection = self._connection = await self._connect()
+            connection = await self._connect()
+            conversation = self._conversation = Conversation(
+                self._journal,
+                devices,
+                connection,
+                frame_seconds=self._frame_seconds,
+                level_interval=self._level_interval,
+                drain_timeout=self._drain_timeout,
+            )
             # Not before: what a file says would be lost, and a file to write would be begun,
             # for a call that may not come about.
-            await _to_the_end(devices.start)
-            if self._failure is not None:
-                raise self._failure
+            await to_the_end(devices.start)
+            if conversation.failure is not None:
+                raise conversation.failure
         except BaseException:
-            self._state = CallState.ENDED
-            await self._close()
+            self._journal.state = CallState.ENDED
+            if connection is not None:
+                await connection.close()
+            if self._devices is not None:
+                await to_the_end(self._devices.stop)
             raise
-        self._move_to(CallState.LIVE)
-        self._runner = asyncio.create_task(self._run(devices, connection))
+        self._journal.move_to(CallState.LIVE)
+        self._runner = asyncio.create_task(conversation.run())
         return self
 
     async def __aexit__(
@@ -210,7 +188,7 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._state is not CallState.ENDED:
+        if self._journal.state is not CallState.ENDED:
             await self.hang_up()
         await _opened(self._runner)
 
@@ -218,7 +196,7 @@ class Call:
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._inbox.get()
+        event = await self._journal.inbox.get()
         if event is None:
             await _opened(self._runner)  # raises if the call failed through a defect of ours
             raise StopAsyncIteration
@@ -234,7 +212,7 @@ class Call:
                     updates=self._updates,
                     alignment=self._alignment,
                     patience=self._connect_timeout,
-                    clock=self._now,
+                    clock=self._journal.now,
                 )
             except ConnectError as error:
                 if attempt == self._connect_attempts or not is_worth_retrying(error):
@@ -254,174 +232,9 @@ class Call:
             post=self._post,
         )
 
-    async def _close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-        if self._devices is not None:
-            await _to_the_end(self._devices.stop)
-
-    async def _run(self, devices: Duplex, connection: Connection) -> None:
-        defect: BaseException | None = None
-        try:
-            await self._converse(devices, connection)
-        except BaseException as error:
-            defect = error
-            raise
-        finally:
-            try:
-                unheard = devices.playout.depth
-                devices.playout.clear()
-                await self._close()
-            finally:
-                self._say_goodbye(devices, connection, unheard, defect)
-
-    async def _converse(self, devices: Duplex, connection: Connection) -> None:
-        async with asyncio.TaskGroup() as group:
-            others = [
-                group.create_task(self._send(connection)),
-                group.create_task(self._send_heartbeats(connection)),
-                group.create_task(self._observe(devices, connection)),
-            ]
-            await self._receive(devices, connection)
-            closed = connection.closed
-            if closed is not None and closed.by == "server" and not self._over.is_set():
-                self._move_to(CallState.DRAINING)
-                devices.playout.finish()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), self._drain_timeout)
-            for task in others:
-                task.cancel()
-
-    def _say_goodbye(
-        self,
-        devices: Duplex,
-        connection: Connection,
-        unheard: float,
-        defect: BaseException | None,
-    ) -> None:
-        now = self._now()
-        self._tell_playout(devices, now)
-        if self._figures.agent_speaking:
-            self._tell(
-                events.AgentStopped(at=now, interrupted=True, discarded=unheard, silent_since=now)
-            )
-        self._tell_drops(now)
-        self._move_to(CallState.ENDED)
-        self._inbox.put(
-            ended(
-                connection.closed or Closed("network", 1006, ""),
-                self.statistics(),
-                hung_up=self._hung_up,
-                failure=self._failure,
-                defect=defect,
-                answered=self._figures.messages > 0,
-            )
-        )
-        self._inbox.close()
-
-    async def _receive(self, devices: Duplex, connection: Connection) -> None:
-        async for message in connection:
-            self._figures.messages += 1
-            match message:
-                case AgentAudio(data=data, text=text):
-                    self._figures.received(data, devices.playout.push(data, text))
-                case Clear(at=at):
-                    devices.playout.clear()
-                    self._figures.cleared(at)
-                case Pong():
-                    pass
-                case _:
-                    self._tell(message)
-
-    async def _send(self, connection: Connection) -> None:
-        while True:
-            self._frame_waits.clear()
-            while self._frames:
-                frame = self._frames.popleft()
-                await connection.send_audio(frame)
-                self._figures.sent(frame)
-            await self._frame_waits.wait()
-
-    async def _send_heartbeats(self, connection: Connection) -> None:
-        while True:
-            await asyncio.sleep(_HEARTBEAT_INTERVAL)
-            await connection.ping()
-
-    async def _observe(self, devices: Duplex, connection: Connection) -> None:
-        """Tell what the audio threads did, and notice what went silent, frame by frame."""
-        levels_due = statistics_due = now = self._now()
-        while True:
-            await asyncio.sleep(_TICK)
-            was, now = now, self._now()
-            self._tell_playout(devices, now)
-            if self._state is CallState.DRAINING and devices.playout.silent:
-                self._over.set()
-            if self._level_interval is not None and now >= levels_due:
-                levels_due = now + self._level_interval
-                levels = devices.capture.level(), devices.playout.level()
-                self._inbox.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
-            if now >= statistics_due:
-                statistics_due = now + _STATISTICS_INTERVAL
-                self._tell_drops(now)
-                self._inbox.put(self.statistics())
-            devices.look(now)
-            # A loop that stood still may have unread signs of life: give it another round.
-            if now - was < 1 and now - connection.heard_at > _SILENCE_LIMIT:
-                connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
-            if devices.fault is not None:
-                raise devices.fault
-
-    def _post(self, notice: bytes | Event | DeviceLost) -> None:
+    def _post(self, notice: Notice) -> None:
         """Take a frame or news from a device. Runs on: any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has closed; nobody is left to tell
-            self._loop.call_soon_threadsafe(self._take, notice)
-
-    def _take(self, notice: bytes | Event | DeviceLost) -> None:
-        match notice:
-            case bytes() if self._state in (CallState.CONNECTING, CallState.LIVE):
-                if len(self._frames) == self._frames.maxlen:
-                    self._figures.frame_dropped(self._frame_seconds)
-                self._frames.append(notice)
-                self._frame_waits.set()
-            case Event() if self._state is not CallState.ENDED:
-                self._tell(replace(notice, at=self._now()))
-            case DeviceLost():
-                connection = self._connection
-                if self._failure is None and (connection is None or connection.closed is None):
-                    self._failure = notice
-                self._over.set()
-                if connection is not None:
-                    self._closing = asyncio.create_task(connection.close())
-
-    def _tell_playout(self, devices: Duplex, now: float) -> None:
-        for report, ago in devices.playout.poll():
-            self._tell(heard(report, devices.playout.rate, now, ago))
-
-    def _tell_drops(self, now: float) -> None:
-        for loss in self._figures.drops(now):
-            self._inbox.put(loss)
-
-    def _tell(self, event: Event) -> None:
-        self._figures.told(event)
-        self._inbox.put(event)
-
-    def _move_to(self, state: CallState) -> None:
-        self._state = state
-        self._inbox.put(StateChanged(at=self._now(), state=state))
-
-    def _now(self) -> float:
-        return time.monotonic() - self._opened
-
-
-async def _to_the_end(work: Callable[[], None]) -> None:
-    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await working
-        raise
+        self._mailbox.post(_opened(self._conversation).take, notice)
 
 
 def _opened(part: _T | None) -> _T:

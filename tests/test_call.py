@@ -14,6 +14,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice import call as call_module
+from retell_voice import conversation as conversation_module
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.call import Call
 from retell_voice.devices.files import (
@@ -93,7 +94,7 @@ def ended(events: list[Event]) -> Ended:
 
 def assert_nothing_runs() -> None:
     names = {thread.name for thread in threading.enumerate()}
-    assert not names & {"silence", "nothing", "retell-voice capture"}
+    assert not names & {"retell-voice clock", "retell-voice capture"}
 
 
 async def listen(session: Session) -> None:
@@ -251,6 +252,23 @@ async def test_hanging_up_ends_the_call_at_once() -> None:
     assert call.registered.disconnection_reason == "user_hangup"
 
 
+async def test_hanging_up_tells_how_much_of_the_agent_was_never_heard() -> None:
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(60))
+        await listen(session)
+
+    async with calling(agent) as call:
+        await until(call, AgentStarted)
+        while call.statistics().playout_depth < 58:
+            await asyncio.sleep(0.01)
+        await call.hang_up()
+        events = await collect(call)
+    [stopped] = [event for event in events if isinstance(event, AgentStopped)]
+    assert stopped.interrupted
+    assert 57 < stopped.discarded < 60
+    assert ended(events).statistics.heard + stopped.discarded == pytest.approx(60, abs=0.05)
+
+
 async def test_hanging_up_cuts_the_last_words_but_not_the_servers_reason() -> None:
     async def agent(session: Session) -> None:
         await session.send_audio(tone(60))
@@ -308,8 +326,8 @@ async def test_levels_tell_both_sides() -> None:
 
 
 async def test_heartbeats_are_timed_and_need_no_answer(monkeypatch) -> None:
-    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(call_module, "_STATISTICS_INTERVAL", 0.02)
+    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(conversation_module, "_STATISTICS_INTERVAL", 0.02)
     async with calling(listen) as call:
         async for event in call:
             if isinstance(event, Statistics) and event.round_trip is not None:
@@ -318,8 +336,8 @@ async def test_heartbeats_are_timed_and_need_no_answer(monkeypatch) -> None:
 
 
 async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
-    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(call_module, "_SILENCE_LIMIT", 0.5)
+    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.5)
     async with (
         silent_server() as (url, pings),
         Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call,
@@ -345,8 +363,8 @@ async def silent_server(**options):
 
 
 async def test_a_half_open_connection_ends_the_call(monkeypatch) -> None:
-    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(call_module, "_SILENCE_LIMIT", 0.3)
+    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.3)
     gone = asyncio.Event()
 
     async def handler(websocket: ServerConnection) -> None:
@@ -572,14 +590,14 @@ class Unplugged(Flaky):
         block = np.zeros(self.block, np.int16)
         self.source = source
 
-        def tick() -> None:
+        def tick(size: int) -> None:
             source.fill_rt(block)
             self.heard.append(block.copy())
             if self.plugged and block[0] == 1000 and len(self.heard) > 50:
                 self.plugged = False
                 source.lost("it was unplugged")
 
-        self.run(tick)
+        self.run(tick, source.lost)
 
 
 async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeypatch) -> None:

@@ -12,7 +12,9 @@ PACKAGE = Path(__file__).parent.parent / "retell_voice"
 BASE = {"errors", "events"}
 LOW = BASE | {"protocol", "audio"}
 IO = LOW | {"devices", "transport", "rest"}
-ENGINE = IO | {"call", "figures", "inbox", "jsonl", "outcome"}
+ENGINE = IO | {
+    *("call", "conversation", "figures", "inbox", "journal", "jsonl", "mailbox", "outcome"),
+}
 MAY_IMPORT = {
     "errors": {"errors"},
     "events": BASE,
@@ -25,6 +27,9 @@ MAY_IMPORT = {
     "jsonl": BASE | {"jsonl"},
     "figures": IO | {"figures"},
     "outcome": LOW | {"transport"},
+    "mailbox": set(),
+    "journal": IO | {"figures", "inbox", "journal"},
+    "conversation": IO | {"journal", "outcome"},
     "call": ENGINE,
     "settings": BASE | {"settings"},
     "tables": BASE | {"settings", "tables"},

@@ -23,8 +23,15 @@ class Framer:
         self._frame = np.zeros(audio.frame_samples(frame_ms), np.int16)
         self._filled = 0
 
+    @property
+    def missing(self) -> int:
+        """Samples that complete the next frame."""
+        return len(self._frame) - self._filled
+
     def push(self, samples: Samples) -> list[bytes]:
         """Take samples, shape (n,); return the frames that became full, oldest first."""
+        if not self._filled and len(samples) == len(self._frame):
+            return [self._audio.encode(samples)]
         frames = []
         while len(samples):
             part = samples[: len(self._frame) - self._filled]

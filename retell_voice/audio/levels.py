@@ -14,7 +14,9 @@ SILENCE_DBFS = -100.0
 def peak(samples: Samples) -> int:
     """Return the largest magnitude, 0–32768."""
     # Not np.abs: it wraps −32768 to itself.
-    return max(int(np.max(samples)), -int(np.min(samples))) if len(samples) else 0
+    if not len(samples):
+        return 0
+    return max(int(np.maximum.reduce(samples)), -int(np.minimum.reduce(samples)))
 
 
 def dbfs(magnitude: float) -> float:

@@ -155,9 +155,15 @@ class Playout:
         self.depth = self._offset = 0
         self._chunks.clear()
 
-    def pull(self, out: Samples) -> None:
-        """Fill ``out``, shape (n,), with what is to be played next."""
-        filled = self._pull_tail(out)
+    def pull(self, out: Samples) -> bool:
+        """Fill ``out``, shape (n,), with what is to be played next; False: it is all silence."""
+        sounding = self._tail_from < self._tail_to
+        if not (self._speaking or self.depth or sounding):
+            out.fill(0)
+            self.position += len(out)
+            self._since_push += len(out)
+            return False
+        filled = self._pull_tail(out) if sounding else 0
         if not self._playing and filled < len(out) and self._is_ready():
             self._start(self.position + filled)
         if self._playing:
@@ -167,13 +173,15 @@ class Playout:
             if not self._playing and not self.finishing:
                 self._conceal()
                 filled += self._pull_tail(out[filled:])
-        out[filled:] = 0
+        if filled < len(out):
+            out[filled:] = 0
         self.position += len(out)
         self._since_push += len(out)
         if self._speaking and not self._playing and not self.depth:
             dry_for = self.position - self._dry_at
             if self.finishing or dry_for >= self._end_of_utterance:
                 self._stop(Stopped(self._dry_at))
+        return filled > 0
 
     def _is_ready(self) -> bool:
         if not self.depth:

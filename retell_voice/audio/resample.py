@@ -60,6 +60,13 @@ class Resampler:
         parts = [self._process(samples[start : start + _BLOCK]) for start in blocks]
         return np.concatenate(parts) if parts else np.empty(0, np.int16)
 
+    def needed(self, count: int) -> int:
+        """Return how many samples must be put in until ``count`` more can be taken out."""
+        if self._up == self._down:
+            return count
+        last = ((count - 1) * self._down + self._next) // self._up
+        return last + 2 * self._half - len(self._held)
+
     def flush(self) -> Samples:
         """Take out what the filter still holds and start afresh."""
         if self._up == self._down:

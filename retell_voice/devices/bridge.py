@@ -6,6 +6,8 @@
     speaker    ◀─ PlayoutBridge.fill_rt  ◀─ turn (queue) ◀─ push, clear ◀─ event loop
                         └─▶ reports ─▶ poll ─▶ event loop
 
+The way in is in ``capture``, the way out is here.
+
 Single values and deques cross without locks: each has one thread that writes and one that
 reads, and CPython makes each of those operations atomic. A *turn* is one generation of agent
 audio: ``clear`` puts a new one in place with one assignment, which the next callback sees
@@ -14,170 +16,33 @@ before anything else, however much of the old turn is still queued.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
-
-import numpy as np
+from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.audio.framing import Framer
 from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report
 from retell_voice.audio.resample import Resampler
+from retell_voice.devices.ring import Ring
 from retell_voice.errors import DeviceLost
-from retell_voice.events import Event, InputFinished
+from retell_voice.events import Event
 
-_RING_SECONDS = 1.0
 _READY_SECONDS = 1.0
 """Audio the callback takes over in advance: more would only make a ``clear`` dearer."""
 _TEXTS_ALONE = 1000
 """Texts without audio that a turn may hold."""
-_STOP_SECONDS = 1.0
 
 
-Post = Callable[[bytes | Event | DeviceLost], None]
-"""Hands a frame, an event without its time, or the end of a device to the event loop; called on
-any thread, never blocks."""
+class Audible:
+    """A notice: the playout has something to ``poll``."""
 
 
-class _Ring:
-    """The last samples of a stream; one thread writes, another reads.
+Notice = bytes | Event | DeviceLost | Audible
+"""A frame, an event without its time, the end of a device, or that there is news of playout."""
 
-    A reader gets at most the last ``size``: what it missed before that is lost. The ring is
-    twice as long, so that the writer does not overtake a reader in the middle of a copy.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.written = 0
-        self._size = size
-        self._samples = np.zeros(2 * size, np.int16)
-
-    def write_rt(self, samples: Samples) -> None:
-        """Runs on: audio callback thread. Append samples, shape (n,)."""
-        size = len(self._samples)
-        written = self.written + len(samples)
-        samples = samples[-size:]
-        start = (written - len(samples)) % size
-        first = min(len(samples), size - start)
-        self._samples[start : start + first] = samples[:first]
-        self._samples[: len(samples) - first] = samples[first:]
-        self.written = written
-
-    def read(self, since: int) -> tuple[Samples, int]:
-        """Return a copy of what came after position ``since``, and the position it ends at."""
-        size, written = len(self._samples), self.written
-        start, stop = max(since, written - self._size) % size, written % size
-        if written == since:
-            return self._samples[:0], written
-        if start < stop:
-            return self._samples[start:stop].copy(), written
-        return np.concatenate((self._samples[start:], self._samples[:stop])), written
-
-
-class CaptureBridge:
-    """Takes the microphone's samples and posts encoded frames of the wire.
-
-    What the capture thread has not taken within a second is lost, the oldest first, and
-    counted.
-
-    Args:
-        audio: encoding and rate of the call.
-        rate: the microphone's samples a second.
-        frame_ms: length of a frame, 20–250 ms.
-        post: takes the frames.
-
-    Raises:
-        AudioFormatError: the frame length is out of range.
-    """
-
-    def __init__(self, audio: AudioFormat, rate: int, frame_ms: int, post: Post) -> None:
-        self.muted = False
-        """Sends silence instead of what the microphone hears."""
-        self.fault: Exception | None = None
-        """What went wrong on one of the threads, if anything ever did: a defect."""
-        self.sounds = 0
-        """Times that something else than digital zeros was heard, muted or not."""
-        self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
-        self._size = round(_RING_SECONDS * rate)
-        self._ring = _Ring(self._size)
-        self._resampler = Resampler(rate, audio.rate)
-        self._framer = Framer(audio, frame_ms)
-        self._post = post
-        self._peak = 0
-        self._finished = False
-        self._stopping = False
-        self._wake = threading.Lock()  # locked: nothing new since the thread last looked
-        self._wake.acquire()
-        self._thread = threading.Thread(target=self._run, name="retell-voice capture", daemon=True)
-
-    @property
-    def xruns(self) -> int:
-        """Times the device or the ring lost audio."""
-        return self._device_xruns + self._ring_xruns
-
-    @property
-    def position(self) -> int:
-        """Samples that the device has delivered."""
-        return self._ring.written
-
-    def start(self) -> None:
-        """Start the capture thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the capture thread; the device has stopped by now and writes no more."""
-        self._stopping = True
-        if self._thread.is_alive():
-            if self._wake.locked():
-                self._wake.release()
-            self._thread.join(_STOP_SECONDS)
-
-    def level(self) -> float:
-        """Return the peak level sent since the last call, dBFS."""
-        magnitude, self._peak = self._peak, 0
-        return dbfs(magnitude)
-
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Runs on: audio callback thread. Take samples, shape (n,)."""
-        try:
-            self._ring.write_rt(samples)
-            if xrun:
-                self._device_xruns += 1
-            # No other thread releases this lock now, so one that is locked here stays locked.
-            if self._wake.locked():
-                self._wake.release()
-        except Exception as error:
-            self.fault = error
-
-    def finished(self) -> None:
-        """Say that nothing more will come."""
-        self._finished = True
-
-    def _run(self) -> None:
-        try:
-            self._capture()
-        except Exception as error:
-            self.fault = error
-
-    def _capture(self) -> None:
-        read = 0
-        told = False
-        while not self._stopping:
-            self._wake.acquire(timeout=0.1)
-            finished = self._finished  # looked at before the ring: its last audio goes first
-            if self._ring.written - read > self._size:
-                self._ring_xruns += 1
-            samples, read = self._ring.read(read)
-            self.sounds += bool(samples.any())
-            if self.muted:
-                samples = np.zeros_like(samples)
-            self._peak = max(self._peak, peak(samples))
-            for frame in self._framer.push(self._resampler.process(samples)):
-                self._post(frame)
-            if finished and not told:
-                told = True
-                self._post(InputFinished())
+Post = Callable[[Notice], None]
+"""Hands a notice to the event loop; called on any thread, neither blocks nor raises."""
 
 
 class _Turn:
@@ -198,6 +63,8 @@ class PlayoutBridge:
         rate: the speaker's samples a second.
         limit: seconds of audio that may be queued; what is over is dropped, the newest first.
         target: (lowest, highest) depth of the jitter buffer, seconds.
+        audible: called on the audio callback thread when there is something to ``poll``; must
+            neither block nor raise.
     """
 
     def __init__(
@@ -206,6 +73,7 @@ class PlayoutBridge:
         rate: int,
         limit: float,
         target: tuple[float, float] = DEFAULT_TARGET,
+        audible: Callable[[], None] = lambda: None,
     ) -> None:
         self.rate = rate
         self.xruns = 0
@@ -218,12 +86,15 @@ class PlayoutBridge:
         self._resampler = Resampler(audio.rate, rate)
         self._limit = round(limit * rate)
         self._pushed = 0  # samples, all turns
+        self._audible = audible
+        self._asked_to_poll = False
         self._turn = self._current = _Turn(0)  # the event loop's and the callback's
         self._retired: deque[_Turn] = deque()
         self._ready = round(_READY_SECONDS * rate)
         self._lag = 0  # samples between what was pulled last and what is heard now
-        self._played = _Ring(rate)
+        self._played = Ring(rate)
         self._metered = 0
+        self._metering = False
 
     # Event loop
 
@@ -258,6 +129,7 @@ class PlayoutBridge:
     def poll(self) -> list[tuple[Report, float]]:
         """Return the reports that have become audible, and how many seconds ago each did."""
         self._retired.clear()
+        self._asked_to_poll = False  # first: what becomes audible from here on is told again
         audible = self.playout.position - self._lag
         reports = self.playout.reports
         heard = []
@@ -267,7 +139,8 @@ class PlayoutBridge:
         return heard
 
     def level(self) -> float:
-        """Return the peak level played since the last call, dBFS."""
+        """Return the peak level played since the last call, dBFS; the first begins to meter."""
+        self._metering = True
         samples, self._metered = self._played.read(self._metered)
         return dbfs(peak(samples))
 
@@ -293,6 +166,8 @@ class PlayoutBridge:
         try:
             self._fill_rt(out)
             self._lag = len(out) + round(delay * self.rate)
+            if self.playout.reports and not self._asked_to_poll:
+                self._ask_to_poll_rt()
         except Exception as error:
             out[:] = 0
             self.fault = error
@@ -309,5 +184,12 @@ class PlayoutBridge:
         while turn.queue and playout.depth < self._ready:
             playout.push(*turn.queue.popleft())
         playout.finishing = turn.finishing and not turn.queue
-        playout.pull(out)
-        self._played.write_rt(out)
+        if playout.pull(out) and self._metering:
+            self._played.write_rt(out)
+
+    def _ask_to_poll_rt(self) -> None:
+        """Runs on: audio callback thread. Say that the oldest report is audible, if it is."""
+        with suppress(IndexError):  # polled this very moment
+            if self.playout.reports[0].position <= self.playout.position - self._lag:
+                self._asked_to_poll = True
+                self._audible()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, Post
+from retell_voice.devices.bridge import Audible, PlayoutBridge, Post
+from retell_voice.devices.capture import CaptureBridge
 from retell_voice.devices.drift import ClockDrift
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.keeper import CaptureGate, Keeper, PlayoutGate
@@ -27,8 +28,7 @@ class Duplex:
         limit: seconds of agent audio that may be queued.
         jitter: lowest and highest depth of the jitter buffer, seconds.
         patience: seconds that a lost device may stay away before the call is to end.
-        post: takes frames, events without their time, and the loss that is to end the call; on
-            any thread.
+        post: takes what there is to be told; on any thread.
 
     Raises:
         DeviceNotFound: there is no default device.
@@ -54,8 +54,16 @@ class Duplex:
             speaker = speaker or find_speaker(audio)
         self.microphone = microphone
         self.speaker = speaker
-        self.capture = CaptureBridge(audio, microphone.rate, frame_ms, post)
-        self.playout = PlayoutBridge(audio, speaker.rate, limit, jitter)
+        self.capture = CaptureBridge(
+            audio,
+            microphone.rate,
+            frame_ms,
+            post,
+            patient=getattr(microphone, "patient", False),
+        )
+        self.playout = PlayoutBridge(
+            audio, speaker.rate, limit, jitter, audible=lambda: post(Audible())
+        )
         self._near_end = Keeper(
             "near_end",
             microphone,

@@ -1,29 +1,31 @@
 """WAV files and nothing at all, as devices like any other.
 
 They keep time themselves, at real speed or a multiple of it, and are what a call uses where
-there is no sound card, and what tests and benchmarks use everywhere.
+there is no sound card, and what tests and benchmarks use everywhere. All of a process do so on
+one thread (``clock``): a disk that stands still holds up the files of all its calls.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import threading
-import time
 import wave
 from collections.abc import Callable
-from math import inf
+from functools import partial
+from itertools import cycle, pairwise
+from math import gcd, inf
 from pathlib import Path
 
 import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
+from retell_voice.devices.clock import CLOCK, Ticking
 from retell_voice.devices.ports import Sink, Source
 from retell_voice.errors import ConfigError
 
-BLOCK_SECONDS = 0.01
-_STOP_SECONDS = 1.0
+BLOCKS_PER_SECOND = 50
+"""In the device's own time, as everything here: a fast device ticks more often."""
 
 
 def read_wav(path: Path | str) -> tuple[Samples, int]:
@@ -106,38 +108,42 @@ class WavWriter:
 
 
 class _Clockwork:
-    """Calls a function once a block, on a thread of its own, until stopped."""
+    """What ticks with all others of its kind, on one thread for the process, until stopped."""
 
     latency: float | None = 0.0
     timeout = inf
     """Keeps time itself; must not be started again, which would play or write a file anew."""
+    patient = True
+    clock = CLOCK
 
     def __init__(self, name: str, rate: int, speed: float) -> None:
         self.name = name
         self.rate = rate
-        self.block = max(1, round(BLOCK_SECONDS * rate))
-        self._period = self.block / rate / speed
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        # A rate that is no multiple of 50 has blocks of two lengths.
+        count = BLOCKS_PER_SECOND // gcd(BLOCKS_PER_SECOND, rate)
+        ends = [number * rate // BLOCKS_PER_SECOND for number in range(count + 1)]
+        self._sizes = [end - start for start, end in pairwise(ends)]
+        self.block = max(self._sizes)
+        self._period = 1 / BLOCKS_PER_SECOND / speed
+        self._ticking: Ticking | None = None
 
-    def run(self, tick: Callable[[], None]) -> None:
-        self._stopped.clear()
-        self._thread = threading.Thread(
-            target=self._loop, args=(tick,), name=self.name, daemon=True
-        )
-        self._thread.start()
+    def run(self, tick_rt: Callable[[int], None], lost: Callable[[str, bool], None]) -> None:
+        """Begin to call ``tick_rt`` with the length of each block, in samples."""
+        _Clockwork.stop(self)
 
-    def _loop(self, tick: Callable[[], None]) -> None:
-        due = time.monotonic()
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            tick()
-            due += self._period
+        def failed(error: Exception) -> None:
+            lost(f"a fault in this program: {error!r}", True)
+
+        sizes = cycle(self._sizes)
+        alike = len(self._sizes) == 1
+        each_rt = partial(tick_rt, self.block) if alike else lambda: tick_rt(next(sizes))
+        self._ticking = self.clock.begin(self._period, each_rt, failed)
 
     def stop(self) -> None:
-        self._stopped.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_STOP_SECONDS)
-            self._thread = None
+        """Stop; safe to call twice."""
+        ticking, self._ticking = self._ticking, None
+        if ticking is not None:
+            self.clock.end(ticking)
 
 
 class NullMicrophone(_Clockwork):
@@ -153,8 +159,8 @@ class NullMicrophone(_Clockwork):
 
     def start(self, sink: Sink) -> None:
         """Begin to push silence."""
-        silence = np.zeros(self.block, np.int16)
-        self.run(lambda: sink.write_rt(silence))
+        silence, write_rt = np.zeros(self.block, np.int16), sink.write_rt
+        self.run(lambda size: write_rt(silence[:size]), sink.lost)
 
 
 class WavMicrophone(_Clockwork):
@@ -176,20 +182,22 @@ class WavMicrophone(_Clockwork):
 
     def start(self, sink: Sink) -> None:
         """Begin to push the file from its start."""
-        blocks = range(0, len(self._samples), self.block)
-        rest = iter([self._samples[start : start + self.block] for start in blocks])
-        silence = np.zeros(self.block, np.int16)
-        over = False
+        samples, silence = self._samples, np.zeros(self.block, np.int16)
+        at, over = 0, False
 
-        def tick() -> None:
-            nonlocal over
-            block = next(rest, None)
-            sink.write_rt(silence if block is None else block)
-            if block is None and not over:
+        def tick_rt(size: int) -> None:
+            """Runs on: clock thread."""
+            nonlocal at, over
+            block = samples[at : at + size]
+            at += size
+            if 0 < len(block) < size:  # what follows it keeps to the same blocks
+                block = np.concatenate((block, silence[: size - len(block)]))
+            sink.write_rt(block if len(block) else silence[:size])
+            if not over and not len(block):
                 over = True
                 sink.finished()
 
-        self.run(tick)
+        self.run(tick_rt, sink.lost)
 
 
 class NullSpeaker(_Clockwork):
@@ -205,8 +213,8 @@ class NullSpeaker(_Clockwork):
 
     def start(self, source: Source) -> None:
         """Begin to pull."""
-        block = np.zeros(self.block, np.int16)
-        self.run(lambda: source.fill_rt(block))
+        block, fill_rt = np.zeros(self.block, np.int16), source.fill_rt
+        self.run(lambda size: fill_rt(block[:size]), source.lost)
 
 
 class WavSpeaker(_Clockwork):
@@ -236,16 +244,22 @@ class WavSpeaker(_Clockwork):
         """
         file = self._file = WavWriter(self._path, self.rate)
         block = np.zeros(self.block, np.int16)
+        full = False
 
-        def tick() -> None:
-            source.fill_rt(block)
+        def tick_rt(size: int) -> None:
+            """Runs on: clock thread."""
+            nonlocal full
+            if full:
+                return
+            out = block[:size]
+            source.fill_rt(out)
             try:
-                file.write(block)
+                file.write(out)
             except OSError as error:
-                self._stopped.set()
+                full = True
                 source.lost(f"{self._path}: {error.strerror or error}", final=True)
 
-        self.run(tick)
+        self.run(tick_rt, source.lost)
 
     def stop(self) -> None:
         """Stop and close the file."""

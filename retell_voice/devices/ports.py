@@ -48,7 +48,7 @@ other; the call resamples.
                 self._file.write(block.tobytes())  # takes as long as the block plays
 
 A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
-thread, until it works. Three attributes are looked for and may be missing:
+thread, until it works. Four attributes are looked for and may be missing:
 
 ``timeout``
     seconds without a block after which the device is taken for lost; 2 without it
@@ -58,6 +58,9 @@ thread, until it works. Three attributes are looked for and may be missing:
 ``never_silent``
     True for a microphone that never delivers pure digital zeros unless it is muted somewhere;
     then people are told when it does
+``patient``
+    True for a microphone whose ``write_rt`` may take the time to resample and to encode, some tens
+    of microseconds: the call then needs no thread of its own for that
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ START_TIMEOUT = 2.0
 ZEROS_TIMEOUT = 5.0
 """Seconds of nothing but digital zeros after which a microphone is taken for muted."""
 
-_LOOK = 0.1
+_LOOK = 0.25
 """Seconds that one look counts for at most: who slept longer knows nothing of the device."""
 
 

@@ -6,16 +6,16 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.framing import Framer
 
 
-@given(st.lists(st.integers(0, 700), max_size=12), st.sampled_from([20, 33, 250]))
+@given(st.lists(st.integers(0, 700) | st.just(160), max_size=12), st.sampled_from([20, 33, 250]))
 def test_frames_are_whole_and_in_order_whatever_the_chunking(sizes: list[int], ms: int) -> None:
     audio = AudioFormat(Encoding.S16LE, 8000)
     framer = Framer(audio, ms)
     samples = np.arange(sum(sizes)).astype(np.int16)
-    frames = (
-        [frame for part in np.split(samples, np.cumsum(sizes)[:-1]) for frame in framer.push(part)]
-        if sizes
-        else []
-    )
-    length = audio.frame_samples(ms)
+    length, frames = audio.frame_samples(ms), []
+    for part in np.split(samples, np.cumsum(sizes)[:-1]) if sizes else []:
+        missing = framer.missing
+        new = framer.push(part)
+        assert bool(new) == (len(part) >= missing)
+        frames += new
     assert all(len(frame) == 2 * length for frame in frames)
     assert b"".join(frames) == samples[: len(samples) // length * length].tobytes()

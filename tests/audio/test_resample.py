@@ -32,6 +32,22 @@ def test_tones_pass_clean(a: int, b: int, part: float) -> None:
     assert error_db(resampler.process(tone(frequency, a)), frequency, b) < -72
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([*PAIRS, (16000, 16000), (48000, 8000)]),
+    st.lists(st.integers(0, 500), max_size=5),
+    st.integers(1, 400),
+)
+def test_what_is_needed_is_just_enough(pair: tuple[int, int], sizes: list[int], count: int) -> None:
+    resampler = Resampler(*pair)
+    for size in sizes:
+        resampler.process(np.zeros(size, np.int16))
+    needed = resampler.needed(count)
+    early = len(resampler.process(np.zeros(needed - 1, np.int16)))
+    assert early < count
+    assert early + len(resampler.process(np.zeros(1, np.int16))) >= count
+
+
 @pytest.mark.parametrize(("a", "b"), [(48000, 16000), (44100, 8000)])
 def test_what_the_lower_rate_cannot_carry_is_gone(a: int, b: int) -> None:
     heard = Resampler(a, b).process(tone(0.55 * b, a))

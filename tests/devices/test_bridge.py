@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.playout import Spoken, Started, Stopped
-from retell_voice.devices.bridge import CaptureBridge, PlayoutBridge, _Ring
+from retell_voice.devices.bridge import PlayoutBridge
+from retell_voice.devices.capture import CaptureBridge
+from retell_voice.devices.ring import Ring
 from retell_voice.events import InputFinished
 
 AUDIO = AudioFormat(Encoding.S16LE, 8000)
@@ -22,7 +24,7 @@ def speech(count: int, level: int = 1000) -> np.ndarray:
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 25), max_size=20))
 def test_a_ring_gives_what_was_written_since_or_its_newest_part(sizes: list[int]) -> None:
-    ring, everything, read = _Ring(10), np.empty(0, np.int16), 0
+    ring, everything, read = Ring(10), np.empty(0, np.int16), 0
     for index, size in enumerate(sizes):
         new = np.arange(size).astype(np.int16) + 100 * index
         ring.write_rt(new)
@@ -37,9 +39,11 @@ def test_a_ring_gives_what_was_written_since_or_its_newest_part(sizes: list[int]
 class Capture:
     """A capture bridge whose posts can be waited for."""
 
-    def __init__(self, audio: AudioFormat = AUDIO, rate: int = 8000) -> None:
+    def __init__(
+        self, audio: AudioFormat = AUDIO, rate: int = 8000, *, patient: bool = False
+    ) -> None:
         self.posts: queue.Queue[object] = queue.Queue()
-        self.bridge = CaptureBridge(audio, rate, 20, self.posts.put)
+        self.bridge = CaptureBridge(audio, rate, 20, self.posts.put, patient=patient)
 
     def frame(self) -> np.ndarray:
         post = self.posts.get(timeout=PATIENCE)
@@ -47,15 +51,16 @@ class Capture:
         return np.frombuffer(post, "<i2")
 
 
-@pytest.fixture
-def capture():
-    capture = Capture()
+@pytest.fixture(params=[False, True], ids=["thread", "patient"])
+def capture(request):
+    capture = Capture(patient=request.param)
     capture.bridge.start()
     yield capture
     capture.bridge.stop()
 
 
 def test_what_the_microphone_hears_becomes_frames(capture: Capture) -> None:
+    assert capture.bridge.level() == -100
     samples = np.arange(480).astype(np.int16)
     for part in np.split(samples, 6):
         capture.bridge.write_rt(part)
@@ -87,6 +92,38 @@ def test_a_microphone_at_another_rate_is_resampled() -> None:
     capture.bridge.write_rt(speech(48000 // 10))
     frames = np.concatenate([capture.frame() for _ in range(4)])
     assert np.all(np.abs(frames[40:].astype(int) - 1000) <= 1)
+    capture.bridge.stop()
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100, 48000])
+def test_the_thread_wakes_when_a_frame_is_complete_and_not_before(monkeypatch, rate: int) -> None:
+    """However late a frame is, it is due with the block that completes it."""
+    monkeypatch.setattr("retell_voice.devices.capture._LOOK_SECONDS", PATIENCE)
+    capture, slow = Capture(rate=rate), Capture(rate=rate, patient=True)
+    woken = 0
+    acquire = capture.bridge._wake.acquire
+
+    class Wake:
+        locked, release = capture.bridge._wake.locked, capture.bridge._wake.release
+
+        def acquire(self, timeout: float) -> bool:
+            nonlocal woken
+            woken += 1
+            return acquire(timeout=timeout)
+
+    capture.bridge._wake = Wake()  # type: ignore[assignment]
+    capture.bridge.start()
+    frames = 0
+    for _ in range(400):
+        block = speech(rate // 400)
+        slow.bridge.write_rt(block)
+        capture.bridge.write_rt(block)
+        if not slow.posts.empty():  # complete with this very block
+            assert np.array_equal(capture.frame(), slow.frame())
+            frames += 1
+    assert frames >= 45
+    assert capture.posts.empty()
+    assert woken <= frames + 1
     capture.bridge.stop()
 
 
@@ -125,6 +162,18 @@ def test_overflows_the_device_reports_are_counted(capture: Capture) -> None:
     capture.bridge.write_rt(speech(10), xrun=True)
     capture.bridge.write_rt(speech(10))
     assert capture.bridge.xruns == 1
+
+
+def test_a_patient_microphone_needs_no_thread() -> None:
+    capture = Capture(patient=True)
+    capture.bridge.start()
+    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
+    block = speech(160)
+    capture.bridge.write_rt(block)
+    block[:] = 0  # what was given is copied
+    assert capture.posts.qsize() == 1
+    assert capture.frame().all()
+    assert capture.bridge.position == 160
 
 
 def test_the_capture_thread_ends(capture: Capture) -> None:
@@ -225,6 +274,30 @@ def test_reports_come_when_they_are_heard_not_when_they_are_pulled() -> None:
     assert bridge.poll() == [(Stopped(400), 0.005)]
 
 
+def test_what_became_audible_is_announced_once_and_again_when_it_was_polled() -> None:
+    announced = 0
+
+    def audible() -> None:
+        nonlocal announced
+        announced += 1
+
+    bridge = PlayoutBridge(AUDIO, 8000, 60.0, audible=audible)
+    fill(bridge, 10)
+    assert announced == 0
+    bridge.push(AUDIO.encode(speech(400)), "hello")
+    fill(bridge, 2, delay=0.015)
+    assert announced == 0  # not heard yet
+    fill(bridge, 3, delay=0.015)
+    assert announced == 1
+    assert len(bridge.poll()) == 2
+    fill(bridge, 10, delay=0.015)
+    assert announced == 1
+    bridge.finish()
+    fill(bridge, 5, delay=0.015)
+    assert announced == 2
+    assert [type(report) for report, _ in bridge.poll()] == [Stopped]
+
+
 def test_it_is_silent_only_once_the_last_sample_was_heard_and_told() -> None:
     bridge = playout()
     bridge.push(AUDIO.encode(speech(100)))
@@ -251,6 +324,8 @@ def test_the_played_level_is_metered() -> None:
     assert bridge.level() == -100
     fill(bridge, 5)
     assert bridge.level() == pytest.approx(-6.02, abs=0.01)
+    fill(bridge, 200)
+    assert bridge.level() == pytest.approx(-6.02, abs=0.01)  # the rest of it, and silence
     fill(bridge, 200)
     assert bridge.level() == -100
 

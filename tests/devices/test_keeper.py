@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from retell_voice.devices import keeper as keeper_module
+from retell_voice.devices.clock import Clock
 from retell_voice.devices.files import NullSpeaker
 from retell_voice.devices.keeper import CaptureGate, Gate, Keeper, PlayoutGate
 from retell_voice.errors import DeviceError, DeviceLost
@@ -56,6 +57,7 @@ class Speaker(NullSpeaker):
 
     def __init__(self, *plan) -> None:
         super().__init__(8000, name="device")
+        self.clock = Clock("device")  # a thread of its own, as hardware has
         self.plan = list(plan)
         self.starts = self.stops = 0
         self.hanging = threading.Event()
@@ -82,10 +84,12 @@ class Rig:
         self.bridge = Bridge()
         self.posts: queue.Queue[object] = queue.Queue()
         self.device = device
+        stand_in = NullSpeaker(8000)
+        stand_in.clock = Clock("stand-in")
         self.keeper = Keeper(
             "far_end",
             device,
-            NullSpeaker(8000, name="stand-in"),
+            stand_in,
             new_gate=lambda tell: PlayoutGate(self.bridge, tell),
             post=self.posts.put,
             patience=patience,
@@ -298,8 +302,8 @@ def test_patience_begins_anew_with_every_loss(rig):
 
 def test_a_device_that_stops_without_a_word_is_noticed(rig):
     rig = rig(timeout=0.5)
-    rig.device._stopped.set()  # its clock stands still
-    rig.device._thread.join(WAIT)
+    rig.bridge.until("device")
+    rig.device.clock.end(rig.device._ticking)  # its clock stands still
     for tick in range(60):
         rig.keeper.look(tick * 0.02)
     lost = rig.post()

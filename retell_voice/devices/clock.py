@@ -1,0 +1,127 @@
+"""One thread that keeps time for all the devices of a process that have no clock of their own.
+
+::
+
+    begin(period, tick) ──▶ beat of that period ─┐
+    begin(period, tick) ──▶      "               ├─▶ clock thread: tick, tick, … sleep
+    begin(period, tick) ──▶ beat of another ─────┘
+
+What has the same period ticks together: hundreds of devices then cost one wake-up a period, not
+one each. A tick that comes late is made up for, so that none is ever left out. The thread is
+there while anything ticks, and no longer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from operator import attrgetter
+
+_STOP_SECONDS = 1.0
+_POLL_SECONDS = 0.0005
+
+
+class Ticking:
+    """Something that ticks, until it is ended; made by ``Clock.begin``."""
+
+    __slots__ = ("busy", "failed", "period", "running", "tick_rt")
+
+    def __init__(
+        self, period: float, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
+    ) -> None:
+        self.period = period
+        self.tick_rt = tick_rt
+        self.failed = failed
+        self.running = True
+        self.busy = False
+
+
+class _Beat:
+    """Everything of one period. ``members`` is replaced, never changed: the thread reads it."""
+
+    def __init__(self, period: float) -> None:
+        self.period = period
+        self.due = time.monotonic()
+        self.members: tuple[Ticking, ...] = ()
+
+
+class Clock:
+    """Calls functions in their rhythms, all on one thread.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()  # never held during a tick
+        self._beats: dict[float, _Beat] = {}
+        self._changed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(
+        self, period: float, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
+    ) -> Ticking:
+        """Begin to call ``tick_rt`` every ``period`` seconds; the first time within one period.
+
+        ``failed`` is called instead of it, once, when it raised.
+        """
+        ticking = Ticking(period, tick_rt, failed)
+        with self._lock:
+            beat = self._beats.get(period)
+            if beat is None:
+                beat = self._beats[period] = _Beat(period)
+                self._changed.set()
+            beat.members += (ticking,)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+        return ticking
+
+    def end(self, ticking: Ticking) -> None:
+        """Stop calling; when this returns the last call has, too. Safe to call twice, and from
+        the tick itself."""
+        ticking.running = False
+        with self._lock:
+            beat = self._beats.get(ticking.period)
+            if beat is not None and ticking in beat.members:
+                beat.members = tuple(each for each in beat.members if each is not ticking)
+                if not beat.members:
+                    del self._beats[ticking.period]
+                    self._changed.set()
+            thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        deadline = time.monotonic() + _STOP_SECONDS
+        # The thread says that it is busy, then looks whether this runs: one of both is seen.
+        while ticking.busy and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        while not self._beats and thread.is_alive() and time.monotonic() < deadline:
+            thread.join(_POLL_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            with self._lock:
+                if not self._beats:
+                    self._thread = None
+                    return
+                beat = min(self._beats.values(), key=attrgetter("due"))
+            early = beat.due - time.monotonic()
+            if early > 0 and self._changed.wait(early):
+                continue
+            beat.due += beat.period
+            for ticking in beat.members:
+                ticking.busy = True
+                if ticking.running:
+                    try:
+                        ticking.tick_rt()
+                    except Exception as error:
+                        ticking.running = False
+                        ticking.failed(error)
+                ticking.busy = False
+
+
+CLOCK = Clock("retell-voice clock")
+"""The clock of this process."""

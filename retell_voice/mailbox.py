@@ -1,0 +1,66 @@
+"""From any thread to an event loop: many notices, few wake-ups.
+
+Waking an event loop costs a system call, and a struggle for the interpreter's lock. All calls of
+a loop share a mailbox, so that what comes while the loop is busy waits for it in one heap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+_T = TypeVar("_T")
+
+
+class Mailbox:
+    """Hands notices to their takers on an event loop, in the order in which they came.
+
+    Args:
+        loop: the event loop; made on its thread.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._rung = False
+
+    def post(self, take: Callable[[_T], None], notice: _T) -> None:
+        """Have ``take(notice)`` called on the loop, or never if that has closed.
+
+        Runs on: any thread. Neither blocks nor raises.
+        """
+        self._waiting.append((take, notice))
+        # Appended first: whoever empties the box takes the bell down before looking in.
+        if not self._rung:
+            self._rung = True
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                self._loop.call_soon_threadsafe(self._empty)
+
+    def _empty(self) -> None:
+        self._rung = False
+        waiting = self._waiting
+        # No more than there were: the loop has other things to do, too.
+        for _ in range(len(waiting)):
+            take, notice = waiting.popleft()
+            try:
+                take(notice)
+            except Exception as error:
+                self._loop.call_exception_handler(
+                    {"message": "a defect of retell-voice", "exception": error}
+                )
+
+
+# A mailbox is there for as long as a call holds it.
+_boxes: WeakValueDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def mailbox_of(loop: asyncio.AbstractEventLoop) -> Mailbox:
+    """Return the one mailbox of a loop."""
+    with _lock:
+        return _boxes.setdefault(loop, Mailbox(loop))

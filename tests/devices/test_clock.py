@@ -1,0 +1,146 @@
+"""The clock of file and null devices; time is real, and short."""
+
+import threading
+import time
+
+import pytest
+
+from retell_voice.devices.clock import Clock
+
+PATIENCE = 5.0
+NAME = "a clock under test"
+
+
+def no_fault(error: Exception) -> None:
+    raise AssertionError(error)
+
+
+def running() -> bool:
+    return any(thread.name == NAME for thread in threading.enumerate())
+
+
+class Counter:
+    """Counts ticks, and the threads they came on."""
+
+    def __init__(self, enough: int = 10) -> None:
+        self.times: list[float] = []
+        self.threads: set[int] = set()
+        self.enough = enough
+        self.full = threading.Event()
+
+    def tick(self) -> None:
+        self.times.append(time.monotonic())
+        self.threads.add(threading.get_ident())
+        if len(self.times) == self.enough:
+            self.full.set()
+
+
+@pytest.fixture
+def clock():
+    clock = Clock(NAME)
+    yield clock
+    assert not running()
+
+
+def test_everything_ticks_on_one_thread_that_ends_with_the_last(clock: Clock) -> None:
+    counters = [Counter() for _ in range(5)]
+    ticking = [
+        clock.begin(0.001 * (1 + index % 2), counter.tick, no_fault)
+        for index, counter in enumerate(counters)
+    ]
+    for counter in counters:
+        assert counter.full.wait(PATIENCE)
+    assert len(set.union(*(counter.threads for counter in counters))) == 1
+    for each in ticking[1:]:
+        clock.end(each)
+        assert running()
+    clock.end(ticking[0])
+    clock.end(ticking[0])
+    assert not running()
+
+
+def test_what_has_ended_does_not_tick_again(clock: Clock) -> None:
+    ended, other = Counter(1), Counter(200)
+    first = clock.begin(0.0005, ended.tick, no_fault)
+    second = clock.begin(0.0005, other.tick, no_fault)
+    assert ended.full.wait(PATIENCE)
+    clock.end(first)
+    ticks = len(ended.times)
+    assert other.full.wait(PATIENCE)
+    assert len(ended.times) == ticks
+    clock.end(second)
+
+
+def test_ending_waits_for_the_tick_that_is_under_way(clock: Clock) -> None:
+    inside, go, over = threading.Event(), threading.Event(), threading.Event()
+
+    def tick() -> None:
+        inside.set()
+        go.wait(PATIENCE)
+        over.set()
+
+    ticking = clock.begin(0.001, tick, no_fault)
+    assert inside.wait(PATIENCE)
+    threading.Timer(0.02, go.set).start()
+    clock.end(ticking)
+    assert over.is_set()
+
+
+def test_ticks_that_came_late_are_made_up_for(clock: Clock) -> None:
+    held, counter = threading.Event(), Counter(60)
+    began = time.monotonic()
+
+    def tick() -> None:
+        if not counter.times:
+            held.wait(0.05)
+        counter.tick()
+
+    ticking = clock.begin(0.002, tick, no_fault)
+    assert counter.full.wait(PATIENCE)
+    clock.end(ticking)
+    # 59 periods after the first, by no more than the time it takes to notice; had the late ones
+    # been left out, it would be 50 ms later.
+    assert counter.times[59] - began == pytest.approx(59 * 0.002, abs=0.04)
+
+
+def test_a_tick_may_end_itself(clock: Clock) -> None:
+    counter = Counter(1)
+
+    def tick() -> None:
+        counter.tick()
+        clock.end(made[0])
+
+    made = []
+    made.append(clock.begin(0.05, lambda: None, no_fault))
+    clock.end(made.pop())
+    other = Counter(5)
+    keeping = clock.begin(0.01, other.tick, no_fault)
+    made.append(clock.begin(0.01, tick, no_fault))
+    assert counter.full.wait(PATIENCE)
+    assert other.full.wait(PATIENCE)
+    clock.end(keeping)
+    assert len(counter.times) == 1
+
+
+def test_one_that_raises_is_told_and_the_others_go_on(clock: Clock) -> None:
+    errors: list[Exception] = []
+    other = Counter(5)
+
+    def tick() -> None:
+        raise ValueError("broken")
+
+    broken = clock.begin(0.001, tick, errors.append)
+    sound = clock.begin(0.001, other.tick, no_fault)
+    assert other.full.wait(PATIENCE)
+    clock.end(broken)
+    clock.end(sound)
+    assert [str(error) for error in errors] == ["broken"]
+
+
+def test_it_begins_again_after_its_thread_has_ended(clock: Clock) -> None:
+    for _ in range(3):
+        counter = Counter(2)
+        ticking = clock.begin(0.001, counter.tick, no_fault)
+        assert counter.full.wait(PATIENCE)
+        clock.end(ticking)
+        assert not running()
