@@ -9,7 +9,8 @@ from retell_voice.devices.bridge import Audible, PlayoutBridge, Post
 from retell_voice.devices.capture import CaptureBridge
 from retell_voice.devices.drift import ClockDrift
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.devices.keeper import CaptureGate, Keeper, PlayoutGate
+from retell_voice.devices.gates import CaptureGate, PlayoutGate
+from retell_voice.devices.keeper import Keeper
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.watchdog import ZerosWatch
 from retell_voice.events import MicrophoneSilent

@@ -5,8 +5,8 @@ half of a pair can then fail or be changed alone.
 
 ::
 
-    find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback _callback_rt] ─▶ sink.write_rt
-    find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback _callback_rt] ◀─ source.fill_rt
+    find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback, see callbacks] ─▶ sink.write_rt
+    find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback, see callbacks] ◀─ source.fill_rt
 
 What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
 all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
@@ -19,13 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-import numpy as np
-
-from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.format import AudioFormat
 from retell_voice.devices import library
-from retell_voice.devices.latency import GapMeter
+from retell_voice.devices.callbacks import End, Run, capture_callback, playout_callback
 from retell_voice.devices.library import portaudio
 from retell_voice.devices.lookup import (
     DeviceInfo,
@@ -49,36 +47,7 @@ __all__ = [
     "open_devices",
 ]
 
-_BELIEVABLE_DELAY = 5.0
-"""Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
-
 _GONE = "it was unplugged, or the sound server ended"
-
-End = TypeVar("End", Sink, Source)
-
-
-class _Run(Generic[End]):
-    """One time from ``start`` to ``stop``: what its callbacks know, so that none outlives it."""
-
-    def __init__(self, end: End, channels: int, block: int, rate: int) -> None:
-        self.end: End = end
-        self.rate = rate
-        self.channels = channels
-        self.mono: Samples = np.zeros(block, np.int16)
-        self.sum = np.zeros(block, np.int32)
-        self.latency = 0.0
-        self.stopping = False
-        self.told = False
-
-    def lost(self, why: str, final: bool = False) -> None:
-        """Say once that the device is gone, unless it was told to go."""
-        if not self.stopping and not self.told:
-            self.told = True
-            self.end.lost(why, final)
-
-    def failed(self, error: Exception) -> None:
-        """Say that a callback failed, which it would again. Runs on: audio callback thread."""
-        self.lost(f"a fault in this program: {error!r}", final=True)
 
 
 class _Device(Generic[End]):
@@ -119,7 +88,7 @@ class _Device(Generic[End]):
         self._latency: float | None = None
         self._opening = self._opened = False
         self._stream: Any = None
-        self._run: _Run[End] | None = None
+        self._run: Run[End] | None = None
 
     @property
     def name(self) -> str:
@@ -167,7 +136,7 @@ class _Device(Generic[End]):
         try:
             with library.in_use():
                 device = self._device = self._found_again()
-                run = _Run(end, self._channels, self._block, self._rate)
+                run = Run(end, self._channels, self._block, self._rate)
                 stream_type = (
                     sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
                 )
@@ -202,7 +171,7 @@ class _Device(Generic[End]):
             self._channels = channels_at(self._direction, device, self._rate) or self._channels
         return replace(device, why=self._device.why)
 
-    def _callback(self, run: _Run[End]) -> Callable[..., None]:
+    def _callback(self, run: Run[End]) -> Callable[..., None]:
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -236,20 +205,8 @@ class PortAudioMicrophone(_Device[Sink]):
         """
         self._open(sink)
 
-    def _callback(self, run: _Run[Sink]) -> Callable[..., None]:
-        write_rt, pair = run.end.write_rt, run.channels > 1
-
-        def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001
-            """Runs on: audio callback thread."""
-            try:
-                samples = np.frombuffer(data, np.int16)
-                if pair:
-                    samples = _left_and_right_rt(run, samples, frames)
-                write_rt(samples, status.input_overflow)
-            except Exception as error:
-                run.failed(error)
-
-        return _callback_rt
+    def _callback(self, run: Run[Sink]) -> Callable[..., None]:
+        return capture_callback(run)
 
 
 class PortAudioSpeaker(_Device[Source]):
@@ -266,46 +223,8 @@ class PortAudioSpeaker(_Device[Source]):
         """
         self._open(source)
 
-    def _callback(self, run: _Run[Source]) -> Callable[..., None]:
-        fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
-        gaps = GapMeter()
-
-        def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
-            """Runs on: audio callback thread."""
-            out = np.frombuffer(data, np.int16)
-            try:
-                heard = time.outputBufferDacTime
-                delay, xrun = heard - time.currentTime, bool(status.output_underflow)
-                if delay == 0.0 or delay > _BELIEVABLE_DELAY:
-                    delay = run.latency
-                else:
-                    delay = max(delay, 0.0)  # less: the callback is late
-                    late = gaps.note_rt(heard, delay, frames * seconds, run.latency)
-                    xrun = xrun or late
-                if channels == 1:
-                    fill_rt(out, delay, xrun)
-                    return
-                mono = run.mono[:frames] if frames <= len(run.mono) else np.zeros(frames, np.int16)
-                fill_rt(mono, delay, xrun)
-                out.fill(0)
-                out.reshape(-1, channels)[:, :2] = mono[:, None]
-            except Exception as error:
-                out.fill(0)
-                run.failed(error)
-
-        return _callback_rt
-
-
-def _left_and_right_rt(run: _Run[Sink], samples: Samples, frames: int) -> Samples:
-    """Return the mean of the first two channels. Runs on: audio callback thread."""
-    both = samples.reshape(-1, run.channels)
-    if frames > len(run.mono):
-        run.mono, run.sum = np.zeros(frames, np.int16), np.zeros(frames, np.int32)
-    total, mono = run.sum[:frames], run.mono[:frames]
-    np.add(both[:, 0], both[:, 1], out=total, dtype=np.int32)
-    np.right_shift(total, 1, out=total)
-    mono[:] = total
-    return mono
+    def _callback(self, run: Run[Source]) -> Callable[..., None]:
+        return playout_callback(run)
 
 
 def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:

@@ -9,7 +9,8 @@ import pytest
 from retell_voice.devices import keeper as keeper_module
 from retell_voice.devices.clock import Clock
 from retell_voice.devices.files import NullSpeaker
-from retell_voice.devices.keeper import CaptureGate, Gate, Keeper, PlayoutGate
+from retell_voice.devices.gates import CaptureGate, Gate, PlayoutGate
+from retell_voice.devices.keeper import Keeper
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged
 
