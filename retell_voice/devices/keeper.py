@@ -103,10 +103,14 @@ class Keeper:
 
         Raises:
             DeviceError: it cannot be opened.
+            DeviceLost: it said at once that it is lost, and is not waited for.
         """
         self._started = time.monotonic()
-        self._gate.is_open = True
-        self._device.start(self._gate)
+        gate = self._gate
+        gate.is_open = True
+        self._device.start(gate)
+        if gate.why is not None and (gate.final or not self._patience):
+            raise DeviceLost(f"{WORDS[self._side]} lost: {gate.why}")
 
     def end(self) -> None:
         """Begin to stop; returns at once."""
