@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from retell_voice import events
-from retell_voice.jsonl import line, name
 from retell_voice.errors import CallFailed
 from retell_voice.events import CallState, Ended, Event, Metadata, StateChanged, Transcript
+from retell_voice.jsonl import line, name
 
 KINDS: list[type[Event]] = [
     each for each in vars(events).values() if isinstance(each, type) and issubclass(each, Event)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retell_voice import call as call_module
+from retell_voice import conversation as conversation_module
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.call import Call
 from retell_voice.devices.files import (
@@ -97,8 +97,8 @@ async def perform(toml: str | Path, **options: Any) -> Conversation:
 @pytest.fixture
 def heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that notices silence within 0.3 s, not 15."""
-    monkeypatch.setattr(call_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(call_module, "_SILENCE_LIMIT", 0.3)
+    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
+    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.3)
 
 
 @pytest.fixture
