@@ -10,6 +10,7 @@ A value carries where it came from, so that a complaint can say which of the fou
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -63,6 +64,8 @@ class Setting:
     unit: str = ""
     choices: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    read: Callable[[str], object] | None = None
+    """Reads a text that has a form of its own; raises ValueError with what it should be."""
     name: str = ""
     section: str = ""
 
@@ -114,6 +117,12 @@ class Setting:
         if self.prefixes and not str(value).startswith(self.prefixes):
             allowed = " or ".join(self.prefixes)
             raise ConfigError(f"{label}: {show(value)} does not begin with {allowed}")
+        if self.read is not None:
+            try:
+                self.read(str(value))
+            except ValueError as error:
+                hint = f"for example {self.default}"
+                raise ConfigError(f"{label}: {show(value)} is not {error}", hint) from None
         return self.kind(value)
 
     def parse(self, text: str, label: str) -> Any:

@@ -12,21 +12,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from retell_voice.cli import jsonl
 from retell_voice.cli.failure import complain
 from retell_voice.cli.plain import Lines
-from retell_voice.cli.view import View, summary
-from retell_voice.events import Event, Levels
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from retell_voice.cli.summary import summary
+from retell_voice.cli.view import View
+from retell_voice.events import Event
 
 MAX_LINES = 10_000
 """Lines that may wait for whoever reads them; then new ones are dropped and counted."""
-RESTORE = "\x1b[?1049l\x1b[?25h\x1b[0m"
-"""Leaves the alternate screen, shows the cursor, ends colours."""
 
 
 class Output(Protocol):
@@ -156,81 +152,6 @@ class JsonOutput(LineOutput):
 
     def closing(self, view: View) -> list[str]:  # noqa: ARG002 - `ended` has said it
         return []
-
-
-class ScreenOutput:
-    """The live screen, on the terminal's other page; afterwards the transcript stays."""
-
-    def __init__(self) -> None:
-        self._view = View()
-        self._console: Console | None = None
-        self._dirty = threading.Event()
-        self._drawing = threading.Lock()
-        self._over = False
-        self.failure: OSError | None = None
-        self._defect: Exception | None = None
-        self._gone: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._draw, name="screen", daemon=True)
-
-    def open(self, view: View, gone: Callable[[], None]) -> None:
-        self._view, self._gone = view, gone
-        self._dirty.set()
-        self._thread.start()
-
-    def show(self, event: Event, view: View) -> None:
-        # Levels come twelve times a second and set the pace; drawing more often shows no more.
-        redraw = isinstance(event, Levels) or view.state is not self._view.state
-        redraw = redraw or view.hanging_up is not self._view.hanging_up
-        self._view = view
-        if redraw:
-            self._dirty.set()
-
-    def close(self, view: View) -> None:
-        self._over = True
-        self._dirty.set()
-        self._thread.join()
-        if self._defect is not None:
-            raise self._defect
-        lines = Lines()
-        for line in [*lines.opening(view), *lines.history(view.utterances), *summary(view)]:
-            encoding = sys.stdout.encoding or "ascii"
-            with suppress(OSError):
-                print(line.encode(encoding, "replace").decode(encoding), flush=True)
-
-    def abandon(self) -> None:
-        self._over = True
-        self._drawing.acquire(timeout=0.2)  # never let go: nothing may be drawn after this
-        if self._thread.is_alive():
-            # On a thread, because a terminal that stands still takes nothing.
-            restoring = threading.Thread(target=_restore, daemon=True)
-            restoring.start()
-            restoring.join(0.2)
-
-    def _draw(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - 60 ms that start-up need not wait for
-        from rich.live import Live  # noqa: PLC0415
-
-        from retell_voice.cli.screen import render  # noqa: PLC0415
-
-        console = Console(highlight=False)
-        try:
-            with Live(console=console, screen=True, auto_refresh=False) as live:
-                while self._dirty.wait() and not self._over:
-                    self._dirty.clear()
-                    with self._drawing:
-                        picture = render(self._view, console.width, console.height)
-                        live.update(picture, refresh=True)
-        except OSError:  # the terminal hung up
-            silence_stdout()
-            self._gone()
-        except Exception as error:  # a defect of the screen; told when the call is over
-            self._defect = error
-            self._gone()
-
-
-def _restore() -> None:
-    with suppress(OSError, ValueError):
-        os.write(sys.stdout.fileno(), RESTORE.encode())
 
 
 def silence_stdout() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from retell_voice.cli.view import View, clean, clock, news, warn
+from retell_voice.cli.captions import Captions
+from retell_voice.cli.view import View
+from retell_voice.cli.words import clean, clock, news, warn
 from retell_voice.events import (
     AgentStopped,
     Alignment,
@@ -31,7 +33,7 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self._heard: list[str] = []
+        self._heard = Captions()
         self._spoken: tuple[Utterance, ...] = ()
         self._printed: list[Utterance] = []
         self._began: list[float] = []
@@ -43,9 +45,12 @@ class Lines:
             f"microphone: {view.microphone}; speaker: {view.speaker}",
         ]
 
-    def history(self, utterances: tuple[Utterance, ...]) -> list[str]:
-        """Return a whole transcript, one utterance a line."""
-        return [_said(each) for each in utterances]
+    def history(self, view: View) -> list[str]:
+        """Return a whole conversation, one utterance a line, each with the time it began."""
+        return [
+            f"{clock(began)}  {_said(each)}"
+            for began, each in zip(view.began, view.said, strict=True)
+        ]
 
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event makes; mostly none."""
@@ -58,10 +63,11 @@ class Lines:
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each event
         match event:
-            case Alignment(text=text):
-                self._heard.append(clean(text))
-            case AgentStopped(interrupted=interrupted):
-                return self._caption(" (interrupted)" if interrupted else "")
+            case Alignment(at=at, text=text, duration=duration):
+                self._heard = self._heard.heard(clean(text), at, duration)
+            case AgentStopped(interrupted=interrupted, silent_since=since):
+                self._heard = self._heard.stopped(since, interrupted=interrupted)
+                return self._caption(since, " (interrupted)" if interrupted else "")
             case InputFinished():
                 return ["the input is over"]
             case Metadata(metadata=metadata):
@@ -71,13 +77,13 @@ class Lines:
             case StateChanged(state=CallState.DRAINING):
                 return ["the server has hung up; its last words are being played"]
             case Ended():
-                return self._caption("")  # how it ended is for the summary
+                return self._caption(event.at, "")  # how it ended is for the summary
         if warning := warn(event):
             return [f"warning: {warning}"]
         return [line] if (line := news(event)) else []
 
-    def _caption(self, how: str) -> list[str]:
-        text, self._heard = "".join(self._heard).strip(), []
+    def _caption(self, now: float, how: str) -> list[str]:
+        text, self._heard = self._heard.text(now), Captions()
         return [f"heard: {text}{how}"] if text else []
 
     def _transcript(self, event: Event) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,12 @@ from urllib.parse import urlsplit
 from retell_voice import __version__
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.call import Call
+from retell_voice.cli.controls import Controls
 from retell_voice.cli.failure import complain
-from retell_voice.cli.output import JsonOutput, Output, PlainOutput, ScreenOutput
+from retell_voice.cli.keys import Key
+from retell_voice.cli.live import ScreenOutput
+from retell_voice.cli.operate import Operator
+from retell_voice.cli.output import JsonOutput, Output, PlainOutput
 from retell_voice.cli.signals import Interrupts
 from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
@@ -23,11 +28,11 @@ from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
 from retell_voice.settings import Sourced, table
 from retell_voice.tables import EmulatorSettings, TalkSettings
+from retell_voice.tables.talk import jitter_range
 
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
 LEVEL_INTERVAL = 1 / 12
-MAX_JITTER_MS = 5000
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a Python thread gives way: at Python's own 5 ms, two busy threads were
 heard as some 240 gaps in 20 s, at this as two."""
@@ -75,12 +80,13 @@ class _Conversation:
         self._settings = settings
         self._emulator = emulator
         self._audio = audio
-        self._jitter = _jitter(settings.jitter_ms)
         self._speed = speed
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
+        self._operator: Operator | None = None
         self.view = View()
+        self._viewed = time.monotonic()
         self.output = _output(settings, audio)
 
     async def hold(self, call_id: str, interrupts: Interrupts) -> None:
@@ -98,10 +104,12 @@ class _Conversation:
                 self.close()
                 os._exit(128 + interrupts.received)
             interrupts.ask(loop, self.hang_up)
+            if self._operator is not None:
+                self._operator.begin(call)
             gc.collect()
             gc.freeze()
             async for event in call:
-                self.view = reduce(self.view, event)
+                self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
                 if self._settings.input_file.value and self.view.all_said(PATIENCE / self._speed):
                     self.hang_up()
@@ -115,6 +123,21 @@ class _Conversation:
         if self._shown:
             self._shown = False
             self.output.close(self.view)
+
+    def _now(self) -> View:
+        """Return the view brought up to now: events may be a moment apart."""
+        return self.view.passed(time.monotonic() - self._viewed)
+
+    def _listen(self, output: ScreenOutput) -> None:
+        loop = asyncio.get_running_loop()
+        controls = Controls(has_keys=output.has_keys, muted=self._settings.push_to_talk.value)
+        operator = self._operator = Operator(controls, output, self._now)
+
+        def take(key: Key) -> None:
+            with suppress(RuntimeError):  # the loop has closed: the call is over
+                loop.call_soon_threadsafe(operator.press, key)
+
+        output.listen(take)
 
     async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
         settings, audio = self._settings, self._audio
@@ -134,8 +157,8 @@ class _Conversation:
             frame_ms=settings.frame_ms.value,
             updates=settings.updates.value,
             alignment=settings.alignment.value,
-            level_interval=LEVEL_INTERVAL,
-            jitter=self._jitter,
+            level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
+            jitter=jitter_range(settings.jitter_ms.value),
         )
         self.view = View(
             call_id=mask(call_id),
@@ -152,6 +175,8 @@ class _Conversation:
                 loop.call_soon_threadsafe(self.hang_up)
 
         self.output.open(self.view, gone)
+        if isinstance(self.output, ScreenOutput):
+            self._listen(self.output)
         return await stack.enter_async_context(call)
 
 
@@ -179,8 +204,10 @@ def open_devices(
 
 
 def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+    output: Output
     if settings.json.value:
-        return JsonOutput(
+        output = JsonOutput(
             {
                 "encoding": str(audio.encoding),
                 "rate": audio.rate,
@@ -188,25 +215,21 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
                 "version": __version__,
             }
         )
-    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
-    if settings.plain.value or dumb or not sys.stdout.isatty():
-        return PlainOutput()
-    return ScreenOutput()
-
-
-def _jitter(given: Sourced[str]) -> tuple[float, float]:
-    """Return the lowest and highest depth of the jitter buffer, seconds."""
-    try:
-        low, high = (int(part) for part in given.value.split(":"))
-        if not 0 <= low <= high <= MAX_JITTER_MS:
-            raise ValueError
-    except ValueError:
+    elif settings.plain.value or dumb or not sys.stdout.isatty():
+        output = PlainOutput()
+    else:
+        output = ScreenOutput()
+    if settings.push_to_talk.value and not (isinstance(output, ScreenOutput) and output.has_keys):
         raise ConfigError(
-            f"{given.source}: {given.value!r} is not MIN:MAX, whole milliseconds, "
-            f"0 ≤ MIN ≤ MAX ≤ {MAX_JITTER_MS}",
-            "for example 40:220",
-        ) from None
-    return low / 1000, high / 1000
+            f"{settings.push_to_talk.source}: there are no keys without the live screen",
+            "it needs a terminal for input and output, and neither --plain nor --json",
+        )
+    return output
+
+
+def _without_levels(settings: TalkSettings) -> bool:
+    """Tell whether nobody wants them; the screen lives by them."""
+    return settings.json.value and not settings.levels.value
 
 
 def _call_id(given: Sourced[str | None]) -> str:

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field, replace
 
+from retell_voice.cli.captions import Captions
+from retell_voice.cli.words import clean, news, warn
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
     Alignment,
-    AudioDropped,
     CallState,
     DeviceChanged,
     Ended,
     Event,
     InputFinished,
     Levels,
-    MalformedMessage,
-    MicrophoneSilent,
     Role,
     StateChanged,
     Statistics,
     Transcript,
     Turn,
-    UnknownMessage,
     Utterance,
 )
 
 SILENCE = -100.0
-_SPEECH = -40.0  # dBFS; a near end above it is taken for somebody speaking
+SPEECH = -40.0
+"""dBFS; a near end above it is taken for somebody speaking."""
+HANG = 0.4
+"""Seconds for which you still count as speaking between words."""
 _FALL = 30.0  # dB a second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays
-_HANG = 0.4  # seconds for which you still count as speaking between words
-_WARNINGS = 3
-_CAPTION = 300  # characters of a caption that are kept
-_DEVICES = {"near_end": "microphone", "far_end": "speaker"}
-_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_NOTES = 3
+_FRESH = 30.0  # seconds for which a note is worth a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,53 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """For how long one side has spoken, seconds of the call.
+
+    Attributes:
+        since: when the speech began that is going on, None in silence.
+        until: when it was heard last.
+        total: of all speech that is over.
+    """
+
+    since: float | None = None
+    until: float = 0.0
+    total: float = 0.0
+
+    def went_on(self, begin: float, end: float) -> Talk:
+        """Return it with speech from ``begin`` to ``end``."""
+        return replace(self, since=begin if self.since is None else self.since, until=end)
+
+    def stopped(self) -> Talk:
+        """Return it in silence."""
+        return Talk(None, self.until, self.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """All speech so far."""
+        return self.total + (0.0 if self.since is None else max(self.until - self.since, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that people should know, and when it happened."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """Everything there is to show. ``call_id`` is masked, texts hold nothing unprintable."""
+    """Everything there is to show. ``call_id`` is masked, texts hold nothing unprintable.
+
+    Attributes:
+        at: call time, seconds, of all that is said here.
+        said: the conversation so far; without a transcript, what was heard of the agent.
+        began: when each utterance of it appeared.
+        lost: sides whose device is away.
+        gap_at: when the agent's voice last had a gap.
+        loss_at: when audio of yours or the agent's was last lost.
+    """
 
     call_id: str = ""
     server: str = ""
@@ -66,60 +108,74 @@ class View:
     state: CallState = CallState.CONNECTING
     hanging_up: bool = False
     at: float = 0.0
+    levels_at: float = 0.0
     near_end: Meter = Meter()
     far_end: Meter = Meter()
-    levels_at: float = 0.0
+    you: Talk = Talk()
+    agent: Talk = Talk()
     turn: Role | None = None
-    agent_speaking: bool = False
-    agent_silent_since: float = 0.0
-    you_spoke_at: float | None = None
-    utterances: tuple[Utterance, ...] = ()
-    caption: str = ""
-    warnings: tuple[str, ...] = ()
+    turn_at: float = 0.0
+    said: tuple[Utterance, ...] = ()
+    began: tuple[float, ...] = ()
+    has_transcript: bool = False
+    captions: Captions = field(default_factory=Captions)
+    notes: tuple[Note, ...] = ()
+    lost: frozenset[str] = frozenset()
     input_finished_at: float | None = None
+    gap_at: float | None = None
+    loss_at: float | None = None
     statistics: Statistics = field(default_factory=Statistics)
     ended: Ended | None = None
 
     @property
+    def agent_speaking(self) -> bool:
+        """Whether the agent is heard."""
+        return self.agent.since is not None
+
+    @property
     def you_speaking(self) -> bool:
         """Whether you speak, judged by the level."""
-        return self.you_spoke_at is not None and self.at - self.you_spoke_at <= _HANG
+        return self.you.since is not None and self.at - self.you.until <= HANG
+
+    @property
+    def fresh_notes(self) -> tuple[Note, ...]:
+        """The notes of late."""
+        return tuple(each for each in self.notes if self.at - each.at <= _FRESH)
+
+    def passed(self, seconds: float) -> View:
+        """Return the view so many seconds later, nothing having happened."""
+        return self if self.ended else replace(self, at=self.at + max(seconds, 0.0))
 
     def all_said(self, patience: float) -> bool:
         """Whether the input is over and the agent has been silent for ``patience`` seconds."""
         if self.input_finished_at is None or self.agent_speaking:
             return False
-        return self.at - max(self.input_finished_at, self.agent_silent_since) >= patience
+        return self.at - max(self.input_finished_at, self.agent.until) >= patience
 
 
 def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events
     """Return the view after an event."""
     view = replace(view, at=max(event.at, view.at))
     match event:
-        case Levels(near_end=near, far_end=far):
-            elapsed = max(event.at - view.levels_at, 0.0)
-            return replace(
-                view,
-                levels_at=event.at,
-                near_end=view.near_end.moved(near, event.at, elapsed),
-                far_end=view.far_end.moved(far, event.at, elapsed),
-                you_spoke_at=event.at if near > _SPEECH else view.you_spoke_at,
-            )
+        case Levels():
+            return _metered(view, event)
         case Statistics():
-            return replace(view, statistics=event)
+            return _counted(view, event)
         case StateChanged(state=state):
             return replace(view, state=state)
         case Transcript(utterances=utterances):
-            spoken = tuple(replace(each, content=clean(each.content)) for each in utterances)
-            return replace(view, utterances=spoken)
+            began = view.began if view.has_transcript else ()
+            began = (*began, *[event.at] * (len(utterances) - len(began)))[: len(utterances)]
+            said = tuple(map(_clean, utterances))
+            return replace(view, said=said, began=began, has_transcript=True)
         case Turn(speaker=speaker):
-            return replace(view, turn=speaker)
+            return replace(view, turn=speaker, turn_at=event.at)
         case AgentStarted():
-            return replace(view, agent_speaking=True, caption="")
-        case AgentStopped(silent_since=since):
-            return replace(view, agent_speaking=False, agent_silent_since=max(since, 0.0))
-        case Alignment(text=text):
-            return replace(view, caption=(view.caption + clean(text))[-_CAPTION:])
+            return replace(view, agent=view.agent.went_on(event.at, event.at), captions=Captions())
+        case AgentStopped():
+            return _fell_silent(view, event)
+        case Alignment(text=text, duration=duration):
+            return replace(view, captions=view.captions.heard(clean(text), event.at, duration))
         case InputFinished():
             return replace(view, input_finished_at=event.at)
         case Ended():
@@ -128,106 +184,74 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
                 state=CallState.ENDED,
                 ended=event,
                 statistics=event.statistics,
-                agent_speaking=False,
+                you=view.you.stopped(),
+                agent=view.agent.stopped(),
                 near_end=Meter(),
                 far_end=Meter(),
             )
-        case DeviceChanged(state="back", side="near_end", name=name):
-            view = replace(view, microphone=clean(name))
-        case DeviceChanged(state="back", name=name):
-            view = replace(view, speaker=clean(name))
-    if (warning := news(event) or warn(event)) is None:
+        case DeviceChanged(state="lost", side=side):
+            view = replace(view, lost=view.lost | {side})
+        case DeviceChanged(side=side, name=name):
+            view = replace(view, lost=view.lost - {side})
+            if side == "near_end":
+                view = replace(view, microphone=clean(name))
+            else:
+                view = replace(view, speaker=clean(name))
+    note = news(event) or warn(event)
+    if note is None:
         return view
-    line = f"{clock(event.at)} {warning}"
-    return replace(view, warnings=(*view.warnings, line)[-_WARNINGS:])
+    return replace(view, notes=(*view.notes, Note(event.at, note))[-_NOTES:])
 
 
-def news(event: Event) -> str | None:
-    """Return good news for people, None when there are none."""
-    match event:
-        case DeviceChanged(state="back", side=side, name=name):
-            return f"the {_DEVICES[side]} is back: {clean(name)}"
-    return None
-
-
-def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each event
-    """Return what people should know about an event, None when there is nothing."""
-    match event:
-        case DeviceChanged(state="lost", side=side, why=why):
-            return f"the {_DEVICES[side]} is gone, the call waits for it: {clean(why)}"
-        case MicrophoneSilent():
-            return "the microphone delivers only silence: muted in the system, or no permission?"
-        case AudioDropped(side="near_end", duration=duration):
-            return f"{duration:.1f} s of your voice lost: the network did not take it"
-        case AudioDropped(duration=duration):
-            return f"{duration:.1f} s of the agent lost: too much of it was waiting to be played"
-        case UnknownMessage(message=message):
-            return f"the server sent something unknown: {clean(message[:60])}"
-        case MalformedMessage(problem=problem):
-            return f"the server sent something broken: {clean(problem[:60])}"
-    return None
-
-
-def clean(text: str) -> str:
-    """Return a text from the server with nothing in it that could steer a terminal."""
-    return "".join(_printable(character) for character in text)
-
-
-def _printable(character: str) -> str:
-    if character in "\n\r\t\v\f\u2028\u2029":
-        return " "
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return ""
-    return character
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes:02d}:{rest:02d}"
-
-
-def summary(view: View) -> list[str]:
-    """Return lines that say how the call went."""
-    if view.ended is None:
-        return []
-    figures = view.statistics
-    lines = [f"{clock(view.at)}  {ending(view.ended)}"]
-    lines.append(
-        f"       sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
-        + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
+def _metered(view: View, levels: Levels) -> View:
+    at = levels.at
+    elapsed = max(at - view.levels_at, 0.0)
+    you = view.you
+    if levels.near_end > SPEECH:
+        you = you.went_on(at - min(elapsed, HANG), at)
+    elif at - you.until > HANG:
+        you = you.stopped()
+    agent = view.agent
+    return replace(
+        view,
+        levels_at=at,
+        near_end=view.near_end.moved(levels.near_end, at, elapsed),
+        far_end=view.far_end.moved(levels.far_end, at, elapsed),
+        you=you,
+        agent=agent if agent.since is None else agent.went_on(at, at),
     )
-    troubles = {
-        "device losses": figures.device_losses,
-        "frames dropped": figures.frames_dropped,
-        "capture xruns": figures.capture_xruns,
-        "playback xruns": figures.playback_xruns,
-        "underruns": figures.underruns,
-        "unknown messages": figures.unknown_messages,
-        "malformed messages": figures.malformed_messages,
-        "events dropped": figures.events_dropped,
-    }
-    if any(troubles.values()):
-        seen = (f"{name} {count}" for name, count in troubles.items() if count)
-        lines.append(f"       {', '.join(seen)}")
-    quality = [f"jitter buffer {figures.playout_target * 1000:.0f} ms"]
-    if figures.clear_to_silence_p50 is not None:
-        quality.append(f"silent {figures.clear_to_silence_p50 * 1000:.0f} ms after a clear")
-    if figures.round_trip is not None:
-        quality.append(f"round trip {figures.round_trip * 1000:.1f} ms")
-    lines.append(f"       {', '.join(quality)}")
-    return lines
 
 
-def ending(ended: Ended) -> str:
-    """Return who ended the call and with which words; code and reason always show."""
-    who = {
-        "you": "you hung up",
-        "server": "the server closed the call",
-        "network": "the connection was lost",
-        "device": "a device was lost",
-    }[ended.by]
-    words = [str(ended.code)] if ended.code is not None else []
-    if ended.reason:
-        words.append(clean(ended.reason))
-    return f"{who} ({': '.join(words)})" if words else who
+def _counted(view: View, now: Statistics) -> View:
+    was = view.statistics
+    gaps = now.underruns + now.playback_xruns > was.underruns + was.playback_xruns
+    losses = now.frames_dropped > was.frames_dropped or now.overflowed > was.overflowed
+    return replace(
+        view,
+        statistics=now,
+        gap_at=now.at if gaps else view.gap_at,
+        loss_at=now.at if losses else view.loss_at,
+    )
+
+
+def _fell_silent(view: View, event: AgentStopped) -> View:
+    since = max(event.silent_since, 0.0)
+    view = replace(
+        view,
+        agent=view.agent.went_on(since, since).stopped(),
+        captions=view.captions.stopped(since, interrupted=event.interrupted),
+    )
+    # The server says whose turn it is when you begin to speak, not when you may. What it said
+    # since then is about what comes next.
+    if view.turn is not None and view.turn_at <= since:
+        view = replace(view, turn="user", turn_at=event.at)
+    heard = view.captions.text(since)
+    if heard and not view.has_transcript:
+        said = (*view.said, Utterance("agent", heard))
+        view = replace(view, said=said, began=(*view.began, since))
+    return view
+
+
+def _clean(utterance: Utterance) -> Utterance:
+    content = clean(utterance.content)
+    return utterance if content == utterance.content else replace(utterance, content=content)

@@ -10,6 +10,20 @@ from retell_voice.settings import Secret, Settings, Sourced, setting
 
 _CALL, _SOUND, _SHOWN = "The call", "Sound", "What you see"
 
+MAX_JITTER_MS = 5000
+
+
+def jitter_range(text: str) -> tuple[float, float]:
+    """Return the lowest and highest depth of the jitter buffer, seconds.
+
+    Raises:
+        ValueError: says what the text should be.
+    """
+    low, mark, high = text.partition(":")
+    if mark and low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= MAX_JITTER_MS:
+        return int(low) / 1000, int(high) / 1000
+    raise ValueError(f"MIN:MAX, whole milliseconds, 0 ≤ MIN ≤ MAX ≤ {MAX_JITTER_MS}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TalkSettings(Settings):
@@ -94,6 +108,7 @@ class TalkSettings(Settings):
         "Higher rides out a worse network, lower answers sooner.",
         _SOUND,
         metavar="MIN:MAX",
+        read=jitter_range,
     )
     input: Sourced[str | None] = setting(
         None,
@@ -125,8 +140,16 @@ class TalkSettings(Settings):
         kind=str,
         metavar="WAV",
     )
+    push_to_talk: Sourced[bool] = setting(
+        False,
+        "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
+        _SOUND,
+    )
     json: Sourced[bool] = setting(
         False, "Print one JSON object a line for each event, on standard output.", _SHOWN
+    )
+    levels: Sourced[bool] = setting(
+        True, "With --json: print the levels, too, twelve lines a second.", _SHOWN
     )
     plain: Sourced[bool] = setting(
         False, "Print lines, no live screen; without a terminal that is so anyway.", _SHOWN

@@ -113,4 +113,5 @@ def test_opening_and_history() -> None:
         "call …cdef on host, mulaw 8000 Hz",
         "microphone: m; speaker: s",
     ]
-    assert Lines().history((Utterance("user", "Hi\n"),)) == ["you: Hi "]
+    view = View(said=(Utterance("user", "Hi\n"),), began=(61.0,))
+    assert Lines().history(view) == ["01:01  you: Hi "]

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from retell_voice.cli.captions import Captions
+from retell_voice.cli.controls import Choice, Controls, Panel
 from retell_voice.cli.screen import render, speaking
-from retell_voice.cli.view import Meter, View, reduce
+from retell_voice.cli.view import Meter, Note, Talk, View, reduce
 from retell_voice.events import Alignment, CallState, Statistics, Transcript, Utterance
 
 HELLO = "Hello! This sentence of the agent is so long that it does not fit into a line of it."
@@ -27,13 +29,16 @@ VIEW = View(
     at=75.0,
     near_end=Meter(-30.0, -15.0, 74.0),
     far_end=Meter(-60.0, -60.0, 74.0),
-    you_spoke_at=75.0,
+    you=Talk(since=74.0, until=75.0),
     turn="user",
-    utterances=(Utterance("agent", HELLO), Utterance("user", "Grüße!")),
-    caption="a line of it",
-    warnings=("01:10 something",),
-    statistics=Statistics(playout_depth=1.25, round_trip=0.042),
+    said=(Utterance("agent", HELLO), Utterance("user", "Grüße!")),
+    began=(0.5, 71.0),
+    captions=Captions(before="a line ", piece="of it now", start=74.5, duration=1.0),
+    notes=(Note(70.0, "something"),),
+    statistics=Statistics(playout_depth=1.25, playout_target=0.06, round_trip=0.042),
 )
+KEYS = Controls(has_keys=True)
+PANELS: tuple[Panel, ...] = ("", "help", "statistics", "devices")
 
 
 class Terminal(io.StringIO):
@@ -41,7 +46,13 @@ class Terminal(io.StringIO):
 
 
 def picture(
-    view: View, width: int, height: int, *, encoding: str = "utf-8", colours: bool = False
+    view: View,
+    width: int,
+    height: int,
+    controls: Controls = KEYS,
+    *,
+    encoding: str = "utf-8",
+    colours: bool = False,
 ) -> list[str]:
     terminal = Terminal()
     terminal.encoding = encoding
@@ -54,62 +65,111 @@ def picture(
         legacy_windows=False,
         _environ={},
     )
-    console.print(render(view, width, height), end="")
-    return terminal.getvalue().split("\n")[:-1]
+    console.print(render(view, controls, width, height), end="")
+    return [line.rstrip() for line in terminal.getvalue().split("\n")[:-1]]
 
 
 def test_80_by_24() -> None:
     lines = picture(VIEW, 80, 24)
-    assert lines[0].startswith(" LIVE   01:15  speaking: you ")
+    assert lines[0].startswith(" LIVE  01:15  you speak   ")
     assert lines[0].endswith("voice.example s16le 24000 Hz …cdef")
-    assert lines[1] == f"you   {'█' * 20}{'░' * 9}│{'░' * 10}  -30 dB  USB microphone"
-    assert lines[2] == f"agent {'░' * 40}  -60 dB  Speakers"
-    assert (
-        lines[4]
-        == "agent Hello! This sentence of the agent is so long that it does not fit into a "
-    )
-    assert lines[5] == "      line of it."
-    assert lines[6] == "you   Grüße!"
-    assert lines[-4:-2] == ["heard a line of it", "! 01:10 something"]
-    assert lines[-1].startswith("Ctrl-C hangs up")
-    assert lines[-1].endswith("your turn, queued 1.2 s, round trip 42 ms")
+    assert lines[1] == f"● you   {'█' * 16}{'░' * 7}│{'░' * 8} -30 dB  USB microphone"
+    assert lines[2] == f"  agent {'░' * 32} -60 dB  Speakers"
+    assert lines[3] == lines[19] == "─" * 80
+    assert lines[4] == f"00:00  agent {HELLO[:65]}"
+    assert lines[5] == f"             {HELLO[66:]}"
+    assert lines[6] == "01:11  you   Grüße!"
+    assert lines[7:19] == [""] * 12
+    assert lines[20:] == [
+        "heard a line of it now",
+        "! 01:10 something",
+        "▂▄▆█ good   round trip 42 ms   jitter 60 ms   gaps 0   your turn   queued 1.2 s",
+        "q hang up   ? help   m mute   +- volume   d devices   s statistics",
+    ]
 
 
 def test_40_by_10() -> None:
-    lines = picture(VIEW, 40, 10)
-    assert lines[0] == " LIVE   01:15  speaking: you"
-    assert lines[1].startswith("you   █")
-    assert "-30 dB" in lines[1]
-    assert lines[6] == "you   Grüße!"
-    assert lines[7:] == ["heard a line of it", "! 01:10 something", "Ctrl-C hangs up"]
+    assert picture(VIEW, 40, 10) == [
+        " LIVE  01:15  you speak    voice.example",
+        "● you   ████████░░░│░░░░ -30 dB  USB mi…",
+        "  agent ░░░░░░░░░░░░░░░░ -60 dB  Speake…",
+        "      is so long that it does not fit",
+        "      into a line of it.",
+        "you   Grüße!",
+        "heard a line of it now",
+        "! 01:10 something",
+        "▂▄▆█ good   round trip 42 ms",
+        "q hang up   ? help   m mute   +- volume",
+    ]
 
 
-@pytest.mark.parametrize("size", [(1, 1), (10, 3), (20, 5), (40, 10), (80, 24), (250, 60)])
+def test_18_by_4_says_how_to_hang_up() -> None:
+    assert picture(VIEW, 18, 4) == [
+        " LIVE  01:15",
+        "● you   █████░░│░░",
+        "  agent ░░░░░░░░░░",
+        "q hang up   ? help",
+    ]
+    assert picture(VIEW, 18, 4, Controls())[-1] == "Ctrl-C hangs up"
+    assert picture(VIEW, 18, 4, Controls(muted=True))[0] == " LIVE  01:15 MUTED"
+    assert picture(VIEW, 18, 2)[-1] == "q hang up   ? help"
+
+
+def test_200_by_60() -> None:
+    lines = picture(VIEW, 200, 60)
+    assert len(lines) == 60
+    assert lines[1].startswith(f"● you   {'█' * 30}")
+    assert lines[4] == f"00:00  agent {HELLO}"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 3), (18, 4), (40, 10), (80, 24), (250, 60)])
 @pytest.mark.parametrize("state", CallState)
+@pytest.mark.parametrize("panel", PANELS)
 def test_the_picture_fills_the_terminal_and_no_more(
-    size: tuple[int, int], state: CallState
+    size: tuple[int, int], state: CallState, panel: Panel
 ) -> None:
     width, height = size
     said = tuple(Utterance("user", f"日本語 {HELLO} " * 3) for _ in range(30))
-    lines = picture(replace(VIEW, utterances=said, state=state), width, height)
-    assert len(lines) == height
-    assert all(cell_len(line) <= width for line in lines)
+    view = replace(VIEW, said=said, began=(1.0,) * 30, state=state)
+    devices = tuple(Choice("far_end", f"日本語 {HELLO}", "ALSA") for _ in range(30))
+    for upto in (None, 7):
+        controls = Controls(panel=panel, choices=devices, upto=upto)
+        lines = picture(view, width, height, controls)
+        assert len(lines) == height
+        assert all(cell_len(line) <= width for line in lines)
 
 
-def test_the_end_of_a_long_transcript_shows() -> None:
+def test_the_end_of_a_long_conversation_shows() -> None:
     said = tuple(Utterance("agent", f"number {index}") for index in range(50))
-    lines = picture(replace(VIEW, utterances=said, caption="", warnings=()), 80, 24)
-    assert lines[-3] == "agent number 49"
-    assert "agent number 32" in lines
+    view = replace(VIEW, said=said, began=(0.0,) * 50, captions=Captions(), notes=())
+    lines = picture(view, 80, 24)
+    assert lines[20] == "00:00  agent number 49"
+    assert lines[4] == "00:00  agent number 33"
+    looking_back = picture(view, 80, 24, Controls(upto=20))
+    assert looking_back[19] == "00:00  agent number 19"
+    assert looking_back[20] == "30 more below; End follows the conversation"
+
+
+def test_the_end_of_a_long_utterance_shows() -> None:
+    content = " ".join(f"word{index}" for index in range(20_000))
+    view = replace(VIEW, said=(Utterance("agent", content),), began=(0.0,))
+    begun = time.process_time()
+    lines = picture(view, 80, 24)
+    assert time.process_time() - begun < 0.2
+    assert lines[18].endswith("word19999")
+    # However much it grows, the lines above stay where they broke.
+    grown = replace(view, said=(Utterance("agent", f"{content} more"),))
+    assert picture(grown, 80, 24)[4:18] == lines[4:18]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "cp437"])
 def test_terminals_that_do_not_know_unicode(encoding: str) -> None:
-    lines = picture(VIEW, 80, 24, encoding=encoding)
-    "\n".join(lines).encode(encoding)
-    assert lines[1].startswith(f"you   {'#' * 20}.........|..")
-    assert lines[3] == "-" * 80
-    assert ("Grüße" in "".join(lines)) == (encoding != "ascii")
+    for panel in PANELS:
+        lines = picture(VIEW, 80, 24, Controls(panel=panel), encoding=encoding)
+        "\n".join(lines).encode(encoding)
+        assert lines[1].startswith(f"* you   {'#' * 16}.......|..")
+        assert lines[3] == "-" * 80
+    assert ("Grüße" in "".join(picture(VIEW, 80, 24, encoding=encoding))) == (encoding != "ascii")
 
 
 def test_colours_only_where_they_are_wanted() -> None:
@@ -117,10 +177,29 @@ def test_colours_only_where_they_are_wanted() -> None:
     assert "\x1b[32m" in "".join(picture(VIEW, 80, 24, colours=True))
 
 
+def test_the_word_that_is_heard_stands_out() -> None:
+    heard = picture(VIEW, 80, 24, colours=True)[20]
+    assert "\x1b[1;4mit\x1b[0m" in heard
+    assert "\x1b[2mnow\x1b[0m" in heard
+
+
+def test_an_interruption_is_seen() -> None:
+    cut = replace(VIEW, captions=VIEW.captions.stopped(75.0, interrupted=True))
+    assert picture(cut, 80, 24)[20] == "heard a line of it —"
+    assert picture(cut, 80, 24, encoding="ascii")[20] == "heard a line of it --"
+
+
+def test_long_captions_show_the_word_that_is_heard() -> None:
+    piece = " ".join(f"word{index:02}" for index in range(60))
+    view = replace(VIEW, captions=Captions(piece=piece, start=74.0, duration=2.0))
+    shown = picture(view, 80, 24, colours=True)
+    assert sum("\x1b[1;4mword30" in line or "\x1b[1;4mword29" in line for line in shown) == 1
+
+
 def test_digital_silence_has_no_level() -> None:
     lines = picture(View(), 80, 24)
-    assert lines[1] == f"you   {'░' * 40}    · dB"
-    assert lines[0].startswith(" CONNECTING   00:00  speaking: nobody")
+    assert lines[1] == f"  you   {'░' * 32}   · dB"
+    assert lines[0].startswith(" CONNECTING  00:00")
 
 
 def test_hanging_up_says_what_ctrl_c_does_now() -> None:
@@ -129,15 +208,75 @@ def test_hanging_up_says_what_ctrl_c_does_now() -> None:
     assert lines[-1].startswith("Ctrl-C again exits at once")
 
 
-def test_both_may_speak() -> None:
-    assert speaking(replace(VIEW, agent_speaking=True)) == "agent and you"
+def test_who_speaks() -> None:
+    agent = Talk(since=70.0, until=75.0)
+    assert speaking(VIEW) == "you speak"
+    assert speaking(replace(VIEW, agent=agent)) == "both speak"
+    assert speaking(replace(VIEW, agent=agent, you=Talk())) == "agent speaks"
+    assert speaking(replace(VIEW, you=Talk(since=70.0, until=74.0))) == "silence"
+
+
+def test_muted_is_seen_without_colours() -> None:
+    lines = picture(VIEW, 80, 24, Controls(has_keys=True, muted=True))
+    assert " MUTED " in lines[0]
+    assert "space hold to talk" in lines[-1]
+    assert "m unmute" in lines[-1]
+    held = picture(VIEW, 80, 24, Controls(muted=True, held_until=76.0))
+    assert " TALKING " in held[0]
+
+
+def test_volume_and_lost_devices_stand_at_the_meters() -> None:
+    lines = picture(replace(VIEW, lost=frozenset({"near_end"})), 80, 24, Controls(volume=120))
+    assert lines[1].endswith("dB  gone:  USB microphone")
+    assert lines[2].endswith("dB  vol 120 %  Speakers")
+
+
+def test_an_answer_to_a_key_shows_for_a_while() -> None:
+    controls = KEYS.noticed("muted", 73.0)
+    assert picture(VIEW, 80, 24, controls)[-1] == "muted"
+    assert picture(replace(VIEW, at=78.0), 80, 24, controls)[-1].startswith("q hang up")
+
+
+def test_help_says_what_every_key_does() -> None:
+    text = "\n".join(picture(VIEW, 80, 24, Controls(has_keys=True, panel="help")))
+    for key in ("m ", "space ", "+ - ", "d ", "s ", "Up Down ", "q ", "Ctrl-L "):
+        assert f"\n{key}" in text
+    assert "0.75 s" in text
+    assert "audio lost." in text, "it is whole on 80 by 24"
+    assert text.endswith("Esc closes   q hangs up")
+
+
+def test_statistics() -> None:
+    figures = Statistics(
+        frames_sent=506, bytes_sent=486_000, capture_drift=-12.0, playback_latency=0.012
+    )
+    view = replace(VIEW, statistics=figures)
+    text = "\n".join(picture(view, 80, 24, Controls(panel="statistics")))
+    for line in ("sent             506 frames, 486 kB", "-12 ppm", "12 ms", "not known yet"):
+        assert line in text
+    assert "…" not in text.partition("\n")[2], "nothing is cut off"
+    assert picture(view, 40, 24, Controls(panel="statistics"))[4] == "Network"
+
+
+def test_devices() -> None:
+    assert "looking for devices …" in picture(VIEW, 80, 24, Controls(panel="devices"))
+    choices = (
+        Choice("near_end", "Head\x1bset", "ALSA", in_use=True),
+        Choice("far_end", "Speakers", "ALSA"),
+    )
+    lines = picture(VIEW, 80, 24, Controls(panel="devices", choices=choices, typed="1"))
+    assert lines[4] == "Microphones"
+    assert lines[5] == f"  1  {'Headset':<34}ALSA  in use"
+    assert lines[6:8] == ["Speakers", f"  2  {'Speakers':<34}ALSA"]
+    assert lines[9] == "Type a number: 1, Enter."
+    assert "     none" in picture(VIEW, 80, 24, Controls(panel="devices", choices=()))
 
 
 @given(st.text(), st.text(), st.integers(1, 120), st.integers(1, 40))
 @settings(deadline=None)
 def test_whatever_is_said_fits(said: str, caption: str, width: int, height: int) -> None:
     view = reduce(VIEW, Transcript(utterances=(Utterance("agent", said),)))
-    view = reduce(view, Alignment(text=caption, duration=1.0))
+    view = reduce(view, Alignment(text=caption, duration=1.0, at=74.5))
     lines = picture(view, width, height)
     assert len(lines) == height
     assert all(cell_len(line) <= width for line in lines)
@@ -146,7 +285,7 @@ def test_whatever_is_said_fits(said: str, caption: str, width: int, height: int)
 
 def test_a_long_call_costs_no_more_than_a_short_one() -> None:
     said = tuple(Utterance("agent", HELLO) for _ in range(20_000))
-    view = replace(VIEW, utterances=said)
+    view = replace(VIEW, said=said, began=(0.0,) * 20_000)
     begun = time.process_time()
     picture(view, 80, 24)
     assert time.process_time() - begun < 0.2

@@ -74,46 +74,117 @@ def server(*, greets: bool) -> Iterator[str]:
 def check_restored(terminal: Terminal) -> None:
     """The main page is back, the cursor is visible, the line discipline as it was."""
     raw = terminal.raw
-    assert raw.rfind(b"\x1b[?1049l") > raw.rfind(b"\x1b[?1049h")
-    assert raw.rfind(b"\x1b[?25h") > raw.rfind(b"\x1b[?25l")
+    for mode in (b"1049", b"25", b"7", b"2004"):
+        ours, theirs = (b"l", b"h") if mode in (b"25", b"7") else (b"h", b"l")
+        # Where the screen was never drawn, there is neither.
+        assert raw.rfind(b"\x1b[?" + mode + theirs) >= raw.rfind(b"\x1b[?" + mode + ours)
     assert terminal.modes_after == terminal.modes
 
 
 def after_the_screen(terminal: Terminal) -> str:
-    return terminal.raw.rpartition(b"\x1b[?1049l")[2].decode().replace("\r\n", "\n")
+    left = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode().replace("\r\n", "\n")
+    return re.sub(r"\x1b\[[?0-9;]*[a-z]", "", left)
 
 
 def test_a_conversation(env: dict[str, str]) -> None:
-    with Terminal(*LOCAL, "--alignment", "--speed", "6", env=env) as terminal:
-        terminal.wait_for("speaking: agent")
+    with Terminal(*LOCAL, "--alignment", "--speed", "4", env=env) as terminal:
+        terminal.wait_for("agent speaks")
+        terminal.wait_for(lambda seen: re.search(r"^● agent █+.* dB  null", seen.text, re.M))
+        terminal.wait_for(lambda seen: heard(seen).startswith("Hello!"))
         terminal.wait_for("agent Hello! I am the parrot.")
-        # What has been read so far may end in the middle of a picture: wait for each.
-        terminal.wait_for(lambda seen: seen.lines[0].startswith(" LIVE   00:0"))
-        terminal.wait_for(lambda seen: "the emulator s16le 24000 Hz …" in seen.lines[0])
-        terminal.wait_for(lambda seen: seen.lines[-1].startswith("Ctrl-C hangs up"))
-        terminal.wait_for(lambda seen: re.search(r"^you   █+.* dB  caller.wav", seen.text, re.M))
-        terminal.wait_for(lambda seen: re.search(r"^agent █+.* dB  null", seen.text, re.M))
-        terminal.wait_for(lambda seen: re.search(r"^heard Hello!", seen.text, re.M))
+        terminal.wait_for(lambda seen: re.search(r"^● you   █+.* dB  caller.wav", seen.text, re.M))
         terminal.wait_for("you   (2.6 s of speech)")
+        assert terminal.lines[0].startswith(" LIVE  00:0")
+        assert "the emulator s16le 24000 Hz …" in terminal.lines[0]
+        assert terminal.lines[-1].startswith("q hang up   ? help   m mute")
+        assert re.search(r"good   (round trip \d+ ms   )?jitter 40 ms   gaps 0", terminal.lines[-2])
         terminal.press("c")
         assert terminal.wait() == 0
     check_restored(terminal)
     left = after_the_screen(terminal)
-    assert left.count("agent: Hello!") == 1
-    assert re.search(r"\d\d:\d\d  you hung up \(1000\)\n +sent \d+ frames", left)
+    assert len(re.findall(r"^\d\d:\d\d  agent: Hello!", left, re.MULTILINE)) == 1
+    assert re.search(
+        r"\d\d:\d\d  you hung up \(1000\)\n +length 00:\d\d; you spoke \d+ s \(\d+ %.*\n"
+        r" +sent \d+ frames",
+        left,
+    )
+
+
+def test_captions_follow_the_voice(env: dict[str, str]) -> None:
+    """Word by word: each is seen before the next."""
+    with Terminal(*LOCAL, "--alignment", env=env) as terminal:
+        for said in ("Hello!", "I am the", "parrot.", "Say something,"):
+            terminal.wait_for(lambda seen, said=said: heard(seen).endswith(said))
+        terminal.press("c")
+        assert terminal.wait() == 0
+
+
+def heard(terminal: Terminal) -> str:
+    found = re.search(r"^heard (.*)$", terminal.text, re.MULTILINE)
+    return found[1].rstrip() if found else ""
 
 
 def test_another_size(env: dict[str, str]) -> None:
     with Terminal(*LOCAL, env=env) as terminal:
         terminal.wait_for("agent Hello!")
-        for lines, columns in ((10, 40), (3, 10), (50, 200)):
+        for lines, columns in ((4, 18), (10, 40), (2, 18), (60, 200), (24, 80)):
             terminal.resize(lines, columns)
-            last = "Ctrl-C hangs up" if columns > 10 else "agent"
-            terminal.wait_for(lambda seen, last=last: seen.lines[-1].startswith(last))
-        terminal.wait_for("─" * 200)
+            terminal.wait_for(lambda seen: seen.lines[-1].startswith("q hang up"))
+            terminal.wait_for(lambda seen: seen.lines[0].startswith(" LIVE"))
+            if columns == 200:
+                terminal.wait_for("─" * 200)
         terminal.press("c")
         assert terminal.wait() == 0
-    assert terminal.modes_after == terminal.modes
+    check_restored(terminal)
+
+
+def test_only_what_changed_is_drawn_and_all_of_it_at_once(env: dict[str, str]) -> None:
+    with Terminal(*LOCAL, env=env) as terminal:
+        terminal.wait_for("agent Hello!")
+        begun = len(terminal.raw)
+        terminal.wait_for(" 00:03")
+        sent = terminal.raw[begun:]
+        terminal.press("c")
+        assert terminal.wait() == 0
+    assert b"\x1b[2J" not in sent
+    assert b"Hello!" not in sent, "a line that stays is not drawn again"
+    pictures = re.findall(rb"\x1b\[\?2026h(.*?)\x1b\[\?2026l", sent, re.DOTALL)
+    assert len(pictures) > 10
+    assert b"".join(pictures) in sent.replace(b"\x1b[?2026h", b"").replace(b"\x1b[?2026l", b"")
+
+
+def test_who_scribbles_on_the_screen_is_heard_afterwards(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import retell_voice.cli.live as live, sys\n"
+        "before = live.ScreenOutput.show\n"
+        "def show(*args):\n    print('scribble', file=sys.stderr)\n    before(*args)\n"
+        "live.ScreenOutput.show = show\n"
+    )
+    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+        terminal.wait_for("agent Hello!")
+        assert "scribble" not in terminal.text
+        terminal.press("c")
+        assert terminal.wait() == 0
+    assert "scribble" in after_the_screen(terminal)
+
+
+def test_a_crash_of_the_screen_leaves_the_terminal_as_it_was(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import retell_voice.cli.screen as screen\n"
+        "before, count = screen.render, []\n"
+        "def render(*args):\n"
+        "    count.append(1)\n"
+        "    return 1 / (len(count) < 9) and before(*args)\n"
+        "screen.render = render\n"
+    )
+    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+        assert terminal.wait() == 1
+    check_restored(terminal)
+    assert "this is a defect of retell-voice" in after_the_screen(terminal)
 
 
 def test_ctrl_c_hangs_up_within_a_second(env: dict[str, str]) -> None:
@@ -188,7 +259,7 @@ def test_an_error_is_below_the_screen(env: dict[str, str]) -> None:
 def test_a_terminal_without_unicode_or_colours(env: dict[str, str]) -> None:
     more = {"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"}
     with Terminal(*LOCAL, env={**env, **more}) as terminal:
-        terminal.wait_for(lambda seen: re.search(r"^agent #+\.", seen.text, re.M))
+        terminal.wait_for(lambda seen: re.search(r"^\* agent #+\.", seen.text, re.M))
         terminal.press("c")
         assert terminal.wait() == 0
     assert terminal.raw.isascii()

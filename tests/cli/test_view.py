@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import reduce as fold
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from retell_voice.cli.view import (
-    SILENCE,
-    Meter,
-    View,
-    clean,
-    clock,
-    ending,
-    reduce,
-    summary,
-    warn,
-)
+from retell_voice.cli.view import SILENCE, Meter, Note, View, reduce
 from retell_voice.errors import CallFailed
 from retell_voice.events import (
     AgentStarted,
@@ -34,7 +23,6 @@ from retell_voice.events import (
     Levels,
     MalformedMessage,
     Metadata,
-    MicrophoneSilent,
     StateChanged,
     Statistics,
     Transcript,
@@ -99,11 +87,12 @@ def test_the_input_is_over_and_the_agent_has_been_silent() -> None:
 def test_a_device_goes_and_another_comes() -> None:
     for side, field in (("near_end", "microphone"), ("far_end", "speaker")):
         view = after(DeviceChanged(side=side, state="lost", name="Jabra", why="unplugged", at=1.0))
-        assert view.warnings == (f"00:01 the {field} is gone, the call waits for it: unplugged",)
+        assert view.notes == (Note(1.0, f"the {field} is gone, the call waits for it: unplugged"),)
+        assert view.lost == {side}
         view = reduce(view, DeviceChanged(side=side, state="back", name="Built-in", at=2.0))
         assert getattr(view, field) == "Built-in"
-        assert view.warnings[1] == f"00:02 the {field} is back: Built-in"
-    assert "no permission" in str(warn(MicrophoneSilent(name="Jabra")))
+        assert view.notes[1] == Note(2.0, f"the {field} is back: Built-in")
+        assert not view.lost
 
 
 def test_transcript_and_caption_hold_nothing_that_steers_a_terminal() -> None:
@@ -111,34 +100,96 @@ def test_transcript_and_caption_hold_nothing_that_steers_a_terminal() -> None:
         Transcript(utterances=(Utterance("agent", "a\x1b[2J\nb\u202e\x07 ü – 👍"),)),
         Alignment(text="x\x1b]0;title\x07y", duration=1.0),
     )
-    assert view.utterances[0].content == "a[2J b ü – 👍"
-    assert view.caption == "x]0;titley"
-    assert reduce(view, Alignment(text=" z", duration=1.0)).caption == "x]0;titley z"
-    assert reduce(view, AgentStarted()).caption == ""
-    assert len(reduce(view, Alignment(text="long" * 999, duration=1.0)).caption) == 300
+    assert view.said[0].content == "a[2J b ü – 👍"
+    assert view.captions.text(9.0) == "x]0;titley"
+    view = reduce(view, Alignment(text=" z", duration=1.0, at=1.0))
+    assert view.captions.text(9.0) == "x]0;titley z"
+    assert reduce(view, AgentStarted()).captions.text(9.0) == ""
 
 
-@given(st.text())
-def test_clean_texts_are_printable(text: str) -> None:
-    cleaned = clean(text)
-    assert not any(ord(each) < 32 or 127 <= ord(each) < 160 for each in cleaned)
-    cleaned.encode("utf-8")
-    assert clean(cleaned) == cleaned
+def test_an_utterance_that_grows_is_one_and_keeps_its_time() -> None:
+    hello, bye = Utterance("agent", "Hello"), Utterance("user", "Bye")
+    view = after(
+        Transcript(utterances=(hello,), at=1.0),
+        Transcript(utterances=(replace(hello, content="Hello you"),), at=2.0),
+        Transcript(utterances=(hello, bye), at=3.0),
+    )
+    assert view.said == (hello, bye)
+    assert view.began == (1.0, 3.0)
+    assert after(Transcript(utterances=(hello, bye)), Transcript(utterances=())).began == ()
 
 
-def test_the_last_warnings_are_kept() -> None:
+def test_without_a_transcript_what_was_heard_is_the_conversation() -> None:
+    spoken = (
+        AgentStarted(at=1.0),
+        Alignment(text="Hello there you", duration=1.5, at=1.0),
+    )
+    view = after(*spoken, AgentStopped(at=2.8, silent_since=2.5))
+    assert view.said == (Utterance("agent", "Hello there you"),)
+    cut = after(*spoken, AgentStopped(at=1.7, silent_since=1.7, interrupted=True))
+    assert cut.said == (Utterance("agent", "Hello there"),)
+    assert len(reduce(view, Transcript(utterances=())).said) == 0
+    known = Transcript(utterances=(Utterance("agent", "Hello there you"),))
+    assert len(after(known, *spoken, AgentStopped(at=2.8, silent_since=2.5)).said) == 1
+
+
+def test_it_is_your_turn_when_the_agent_has_fallen_silent() -> None:
+    agent = (Turn(speaker="agent", at=1.0), AgentStarted(at=1.2))
+    assert after(*agent).turn == "agent"
+    assert after(*agent, AgentStopped(at=3.3, silent_since=3.0)).turn == "user"
+    later = Turn(speaker="agent", at=3.1)
+    assert after(*agent, later, AgentStopped(at=3.3, silent_since=3.0)).turn == "agent"
+    assert after(AgentStarted(), AgentStopped()).turn is None, "nobody speaks of turns"
+
+
+def test_time_passes_until_the_end() -> None:
+    view = after(AgentStarted(at=1.0))
+    assert view.passed(2.0).at == 3.0
+    assert view.passed(-2.0).at == 1.0
+    ended = reduce(view, Ended(by="you", code=1000, reason="", at=5.0))
+    assert ended.passed(9.0) is ended
+
+
+def test_how_long_each_has_spoken() -> None:
+    view = after(
+        AgentStarted(at=1.0),
+        Levels(near_end=-70, far_end=-20, at=3.0),
+        Levels(near_end=-20, far_end=-20, at=3.1),
+        Levels(near_end=-20, far_end=-20, at=3.2),
+    )
+    assert view.agent.seconds == pytest.approx(2.2)
+    assert view.you.seconds == pytest.approx(0.2)
+    view = reduce(view, AgentStopped(at=3.3, silent_since=3.0, interrupted=True))
+    assert view.agent.seconds == pytest.approx(2.0)
+    view = reduce(view, Levels(near_end=-70, far_end=-100, at=3.9))
+    view = reduce(view, Levels(near_end=-20, far_end=-100, at=4.0))
+    assert view.you.seconds == pytest.approx(0.3)
+
+
+def test_a_long_transcript_is_taken_in_quickly() -> None:
+    """The server repeats the whole of it with every word."""
+    event = Transcript(utterances=tuple(Utterance("agent", "word " * 50) for _ in range(1000)))
+    view = after(event)
+    begun = time.process_time()
+    for _ in range(20):
+        view = reduce(view, event)
+    assert time.process_time() - begun < 0.5
+
+
+def test_the_last_notes_are_kept() -> None:
     view = after(
         AudioDropped(side="near_end", duration=0.5, at=61.0),
         AudioDropped(side="far_end", duration=2.0, at=62.0),
         UnknownMessage(message="hm" * 99, at=63.0),
         MalformedMessage(problem="no JSON", excerpt="{", at=64.0),
     )
-    assert len(view.warnings) == 3
-    assert (
-        view.warnings[0] == "01:02 2.0 s of the agent lost: too much of it was waiting to be played"
+    assert len(view.notes) == 3
+    assert view.notes[0] == Note(
+        62.0, "2.0 s of the agent lost: too much of it was waiting to be played"
     )
-    assert view.warnings[2] == "01:04 the server sent something broken: no JSON"
-    assert warn(AgentStarted()) is None
+    assert view.notes[2].text == "the server sent something broken: no JSON"
+    assert len(view.fresh_notes) == 3
+    assert [note.at for note in replace(view, at=93.5).fresh_notes] == [64.0]
 
 
 def test_ended() -> None:
@@ -150,45 +201,3 @@ def test_ended() -> None:
     assert view.statistics.frames_sent == 7
     assert not view.agent_speaking
     assert view.near_end == view.far_end == Meter()
-
-
-@pytest.mark.parametrize(
-    ("ended", "text"),
-    [
-        (Ended(by="you", code=1000, reason=""), "you hung up (1000)"),
-        (
-            Ended(by="server", code=1011, reason="no\x1b money"),
-            "the server closed the call (1011: no money)",
-        ),
-        (Ended(by="network", code=None, reason=""), "the connection was lost"),
-        (Ended(by="device", code=1000, reason="bye"), "a device was lost (1000: bye)"),
-    ],
-)
-def test_code_and_reason_always_show(ended: Ended, text: str) -> None:
-    assert ending(ended) == text
-
-
-def test_summary() -> None:
-    assert summary(View()) == []
-    figures = Statistics(
-        frames_sent=50,
-        heard=3.21,
-        discarded=0.5,
-        underruns=2,
-        frames_dropped=1,
-        playout_target=0.04,
-        clear_to_silence_p50=0.0213,
-        round_trip=0.0421,
-    )
-    view = after(Ended(by="you", code=1000, reason="", statistics=figures, at=75.0))
-    assert summary(view) == [
-        "01:15  you hung up (1000)",
-        "       sent 50 frames, heard 3.2 s of the agent, 0.5 s cut short",
-        "       frames dropped 1, underruns 2",
-        "       jitter buffer 40 ms, silent 21 ms after a clear, round trip 42.1 ms",
-    ]
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (59.99, "00:59"), (3661, "61:01")])
-def test_clock(seconds: float, text: str) -> None:
-    assert clock(seconds) == text

@@ -1,0 +1,191 @@
+"""What the keys do: a fold from keys to how the call is to be held. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from retell_voice.cli.keys import Key
+
+Panel = Literal["", "help", "statistics", "devices"]
+Side = Literal["near_end", "far_end"]
+
+LOUDEST = 200
+"""Percent."""
+STEP = 10
+FIRST_HOLD = 0.75
+"""Seconds for which one press of the space bar counts as holding it. Terminals tell when a key
+goes down and, while it is held, again and again, but not when it comes up. The first repeat takes
+up to two thirds of a second."""
+NEXT_HOLD = 0.25
+"""The same for each repeat: they come every 30 to 100 ms."""
+NOTICE = 4.0
+"""Seconds for which an answer to a key shows."""
+_PAGE = 5  # utterances
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A device that could be used."""
+
+    side: Side
+    name: str
+    host_api: str = ""
+    in_use: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """How the call is to be held and what is to be shown of it.
+
+    Attributes:
+        has_keys: there is a keyboard.
+        muted: the switch; see ``silent``.
+        held_until: time until which the space bar counts as held.
+        volume: of the agent, percent.
+        panel: what covers the conversation.
+        choices: the devices there are, None while they are looked for.
+        typed: digits of a choice that may go on.
+        upto: utterances shown, when looking back; None follows the conversation.
+        notice: an answer to a key, and until when it shows.
+    """
+
+    has_keys: bool = False
+    muted: bool = False
+    held_until: float = 0.0
+    volume: int = 100
+    panel: Panel = ""
+    choices: tuple[Choice, ...] | None = None
+    typed: str = ""
+    upto: int | None = None
+    notice: str = ""
+    notice_until: float = 0.0
+
+    def silent(self, now: float) -> bool:
+        """Whether silence is to be sent."""
+        return self.muted and now >= self.held_until
+
+    def noticed(self, notice: str, now: float) -> Controls:
+        """Return it with an answer to show."""
+        return replace(self, notice=notice, notice_until=now + NOTICE)
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call; the second time, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaint:
+    """Draw everything anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDevices:
+    """Find out which devices there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Go on with another device."""
+
+    choice: Choice
+
+
+Command = HangUp | Repaint | ListDevices | Use
+"""What a key wants that the controls cannot say."""
+
+
+def press(  # noqa: PLR0911, PLR0912 - a table of keys
+    controls: Controls, key: Key, now: float, said: int
+) -> tuple[Controls, Command | None]:
+    """Return the controls after a key, and what is to be done.
+
+    Args:
+        controls: those before it.
+        key: the key.
+        now: call time, seconds.
+        said: utterances in the conversation.
+    """
+    if key.name == " ":
+        return _space(controls, key, now), None
+    if key.action == "release":
+        return controls, None
+    if controls.panel == "devices" and (key.name.isdecimal() or key.name in ("enter", "backspace")):
+        return _choose(controls, key.name, now)
+    match key.name:
+        case "m" | "M":
+            muted = not controls.muted
+            controls = replace(controls, muted=muted, held_until=0.0)
+            return controls.noticed("muted" if muted else "you are heard", now), None
+        case "+" | "=":
+            return _louder(controls, STEP, now), None
+        case "-" | "_":
+            return _louder(controls, -STEP, now), None
+        case "d" | "D":
+            opened = _toggle(controls, "devices")
+            return replace(opened, choices=None), ListDevices() if opened.panel else None
+        case "s" | "S":
+            return _toggle(controls, "statistics"), None
+        case "?" | "h" | "H" | "f1":
+            return _toggle(controls, "help"), None
+        case "esc":
+            return replace(controls, panel="", typed="", upto=None, notice=""), None
+        case "q" | "Q":
+            return controls, HangUp()
+        case "ctrl-l":
+            return controls, Repaint()
+        case "paste":
+            return controls.noticed("what is pasted is not sent: this is a call", now), None
+    return _look_back(controls, key.name, said), None
+
+
+def _space(controls: Controls, key: Key, now: float) -> Controls:
+    if key.action == "release":
+        return replace(controls, held_until=min(controls.held_until, now))
+    if not controls.muted:
+        # Held from before "m": no reason to say anything.
+        if key.action == "repeat" or now < controls.held_until:
+            return controls
+        return controls.noticed("you are heard; the space bar matters while muted (m)", now)
+    held = now < controls.held_until
+    until = now + (NEXT_HOLD if held else FIRST_HOLD)
+    return replace(controls, held_until=max(controls.held_until, until), notice="")
+
+
+def _louder(controls: Controls, by: int, now: float) -> Controls:
+    volume = min(max(controls.volume + by, 0), LOUDEST)
+    return replace(controls, volume=volume).noticed(f"the agent's volume: {volume} %", now)
+
+
+def _toggle(controls: Controls, panel: Panel) -> Controls:
+    return replace(controls, panel="" if controls.panel == panel else panel, typed="")
+
+
+def _choose(controls: Controls, name: str, now: float) -> tuple[Controls, Command | None]:
+    choices = controls.choices or ()
+    if name == "backspace":
+        return replace(controls, typed=controls.typed[:-1]), None
+    typed = controls.typed + (name if name != "enter" else "")
+    if not typed:
+        return controls, None
+    number = int(typed)
+    # Another digit could still make it a larger number: then Enter says that it is whole.
+    if name != "enter" and number and number * 10 <= len(choices):
+        return replace(controls, typed=typed), None
+    if not 1 <= number <= len(choices):
+        return replace(controls, typed="").noticed(f"there is no number {typed}", now), None
+    choice = choices[number - 1]
+    if choice.in_use:
+        return replace(controls, typed="", panel="").noticed(f"{choice.name} is in use", now), None
+    controls = replace(controls, typed="", panel="").noticed(f"switching to {choice.name} …", now)
+    return controls, Use(choice)
+
+
+def _look_back(controls: Controls, name: str, said: int) -> Controls:
+    steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -_PAGE, "pagedown": _PAGE}
+    steps |= {"home": -said, "end": said}
+    if name not in steps or not said:
+        return controls
+    upto = max((said if controls.upto is None else controls.upto) + steps[name], 1)
+    return replace(controls, panel="", upto=None if upto >= said else upto)

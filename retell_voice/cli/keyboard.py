@@ -1,0 +1,83 @@
+"""Reads keys from a terminal, on a thread: the loop that holds the call may be busy."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from retell_voice.cli.keys import Decoder, Key
+from retell_voice.cli.terminal import Terminal
+
+_LONE = 0.05  # seconds after which Esc is the key, and not the beginning of another
+_LOOK = 0.25  # seconds between looks at whether the terminal is ours
+
+
+class Keyboard:
+    """Keys of a terminal.
+
+    Args:
+        terminal: it; taken by now.
+        take: called for each key, on a thread.
+    """
+
+    def __init__(self, terminal: Terminal, take: Callable[[Key], None]) -> None:
+        self._terminal = terminal
+        self._take = take
+        self._decoder = Decoder()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read; where there is no keyboard, nothing ever comes."""
+        if self._terminal.keys is not None:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more, within a quarter of a second; what has been typed since is not taken."""
+        self._over.set()
+
+    def _run(self) -> None:
+        fd = self._terminal.keys
+        with suppress(OSError, ValueError):  # the terminal is gone
+            while fd is not None and not self._over.is_set():
+                if not self._terminal.is_ours:  # who reads in the background is stopped
+                    self._over.wait(_LOOK)
+                    continue
+                data = _read(fd, _LONE if self._decoder.waiting else _LOOK)
+                if data is None:
+                    return
+                for key in self._decoder.feed(data) if data else self._decoder.flush():
+                    if not self._over.is_set():
+                        self._take(key)
+
+
+if sys.platform != "win32":
+
+    def _read(fd: int, patience: float) -> bytes | None:
+        """Return what was typed, b"" if nothing was, None at the end."""
+        if not select.select([fd], [], [], patience)[0]:
+            return b""
+        return os.read(fd, 4096) or None
+
+else:
+    import msvcrt
+    import time
+
+    _SPECIAL = {"H": b"\x1b[A", "P": b"\x1b[B", "M": b"\x1b[C", "K": b"\x1b[D"}
+    _SPECIAL |= {"G": b"\x1b[H", "O": b"\x1b[F", "I": b"\x1b[5~", "Q": b"\x1b[6~", ";": b"\x1bOP"}
+
+    def _read(fd: int, patience: float) -> bytes | None:  # noqa: ARG001 - there is one console
+        """The same of a Windows console, whose special keys come as two characters."""
+        deadline = time.monotonic() + patience
+        while not msvcrt.kbhit():
+            if time.monotonic() > deadline:
+                return b""
+            time.sleep(0.01)
+        character = msvcrt.getwch()
+        if character in ("\x00", "\xe0"):
+            return _SPECIAL.get(msvcrt.getwch(), b"")
+        return character.encode("utf-8", "replace")

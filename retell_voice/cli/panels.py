@@ -1,0 +1,155 @@
+"""What may cover the conversation: help, statistics, devices. Pure."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
+from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
+from retell_voice.cli.view import View
+from retell_voice.cli.words import clean, clock
+
+_KEYS = (
+    ("m", "mute yourself, and back"),
+    ("space", "hold it to be heard while muted"),
+    ("+ -", "the agent's volume"),
+    ("d", "another microphone or speaker"),
+    ("s", "statistics"),
+    ("Up Down", "look back, also PgUp PgDn Home; End follows the conversation"),
+    ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
+    ("Ctrl-L", "draw the screen anew"),
+)
+
+
+def panel(view: View, controls: Controls, width: int) -> list[Text]:
+    """Return the open panel, top first; its lines may be wider than the screen."""
+    if controls.panel == "help":
+        return _help(width)
+    if controls.panel == "statistics":
+        return _statistics(view, width)
+    return _devices(controls)
+
+
+def _help(width: int) -> list[Text]:
+    label = 9 if width >= 40 else 8
+    lines = [Text.assemble((f"{key:<{label}}", "bold"), what) for key, what in _KEYS]
+    notes = (
+        f"Terminals do not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after one "
+        f"press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "
+        f"Where keys do not repeat, use m.",
+        f"Good: round trip up to {ROUND_TRIP[0] * 1000:.0f} ms, jitter buffer up to "
+        f"{JITTER[0] * 1000:.0f} ms. Fair: up to {ROUND_TRIP[1] * 1000:.0f} and "
+        f"{JITTER[1] * 1000:.0f} ms, or a gap within {RECENT:.0f} s. Poor: more, or audio lost.",
+    )
+    for note in notes:
+        lines += [Text(), *(Text(line, "dim") for line in _wrapped(note, width))]
+    return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap  # noqa: PLC0415 - only here
+
+    return textwrap.wrap(text, max(min(width, 90), 10))
+
+
+def _statistics(view: View, width: int) -> list[Text]:
+    groups = _figures(view)
+    if width < 76:
+        return [line for title, rows in groups for line in _group(title, rows)]
+    half = width // 2
+    left, right = (
+        [line for title, rows in groups[side::2] for line in _group(title, rows)] for side in (0, 1)
+    )
+    lines = []
+    for index in range(max(len(left), len(right))):
+        line = left[index].copy() if index < len(left) else Text()
+        line.truncate(half - 1, pad=True)
+        if index < len(right):
+            line.append(" ").append_text(right[index])
+        lines.append(line)
+    return lines
+
+
+def _group(title: str, rows: list[tuple[str, str]]) -> list[Text]:
+    return [
+        Text(title, "bold"),
+        *(Text.assemble((f"  {name:<17}", "dim"), value) for name, value in rows),
+    ]
+
+
+def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return all figures in four groups."""
+    figures = view.statistics
+
+    def ms(seconds: float | None) -> str:
+        return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+    def ppm(drift: float | None) -> str:
+        return "not known yet" if drift is None else f"{drift:+.0f} ppm"
+
+    return [
+        (
+            "Network",
+            [
+                ("round trip", ms(figures.round_trip)),
+                ("sent", f"{figures.frames_sent} frames, {figures.bytes_sent / 1000:.0f} kB"),
+                ("received", f"{figures.bytes_received / 1000:.0f} kB of audio"),
+                ("frames dropped", f"{figures.frames_dropped}"),
+                ("odd messages", f"{figures.unknown_messages + figures.malformed_messages}"),
+            ],
+        ),
+        (
+            "The agent's voice",
+            [
+                ("heard", f"{figures.heard:.1f} s"),
+                ("cut short", f"{figures.discarded:.1f} s"),
+                ("jitter buffer", ms(figures.playout_target)),
+                ("queued", f"{figures.playout_depth:.1f} s"),
+                ("underruns", f"{figures.underruns}"),
+                ("made up", ms(figures.concealed)),
+                ("clears", f"{figures.clears}"),
+                ("clear to silence", ms(figures.clear_to_silence_p50)),
+            ],
+        ),
+        (
+            "Microphone",
+            [
+                ("latency", ms(figures.capture_latency)),
+                ("gaps", f"{figures.capture_xruns}"),
+                ("clock", ppm(figures.capture_drift)),
+                ("you spoke", clock(view.you.seconds)),
+            ],
+        ),
+        (
+            "Speaker",
+            [
+                ("latency", ms(figures.playback_latency)),
+                ("gaps", f"{figures.playback_xruns}"),
+                ("clock", ppm(figures.playback_drift)),
+                ("the agent spoke", clock(view.agent.seconds)),
+                ("devices lost", f"{figures.device_losses}"),
+            ],
+        ),
+    ]
+
+
+def _devices(controls: Controls) -> list[Text]:
+    if controls.choices is None:
+        return [Text("looking for devices …")]
+    lines = []
+    sides = {"near_end": "Microphones", "far_end": "Speakers"}
+    for side, title in sides.items():
+        lines.append(Text(title, "bold"))
+        of_side = [(n, c) for n, c in enumerate(controls.choices, 1) if c.side == side]
+        if not of_side:
+            lines.append(Text("     none", "dim"))
+        for number, choice in of_side:
+            name = clean(choice.name)
+            line = Text.assemble((f"{number:>3}  ", "bold"), name)
+            line.append(" " * max(34 - cell_len(name), 2)).append(choice.host_api, "dim")
+            lines.append(line.append("  in use", "green") if choice.in_use else line)
+    lines.append(Text())
+    typed = f": {controls.typed}, Enter" if controls.typed else ""
+    lines.append(Text(f"Type a number{typed}.", "bold"))
+    return lines

@@ -1,0 +1,62 @@
+"""What is said after a call: why it ended, how long it was, who spoke, and how well it went."""
+
+from __future__ import annotations
+
+from retell_voice.cli.view import SPEECH, View
+from retell_voice.cli.words import clock, ending
+from retell_voice.events import Statistics
+
+
+def summary(view: View) -> list[str]:
+    """Return lines that say how the call went; none of one that did not come about."""
+    if view.ended is None:
+        return []
+    lines = [ending(view.ended), f"length {clock(view.at)}{_shares(view)}"]
+    figures = view.statistics
+    lines.append(
+        f"sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
+        + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
+    )
+    if troubles := _troubles(figures):
+        lines.append(troubles)
+    lines.append(_quality(figures))
+    return [f"{clock(view.at)}  {lines[0]}", *(f"       {line}" for line in lines[1:])]
+
+
+def _shares(view: View) -> str:
+    """Return for how long each side spoke.
+
+    You: your level was above ``SPEECH``, short gaps included. The agent: from its first sample
+    at the speaker to its last, utterance by utterance.
+    """
+    you, agent = view.you.seconds, view.agent.seconds
+    if not (both := you + agent):
+        return ""
+    share = round(100 * you / both)
+    return (
+        f"; you spoke {you:.0f} s ({share} %: louder than {SPEECH:.0f} dBFS), "
+        f"the agent {agent:.0f} s ({100 - share} %)"
+    )
+
+
+def _troubles(figures: Statistics) -> str:
+    troubles = {
+        "device losses": figures.device_losses,
+        "frames dropped": figures.frames_dropped,
+        "capture xruns": figures.capture_xruns,
+        "playback xruns": figures.playback_xruns,
+        "underruns": figures.underruns,
+        "unknown messages": figures.unknown_messages,
+        "malformed messages": figures.malformed_messages,
+        "events dropped": figures.events_dropped,
+    }
+    return ", ".join(f"{name} {count}" for name, count in troubles.items() if count)
+
+
+def _quality(figures: Statistics) -> str:
+    quality = [f"jitter buffer {figures.playout_target * 1000:.0f} ms"]
+    if figures.clear_to_silence_p50 is not None:
+        quality.append(f"silent {figures.clear_to_silence_p50 * 1000:.0f} ms after a clear")
+    if figures.round_trip is not None:
+        quality.append(f"round trip {figures.round_trip * 1000:.1f} ms")
+    return ", ".join(quality)

@@ -1,0 +1,212 @@
+"""The terminal: taken for the time of a call, and given back as it was whatever happens.
+
+::
+
+    given back ──take──▶ taken ──give_back──▶ given back       Ctrl-Z: given back, stopped, taken
+                                                               in the background: given back
+
+Keys arrive one by one and unechoed, but Ctrl-C, Ctrl-Z and Ctrl-\\ stay signals of the system's, so
+that they work whatever this program is busy with. One thread writes (the screen's); the main
+thread, on which signals arrive, only waits for it, and not for long: a terminal that stands still
+takes nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from retell_voice.cli.painter import ENTER, LEAVE
+
+if sys.platform != "win32":
+    import termios
+
+_PATIENCE = 0.2  # seconds for a terminal that stands still
+_SIZE = (80, 24)
+_ICANON_ECHO = 3  # index of the local modes in what tcgetattr returns
+
+
+class Terminal:
+    """The terminal on standard output and, if it is one, on standard input.
+
+    Args:
+        changed: called, on the main thread, when the screen must be drawn anew.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._out = sys.stdout.fileno()
+        self._in = _terminal(sys.stdin)
+        self._modes: list[Any] | None = None  # as they were before
+        self._wanted = False
+        self._has_page = False  # what we draw on
+        self._is_spoilt = False  # by whoever had the terminal while we were stopped
+        self._writing = threading.Lock()
+        self._before: dict[int, Any] = {}
+
+    @property
+    def keys(self) -> int | None:
+        """The descriptor to read keys from, None when standard input is no terminal."""
+        return self._in
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this program is in the foreground; in the background a shell has the terminal."""
+        if sys.platform == "win32":
+            return True
+        try:
+            return os.tcgetpgrp(self._out) == os.getpgrp()
+        except OSError:  # a terminal, but not the one that controls this session
+            return True
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        try:
+            columns, lines = os.get_terminal_size(self._out)
+        except OSError:
+            return _SIZE
+        return columns or _SIZE[0], lines or _SIZE[1]
+
+    def take(self) -> None:
+        """Take it, on the main thread; it is given back at the end of the program at the latest."""
+        self._wanted = True
+        if sys.platform == "win32":
+            _understand_sequences(self._out)
+        atexit.register(self.give_back)
+        for name, handler in (
+            ("SIGTSTP", self._stop),
+            ("SIGCONT", self._go_on),
+            ("SIGWINCH", self._resized),
+            ("SIGQUIT", self._quit),
+        ):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, handler)
+        self._set_modes()
+
+    def give_back(self, patience: float = _PATIENCE) -> None:
+        """Give it back; safe to call twice, on any thread and in a signal handler.
+
+        ``patience``: seconds for a terminal that stands still, below 0 for as long as it does.
+        """
+        self._wanted = False
+        got = self._writing.acquire(timeout=patience)
+        try:
+            self._leave(patience)
+        finally:
+            if got:
+                self._writing.release()
+        atexit.unregister(self.give_back)
+        if threading.current_thread() is threading.main_thread():
+            while self._before:
+                signal.signal(*self._before.popitem())
+
+    def draw(self, make: Callable[[bool], str]) -> None:
+        """Write what ``make`` returns, on the thread of the screen, if the terminal is ours.
+
+        ``make`` is told whether nothing is left of what was drawn before.
+
+        Raises:
+            OSError: the terminal is gone.
+        """
+        with self._writing:
+            if not self._wanted or not self.is_ours:
+                return
+            anew = self._is_spoilt or not self._has_page
+            if anew:
+                self._set_modes()
+                self._has_page, self._is_spoilt = True, False
+            text = (ENTER if anew else "") + make(anew)
+            self._write(text.encode(sys.stdout.encoding or "ascii", "replace"))
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def _set_modes(self) -> None:
+        if sys.platform == "win32" or self._in is None or not self.is_ours:
+            return
+        with suppress(termios.error):
+            modes = termios.tcgetattr(self._in)
+            if self._modes is None:
+                self._modes = [*modes[:6], list(modes[6])]
+            modes[_ICANON_ECHO] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+            modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
+            termios.tcsetattr(self._in, termios.TCSANOW, modes)
+
+    def _leave(self, patience: float = _PATIENCE) -> None:
+        """Leave our page and our modes. What was typed and not read is not for the shell."""
+        if self._has_page:
+            self._has_page = False
+            leaving = threading.Thread(target=self._write_leave, daemon=True)
+            leaving.start()
+            leaving.join(None if patience < 0 else patience)
+        if sys.platform != "win32" and self._in is not None and self._modes is not None:
+            with suppress(termios.error):
+                # Not TCSAFLUSH: it would wait for a terminal that stands still.
+                termios.tcsetattr(self._in, termios.TCSANOW, self._modes)
+                termios.tcflush(self._in, termios.TCIFLUSH)
+
+    def _write_leave(self) -> None:
+        with suppress(OSError):
+            self._write(LEAVE.encode())
+
+    # Signals, on the main thread
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """Stop as any program does, with the terminal as it was; go on from here later."""
+        if sys.platform == "win32":
+            return
+        got = self._writing.acquire(timeout=_PATIENCE)
+        try:
+            if self.is_ours:
+                self._leave()
+            signal.signal(number, signal.SIG_DFL)
+            signal.pthread_kill(threading.get_ident(), number)
+            signal.signal(number, self._stop)
+        finally:
+            if got:
+                self._writing.release()
+        self._go_on(number, frame)
+
+    def _go_on(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
+        """Take the terminal again; a shell may have changed anything of it meanwhile."""
+        if self._wanted:
+            self._is_spoilt = True
+            self._set_modes()
+            self._changed()
+
+    def _resized(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
+        self._changed()
+
+    def _quit(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
+        self.give_back()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _terminal(stream: Any) -> int | None:
+    with suppress(AttributeError, OSError, ValueError):  # closed, or none at all
+        return stream.fileno() if stream.isatty() else None
+    return None
+
+
+if sys.platform == "win32":
+
+    def _understand_sequences(out: int) -> None:
+        """Let a Windows console take control sequences."""
+        import ctypes  # noqa: PLC0415
+        import msvcrt  # noqa: PLC0415
+
+        kernel = ctypes.windll.kernel32
+        handle, mode = msvcrt.get_osfhandle(out), ctypes.c_ulong()
+        if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+            kernel.SetConsoleMode(handle, mode.value | 0x0004)

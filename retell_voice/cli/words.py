@@ -1,0 +1,82 @@
+"""What a call's events mean, in words for people."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from retell_voice.events import (
+    AudioDropped,
+    DeviceChanged,
+    Ended,
+    Event,
+    MalformedMessage,
+    MicrophoneSilent,
+    RecordingStopped,
+    UnknownMessage,
+)
+
+_DEVICES = {"near_end": "microphone", "far_end": "speaker"}
+_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def news(event: Event) -> str | None:
+    """Return good news for people, None when there are none."""
+    match event:
+        case DeviceChanged(state="back", side=side, name=name):
+            return f"the {_DEVICES[side]} is back: {clean(name)}"
+    return None
+
+
+def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each event
+    """Return what people should know about an event, None when there is nothing."""
+    match event:
+        case DeviceChanged(state="lost", side=side, why=why):
+            return f"the {_DEVICES[side]} is gone, the call waits for it: {clean(why)}"
+        case MicrophoneSilent():
+            return "the microphone delivers only silence: muted in the system, or no permission?"
+        case AudioDropped(side="near_end", duration=duration):
+            return f"{duration:.1f} s of your voice lost: the network did not take it"
+        case AudioDropped(duration=duration):
+            return f"{duration:.1f} s of the agent lost: too much of it was waiting to be played"
+        case RecordingStopped(why=why):
+            return f"the call is no longer recorded: {clean(why)}"
+        case UnknownMessage(message=message):
+            return f"the server sent something unknown: {clean(message[:60])}"
+        case MalformedMessage(problem=problem):
+            return f"the server sent something broken: {clean(problem[:60])}"
+    return None
+
+
+def ending(ended: Ended) -> str:
+    """Return who ended the call and with which words; code and reason always show."""
+    who = {
+        "you": "you hung up",
+        "server": "the server closed the call",
+        "network": "the connection was lost",
+        "device": "a device was lost",
+    }[ended.by]
+    words = [str(ended.code)] if ended.code is not None else []
+    if ended.reason:
+        words.append(clean(ended.reason))
+    return f"{who} ({': '.join(words)})" if words else who
+
+
+def clean(text: str) -> str:
+    """Return a text from the server with nothing in it that could steer a terminal."""
+    if text.isprintable():  # nearly every text, and the server repeats all of them with each word
+        return text
+    return "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character in "\n\r\t\v\f\u2028\u2029":
+        return " "
+    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
+        return ""
+    return character
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"

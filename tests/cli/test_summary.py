@@ -1,0 +1,51 @@
+"""What is said after a call."""
+
+from __future__ import annotations
+
+from functools import reduce as fold
+
+from retell_voice.cli.summary import summary
+from retell_voice.cli.view import View, reduce
+from retell_voice.events import AgentStarted, AgentStopped, Ended, Event, Levels, Statistics
+
+FIGURES = Statistics(
+    frames_sent=50,
+    heard=3.21,
+    discarded=0.5,
+    underruns=2,
+    frames_dropped=1,
+    playout_target=0.04,
+    clear_to_silence_p50=0.0213,
+    round_trip=0.0421,
+)
+
+
+def test_nothing_is_said_of_a_call_that_did_not_come_about() -> None:
+    assert summary(View()) == []
+
+
+def test_a_call_with_troubles() -> None:
+    view = reduce(View(), Ended(by="you", code=1000, reason="", statistics=FIGURES, at=75.0))
+    assert summary(view) == [
+        "01:15  you hung up (1000)",
+        "       length 01:15",
+        "       sent 50 frames, heard 3.2 s of the agent, 0.5 s cut short",
+        "       frames dropped 1, underruns 2",
+        "       jitter buffer 40 ms, silent 21 ms after a clear, round trip 42.1 ms",
+    ]
+
+
+def test_who_spoke_for_how_long() -> None:
+    levels: list[Event] = [
+        Levels(at=10 + index / 10, near_end=-20 if 0 < index <= 20 else -70, far_end=-100)
+        for index in range(60)
+    ]
+    events = [
+        AgentStarted(at=2.0),
+        AgentStopped(at=8.3, silent_since=8.0),
+        *levels,
+        Ended(by="you", code=1000, reason="", at=16.0),
+    ]
+    lines = summary(fold(reduce, events, View()))
+    assert lines[1].startswith("       length 00:16; you spoke 2 s (25 %: louder than -40 dBFS)")
+    assert lines[1].endswith(", the agent 6 s (75 %)")
