@@ -11,9 +11,25 @@ from __future__ import annotations
 
 from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Measure, Report
 from retell_voice.emulator.happenings import AgentInterrupted
-from retell_voice.emulator.llm_happenings import DigitPressed, ResponseDropped, TransferRequested
+from retell_voice.emulator.llm_happenings import (
+    DigitPressed,
+    LlmMessageUnknown,
+    MetadataForwarded,
+    ResponseDropped,
+    ToolCalled,
+    ToolReturned,
+    TransferRequested,
+)
 from retell_voice.emulator.mouth import Answer, Mouth
-from retell_voice.protocol.llm import AgentInterrupt, Response
+from retell_voice.protocol.llm import (
+    AgentInterrupt,
+    LlmMessage,
+    LlmMetadata,
+    Response,
+    ToolCallInvocation,
+    ToolCallResult,
+    UnknownLlmMessage,
+)
 
 
 class Answers:
@@ -143,4 +159,19 @@ def afterwards(answer: Answer) -> list[Action]:
         return [told, HangUp(f"transferred to {answer.transfer}", "call_transfer")]
     if answer.digits:
         return [Report(DigitPressed, {"digits": answer.digits})]
+    return []
+
+
+def told(message: LlmMessage) -> list[Action]:
+    """Return what whoever watches is told of a message that is not spoken."""
+    match message:
+        case ToolCallInvocation(tool_call_id=call, name=name, arguments=arguments):
+            details = {"tool_call_id": call, "name": name, "arguments": arguments}
+            return [Report(ToolCalled, details)]
+        case ToolCallResult(tool_call_id=call, content=content):
+            return [Report(ToolReturned, {"tool_call_id": call, "content": content})]
+        case LlmMetadata(metadata=metadata):
+            return [Report(MetadataForwarded, {"metadata": metadata})]
+        case UnknownLlmMessage(message=text):
+            return [Report(LlmMessageUnknown, {"message": text})]
     return []

@@ -35,7 +35,7 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.answers import Answers, afterwards
+from retell_voice.emulator.answers import Answers, afterwards, told
 from retell_voice.emulator.ears import Ears, Noticed
 from retell_voice.emulator.happenings import AgentSpoke, UserSpoke
 from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
@@ -53,7 +53,6 @@ from retell_voice.protocol.llm import (
     Response,
     ToolCallInvocation,
     ToolCallResult,
-    UnknownLlmMessage,
     UpdateAgent,
 )
 
@@ -181,7 +180,7 @@ class Dialogue:
                 self.transcript.tool(message)
             case LlmMetadata():
                 actions = [Announce(message.metadata)]
-        return [*actions, *_reports(message), *self._settle()]
+        return [*actions, *told(message), *self._settle()]
 
     def link_lost(self, why: str) -> list[Action]:
         """The connection to the LLM server broke and is dialled again."""
@@ -212,11 +211,11 @@ class Dialogue:
         return [*actions, recognize] if recognize else actions
 
     def _user_speaks(self, noticed: Noticed) -> list[Action]:
-        actions: list[Action] = []
         over_agent = self._sounding
         if over_agent and not self._settings.interruptible:
             self._ears.ignore()
             return []
+        actions: list[Action] = []
         held = over_agent and not self._may_interrupt
         if over_agent and not held:
             if noticed.amount(self.now) < self._samples(self._settings.barge_in or 0):
@@ -241,7 +240,7 @@ class Dialogue:
             self._user_said_something()
             if not passage.held:
                 actions += self._answers.drop(_GOES_ON)
-            self._spoken_until = passage.ended
+            self._spoken_until = None if passage.held else passage.ended
         else:
             self._silence.begin(self.now)
             self._wanted = self._wanted or passage.cut  # or nobody would speak any more
@@ -295,9 +294,8 @@ class Dialogue:
 
     def _settle(self) -> list[Action]:
         actions: list[Action] = []
-        if not self._mouth.busy(self.now):
+        if free := not self._mouth.busy(self.now):
             self._ears.release()
-        free = not self._mouth.busy(self.now)
         if (self._ears.have_the_floor or (self._wanted and free)) and self._speaker != "user":
             self._speaker = "user"
             actions += self._update("user")
@@ -324,6 +322,7 @@ class Dialogue:
         idle = not (self._ears.busy or self._mouth.answers)
         heard_until = self._mouth.playing_until
         if idle and self._silence.reminder_due(self.now, heard_until, self._settings):
+            self._spoken_until = None
             return self._require(reminder=True)
         return []
 
@@ -349,17 +348,3 @@ class Dialogue:
 
     def _samples(self, milliseconds: int) -> int:
         return self._rate * milliseconds // 1000
-
-
-def _reports(message: LlmMessage) -> list[Action]:
-    match message:
-        case ToolCallInvocation(tool_call_id=call, name=name, arguments=arguments):
-            told = {"tool_call_id": call, "name": name, "arguments": arguments}
-            return [Report(happened.ToolCalled, told)]
-        case ToolCallResult(tool_call_id=call, content=content):
-            return [Report(happened.ToolReturned, {"tool_call_id": call, "content": content})]
-        case LlmMetadata(metadata=metadata):
-            return [Report(happened.MetadataForwarded, {"metadata": metadata})]
-        case UnknownLlmMessage(message=text):
-            return [Report(happened.LlmMessageUnknown, {"message": text})]
-    return []

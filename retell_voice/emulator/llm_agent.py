@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from retell_voice.emulator.actions import (
     Action,
@@ -39,15 +39,13 @@ from retell_voice.emulator.llm_link import (
     LlmMalformed,
 )
 from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.neural_vad import DetectorKind, new_detector
 from retell_voice.emulator.performance import Performance
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.speech import SpeechFailed, SpeechToText, TextToSpeech
-from retell_voice.emulator.vad import Detector, DetectorSettings, EnergyDetector
-from retell_voice.protocol.llm import ResponseRequired
+from retell_voice.protocol.llm import ResponseRequired, llm_url
 
-DetectorKind: TypeAlias = Literal["auto", "neural", "energy"]
-
-_ONSET_MS, _RELEASE_MS = 100, 100  # quick: how much speech counts is the dialogue's to decide
+_QUICK = {"onset_ms": 100, "release_ms": 100}  # how much speech counts is the dialogue's to decide
 _ENGINE_PATIENCE = 30.0  # seconds for one recognition or one sentence
 
 
@@ -83,14 +81,19 @@ def llm_agent(
         link: how patient to be with the LLM server.
         patience: seconds without any microphone audio, silence included, after which the
             caller is given up.
+
+    Raises:
+        ConfigError: the URL is not one of an LLM server, or the detector is not installed.
     """
+    llm_url(url, "call")
+    new_detector(detector, 16_000)
 
     async def agent(session: Session) -> None:
         call = session.call
         own = call.end_call_after_silence_ms
         dialogue = Dialogue(
             session.audio.rate,
-            _detector(detector, session.audio.rate),
+            new_detector(detector, session.audio.rate, **_QUICK),
             settings if own is None else replace(settings, end_call_after_silence_ms=own),
             chunk_ms=session.chunk_ms,
         )
@@ -101,10 +104,6 @@ def llm_agent(
             await _give_up(session, failure)
 
     return agent
-
-
-def _detector(kind: DetectorKind, rate: int) -> Detector:
-    return EnergyDetector(rate, DetectorSettings(onset_ms=_ONSET_MS, release_ms=_RELEASE_MS))
 
 
 async def _give_up(session: Session, failure: LlmFailure) -> None:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pytest
 from support.callers import join, messages
 
 from retell_voice.audio.format import AudioFormat
@@ -14,6 +15,7 @@ from retell_voice.emulator import (
     Emulator,
     Session,
 )
+from retell_voice.emulator.session import MAX_TYPED
 from retell_voice.events import Utterance
 
 
@@ -158,3 +160,20 @@ async def test_a_long_reason_is_cut_to_fit() -> None:
         async with join(emulator, emulator.register()) as client:
             assert await messages(client) == []
         assert client.close_reason == "ü" * 61
+
+
+async def test_an_agent_is_given_typed_turns_and_so_many_may_wait() -> None:
+    heard: list[str] = []
+
+    async def agent(session: Session) -> None:
+        for number in range(MAX_TYPED):
+            session.typed(f"turn {number}")
+        with pytest.raises(RuntimeError, match="takes no typed turns"):
+            session.typed("one too many")
+        heard.extend([await session.next_typed() for _ in range(MAX_TYPED)])
+
+    async with Emulator(agent=agent) as emulator:
+        call = emulator.register()
+        async with join(emulator, call) as client:
+            await messages(client)
+    assert heard == [f"turn {number}" for number in range(MAX_TYPED)]

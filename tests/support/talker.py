@@ -69,14 +69,16 @@ class Talker:
         end = self.clock + seconds
         await self.until(lambda: self.clock >= end)
 
-    def begin_to_say(self, seconds: float = 1.5) -> None:
-        """Say something from now on: recorded speech."""
-        caller = load_speech(CALLER, self._rate).samples
-        first = int(np.flatnonzero(np.abs(caller) > 100)[0])
-        self._to_say = caller[first : first + int(seconds * self._rate)]
+    def begin_to_say(self, what: Samples | float = 1.5) -> None:
+        """Say something from now on: samples, or so many seconds of recorded speech."""
+        if isinstance(what, float):
+            caller = load_speech(CALLER, self._rate).samples
+            first = int(np.flatnonzero(np.abs(caller) > 100)[0])
+            what = caller[first : first + int(what * self._rate)]
+        self._to_say = what
 
-    async def say(self, seconds: float = 1.5) -> None:
-        self.begin_to_say(seconds)
+    async def say(self, what: Samples | float = 1.5) -> None:
+        self.begin_to_say(what)
         await self.until(lambda: not len(self._to_say))
 
     def updates(self) -> list[dict[str, Any]]:
