@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent
@@ -101,6 +102,7 @@ async def _llm_agent(
     from retell_voice.emulator.engines import open_engines  # noqa: PLC0415
     from retell_voice.emulator.llm_agent import llm_agent  # noqa: PLC0415
     from retell_voice.emulator.manner import DialogueSettings  # noqa: PLC0415
+    from retell_voice.emulator.neural_vad import DetectorKind  # noqa: PLC0415
 
     dialogue = DialogueSettings(
         endpoint_ms=settings.endpoint_ms.value,
@@ -114,7 +116,9 @@ async def _llm_agent(
     engines = await stack.enter_async_context(
         open_engines(settings.voice.value, settings.ears.value)
     )
-    agent = llm_agent(url, engines, dialogue, detector=settings.detector.value)
+    agent = llm_agent(
+        url, engines, dialogue, detector=cast("DetectorKind", settings.detector.value)
+    )
     return agent, engines.describe()
 
 
