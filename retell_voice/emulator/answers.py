@@ -38,13 +38,10 @@ class Answers:
     Args:
         mouth: says it.
         rate: samples a second.
-
-    Attributes:
-        dropped: messages that did not count.
     """
 
     def __init__(self, mouth: Mouth, rate: int) -> None:
-        self.dropped = 0
+        self._dropped = 0
         self._mouth = mouth
         self._rate = rate
         self._response = 0  # the newest response_id
@@ -126,11 +123,12 @@ class Answers:
         return actions
 
     def _drop_message(self, interrupt: bool, number: int, why: str) -> list[Action]:
-        self.dropped += 1
+        self._dropped += 1
         told, self._reported = self._reported, (interrupt, number, why)
         if told == self._reported:  # the rest of a stream need not be told chunk by chunk
             return []
-        return [Report(ResponseDropped, {"interrupt": interrupt, "number": number, "why": why})]
+        details = {"interrupt": interrupt, "number": number, "why": why, "so_far": self._dropped}
+        return [Report(ResponseDropped, details)]
 
     def start_again(self, now: int) -> bool:
         """The connection is a new one: nothing more comes of what has begun to come.

@@ -129,7 +129,7 @@ class Dialogue:
         if not self._sounding:
             actions += self._answers.drop(_GOES_ON)
         elif self._may_interrupt:
-            actions += self._answers.cut(self.now)
+            actions += self._cut()
         self.transcript.user_piece().content = f" {text}"
         self._user_said_something()
         return [*actions, *self._settle()]
@@ -205,6 +205,9 @@ class Dialogue:
         actions: list[Action] = []
         if self._ears.noticed:
             actions += self._user_speaks(self._ears.noticed)
+        if (passage := self._ears.insisting) and self._sounding and self._may_interrupt:
+            passage.held, passage.cut = False, True
+            actions += self._cut()
         if passage := self._ears.too_long():
             return [*actions, self._ears.part(passage, self.transcript.user_piece())]
         recognize = self._ears.to_recognize(self._samples(self._settings.endpoint))
@@ -220,8 +223,7 @@ class Dialogue:
         if over_agent and not held:
             if noticed.amount(self.now) < self._samples(self._settings.barge_in or 0):
                 return []
-            actions = self._answers.cut(self.now)
-            self._changed = True
+            actions = self._cut()
         piece = self.transcript.user_piece()
         self._ears.begin(noticed, piece, held=held, cut=over_agent and not held)
         return actions
@@ -259,6 +261,10 @@ class Dialogue:
     @property
     def _may_interrupt(self) -> bool:
         return self._settings.barge_in is not None and not self._mouth.guarded(self.now)
+
+    def _cut(self) -> list[Action]:
+        self._changed = True
+        return self._answers.cut(self.now)
 
     def _speak(self) -> list[Action]:
         actions: list[Action] = []
@@ -307,9 +313,10 @@ class Dialogue:
             if self._ends_with(last := afterwards(answer)):
                 return [*actions, *last]
             actions += last
-        if self._ends_with(last := self._overdue()):
-            return [*actions, *last]
-        return [*actions, *self._ask()]
+        last = self._silence.too_long(
+            self.now, self._mouth.playing_until, self._settings, user_speaks=self._ears.busy
+        )
+        return [*actions, *(last if self._ends_with(last) else self._ask())]
 
     def _ends_with(self, actions: list[Action]) -> bool:
         self._over = bool(actions) and isinstance(actions[-1], HangUp)
@@ -331,15 +338,6 @@ class Dialogue:
         required = self.transcript.required(number, reminder=reminder)
         details = {"response_id": number, "reminder": reminder}
         return [Ask(required), Report(happened.LlmAsked, details)]
-
-    def _overdue(self) -> list[Action]:
-        over = None
-        if not self._ears.busy:
-            over = self._silence.too_long(self.now, self._mouth.playing_until, self._settings)
-        longest = self._settings.longest_call_ms
-        if self.now >= self._samples(longest):
-            over = HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")
-        return [over] if over else []
 
     def _update(self, turn: Role | None) -> list[Action]:
         self._changed = False

@@ -12,7 +12,7 @@ Pure; its clock is the audio it is given, positions are samples of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class Passage:
         began: where, with the little before it that belongs to it.
         piece: its part of the transcript.
         held: said over the agent, which goes on speaking.
+        outspoken: the agent began to speak over it, and may go on.
         cut: it interrupted the agent.
         ended: where the last speech of it ended; None while the user speaks.
         looked: up to where its words have been looked for.
@@ -71,6 +72,7 @@ class Passage:
     piece: Piece
     held: bool = False
     cut: bool = False
+    outspoken: bool = False
     ended: int | None = None
     looked: int = 0
     partial: int | None = None
@@ -120,12 +122,20 @@ class Ears:
     def hold(self) -> None:
         """The agent speaks over what is being said."""
         for passage in self._passages:
-            passage.held = True
+            passage.held = passage.outspoken = True
 
     def release(self) -> None:
         """The agent no longer speaks over what is being said."""
         for passage in self._passages:
-            passage.held = False
+            passage.held = passage.outspoken = False
+
+    @property
+    def insisting(self) -> Passage | None:
+        """What is being said over an agent that could not be interrupted when it began."""
+        passage = self._open
+        if passage and passage.held and not passage.outspoken and passage.ended is None:
+            return passage
+        return None
 
     def hear(self, samples: Samples) -> None:
         """Take microphone audio, shape (n,)."""
@@ -158,7 +168,7 @@ class Ears:
         self.noticed = None
         began = max(0, noticed.began - self._samples(self._settings.preroll_ms))
         ended = noticed.ended if noticed.since is None else None
-        self._start(Passage(began, piece, held, cut, ended, looked=began))
+        self._start(Passage(began, piece, held, cut, ended=ended, looked=began))
 
     def too_long(self) -> Passage | None:
         """Return what is being said if it has become too long to be recognised in one go."""
@@ -170,10 +180,9 @@ class Ears:
 
     def part(self, passage: Passage, piece: Piece) -> Recognize:
         """End a passage that has become too long; ``piece`` is for what follows."""
+        self._start(replace(passage, began=self.now, piece=piece, partial=None, looked=self.now))
         passage.ended = self.now
-        recognize = self._finish(passage, self.now)
-        self._start(Passage(self.now, piece, passage.held, passage.cut, looked=self.now))
-        return recognize
+        return self._finish(passage, self.now)
 
     def to_recognize(self, endpoint: int) -> Recognize | None:
         """Return what is to be recognised now; ``endpoint`` samples of silence end a passage."""

@@ -33,11 +33,21 @@ class LlmAsked(Happening):
 
 @dataclass(frozen=True, slots=True)
 class ResponseDropped(Happening):
-    """What the LLM server sent for a response or an agent_interrupt is not spoken."""
+    """What the LLM server sends for a response or an agent_interrupt is not spoken.
+
+    Told once where it sends it in many pieces.
+
+    Attributes:
+        number: its response_id or interrupt_id.
+        interrupt: which of the two it is.
+        why: one line.
+        so_far: messages of this call that were dropped.
+    """
 
     number: int
     interrupt: bool
     why: str
+    so_far: int
 
     def __str__(self) -> str:
         kind = "agent_interrupt" if self.interrupt else "response"

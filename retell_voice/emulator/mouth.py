@@ -223,7 +223,7 @@ class Mouth:
     def cut(self, now: int) -> int:
         """Fall silent: leave in the transcript what was heard; return how much was not, samples.
 
-        The answer that was being said is dropped.
+        What has not been said yet stays, see ``drop``.
         """
         unheard = max(0, self.playing_until - now)
         for said in self._said:
@@ -238,6 +238,8 @@ class Mouth:
 
     def drop(self, answer: Answer) -> frozenset[int]:
         """Forget an answer; return the numbers of its sentences of which speech is being made."""
+        if answer is self._answers[0]:
+            self._said.clear()
         self._answers.remove(answer)
         numbers = frozenset(each.number for each in answer.unsaid) & self._making.keys()
         for number in numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retell_voice.emulator.actions import HangUp
+from retell_voice.emulator.actions import Action, HangUp
 from retell_voice.emulator.manner import DialogueSettings
 
 
@@ -43,12 +43,17 @@ class Silence:
         self._reminders += due
         return due
 
-    def too_long(self, now: int, heard_until: int, settings: DialogueSettings) -> HangUp | None:
-        """Return how the call ends if nobody has said anything for too long."""
+    def too_long(
+        self, now: int, heard_until: int, settings: DialogueSettings, *, user_speaks: bool
+    ) -> list[Action]:
+        """End the call if it, or the user's silence, has lasted too long."""
+        longest = settings.longest_call_ms
+        if now >= self._rate * longest // 1000:
+            return [HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")]
         longest = settings.end_call_after_silence_ms
-        if not self._lasts(now, heard_until, longest):
-            return None
-        return HangUp(f"the user was silent for {longest / 1000:g} s", "inactivity")
+        if not user_speaks and self._lasts(now, heard_until, longest):
+            return [HangUp(f"the user was silent for {longest / 1000:g} s", "inactivity")]
+        return []
 
     def _lasts(self, now: int, heard_until: int, milliseconds: int) -> bool:
         return now - max(self._since, heard_until) >= self._rate * milliseconds // 1000

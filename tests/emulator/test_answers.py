@@ -138,8 +138,8 @@ def test_an_outdated_response_is_dropped() -> None:
         stage.llm(complete(1, "Old."), complete(3, "Never."), chunk(2, "New. ")), ResponseDropped
     )
     assert dropped == [
-        {"interrupt": False, "number": 1, "why": "it is outdated"},
-        {"interrupt": False, "number": 3, "why": "nobody asked for it"},
+        {"interrupt": False, "number": 1, "why": "it is outdated", "so_far": 1},
+        {"interrupt": False, "number": 3, "why": "nobody asked for it", "so_far": 2},
     ]
     assert said(stage.wait(1)) == "New."
 

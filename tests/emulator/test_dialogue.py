@@ -401,6 +401,17 @@ def test_a_sentence_that_may_not_be_interrupted() -> None:
     ]
 
 
+def test_who_insists_interrupts_what_comes_after_it() -> None:
+    stage = Stage(server=mute)
+    law = "This call is recorded by law, please listen to it."  # 2.5 s
+    stage.llm(chunk(0, law, no_interruption_allowed=True), complete(0, " Now talk to me please."))
+    stage.wait(1)
+    stage.say(STOP, 2.5)
+    assert stage.when(Clear) == pytest.approx(0.1 + 0.2 + 2.5, abs=0.04)
+    stage.wait(1)
+    assert [each.response_id for each in stage.asked()] == [1]
+
+
 def test_a_microphone_that_hears_the_speaker() -> None:
     stage = Stage(replace(DEFAULT_DIALOGUE, interruptible=False))
     stage.llm(complete(0, LONG))

@@ -26,7 +26,7 @@ LINES = [
     (LlmAsked, {"response_id": 4, "reminder": True}, "asks the LLM server for reminder 4"),
     (
         ResponseDropped,
-        {"number": 3, "interrupt": False, "why": "it is outdated"},
+        {"number": 3, "interrupt": False, "why": "it is outdated", "so_far": 1},
         "response 3 dropped: it is outdated",
     ),
     (LlmLinkChanged, {"state": "lost", "why": "it broke"}, "LLM server lost: it broke"),
