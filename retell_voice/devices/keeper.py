@@ -26,7 +26,7 @@ from retell_voice.devices.bridge import Post
 from retell_voice.devices.gates import Gate
 from retell_voice.devices.latency import LatencySteps
 from retell_voice.devices.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
-from retell_voice.errors import DeviceLost
+from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged
 
 Side = Literal["near_end", "far_end"]
@@ -87,6 +87,7 @@ class Keeper:
         self._refusal = ""
         self._started = float("-inf")
         self._stopping = threading.Event()
+        self._handing = threading.Lock()  # held while gates change; never by a callback
         self._deadline = 0.0
         self._thread: threading.Thread | None = None
         self._watched: tuple[Gate, Watchdog] | None = None
@@ -111,6 +112,31 @@ class Keeper:
         self._device.start(gate)
         if gate.why is not None and (gate.final or not self._patience):
             raise DeviceLost(f"{WORDS[self._side]} lost: {gate.why}")
+
+    def start_aside(self) -> None:
+        """Start the device while another has its place, and wait until it is at work.
+
+        Raises:
+            DeviceError: it cannot be opened, or not a block comes from it; it is stopped then.
+        """
+        self._started = time.monotonic()
+        gate = self._gate
+        try:
+            self._device.start(gate)
+            if not self._delivers(gate):
+                why = gate.why or "it opens, but no audio passes"
+                raise DeviceError(f"{WORDS[self._side]} {self._device.name!r}: {why}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def take_over(self, other: Keeper) -> None:
+        """Put the device, started aside, in the place of another's, which is done for."""
+        other.end()
+        with other._handing:
+            other._gate.close()
+        with self._handing:
+            self._gate.is_open = not self._stopping.is_set()
 
     def end(self) -> None:
         """Begin to stop; returns at once."""
@@ -178,8 +204,7 @@ class Keeper:
             self._suggest(self._steps.suggested)
         self._started = time.monotonic()
         new = self._new_gate(self._lost)
-        self._gate = new
-        new.is_open = True
+        self._hand_over(new)
         try:
             self._device.stop()
             self._device.start(new)
@@ -251,10 +276,11 @@ class Keeper:
 
     def _hand_over(self, gate: Gate) -> bool:
         """Close the gate that is open and open this one; not when all is over."""
-        self._gate.close()
-        self._gate = gate
-        gate.is_open = not self._stopping.is_set()
-        return gate.is_open
+        with self._handing:
+            self._gate.close()
+            self._gate = gate
+            gate.is_open = not self._stopping.is_set()
+            return gate.is_open
 
     def _tell(self, state: Literal["lost", "back"], why: str) -> None:
         name = self._device.name

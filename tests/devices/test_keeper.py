@@ -81,8 +81,10 @@ class Speaker(NullSpeaker):
 
 
 class Rig:
-    def __init__(self, device: Speaker, patience: float = 60.0) -> None:
-        self.bridge = Bridge()
+    def __init__(
+        self, device: Speaker, patience: float = 60.0, bridge: Bridge | None = None
+    ) -> None:
+        self.bridge = bridge or Bridge()
         self.posts: queue.Queue[object] = queue.Queue()
         self.device = device
         stand_in = NullSpeaker(8000)
@@ -376,3 +378,60 @@ def test_a_device_that_does_not_open_with_it_is_lost_and_tried_again(rig):
     made.bridge.until("device")
     made.keeper.stop()
     assert not made.bridge.met
+
+
+def aside(rig, *plan, name="other") -> Rig:
+    """Return a rig with another device for the same bridge, not yet started."""
+    device = Speaker(*plan)
+    device.clock = Clock(name)
+    device.timeout = 0.05
+    return Rig(device, bridge=rig.bridge)
+
+
+def test_another_device_takes_over_and_never_meets_the_first(rig):
+    rig = rig()
+    rig.bridge.until("device")
+    other = aside(rig)
+    other.keeper.start_aside()
+    assert "other" not in list(rig.bridge.threads.queue), "only the first is heard meanwhile"
+    other.keeper.take_over(rig.keeper)
+    rig.keeper.stop()
+    other.bridge.until("other")
+    assert not rig.bridge.met
+    assert rig.posts.empty()
+    other.keeper.stop()
+
+
+def test_another_device_takes_over_from_one_that_is_lost(rig):
+    rig = rig("silent", "silent", "silent")
+    rig.lost()
+    assert rig.post() == LOST
+    other = aside(rig)
+    other.keeper.start_aside()
+    other.keeper.take_over(rig.keeper)
+    rig.keeper.stop()
+    while not rig.bridge.threads.empty():
+        rig.bridge.threads.get()
+    other.bridge.until("other")
+    assert "stand-in" not in list(rig.bridge.threads.queue)
+    other.keeper.stop()
+    assert not rig.bridge.met
+
+
+@pytest.mark.parametrize("fault", ["refuses", "is silent", "is lost"])
+def test_a_device_that_cannot_take_over_leaves_the_first_alone(rig, fault):
+    rig = rig()
+    other = aside(rig)
+    device = other.device
+    if fault == "refuses":
+        device.start = lambda source: (_ for _ in ()).throw(DeviceError("busy"))
+    elif fault == "is silent":
+        device.start = lambda source: None
+    else:
+        device.start = lambda source: source.lost("it burns")
+    words = {"refuses": "busy", "is silent": "no audio passes", "is lost": "it burns"}[fault]
+    with pytest.raises(DeviceError, match=words):
+        other.keeper.start_aside()
+    assert device.stops
+    rig.bridge.until("device")
+    assert rig.posts.empty()
