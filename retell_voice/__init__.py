@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from retell_voice.audio.format import AudioFormat, Encoding, Samples
     from retell_voice.call import DEFAULT_URL, Call
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
+    from retell_voice.devices.portaudio import open_devices
     from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
     from retell_voice.errors import (
         AudioFormatError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         MalformedMessage,
         Metadata,
         MicrophoneSilent,
+        RecordingStopped,
         StateChanged,
         Statistics,
         Transcript,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
+    from retell_voice.observer import Observed, Observer
+    from retell_voice.recording.recorder import Recorder
 
 __version__ = "0.1.0"
 
@@ -82,6 +86,10 @@ __all__ = [
     "MicrophoneSilent",
     "NullMicrophone",
     "NullSpeaker",
+    "Observed",
+    "Observer",
+    "Recorder",
+    "RecordingStopped",
     "Rejected",
     "RetellVoiceError",
     "Samples",
@@ -97,9 +105,20 @@ __all__ = [
     "WavMicrophone",
     "WavSpeaker",
     "Word",
+    "open_devices",
 ]
 
-_ROOMS = ("errors", "events", "audio.format", "devices.ports", "devices.files", "call")
+_ROOMS = (
+    "errors",
+    "events",
+    "audio.format",
+    "devices.ports",
+    "devices.files",
+    "observer",
+    "recording.recorder",
+    "call",
+    "devices.portaudio",
+)
 """Where the public names live, cheapest first."""
 
 

@@ -13,6 +13,7 @@ Here is how a call is opened and what its user sees of it; what goes on in betwe
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -26,6 +27,7 @@ from retell_voice.errors import ConnectError, mask
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.journal import Journal
 from retell_voice.mailbox import mailbox_of
+from retell_voice.observer import Observed, Observer
 from retell_voice.transport.ports import Connection
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
 from retell_voice.transport.websocket import connect
@@ -61,6 +63,7 @@ class Call:
         jitter: lowest and highest depth of the jitter buffer, seconds.
         device_patience: seconds that a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once.
+        recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
 
     Raises:
         AudioFormatError: the frame length is out of range.
@@ -88,6 +91,7 @@ class Call:
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
         device_patience: float = 60.0,
+        recorder: Observer | None = None,
     ) -> None:
         self._call_id = call_id
         self._url = url
@@ -103,6 +107,7 @@ class Call:
         self._connect_attempts = connect_attempts
         self._jitter = jitter
         self._device_patience = device_patience
+        self._recorder = recorder
 
         self._journal = Journal()
         self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
@@ -166,6 +171,7 @@ class Call:
                 level_interval=self._level_interval,
                 drain_timeout=self._drain_timeout,
             )
+            await self._begin_recording(devices)
             # Not before: what a file says would be lost, and a file to write would be begun,
             # for a call that may not come about.
             await to_the_end(devices.start)
@@ -177,9 +183,10 @@ class Call:
                 await connection.close()
             if self._devices is not None:
                 await to_the_end(self._devices.stop)
+            await self._end_recording()
             raise
         self._journal.move_to(CallState.LIVE)
-        self._runner = asyncio.create_task(conversation.run())
+        self._runner = asyncio.create_task(self._run(conversation))
         return self
 
     async def __aexit__(
@@ -201,6 +208,34 @@ class Call:
             await _opened(self._runner)  # raises if the call failed through a defect of ours
             raise StopAsyncIteration
         return event
+
+    async def _run(self, conversation: Conversation) -> None:
+        try:
+            await conversation.run()
+        finally:
+            await self._end_recording()
+
+    async def _begin_recording(self, devices: Duplex) -> None:
+        if self._recorder is None:
+            return
+        near, far = devices.tap()
+        call = Observed(
+            at=self._journal.now(),
+            audio=self._audio,
+            microphone=devices.microphone.name,
+            speaker=devices.speaker.name,
+            near_end=near,
+            far_end=far,
+            moments=devices.moments,
+            tell=self._post,
+        )
+        await to_the_end(partial(self._recorder.begin, call))
+        self._journal.inbox.watch = self._recorder.event
+
+    async def _end_recording(self) -> None:
+        if self._recorder is not None:
+            self._journal.inbox.watch = None
+            await to_the_end(self._recorder.end)
 
     async def _connect(self) -> Connection:
         for attempt, delay in enumerate(full_jitter(), 1):

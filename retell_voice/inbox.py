@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from retell_voice.events import Event
 
@@ -21,12 +22,16 @@ class Inbox:
     def __init__(self, limit: int = 4096) -> None:
         self.dropped = 0
         """Events dropped because nobody was reading them."""
+        self.watch: Callable[[Event], None] | None = None
+        """Gets every event as well, at once."""
         self._events: deque[Event] = deque(maxlen=limit)
         self._changed = asyncio.Event()
         self._closed = False
 
     def put(self, event: Event) -> None:
         """Append an event."""
+        if self.watch is not None:
+            self.watch(event)
         self.dropped += len(self._events) == self._events.maxlen
         self._events.append(event)
         self._changed.set()

@@ -14,6 +14,7 @@ LOW = BASE | {"protocol", "audio"}
 IO = LOW | {"devices", "transport", "rest"}
 ENGINE = IO | {
     *("call", "conversation", "figures", "inbox", "journal", "jsonl", "mailbox", "outcome"),
+    *("observer", "recording"),
 }
 MAY_IMPORT = {
     "errors": {"errors"},

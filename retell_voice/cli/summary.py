@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from retell_voice.cli.view import SPEECH, View
-from retell_voice.cli.words import clock, ending
+from retell_voice.cli.words import clean, clock, ending
 from retell_voice.events import Statistics
 
 
@@ -20,6 +20,8 @@ def summary(view: View) -> list[str]:
     if troubles := _troubles(figures):
         lines.append(troubles)
     lines.append(_quality(figures))
+    if view.recording:
+        lines.append(f"recorded in {clean(view.recording)}")
     return [f"{clock(view.at)}  {lines[0]}", *(f"       {line}" for line in lines[1:])]
 
 

@@ -26,6 +26,7 @@ from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
+from retell_voice.recording.recorder import Recorder
 from retell_voice.settings import Sourced, table
 from retell_voice.tables import EmulatorSettings, TalkSettings
 from retell_voice.tables.talk import jitter_range
@@ -85,6 +86,10 @@ class _Conversation:
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
         self._operator: Operator | None = None
+        self._recorder: Recorder | None = None
+        if settings.record.value:
+            limit = 60.0 * settings.record_minutes.value
+            self._recorder = Recorder(settings.record.value, limit=limit)
         self.view = View()
         self._viewed = time.monotonic()
         self.output = _output(settings, audio)
@@ -122,6 +127,8 @@ class _Conversation:
     def close(self) -> None:
         if self._shown:
             self._shown = False
+            if self._recorder is not None and self._recorder.path is not None:
+                self.view = replace(self.view, recording=str(self._recorder.path))
             self.output.close(self.view)
 
     def _now(self) -> View:
@@ -159,6 +166,7 @@ class _Conversation:
             alignment=settings.alignment.value,
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
             jitter=jitter_range(settings.jitter_ms.value),
+            recorder=self._recorder,
         )
         self.view = View(
             call_id=mask(call_id),

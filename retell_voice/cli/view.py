@@ -105,6 +105,7 @@ class View:
     audio: str = ""
     microphone: str = ""
     speaker: str = ""
+    recording: str = ""
     state: CallState = CallState.CONNECTING
     hanging_up: bool = False
     at: float = 0.0

@@ -25,6 +25,7 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report
 from retell_voice.audio.resample import Resampler
 from retell_voice.devices.ring import Ring
+from retell_voice.devices.tap import Tap
 from retell_voice.errors import DeviceLost
 from retell_voice.events import Event
 
@@ -82,6 +83,8 @@ class PlayoutBridge:
         """What went wrong in the callback, if anything ever did: a defect."""
         self.playout = Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
+        self.tap: Tap | None = None
+        """Gets what is played, silence included, if somebody listens in."""
         self._audio = audio
         self._resampler = Resampler(audio.rate, rate)
         self._limit = round(limit * rate)
@@ -118,6 +121,11 @@ class PlayoutBridge:
         return self._queued / self.rate
 
     @property
+    def hearing(self) -> int:
+        """Position, in samples pulled, of what is heard now; exact when a block was filled."""
+        return self.playout.position - self._lag
+
+    @property
     def silent(self) -> bool:
         """True when all that was pushed has been heard, to the last sample, and reported."""
         playout = self.playout
@@ -130,7 +138,7 @@ class PlayoutBridge:
         """Return the reports that have become audible, and how many seconds ago each did."""
         self._retired.clear()
         self._asked_to_poll = False  # first: what becomes audible from here on is told again
-        audible = self.playout.position - self._lag
+        audible = self.hearing
         reports = self.playout.reports
         heard = []
         while reports and reports[0].position <= audible:
@@ -186,6 +194,8 @@ class PlayoutBridge:
         playout.finishing = turn.finishing and not turn.queue
         if playout.pull(out) and self._metering:
             self._played.write_rt(out)
+        if self.tap is not None:
+            self.tap.write_rt(out, playout.position)
 
     def _ask_to_poll_rt(self) -> None:
         """Runs on: audio callback thread. Say that the oldest report is audible, if it is."""

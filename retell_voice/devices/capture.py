@@ -12,6 +12,7 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.resample import Resampler
 from retell_voice.devices.bridge import Post
 from retell_voice.devices.ring import Ring
+from retell_voice.devices.tap import Tap
 from retell_voice.events import InputFinished
 
 _RING_SECONDS = 1.0
@@ -49,6 +50,8 @@ class CaptureBridge:
         """Times that something else than digital zeros was heard, muted or not."""
         self.position = 0
         """Samples that the device has delivered."""
+        self.tap: Tap | None = None
+        """Gets what is sent, at the microphone's rate, if somebody listens in."""
         self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
         self._resampler = Resampler(rate, audio.rate)
         self._framer = Framer(audio, frame_ms)
@@ -99,7 +102,7 @@ class CaptureBridge:
             if xrun:
                 self._device_xruns += 1
             if self._patient:
-                self._take(samples)
+                self._take(samples, self.position + len(samples))
                 self.position += len(samples)
                 return
             self._ring.write_rt(samples)
@@ -134,19 +137,24 @@ class CaptureBridge:
             if self._ring.written - read > self._size:
                 self._ring_xruns += 1
             samples, read = self._ring.read(read)
-            self._take(samples)
+            self._take(samples, read)
             self._due = read + self._resampler.needed(self._framer.missing)
             if finished and not told:
                 told = True
                 self._post(InputFinished())
 
-    def _take(self, samples: Samples) -> None:
-        """Post the frames that become complete. Runs on: capture thread, or a patient one."""
+    def _take(self, samples: Samples, position: int) -> None:
+        """Post the frames that become complete with the samples up to a position.
+
+        Runs on: capture thread, or a patient one.
+        """
         if np.count_nonzero(samples):
             self.sounds += 1
             if self.muted:
                 samples = np.zeros_like(samples)
             elif self._metering:
                 self._peak = max(self._peak, peak(samples))
+        if self.tap is not None:
+            self.tap.write_rt(samples, position)
         for frame in self._framer.push(self._resampler.process(samples)):
             self._post(frame)

@@ -12,6 +12,7 @@ from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.keeper import Keeper
 from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.tap import Tap
 from retell_voice.devices.watchdog import ZerosWatch
 from retell_voice.events import MicrophoneSilent
 
@@ -55,6 +56,7 @@ class Duplex:
             speaker = speaker or find_speaker(audio)
         self.microphone = microphone
         self.speaker = speaker
+        self._near_rate = microphone.rate
         self.capture = CaptureBridge(
             audio,
             microphone.rate,
@@ -87,6 +89,18 @@ class Duplex:
         self._losses = (0, 0)
         self.capture_drift = ClockDrift(microphone.rate)
         self.playback_drift = ClockDrift(speaker.rate)
+
+    def tap(self) -> tuple[Tap, Tap]:
+        """Return near and far end for somebody who listens in; before ``start``, and once."""
+        near, far = Tap(self._near_rate), Tap(self.playout.rate)
+        self.capture.tap, self.playout.tap = near, far
+        return near, far
+
+    def moments(self) -> tuple[float, float]:
+        """Return how many seconds of the near end have been spoken and of the far end been heard
+        by this moment. A block behind, as devices work in blocks. Runs on: any thread."""
+        spoken = self.capture.position / self._near_rate + (self.microphone.latency or 0.0)
+        return spoken, self.playout.hearing / self.playout.rate
 
     def start(self) -> None:
         """Open both devices; what the microphone hears is posted from here on.

@@ -145,6 +145,23 @@ class TalkSettings(Settings):
         "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
         _SOUND,
     )
+    record: Sourced[str | None] = setting(
+        None,
+        "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "
+        "the transcript and all events. Only you can read it.",
+        _SHOWN,
+        kind=str,
+        metavar="DIR",
+    )
+    record_minutes: Sourced[int] = setting(
+        120,
+        "Recording ends after so long; the call goes on.",
+        _SHOWN,
+        minimum=1,
+        maximum=1440,
+        unit="min",
+        metavar="MINUTES",
+    )
     json: Sourced[bool] = setting(
         False, "Print one JSON object a line for each event, on standard output.", _SHOWN
     )

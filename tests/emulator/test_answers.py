@@ -6,14 +6,13 @@ import pytest
 from support.stage import (
     STOP,
     TIME,
-    Cancel,
-    Clear,
     Stage,
     chunk,
     complete,
     interrupt,
     kinds,
     mute,
+    reports,
     said,
     speech_of,
 )
@@ -22,8 +21,9 @@ from retell_voice.emulator.actions import (
     Action,
     Announce,
     Ask,
+    Cancel,
+    Clear,
     HangUp,
-    Report,
     Say,
     Synthesize,
     Update,
@@ -42,12 +42,6 @@ from retell_voice.protocol.llm import (
     UnknownLlmMessage,
     UpdateOnly,
 )
-
-
-def details(actions: list[Action], kind: type) -> list[dict]:
-    return [
-        dict(each.details) for each in actions if isinstance(each, Report) and each.kind is kind
-    ]
 
 
 def asked(text: str = "Hello?", **options: object) -> Stage:
@@ -106,7 +100,7 @@ def test_not_everything_is_sent_long_before_it_is_heard() -> None:
 def test_a_sentence_that_cannot_be_made_is_left_out() -> None:
     stage = asked(speaking=0.5)
     stage.llm(complete(1, "One. Two."))
-    (lost,) = details(stage.do(stage.dialogue.not_synthesized(1, "the voice died")), SpeechLost)
+    (lost,) = reports(stage.do(stage.dialogue.not_synthesized(1, "the voice died")), SpeechLost)
     assert lost == {"part": "synthesis", "why": "the voice died"}
     stage.wait(1)
     assert stage.lines[-1] == "agent: Two."
@@ -134,7 +128,7 @@ def test_an_outdated_response_is_dropped() -> None:
     stage = asked()
     stage.do(stage.dialogue.typed("Are you there?"))
     assert [each.response_id for each in stage.asked()] == [1, 2]
-    dropped = details(
+    dropped = reports(
         stage.llm(complete(1, "Old."), complete(3, "Never."), chunk(2, "New. ")), ResponseDropped
     )
     assert dropped == [
@@ -147,7 +141,7 @@ def test_an_outdated_response_is_dropped() -> None:
 def test_after_it_is_complete_no_more_of_a_response_counts() -> None:
     stage = asked()
     stage.llm(complete(1, "All."))
-    assert len(details(stage.llm(complete(1, "And more.")), ResponseDropped)) == 1
+    assert len(reports(stage.llm(complete(1, "And more.")), ResponseDropped)) == 1
     assert said(stage.wait(1)) == "All."
 
 
@@ -164,7 +158,7 @@ def test_an_agent_interrupt_cuts_what_the_agent_says() -> None:
     assert said(stage.wait(1)) == "Wait!"
     assert stage.lines[1] == "agent: This is a long story"
     assert stage.lines[2] == "agent: Wait!"
-    assert details(stage.llm(complete(1, "The end.")), ResponseDropped)[0]["number"] == 1
+    assert reports(stage.llm(complete(1, "The end.")), ResponseDropped)[0]["number"] == 1
     assert [each.turn for each in stage.all(Update) if each.turn] == ["agent"]
 
 
@@ -202,7 +196,7 @@ def test_an_interrupt_streams_and_another_one_replaces_it() -> None:
     stage.wait(0.5)
     stage.llm(interrupt(6, "Three.", complete=False))
     stage.wait(0.5)
-    assert len(details(stage.llm(interrupt(5, "o.")), ResponseDropped)) == 1
+    assert len(reports(stage.llm(interrupt(5, "o.")), ResponseDropped)) == 1
     stage.llm(interrupt(6, " Four."))
     stage.wait(0.5)
     assert stage.lines[-1] == "agent: Three. Four."
@@ -252,7 +246,7 @@ def test_a_transfer_ends_the_call_after_its_words() -> None:
     stage.llm(complete(1, "I will connect you.", transfer_number="+15550100"))
     actions = stage.wait(3)
     assert kinds(actions)[-2:] == ["TransferRequested", "HangUp"]
-    assert details(actions, TransferRequested) == [{"number": "+15550100"}]
+    assert reports(actions, TransferRequested) == [{"number": "+15550100"}]
     last = stage.all(HangUp)[0]
     assert (last.why, last.reason) == ("call_transfer", "transferred to +15550100")
     assert stage.when(HangUp) > 1.2
@@ -261,7 +255,7 @@ def test_a_transfer_ends_the_call_after_its_words() -> None:
 def test_digits_are_pressed_and_the_call_goes_on() -> None:
     stage = asked()
     actions = stage.llm(complete(1, "", digit_to_press="1#"))
-    assert details(actions, DigitPressed) == [{"digits": "1#"}]
+    assert reports(actions, DigitPressed) == [{"digits": "1#"}]
     stage.do(stage.dialogue.typed("And now?"))
     assert len(stage.asked()) == 2
 

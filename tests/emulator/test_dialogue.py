@@ -20,19 +20,18 @@ from support.stage import (
     interrupt,
     kinds,
     mute,
+    reports,
     said,
     speech_of,
 )
 
 from retell_voice.emulator.actions import (
-    Action,
     Ask,
     Cancel,
     Clear,
     HangUp,
     Measure,
     Recognize,
-    Report,
     Say,
     Synthesize,
     Update,
@@ -51,12 +50,6 @@ from retell_voice.protocol.llm import (
 )
 
 LONG = "This is a long answer that takes some time to say. And there is more of it. And more."
-
-
-def reports(actions: list[Action], kind: type) -> list[dict]:
-    return [
-        dict(each.details) for each in actions if isinstance(each, Report) and each.kind is kind
-    ]
 
 
 def turns(stage: Stage) -> list[str]:

@@ -103,6 +103,10 @@ class Talk:
             await asyncio.shield(self._readers)
             return await self._process.wait()
 
+    def kill(self) -> None:
+        """End it at once, as no program can prevent."""
+        self._process.kill()
+
     async def hang_up(self) -> int:
         """Press Ctrl-C and return the exit code."""
         self._process.send_signal(signal.SIGINT)

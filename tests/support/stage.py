@@ -16,8 +16,6 @@ from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import (
     Action,
     Ask,
-    Cancel,
-    Clear,
     Recognize,
     Report,
     Say,
@@ -25,6 +23,7 @@ from retell_voice.emulator.actions import (
     Update,
 )
 from retell_voice.emulator.dialogue import Dialogue
+from retell_voice.emulator.happenings import Happening
 from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.speech import Speech, spread
 from retell_voice.emulator.vad import Boundary, Gate
@@ -233,6 +232,12 @@ def said(actions: Iterable[Action]) -> str:
     return "".join(action.text for action in actions if isinstance(action, Say))
 
 
+def reports(actions: Iterable[Action], kind: type[Happening]) -> list[dict[str, Any]]:
+    """The details of what is told of one kind."""
+    told = (action for action in actions if isinstance(action, Report))
+    return [dict(each.details) for each in told if each.kind is kind]
+
+
 def kinds(actions: Iterable[Action]) -> list[str]:
     """Names of the actions, runs of the same as one."""
     names: list[str] = []
@@ -249,25 +254,3 @@ def kinds(actions: Iterable[Action]) -> list[str]:
         if names[-1:] != [name]:
             names.append(name)
     return names
-
-
-__all__ = [
-    "COUGH",
-    "MIKE",
-    "RATE",
-    "SPELLED",
-    "STOP",
-    "TIME",
-    "Cancel",
-    "Clear",
-    "Loud",
-    "Stage",
-    "chunk",
-    "complete",
-    "echo",
-    "interrupt",
-    "kinds",
-    "mute",
-    "said",
-    "speech_of",
-]
