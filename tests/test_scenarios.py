@@ -153,11 +153,11 @@ async def test_an_interruption(voice: Path) -> None:
         [[step]]
         tone = {seconds = 60}
         [[step]]
-        wait = {user_speaks = true, at_most_seconds = 20}
+        wait = {user_speaks = true}
         [[step]]
         clear = true
         [[step]]
-        wait = {user_stops = true, at_most_seconds = 20}
+        wait = {user_stops = true}
         """
         + GOODBYE,
         speed=4,

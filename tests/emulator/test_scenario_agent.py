@@ -125,6 +125,28 @@ async def test_it_waits_for_a_text_that_may_have_come_before() -> None:
     assert [each.number for each in happenings if isinstance(each, ScenarioFailed)] == ["4"]
 
 
+async def test_what_the_user_said_before_counts_once() -> None:
+    toml = """
+    [[step]]
+    wait = {text = "that was it"}
+    [[step]]
+    wait = {user_speaks = true}
+    [[step]]
+    wait = {user_stops = true}
+    [[step]]
+    send = {text = "heard"}
+    [[step]]
+    wait = {user_speaks = true, at_most_seconds = 0.1}
+    """
+    voice = 8000 * np.sin(np.arange(8000) / 3)
+    async with joined(toml) as (client, happenings):
+        await client.send(np.concatenate((voice, np.zeros(8000))).astype("<i2").tobytes())
+        await client.send("that was it")
+        assert await client.recv() == "heard"
+        await client.wait_closed()
+    assert [each.number for each in happenings if isinstance(each, ScenarioFailed)] == ["5"]
+
+
 async def test_during_a_stall_nothing_is_sent_and_then_everything() -> None:
     toml = (
         "[[step]]\nsend = {text = 'now'}\n[[step]]\nstall = {seconds = 0.3}\n[[step]]\nclear = true"

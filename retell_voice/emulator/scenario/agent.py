@@ -249,10 +249,9 @@ class _Performance:
             case "heard":
                 await self._sleep_until(self._heard_at)
             case "user_speaks":
-                await heard.until(lambda: heard.speaking)
+                await heard.until_speech(begins=True)
             case "user_stops":
-                utterances = heard.utterances
-                await heard.until(lambda: heard.utterances > utterances)
+                await heard.until_speech(begins=False)
             case "microphone_seconds":
                 samples = heard.samples + wait.amount * session.audio.rate
                 await heard.until(lambda: heard.samples >= samples)
@@ -260,8 +259,7 @@ class _Performance:
                 frames = heard.frames + wait.amount
                 await heard.until(lambda: heard.frames >= frames)
             case "text":
-                await heard.until(lambda: wait.text in heard.texts)
-                heard.texts.remove(wait.text)
+                await heard.until_text(wait.text)
             case "ping":
                 session.pinged.clear()
                 await session.pinged.wait()

@@ -10,7 +10,7 @@ from retell_voice.emulator.happenings import UserSpoke
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.vad import DetectorSettings, EnergyDetector
 
-_MOST_TEXTS = 1000
+_MOST = 1000  # texts, and boundaries of speech, that nobody has waited for
 
 
 class Listener:
@@ -22,25 +22,23 @@ class Listener:
         self._news = asyncio.Event()
         self.frames = 0
         self.samples = 0
-        self.speaking = False
-        self.utterances = 0  # that are over
-        self.texts: deque[str] = deque(maxlen=_MOST_TEXTS)
+        self._boundaries: deque[bool] = deque(maxlen=_MOST)  # where the user began, or stopped
+        self._texts: deque[str] = deque(maxlen=_MOST)
 
     async def listen(self) -> None:
         """Take in what comes; raises ``CallOver`` when the caller is gone."""
         began = 0
         while (message := await self._session.receive()) is not None:
             if isinstance(message, str):
-                self.texts.append(message)
+                self._texts.append(message)
             else:
                 self.frames += 1
                 self.samples += len(message)
                 for boundary in self._detector.process(message):
-                    self.speaking = boundary.speaking
+                    self._boundaries.append(boundary.speaking)
                     if boundary.speaking:
                         began = boundary.at
                     else:
-                        self.utterances += 1
                         seconds = (boundary.at - began) / self._session.audio.rate
                         self._session.tell(UserSpoke, duration=seconds)
             self._news.set()
@@ -51,3 +49,19 @@ class Listener:
         while not condition():
             self._news.clear()
             await self._news.wait()
+
+    async def until_speech(self, begins: bool) -> None:
+        """Wait until the user begins to speak, or stops; what came before counts, once."""
+
+        def found() -> bool:
+            while self._boundaries:
+                if self._boundaries.popleft() is begins:
+                    return True
+            return False
+
+        await self.until(found)
+
+    async def until_text(self, text: str) -> None:
+        """Wait for a text; one that came before counts, once."""
+        await self.until(lambda: text in self._texts)
+        self._texts.remove(text)
