@@ -99,10 +99,10 @@ async def _llm_agent(
     url: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
     # Imported here: the parrot needs none of it.
-    from retell_voice.emulator.engines import open_engines  # noqa: PLC0415
-    from retell_voice.emulator.llm_agent import llm_agent  # noqa: PLC0415
-    from retell_voice.emulator.manner import DialogueSettings  # noqa: PLC0415
-    from retell_voice.emulator.neural_vad import DetectorKind  # noqa: PLC0415
+    from retell_voice.emulator.dialogue.manner import DialogueSettings  # noqa: PLC0415
+    from retell_voice.emulator.llm.agent import llm_agent  # noqa: PLC0415
+    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
+    from retell_voice.emulator.speech.neural import DetectorKind  # noqa: PLC0415
 
     dialogue = DialogueSettings(
         endpoint_ms=settings.endpoint_ms.value,
@@ -125,8 +125,8 @@ async def _llm_agent(
 async def _scenario_agent(
     path: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
-    from retell_voice.emulator.engines import open_engines  # noqa: PLC0415
     from retell_voice.emulator.scenario import scenario_agent  # noqa: PLC0415
+    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
 
     engines = await stack.enter_async_context(open_engines(settings.voice.value, "none"))
     file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only

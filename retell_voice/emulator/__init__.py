@@ -32,7 +32,7 @@ from retell_voice.emulator.parrot import ParrotSettings
 from retell_voice.emulator.recordings import CALLER, GREETING
 from retell_voice.emulator.server import Emulator
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.vad import DetectorSettings
+from retell_voice.emulator.speech.vad import DetectorSettings
 
 __all__ = [
     "CALLER",

@@ -14,7 +14,7 @@ from retell_voice.emulator.parrot import DEFAULT_PARROT, Parrot, ParrotSettings
 from retell_voice.emulator.performance import Performance
 from retell_voice.emulator.recordings import GREETING, load_speech
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
+from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
 
 _log = logging.getLogger(__name__)
 _WRAP_UP = 1.0  # seconds that an agent may take to finish after its caller is gone

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.emulator.call_json import call_body, registration_body
+from retell_voice.emulator.rest.call_json import call_body, registration_body
 from retell_voice.errors import mask
 from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said

@@ -14,7 +14,7 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.server import ServerProtocol
 
 from retell_voice.emulator.http import HttpPeer
-from retell_voice.emulator.replies import Reply, Request
+from retell_voice.emulator.rest.replies import Reply, Request
 
 _REQUEST_TIMEOUT = 15.0  # for a whole request, and for the next on the same connection
 _LINGER = 1.0  # for the client to read an error before the connection is closed hard

@@ -30,7 +30,7 @@ from retell_voice.emulator.happenings import Happening, ScenarioFailed
 from retell_voice.emulator.scenario import Scenario, scenario_agent
 from retell_voice.emulator.server import Emulator
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.speech import TextToSpeech
+from retell_voice.emulator.speech.ports import TextToSpeech
 
 T = TypeVar("T")
 What: TypeAlias = type[Happening] | Callable[[Happening], bool]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import h11
 
-from retell_voice.emulator.replies import Reply, Request, error_reply, phrase
+from retell_voice.emulator.rest.replies import Reply, Request, error_reply, phrase
 
 MAX_BODY = 1 << 20
 """Longest request body, bytes; a longer one is answered with 413."""

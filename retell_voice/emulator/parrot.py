@@ -25,8 +25,8 @@ from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
 from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.emulator.history import History
-from retell_voice.emulator.speech import NoRecognizer, Recognizer, Speech
-from retell_voice.emulator.vad import Boundary, Detector, EnergyDetector
+from retell_voice.emulator.speech.ports import NoRecognizer, Recognizer, Speech
+from retell_voice.emulator.speech.vad import Boundary, Detector, EnergyDetector
 from retell_voice.events import Role, Utterance
 
 METADATA: Mapping[str, Any] = {"emulator": "retell-voice", "agent": "parrot"}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from retell_voice.emulator.replies import phrase
+from retell_voice.emulator.rest.replies import phrase
 from retell_voice.errors import ConfigError, mask_url
 
 _MAX_ANSWER = 1 << 20  # bytes of an answer that are read, and dropped

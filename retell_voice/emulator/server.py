@@ -32,8 +32,8 @@ from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, Regist
 from retell_voice.emulator.door import Door
 from retell_voice.emulator.happenings import CallEnded, CallJoined, CallRefused, Happenings
 from retell_voice.emulator.registry import Registry
-from retell_voice.emulator.replies import HttpError, error_reply
-from retell_voice.emulator.rest import Rest
+from retell_voice.emulator.rest.api import Rest
+from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.session import Session
 from retell_voice.errors import mask
 

@@ -28,13 +28,13 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.llm_happenings import (
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.llm.happenings import (
     DigitPressed,
     ResponseDropped,
     SpeechLost,
     TransferRequested,
 )
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE
 from retell_voice.protocol.llm import (
     Config,
     LlmMetadata,

@@ -36,10 +36,10 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.ears import UNINTELLIGIBLE
+from retell_voice.emulator.dialogue.ears import UNINTELLIGIBLE
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
 from retell_voice.emulator.happenings import AgentInterrupted, UserSpoke
-from retell_voice.emulator.llm_happenings import AgentReconfigured, ResponseDropped, SpeechLost
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.llm.happenings import AgentReconfigured, ResponseDropped, SpeechLost
 from retell_voice.protocol.llm import (
     AgentConfig,
     Config,

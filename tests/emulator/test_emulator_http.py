@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.emulator.http import MAX_BODY, HttpPeer
-from retell_voice.emulator.replies import Reply, Request
+from retell_voice.emulator.rest.replies import Reply, Request
 
 POST = (
     b"POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nAuthorization: Bearer k\r\n\r\nhello"

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.emulator.calls import Calls, RegisteredCall
-from retell_voice.emulator.listing import list_v1, list_v2, list_v3
-from retell_voice.emulator.replies import HttpError
+from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
+from retell_voice.emulator.rest.replies import HttpError
 from retell_voice.events import Utterance
 
 

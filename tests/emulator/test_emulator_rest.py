@@ -11,8 +11,8 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.happenings import Happenings
 from retell_voice.emulator.registry import Registry
-from retell_voice.emulator.replies import HttpError, Request
-from retell_voice.emulator.rest import Rest, parse_registration
+from retell_voice.emulator.rest.api import Rest, parse_registration
+from retell_voice.emulator.rest.replies import HttpError, Request
 from retell_voice.events import Utterance, Word
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retell_voice.emulator import engines as engines_module
-from retell_voice.emulator.engines import open_engines
-from retell_voice.emulator.speech import SpeechFailed
+from retell_voice.emulator.speech import engines as engines_module
+from retell_voice.emulator.speech.engines import open_engines
+from retell_voice.emulator.speech.ports import SpeechFailed
 from retell_voice.errors import ConfigError
 
 
@@ -96,7 +96,7 @@ async def test_nothing_to_pronounce_is_not_spoken_and_too_much_is_refused() -> N
 
 def test_no_engine_is_imported_into_the_emulator() -> None:
     code = (
-        "import asyncio, sys; from retell_voice.emulator.engines import open_engines\n"
+        "import asyncio, sys; from retell_voice.emulator.speech.engines import open_engines\n"
         "async def main():\n"
         "    async with open_engines('espeak', 'pocketsphinx') as engines:\n"
         "        await engines.text_to_speech.synthesize('Hello', 8000)\n"

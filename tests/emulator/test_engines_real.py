@@ -14,10 +14,10 @@ import pytest
 import pytest_asyncio
 
 from retell_voice.audio.format import AudioFormat, Encoding, Samples
-from retell_voice.emulator.engines import Engines, open_engines
-from retell_voice.emulator.hum import hum
 from retell_voice.emulator.recordings import GREETING, load_speech
-from retell_voice.emulator.speech import SpeechFailed
+from retell_voice.emulator.speech.engines import Engines, open_engines
+from retell_voice.emulator.speech.hum import hum
+from retell_voice.emulator.speech.ports import SpeechFailed
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.fields import Fields
-from retell_voice.emulator.filters import Test, filter_v1, filter_v2, filter_v3
-from retell_voice.emulator.replies import HttpError
+from retell_voice.emulator.rest.fields import Fields
+from retell_voice.emulator.rest.filters import Test, filter_v1, filter_v2, filter_v3
+from retell_voice.emulator.rest.replies import HttpError
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
 

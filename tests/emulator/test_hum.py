@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.emulator.hum import Hum, hum
+from retell_voice.emulator.speech.hum import Hum, hum
 
 TEXT = (
     "Good morning, this is the front desk of the hotel. How may I help you today? "

@@ -18,9 +18,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import CallEnded, CallStatus, Emulator, RegisteredCall
-from retell_voice.emulator.hum import Hum
-from retell_voice.emulator.llm_agent import llm_agent
-from retell_voice.emulator.llm_happenings import (
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.llm.agent import llm_agent
+from retell_voice.emulator.llm.happenings import (
     AgentReconfigured,
     LlmAsked,
     LlmFailed,
@@ -32,9 +32,9 @@ from retell_voice.emulator.llm_happenings import (
     ToolReturned,
     UserTyped,
 )
-from retell_voice.emulator.llm_link import LinkSettings
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.speech import Speech, SpeechFailed
+from retell_voice.emulator.llm.link import LinkSettings
+from retell_voice.emulator.speech.hum import Hum
+from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 
 QUICK = LinkSettings(attempts=2, pause=0.01, ping_interval=0.02)
 AUDIO = AudioFormat(rate=16000)

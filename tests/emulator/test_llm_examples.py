@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from retell_voice.emulator.llm_link import DEFAULT_LINK, LinkItem, LlmFailure, LlmLink
+from retell_voice.emulator.llm.link import DEFAULT_LINK, LinkItem, LlmFailure, LlmLink
 from retell_voice.events import Utterance
 from retell_voice.protocol.llm import (
     AgentConfig,

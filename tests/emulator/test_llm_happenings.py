@@ -3,7 +3,7 @@
 import pytest
 
 from retell_voice.emulator.happenings import Happening, UserSpoke
-from retell_voice.emulator.llm_happenings import (
+from retell_voice.emulator.llm.happenings import (
     AgentReconfigured,
     DigitPressed,
     LlmAsked,

@@ -15,8 +15,9 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from retell_voice.emulator import llm_line, llm_link
-from retell_voice.emulator.llm_link import (
+from retell_voice.emulator.llm import line as llm_line
+from retell_voice.emulator.llm import link as llm_link
+from retell_voice.emulator.llm.link import (
     LinkChanged,
     LinkItem,
     LinkSettings,

@@ -9,8 +9,8 @@ from support.talker import talker
 
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator import Emulator
-from retell_voice.emulator.engines import Engines, open_engines
-from retell_voice.emulator.llm_agent import llm_agent
+from retell_voice.emulator.llm.agent import llm_agent
+from retell_voice.emulator.speech.engines import Engines, open_engines
 
 RATE = 16000
 

@@ -17,10 +17,10 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator
 from retell_voice.emulator.happenings import CallEnded, Happening, ScenarioFailed
-from retell_voice.emulator.hum import hum
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
 from retell_voice.emulator.scenario.faults import Wire
-from retell_voice.emulator.speech import Speech, SpeechFailed
+from retell_voice.emulator.speech.hum import hum
+from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.errors import ConfigError
 
 AUDIO = AudioFormat(rate=8000)

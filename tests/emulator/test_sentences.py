@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.emulator.sentences import LONGEST, Sentences
+from retell_voice.emulator.dialogue.sentences import LONGEST, Sentences
 
 
 def split(text: str, *, size: int | None = None) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.emulator.speech import Speech, spread
+from retell_voice.emulator.speech.ports import Speech, spread
 
 HELLO = Speech(np.arange(8000, dtype=np.int16), 8000, spread("Hello you out there", 0.0, 1.0))
 

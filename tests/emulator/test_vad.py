@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
-from retell_voice.emulator.vad import Boundary, EnergyDetector, Gate
+from retell_voice.emulator.speech.vad import Boundary, EnergyDetector, Gate
 
 RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]
 RANDOM = np.random.default_rng(1)

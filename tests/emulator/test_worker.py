@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.speech import Speech
-from retell_voice.emulator.worker import Requests, answer, hearing, speaking
-from retell_voice.emulator.workers.frames import Frame, Unpacker
+from retell_voice.emulator.speech.ports import Speech
+from retell_voice.emulator.speech.worker import Requests, answer, hearing, speaking
+from retell_voice.emulator.speech.workers.frames import Frame, Unpacker
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 
@@ -87,8 +87,9 @@ def run(code: str) -> subprocess.CompletedProcess[bytes]:
 
 def test_what_a_library_prints_does_not_get_between_frames() -> None:
     done = run(
-        "import os; from retell_voice.emulator import worker; from retell_voice.emulator.workers."
-        "frames import Frame; source, sink = worker._take_pipes(); print('loading', flush=True);"
+        "import os; from retell_voice.emulator.speech import worker; "
+        "from retell_voice.emulator.speech.workers.frames import Frame; "
+        "source, sink = worker._take_pipes(); print('loading', flush=True);"
         "os.system('echo progress'); assert os.read(0, 9) == b''; assert os.read(source, 9) == "
         "b'in'; worker._send(sink, Frame({'ready': 'yes'}))"
     )
@@ -101,14 +102,14 @@ def test_what_a_library_prints_does_not_get_between_frames() -> None:
 )
 def test_it_opens_no_connection(call: str) -> None:
     done = run(
-        "import socket, sys; from retell_voice.emulator import worker;"
+        "import socket, sys; from retell_voice.emulator.speech import worker;"
         f"sys.addaudithook(worker._stay_offline); socket.{call}"
     )
     assert b"PermissionError: a worker opens no connection" in done.stderr
 
 
 def test_what_is_no_frame_ends_it() -> None:
-    command = [sys.executable, "-m", "retell_voice.emulator.worker", "espeak"]
+    command = [sys.executable, "-m", "retell_voice.emulator.speech.worker", "espeak"]
     done = subprocess.run(
         command, input=b"espeak, say hello", capture_output=True, timeout=30, check=False
     )

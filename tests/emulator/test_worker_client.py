@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from retell_voice.emulator.speech import SpeechFailed
-from retell_voice.emulator.workers import client
-from retell_voice.emulator.workers.client import Worker
+from retell_voice.emulator.speech.ports import SpeechFailed
+from retell_voice.emulator.speech.workers import client
+from retell_voice.emulator.speech.workers.client import Worker
 from retell_voice.errors import ConfigError
 
 HELLO = {"text": "Hello there.", "rate": 8000}
@@ -163,7 +163,7 @@ async def test_it_ends_with_the_emulator() -> None:
 
 async def test_it_ends_when_the_emulator_is_killed() -> None:
     code = (
-        "import asyncio; from retell_voice.emulator.workers.client import Worker\n"
+        "import asyncio; from retell_voice.emulator.speech.workers.client import Worker\n"
         "async def main():\n"
         "    async with Worker('the voice', ['espeak']) as worker:\n"
         "        print(worker.pid, flush=True)\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.emulator.workers.frames import MAX_BODY, Frame, FrameError, Unpacker, pack
+from retell_voice.emulator.speech.workers.frames import MAX_BODY, Frame, FrameError, Unpacker, pack
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.text())
 FRAMES = st.builds(Frame, st.dictionaries(st.text(), VALUES), st.binary(max_size=300))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from retell_voice.emulator.http import HttpPeer
-from retell_voice.emulator.replies import Reply, Request
+from retell_voice.emulator.rest.replies import Reply, Request
 
 
 class Receiver:

@@ -22,11 +22,11 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.dialogue import Dialogue
+from retell_voice.emulator.dialogue.machine import Dialogue
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.happenings import Happening
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.speech import Speech, spread
-from retell_voice.emulator.vad import Boundary, Gate
+from retell_voice.emulator.speech.ports import Speech, spread
+from retell_voice.emulator.speech.vad import Boundary, Gate
 from retell_voice.events import Word
 from retell_voice.protocol.llm import (
     AgentInterrupt,

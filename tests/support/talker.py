@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from retell_voice.audio.format import Samples
 from retell_voice.emulator import CALLER, Emulator, RegisteredCall
 from retell_voice.emulator.recordings import load_speech
-from retell_voice.emulator.speech import spread
+from retell_voice.emulator.speech.ports import spread
 from retell_voice.events import Word
 
 LONG = 30.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.files import read_wav
-from retell_voice.emulator.speech import Speech, spread
+from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 

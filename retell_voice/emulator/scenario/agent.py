@@ -18,7 +18,6 @@ from websockets.exceptions import ConnectionClosed
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.happenings import ScenarioFailed, ScenarioStep
-from retell_voice.emulator.hum import Hum
 from retell_voice.emulator.scenario import faults
 from retell_voice.emulator.scenario.delivery import pieces
 from retell_voice.emulator.scenario.listener import Listener
@@ -45,8 +44,9 @@ from retell_voice.emulator.scenario.steps import (
 )
 from retell_voice.emulator.scenario.studio import Studio
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.speech import SpeechFailed, TextToSpeech
-from retell_voice.emulator.vad import DEFAULT_DETECTOR, DetectorSettings
+from retell_voice.emulator.speech.hum import Hum
+from retell_voice.emulator.speech.ports import SpeechFailed, TextToSpeech
+from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.web import WebServer
 

@@ -8,7 +8,7 @@ from random import Random
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.scenario.steps import Delivery
-from retell_voice.emulator.speech import Speech
+from retell_voice.emulator.speech.ports import Speech
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from retell_voice.emulator.happenings import UserSpoke
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.vad import DetectorSettings, EnergyDetector
+from retell_voice.emulator.speech.vad import DetectorSettings, EnergyDetector
 
 _MOST = 1000  # texts, and boundaries of speech, that nobody has waited for
 

@@ -10,7 +10,7 @@ import numpy as np
 from retell_voice.audio.format import Samples, to_int16
 from retell_voice.emulator.recordings import load_speech
 from retell_voice.emulator.scenario.steps import Recording, Speak, Tone, Words
-from retell_voice.emulator.speech import Speech, TextToSpeech, spread
+from retell_voice.emulator.speech.ports import Speech, TextToSpeech, spread
 
 
 class Studio:

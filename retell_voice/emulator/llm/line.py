@@ -11,7 +11,7 @@ from typing import Literal
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from retell_voice.emulator.llm_dial import (
+from retell_voice.emulator.llm.dial import (
     CORRUPT,
     HUNG_UP,
     LOST,

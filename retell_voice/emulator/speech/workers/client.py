@@ -8,9 +8,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from retell_voice.emulator.speech import SpeechFailed
-from retell_voice.emulator.workers.child import Child
-from retell_voice.emulator.workers.frames import Frame, pack
+from retell_voice.emulator.speech.ports import SpeechFailed
+from retell_voice.emulator.speech.workers.child import Child
+from retell_voice.emulator.speech.workers.frames import Frame, pack
 from retell_voice.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Worker:
 
     Args:
         name: what to call it when it fails.
-        arguments: of ``retell_voice.emulator.worker``.
+        arguments: of ``retell_voice.emulator.speech.worker``.
         patience: seconds without any answer, though one is due, after which it is killed;
             up to twice as long.
 

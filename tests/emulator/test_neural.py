@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator import neural_vad
-from retell_voice.emulator.hum import hum
-from retell_voice.emulator.neural_vad import NeuralDetector, NeuralSettings, new_detector
 from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
-from retell_voice.emulator.vad import Boundary, EnergyDetector
+from retell_voice.emulator.speech import neural
+from retell_voice.emulator.speech.hum import hum
+from retell_voice.emulator.speech.neural import NeuralDetector, NeuralSettings, new_detector
+from retell_voice.emulator.speech.vad import Boundary, EnergyDetector
 from retell_voice.errors import ConfigError
 
 RANDOM = np.random.default_rng(1)
@@ -145,12 +145,12 @@ def test_one_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(new_detector("auto", 8000), NeuralDetector)
     assert isinstance(new_detector("neural", 8000), NeuralDetector)
     assert isinstance(new_detector("energy", 8000), EnergyDetector)
-    monkeypatch.setattr(neural_vad, "find_spec", lambda _: None)
+    monkeypatch.setattr(neural, "find_spec", lambda _: None)
     assert isinstance(new_detector("auto", 8000), EnergyDetector)
 
 
 @pytest.mark.parametrize("kind", ["neural", "energy"])
-def test_whichever_is_chosen_keeps_to_the_lengths(kind: neural_vad.DetectorKind) -> None:
+def test_whichever_is_chosen_keeps_to_the_lengths(kind: neural.DetectorKind) -> None:
     detector = new_detector(kind, 24000, onset_ms=60, release_ms=200)
     found = detector.process(np.concatenate((SPEECH, np.zeros(24000, np.int16))))
     assert 0.06 <= (found[0].known - found[0].at) / 24000 <= 0.2

@@ -25,9 +25,9 @@ from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
 from retell_voice.emulator.calls import STORAGE, Calls, CallStatus, RegisteredCall
-from retell_voice.emulator.fields import parse_object
-from retell_voice.emulator.listing import list_v1, list_v2, list_v3
-from retell_voice.emulator.replies import HttpError, Reply, Request, error_reply, phrase
+from retell_voice.emulator.rest.fields import parse_object
+from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
+from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
 
 MIN_SILENCE_MS = 10_000
 """Least ``end_call_after_silence_ms`` (Retell, "Register Call")."""

@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.fields import Fields, load_object, parse_object
-from retell_voice.emulator.filters import Test, filter_v1, filter_v2, filter_v3
+from retell_voice.emulator.rest.fields import Fields, load_object, parse_object
+from retell_voice.emulator.rest.filters import Test, filter_v1, filter_v2, filter_v3
 
 _MOST = 1000
 _Position = tuple[int, int]  # time of the start in milliseconds, order of registration

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
-from retell_voice.emulator.replies import HttpError
+from retell_voice.emulator.rest.replies import HttpError
 
 _DEEPEST = 100  # objects and arrays in one another; what is kept must be written again
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from retell_voice.audio.format import Samples, to_int16
-from retell_voice.emulator.speech import Speech, spread
+from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.events import Word
 
 _PACE = 15.0

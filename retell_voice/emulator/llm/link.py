@@ -35,7 +35,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from retell_voice.emulator.llm_dial import (
+from retell_voice.emulator.llm.dial import (
     CORRUPT,
     DEFAULT_LINK,
     LOST,
@@ -44,7 +44,7 @@ from retell_voice.emulator.llm_dial import (
     LlmFailure,
     dial,
 )
-from retell_voice.emulator.llm_line import Ending, Line
+from retell_voice.emulator.llm.line import Ending, Line
 from retell_voice.errors import mask
 from retell_voice.protocol.llm import (
     CallDetails,

@@ -1,4 +1,4 @@
-"""One process of ``retell_voice.emulator.worker`` and its three pipes."""
+"""One process of ``retell_voice.emulator.speech.worker`` and its three pipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from retell_voice.emulator.workers.frames import Frame, FrameError, Unpacker
+from retell_voice.emulator.speech.workers.frames import Frame, FrameError, Unpacker
 
 _KEPT = 4000  # bytes of stderr
 
@@ -51,7 +51,7 @@ class Child:
             OSError: that is not possible.
         """
         # -P: what lies in the directory the emulator was started in is not to be imported.
-        command = [sys.executable, "-P", "-m", "retell_voice.emulator.worker", *arguments]
+        command = [sys.executable, "-P", "-m", "retell_voice.emulator.speech.worker", *arguments]
         return cls(
             await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, creationflags=_PRIORITY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from retell_voice.emulator.actions import Action, HangUp
-from retell_voice.emulator.manner import DialogueSettings
+from retell_voice.emulator.dialogue.manner import DialogueSettings
 
 
 class Silence:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from retell_voice.emulator.speech import Speech
+from retell_voice.emulator.speech.ports import Speech
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 

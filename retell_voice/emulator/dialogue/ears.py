@@ -18,11 +18,11 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import Recognize
+from retell_voice.emulator.dialogue.manner import DialogueSettings
+from retell_voice.emulator.dialogue.transcript import Piece
 from retell_voice.emulator.history import History
-from retell_voice.emulator.manner import DialogueSettings
-from retell_voice.emulator.speech import Speech
-from retell_voice.emulator.transcript import Piece
-from retell_voice.emulator.vad import Detector
+from retell_voice.emulator.speech.ports import Speech
+from retell_voice.emulator.speech.vad import Detector
 from retell_voice.events import Word
 
 UNINTELLIGIBLE = "(unintelligible audio)"

@@ -10,8 +10,9 @@ heard. Source: Retell's "LLM WebSocket" reference and guides, see ``protocol.llm
 from __future__ import annotations
 
 from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Measure, Report
+from retell_voice.emulator.dialogue.mouth import Answer, Mouth
 from retell_voice.emulator.happenings import AgentInterrupted
-from retell_voice.emulator.llm_happenings import (
+from retell_voice.emulator.llm.happenings import (
     DigitPressed,
     LlmMessageUnknown,
     MetadataForwarded,
@@ -20,7 +21,6 @@ from retell_voice.emulator.llm_happenings import (
     ToolReturned,
     TransferRequested,
 )
-from retell_voice.emulator.mouth import Answer, Mouth
 from retell_voice.protocol.llm import (
     AgentInterrupt,
     LlmMessage,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.fields import Fields
+from retell_voice.emulator.rest.fields import Fields
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
 Test = Callable[[RegisteredCall], bool]

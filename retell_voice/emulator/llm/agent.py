@@ -26,10 +26,11 @@ from retell_voice.emulator.actions import (
     Update,
 )
 from retell_voice.emulator.agents import Agent
-from retell_voice.emulator.dialogue import Dialogue
-from retell_voice.emulator.llm_dial import HUNG_UP
-from retell_voice.emulator.llm_happenings import LlmFailed, LlmMessageMalformed
-from retell_voice.emulator.llm_link import (
+from retell_voice.emulator.dialogue.machine import Dialogue
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.llm.dial import HUNG_UP
+from retell_voice.emulator.llm.happenings import LlmFailed, LlmMessageMalformed
+from retell_voice.emulator.llm.link import (
     DEFAULT_LINK,
     LinkChanged,
     LinkItem,
@@ -38,11 +39,10 @@ from retell_voice.emulator.llm_link import (
     LlmLink,
     LlmMalformed,
 )
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.neural_vad import DetectorKind, new_detector
 from retell_voice.emulator.performance import Performance
 from retell_voice.emulator.session import Session
-from retell_voice.emulator.speech import SpeechFailed, SpeechToText, TextToSpeech
+from retell_voice.emulator.speech.neural import DetectorKind, new_detector
+from retell_voice.emulator.speech.ports import SpeechFailed, SpeechToText, TextToSpeech
 from retell_voice.protocol.llm import ResponseRequired, llm_url
 
 _QUICK = {"onset_ms": 100, "release_ms": 100}  # how much speech counts is the dialogue's to decide

@@ -15,7 +15,7 @@ from piper.config import PiperConfig, SynthesisConfig
 from piper.voice import PiperVoice
 
 from retell_voice.audio.format import to_int16
-from retell_voice.emulator.speech import Speech, spread
+from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.errors import ConfigError
 
 _VOLUME = 0.6  # of full scale, the peaks: Piper's own are at full scale

@@ -25,16 +25,16 @@ from pathlib import Path
 import numpy as np
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.hum import Hum
-from retell_voice.emulator.speech import (
+from retell_voice.emulator.speech.hum import Hum
+from retell_voice.emulator.speech.ports import (
     NoSpeechToText,
     Speech,
     SpeechFailed,
     SpeechToText,
     TextToSpeech,
 )
-from retell_voice.emulator.workers.client import Worker
-from retell_voice.emulator.workers.frames import Frame
+from retell_voice.emulator.speech.workers.client import Worker
+from retell_voice.emulator.speech.workers.frames import Frame
 from retell_voice.errors import ConfigError, RetellVoiceError, did_you_mean
 from retell_voice.events import Word
 

@@ -23,7 +23,6 @@ server as what it is, so that the agent can ask to hear it again.
 from __future__ import annotations
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator import llm_happenings as happened
 from retell_voice.emulator.actions import (
     Action,
     Announce,
@@ -35,15 +34,16 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.answers import Answers, afterwards, told
-from retell_voice.emulator.ears import Ears, Noticed
+from retell_voice.emulator.dialogue.answers import Answers, afterwards, told
+from retell_voice.emulator.dialogue.ears import Ears, Noticed
+from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.dialogue.mouth import Answer, Mouth
+from retell_voice.emulator.dialogue.silence import Silence
+from retell_voice.emulator.dialogue.transcript import CallTranscript
 from retell_voice.emulator.happenings import AgentSpoke, UserSpoke
-from retell_voice.emulator.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.mouth import Answer, Mouth
-from retell_voice.emulator.silence import Silence
-from retell_voice.emulator.speech import Speech
-from retell_voice.emulator.transcript import CallTranscript
-from retell_voice.emulator.vad import Detector
+from retell_voice.emulator.llm import happenings as happened
+from retell_voice.emulator.speech.ports import Speech
+from retell_voice.emulator.speech.vad import Detector
 from retell_voice.events import Role, Word
 from retell_voice.protocol.llm import (
     AgentInterrupt,

@@ -19,7 +19,13 @@ import numpy as np
 
 from retell_voice.audio.format import Samples, to_float
 from retell_voice.audio.resample import Resampler
-from retell_voice.emulator.vad import Boundary, Detector, DetectorSettings, EnergyDetector, Gate
+from retell_voice.emulator.speech.vad import (
+    Boundary,
+    Detector,
+    DetectorSettings,
+    EnergyDetector,
+    Gate,
+)
 from retell_voice.errors import ConfigError
 
 DetectorKind: TypeAlias = Literal["auto", "neural", "energy"]

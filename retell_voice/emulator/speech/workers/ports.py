@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.speech import Speech
+from retell_voice.emulator.speech.ports import Speech
 from retell_voice.events import Word
 
 

@@ -1,4 +1,4 @@
-"""The process of one engine: ``python -m retell_voice.emulator.worker KIND [--model M] …``.
+"""The process of one engine: ``python -m retell_voice.emulator.speech.worker KIND [--model M] …``.
 
 ::
 
@@ -31,8 +31,8 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
-from retell_voice.emulator.workers.frames import Frame, FrameError, Unpacker, pack
-from retell_voice.emulator.workers.ports import Ears, Voice
+from retell_voice.emulator.speech.workers.frames import Frame, FrameError, Unpacker, pack
+from retell_voice.emulator.speech.workers.ports import Ears, Voice
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import Word
 
@@ -100,22 +100,22 @@ def load(kind: str, model: str, language: str) -> tuple[str, Work]:
     if kind in ("piper", "espeak"):
         voice: Voice
         if kind == "piper":
-            from retell_voice.emulator.workers.piper import Piper  # noqa: PLC0415
+            from retell_voice.emulator.speech.workers.piper import Piper  # noqa: PLC0415
 
             voice = Piper(model, threads)
         else:
-            from retell_voice.emulator.workers.espeak import Espeak  # noqa: PLC0415
+            from retell_voice.emulator.speech.workers.espeak import Espeak  # noqa: PLC0415
 
             voice = Espeak(language)
         voice.say("Hello.")
         return voice.about, speaking(voice)
     ears: Ears
     if kind == "whisper":
-        from retell_voice.emulator.workers.whisper import Whisper  # noqa: PLC0415
+        from retell_voice.emulator.speech.workers.whisper import Whisper  # noqa: PLC0415
 
         ears = Whisper(model, language, threads)
     else:
-        from retell_voice.emulator.workers.sphinx import Sphinx  # noqa: PLC0415
+        from retell_voice.emulator.speech.workers.sphinx import Sphinx  # noqa: PLC0415
 
         ears = Sphinx(language)
     ears.hear(np.zeros(ears.rate, np.int16))
@@ -135,7 +135,7 @@ def answer(work: Work, request: Frame) -> Frame:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Be a worker."""
-    options = argparse.ArgumentParser(prog="retell_voice.emulator.worker")
+    options = argparse.ArgumentParser(prog="retell_voice.emulator.speech.worker")
     options.add_argument("kind", choices=["piper", "espeak", "whisper", "pocketsphinx"])
     options.add_argument("--model", default="")
     options.add_argument("--language", default="en")

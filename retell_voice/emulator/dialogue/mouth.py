@@ -19,9 +19,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from retell_voice.emulator.sentences import Sentences
-from retell_voice.emulator.speech import Speech, spread
-from retell_voice.emulator.transcript import CallTranscript, Line, Piece
+from retell_voice.emulator.dialogue.sentences import Sentences
+from retell_voice.emulator.dialogue.transcript import CallTranscript, Line, Piece
+from retell_voice.emulator.speech.ports import Speech, spread
 
 _AHEAD = 2  # sentences that are made before they can be said
 
