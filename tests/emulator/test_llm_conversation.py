@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -49,9 +50,12 @@ class Voices:
 
 
 def emulator(
-    url: str, voices: Any = None, settings: DialogueSettings = DEFAULT_DIALOGUE
+    url: str,
+    voices: Any = None,
+    settings: DialogueSettings = DEFAULT_DIALOGUE,
+    link: LinkSettings = QUICK,
 ) -> Emulator:
-    agent = llm_agent(url, voices or Voices(), settings, detector="energy", link=QUICK)
+    agent = llm_agent(url, voices or Voices(), settings, detector="energy", link=link)
     return Emulator(agent=agent)
 
 
@@ -185,7 +189,8 @@ async def test_a_whole_conversation(example: ModuleType) -> None:
     } <= seen
 
 
-async def test_a_restarted_server_is_survived(example: ModuleType) -> None:
+@pytest.mark.parametrize("graceful", [True, False])
+async def test_a_restarted_server_is_survived(example: ModuleType, graceful: bool) -> None:
     connections: list[ServerConnection] = []
 
     async def remembered(websocket: ServerConnection) -> None:
@@ -194,19 +199,22 @@ async def test_a_restarted_server_is_survived(example: ModuleType) -> None:
 
     server = await serve(remembered, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with emulator(f"ws://127.0.0.1:{port}/llm") as retell:
+    patient = replace(QUICK, attempts=10_000)
+    async with emulator(f"ws://127.0.0.1:{port}/llm", link=patient) as retell:
         call = retell.register(AUDIO)
         async with talker(retell, call) as caller:
             await caller.until(caller.told("agent: Hello! How can I help you?"))
             await caller.listen_to_the_end()
-            # It dies with a question unanswered.
+            # It goes with a question unanswered.
             example.PACE = 60
             retell.type("What now?")
             await caller.until(lambda: "in response_required" in example.wire)
             example.PACE = 0.002
-            server.close(close_connections=False)
-            connections[0].transport.abort()
+            server.close(close_connections=graceful)
+            if not graceful:
+                connections[0].transport.abort()
             await server.wait_closed()
+            assert connections[0].close_code == (1001 if graceful else 1006)
             again = await serve(remembered, "127.0.0.1", port)
             await caller.until(caller.told("agent: You said: What now?"))
             await caller.listen_to_the_end()
@@ -214,6 +222,7 @@ async def test_a_restarted_server_is_survived(example: ModuleType) -> None:
         again.close()
         await again.wait_closed()
     assert call.disconnection_reason == "agent_hangup"
+    assert caller.lines()[-1] == "agent: Goodbye, and thank you for calling."
     # The greeting of the new server was not said once more.
     assert sum("How can I help" in line for line in caller.lines()) == 1
     states = [each.state for each in await happened(retell) if isinstance(each, LlmLinkChanged)]

@@ -274,7 +274,7 @@ async def test_as_a_program(name: str) -> None:
             assert process.stdout is not None
             announced, _, url = (await process.stdout.readline()).decode().strip().rpartition(" ")
             assert announced == "listening on"
-            async with call(url) as caller:
+            async with call(url, pause=0.01) as caller:
                 await caller.answer(0)
                 assert await caller.told("Good morning.") == "You said: Good morning."
                 process.send_signal(signal.SIGINT)
@@ -286,7 +286,8 @@ async def test_as_a_program(name: str) -> None:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-    assert caught.value.why == "error_llm_websocket_runtime"
+    assert caught.value.why == "error_llm_websocket_lost_connection"
     assert "(1001" in caught.value.words
+    assert "refused" in caught.value.words
     assert process.returncode == 0
     assert errors == b"" or b"Traceback" not in errors

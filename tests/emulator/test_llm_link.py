@@ -416,7 +416,6 @@ async def test_a_server_that_does_not_come_back_ends_the_call() -> None:
         (1000, "", "agent_hangup", "it hung up (1000)"),
         (1000, f"bye {SECRET}", "agent_hangup", "it hung up (1000 bye …cdef)"),
         (None, "", "error_llm_websocket_open", "it closed the connection without a code (1005)"),
-        (1001, "", "error_llm_websocket_runtime", "it closed the connection (1001)"),
         (1011, "oh\nno", "error_llm_websocket_runtime", "it closed the connection (1011 oh no)"),
         (4000, "", "error_llm_websocket_runtime", "it closed the connection (4000)"),
     ],
@@ -437,6 +436,36 @@ async def test_a_server_that_closes_ends_the_call(
         items, failure = await until_failure(link)
     assert items == ([Config(auto_reconnect=True)] if kept else [])
     assert (failure.why, failure.words) == (why, f"LLM server: {words}")
+
+
+RESTARTS = [(1001, "it is going away (1001)"), (1012, "it restarts (1012)")]
+
+
+@pytest.mark.parametrize(("code", "words"), RESTARTS)
+async def test_a_server_that_restarts_is_dialled_anew_four_times(code: int, words: str) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await say(websocket, KEPT)
+        await websocket.close(code)
+
+    async with server(handler) as url, link_to(url) as link:
+        items, failure = await until_failure(link)
+        assert link.redials == 4
+    lost = LinkChanged(state="lost", why=f"LLM server: {words}")
+    config = Config(auto_reconnect=True)
+    assert items == [config, *[lost, LinkChanged(state="back"), config] * 4]
+    assert failure.why == "error_llm_websocket_runtime"
+    assert failure.words == f"LLM server: {words}, 5 times"
+
+
+@pytest.mark.parametrize(("code", "words"), RESTARTS)
+async def test_a_server_that_restarts_ends_the_call_without_auto_reconnect(
+    code: int, words: str
+) -> None:
+    async with server(lambda websocket: websocket.close(code)) as url, link_to(url) as link:
+        items, failure = await until_failure(link)
+    assert items == []
+    assert (failure.why, failure.words) == ("error_llm_websocket_runtime", f"LLM server: {words}")
+    assert "auto_reconnect" in failure.hint
 
 
 @pytest.mark.parametrize(

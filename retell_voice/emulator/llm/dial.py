@@ -66,7 +66,8 @@ class LinkSettings:
         ping_interval: seconds between ``ping_pong`` messages, with ``auto_reconnect``.
         patience: seconds without one from the server after which it is dialled anew.
         silent_redials: times that this is done in a call.
-        broken_redials: times that a connection which broke (1006) is dialled anew in a call.
+        broken_redials: times that a connection which broke (1006) is dialled anew in a call, and
+            times that one is which was closed for a restart (1001, 1012).
     """
 
     connect_timeout: float = 7.0

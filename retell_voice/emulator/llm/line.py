@@ -27,6 +27,8 @@ MAX_WAITING = 256
 """Messages that may wait to be sent. Beyond it the oldest ``update_only`` is dropped, as the
 next one says all that it said; where there is none, the oldest message."""
 
+_RESTARTS = {1001: "it is going away", 1012: "it restarts"}  # RFC 6455 §7.4.1 and IANA's registry
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -34,11 +36,12 @@ class Ending:
 
     Attributes:
         failure: what it is if the call ends with it.
-        loss: what to redial for: the server fell silent, or the connection broke; else None.
+        loss: what to redial for: the server fell silent, the connection broke, or the server
+            closed it to restart; else None.
     """
 
     failure: LlmFailure
-    loss: Literal["silent", "broken"] | None = None
+    loss: Literal["silent", "broken", "restart"] | None = None
 
 
 class Line:
@@ -170,7 +173,8 @@ class Line:
             hint = "auto_reconnect is on: answer each ping_pong, also while an answer is streamed"
             return Ending(LlmFailure(LOST, f"LLM server: {words}", hint), "silent")
         if error.rcvd is not None and error.rcvd_then_sent:
-            return Ending(_closed(error.rcvd.code, error.rcvd.reason))
+            code, reason = error.rcvd.code, error.rcvd.reason
+            return Ending(_closed(code, reason), "restart" if code in _RESTARTS else None)
         if error.sent is not None:  # by the library: what came is not WebSocket, or not UTF-8
             why = CORRUPT if error.sent.code == 1007 else RUNTIME
             words = f"what it sent cannot be read ({error.sent.code} {error.sent.reason})"
@@ -189,5 +193,8 @@ def _closed(code: int, reason: str) -> LlmFailure:
             "LLM server: it closed the connection without a code (1005)",
             "close with 1000 to hang up; end_call lets the agent finish first",
         )
+    if code in _RESTARTS:
+        words = f"{_RESTARTS[code]} ({code}{said})"
+        return LlmFailure(RUNTIME, f"LLM server: {words}", "close with 1000 to hang up")
     hint = "an exception in its handler? See its log" if code == 1011 else ""
     return LlmFailure(RUNTIME, f"LLM server: it closed the connection ({code}{said})", hint)

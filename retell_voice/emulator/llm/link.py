@@ -12,6 +12,7 @@ How it ends, by Retell's guides "Set up your server" and "Troubleshooting"
 never reached                                  error_llm_websocket_open
 closed by the server with 1000                 agent_hangup
 closed by the server without a code (1005)     error_llm_websocket_open
+closed by the server to restart (1001, 1012)   dialled anew, the fifth time …_runtime
 closed by the server with any other code       error_llm_websocket_runtime
 a binary message, a text that is no JSON       error_llm_websocket_corrupt_payload
 no ``ping_pong`` for 5 s                       dialled anew, the third time …_lost_connection
@@ -20,7 +21,8 @@ a connection that could not be dialled anew    error_llm_websocket_lost_connecti
 =============================================  ==============================================
 
 Only with ``auto_reconnect`` is anything dialled anew; without, a broken connection is
-``error_llm_websocket_lost_connection`` and a silent one is not noticed. A text that is
+``error_llm_websocket_lost_connection``, one that is closed to restart
+``error_llm_websocket_runtime``, and a silent one is not noticed. A text that is
 no JSON ends the call here so that it is seen; Retell logs it and goes on.
 """
 
@@ -147,7 +149,7 @@ class LlmLink:
         self._line: Line | None = None
         self._dropped = 0
         self._details_sent = False
-        self._losses = {"silent": 0, "broken": 0}
+        self._losses = {"silent": 0, "broken": 0, "restart": 0}
         self._heard: deque[LinkItem] = deque()
         self._news = asyncio.Event()
         self._end: Exception | None = None
@@ -221,7 +223,8 @@ class LlmLink:
         if loss is None:
             raise LlmFailure(failure.why, words, failure.hint)
         if not self._config.auto_reconnect:
-            raise LlmFailure(LOST, words, "with auto_reconnect it would be dialled anew")
+            why = failure.why if loss == "restart" else LOST
+            raise LlmFailure(why, words, "with auto_reconnect it would be dialled anew")
         self._losses[loss] += 1
         s = self._settings
         if self._losses[loss] > (s.silent_redials if loss == "silent" else s.broken_redials):
