@@ -27,8 +27,13 @@ if TYPE_CHECKING:
         DeviceError,
         DeviceLost,
         DeviceNotFound,
+        FieldRefused,
+        KeyRefused,
+        NotFound,
         Rejected,
+        RestError,
         RetellVoiceError,
+        TooManyRequests,
     )
     from retell_voice.events import (
         AgentStarted,
@@ -55,6 +60,7 @@ if TYPE_CHECKING:
     )
     from retell_voice.observer import Observed, Observer
     from retell_voice.recording.recorder import Recorder
+    from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
 
 __version__ = "0.1.0"
 
@@ -67,6 +73,7 @@ __all__ = [
     "AudioFormat",
     "AudioFormatError",
     "Call",
+    "CallDetails",
     "CallFailed",
     "CallState",
     "ConfigError",
@@ -78,19 +85,24 @@ __all__ = [
     "Encoding",
     "Ended",
     "Event",
+    "FieldRefused",
     "InputFinished",
+    "KeyRefused",
     "Levels",
     "MalformedMessage",
     "Metadata",
     "Microphone",
     "MicrophoneSilent",
+    "NotFound",
     "NullMicrophone",
     "NullSpeaker",
     "Observed",
     "Observer",
     "Recorder",
     "RecordingStopped",
+    "Registration",
     "Rejected",
+    "RestError",
     "RetellVoiceError",
     "Samples",
     "Sink",
@@ -98,6 +110,7 @@ __all__ = [
     "Speaker",
     "StateChanged",
     "Statistics",
+    "TooManyRequests",
     "Transcript",
     "Turn",
     "UnknownMessage",
@@ -105,7 +118,9 @@ __all__ = [
     "WavMicrophone",
     "WavSpeaker",
     "Word",
+    "get_call",
     "open_devices",
+    "register_call",
 ]
 
 _ROOMS = (
@@ -116,6 +131,7 @@ _ROOMS = (
     "devices.files",
     "observer",
     "recording.recorder",
+    "rest.calls",
     "call",
     "devices.portaudio",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import re
 import socket
@@ -29,6 +28,7 @@ from retell_voice.errors import (
     mask,
     mask_url,
 )
+from retell_voice.unreached import unreached
 
 if TYPE_CHECKING:
     import retell
@@ -183,26 +183,8 @@ class Api:
         )
 
     def _unreached(self, error: Exception) -> ConnectError:
-        cause = _cause(error)
-        match cause:
-            case TimeoutError():
-                what = f"did not answer within {self._timeout:g} s"
-                hint = "check the URL, the network and any firewall"
-            case socket.gaierror():
-                what, hint = f"is no host ({cause.strerror})", "check the URL and the name server"
-            case ssl.SSLCertVerificationError():
-                what = f"has a TLS certificate that is not valid: {cause.verify_message}"
-                hint = "check the host name and the clock of this machine"
-            case OSError(errno=errno.ECONNREFUSED):
-                what = "refused the connection"
-                hint = "is the server running, and is that its port?"
-            case _:
-                what = f"cannot be reached: {getattr(cause, 'strerror', None) or cause}"
-                hint = "check the URL and the network"
-        lasting = isinstance(cause, ssl.SSLCertVerificationError) or (
-            isinstance(cause, socket.gaierror) and cause.errno != socket.EAI_AGAIN
-        )
-        return ConnectError(f"network: {self._host} {what}", hint, temporary=not lasting)
+        why = unreached(_cause(error), self._host, self._timeout)
+        return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -94,7 +94,7 @@ async def register_call(
     Raises:
         ConfigError: the SDK is not installed, or the key or URL cannot be one.
         ConnectError: the server was not reached.
-        KeyRefused, NotRegistered, FieldRefused, TooManyRequests: what each says.
+        KeyRefused, NotFound, FieldRefused, TooManyRequests: what each says.
         RestError: the server answered with another error, or not with a call.
     """
     body = {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import socket
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
@@ -34,6 +32,7 @@ from retell_voice.errors import (
 from retell_voice.events import Event
 from retell_voice.protocol.web import WebClient, call_url
 from retell_voice.transport.ports import Closed
+from retell_voice.unreached import unreached
 
 _CLOSE_TIMEOUT = 0.5
 _UNSENT = 4096
@@ -225,9 +224,7 @@ def _check(prefix: str) -> tuple[str, bool]:
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
 
 
-def _explain(  # noqa: PLR0911 - a table
-    error: Exception, host: str, call_id: str, patience: float
-) -> RetellVoiceError:
+def _explain(error: Exception, host: str, call_id: str, patience: float) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
@@ -244,42 +241,14 @@ def _explain(  # noqa: PLR0911 - a table
                 f"server: {host} answered, but not as a WebSocket",
                 "check --url: scheme (ws or wss), port and path",
             )
-        case socket.gaierror():
-            return ConnectError(
-                f"network: there is no host {host.rpartition(':')[0]} ({error.strerror})",
-                "check the URL and the name server",
-                temporary=error.errno == socket.EAI_AGAIN,
-            )
-        case TimeoutError():
-            return ConnectError(
-                f"network: {host} did not answer within {patience:g} s",
-                "check the URL, the network and any firewall",
-                temporary=True,
-            )
-        case ssl.SSLCertVerificationError():
-            return ConnectError(
-                f"network: the TLS certificate of {host} is not valid: {error.verify_message}",
-                "check the host name and the clock of this machine",
-            )
-        case ssl.SSLError():
-            return ConnectError(
-                f"network: TLS with {host} failed: {error.reason or error}",
-                "a server without TLS is reached with ws://, not wss://",
-            )
         case WebSocketException():
             return ConfigError(
                 f"the URL of {host}, or of the proxy before it, cannot be used",
                 "check --url, and http_proxy and https_proxy in the environment",
             )
-        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):
-            return ConnectError(
-                f"network: {host} refused the connection",
-                "is the server running, and is that its port?",
-                temporary=True,
-            )
         case _:
-            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return ConnectError(f"network: cannot connect to {host}: {text}", temporary=True)
+            why = unreached(error, host, patience)
+            return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
 def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
