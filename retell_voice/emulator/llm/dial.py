@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import socket
-import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -17,6 +14,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketExce
 
 from retell_voice.errors import mask
 from retell_voice.protocol.llm import llm_url
+from retell_voice.unreached import unreached
 
 OPEN = "error_llm_websocket_open"
 LOST = "error_llm_websocket_lost_connection"
@@ -151,12 +149,10 @@ def _may_pass(error: Exception) -> bool:
     match error:
         case InvalidStatus():
             return error.response.status_code == 429 or error.response.status_code >= 500
-        case socket.gaierror():
-            return error.errno == socket.EAI_AGAIN
-        case ssl.SSLError():
-            return False
+        case OSError():
+            return unreached(error, "", 0.0).temporary
         case _:
-            return isinstance(error, OSError | EOFError)
+            return isinstance(error, EOFError)
 
 
 def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]:  # noqa: PLR0911
@@ -176,30 +172,16 @@ def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]
             )
         case InvalidHandshake() | EOFError():
             return f"{host} answered, but not as a WebSocket", "check the port and the path"
-        case socket.gaierror():
-            return f"there is no host {name} ({error.strerror})", "check the URL"
         case TimeoutError():
             return (
                 f"{host} did not accept the connection within {patience:g} s",
                 "is its event loop free, and no firewall before it?",
             )
-        case ssl.SSLCertVerificationError():
-            return (
-                f"the TLS certificate of {host} is not valid: {error.verify_message}",
-                "check the host name and the clock of this machine",
-            )
-        case ssl.SSLError():
-            return (
-                f"TLS with {host} failed: {error.reason or error}",
-                "a server without TLS is reached with ws://, not wss://",
-            )
         case WebSocketException():
             return f"{host}, or the proxy before it, cannot be used", "check the URL and http_proxy"
-        case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):
-            return f"{host} refused the connection", "is it running, and is that its port?"
         case _:
-            text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            return f"cannot connect to {host}: {text}", ""
+            why = unreached(error, host, patience)
+            return why.words, why.hint
 
 
 def _answered(error: InvalidStatus, host: str) -> tuple[str, str]:
