@@ -624,7 +624,7 @@ async def test_nobody_listens() -> None:
         host = f"127.0.0.1:{taken.getsockname()[1]}"
         failure = await refused(f"ws://{host}/llm-websocket")
     assert failure.words == f"LLM server: {host} refused the connection"
-    assert "is it running" in failure.hint
+    assert "is the server running" in failure.hint
 
 
 async def test_no_such_host() -> None:
