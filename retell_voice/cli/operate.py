@@ -59,6 +59,7 @@ class Operator:
             return
         now = self._view().at
         call.muted = controls.silent(now)
+        call.volume = controls.volume / 100
         if controls.muted and not call.muted:
             if self._release is not None:
                 self._release.cancel()

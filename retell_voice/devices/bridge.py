@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.gain import Gain
 from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report
 from retell_voice.audio.resample import Resampler
@@ -83,6 +84,8 @@ class PlayoutBridge:
         """What went wrong in the callback, if anything ever did: a defect."""
         self.playout = Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
+        self.gain = Gain(rate)
+        """How loud it is."""
         self.tap: Tap | None = None
         """Gets what is played, silence included, if somebody listens in."""
         self._audio = audio
@@ -192,7 +195,9 @@ class PlayoutBridge:
         while turn.queue and playout.depth < self._ready:
             playout.push(*turn.queue.popleft())
         playout.finishing = turn.finishing and not turn.queue
-        if playout.pull(out) and self._metering:
+        sounds = playout.pull(out)
+        self.gain.apply_rt(out)
+        if sounds and self._metering:
             self._played.write_rt(out)
         if self.tap is not None:
             self.tap.write_rt(out, playout.position)

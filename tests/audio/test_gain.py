@@ -68,6 +68,17 @@ def test_a_change_makes_no_click() -> None:
     assert (played[: 20 * 80] == samples[: 20 * 80]).all()
 
 
+def test_changes_faster_than_a_ramp_make_no_click_either() -> None:
+    """A slider that is dragged about."""
+    gain, samples = Gain(RATE), np.full(RATE // 2, 10000, np.int16)
+    for number, start in enumerate(range(0, len(samples), 40)):
+        gain.value = (0.0, 1.0, 0.5, 1.0)[number % 4]
+        gain.apply_rt(samples[start : start + 40])
+    steps = np.abs(np.diff(samples.astype(np.int32)))
+    assert steps.max() <= 10000 / 100
+    assert steps.any()
+
+
 @given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 300)), max_size=20))
 def test_any_changes_in_blocks_of_any_size(steps: list[tuple[float, int]]) -> None:
     gain = Gain(RATE)

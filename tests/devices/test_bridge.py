@@ -11,6 +11,7 @@ from retell_voice.audio.playout import Spoken, Started, Stopped
 from retell_voice.devices.bridge import PlayoutBridge
 from retell_voice.devices.capture import CaptureBridge
 from retell_voice.devices.ring import Ring
+from retell_voice.devices.tap import Tap
 from retell_voice.events import InputFinished
 
 AUDIO = AudioFormat(Encoding.S16LE, 8000)
@@ -328,6 +329,18 @@ def test_the_played_level_is_metered() -> None:
     assert bridge.level() == pytest.approx(-6.02, abs=0.01)  # the rest of it, and silence
     fill(bridge, 200)
     assert bridge.level() == -100
+
+
+def test_a_listener_and_the_meter_hear_it_as_loud_as_it_is_played() -> None:
+    bridge = playout()
+    tap = bridge.tap = Tap(8000)
+    bridge.level()
+    bridge.gain.value = 0.5
+    bridge.push(speech(1600).tobytes())
+    heard = fill(bridge, 20)
+    assert np.array_equal(tap.read(0)[0], heard)
+    assert set(heard[400:1600]) == {500}
+    assert bridge.level() == pytest.approx(20 * np.log10(heard.max() / 32768))
 
 
 def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
