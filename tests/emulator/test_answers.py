@@ -273,6 +273,40 @@ def test_what_is_not_known_is_told() -> None:
     ]
 
 
+# -- a server that hangs up ----------------------------------------------------------------------
+
+
+def test_what_it_has_sent_is_heard_before_the_call_ends() -> None:
+    stage = asked()
+    stage.llm(chunk(1, "Goodbye my friend. Have a "))
+    assert kinds(stage.do(stage.dialogue.hung_up("it hung up"))) == ["Synthesize"]
+    stage.wait(5)
+    assert stage.lines[-1] == "agent: Goodbye my friend. Have a"
+    (last,) = stage.all(HangUp)
+    assert (last.reason, last.why, last.code) == ("it hung up", "agent_hangup", 1000)
+    assert stage.when(HangUp) == pytest.approx(0.1 + 0.2 + 5 / 4, abs=0.05)
+    assert len(stage.asked()) == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_who_has_nothing_to_say_is_gone_at_once(begun: bool) -> None:
+    stage = asked() if begun else Stage(server=mute)
+    assert stage.do(stage.dialogue.hung_up("bye")) == [HangUp("bye", "agent_hangup")]
+    for late in (stage.wait(3), stage.do(stage.dialogue.hung_up("bye"))):
+        assert late == []
+
+
+def test_who_interrupts_the_last_words_ends_the_call() -> None:
+    stage = asked()
+    stage.llm(complete(1, "Goodbye and have a nice day."))
+    stage.do(stage.dialogue.hung_up("bye"))
+    stage.wait(0.6)
+    actions = stage.say(STOP)
+    assert kinds(actions)[:2] == ["Clear", "AgentInterrupted"]
+    assert kinds(actions)[-1] == "HangUp"
+    assert len(stage.asked()) == 1
+
+
 # -- a server that was restarted -----------------------------------------------------------------
 
 

@@ -533,6 +533,7 @@ STEPS = st.one_of(
     st.tuples(st.just("set"), st.sampled_from([0, 1]), st.sampled_from([0.0, 0.3, 1.0])),
     st.tuples(st.just("fail"), st.integers(0, 3), st.integers(0, 3)),
     st.tuples(st.just("link"), st.just(0), st.just(0)),
+    st.tuples(st.just("hang up"), st.just(0), st.just(0)),
 )
 
 
@@ -563,6 +564,9 @@ def take(stage: Stage, step: tuple) -> None:
         case "link":
             stage.do(stage.dialogue.link_lost("gone"))
             stage.do(stage.dialogue.link_back())
+        case "hang up":
+            stage.server = mute
+            stage.do(stage.dialogue.hung_up("bye"))
 
 
 @settings(deadline=None, max_examples=200)

@@ -348,13 +348,19 @@ async def test_a_server_that_fails_ends_the_call_in_retells_words(end: str, why:
     assert call.call_id not in "".join(map(str, events)) + caller.client.close_reason
 
 
-async def test_a_server_that_closes_normally_hangs_up() -> None:
+@pytest.mark.parametrize("begin", ["", "Hello. We are closed, please call again. Goodbye."])
+async def test_a_server_that_closes_normally_hangs_up_when_it_has_been_heard(begin: str) -> None:
     async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(response(0, begin, complete=False))
         await websocket.close(1000)
 
     async with served(handler) as url:
-        call, caller, _, _ = await failing(url)
+        call, caller, events, _ = await failing(url)
+    assert caller.lines() == ([f"agent: {begin}"] if begin else [])
+    assert caller.clock >= caller.heard_until
+    assert [each.why for each in events if isinstance(each, LlmFailed)] == ["agent_hangup"]
     assert caller.client.close_code == 1000
+    assert caller.client.close_reason == "LLM server: it hung up (1000)"
     assert (call.status, call.disconnection_reason) == (CallStatus.ENDED, "agent_hangup")
 
 

@@ -147,6 +147,13 @@ class Answers:
         self._interrupts.clear()
         return wanted
 
+    def end(self, now: int) -> None:
+        """Nothing more comes of anything."""
+        self.start_again(now)
+        for answer in self._mouth.answers:
+            if not answer.begun:
+                self._mouth.drop(answer)
+
 
 def afterwards(answer: Answer) -> list[Action]:
     """Return what is to be done with an answer that has been heard."""

@@ -95,6 +95,7 @@ class Dialogue:
         self._wanted = False  # the user has said something that nobody has been asked to answer
         self._silence = Silence(rate)
         self._spoken_until: int | None = None  # the user, if the agent has not answered yet
+        self._last: HangUp | None = None  # when the agent has said what it has to say
         self._over = False
 
     @property
@@ -199,6 +200,14 @@ class Dialogue:
             actions.append(Ask(self.transcript.update_only()))
         return [*actions, *self._settle()]
 
+    def hung_up(self, words: str) -> list[Action]:
+        """The LLM server hung up: the call ends when what it has sent has been heard."""
+        if self._over:
+            return []
+        self._last = HangUp(words, "agent_hangup")
+        self._answers.end(self.now)
+        return self._settle()
+
     # -- the user ----------------------------------------------------------------------------
 
     def _listen(self) -> list[Action]:
@@ -210,8 +219,11 @@ class Dialogue:
             actions += self._cut()
         if passage := self._ears.too_long():
             return [*actions, self._ears.part(passage, self.transcript.user_piece())]
-        recognize = self._ears.to_recognize(self._samples(self._settings.endpoint))
-        return [*actions, recognize] if recognize else actions
+        if recognize := self._ears.to_recognize(self._samples(self._settings.endpoint)):
+            actions.append(recognize)
+        if known := self._ears.known():
+            actions += self._words(*known)
+        return actions
 
     def _user_speaks(self, noticed: Noticed) -> list[Action]:
         over_agent = self._sounding
@@ -313,9 +325,12 @@ class Dialogue:
             if self._ends_with(last := afterwards(answer)):
                 return [*actions, *last]
             actions += last
-        last = self._silence.too_long(
-            self.now, self._mouth.playing_until, self._settings, user_speaks=self._ears.busy
-        )
+        if self._last and not self._mouth.answers:
+            last = [self._last]
+        else:
+            last = self._silence.too_long(
+                self.now, self._mouth.playing_until, self._settings, user_speaks=self._ears.busy
+            )
         return [*actions, *(last if self._ends_with(last) else self._ask())]
 
     def _ends_with(self, actions: list[Action]) -> bool:

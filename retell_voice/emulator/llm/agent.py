@@ -101,17 +101,18 @@ def llm_agent(
             async with LlmLink(url, call.call_id, details=call.details, settings=link) as server:
                 await _LlmPerformance(session, patience, dialogue, server, engines).run(dialogue)
         except LlmFailure as failure:
+            _tell(session, failure)
             await _give_up(session, failure)
 
     return agent
 
 
-async def _give_up(session: Session, failure: LlmFailure) -> None:
+def _tell(session: Session, failure: LlmFailure) -> None:
     session.tell(LlmFailed, why=failure.why, words=failure.words, hint=failure.hint)
-    if failure.why == HUNG_UP:
-        await session.close(1000, str(failure), HUNG_UP)
-    else:
-        await session.close(1011, f"{failure.why}: {failure}", failure.why)
+
+
+async def _give_up(session: Session, failure: LlmFailure) -> None:
+    await session.close(1011, f"{failure.why}: {failure}", failure.why)
 
 
 class _LlmPerformance(Performance):
@@ -140,7 +141,11 @@ class _LlmPerformance(Performance):
                 self.add(self._heard_from_llm(item))
                 await asyncio.sleep(0)  # to other calls: a server may have a lot to say
         except LlmFailure as failure:
-            await _give_up(self.session, failure)
+            _tell(self.session, failure)
+            if failure.why == HUNG_UP:
+                self.add(self._dialogue.hung_up(str(failure)))
+            else:
+                await _give_up(self.session, failure)
 
     def _heard_from_llm(self, item: LinkItem) -> list[Action]:
         match item:

@@ -67,7 +67,9 @@ class LlmLinkChanged(Happening):
 
 @dataclass(frozen=True, slots=True)
 class LlmFailed(Happening):
-    """The LLM server was not reached, or the conversation with it is over; so is the call.
+    """The LLM server was not reached, or the conversation with it is over.
+
+    So is the call, if it hung up (``agent_hangup``) when what it has sent has been heard.
 
     Attributes:
         why: Retell's word for it, the call's ``disconnection_reason``.

@@ -10,7 +10,7 @@ How it ends, by Retell's guides "Set up your server" and "Troubleshooting"
 
 =============================================  ==============================================
 never reached                                  error_llm_websocket_open
-closed by the server with 1000                 agent_hangup
+closed by the server with 1000                 agent_hangup, when the agent has been heard
 closed by the server without a code (1005)     error_llm_websocket_open
 closed by the server to restart (1001, 1012)   dialled anew, the fifth time …_runtime
 closed by the server with any other code       error_llm_websocket_runtime
