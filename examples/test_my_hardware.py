@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from retell_voice import AgentStarted, AgentStopped, AudioFormat, Call, Ended, Event, Sink, Source
+from retell_voice.emulator.fixtures import Emulators
 
 AUDIO = AudioFormat(rate=16000)
 BLOCK = 320  # samples: 20 ms, as the board delivers and wants them
@@ -83,7 +84,7 @@ async def talk(
     return events
 
 
-def test_who_talks_over_the_agent_is_heard_and_silences_it(retell_emulator):
+def test_who_talks_over_the_agent_is_heard_and_silences_it(retell_emulator: Emulators) -> None:
     emulator = retell_emulator(scenario="scenarios/interruption.toml")
     call = emulator.register(AUDIO)
     speaker = BoardSpeaker()
@@ -99,7 +100,7 @@ def test_who_talks_over_the_agent_is_heard_and_silences_it(retell_emulator):
     assert np.count_nonzero(heard) < 5 * AUDIO.rate
 
 
-def test_a_broken_connection_ends_the_call_with_words(retell_emulator):
+def test_a_broken_connection_ends_the_call_with_words(retell_emulator: Emulators) -> None:
     emulator = retell_emulator(scenario="scenarios/reset.toml", speed=4)
     call = emulator.register(AUDIO)
     *_, end = asyncio.run(talk(emulator.url, call.call_id, BoardMicrophone(), BoardSpeaker()))
