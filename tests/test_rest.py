@@ -6,7 +6,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -58,8 +58,10 @@ async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, list[str]]]
     """A server that answers one request after another, None: not at all; its URL and requests."""
     heads: list[str] = []
     left = list(answers)
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         heads.append((await reader.readuntil(b"\r\n")).decode())
         answer = left.pop(0)
         if answer is None:
@@ -72,6 +74,10 @@ async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, list[str]]]
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
+        for writer in writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 def answer(body: bytes, status: str = "200 OK", kind: str = "application/json") -> bytes:
