@@ -219,11 +219,8 @@ class Dialogue:
             actions += self._cut()
         if passage := self._ears.too_long():
             return [*actions, self._ears.part(passage, self.transcript.user_piece())]
-        if recognize := self._ears.to_recognize(self._samples(self._settings.endpoint)):
-            actions.append(recognize)
-        if known := self._ears.known():
-            actions += self._words(*known)
-        return actions
+        recognize = self._ears.to_recognize(self._samples(self._settings.endpoint))
+        return [*actions, recognize] if recognize else actions
 
     def _user_speaks(self, noticed: Noticed) -> list[Action]:
         over_agent = self._sounding
