@@ -89,7 +89,7 @@ class Recognize(Action):
     Attributes:
         job: by which the words are handed back.
         samples: shape (n,), at the call's rate.
-        partial: more of it is being said.
+        partial: more of it is being said; False: it may be all, as the user is silent.
     """
 
     job: int

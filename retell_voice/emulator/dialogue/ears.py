@@ -5,9 +5,9 @@ Pure; its clock is the audio it is given, positions are samples of it.
 ::
 
     speech ─▶ ``noticed`` ─▶ begin ─▶ passage, partial recognitions while it is spoken
-                  │                       │ silence for the endpoint
-                  ▼ a pause, or ignored   ▼
-                nothing                 final recognition ─▶ its words
+                  │                       │ it falls silent: its words are looked for
+                  ▼ a pause, or ignored   ▼ silence for the endpoint
+                nothing                 those words, or the ones looked for now
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class Passage:
         ended: where the last speech of it ended; None while the user speaks.
         looked: up to where its words have been looked for.
         partial, final: number of the recognition of it that is under way.
+        whole: ``ended`` when its words were last looked for: if that is where it ends, they are
+            its words.
+        words: those words, once they are known.
     """
 
     began: int
@@ -77,6 +80,8 @@ class Passage:
     looked: int = 0
     partial: int | None = None
     final: int | None = None
+    whole: int | None = None
+    words: tuple[Word, ...] | None = None
 
 
 class Ears:
@@ -189,19 +194,35 @@ class Ears:
         passage = self._open
         if passage is None:
             return None
-        if passage.ended is not None:
-            if self.now - passage.ended < endpoint:
-                return None
+        if passage.ended is not None and self.now - passage.ended >= endpoint:
             self._open = None
             self.silent_since = passage.ended
-            return self._finish(passage, passage.ended + self._samples(self._settings.tail_ms))
-        interval = self._samples(self._settings.partial_ms)
-        if not interval or passage.partial or self.now - passage.looked < interval:
+            if passage.whole != passage.ended:
+                return self._finish(passage, self._tail(passage.ended))
+            passage.final, passage.partial = passage.partial or self._job(), None
             return None
-        passage.partial = self._job()
-        passage.looked = self.now
-        samples = self._history.between(passage.began, self.now)
-        return Recognize(passage.partial, samples, partial=True)
+        if passage.partial or not self._settings.partial_ms:
+            return None
+        if passage.ended is None:
+            interval = self._samples(self._settings.partial_ms)
+            return self._look(passage, self.now) if self.now - passage.looked >= interval else None
+        end = self._tail(passage.ended)
+        return (
+            self._look(passage, end) if passage.whole != passage.ended <= end <= self.now else None
+        )
+
+    def _look(self, passage: Passage, end: int) -> Recognize:
+        passage.partial, passage.looked = self._job(), self.now
+        passage.whole, passage.words = passage.ended, None
+        samples = self._history.between(passage.began, end)
+        return Recognize(passage.partial, samples, partial=passage.ended is None)
+
+    def known(self) -> tuple[int, tuple[Word, ...]] | None:
+        """Return a final recognition whose words were known before, with them."""
+        for passage in self._passages:
+            if passage.final is not None and passage.words is not None:
+                return passage.final, passage.words
+        return None
 
     def recognized(self, job: int, words: tuple[Word, ...] | None) -> Passage | None:
         """Take words, None when they could not be found; return their passage.
@@ -215,6 +236,10 @@ class Ears:
             partial = job == passage.partial
             if partial:
                 passage.partial = None
+                if words is None:  # it failed, and is tried again when it is needed
+                    passage.whole = None
+                elif passage.whole is not None:
+                    passage.words = words
             else:
                 self._passages.remove(passage)
             if words or not partial:
@@ -250,9 +275,12 @@ class Ears:
         self._passages.append(passage)
 
     def _finish(self, passage: Passage, end: int) -> Recognize:
-        passage.final, passage.partial = self._job(), None
+        passage.final, passage.partial, passage.words = self._job(), None, None
         samples = self._history.between(passage.began, end)
         return Recognize(passage.final, samples, partial=False)
+
+    def _tail(self, ended: int) -> int:
+        return ended + self._samples(self._settings.tail_ms)
 
     def _job(self) -> int:
         self._jobs += 1

@@ -118,7 +118,8 @@ class Dialogue:
             self._ears.hear(samples[start:end])
             start = end
             if self.now % self._tick == 0:
-                actions += [*self._listen(), *self._settle()]
+                actions += self._listen()
+                actions += [] if self._over else self._settle()
         return actions
 
     def typed(self, text: str) -> list[Action]:
@@ -219,8 +220,11 @@ class Dialogue:
             actions += self._cut()
         if passage := self._ears.too_long():
             return [*actions, self._ears.part(passage, self.transcript.user_piece())]
-        recognize = self._ears.to_recognize(self._samples(self._settings.endpoint))
-        return [*actions, recognize] if recognize else actions
+        if recognize := self._ears.to_recognize(self._samples(self._settings.endpoint)):
+            actions.append(recognize)
+        if known := self._ears.known():
+            actions += self._words(*known)
+        return actions
 
     def _user_speaks(self, noticed: Noticed) -> list[Action]:
         over_agent = self._sounding
