@@ -86,3 +86,16 @@ def test_what_failed_early_is_tried_again_at_the_end() -> None:
     assert len(stage.all(Recognize)) == 2
     assert stage.lines[0] == "user: stop please"
     assert len(stage.asked()) == len(stage.all(Synthesize)) == 1
+
+
+def test_the_words_before_a_pause_are_not_taken_for_all() -> None:
+    stage = Stage()
+    stage.say(MIKE)
+    stage.wait(0.4)
+    stage.listening = 3.0  # what is looked for while the user goes on is not there in time
+    stage.say(SPELLED)
+    stage.wait(1)
+    assert stage.asked() == []
+    stage.wait(5)
+    (asked,) = stage.asked()
+    assert asked.transcript[-1].content == "my name is Mike and it is spelled with a K"
