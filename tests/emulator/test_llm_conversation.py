@@ -27,6 +27,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmFailed,
     LlmLinkChanged,
     LlmMessageMalformed,
+    LlmRetrying,
     MetadataForwarded,
     SpeechLost,
     ToolCalled,
@@ -37,7 +38,7 @@ from retell_voice.emulator.llm.link import LinkSettings
 from retell_voice.emulator.speech.hum import Hum
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 
-QUICK = LinkSettings(attempts=2, pause=0.01, ping_interval=0.02)
+QUICK = LinkSettings(attempts=2, pause=0.01, refused_pause=0.01, ping_interval=0.02)
 AUDIO = AudioFormat(rate=16000)
 
 
@@ -343,6 +344,9 @@ async def test_a_server_that_fails_ends_the_call_in_retells_words(end: str, why:
     assert details["call_status"] == "error"
     (failed,) = [each for each in events if isinstance(each, LlmFailed)]
     assert failed.why == why
+    assert [each.why for each in events if isinstance(each, LlmRetrying)] == (
+        [failed.words] if end == "nobody" else []
+    )
     (ended,) = [each for each in events if isinstance(each, CallEnded)]
     assert (ended.why, ended.code) == (why, 1011)
     assert call.call_id not in "".join(map(str, events)) + caller.client.close_reason

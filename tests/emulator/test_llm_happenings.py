@@ -11,6 +11,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmLinkChanged,
     LlmMessageMalformed,
     LlmMessageUnknown,
+    LlmRetrying,
     MetadataForwarded,
     ResponseDropped,
     SpeechLost,
@@ -31,6 +32,7 @@ LINES = [
     ),
     (LlmLinkChanged, {"state": "lost", "why": "it broke"}, "LLM server lost: it broke"),
     (LlmLinkChanged, {"state": "back", "why": ""}, "LLM server back"),
+    (LlmRetrying, {"why": "nobody listens"}, "nobody listens; trying again"),
     (
         LlmFailed,
         {"why": "error_llm_websocket_open", "words": "nobody listens", "hint": "is it running?"},

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from retell_voice.emulator.llm import line as llm_line
 from retell_voice.emulator.llm import link as llm_link
 from retell_voice.emulator.llm.link import (
+    DEFAULT_LINK,
     LinkChanged,
     LinkItem,
     LinkSettings,
@@ -37,7 +38,7 @@ from retell_voice.protocol.llm import (
 )
 
 SECRET = "call_0123456789abcdef"
-QUICK = LinkSettings(pause=0.01, ping_interval=0.01)
+QUICK = LinkSettings(pause=0.01, refused_pause=0.01, ping_interval=0.01)
 IMPATIENT = replace(QUICK, patience=0.05)
 KEPT = {"response_type": "config", "config": {"auto_reconnect": True}}
 LONG = 20.0
@@ -67,8 +68,20 @@ def url_of(running: Server) -> str:
     return f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/llm-websocket"
 
 
-def link_to(url: str, settings: LinkSettings = QUICK, **details: Any) -> LlmLink:
-    return LlmLink(url, SECRET, details=lambda: details, settings=settings, clock=lambda: 1700.5)
+def link_to(
+    url: str,
+    settings: LinkSettings = QUICK,
+    retrying: Callable[[str], None] = lambda words: None,
+    **details: Any,
+) -> LlmLink:
+    return LlmLink(
+        url,
+        SECRET,
+        details=lambda: details,
+        settings=settings,
+        retrying=retrying,
+        clock=lambda: 1700.5,
+    )
 
 
 async def say(websocket: ServerConnection, *messages: Message) -> None:
@@ -610,21 +623,32 @@ async def test_a_defect_of_ours_is_not_hidden() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
-async def refused(url: str, settings: LinkSettings = QUICK) -> LlmFailure:
+async def refused(
+    url: str, settings: LinkSettings = QUICK, retrying: Callable[[str], None] = lambda words: None
+) -> LlmFailure:
     with pytest.raises(LlmFailure) as caught:
-        await link_to(url, settings).__aenter__()
+        await link_to(url, settings, retrying).__aenter__()
     check(caught.value)
     assert caught.value.why == "error_llm_websocket_open"
     return caught.value
 
 
 async def test_nobody_listens() -> None:
+    told: list[str] = []
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{taken.getsockname()[1]}"
-        failure = await refused(f"ws://{host}/llm-websocket")
+        async with asyncio.timeout(LONG):  # not the minutes of a server that may be starting
+            failure = await refused(
+                f"ws://{host}/llm-websocket", replace(QUICK, pause=60), told.append
+            )
     assert failure.words == f"LLM server: {host} refused the connection"
     assert "is the server running" in failure.hint
+    assert told == [failure.words]
+
+
+def test_who_dials_nobody_is_told_within_a_second() -> None:
+    assert (DEFAULT_LINK.attempts - 1) * DEFAULT_LINK.refused_pause <= 1
 
 
 async def test_no_such_host() -> None:
@@ -683,6 +707,7 @@ async def test_tls_to_a_server_without(scheme: str) -> None:
 )
 async def test_an_http_status_instead_of_a_websocket(status: int, attempts: int) -> None:
     requests: list[str] = []
+    told: list[str] = []
 
     def process_request(connection: ServerConnection, request: Any) -> Any:
         requests.append(request.path)
@@ -694,7 +719,8 @@ async def test_an_http_status_instead_of_a_websocket(status: int, attempts: int)
     async def handler(websocket: ServerConnection) -> None: ...
 
     async with server(handler, process_request=process_request) as url:
-        failure = await refused(url)
+        failure = await refused(url, retrying=told.append)
+    assert told == ([failure.words] if attempts > 1 else [])
     assert requests == [f"/llm-websocket/{SECRET}"] * attempts
     phrase = "" if status == 599 else f" {HTTPStatus(status).phrase}"
     assert f"answered HTTP {status}{phrase}: no call …cdef here" in failure.words

@@ -29,7 +29,7 @@ from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.dialogue.machine import Dialogue
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.dial import HUNG_UP
-from retell_voice.emulator.llm.happenings import LlmFailed, LlmMessageMalformed
+from retell_voice.emulator.llm.happenings import LlmFailed, LlmMessageMalformed, LlmRetrying
 from retell_voice.emulator.llm.link import (
     DEFAULT_LINK,
     LinkChanged,
@@ -97,8 +97,15 @@ def llm_agent(
             settings if own is None else replace(settings, end_call_after_silence_ms=own),
             chunk_ms=session.chunk_ms,
         )
+        server = LlmLink(
+            url,
+            call.call_id,
+            details=call.details,
+            settings=link,
+            retrying=lambda why: session.tell(LlmRetrying, why=why),
+        )
         try:
-            async with LlmLink(url, call.call_id, details=call.details, settings=link) as server:
+            async with server:
                 await _LlmPerformance(session, patience, dialogue, server, engines).run(dialogue)
         except LlmFailure as failure:
             _tell(session, failure)

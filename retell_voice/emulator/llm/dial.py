@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -61,6 +62,8 @@ class LinkSettings:
         connect_timeout: seconds in which the server must have accepted the connection.
         attempts: times it is tried.
         pause: seconds between them.
+        refused_pause: the same when the first dial of a call fails at once, as where no server
+            runs. Not Retell's: so that a developer is told within a second.
         ping_interval: seconds between ``ping_pong`` messages, with ``auto_reconnect``.
         patience: seconds without one from the server after which it is dialled anew.
         silent_redials: times that this is done in a call.
@@ -71,6 +74,7 @@ class LinkSettings:
     connect_timeout: float = 7.0
     attempts: int = 3
     pause: float = 3.0
+    refused_pause: float = 0.5
     ping_interval: float = 2.0
     patience: float = 5.0
     silent_redials: int = 2
@@ -80,13 +84,22 @@ class LinkSettings:
 DEFAULT_LINK = LinkSettings()
 
 
-async def dial(url: str, call_id: str, settings: LinkSettings) -> ClientConnection:
+async def dial(
+    url: str,
+    call_id: str,
+    settings: LinkSettings,
+    *,
+    again: bool = False,
+    retrying: Callable[[str], None] = lambda _words: None,
+) -> ClientConnection:
     """Connect to the LLM server for a call, in as many attempts as the settings allow.
 
     Args:
         url: as configured for the agent, without the call_id.
         call_id: the call; never shown whole in an error.
         settings: how often and how long to try.
+        again: it has been reached in this call.
+        retrying: is told in one line why the first attempt failed, if there is another.
 
     Raises:
         ConfigError: the URL is not one of an LLM server.
@@ -98,13 +111,17 @@ async def dial(url: str, call_id: str, settings: LinkSettings) -> ClientConnecti
             return await _connect(address, settings.connect_timeout)
         except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
             failure = error
+        words, hint = _explain(failure, address, settings.connect_timeout)
+        words = f"LLM server: {words}".replace(call_id, mask(call_id))
         if attempt == settings.attempts or not _may_pass(failure):
             break
-        await asyncio.sleep(settings.pause)
+        if attempt == 1:
+            retrying(words)
+        refused = isinstance(failure, OSError) and not isinstance(failure, TimeoutError)
+        await asyncio.sleep(settings.refused_pause if refused and not again else settings.pause)
     # Raised out here, so that it has no context: the library's errors hold the URL, and the URL
     # holds the call_id.
-    words, hint = _explain(failure, address, settings.connect_timeout)
-    raise LlmFailure(OPEN, f"LLM server: {words}".replace(call_id, mask(call_id)), hint)
+    raise LlmFailure(OPEN, words, hint)
 
 
 async def hang_up(websocket: ClientConnection, code: int = 1000, reason: str = "") -> None:

@@ -66,6 +66,16 @@ class LlmLinkChanged(Happening):
 
 
 @dataclass(frozen=True, slots=True)
+class LlmRetrying(Happening):
+    """The LLM server was not reached and is tried again. Told once each time it is dialled."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.why}; trying again"
+
+
+@dataclass(frozen=True, slots=True)
 class LlmFailed(Happening):
     """The LLM server was not reached, or the conversation with it is over.
 

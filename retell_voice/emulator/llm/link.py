@@ -123,6 +123,7 @@ class LlmLink:
         call_id: the call; never shown whole.
         details: gives the call for ``call_details``, when the server asks for it.
         settings: how patient to be.
+        retrying: is told in one line why the server was not reached, when it is tried again.
         clock: seconds since 1970, for the timestamps of ``ping_pong``.
 
     Attributes:
@@ -136,6 +137,7 @@ class LlmLink:
         *,
         details: Callable[[], Mapping[str, Any]],
         settings: LinkSettings = DEFAULT_LINK,
+        retrying: Callable[[str], None] = lambda _words: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.redials = 0
@@ -143,6 +145,7 @@ class LlmLink:
         self._call_id = call_id
         self._details = details
         self._settings = settings
+        self._retrying = retrying
         self._clock = clock
         self._side = RetellSide()
         self._config = Config()
@@ -212,8 +215,10 @@ class LlmLink:
             self._line = None
             self._news.set()
 
-    async def _dial(self) -> Line:
-        websocket = await dial(self._url, self._call_id, self._settings)
+    async def _dial(self, *, again: bool = False) -> Line:
+        websocket = await dial(
+            self._url, self._call_id, self._settings, again=again, retrying=self._retrying
+        )
         return Line(websocket, self._settings, self._clock)
 
     async def _redial(self, ending: Ending) -> Line:
@@ -231,7 +236,7 @@ class LlmLink:
             raise LlmFailure(failure.why, f"{words}, {self._losses[loss]} times", failure.hint)
         self._tell(LinkChanged(state="lost", why=words))
         try:
-            line = await self._dial()
+            line = await self._dial(again=True)
         except LlmFailure as error:
             again = error.words.removeprefix("LLM server: ")
             raise LlmFailure(LOST, f"{words}, then {again}", error.hint) from None
