@@ -96,6 +96,9 @@ class Conversation:
         match notice:
             case bytes():
                 if journal.state in (CallState.CONNECTING, CallState.LIVE):
+                    if not self._frames and self._connection.send_now(notice):
+                        journal.figures.sent(notice)
+                        return
                     if len(self._frames) == self._frames.maxlen:
                         journal.figures.frame_dropped(self._frame_seconds)
                     self._frames.append(notice)

@@ -46,6 +46,9 @@ class Connection(Protocol):
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says."""
 
+    def send_now(self, frame: bytes) -> bool:
+        """Send one encoded frame if the network takes it at once; return whether it did."""
+
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
 

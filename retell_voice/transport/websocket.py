@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
+from websockets.asyncio.connection import broadcast
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
     InvalidStatus,
     WebSocketException,
 )
+from websockets.protocol import State
 
 from retell_voice.errors import (
     ConfigError,
@@ -86,6 +88,14 @@ class WebSocketConnection:
                 self._heard_at = self._clock()
                 for event in self._dialect.receive(message, self._heard_at):
                     yield event
+
+    def send_now(self, frame: bytes) -> bool:
+        """Send one encoded frame if the network takes it at once; return whether it did."""
+        websocket = self._websocket
+        if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
+            return False
+        broadcast((websocket,), frame)  # the library's only way to send without a task
+        return True
 
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""

@@ -96,6 +96,31 @@ async def test_frames_and_heartbeats_arrive() -> None:
     assert connection.closed == Closed("you", 1000, "")
 
 
+async def test_a_frame_is_sent_at_once_or_not_at_all() -> None:
+    got: list[bytes] = []
+    read, closed = asyncio.Event(), asyncio.Event()
+
+    async def handler(socket: ServerConnection) -> None:
+        socket.transport.pause_reading()
+        await read.wait()
+        socket.transport.resume_reading()
+        got.extend([bytes(message) async for message in socket])
+        closed.set()
+
+    frames = [number.to_bytes(4, "big") * 4000 for number in range(10_000)]
+    async with server(handler, max_queue=None) as prefix, asyncio.timeout(PATIENCE):
+        connection = await dial(prefix)
+        taken = next(n for n, frame in enumerate(frames) if not connection.send_now(frame))
+        assert taken > 0
+        assert not connection.send_now(frames[taken])
+        read.set()
+        await connection.send_audio(frames[taken])  # waits behind the others
+        await connection.close()
+        assert not connection.send_now(b"late")
+        await closed.wait()
+    assert got == frames[: taken + 1]
+
+
 @pytest.mark.parametrize(("code", "reason"), [(1011, "error_llm_websocket_open"), (4001, "")])
 async def test_code_and_reason_of_the_server_are_kept(code: int, reason: str) -> None:
     async def handler(socket: ServerConnection) -> None:
