@@ -5,9 +5,13 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
-    try:
-        from retell_voice.cli.app import app  # noqa: PLC0415 - the package imports without typer
+    from retell_voice.cli.failure import INTERRUPTED, ending  # noqa: PLC0415
 
-        app()
-    except KeyboardInterrupt:  # before any command had begun
-        raise SystemExit(130) from None
+    with ending():
+        try:
+            # Here: the package imports without typer.
+            from retell_voice.cli.app import app  # noqa: PLC0415
+
+            app()
+        except KeyboardInterrupt:  # before any command had begun
+            raise SystemExit(INTERRUPTED) from None

@@ -10,7 +10,7 @@ import typer
 
 from retell_voice import __version__
 from retell_voice.cli.failure import EXIT_CODES, reported
-from retell_voice.cli.options import command, describe
+from retell_voice.cli.options import Command, command, describe
 from retell_voice.config import ConfigFile, default_path, load
 from retell_voice.devices.quiet import native_stderr_silenced
 from retell_voice.settings import table
@@ -120,7 +120,7 @@ def _program(
     pass
 
 
-@app.command(help=_TALK + _CODES)
+@app.command(help=_TALK + _CODES, cls=Command)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,

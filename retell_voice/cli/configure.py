@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from retell_voice.tables import EmulatorSettings, TalkSettings
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:
-    """Print every setting, its value and where that came from."""
-    print(f"# config file, unless --config names another: {default_path()}")
+    """Print every setting, its value and where that came from; ``--json``: as an array."""
     emulator = load(EmulatorSettings, file, os.environ, {})
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
+    if settings.json.value and settings.json.is_flag:
+        keys = ("key", "value", "source")
+        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        return
+    print(f"# config file, unless --config names another: {default_path()}")
     width = max(len(f"{key} = {value}") for key, value, _ in rows)
     for key, value, source in rows:
         print(f"{f'{key} = {value}':{width}}  # {source}")

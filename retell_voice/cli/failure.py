@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from retell_voice.errors import RetellVoiceError
+from retell_voice.cli import stdout
+from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.jsonl import error_object
 
 INTERRUPTED = 130
@@ -20,7 +21,7 @@ EXIT_CODES: dict[int, str] = {
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
     6: "the call broke off: closed with an error, or connection lost",
-    7: "Retell's REST API was not reached or refused what was asked of it",
+    7: "the REST API refused the request: key, agent, a field, too many calls",
     INTERRUPTED: "Ctrl-C twice, or before the call had begun",
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
@@ -57,14 +58,11 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
                 print(json.dumps(line), flush=True)
         complain(str(error), error.hint)
         code = error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain about it once more
-        # when it flushes standard output at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:  # the one place that may: the rest is told apart above
+        if error is stdout.failure():
+            raise
         if debug:
             _traceback()
         complain(
@@ -75,6 +73,31 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
     else:
         return
     raise SystemExit(code) from None
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Give SystemExit the right code where it was standard output that ended the program."""
+    stdout.remember_failures()
+    code: object = 0
+    try:
+        yield
+    except SystemExit as exit_:
+        code = exit_.code
+    except OSError as error:
+        if error is not stdout.failure():
+            raise
+    failure = stdout.failure()
+    if failure is None:
+        raise SystemExit(code)
+    stdout.silence()
+    # Of what knows better, the word stands: who reads no more is not told of a call that failed.
+    if code in (None, 0, 1):
+        code = 0
+        if not stdout.is_no_failure(failure):
+            complain(f"the output could not be written: {failure.strerror or failure}")
+            code = ConfigError.exit_code
+    raise SystemExit(code)
 
 
 def _traceback() -> None:

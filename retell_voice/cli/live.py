@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, redirect_stderr, suppress
 from typing import TYPE_CHECKING
 
+from retell_voice.cli import stdout
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.keyboard import Keyboard
 from retell_voice.cli.keys import Key
-from retell_voice.cli.output import silence_stdout
 from retell_voice.cli.painter import Painter
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
@@ -121,7 +121,7 @@ class ScreenOutput:
                 self._dirty.wait(_IDLE)
                 self._dirty.clear()
         except OSError:  # the terminal hung up
-            silence_stdout()
+            stdout.silence()
             self._gone()
         except Exception as error:  # a defect of the screen; told when the call is over
             self._defect = error

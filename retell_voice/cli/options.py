@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from retell_voice.cli.failure import complain, reported
 from retell_voice.config import ConfigFile, load, misspelled, read_file
@@ -35,6 +36,20 @@ _CONFIG = Annotated[
 _DEBUG = Annotated[
     bool, typer.Option("--debug", rich_help_panel=_OTHER, help="Show tracebacks of errors.")
 ]
+
+
+class Command(TyperCommand):
+    """A command that suggests none of the options that its help does not show."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            rest: list[str] = super().parse_args(ctx, args)
+        except Exception as error:  # NoSuchOption, which typer keeps to itself
+            if similar := getattr(error, "possibilities", None):
+                hidden = {o for p in self.params if getattr(p, "hidden", False) for o in p.opts}
+                error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]
+            raise
+        return rest
 
 
 def describe(row: Setting) -> str:

@@ -4,17 +4,14 @@ stands still (Ctrl-S, a pager, a slow line) never holds up the call.
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from retell_voice.cli import jsonl
+from retell_voice.cli import jsonl, stdout
 from retell_voice.cli.failure import complain
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
@@ -104,9 +101,9 @@ class LineOutput:
                 sys.stdout.flush()
         except (OSError, ValueError) as error:
             # A reader that has seen enough, or a terminal that is gone, is no failure.
-            if isinstance(error, OSError) and error.errno not in (errno.EPIPE, errno.EIO):
+            if isinstance(error, OSError) and not stdout.is_no_failure(error):
                 self.failure = error
-            silence_stdout()
+            stdout.silence()
             self._gone()
 
 
@@ -152,9 +149,3 @@ class JsonOutput(LineOutput):
 
     def closing(self, view: View) -> list[str]:  # noqa: ARG002 - `ended` has said it
         return []
-
-
-def silence_stdout() -> None:
-    """Let nothing more reach standard output, so that nobody complains at the end."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from support.pipes import CALL_ID, QUICK, complaint
@@ -148,3 +150,49 @@ def test_devices(run: Run) -> None:
         assert device["direction"] in ("input", "output")
     if not json.loads(listed.stdout):
         assert "no sound device" in complaint(run("devices"), 3)[0]
+
+
+@pytest.mark.parametrize("option", ["--speedy", "--spee"])
+def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: str) -> None:
+    result = run("talk", option, "2", more={"COLUMNS": "200"})
+    assert result.returncode == 2
+    assert "No such option" in result.stderr
+    assert "--speed " not in result.stderr
+
+
+# Standard output that cannot be written
+
+COMMANDS = [["--version"], ["talk", "--help"], ["config", "show"], ["config", "path"]]
+
+
+@pytest.mark.parametrize("arguments", [*COMMANDS, ["emulator", "--port", "0"]])
+def test_a_reader_that_is_gone_is_no_failure(env: dict[str, str], arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        result = run_into(gone, env, arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+@pytest.mark.parametrize("arguments", [*COMMANDS, ["emulator", "--port", "0"]])
+def test_a_disk_that_is_full_is_one(env: dict[str, str], arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = run_into(full, env, arguments)
+    problem = "retell-voice: the output could not be written: No space left on device\n"
+    assert (result.returncode, result.stderr) == (2, problem)
+
+
+def run_into(
+    file: BinaryIO, env: dict[str, str], arguments: list[str]
+) -> subprocess.CompletedProcess[str]:
+    """Run the program with a file for its standard output."""
+    return subprocess.run(
+        [sys.executable, "-m", "retell_voice", *arguments],
+        env=env,
+        stdout=file,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )

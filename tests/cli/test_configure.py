@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
@@ -26,6 +27,14 @@ def test_init_writes_the_example_where_it_is_looked_for(run: Run) -> None:
     shown = run("config", "show")
     assert f"config file, unless --config names another: {path}" in shown.stdout
     assert shown.stderr == ""
+
+
+def test_settings_as_json_have_the_same_rows(run: Run) -> None:
+    more = {"RETELL_VOICE_RATE": "8000"}
+    rows = json.loads(run("config", "show", "--json", more=more).stdout)
+    assert {"key": "rate", "value": "8000", "source": "RETELL_VOICE_RATE"} in rows
+    lines = run("config", "show", more=more).stdout.splitlines()[1:]
+    assert [row["key"] for row in rows] == [line.split(" = ")[0] for line in lines]
 
 
 def test_init_keeps_a_file_that_is_there(run: Run, tmp_path: Path) -> None:

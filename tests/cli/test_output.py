@@ -72,7 +72,7 @@ def test_a_reader_that_stands_still_costs_lines_not_memory(
 def test_a_reader_that_is_gone_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Gone())
     silenced: list[Any] = []
-    monkeypatch.setattr(output, "silence_stdout", lambda: silenced.append(1))
+    monkeypatch.setattr(output.stdout, "silence", lambda: silenced.append(1))
     told = threading.Event()
     plain = PlainOutput()
     plain.open(View(), told.set)
