@@ -20,6 +20,9 @@ from retell_voice.tables import SECTIONS
 
 S = TypeVar("S", bound=Settings)
 
+_NO_SETTINGS = ("RETELL_VOICE_DEBUG", "RETELL_VOICE_PYTHON", "RETELL_VOICE_VENV")
+"""Variables that are known all the same: of ``reported``, and of the scripts."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
@@ -130,15 +133,14 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
                 yield start, (*section, name), value
 
 
-def misspelled(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable whose name is nearly that of a setting."""
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a warning for each variable that has our prefix and is no setting."""
     known = [row.env for rows in SECTIONS.values() for row in table(rows).values()]
     return [
-        f"{name} is not known: did you mean {close[0]}?"
+        f"{name} is not known" + (f": did you mean {close[0]}?" if close else "")
         for name in environ
-        if name.startswith("RETELL_VOICE_")
-        and name not in known
-        and (close := get_close_matches(name, known, n=1, cutoff=0.9))
+        if name.startswith("RETELL_VOICE_") and name not in (*known, *_NO_SETTINGS)
+        for close in [get_close_matches(name, known, n=1, cutoff=0.9)]
     ]
 
 

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from retell_voice.config import ConfigFile, default_path, load, misspelled, parse_toml, read_file
+from retell_voice.config import (
+    ConfigFile,
+    default_path,
+    load,
+    parse_toml,
+    read_file,
+    unknown_variables,
+)
 from retell_voice.errors import ConfigError
 from retell_voice.settings import Sourced
 from retell_voice.tables import EmulatorSettings, TalkSettings
@@ -135,10 +142,13 @@ def test_any_lines_like_a_config_are_one_or_a_config_error(
     )
 
 
-def test_misspelled_variables_are_told() -> None:
-    environ = {"RETELL_VOICE_RATES": "", "RETELL_VOICE_RATE": "", "RETELL_VOICE_DEBUG": "", "X": ""}
-    assert misspelled(environ) == [
-        "RETELL_VOICE_RATES is not known: did you mean RETELL_VOICE_RATE?"
+def test_variables_that_are_not_known_are_told() -> None:
+    ours = ("RATE", "EMULATOR_PORT", "DEBUG", "PYTHON", "VENV")
+    environ = dict.fromkeys([f"RETELL_VOICE_{name}" for name in ours] + ["X", "RETELL_API_KEY"], "")
+    assert unknown_variables(environ) == []
+    assert unknown_variables({**environ, "RETELL_VOICE_RATES": "", "RETELL_VOICE_FOO": "1"}) == [
+        "RETELL_VOICE_RATES is not known: did you mean RETELL_VOICE_RATE?",
+        "RETELL_VOICE_FOO is not known",
     ]
 
 

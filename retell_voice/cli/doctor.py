@@ -12,7 +12,7 @@ from typing import Any
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.talk import SWITCH_INTERVAL
-from retell_voice.config import ConfigFile, default_path, load, misspelled, read_file
+from retell_voice.config import ConfigFile, default_path, load, read_file, unknown_variables
 from retell_voice.doctor import network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
@@ -100,7 +100,7 @@ def _findings(
         nonlocal file
         file = read_file(config)
         load(TalkSettings, file, os.environ, {})
-        return (*file.warnings, *misspelled(os.environ))
+        return (*file.warnings, *unknown_variables(os.environ))
 
     found = list(
         system.examine_config(config or default_path(), named=config is not None, read=read)

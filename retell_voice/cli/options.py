@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from retell_voice.cli.failure import complain, reported
-from retell_voice.config import ConfigFile, load, misspelled, read_file
+from retell_voice.config import ConfigFile, load, read_file, unknown_variables
 from retell_voice.devices.quiet import native_stderr_silenced
 from retell_voice.errors import ConfigError
 from retell_voice.settings import Setting, Settings, table
@@ -91,7 +91,7 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
             file = ConfigFile()
             with quiet, reported(debug=debug, as_json=lambda: _wants_json(flags, rows, file)):
                 file = read_file(given.pop("config"))
-                for warning in (*file.warnings, *misspelled(os.environ)):
+                for warning in (*file.warnings, *unknown_variables(os.environ)):
                     complain(warning)
                 loaded = load(settings, file, os.environ, flags)
                 if wants_file:

@@ -95,6 +95,12 @@ def test_a_bad_variable(run: Run) -> None:
     assert complaint(result, 2) == ["retell-voice: RETELL_VOICE_RATE: 5 is outside 8000–48000 Hz"]
 
 
+def test_a_variable_that_there_is_not_is_told_once(run: Run) -> None:
+    result = run("config", "show", more={"RETELL_VOICE_FOO": "5"})
+    assert result.returncode == 0
+    assert result.stderr == "retell-voice: RETELL_VOICE_FOO is not known\n"
+
+
 def test_a_bad_config_file(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text("# mine\nrate = 24000\nencodng = 'mulaw'\n")
