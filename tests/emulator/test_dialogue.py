@@ -347,7 +347,10 @@ def test_the_rest_of_what_was_interrupted_is_dropped() -> None:
 
 @pytest.mark.parametrize(
     ("sensitivity", "seconds", "cleared_after"),
-    [(1.0, 0.06, None), (1.0, 0.3, 0.2), (0.5, 0.25, None), (0.5, 1.0, 0.4), (0.2, 2.0, 1.0)],
+    [
+        *((1.0, 0.06, None), (1.0, 0.18, None), (1.0, 0.22, 0.2), (1.0, 0.3, 0.2)),
+        *((0.5, 0.25, None), (0.5, 0.38, None), (0.5, 1.0, 0.4), (0.2, 2.0, 1.0)),
+    ],
 )
 def test_how_much_speech_an_interruption_takes(
     sensitivity: float, seconds: float, cleared_after: float | None

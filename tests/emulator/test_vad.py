@@ -83,6 +83,18 @@ def test_a_quiet_microphone_is_heard(rate: int) -> None:
     assert (ended.at - began.at) / rate >= 3.2
 
 
+def test_what_may_be_a_pause_is_no_speech_yet() -> None:
+    rate = 16000
+    greeting = load_speech(GREETING, rate).samples
+    detector = EnergyDetector(rate)
+    detector.process(np.concatenate((np.zeros(rate, np.int16), greeting)))
+    ended = detector.spoken_until
+    assert detector.process(np.zeros(rate // 2, np.int16)) == []
+    assert detector.spoken_until == pytest.approx(ended, abs=rate // 50)
+    (boundary,) = detector.process(np.zeros(rate // 2, np.int16))
+    assert boundary.at == detector.spoken_until
+
+
 def test_it_recovers_when_the_noise_steps_up() -> None:
     rate = 16000
     greeting = load_speech(GREETING, rate).samples

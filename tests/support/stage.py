@@ -82,6 +82,10 @@ class Loud:
         self._rest = np.zeros(0, np.int16)
         self._position = 0
 
+    @property
+    def spoken_until(self) -> int:
+        return self._gate.ended
+
     def process(self, samples: Samples) -> list[Boundary]:
         samples = np.concatenate((self._rest, samples))
         found = []

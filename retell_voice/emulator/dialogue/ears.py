@@ -48,9 +48,9 @@ class Noticed:
     ended: int = 0
     spoken: int = 0
 
-    def amount(self, now: int) -> int:
-        """Return how much speech there has been, samples."""
-        return self.spoken + (0 if self.since is None else now - self.since)
+    def amount(self, until: int) -> int:
+        """Return how much speech there has been if what goes on lasts until then, samples."""
+        return self.spoken + (0 if self.since is None else until - self.since)
 
 
 @dataclass(eq=False)
@@ -113,6 +113,11 @@ class Ears:
     def passages(self) -> tuple[Passage, ...]:
         """What is being said or recognised."""
         return tuple(self._passages)
+
+    @property
+    def spoken_until(self) -> int:
+        """Where the last sound of what is being said ended, as far as is known."""
+        return self._detector.spoken_until
 
     @property
     def busy(self) -> bool:

@@ -234,7 +234,8 @@ class Dialogue:
         actions: list[Action] = []
         held = over_agent and not self._may_interrupt
         if over_agent and not held:
-            if noticed.amount(self.now) < self._samples(self._settings.barge_in or 0):
+            enough = self._samples(self._settings.barge_in or 0)
+            if noticed.amount(self._ears.spoken_until) < enough:
                 return []
             actions = self._cut()
         piece = self.transcript.user_piece()

@@ -17,8 +17,7 @@ class DialogueSettings:
         endpoint_ms: silence after which the user has finished speaking.
         slowest_endpoint_ms: the same at ``responsiveness`` 0; in between on a straight line.
         responsiveness: 0 (waits long before it answers) to 1; see ``endpoint``.
-        barge_in_ms: speech needed to interrupt the agent, to within what its detector needs to
-            know that it is over.
+        barge_in_ms: speech needed to interrupt the agent.
         interruption_sensitivity: 0 (cannot be interrupted) to 1; see ``barge_in``.
         interruptible: False: what the user begins to say while the agent is heard is ignored,
             not even transcribed. For a microphone that hears the speaker.

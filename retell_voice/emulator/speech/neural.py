@@ -96,6 +96,11 @@ class NeuralDetector:
         self._rest = heard[whole:]
         return boundaries
 
+    @property
+    def spoken_until(self) -> int:
+        """Where the last frame of the speech going on ended."""
+        return self._gate.ended
+
     def _judge(self, frame: Samples) -> Boundary | None:
         start, end = self._position, self._position + _FRAME
         self._position = end

@@ -50,6 +50,10 @@ class Detector(Protocol):
         Boundaries alternate, beginning with one where speech begins.
         """
 
+    @property
+    def spoken_until(self) -> int:
+        """Where the last sound of the speech going on ended, as far as is known; else any."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSettings:
@@ -112,6 +116,11 @@ class EnergyDetector:
         self._rest = samples[whole:]
         return boundaries
 
+    @property
+    def spoken_until(self) -> int:
+        """Where the last frame of the speech going on ended."""
+        return self._gate.ended
+
     def _is_speech(self, level: float) -> bool:
         if level < _SILENCE:
             return False
@@ -134,7 +143,7 @@ class Gate:
         self._release = release
         self._balance = 0
         self._began = 0
-        self._ended = 0
+        self.ended = 0
         self._quiet = 0
         self.open = False
 
@@ -142,13 +151,13 @@ class Gate:
         """Judge the next frame, samples ``start`` to ``end`` of the stream."""
         if self.open:
             if speech:
-                self._quiet, self._ended = 0, end
+                self._quiet, self.ended = 0, end
                 return None
             self._quiet += 1
             if self._quiet < self._release:
                 return None
             self.open, self._balance = False, 0
-            return Boundary(speaking=False, at=self._ended, known=end)
+            return Boundary(speaking=False, at=self.ended, known=end)
         if not speech:
             self._balance = max(0, self._balance - 1)
             return None
@@ -157,7 +166,7 @@ class Gate:
         self._balance += 1
         if self._balance < self._onset:
             return None
-        self.open, self._quiet, self._ended = True, 0, end
+        self.open, self._quiet, self.ended = True, 0, end
         return Boundary(speaking=True, at=self._began, known=end)
 
 
