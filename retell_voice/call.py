@@ -167,6 +167,26 @@ class Call:
         """Return the figures of the call so far, once it is open."""
         return _opened(self._conversation).statistics()
 
+    async def use(
+        self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
+    ) -> None:
+        """Go on with another microphone, another speaker or both, at whatever rates they have.
+
+        A new device is started beside the old one and takes over when audio passes through it;
+        ``DeviceChanged`` says so. The old one then plays what it has been given, and is closed
+        when this returns, which takes as long as devices take to open and close. Each sample of
+        the agent's is played by one of the two, none by both or by neither; the last block of
+        the old device and the first of the new one fade, over 5–30 ms, so that nothing clicks.
+        Of your own voice, at most a block of each microphone is missing in between.
+
+        Raises:
+            DeviceError: a device cannot be opened, or no audio passes through it within two
+                seconds, or the call has ended. The call goes on with both old devices.
+            ConfigError: a file cannot be written; as above.
+        """
+        _opened(self._runner)
+        await to_the_end(partial(_opened(self._devices).use, microphone, speaker))
+
     async def hang_up(self) -> None:
         """End the call; its ``Ended`` event follows. Returns within a second or so."""
         await _opened(self._conversation).hang_up()

@@ -120,20 +120,21 @@ class InputFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeviceChanged(Event):
-    """A device was lost, or is back; the call goes on meanwhile.
+    """A device was lost, is back, or another has taken its place (``Call.use``).
 
-    While the microphone is away silence is sent; while the speaker is away the agent is not
-    heard: its words pass in their own time, as if they were, and are not kept for later.
+    The call goes on meanwhile. While the microphone is away silence is sent; while the speaker is
+    away the agent is not heard: its words pass in their own time, as if they were, and are not
+    kept for later.
 
     Attributes:
         side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
-        state: what became of it.
-        name: the device; a default device may come back as another one.
-        why: why it was lost, one line; empty when it is back.
+        state: what became of it; ``changed``: another one was asked for and has taken over.
+        name: the device that is, or was, in use; a default device may come back as another one.
+        why: why it was lost, one line; empty otherwise.
     """
 
     side: Literal["near_end", "far_end"]
-    state: Literal["lost", "back"]
+    state: Literal["lost", "back", "changed"]
     name: str
     why: str = ""
 

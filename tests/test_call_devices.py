@@ -1,6 +1,7 @@
 """The agent's volume, and other devices, during calls over real sockets."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,8 +16,13 @@ from retell_voice.errors import DeviceError
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
+    CallState,
+    DeviceChanged,
+    Ended,
     Event,
     Levels,
+    MicrophoneSilent,
+    Statistics,
 )
 
 AUDIO = AudioFormat(Encoding.S16LE, 8000)
@@ -27,14 +33,21 @@ Agent = Callable[[Session], Awaitable[None]]
 class Hearing(NullSpeaker):
     """Keeps what it plays."""
 
-    def __init__(self, rate: int = RATE, name: str = "first", *, refuses: bool = False) -> None:
+    timeout = 0.1
+
+    def __init__(self, rate: int = RATE, name: str = "first", *, fault: str = "") -> None:
         super().__init__(rate, name=name)
         self.blocks: list[np.ndarray] = []
-        self.refuses = refuses
+        self.fault = fault
 
     def start(self, source) -> None:
-        if self.refuses:
+        self.source = source
+        if self.fault == "refuses":
             raise DeviceError(f"speaker {self.name!r} does not open: it is busy")
+        if self.fault == "is lost":
+            source.lost("it burns")
+        if self.fault:
+            return
 
         def tick(size: int) -> None:
             block = np.zeros(size, np.int16)
@@ -48,6 +61,22 @@ class Hearing(NullSpeaker):
         return np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int16)
 
 
+class Counting(NullMicrophone):
+    """Says its samples' numbers, from ``first`` on."""
+
+    def __init__(self, rate: int = RATE, name: str = "first", first: int = 1) -> None:
+        super().__init__(rate, name=name)
+        self._next = first
+
+    def start(self, sink) -> None:
+        def tick(size: int) -> None:
+            block = np.arange(self._next, self._next + size).astype(np.int16)
+            self._next += size
+            sink.write_rt(block)
+
+        self.run(tick, sink.lost)
+
+
 @asynccontextmanager
 async def calling(agent: Agent, **options):
     options = {"microphone": NullMicrophone(RATE), "speaker": NullSpeaker(RATE), **options}
@@ -58,10 +87,12 @@ async def calling(agent: Agent, **options):
             yield call
 
 
-async def until(call: Call, kind: type[Event]) -> Event:
+async def until(call: Call, kind: type[Event], count: int = 1) -> Event:
     async for event in call:
         if isinstance(event, kind):
-            return event
+            count -= 1
+            if not count:
+                return event
     raise AssertionError(f"the call ended without {kind.__name__}")
 
 
@@ -84,8 +115,7 @@ async def test_the_agent_is_half_as_loud_from_here_on_without_a_click() -> None:
     async with calling(says(said), speaker=speaker, level_interval=0.05) as call:
         assert call.volume == 1.0
         await until(call, AgentStarted)
-        for _ in range(8):
-            await until(call, Levels)
+        await until(call, Levels, 8)
         call.volume = 0.5
         assert call.volume == 0.5
         await until(call, AgentStopped)
@@ -106,3 +136,204 @@ async def test_there_is_no_volume_above_two() -> None:
             with pytest.raises(ValueError, match="outside 0–2"):
                 call.volume = volume
         assert call.volume == 1.0
+
+
+NUMBERS = np.arange(1, 12001).astype(np.int16)
+
+
+async def test_another_speaker_goes_on_with_the_next_sample() -> None:
+    first, second = Hearing(), Hearing(name="second")
+    async with calling(says(NUMBERS), speaker=first, level_interval=0.05) as call:
+        await until(call, Levels, 8)
+        await call.use(speaker=second)
+        assert call.speaker is second
+        changed = await until(call, DeviceChanged)
+        assert (changed.side, changed.state, changed.name) == ("far_end", "changed", "second")
+        assert len(first.blocks) > 10
+        stopped_at = len(first.blocks)
+        await until(call, AgentStopped)
+        assert len(first.blocks) == stopped_at
+    size = first.block
+    begin = np.flatnonzero(first.heard)[0]
+    end = size * max(index for index, block in enumerate(first.blocks) if block.any()) + size
+    passed = end - begin
+    assert np.array_equal(first.heard[begin : end - size], NUMBERS[: passed - size])
+    assert 0.2 * RATE < passed < 1.2 * RATE
+    heard = second.heard[next(i for i, block in enumerate(second.blocks) if block.any()) * size :]
+    rest = len(NUMBERS) - passed - size
+    assert np.array_equal(heard[size : size + rest], NUMBERS[passed + size :])
+    for edge, whole in (
+        (first.heard[end - size : end], NUMBERS[passed - size : passed]),
+        (heard[:size][::-1], NUMBERS[passed : passed + size][::-1]),
+    ):
+        assert np.allclose(edge, whole * np.linspace(1, 0, size), atol=1)
+
+
+async def test_another_speaker_at_another_rate_and_as_loud_as_the_first() -> None:
+    first, second = Hearing(), Hearing(2 * RATE, "second")
+    async with calling(says(NUMBERS), speaker=first, level_interval=0.05) as call:
+        call.volume = 0.5
+        await until(call, Levels, 8)
+        await call.use(speaker=second)
+        assert (call.volume, call.speaker.rate) == (0.5, 2 * RATE)
+        await until(call, AgentStopped)
+    last = first.heard.max()
+    heard = second.heard[np.flatnonzero(second.heard)[0] :]
+    end = np.argmax(heard)
+    assert heard[end] == pytest.approx(NUMBERS[-1] / 2, rel=0.02)
+    # Half as loud, and twice as many: a quarter from one to the next.
+    steps = np.diff(heard[400 : end - 100])
+    assert set(steps) == {0, 1}
+    assert steps.mean() == pytest.approx(0.25, abs=0.001)
+    # The second goes on where the first ended; the filter is 3 ms late.
+    assert heard[400] - 400 / 4 == pytest.approx(last, abs=100)
+
+
+async def test_another_microphone_goes_on() -> None:
+    first, second = Counting(), Counting(name="second", first=20001)
+    async with calling(says(sine(0.1)), microphone=first, level_interval=0.05) as call:
+        await until(call, Levels, 8)
+        await call.use(microphone=second)
+        assert call.microphone is second
+        changed = await until(call, DeviceChanged)
+        assert (changed.side, changed.state, changed.name) == ("near_end", "changed", "second")
+        await until(call, Levels, 8)
+    sent, size = call.registered.received, first.block
+    assert sent[0] == 1
+    fades = np.flatnonzero(np.diff(sent.astype(int)) != 1)
+    end, begin = fades[0] + 1, fades[-1] + 1
+    assert begin - end <= 2 * size, "the last block of the one and the first of the other"
+    assert np.array_equal(sent[:end], np.arange(1, end + 1))
+    rest = len(sent) - begin
+    assert rest > 5 * size
+    assert np.array_equal(sent[begin:], np.arange(sent[begin], sent[begin] + rest))
+    assert sent[begin] > 20001 + size, "what it heard before is not sent"
+
+
+async def test_another_microphone_at_another_rate() -> None:
+    async with calling(says(sine(0.1)), level_interval=0.05) as call:
+        call.muted = True
+        await call.use(microphone=Counting(2 * RATE, "second"))
+        assert call.muted
+        call.muted = False
+        await until(call, Levels, 10)
+    sent = call.registered.received.astype(int)
+    rising = np.flatnonzero(sent)[0] + 300
+    assert set(np.diff(sent[rising:])) == {2}
+    assert len(sent) - rising > 0.2 * RATE
+
+
+@pytest.mark.parametrize("fault", ["refuses", "is silent", "is lost"])
+async def test_a_device_that_does_not_work_changes_nothing(monkeypatch, fault: str) -> None:
+    monkeypatch.setattr("retell_voice.devices.keeper.START_TIMEOUT", 0.1)
+    words = {"refuses": "it is busy", "is silent": "no audio passes", "is lost": "it burns"}
+    first, second, microphone = Hearing(), Hearing(name="second", fault=fault), Counting()
+    async with calling(says(NUMBERS), speaker=first) as call:
+        before = call.microphone
+        await until(call, AgentStarted)
+        with pytest.raises(DeviceError, match=words[fault]):
+            await call.use(speaker=second, microphone=microphone)
+        assert (call.speaker, call.microphone) == (first, before)
+        async for event in call:
+            assert not isinstance(event, DeviceChanged)
+            if isinstance(event, AgentStopped):
+                break
+        assert not microphone._ticking
+    begin = np.flatnonzero(first.heard)[0]
+    assert np.array_equal(first.heard[begin : begin + len(NUMBERS)], NUMBERS)
+    assert not np.any(call.registered.received)
+
+
+async def test_the_one_in_use_is_no_other() -> None:
+    speaker = Hearing()
+    async with calling(says(sine(0.1)), speaker=speaker) as call:
+        blocks = speaker.blocks
+        await call.use(speaker=speaker, microphone=call.microphone)
+        await call.use()
+        assert call.speaker is speaker
+        await until(call, AgentStopped)
+    assert blocks is speaker.blocks
+
+
+async def test_both_at_once_and_one_that_is_lost_afterwards(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.keeper.RETRY_SECONDS", 0.02)
+    first, second, microphone = Hearing(), Hearing(name="second"), Counting(name="other")
+    second.latency = 0.033
+    async with calling(says(sine(0.1)), speaker=first) as call:
+        await call.use(speaker=second, microphone=microphone)
+        assert call.statistics().playback_latency == 0.033
+        second.source.lost("unplugged")
+        changes = [await until(call, DeviceChanged) for _ in range(4)]
+        first.source.lost("too late to matter")
+        await call.hang_up()
+        assert not [event async for event in call if isinstance(event, DeviceChanged)]
+    assert [(change.state, change.name) for change in changes] == [
+        ("changed", "second"),
+        ("changed", "other"),
+        ("lost", "second"),
+        ("back", "second"),
+    ]
+    assert np.any(call.registered.received)
+
+
+async def test_another_device_ends_the_wait_for_one_that_is_lost(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.keeper.RETRY_SECONDS", 0.02)
+    first, second = Hearing(), Hearing(name="second")
+    async with calling(says(NUMBERS), speaker=first, device_patience=1.5) as call:
+        await until(call, AgentStarted)
+        first.fault = "refuses"
+        first.source.lost("unplugged")
+        assert (await until(call, DeviceChanged)).state == "lost"
+        await call.use(speaker=second)
+        assert (await until(call, DeviceChanged)).state == "changed"
+        await until(call, AgentStopped)
+        await until(call, Statistics, 2)
+        assert call.state is CallState.LIVE, "nobody waits for the first any more"
+        assert call.statistics().device_losses == 1
+    assert second.heard.max() == NUMBERS[-1]
+
+
+class Deaf(NullMicrophone):
+    never_silent = True
+
+
+async def test_a_new_microphone_of_zeros_is_told(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.watchdog.ZEROS_TIMEOUT", 0.1)
+    async with calling(says(sine(0.1)), microphone=Deaf(RATE, name="one")) as call:
+        assert (await until(call, MicrophoneSilent)).name == "one"
+        await call.use(microphone=Deaf(RATE, name="two"))
+        assert (await until(call, MicrophoneSilent)).name == "two"
+
+
+class Slow(NullSpeaker):
+    """Opens only when it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE, name="slow")
+        self.starting, self.stopped = threading.Event(), threading.Event()
+
+    def start(self, source) -> None:
+        self.starting.set()
+        assert self.stopped.wait(10)
+
+    def stop(self) -> None:
+        self.stopped.set()
+        super().stop()
+
+
+async def test_hanging_up_while_a_device_opens() -> None:
+    slow = Slow()
+    async with calling(says(sine(0.1))) as call:
+        using = asyncio.create_task(call.use(speaker=slow))
+        assert await asyncio.to_thread(slow.starting.wait, 10)
+        await call.hang_up()
+        assert isinstance([event async for event in call][-1], Ended)
+        with pytest.raises(DeviceError):
+            await using
+        with pytest.raises(DeviceError, match="the call is over"):
+            await call.use(speaker=Hearing())
+
+
+async def test_a_call_that_is_not_open_has_no_devices() -> None:
+    with pytest.raises(RuntimeError, match="not open"):
+        await Call("call_0123456789").use(speaker=Hearing())

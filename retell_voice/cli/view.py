@@ -194,8 +194,8 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
             view = replace(view, lost=view.lost | {side})
         case DeviceChanged(side=side, name=name):
             view = replace(view, lost=view.lost - {side})
-            if side == "near_end":
-                view = replace(view, microphone=clean(name))
+            if side == "near_end":  # if a file was over, what follows it is none
+                view = replace(view, microphone=clean(name), input_finished_at=None)
             else:
                 view = replace(view, speaker=clean(name))
     note = news(event) or warn(event)

@@ -24,6 +24,8 @@ def news(event: Event) -> str | None:
     match event:
         case DeviceChanged(state="back", side=side, name=name):
             return f"the {_DEVICES[side]} is back: {clean(name)}"
+        case DeviceChanged(state="changed", side=side, name=name):
+            return f"the {_DEVICES[side]} is now: {clean(name)}"
     return None
 
 

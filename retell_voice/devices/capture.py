@@ -114,7 +114,7 @@ class CaptureBridge:
             self.fault = error
 
     def finished(self) -> None:
-        """Say that nothing more will come."""
+        """Say that nothing more will come from the device that writes now."""
         if self._patient:
             self._post(InputFinished())
         else:
@@ -128,7 +128,6 @@ class CaptureBridge:
 
     def _capture(self) -> None:
         read = 0
-        told = False
         while not self._stopping:
             # What comes after this look and is due releases the lock.
             if self.position < self._due:
@@ -139,8 +138,8 @@ class CaptureBridge:
             samples, read = self._ring.read(read)
             self._take(samples, read)
             self._due = read + self._resampler.needed(self._framer.missing)
-            if finished and not told:
-                told = True
+            if finished:
+                self._finished = False
                 self._post(InputFinished())
 
     def _take(self, samples: Samples, position: int) -> None:

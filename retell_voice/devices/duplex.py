@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.bridge import Audible, PlayoutBridge, Post
 from retell_voice.devices.capture import CaptureBridge
+from retell_voice.devices.convert import as_microphone, as_speaker
 from retell_voice.devices.drift import ClockDrift
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.gates import CaptureGate, PlayoutGate
@@ -14,7 +16,11 @@ from retell_voice.devices.keeper import Keeper
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.tap import Tap
 from retell_voice.devices.watchdog import ZerosWatch
-from retell_voice.events import MicrophoneSilent
+from retell_voice.errors import DeviceError
+from retell_voice.events import DeviceChanged, MicrophoneSilent
+
+_SWITCH_SECONDS = 1.0
+"""How long the end of a call waits for a device that is just taking over."""
 
 
 class Duplex:
@@ -57,38 +63,48 @@ class Duplex:
         self.microphone = microphone
         self.speaker = speaker
         self._near_rate = microphone.rate
+        self._patient = getattr(microphone, "patient", False)
+        self._post = post
+        self._patience = patience
         self.capture = CaptureBridge(
             audio,
             microphone.rate,
             frame_ms,
             post,
-            patient=getattr(microphone, "patient", False),
+            patient=self._patient,
         )
         self.playout = PlayoutBridge(
             audio, speaker.rate, limit, jitter, audible=lambda: post(Audible())
         )
-        self._near_end = Keeper(
-            "near_end",
-            microphone,
-            NullMicrophone(microphone.rate),
-            new_gate=lambda tell: CaptureGate(self.capture, tell),
-            post=post,
-            patience=patience,
-        )
-        self._far_end = Keeper(
-            "far_end",
-            speaker,
-            NullSpeaker(speaker.rate),
-            new_gate=lambda tell: PlayoutGate(self.playout, tell),
-            post=post,
-            patience=patience,
-        )
-        self._post = post
+        self._near_end = self._near_keeper(microphone)
+        self._far_end = self._far_keeper(speaker)
+        self._aside: list[Keeper] = []  # those of devices that are to take over
+        self._switching = threading.Lock()  # held while they do
+        self._stopped = False
         self._zeros = ZerosWatch()
-        self._never_silent = getattr(microphone, "never_silent", False)
-        self._losses = (0, 0)
-        self.capture_drift = ClockDrift(microphone.rate)
-        self.playback_drift = ClockDrift(speaker.rate)
+        self._drifting: object = None  # what is at work, as it was at the last look
+        self.capture_drift = ClockDrift(self._near_rate)
+        self.playback_drift = ClockDrift(self.playout.rate)
+
+    def _near_keeper(self, microphone: Microphone) -> Keeper:
+        return Keeper(
+            "near_end",
+            as_microphone(microphone, self._near_rate, patient=self._patient),
+            NullMicrophone(self._near_rate),
+            new_gate=lambda tell: CaptureGate(self.capture, tell),
+            post=self._post,
+            patience=self._patience,
+        )
+
+    def _far_keeper(self, speaker: Speaker) -> Keeper:
+        return Keeper(
+            "far_end",
+            as_speaker(speaker, self.playout.rate),
+            NullSpeaker(self.playout.rate),
+            new_gate=lambda tell: PlayoutGate(self.playout, tell),
+            post=self._post,
+            patience=self._patience,
+        )
 
     def tap(self) -> tuple[Tap, Tap]:
         """Return near and far end for somebody who listens in; before ``start``, and once."""
@@ -112,14 +128,58 @@ class Duplex:
         self.capture.start()
         self._near_end.start()
 
+    def use(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
+        """Put other devices in the place of those in use, None for no change; then stop these.
+
+        Blocks for as long as the devices take to open and to close.
+
+        Raises:
+            DeviceError: one cannot be opened, lets no audio pass or comes after the end; nothing
+                has changed then.
+        """
+        with self._switching, ExitStack() as failing:
+            far = near = None
+            if speaker is not None and speaker is not self.speaker:
+                far = self._far_keeper(speaker)
+            if microphone is not None and microphone is not self.microphone:
+                near = self._near_keeper(microphone)
+            # The microphone last: what it hears meanwhile is not sent.
+            self._aside = [keeper for keeper in (far, near) if keeper is not None]
+            failing.callback(self._aside.clear)
+            for keeper in self._aside:
+                if self._stopped:
+                    raise DeviceError("the call is over: no other device can be used")
+                keeper.start_aside()
+                failing.callback(keeper.stop)
+            failing.pop_all()
+            replaced = []
+            if far is not None and speaker is not None:
+                far.take_over(self._far_end)
+                replaced.append(self._far_end)
+                self._far_end, self.speaker = far, speaker
+                self._post(DeviceChanged(side="far_end", state="changed", name=speaker.name))
+            if near is not None and microphone is not None:
+                near.take_over(self._near_end)
+                replaced.append(self._near_end)
+                self._near_end, self.microphone = near, microphone
+                self._zeros = ZerosWatch()
+                self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
+            self._aside.clear()
+            for keeper in replaced:
+                keeper.retire()
+
     def stop(self) -> None:
         """Stop and close both devices, each whatever the other does; safe to call twice."""
-        self._near_end.end()
-        self._far_end.end()
+        self._stopped = True
+        for keeper in (self._near_end, self._far_end, *self._aside):
+            keeper.end()
+        alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
         with ExitStack() as stack:
+            if alone:
+                stack.callback(self._switching.release)
             stack.callback(self.capture.stop)
-            stack.callback(self._far_end.stop)
-            stack.callback(self._near_end.stop)
+            for keeper in (*self._aside, self._far_end, self._near_end):
+                stack.callback(keeper.stop)
 
     @property
     def fault(self) -> Exception | None:
@@ -134,13 +194,15 @@ class Duplex:
         pause = self.playout.silent
         self._near_end.look(now, pause=pause)
         self._far_end.look(now, pause=pause)
-        listening = self._never_silent and self._near_end.at_work and not self.capture.muted
+        never_silent = getattr(self.microphone, "never_silent", False)
+        listening = never_silent and self._near_end.at_work and not self.capture.muted
         if self._zeros.look(now, self.capture.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self.microphone.name))
-        losses = self._near_end.losses, self._far_end.losses
-        if losses != self._losses or not (self._near_end.at_work and self._far_end.at_work):
-            self._losses = losses  # stand-ins run on this machine's clock
-            self.capture_drift = ClockDrift(self.microphone.rate)
-            self.playback_drift = ClockDrift(self.speaker.rate)
+        near, far = self._near_end, self._far_end
+        drifting = near, near.losses, far, far.losses
+        if drifting != self._drifting or not (near.at_work and far.at_work):
+            self._drifting = drifting  # stand-ins run on this machine's clock
+            self.capture_drift = ClockDrift(self._near_rate)
+            self.playback_drift = ClockDrift(self.playout.rate)
         self.capture_drift.look(now, self.capture.position)
         self.playback_drift.look(now, self.playout.playout.position)

@@ -4,6 +4,9 @@ A gate lets one start of one device at the bridge. Its callback thread says that
 then looks whether the gate is open; whoever closes the gate does so, then waits until it is not
 busy. CPython orders these four steps, so that no two threads are ever within the bridge, and the
 callback waits for nobody.
+
+Where one device takes over from another that works, the last block of the one fades out and the
+first of the other fades in.
 """
 
 from __future__ import annotations
@@ -13,9 +16,13 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from retell_voice.audio.format import Samples
 
 _BUSY_SECONDS = 1.0
+_LEAVE_SECONDS = 0.1
+_FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 
 
 class _CaptureEnd(Protocol):
@@ -47,6 +54,7 @@ class Gate:
         """The device has said that nothing more will come."""
         self.is_open = False
         self._busy = False
+        self._entering = self._leaving = False
         self._tell = tell
         self._handling = threading.Lock()
 
@@ -59,6 +67,31 @@ class Gate:
     def claim(self) -> bool:
         """Return True to one caller only, whose it is to handle the loss."""
         return self._handling.acquire(blocking=False)
+
+    def enter(self) -> None:
+        """Let everything through from the next block on, which fades in."""
+        self._entering = True
+        self.is_open = True
+
+    def leave(self) -> None:
+        """Let the next block through, which fades out, and nothing any more. Blocks until then,
+        or for a tenth of a second."""
+        self._leaving = True
+        deadline = time.monotonic() + _LEAVE_SECONDS
+        while self.is_open and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        self.close()
+
+    def _soften_rt(self, samples: Samples) -> None:
+        """Runs on: audio callback thread. Fade samples, shape (n,), in place, in or out."""
+        if self._entering:
+            self._entering = False
+            first = samples[:_FADE]
+            first[:] = first * np.linspace(0.0, 1.0, len(first))
+        if self._leaving:
+            self.is_open = False
+            last = samples[-_FADE:]
+            last[:] = last * np.linspace(1.0, 0.0, len(last))
 
     def close(self) -> None:
         """Let nothing through any more. Blocks for as long as a block is being handled."""
@@ -80,6 +113,9 @@ class CaptureGate(Gate):
         self._busy = True
         try:
             if self.is_open:
+                if self._entering or self._leaving:
+                    samples = samples.copy()
+                    self._soften_rt(samples)
                 self._bridge.write_rt(samples, xrun)
         finally:
             self._busy = False
@@ -88,10 +124,10 @@ class CaptureGate(Gate):
             self.xruns += 1
 
     def finished(self) -> None:
-        """Pass on that nothing more will come."""
-        self.has_finished = True
-        if self.is_open:
+        """Pass on, once, that nothing more will come."""
+        if not self.has_finished and self.is_open:
             self._bridge.finished()
+        self.has_finished = True
 
 
 class PlayoutGate(Gate):
@@ -107,6 +143,8 @@ class PlayoutGate(Gate):
         try:
             if self.is_open:
                 self._bridge.fill_rt(out, delay, xrun)
+                if self._entering or self._leaving:
+                    self._soften_rt(out)
             else:
                 out[:] = 0
         finally:

@@ -36,7 +36,7 @@ RETRY_SECONDS = 1.0
 """From one attempt to start a lost device to the next."""
 _STOP_SECONDS = 1.5
 _POLL_SECONDS = 0.01
-_DRAIN_SECONDS = 0.3
+_LEAST_DRAIN_SECONDS, _DRAIN_SECONDS = 0.05, 0.3
 
 
 class _Device(Protocol):
@@ -83,7 +83,7 @@ class Keeper:
         self._gate = self._new_gate(self._lost)  # the open one
         self._away: str | None = None  # why the device is not there
         self._away_since: float | None = None
-        self._given_up = False
+        self._given_up = self._is_aside = False
         self._refusal = ""
         self._started = float("-inf")
         self._stopping = threading.Event()
@@ -120,6 +120,7 @@ class Keeper:
             DeviceError: it cannot be opened, or not a block comes from it; it is stopped then.
         """
         self._started = time.monotonic()
+        self._is_aside = True
         gate = self._gate
         try:
             self._device.start(gate)
@@ -134,9 +135,18 @@ class Keeper:
         """Put the device, started aside, in the place of another's, which is done for."""
         other.end()
         with other._handing:
-            other._gate.close()
+            other._gate.leave()
         with self._handing:
-            self._gate.is_open = not self._stopping.is_set()
+            if not self._stopping.is_set():
+                self._gate.enter()
+        self._is_aside = False
+        if self._gate.why is not None:
+            self._lost(self._gate)
+
+    def retire(self) -> None:
+        """Stop once another has taken over and what the device was given has been heard."""
+        time.sleep(min(max(self._device.latency or 0.0, _LEAST_DRAIN_SECONDS), _DRAIN_SECONDS))
+        self.stop()
 
     def end(self) -> None:
         """Begin to stop; returns at once."""
@@ -183,11 +193,11 @@ class Keeper:
 
     def _lost(self, gate: Gate) -> None:
         """Start what is to be done about a lost device. Runs on: any thread; never blocks."""
-        if gate is self._gate:
+        if gate is self._gate and not self._is_aside:
             self._begin(self._replace, gate)
 
     def _begin(self, work: Callable[[Gate], None], gate: Gate) -> None:
-        if gate.claim():
+        if not self._stopping.is_set() and gate.claim():
             self._thread = threading.Thread(
                 target=work, args=(gate,), name="retell-voice keeper", daemon=True
             )
@@ -283,11 +293,12 @@ class Keeper:
             return gate.is_open
 
     def _tell(self, state: Literal["lost", "back"], why: str) -> None:
-        name = self._device.name
-        self._post(DeviceChanged(side=self._side, state=state, name=name, why=why))
+        if not self._stopping.is_set():
+            name = self._device.name
+            self._post(DeviceChanged(side=self._side, state=state, name=name, why=why))
 
     def _give_up(self, why: str) -> None:
-        if self._given_up:
+        if self._given_up or self._stopping.is_set():
             return
         self._given_up = True
         hint = f"the last attempt: {self._refusal}" if self._refusal else ""

@@ -92,6 +92,7 @@ def test_states_metadata_warnings() -> None:
         AudioDropped(side="near_end", duration=0.25, at=3),
         DeviceChanged(side="far_end", state="lost", name="Jabra", why="unplugged", at=3),
         DeviceChanged(side="far_end", state="back", name="Jabra\n", at=3),
+        DeviceChanged(side="near_end", state="changed", name="Desk", at=3),
         InputFinished(at=4),
         StateChanged(state=CallState.DRAINING, at=5),
         StateChanged(state=CallState.ENDED, at=6),
@@ -102,6 +103,7 @@ def test_states_metadata_warnings() -> None:
         "00:03  warning: 0.2 s of your voice lost: the network did not take it",
         "00:03  warning: the speaker is gone, the call waits for it: unplugged",
         "00:03  the speaker is back: Jabra ",
+        "00:03  the microphone is now: Desk",
         "00:04  the input is over",
         "00:05  the server has hung up; its last words are being played",
     ]

@@ -93,6 +93,16 @@ def test_a_device_goes_and_another_comes() -> None:
         assert getattr(view, field) == "Built-in"
         assert view.notes[1] == Note(2.0, f"the {field} is back: Built-in")
         assert not view.lost
+        view = reduce(view, DeviceChanged(side=side, state="changed", name="Desk\x1b", at=3.0))
+        assert getattr(view, field) == "Desk"
+        assert view.notes[2] == Note(3.0, f"the {field} is now: Desk")
+
+
+def test_what_follows_a_file_that_is_over_is_no_file() -> None:
+    view = after(InputFinished(at=1.0), AgentStopped(at=1.0))
+    assert replace(view, at=9.0).all_said(3.0)
+    view = reduce(view, DeviceChanged(side="near_end", state="changed", name="Desk", at=2.0))
+    assert not replace(view, at=9.0).all_said(3.0)
 
 
 def test_transcript_and_caption_hold_nothing_that_steers_a_terminal() -> None:

@@ -141,12 +141,65 @@ def test_a_closed_gate_passes_nothing_and_counts():
     assert gate.blocks == 2
     capture = CaptureGate(bridge, lambda gate: None)
     capture.write_rt(out)
-    capture.finished()
     assert bridge.threads.qsize() == 1
     capture.is_open = True
     capture.write_rt(out)
     capture.finished()
-    assert bridge.threads.qsize() == 3
+    capture.finished()
+    assert bridge.threads.qsize() == 3, "the end is told once"
+
+
+class Level:
+    """A bridge whose sound is a constant."""
+
+    def __init__(self):
+        self.heard = []
+
+    def fill_rt(self, out, delay=0.0, xrun=False):
+        out[:] = 1000
+
+    def write_rt(self, samples, xrun=False):
+        self.heard.append(samples.copy())
+
+
+@pytest.mark.parametrize("size", [1, 80, 240, 1000])
+def test_whoever_enters_fades_in_and_whoever_leaves_fades_out(size):
+    gate, out = PlayoutGate(Level(), lambda gate: None), np.ones(size, np.int16)
+    gate.enter()
+    gate.fill_rt(out)
+    assert out[0] == 0
+    assert (np.diff(out) <= 1000 / (min(size, 240) - 1 or 1) + 1).all()
+    gate.fill_rt(out)
+    assert (out == 1000).all()
+    leaving = threading.Thread(target=gate.leave)
+    leaving.start()
+    while gate.is_open:
+        gate.fill_rt(out)
+    leaving.join(WAIT)
+    assert not leaving.is_alive()
+    assert out[-1] <= 1000 // size
+    assert (np.diff(out) <= 0).all()
+    gate.fill_rt(out)
+    assert not out.any()
+
+
+def test_a_microphone_that_enters_fades_in_and_keeps_its_own_samples():
+    level, own = Level(), np.full(80, 1000, np.int16)
+    gate = CaptureGate(level, lambda gate: None)
+    gate.enter()
+    gate.write_rt(own)
+    gate.write_rt(own)
+    assert (own == 1000).all(), "they belong to the device"
+    assert level.heard[0][0] == 0
+    assert (np.diff(level.heard[0]) > 0).all()
+    assert (level.heard[1] == 1000).all()
+
+
+def test_leaving_does_not_wait_for_a_device_that_says_nothing():
+    gate = PlayoutGate(Level(), lambda gate: None)
+    gate.is_open = True
+    gate.leave()
+    assert not gate.is_open
 
 
 def test_closing_waits_for_the_block_under_way():
@@ -209,8 +262,9 @@ def test_the_stand_in_keeps_time_until_the_device_is_back(rig):
 
 def test_a_device_told_lost_twice_is_replaced_once(rig):
     rig = rig()
+    source = rig.device.source  # this one start's: it may be back before it was told five times
     for _ in range(5):
-        rig.lost()
+        threading.Thread(target=source.lost, args=("it was unplugged",)).start()
     assert [rig.post(), rig.post()] == [LOST, BACK]
     rig.bridge.until("device")
     assert rig.device.starts == 2
@@ -334,7 +388,7 @@ def test_a_loss_while_stopping_changes_nothing(rig):
     rig = rig()
     rig.keeper.stop()
     rig.device.source.lost("too late")
-    rig.keeper._thread.join(WAIT)
+    assert rig.posts.empty()
     assert not any(thread.name == "stand-in" for thread in threading.enumerate())
 
 
@@ -435,3 +489,20 @@ def test_a_device_that_cannot_take_over_leaves_the_first_alone(rig, fault):
     assert device.stops
     rig.bridge.until("device")
     assert rig.posts.empty()
+    assert other.posts.empty()
+
+
+def test_a_device_that_is_lost_just_before_it_takes_over_is_lost_then(rig):
+    rig = rig()
+    other = aside(rig, "silent")
+    other.device.start = lambda source: None
+    gate = other.keeper._gate
+    gate.blocks = 1
+    other.keeper.start_aside()
+    gate.lost("it burns")
+    assert other.posts.empty()
+    other.keeper.take_over(rig.keeper)
+    rig.keeper.stop()
+    assert other.post().why == "it burns"
+    other.bridge.until("stand-in")
+    other.keeper.stop()
