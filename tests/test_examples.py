@@ -15,13 +15,14 @@ import time
 import tty
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice import (
@@ -128,6 +129,7 @@ async def test_ten_lines(
 serial = example("serial_audio")
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(-32768, 32767), max_size=40), max_size=6),
     st.lists(st.integers(1, 50), min_size=1),
@@ -143,6 +145,7 @@ def test_frames_are_found_in_any_pieces(blocks: list[list[int]], cuts: list[int]
     assert unpacker.broken == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_after_noise_the_next_frames_are_found(rubbish: bytes) -> None:
     block = np.arange(-80, 80, dtype=np.int16)
@@ -241,22 +244,27 @@ async def test_a_board_that_is_unplugged_and_comes_back_goes_on(tmp_path: Path) 
     path, spoken = tmp_path / "ttyUSB0", np.ones(1600, np.int16)
     board = serial.SerialBoard(str(path))
     devices: list[DeviceChanged] = []
-    async with Emulator(agent=says(noise(0.1), then_close=False)) as emulator:
-        with Board(path, spoken, speed=1) as other:
-            call = await call_through(board, emulator).__aenter__()
-            async with asyncio.timeout(10):
-                while not other.played:
-                    await anext(call)
-        async with asyncio.timeout(10):
-            while len(devices) < 2:
-                if isinstance(event := await anext(call), DeviceChanged):
-                    devices.append(event)
-        with Board(path, spoken, speed=1) as other:
-            async with asyncio.timeout(10):
-                while len(devices) < 4 or not other.played:
-                    if isinstance(event := await anext(call), DeviceChanged):
-                        devices.append(event)
-            await call.__aexit__(None, None, None)
+
+    async def until(number: int, call: Call) -> None:
+        while len(devices) < number:
+            if isinstance(event := await anext(call), DeviceChanged):
+                devices.append(event)
+
+    with ExitStack() as plug:
+        first = plug.enter_context(Board(path, spoken, speed=1))
+        async with (
+            Emulator(agent=says(noise(0.1), then_close=False)) as emulator,
+            call_through(board, emulator) as call,
+            asyncio.timeout(20),
+        ):
+            while not first.played:
+                await anext(call)
+            plug.close()
+            await until(2, call)
+            second = plug.enter_context(Board(path, spoken, speed=1))
+            await until(4, call)
+            while not second.played:
+                await anext(call)
     assert {(each.side, each.state) for each in devices[:2]} == {
         ("near_end", "lost"),
         ("far_end", "lost"),
@@ -281,6 +289,7 @@ async def test_a_board_that_is_not_there_is_told_in_a_line(tmp_path: Path) -> No
 avatar = example("avatar")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.floats(0, 10))
 def test_mouths_move_within_the_time_and_never_twice_the_same(text: str, duration: float) -> None:
     moves = avatar.mouths(text, duration)
