@@ -84,15 +84,17 @@ _HEAD = Row("what", "measured", "target", "× bare loop")
 
 
 def table(rows: Sequence[Row], *, markdown: bool = False) -> str:
-    """Return the rows as a table, for a terminal or in Markdown."""
+    """Return the rows as a table, for a terminal or in Markdown, without empty columns."""
     cells = [
         (row.what, row.figures, row.target + (" MISSED" if row.missed else ""), row.ratio)
         for row in [_HEAD, *rows]
     ]
+    columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    cells = list(zip(*columns, strict=True))
     if markdown:
         lines = ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in cells]
-        return "\n".join([lines[0], "|---|---|---|---|", *lines[1:]])
-    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+        return "\n".join([lines[0], "|" + "---|" * len(columns), *lines[1:]])
+    widths = [max(map(len, column)) for column in columns]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
