@@ -169,3 +169,16 @@ def load(
             parse = row.parse if isinstance(given, str) else row.check
             values[name] = Sourced(parse(given, flag), flag)
     return settings(**values)
+
+
+def find_key(given: Sourced[str | None]) -> Sourced[str | None]:
+    """Return Retell's API key: the one given, else what the system keyring has, if anything."""
+    if given.value is not None:
+        return given
+    try:
+        import keyring  # noqa: PLC0415 - an extra, and slow
+
+        key = keyring.get_password("retell-voice", "api-key")
+    except Exception:  # not installed, or locked, or no D-Bus: each backend raises its own
+        key = None
+    return Sourced(Secret(key), "the system keyring") if key else given

@@ -6,6 +6,9 @@ Each object has ``event``, the event's class in snake_case, and all its fields (
 ``call``
     the first line: ``call_id`` (masked), ``server``, ``microphone``, ``speaker``,
     ``encoding``, ``rate``, ``frame_ms``, ``version`` (of this program)
+``call_details``
+    after ``ended``, where there is an API key: ``retell_voice.CallDetails`` without ``body`` and
+    ``recording_url``, ``call_id`` masked, ``error`` null; or nothing but ``error``, as in ``ended``
 ``error``
     the only line, or the last, when a call never got as far as ``ended``: ``type``,
     ``message``, ``hint``, ``exit_code``

@@ -66,13 +66,18 @@ class Setting:
     prefixes: tuple[str, ...] = ()
     read: Callable[[str], object] | None = None
     """Reads a text that has a form of its own; raises ValueError with what it should be."""
+    variable: str = ""
+    """Name of its environment variable, where that is not made from its own."""
+    is_option: bool = True
+    """Whether it can be given on the command line."""
     name: str = ""
     section: str = ""
 
     @property
     def env(self) -> str:
         """Name of its environment variable."""
-        return "_".join(filter(None, ("RETELL_VOICE", self.section, self.name))).upper()
+        made = "_".join(filter(None, ("RETELL_VOICE", self.section, self.name))).upper()
+        return self.variable or made
 
     @property
     def flag(self) -> str:

@@ -1,17 +1,16 @@
 """Registering calls and looking them up: against the emulator, and servers that fail."""
 
-import asyncio
 import logging
 import subprocess
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 from support.callers import join
+from support.rest import answer, server
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Emulator, silent_agent
@@ -51,38 +50,6 @@ async def register(emulator: Emulator, **settings: Any) -> Registration:
 
 async def look_up(emulator: Emulator, call_id: str, **settings: Any) -> CallDetails:
     return await get_call(call_id, api_key=KEY, api_url=emulator.api_url, **settings)
-
-
-@asynccontextmanager
-async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, list[str]]]:
-    """A server that answers one request after another, None: not at all; its URL and requests."""
-    heads: list[str] = []
-    left = list(answers)
-    writers: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        heads.append((await reader.readuntil(b"\r\n")).decode())
-        answer = left.pop(0)
-        if answer is None:
-            await reader.read(-1)
-        else:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-        writer.close()
-
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
-        for writer in writers:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
-
-def answer(body: bytes, status: str = "200 OK", kind: str = "application/json") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def test_a_call_is_registered_joined_and_looked_up(emulator: Emulator) -> None:

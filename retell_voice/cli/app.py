@@ -14,7 +14,7 @@ from retell_voice.cli.options import Command, command, describe
 from retell_voice.config import ConfigFile, default_path, load
 from retell_voice.devices.quiet import native_stderr_silenced
 from retell_voice.settings import table
-from retell_voice.tables import EmulatorSettings, TalkSettings
+from retell_voice.tables import EmulatorSettings, RegisterSettings, TalkSettings
 
 _CODES = "\n".join(
     ["", "", "Exit codes:", *(f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items())]
@@ -25,8 +25,15 @@ Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voic
 Without an account, against the built-in emulator:
   retell-voice talk --local
 
-With a call that you registered:
+With an agent of yours; RETELL_API_KEY is set:
+  retell-voice talk --agent AGENT_ID
+
+With a call that was registered:
   retell-voice talk --url wss://your-server/audio-websocket CALL_ID"""
+_KEY = """
+
+The API key is that of RETELL_API_KEY, else api_key in the config file, else that of the system \
+keyring (keyring set retell-voice api-key; needs the extra 'keyring')."""
 _TALK = """\
 Hold a spoken conversation with a voice agent.
 
@@ -35,13 +42,25 @@ Ctrl-C hangs up; Ctrl-C again exits at once.
 Examples:
   retell-voice talk --local
   retell-voice talk --llm ws://localhost:8080/llm-websocket
+  retell-voice talk --agent AGENT_ID --dynamic-variable name=Ann
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
-  register-my-call | retell-voice talk -
+  retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
 
 Every option but the last panel's can stand in the config file (rate = 16000) and in the \
 environment (RETELL_VOICE_RATE=16000). The command line goes before the environment, that \
-before the file."""
+before the file.
+
+With an API key, Retell's account of the call follows when it is over: why it ended, latency, \
+cost, analysis."""
+_REGISTER = """\
+Register a call with an agent and print its call_id, for whoever is to join it, soon.
+
+The call_id is a secret: it lets its bearer join the call.
+
+Examples:
+  retell-voice register --agent AGENT_ID | retell-voice talk -
+  retell-voice register --agent AGENT_ID --rate 16000 --metadata order=17 --json"""
 _EMULATOR = """\
 Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
 
@@ -120,12 +139,38 @@ def _program(
     pass
 
 
-@app.command(help=_TALK + _CODES, cls=Command)
+def _pairs(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="NAME=VALUE", rich_help_panel="Other", help=text)
+
+
+_Metadata = Annotated[
+    list[str] | None, _pairs("--metadata", "Kept with a call that is registered; repeatable.")
+]
+_Variables = Annotated[
+    list[str] | None,
+    _pairs("--dynamic-variable", "Fills in the agent's prompt, as --metadata is given."),
+]
+
+
+@app.command(help=_REGISTER + _KEY + _CODES, cls=Command)
+@command(RegisterSettings)
+def register(
+    settings: RegisterSettings, *, metadata: _Metadata = None, dynamic_variable: _Variables = None
+) -> int:
+    """Register a call."""
+    from retell_voice.cli.register import register  # noqa: PLC0415
+
+    return register(settings, metadata=metadata or (), variables=dynamic_variable or ())
+
+
+@app.command(help=_TALK + _KEY + _CODES, cls=Command)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,
     *,
     file: ConfigFile,
+    metadata: _Metadata = None,
+    dynamic_variable: _Variables = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -133,7 +178,13 @@ def talk(
 
     here = settings.local.value or settings.llm.value or settings.scenario.value
     emulator = load(EmulatorSettings, file, os.environ, {}) if here else None
-    return talk(settings, emulator, speed=speed)
+    return talk(
+        settings,
+        emulator,
+        metadata=metadata or (),
+        variables=dynamic_variable or (),
+        speed=speed,
+    )
 
 
 @app.command(help=_EMULATOR.replace("[emulator]", r"\[emulator]"))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from retell_voice.cli import reference
-from retell_voice.config import ConfigFile, default_path, load
+from retell_voice.config import ConfigFile, default_path, find_key, load
 from retell_voice.errors import ConfigError
 from retell_voice.tables import EmulatorSettings, TalkSettings
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:
     """Print every setting, its value and where that came from; ``--json``: as an array."""
+    settings = replace(settings, api_key=find_key(settings.api_key))
     emulator = load(EmulatorSettings, file, os.environ, {})
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
     if settings.json.value and settings.json.is_flag:

@@ -70,7 +70,7 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
     The function takes the loaded settings first and returns the exit code; parameters of its
     own, keyword-only and annotated for typer, become options too.
     """
-    rows = table(settings)
+    rows = {name: row for name, row in table(settings).items() if row.is_option}
 
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)

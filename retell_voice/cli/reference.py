@@ -57,13 +57,15 @@ def in_force(settings: Settings) -> list[tuple[str, str, str]]:
     for name, row in rows.items():
         given: Sourced[Any] = getattr(settings, name)
         value = "" if given.value is None else _default(row, given.value)
-        if name == "url":
+        if name in ("url", "api_url"):
             value = mask_url(value)
         listed.append((f"{row.section}.{name}".lstrip("."), value, given.source))
     return listed
 
 
 def _option(row: Setting) -> str:
+    if not row.is_option:
+        return row.name
     if not row.flag.startswith("--"):
         return f"[{row.flag}]"
     if row.kind is bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from retell_voice.cli.failure import INTERRUPTED
 
+T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
@@ -61,6 +62,20 @@ class Interrupts:
         self._loop, self._ask = loop, callback
         if self.received is not None:
             loop.call_soon_threadsafe(callback)
+
+    async def opening(self, work: Coroutine[Any, Any, T], close: Callable[[], None]) -> T:
+        """Await what comes before a call; a signal cancels it, calls ``close`` and exits."""
+        task = asyncio.create_task(work)
+        self.ask(asyncio.get_running_loop(), task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self.received is None:
+                raise
+            # A look-up of a host name may go on for many seconds in its thread, and Python
+            # would wait for it. Everything else has been closed by now.
+            close()
+            os._exit(128 + self.received)
 
     def _take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
         if self.received is None:

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from retell_voice import __version__
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.call import Call
+from retell_voice.cli import stdout
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.failure import complain
 from retell_voice.cli.keys import Key
@@ -27,7 +29,7 @@ from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings import Sourced, table
+from retell_voice.settings import DEFAULT, Sourced, table
 from retell_voice.tables import EmulatorSettings, TalkSettings
 from retell_voice.tables.talk import jitter_range
 
@@ -40,13 +42,19 @@ heard as some 240 gaps in 20 s, at this as two."""
 
 
 def talk(
-    settings: TalkSettings, emulator: EmulatorSettings | None = None, *, speed: float = 1.0
+    settings: TalkSettings,
+    emulator: EmulatorSettings | None = None,
+    *,
+    metadata: Sequence[str] = (),
+    variables: Sequence[str] = (),
+    speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
 
     Args:
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
+        metadata, variables: ``NAME=VALUE`` each, for a call that is registered.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -54,10 +62,22 @@ def talk(
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     settings = _settle(settings)
-    call_id = "" if settings.local.value else _call_id(settings.call_id)
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+    call_id = ""
+    if settings.agent.value:
+        from retell_voice.cli.register import audio_url, registered  # noqa: PLC0415
+
+        if settings.url.source == DEFAULT:
+            api = settings.api_url
+            settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
+        call = registered(settings, metadata=metadata, variables=variables)
+        call_id, audio = call.call_id, call.audio
+    elif metadata or variables:
+        raise ConfigError("--metadata and --dynamic-variable are for a call that --agent registers")
+    elif not settings.local.value:
+        call_id = _call_id(settings.call_id)
     conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
@@ -68,10 +88,19 @@ def talk(
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
+        if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+            _tell_details(call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
             complain(str(ended.error), ended.error.hint)
             return ended.error.exit_code
         return interrupts.exit_code
+
+
+def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) -> None:
+    from retell_voice.cli import details  # noqa: PLC0415 - only where there is a key
+
+    if (key := details.key_for(settings)) is not None and stdout.failure() is None:
+        details.tell(call_id, key, settings, interrupts)
 
 
 class _Conversation:
@@ -95,20 +124,9 @@ class _Conversation:
         self.output = _output(settings, audio)
 
     async def hold(self, call_id: str, interrupts: Interrupts) -> None:
-        loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
-            opening = asyncio.create_task(self._open(call_id, stack))
-            interrupts.ask(loop, opening.cancel)
-            try:
-                call = self._call = await opening
-            except asyncio.CancelledError:
-                if interrupts.received is None:
-                    raise
-                # A look-up of a host name may go on for many seconds in its thread, and
-                # Python would wait for it. Everything else has been closed by now.
-                self.close()
-                os._exit(128 + interrupts.received)
-            interrupts.ask(loop, self.hang_up)
+            call = self._call = await interrupts.opening(self._open(call_id, stack), self.close)
+            interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
                 self._operator.begin(call)
             gc.collect()
@@ -254,7 +272,7 @@ def _call_id(given: Sourced[str | None]) -> str:
         raise ConfigError(
             "no call to join: give the CALL_ID that register-call returned",
             "RETELL_VOICE_CALL_ID, or '-' for standard input, keep it out of ps; "
-            "--local talks to the built-in emulator instead",
+            "--agent registers one, --local talks to the built-in emulator instead",
         )
     return call_id
 
@@ -279,7 +297,13 @@ def _settle(settings: TalkSettings) -> TalkSettings:
     wanted = settings.llm if settings.llm.value else settings.scenario
     if wanted.is_flag and wanted.value and not settings.local.value:
         settings = replace(settings, local=Sourced(True, wanted.source))
-    for names in (("json", "plain"), ("input_file", "input"), ("output_file", "output")):
+    for names in (
+        ("call_id", "agent"),
+        ("local", "agent"),
+        ("json", "plain"),
+        ("input_file", "input"),
+        ("output_file", "output"),
+    ):
         settings = _settle_pair(settings, *names)
     if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local
         settings = _settle_pair(settings, "local", "url")

@@ -4,12 +4,13 @@
 """
 
 from retell_voice.settings import Settings
+from retell_voice.tables.call import CallSettings, RegisterSettings
 from retell_voice.tables.emulator import EmulatorSettings
 from retell_voice.tables.talk import TalkSettings
 
 SECTIONS: dict[str, type[Settings]] = {
     each.section: each for each in (TalkSettings, EmulatorSettings)
 }
-"""Sections of the file, the top level first."""
+"""Sections of the file, the top level first; what ``register`` has, ``talk`` has too."""
 
-__all__ = ["SECTIONS", "EmulatorSettings", "TalkSettings"]
+__all__ = ["SECTIONS", "CallSettings", "EmulatorSettings", "RegisterSettings", "TalkSettings"]

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retell_voice.settings import Secret, Settings, Sourced, setting
-
-_CALL, _SOUND, _SHOWN = "The call", "Sound", "What you see"
+from retell_voice.settings import Secret, Sourced, setting
+from retell_voice.tables.call import CALL, SHOWN, SOUND, CallSettings
 
 MAX_JITTER_MS = 5000
 
@@ -26,20 +25,20 @@ def jitter_range(text: str) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TalkSettings(Settings):
+class TalkSettings(CallSettings):
     """Settings of ``retell-voice talk``; top level of the file."""
 
     call_id: Sourced[str | None] = setting(
         None,
         "The call to join, as register-call gave it. It is a secret, and a command line is "
         "visible to every user of the machine (ps): '-' reads it from standard input.",
-        _CALL,
+        CALL,
         kind=Secret,
     )
     url: Sourced[str] = setting(
         "wss://api.retellai.com/audio-websocket",
-        "Server to call; /CALL_ID is appended.",
-        _CALL,
+        "Server to call; /CALL_ID is appended. With --agent, without it: that of --api-url.",
+        CALL,
         prefixes=("ws://", "wss://"),
         metavar="URL",
     )
@@ -47,13 +46,13 @@ class TalkSettings(Settings):
         False,
         "Start the emulator in this process, register a call with it and call that. "
         "Needs no account and no network.",
-        _CALL,
+        CALL,
     )
     llm: Sourced[str | None] = setting(
         None,
         "With --local: the custom LLM server that answers, instead of the parrot; /CALL_ID is "
         "appended. How it speaks and hears is set under [emulator].",
-        _CALL,
+        CALL,
         kind=str,
         prefixes=("ws://", "wss://"),
         metavar="URL",
@@ -61,7 +60,7 @@ class TalkSettings(Settings):
     scenario: Sourced[str | None] = setting(
         None,
         "With --local: a TOML file that says what the server does and when.",
-        _CALL,
+        CALL,
         kind=str,
         metavar="FILE",
     )
@@ -69,34 +68,18 @@ class TalkSettings(Settings):
         True,
         "With --local: the agent falls silent when you talk over it. Without headphones rather "
         "not, or it hears and interrupts itself.",
-        _CALL,
+        CALL,
     )
     updates: Sourced[bool] = setting(
-        True, "Ask the server for the transcript and for whose turn it is.", _CALL
+        True, "Ask the server for the transcript and for whose turn it is.", CALL
     )
     alignment: Sourced[bool] = setting(
-        False, "Ask for each piece of audio with its text, shown when it is heard.", _CALL
-    )
-    encoding: Sourced[str] = setting(
-        "s16le",
-        "Encoding with which the call was registered.",
-        _SOUND,
-        choices=("s16le", "mulaw"),
-        metavar="NAME",
-    )
-    rate: Sourced[int] = setting(
-        24000,
-        "Sample rate with which the call was registered.",
-        _SOUND,
-        minimum=8000,
-        maximum=48000,
-        unit="Hz",
-        metavar="HZ",
+        False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
     )
     frame_ms: Sourced[int] = setting(
         20,
         "Length of the frames of microphone audio that are sent.",
-        _SOUND,
+        SOUND,
         minimum=20,
         maximum=250,
         unit="ms",
@@ -106,7 +89,7 @@ class TalkSettings(Settings):
         "40:220",
         "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
         "Higher rides out a worse network, lower answers sooner.",
-        _SOUND,
+        SOUND,
         metavar="MIN:MAX",
         read=jitter_range,
     )
@@ -114,14 +97,14 @@ class TalkSettings(Settings):
         None,
         "Microphone, by its name or a part of it ('retell-voice devices' lists them). "
         "Without it: the system's default.",
-        _SOUND,
+        SOUND,
         kind=str,
         metavar="NAME",
     )
     output: Sourced[str | None] = setting(
         None,
         "Speaker, by its name or a part of it. Without it: the system's default.",
-        _SOUND,
+        SOUND,
         kind=str,
         metavar="NAME",
     )
@@ -129,45 +112,45 @@ class TalkSettings(Settings):
         None,
         "A WAV file is the microphone, then silence. When it is over and the agent has been "
         "silent for 3 s, the call is hung up.",
-        _SOUND,
+        SOUND,
         kind=str,
         metavar="WAV",
     )
     output_file: Sourced[str | None] = setting(
         None,
         "A WAV file is the speaker; one that is there is replaced.",
-        _SOUND,
+        SOUND,
         kind=str,
         metavar="WAV",
     )
     push_to_talk: Sourced[bool] = setting(
         False,
         "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
-        _SOUND,
+        SOUND,
     )
     record: Sourced[str | None] = setting(
         None,
         "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "
         "the transcript and all events. Only you can read it.",
-        _SHOWN,
+        SHOWN,
         kind=str,
         metavar="DIR",
     )
     record_minutes: Sourced[int] = setting(
         120,
         "Recording ends after so long; the call goes on.",
-        _SHOWN,
+        SHOWN,
         minimum=1,
         maximum=1440,
         unit="min",
         metavar="MINUTES",
     )
     json: Sourced[bool] = setting(
-        False, "Print one JSON object a line for each event, on standard output.", _SHOWN
+        False, "Print one JSON object a line for each event, on standard output.", SHOWN
     )
     levels: Sourced[bool] = setting(
-        True, "With --json: print the levels, too, twelve lines a second.", _SHOWN
+        True, "With --json: print the levels, too, twelve lines a second.", SHOWN
     )
     plain: Sourced[bool] = setting(
-        False, "Print lines, no live screen; without a terminal that is so anyway.", _SHOWN
+        False, "Print lines, no live screen; without a terminal that is so anyway.", SHOWN
     )

@@ -1,0 +1,109 @@
+"""What the server knows of a call that is over, for the lines and the JSON after it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import fields
+from urllib.parse import urlsplit
+
+from retell_voice.cli import jsonl
+from retell_voice.cli.failure import complain
+from retell_voice.cli.signals import Interrupts
+from retell_voice.cli.words import clean, clock
+from retell_voice.config import find_key
+from retell_voice.errors import ConnectError, RetellVoiceError, mask
+from retell_voice.jsonl import error_object
+from retell_voice.rest import CallDetails, get_call
+from retell_voice.settings import DEFAULT
+from retell_voice.tables import TalkSettings
+
+PATIENCE = 5.0
+"""Seconds that the program waits for the details at the most."""
+_PAUSE = 0.5
+_FINAL = ("ended", "error")
+
+
+def key_for(settings: TalkSettings) -> str | None:
+    """Return the API key to look a call up with; None where ``--api-url`` knows nothing of it."""
+    hosts = {urlsplit(each.value).hostname for each in (settings.url, settings.api_url)}
+    named = settings.agent.value or settings.api_url.source != DEFAULT
+    if settings.local.value or not (named or len(hosts) == 1):
+        return None
+    return find_key(settings.api_key).value
+
+
+def tell(call_id: str, key: str, settings: TalkSettings, interrupts: Interrupts) -> None:
+    """Look a call up that has just ended, and print what there is; a failure is told softly.
+
+    Ctrl-C ends the waiting.
+    """
+    try:
+        details = asyncio.run(_look_up(call_id, key, settings.api_url.value, interrupts))
+    except asyncio.CancelledError:
+        return
+    except RetellVoiceError as error:
+        if settings.json.value:
+            _print(jsonl.to_json({"event": "call_details", "error": error_object(error)}))
+        complain(f"no details of the call: {error}", error.hint)
+        return
+    if settings.json.value:
+        _print(to_json(details))
+    else:
+        _print("\n".join(f"       {line}" for line in lines(details)))
+
+
+async def _look_up(call_id: str, key: str, api_url: str, interrupts: Interrupts) -> CallDetails:
+    task = asyncio.create_task(_final(call_id, key, api_url))
+    interrupts.ask(asyncio.get_running_loop(), task.cancel)
+    return await task
+
+
+async def _final(call_id: str, key: str, api_url: str) -> CallDetails:
+    """Return the details as soon as the server knows that the call is over; else as they are."""
+    details: CallDetails | None = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while details is None or details.status not in _FINAL:
+                if details is not None:
+                    await asyncio.sleep(_PAUSE)
+                details = await get_call(call_id, api_key=key, api_url=api_url, timeout=PATIENCE)
+    except TimeoutError:
+        if details is None:
+            host = urlsplit(api_url).hostname
+            raise ConnectError(f"network: {host} did not answer within {PATIENCE:g} s") from None
+    return details
+
+
+def lines(details: CallDetails) -> list[str]:
+    """Return what there is to say, for people."""
+    figures = [details.disconnection_reason or details.status]
+    if details.duration is not None:
+        figures.append(f"length {clock(details.duration)}")
+    if details.latency is not None:
+        figures.append(f"the agent answered after {details.latency:.1f} s (median)")
+    if details.cost is not None:
+        figures.append(f"cost ${details.cost / 100:.2f}")
+    said = [f"by the server's account: {', '.join(figures)}"]
+    if details.summary:
+        said.append(f"summary: {details.summary}")
+    judged = [details.sentiment and f"the user's mood: {details.sentiment}"]
+    if details.successful is not None:
+        judged.append("successful" if details.successful else "not successful")
+    if any(judged):
+        said.append(", ".join(filter(None, judged)))
+    return [clean(each) for each in said]
+
+
+def to_json(details: CallDetails) -> str:
+    """Return the details as one line of JSON, without what lets others in or listen."""
+    shown = {each.name: getattr(details, each.name) for each in fields(details)}
+    shown["call_id"] = mask(details.call_id)
+    for name in ("body", "recording_url"):
+        del shown[name]
+    return jsonl.to_json({"event": "call_details", **shown, "error": None})
+
+
+def _print(text: str) -> None:
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,53 @@
+"""A server of a REST API that gives the answers it was told."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+
+class Heads(list[str]):
+    """Lines of requests; ``asked`` is set when there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+
+@asynccontextmanager
+async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, Heads]]:
+    """A server that answers one request after another, None: not at all; its URL and requests."""
+    heads = Heads()
+    left = list(answers)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        heads.append((await reader.readuntil(b"\r\n")).decode())
+        heads.asked.set()
+        answer = left.pop(0)
+        if answer is None:
+            await reader.read(-1)
+        else:
+            # All of it: what is unread when a connection is closed can cost the peer the answer.
+            fields = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = re.search(r"(?i)^content-length: (\d+)", fields, re.MULTILINE)
+            await reader.readexactly(int(length[1]) if length else 0)
+            writer.write(answer)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", heads
+        for writer in writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+def answer(body: bytes, status: str = "200 OK", kind: str = "application/json") -> bytes:
+    """An answer as it goes over the wire."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
