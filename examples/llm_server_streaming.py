@@ -4,7 +4,7 @@ put yours where ``think`` stands.
     python examples/llm_server_streaming.py
     retell-voice talk --local --llm ws://localhost:8080/llm-websocket
 
-Say "What is the weather?", "Read me the terms.", "Set a timer.", "Take your time.", "What did
+Say "What is the weather in Paris?", "Read me the terms.", "Set a timer.", "Take your time.", "What did
 you look up?", "Press two.", "Let me talk to a human.", "Goodbye.", or nothing for a while.
 
     Call      one WebSocket: hears Retell, starts an answer, stops it when it is outdated
@@ -17,8 +17,10 @@ import asyncio
 import itertools
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from string import capwords
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -70,9 +72,9 @@ async def rules(turn: "Turn") -> AsyncIterator[str]:
         yield "Are you still there?"
     elif "weather" in said:
         yield "One moment, I am looking."  # spoken while the tool is at work
-        weather = await turn.call_tool("get_weather", city="Berlin")
+        weather = await turn.call_tool("get_weather", city=city_in(said))
         await turn.call.send(LlmMetadata(metadata={"weather": weather}))
-        yield f"It is {weather['sky']} in Berlin, at {weather['degrees']} degrees."
+        yield f"It is {weather['sky']} in {weather['city']}, at {weather['degrees']} degrees."
     elif "look up" in said:
         found = turn.request.transcript_with_tool_calls or ()
         count = sum(isinstance(item, ToolCallResult) for item in found)
@@ -98,6 +100,14 @@ async def rules(turn: "Turn") -> AsyncIterator[str]:
         yield "Goodbye, and thank you for calling."
     else:
         yield f"You said: {turn.said}"
+
+
+def city_in(said: str) -> str:
+    """Find the city in "what is the weather in new york today?"; Berlin where there is none."""
+    found = re.search(
+        r"\b(?:in|for) ([\w' -]+?)(?: today| tomorrow| now| please)?(?:[.,?!]|$)", said
+    )
+    return capwords(found[1]) if found else "Berlin"
 
 
 async def get_weather(city: str) -> dict[str, Any]:

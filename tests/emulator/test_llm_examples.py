@@ -182,6 +182,23 @@ async def test_a_tool_is_called_while_the_agent_speaks(caller: Caller) -> None:
     assert await caller.told("What did you look up?", so_far) == ("I have called 1 tool so far.")
 
 
+@pytest.mark.parametrize(
+    ("said", "city"),
+    [
+        ("What is the weather in Paris?", "Paris"),
+        ("how's the weather in new york today", "New York"),
+        ("Is there good weather for Stratford-upon-avon, please?", "Stratford-upon-avon"),
+        ("The weather tomorrow?", "Berlin"),
+    ],
+)
+async def test_the_weather_is_that_of_the_city_asked_for(
+    caller: Caller, said: str, city: str
+) -> None:
+    assert (await caller.told(said)).endswith(f"It is sunny in {city}, at 21 degrees.")
+    (invocation,) = caller.having(ToolCallInvocation)
+    assert json.loads(invocation.arguments) == {"city": city}
+
+
 async def test_the_terms_cannot_be_interrupted(caller: Caller) -> None:
     chunks = await caller.answer(caller.ask("Read me the terms."))
     assert words(chunks).endswith("That is all of the terms.")
