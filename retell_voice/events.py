@@ -140,6 +140,23 @@ class DeviceChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyChanged(Event):
+    """A device was opened anew with another latency; that costs a gap of some tens of ms.
+
+    Attributes:
+        side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
+        why: ``gaps``: it lost audio and has more latency now; ``calm``: it has lost none for a
+            minute or more and has less, until it loses some again.
+        old, new: latency that the device states, before and now; None where it states none.
+    """
+
+    side: Literal["near_end", "far_end"]
+    why: Literal["gaps", "calm"]
+    old: float | None = None
+    new: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneSilent(Event):
     """For seconds the microphone has delivered nothing but digital zeros, which a real one never
     does: it is muted in the system, or this program may not use it. Told again only after there

@@ -9,6 +9,7 @@ from retell_voice.events import (
     DeviceChanged,
     Ended,
     Event,
+    LatencyChanged,
     MalformedMessage,
     MicrophoneSilent,
     RecordingStopped,
@@ -26,6 +27,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} is back: {clean(name)}"
         case DeviceChanged(state="changed", side=side, name=name):
             return f"the {_DEVICES[side]} is now: {clean(name)}"
+        case LatencyChanged(why="calm", side=side, new=new):
+            return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
     return None
 
 
@@ -34,6 +37,8 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
     match event:
         case DeviceChanged(state="lost", side=side, why=why):
             return f"the {_DEVICES[side]} is gone, the call waits for it: {clean(why)}"
+        case LatencyChanged(why="gaps", side=side, new=new):
+            return f"the {_DEVICES[side]} had gaps, as a busy machine makes: more latency{_ms(new)}"
         case MicrophoneSilent():
             return "the microphone delivers only silence: muted in the system, or no permission?"
         case AudioDropped(side="near_end", duration=duration):
@@ -61,6 +66,10 @@ def ending(ended: Ended) -> str:
     if ended.reason:
         words.append(clean(ended.reason))
     return f"{who} ({': '.join(words)})" if words else who
+
+
+def _ms(latency: float | None) -> str:
+    return "" if latency is None else f", {latency * 1e3:.0f} ms"
 
 
 def clean(text: str) -> str:

@@ -27,7 +27,7 @@ from retell_voice.devices.gates import Gate
 from retell_voice.devices.latency import LatencySteps
 from retell_voice.devices.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
 from retell_voice.errors import DeviceError, DeviceLost
-from retell_voice.events import DeviceChanged
+from retell_voice.events import DeviceChanged, LatencyChanged
 
 Side = Literal["near_end", "far_end"]
 WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
@@ -56,7 +56,8 @@ class Keeper:
         device: the device.
         stand_in: takes its place while it is lost; must not fail.
         new_gate: makes a gate to the bridge of this side.
-        post: takes ``DeviceChanged`` and, when all patience is gone, ``DeviceLost``.
+        post: takes ``DeviceChanged``, ``LatencyChanged`` and, when all patience is gone,
+            ``DeviceLost``.
         patience: seconds that a lost device may stay away.
     """
 
@@ -212,6 +213,7 @@ class Keeper:
             return
         if self._suggest is not None:
             self._suggest(self._steps.suggested)
+        old = self._device.latency
         self._started = time.monotonic()
         new = self._new_gate(self._lost)
         self._hand_over(new)
@@ -220,6 +222,10 @@ class Keeper:
             self._device.start(new)
         except Exception as error:
             new.lost(str(error))
+        else:
+            why: Literal["gaps", "calm"] = "calm" if self._steps.went_down else "gaps"
+            now = self._device.latency
+            self._post(LatencyChanged(side=self._side, why=why, old=old, new=now))
         if self._stopping.is_set():
             self._device.stop()
 

@@ -72,7 +72,8 @@ class LatencySteps:
         self._gaps: deque[float] = deque(maxlen=2)
         self._last = float("-inf")  # gap
         self._changed: float | None = None
-        self._went_down = False
+        self.went_down = False
+        """Whether the last change was to less latency."""
         self._calm = _CALM
 
     @property
@@ -106,7 +107,7 @@ class LatencySteps:
             return self._up(now)
         if self._step and pause and now - max(self._last, self._changed) >= self._calm:
             self._step -= 1
-            self._went_down = True
+            self.went_down = True
             self.restarted(now)
             return True
         return False
@@ -114,9 +115,9 @@ class LatencySteps:
     def _up(self, now: float) -> bool:
         if self._step == len(STEPS) - 1:
             return False
-        if self._went_down:
+        if self.went_down:
             self._calm = min(2 * self._calm, _LONGEST_CALM)
         self._step += 1
-        self._went_down = False
+        self.went_down = False
         self.restarted(now)
         return True

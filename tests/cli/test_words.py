@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.cli.words import clean, clock, ending, warn
-from retell_voice.events import AgentStarted, Ended, MicrophoneSilent
+from retell_voice.cli.words import clean, clock, ending, news, warn
+from retell_voice.events import AgentStarted, Ended, LatencyChanged, MicrophoneSilent
 
 
 @given(st.text())
@@ -21,6 +21,15 @@ def test_clean_texts_are_printable(text: str) -> None:
 def test_what_people_should_know() -> None:
     assert "no permission" in str(warn(MicrophoneSilent(name="Jabra")))
     assert warn(AgentStarted()) is None
+
+
+def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:
+    up = LatencyChanged(side="far_end", why="gaps", old=0.01, new=0.03)
+    down = LatencyChanged(side="near_end", why="calm", old=0.03, new=None)
+    assert (news(up), warn(down)) == (None, None)
+    assert str(warn(up)).startswith("the speaker had gaps")
+    assert str(warn(up)).endswith("more latency, 30 ms")
+    assert str(news(down)).endswith("the microphone has had no gaps for long: less latency")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from retell_voice.devices.files import NullSpeaker
 from retell_voice.devices.gates import CaptureGate, Gate, PlayoutGate
 from retell_voice.devices.keeper import Keeper
 from retell_voice.errors import DeviceError, DeviceLost
-from retell_voice.events import DeviceChanged
+from retell_voice.events import DeviceChanged, LatencyChanged
 
 WAIT = 5.0
 
@@ -393,10 +393,15 @@ def test_a_loss_while_stopping_changes_nothing(rig):
 
 
 class Tunable(Speaker):
-    latency = 0.02
+    latency = 0.01
 
     def suggest(self, latency) -> None:
         self.suggested = latency
+
+    def start(self, source) -> None:
+        super().start(source)
+        if self.starts > 1:
+            self.latency = 0.01 if self.suggested == "low" else self.suggested
 
 
 def tuned(rig, *plan):
@@ -420,6 +425,12 @@ def test_a_device_with_gaps_is_opened_anew_with_more_latency(rig):
     made = tuned(rig)
     made.bridge.until("device")
     assert (made.device.suggested, made.device.starts) == (0.03, 2)
+    assert made.post() == LatencyChanged(side="far_end", why="gaps", old=0.01, new=0.03)
+    made.keeper.look(10)
+    made.device.source.blocks += 1
+    made.keeper.look(80, pause=True)
+    assert made.post() == LatencyChanged(side="far_end", why="calm", old=0.03, new=0.01)
+    assert (made.device.suggested, made.device.starts) == ("low", 3)
     assert made.posts.empty()
     made.keeper.stop()
     assert not made.bridge.met
