@@ -4,8 +4,9 @@ put yours where ``think`` stands.
     python examples/llm_server_streaming.py
     retell-voice talk --local --llm ws://localhost:8080/llm-websocket
 
-Say "What is the weather in Paris?", "Read me the terms.", "Set a timer.", "Take your time.", "What did
-you look up?", "Press two.", "Let me talk to a human.", "Goodbye.", or nothing for a while.
+Say "What is the weather in Paris?", "Read me the terms.", "Set a timer.", "Take your time.",
+"What did you look up?", "Press two.", "Let me talk to a human.", "Goodbye.", or nothing for a
+while.
 
     Call      one WebSocket: hears Retell, starts an answer, stops it when it is outdated
     Turn      one answer: its words go out as they come, with what is to be done after them
@@ -104,9 +105,7 @@ async def rules(turn: "Turn") -> AsyncIterator[str]:
 
 def city_in(said: str) -> str:
     """Find the city in "what is the weather in new york today?"; Berlin where there is none."""
-    found = re.search(
-        r"\b(?:in|for) ([\w' -]+?)(?: today| tomorrow| now| please)?(?:[.,?!]|$)", said
-    )
+    found = re.search(r"\b(?:in|for) ([\w' -]+?)( today| tomorrow| now| please)?([.,?!]|$)", said)
     return capwords(found[1]) if found else "Berlin"
 
 
