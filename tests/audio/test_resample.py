@@ -1,13 +1,16 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retell_voice.audio.resample import Resampler, resample_whole
+from retell_voice.audio.resample import _CUTOFF, Resampler, _filter_bank, resample_whole
 
 RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]
-PAIRS = [(a, b) for a in RATES for b in (16000, 44100, 48000) if a != b]
+ODD = [(47999, 48000), (48000, 44101), (8001, 48000)]
+PAIRS = [*((a, b) for a in RATES for b in (16000, 44100, 48000) if a != b), *ODD]
 
 
 def tone(frequency: float, rate: int, seconds: float = 0.25) -> np.ndarray:
@@ -98,6 +101,21 @@ def test_loud_audio_saturates() -> None:
     assert heard.max() == 32767
     assert heard.min() == -32768
     assert np.mean(np.sign(heard[:-1]) != np.sign(heard[1:])) < 0.05  # no wrapping back and forth
+
+
+@pytest.mark.parametrize(("a", "b"), ODD)
+def test_odd_rates_take_little_memory_and_are_as_good(a: int, b: int) -> None:
+    tracemalloc.start()
+    resampler = Resampler(a, b)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8e6
+    exact = Resampler(a, b)
+    exact._phases, exact._steps = exact._up, None
+    exact._bank = _filter_bank(exact._up, exact._half, _CUTOFF * min(1, b / a))
+    noise = np.random.default_rng(1).integers(-20000, 20000, a // 4).astype(np.int16)
+    heard = resampler.process(noise).astype(int)
+    assert np.abs(heard - exact.process(noise)).max() <= 1
 
 
 def test_the_same_rate_is_left_alone() -> None:
