@@ -45,6 +45,7 @@ class Controls:
         volume: of the agent, percent.
         panel: what covers the conversation.
         choices: the devices there are, None while they are looked for.
+        above: how many of them have been scrolled out of sight.
         typed: digits of a choice that may go on.
         upto: utterances shown, when looking back; None follows the conversation.
         notice: an answer to a key, and until when it shows.
@@ -56,6 +57,7 @@ class Controls:
     volume: int = 100
     panel: Panel = ""
     choices: tuple[Choice, ...] | None = None
+    above: int = 0
     typed: str = ""
     upto: int | None = None
     notice: str = ""
@@ -65,9 +67,9 @@ class Controls:
         """Whether silence is to be sent."""
         return self.muted and now >= self.held_until
 
-    def noticed(self, notice: str, now: float) -> Controls:
-        """Return it with an answer to show."""
-        return replace(self, notice=notice, notice_until=now + NOTICE)
+    def noticed(self, notice: str, now: float, seconds: float = NOTICE) -> Controls:
+        """Return it with an answer to show for so long."""
+        return replace(self, notice=notice, notice_until=now + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
             return _louder(controls, -STEP, now), None
         case "d" | "D":
             opened = _toggle(controls, "devices")
-            return replace(opened, choices=None), ListDevices() if opened.panel else None
+            opened = replace(opened, choices=None, above=0)
+            return opened, ListDevices() if opened.panel else None
         case "s" | "S":
             return _toggle(controls, "statistics"), None
         case "?" | "h" | "H" | "f1":
@@ -137,6 +140,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
             return controls, Repaint()
         case "paste":
             return controls.noticed("what is pasted is not sent: this is a call", now), None
+    if controls.panel == "devices":
+        return _scroll(controls, key.name), None
     return _look_back(controls, key.name, said), None
 
 
@@ -182,10 +187,21 @@ def _choose(controls: Controls, name: str, now: float) -> tuple[Controls, Comman
     return controls, Use(choice)
 
 
+def _scroll(controls: Controls, name: str) -> Controls:
+    last = max(len(controls.choices or ()) - 1, 0)
+    above = controls.above + _steps(last).get(name, 0)
+    return replace(controls, above=min(max(above, 0), last))
+
+
 def _look_back(controls: Controls, name: str, said: int) -> Controls:
-    steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -_PAGE, "pagedown": _PAGE}
-    steps |= {"home": -said, "end": said}
+    steps = _steps(said)
     if name not in steps or not said:
         return controls
     upto = max((said if controls.upto is None else controls.upto) + steps[name], 1)
     return replace(controls, panel="", upto=None if upto >= said else upto)
+
+
+def _steps(all_: int) -> dict[str, int]:
+    """Return how far the keys that look about go, among so many."""
+    steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -_PAGE, "pagedown": _PAGE}
+    return steps | {"home": -all_, "end": all_}

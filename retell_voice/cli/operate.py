@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Protocol
 
 from retell_voice.call import Call
-from retell_voice.cli.controls import Controls, HangUp, Repaint, press
+from retell_voice.cli.controls import (
+    Choice,
+    Command,
+    Controls,
+    HangUp,
+    ListDevices,
+    Repaint,
+    Use,
+    press,
+)
 from retell_voice.cli.keys import Key
 from retell_voice.cli.view import View
+from retell_voice.cli.words import clean
+from retell_voice.errors import RetellVoiceError
 from retell_voice.events import CallState
+
+_LONG_NOTICE = 10.0
+"""Seconds for which it shows why a device cannot be used."""
 
 
 class _Shows(Protocol):
@@ -34,6 +49,7 @@ class Operator:
         self._call: Call | None = None
         self._release: asyncio.TimerHandle | None = None  # of the space bar
         self._is_hanging_up = False
+        self._at_work: set[asyncio.Task[None]] = set()
         output.control(controls)
 
     def begin(self, call: Call) -> None:
@@ -47,11 +63,64 @@ class Operator:
         self._controls, command = press(self._controls, key, view.at, len(view.said))
         self._apply()
         self._output.control(self._controls, anew=isinstance(command, Repaint))
-        # As Ctrl-C does, whatever the call is about to do. A key repeats where it is held: the
-        # second time is Ctrl-C's alone.
-        if isinstance(command, HangUp) and not self._is_hanging_up:
-            self._is_hanging_up = True
-            signal.raise_signal(signal.SIGINT)
+        if command is not None:
+            self._do(command)
+
+    def _do(self, command: Command) -> None:
+        call = self._call
+        match command:
+            # As Ctrl-C does, whatever the call is about to do. A key repeats where it is held:
+            # the second time is Ctrl-C's alone.
+            case HangUp() if not self._is_hanging_up:
+                self._is_hanging_up = True
+                signal.raise_signal(signal.SIGINT)
+            case ListDevices() if call is None:
+                self._say("devices can be changed once the call is connected")
+            case ListDevices() if call is not None:
+                self._begin(self._list_devices(call))
+            case Use(choice=choice) if call is not None:
+                self._begin(self._use(call, choice))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+
+    async def _list_devices(self, call: Call) -> None:
+        from retell_voice.cli import choose  # noqa: PLC0415 - a call with files needs no PortAudio
+
+        try:
+            found = await asyncio.to_thread(choose.choices, call.microphone, call.speaker)
+        except RetellVoiceError as error:
+            self._say(str(error), _LONG_NOTICE)
+        else:
+            self._show(replace(self._controls, choices=found))
+
+    async def _use(self, call: Call, choice: Choice) -> None:
+        from retell_voice.cli import choose  # noqa: PLC0415 - as above
+
+        try:
+            if choice.side == "near_end":
+                microphone = await asyncio.to_thread(choose.find_microphone, choice, call.audio)
+                await call.use(microphone=microphone)
+            else:
+                speaker = await asyncio.to_thread(choose.find_speaker, choice, call.audio)
+                await call.use(speaker=speaker)
+        except RetellVoiceError as error:
+            self._say(str(error), _LONG_NOTICE)
+        else:
+            self._say(f"{choice.name} is in use now")
+
+    def _say(self, notice: str, *seconds: float) -> None:
+        """Answer a key, instead of the list of devices if that is shown."""
+        controls = self._controls
+        if controls.panel == "devices":
+            controls = replace(controls, panel="")
+        self._show(controls.noticed(clean(notice), self._view().at, *seconds))
+
+    def _show(self, controls: Controls) -> None:
+        self._controls = controls
+        self._output.control(controls)
 
     def _apply(self) -> None:
         call, controls = self._call, self._controls

@@ -28,7 +28,17 @@ def panel(view: View, controls: Controls, width: int) -> list[Text]:
         return _help(width)
     if controls.panel == "statistics":
         return _statistics(view, width)
-    return _devices(controls)
+    return _devices(controls, width)
+
+
+def hint(controls: Controls) -> Text:
+    """Return which keys work the open panel."""
+    closes = (("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
+    if controls.panel != "devices" or not controls.choices:
+        return Text.assemble(*closes)
+    if controls.typed:
+        return Text.assemble(f"number {controls.typed}   ", ("Enter", "bold"), " takes it")
+    return Text.assemble((f"1-{len(controls.choices)}", "bold"), " takes it   ", *closes)
 
 
 def _help(width: int) -> list[Text]:
@@ -134,7 +144,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _devices(controls: Controls) -> list[Text]:
+def _devices(controls: Controls, width: int) -> list[Text]:
     if controls.choices is None:
         return [Text("looking for devices …")]
     lines = []
@@ -149,7 +159,5 @@ def _devices(controls: Controls) -> list[Text]:
             line = Text.assemble((f"{number:>3}  ", "bold"), name)
             line.append(" " * max(34 - cell_len(name), 2)).append(choice.host_api, "dim")
             lines.append(line.append("  in use", "green") if choice.in_use else line)
-    lines.append(Text())
-    typed = f": {controls.typed}, Enter" if controls.typed else ""
-    lines.append(Text(f"Type a number{typed}.", "bold"))
-    return lines
+    note = "What was plugged in since the program started is not in this list."
+    return [*lines, Text(), *(Text(line, "dim") for line in _wrapped(note, width))]

@@ -23,7 +23,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from retell_voice.cli.controls import Controls
-from retell_voice.cli.panels import panel
+from retell_voice.cli.panels import hint, panel
 from retell_voice.cli.quality import quality
 from retell_voice.cli.view import SILENCE, Meter, View
 from retell_voice.cli.words import clock
@@ -174,6 +174,7 @@ class _Picture:
     def _body(self, room: int) -> list[Text]:
         if self._controls.panel:
             lines = panel(self._view, self._controls, self._width)
+            lines = lines[min(self._controls.above, max(len(lines) - room, 0)) :]
             surplus = len(lines) - room
             return (
                 [*lines[: room - 1], Text("…", "dim")] if surplus > 0 and room > 1 else lines[:room]
@@ -279,7 +280,7 @@ class _Picture:
         if not controls.has_keys:
             return Text("Ctrl-C hangs up", "dim")
         if controls.panel:
-            return Text.assemble(("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
+            return hint(controls)
         if controls.upto is not None:
             arrows = "↑↓" if self._fancy else "up down"
             return Text.assemble((arrows, "bold"), " looks back   ", ("End", "bold"), " follows")

@@ -56,6 +56,7 @@ class _Device(Generic[End]):
     Args:
         audio: format of the call, whose rate is used if the device has it.
         name: name of the device or a part of it, None for the default one.
+        host_api: its host API, where several have a device of that name; None for any.
         latency: seconds, or PortAudio's ``"low"`` or ``"high"``.
         block_ms: length of a callback's block.
 
@@ -75,11 +76,12 @@ class _Device(Generic[End]):
         audio: AudioFormat,
         name: str | None = None,
         *,
+        host_api: str | None = None,
         latency: float | str = "low",
         block_ms: float = 10.0,
     ) -> None:
         with library.in_use():
-            device = resolve(self._direction, name)
+            device = resolve(self._direction, name, host_api)
             self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._wanted = name
         self._device = device
@@ -94,6 +96,11 @@ class _Device(Generic[End]):
     def name(self) -> str:
         """The device's name."""
         return self._device.name
+
+    @property
+    def host_api(self) -> str:
+        """The host API that it belongs to."""
+        return self._device.host_api
 
     @property
     def why(self) -> str:

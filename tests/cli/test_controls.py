@@ -136,6 +136,18 @@ def test_numbers_of_two_digits() -> None:
     assert after(controls, "1", "esc").typed == ""
 
 
+def test_a_long_list_scrolls() -> None:
+    many = tuple(Choice("far_end", f"Speaker {index}") for index in range(1, 13))
+    controls = Controls(panel="devices", choices=many)
+    assert after(controls, "down", "down", "up", said=9).above == 1
+    assert after(controls, "pagedown", said=9).above == 5
+    assert after(controls, "end", "down", said=9).above == 11
+    assert after(controls, "end", "home", "up", said=9) == controls
+    assert after(controls, "x") == controls
+    assert after(controls, "end", "d", "d").above == 0
+    assert after(replace(controls, choices=None), "end") == replace(controls, choices=None)
+
+
 def test_digits_mean_nothing_elsewhere() -> None:
     assert press(Controls(choices=DEVICES), Key("2"), 1.0, 0) == (Controls(choices=DEVICES), None)
 

@@ -264,12 +264,28 @@ def test_devices() -> None:
         Choice("near_end", "Head\x1bset", "ALSA", in_use=True),
         Choice("far_end", "Speakers", "ALSA"),
     )
-    lines = picture(VIEW, 80, 24, Controls(panel="devices", choices=choices, typed="1"))
+    controls = Controls(has_keys=True, panel="devices", choices=choices)
+    lines = picture(VIEW, 80, 24, controls)
+    assert lines[-1] == "1-2 takes it   Esc closes   q hangs up"
     assert lines[4] == "Microphones"
     assert lines[5] == f"  1  {'Headset':<34}ALSA  in use"
     assert lines[6:8] == ["Speakers", f"  2  {'Speakers':<34}ALSA"]
-    assert lines[9] == "Type a number: 1, Enter."
+    assert lines[9] == "What was plugged in since the program started is not in this list."
+    assert picture(VIEW, 80, 24, replace(controls, above=1)) == lines, "all of it is to be seen"
+    typed = picture(VIEW, 80, 24, replace(controls, typed="1"))
+    assert typed[-1] == "number 1   Enter takes it"
     assert "     none" in picture(VIEW, 80, 24, Controls(panel="devices", choices=()))
+
+
+def test_a_long_list_of_devices_scrolls() -> None:
+    many = tuple(Choice("far_end", f"Speaker {index}") for index in range(1, 31))
+    controls = Controls(has_keys=True, panel="devices", choices=many)
+    lines = picture(VIEW, 80, 24, controls)
+    assert lines[4:8] == ["Microphones", "     none", "Speakers", "  1  Speaker 1"]
+    assert lines[19] == "…"
+    scrolled = picture(VIEW, 80, 24, replace(controls, above=4))
+    assert scrolled[4] == "  2  Speaker 2"
+    assert "not in this list." in picture(VIEW, 80, 24, replace(controls, above=29))[19]
 
 
 @given(st.text(), st.text(), st.integers(1, 120), st.integers(1, 40))

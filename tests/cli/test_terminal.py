@@ -22,6 +22,7 @@ if sys.platform == "win32":
 
 from support.terminal import Terminal
 
+from retell_voice.devices.files import read_wav
 from retell_voice.emulator import CALLER
 
 FILES = ("--input-file", str(CALLER), "--output-file", os.devnull)
@@ -122,6 +123,95 @@ def test_captions_follow_the_voice(env: dict[str, str]) -> None:
 def heard(terminal: Terminal) -> str:
     found = re.search(r"^heard (.*)$", terminal.text, re.MULTILINE)
     return found[1].rstrip() if found else ""
+
+
+def test_the_agent_is_turned_down_and_up(env: dict[str, str], tmp_path: Path) -> None:
+    agent = tmp_path / "agent.wav"
+    files = ("--input-file", str(CALLER), "--output-file", str(agent))
+    with Terminal("talk", "--local", *files, env=env) as terminal:
+        terminal.wait_for("agent speaks")
+        terminal.type("-" * 10)
+        terminal.wait_for("the agent's volume: 0 %")
+        terminal.wait_for(" vol 0 %")
+        terminal.wait_for("silence")
+        terminal.wait_for("agent speaks")
+        quiet_until = agent.stat().st_size // 2
+        terminal.type("+" * 11)
+        terminal.wait_for(" vol 110 %")
+        loud_from = agent.stat().st_size // 2
+        terminal.wait_for(lambda seen: agent.stat().st_size // 2 > loud_from + 24000 // 2)
+        terminal.press("c")
+        assert terminal.wait() == 0
+    samples, rate = read_wav(agent)
+    assert samples[: 2 * rate].any()
+    assert not samples[quiet_until - rate // 2 : quiet_until - rate // 10].any()
+    assert samples[loud_from:].any()
+
+
+OTHERS = """
+import retell_voice.cli.choose as choose
+from retell_voice.cli.controls import Choice
+from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.errors import DeviceError
+
+def choices(microphone, speaker):
+    names = {"near_end": ("Webcam",), "far_end": ("Broken", "Headset")}
+    used = microphone.name, speaker.name
+    return tuple(
+        Choice(side, name, "ALSA", name in used) for side in names for name in names[side]
+    )
+
+def find_speaker(choice, audio):
+    if choice.name == "Broken":
+        raise DeviceError("speaker 'Broken' does not open: it is busy")
+    return NullSpeaker(44100, name=choice.name)
+
+choose.choices, choose.find_speaker = choices, find_speaker
+choose.find_microphone = lambda choice, audio: NullMicrophone(48000, name=choice.name)
+"""
+
+
+def test_other_devices_are_chosen_and_one_does_not_work(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(OTHERS)
+    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+        terminal.wait_for("agent Hello!")
+        terminal.type("d")
+        terminal.wait_for("  2  Broken")
+        terminal.type("2")
+        terminal.wait_for("speaker 'Broken' does not open: it is busy")
+        assert terminal.lines[2].endswith("dB  null")
+        terminal.type("d")
+        terminal.wait_for("  3  Headset")
+        terminal.type("3")
+        terminal.wait_for("Headset is in use now")
+        assert terminal.lines[2].endswith("dB  Headset")
+        assert "the speaker is now: Headset" in terminal.text
+        terminal.type("d1")  # before there is a list
+        terminal.wait_for("there is no number 1")
+        terminal.wait_for(lambda seen: re.search("3  Headset +ALSA  in use", seen.text))
+        terminal.type("1")
+        terminal.wait_for("Webcam is in use now")
+        assert terminal.lines[1].endswith("dB  Webcam")
+        assert terminal.lines[0].startswith(" LIVE ")
+        terminal.type("q")
+        assert terminal.wait() == 0
+    check_restored(terminal)
+    left = after_the_screen(terminal)
+    assert "you hung up (1000)" in left
+
+
+def test_the_devices_there_are(env: dict[str, str]) -> None:
+    """Whatever this machine has: the list comes, or a word about why it does not."""
+    with Terminal(*LOCAL, env=env) as terminal:
+        terminal.wait_for("agent Hello!")
+        terminal.type("d")
+        terminal.wait_for("Speakers")
+        terminal.type("\x1b")
+        terminal.wait_for("agent Hello!")
+        terminal.type("q")
+        assert terminal.wait() == 0
 
 
 def test_another_size(env: dict[str, str]) -> None:

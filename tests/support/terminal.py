@@ -72,6 +72,10 @@ class Terminal:
         """Press a key with Ctrl."""
         self._child.sendcontrol(key)
 
+    def type(self, keys: str) -> None:
+        """Press keys that stand for characters; ``\\r`` is Enter."""
+        self._child.send(keys)
+
     def wait_for(self, condition: str | Callable[[Terminal], Any]) -> None:
         """Read until a text is on the screen or a condition holds."""
         deadline = time.monotonic() + TIMEOUT

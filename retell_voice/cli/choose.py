@@ -1,0 +1,51 @@
+"""The devices that a call could go on with. All of it may take a while: not on the event loop."""
+
+from __future__ import annotations
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.cli.controls import Choice, Side
+from retell_voice.devices.library import in_use
+from retell_voice.devices.lookup import Direction, all_devices
+from retell_voice.devices.portaudio import PortAudioMicrophone, PortAudioSpeaker
+from retell_voice.devices.ports import Microphone, Speaker
+
+_SIDES: tuple[tuple[Side, Direction], ...] = (("near_end", "input"), ("far_end", "output"))
+
+
+def choices(microphone: Microphone, speaker: Speaker) -> tuple[Choice, ...]:
+    """Return all microphones, then all speakers; those given are in use.
+
+    The list is the one that PortAudio made when the program started: it makes another only when
+    no device is open. Nothing is opened for it, which could be heard.
+
+    Raises:
+        DeviceError: PortAudio is not installed or does not start.
+    """
+    used = {
+        (side, device.name, getattr(device, "host_api", None))
+        for side, device in (("near_end", microphone), ("far_end", speaker))
+    }
+    with in_use():
+        return tuple(
+            Choice(side, device.name, device.host_api, (side, device.name, device.host_api) in used)
+            for side, direction in _SIDES
+            for device in all_devices(direction)
+        )
+
+
+def find_microphone(choice: Choice, audio: AudioFormat) -> Microphone:
+    """Return a chosen microphone, not yet open.
+
+    Raises:
+        DeviceError: it is no longer there.
+    """
+    return PortAudioMicrophone(audio, choice.name, host_api=choice.host_api)
+
+
+def find_speaker(choice: Choice, audio: AudioFormat) -> Speaker:
+    """Return a chosen speaker, not yet open.
+
+    Raises:
+        DeviceError: it is no longer there.
+    """
+    return PortAudioSpeaker(audio, choice.name, host_api=choice.host_api)
