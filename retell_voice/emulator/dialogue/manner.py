@@ -57,7 +57,7 @@ class DialogueSettings:
     tail_ms: int = 100
     lag_ms: int = 200
     ahead_ms: int = 20_000
-    pause_ms: int = 300
+    pause_ms: int = 150
     stalled_ms: int = 5000
 
     @property
