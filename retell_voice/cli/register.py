@@ -32,6 +32,7 @@ def register(
         raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
     call = registered(settings, metadata=metadata, variables=variables)
     url = audio_url(settings.api_url.value)
+    # What the file and the environment say of JSON is for talk, which reads this on a pipe.
     if settings.json.value and settings.json.is_flag:
         shown = {
             "call_id": call.call_id,

@@ -79,7 +79,7 @@ def said(status: int, body: object) -> bytes:
 async def test_a_call_id_and_nothing_else_on_a_pipe(register: Run, emulator: Emulator) -> None:
     sound = ("--encoding", "mulaw", "--rate", "8000")
     pairs = ("--metadata", "order=17", "--metadata", "a=b=c", "--dynamic-variable", "name=Ann")
-    result = await register(*sound, *pairs)
+    result = await register(*sound, *pairs, more={**WITH_KEY, "RETELL_VOICE_JSON": "1"})
     assert (result.returncode, result.stderr) == (0, "")
     call = emulator.find(result.stdout.strip())
     assert call is not None
