@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from retell_voice.cli.captions import Captions
+from retell_voice.cli.turns import Turns
 from retell_voice.cli.view import View
 from retell_voice.cli.words import clean, clock, news, warn
 from retell_voice.events import (
@@ -18,6 +19,7 @@ from retell_voice.events import (
     Role,
     StateChanged,
     Transcript,
+    Turn,
     Utterance,
 )
 
@@ -34,9 +36,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._heard = Captions()
-        self._spoken: tuple[Utterance, ...] = ()
+        self._turns = Turns()
         self._printed: list[Utterance] = []
-        self._began: list[float] = []
 
     def opening(self, view: View) -> list[str]:
         """Return what is said before the first event."""
@@ -54,9 +55,7 @@ class Lines:
 
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event makes; mostly none."""
-        if isinstance(event, Transcript):
-            self._spoken = event.utterances
-            self._began += [event.at] * (len(event.utterances) - len(self._began))
+        self._turns = self._turns.after(event)
         return self._transcript(event) + [
             f"{clock(event.at)}  {line}" for line in self._lines(event)
         ]
@@ -88,23 +87,25 @@ class Lines:
 
     def _transcript(self, event: Event) -> list[str]:
         """Return the utterances that are over, with the time at which each began."""
+        said = self._turns.said
         match event:
-            case Transcript():
-                count = len(self._spoken) - 1
-            case AgentStopped() if self._spoken and self._spoken[-1].role == "agent":
-                count = len(self._spoken)
+            case Transcript() | Turn():
+                count = len(said) - 1
+            case AgentStopped() if said and said[-1].role == "agent":
+                count = len(said)
             case Ended():
-                count = len(self._spoken)
+                count = len(said)
             case _:
                 return []
         lines = []
-        for index, said in enumerate(self._spoken[: max(count, 0)]):
+        for index, each in enumerate(said[: max(count, 0)]):
+            time = clock(self._turns.began[index])
             if index == len(self._printed):
-                self._printed.append(said)
-                lines.append(f"{clock(self._began[index])}  {_said(said)}")
-            elif self._printed[index].content != said.content:
-                self._printed[index] = said
-                lines.append(f"{clock(self._began[index])}  corrected: {_said(said)}")
+                self._printed.append(each)
+                lines.append(f"{time}  {_said(each)}")
+            elif self._printed[index].content != each.content:
+                self._printed[index] = each
+                lines.append(f"{time}  corrected: {_said(each)}")
         return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from retell_voice.cli.captions import Captions
+from retell_voice.cli.turns import Turns
 from retell_voice.cli.words import clean, news, warn
 from retell_voice.events import (
     AgentStarted,
@@ -95,6 +96,8 @@ class View:
         at: call time, seconds, of all that is said here.
         said: the conversation so far; without a transcript, what was heard of the agent.
         began: when each utterance of it appeared.
+        turns: the transcript, turn by turn.
+        has_captions: whether there ever was one.
         lost: sides whose device is away.
         gap_at: when the agent's voice last had a gap.
         loss_at: when audio of yours or the agent's was last lost.
@@ -118,8 +121,10 @@ class View:
     turn_at: float = 0.0
     said: tuple[Utterance, ...] = ()
     began: tuple[float, ...] = ()
+    turns: Turns = field(default_factory=Turns)
     has_transcript: bool = False
     captions: Captions = field(default_factory=Captions)
+    has_captions: bool = False
     notes: tuple[Note, ...] = ()
     lost: frozenset[str] = frozenset()
     input_finished_at: float | None = None
@@ -156,7 +161,7 @@ class View:
 
 def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events
     """Return the view after an event."""
-    view = replace(view, at=max(event.at, view.at))
+    view = _told(replace(view, at=max(event.at, view.at)), event)
     match event:
         case Levels():
             return _metered(view, event)
@@ -164,11 +169,6 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
             return _counted(view, event)
         case StateChanged(state=state):
             return replace(view, state=state)
-        case Transcript(utterances=utterances):
-            began = view.began if view.has_transcript else ()
-            began = (*began, *[event.at] * (len(utterances) - len(began)))[: len(utterances)]
-            said = tuple(map(_clean, utterances))
-            return replace(view, said=said, began=began, has_transcript=True)
         case Turn(speaker=speaker):
             return replace(view, turn=speaker, turn_at=event.at)
         case AgentStarted():
@@ -176,7 +176,8 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
         case AgentStopped():
             return _fell_silent(view, event)
         case Alignment(text=text, duration=duration):
-            return replace(view, captions=view.captions.heard(clean(text), event.at, duration))
+            captions = view.captions.heard(clean(text), event.at, duration)
+            return replace(view, captions=captions, has_captions=True)
         case InputFinished():
             return replace(view, input_finished_at=event.at)
         case Ended():
@@ -202,6 +203,18 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
     if note is None:
         return view
     return replace(view, notes=(*view.notes, Note(event.at, note))[-_NOTES:])
+
+
+def _told(view: View, event: Event) -> View:
+    turns = view.turns.after(event)
+    if turns is view.turns:
+        return view
+    view = replace(
+        view, turns=turns, has_transcript=view.has_transcript or isinstance(event, Transcript)
+    )
+    if not view.has_transcript:
+        return view
+    return replace(view, said=tuple(map(_clean, turns.said)), began=turns.began)
 
 
 def _metered(view: View, levels: Levels) -> View:
