@@ -10,6 +10,7 @@ of the time. What it does is a list of ``Action`` for a server to carry out.
     user speaks, agent silent    ─▶ user's turn
     user speaks, agent heard     ─▶ clear, transcript cut to what was heard, user's turn
     user has spoken              ─▶ transcript, agent's turn, the same words back
+    user types                   ─▶ as if spoken, but hummed back: it has no words of its own
     silence for too long         ─▶ hang up
 
 What the caller still has to play is an estimate: what was sent, less the time that has gone by.
@@ -25,6 +26,8 @@ from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
 from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.emulator.history import History
+from retell_voice.emulator.llm.happenings import UserTyped
+from retell_voice.emulator.speech.hum import hum
 from retell_voice.emulator.speech.ports import NoRecognizer, Recognizer, Speech
 from retell_voice.emulator.speech.vad import Boundary, Detector, EnergyDetector
 from retell_voice.events import Role, Utterance
@@ -130,20 +133,38 @@ class Parrot:
             actions.append(over)
         return actions
 
+    def typed(self, text: str) -> list[Action]:
+        """Take a user turn that was typed; it takes the place of what is being spoken."""
+        text = text.strip()
+        if self._over or not text:
+            return []
+        actions = [Report(UserTyped, {"content": text}), *self._fall_silent(self._now)]
+        self._user_began = None
+        self._user_silent_since = self._now
+        self.transcript = (*self.transcript, Utterance("user", text, ()))
+        longest = self._samples(self._settings.longest_ms)
+        answer = hum(text, self._rate).until(longest)
+        return [*actions, Update(self.transcript, "user"), *self._say(answer, self._now)]
+
     def _user_begins(self, boundary: Boundary) -> list[Action]:
-        actions: list[Action] = []
-        if self._saying is not None and boundary.known < self.playing_until:
-            if not self._settings.interruptible:
-                return []
-            heard = self._saying.until(max(0, boundary.known - self.playing_since))
-            unheard = self._saying.duration - heard.duration
-            self.transcript = self.transcript[:-1]
-            if len(heard.samples):
-                self._add("agent", heard, self._said_at)
-            actions = [Clear(), Report(AgentInterrupted, {"unheard": unheard})]
-        self._saying = None
+        sounding = boundary.known < self.playing_until
+        if sounding and not self._settings.interruptible:
+            return []
+        actions = self._fall_silent(boundary.known)
         self._user_began = max(0, boundary.at - self._samples(self._settings.preroll_ms))
         return [*actions, Update(self.transcript, "user")]
+
+    def _fall_silent(self, now: int) -> list[Action]:
+        """Leave in the transcript what was heard of what the caller is playing, if it is."""
+        saying, until = self._saying, self.playing_until
+        self._saying = None
+        if saying is None or now >= until:
+            return []
+        heard = saying.until(max(0, now - self.playing_since))
+        self.transcript = self.transcript[:-1]
+        if len(heard.samples):
+            self._add("agent", heard, self._said_at)
+        return [Clear(), Report(AgentInterrupted, {"unheard": saying.duration - heard.duration})]
 
     def _user_ends(self, boundary: Boundary) -> list[Action]:
         began = self._user_began

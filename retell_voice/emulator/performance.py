@@ -30,6 +30,9 @@ class Part(Protocol):
     def receive(self, samples: Samples) -> list[Action]:
         """Take microphone audio, shape (n,), any n; return what to do about it."""
 
+    def typed(self, text: str) -> list[Action]:
+        """Take a user turn that was typed; it interrupts as speech does."""
+
 
 class Performance:
     """Carries out what a part wants.
@@ -55,6 +58,7 @@ class Performance:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self.begin()
+                self.start(self._read_typed(part))
                 await self._listen(part)
                 for task in self._tasks:
                     task.cancel()
@@ -80,6 +84,10 @@ class Performance:
             self.add(part.receive(samples))
             if len(self._waiting) > _MAX_WAITING:
                 await self.session.close(1008, "the caller does not read", "error_unknown")
+
+    async def _read_typed(self, part: Part) -> None:
+        while True:
+            self.add(part.typed(await self.session.next_typed()))
 
     async def _watch(self) -> None:
         heard = -1

@@ -238,8 +238,9 @@ class Emulator:
     def type(self, text: str, call: RegisteredCall | None = None) -> None:
         """Give a call a user turn without audio, as if the user had said it.
 
-        It interrupts the agent as speech does. Agents whose words come from an LLM server
-        take it; the parrot does not.
+        It interrupts the agent as speech does. An agent whose words come from an LLM server
+        answers it, the parrot hums it back, one of yours reads it with ``Session.next_typed``;
+        a scenario and the silent agent do not take it.
 
         Args:
             text: what the user says.

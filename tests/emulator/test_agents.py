@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.talker import talker
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -77,6 +78,18 @@ async def talk(
     await listening
     await call.wait()
     return caller
+
+
+async def test_a_parrot_that_is_typed_to_answers() -> None:
+    async with Emulator() as emulator:
+        call = emulator.register(AudioFormat(rate=16000))
+        async with talker(emulator, call) as caller:
+            await caller.until(caller.lines)
+            emulator.type("Good morning.")
+            await caller.until(caller.told("agent: Good morning."))
+            await caller.client.close()
+    assert "clear" in caller.received
+    assert caller.lines()[-2:] == ["user: Good morning.", "agent: Good morning."]
 
 
 async def test_a_whole_conversation() -> None:

@@ -209,6 +209,52 @@ def test_a_long_speech_is_said_back_up_to_the_bound() -> None:
     assert np.count_nonzero(said(again)) > RATE
 
 
+def test_what_is_typed_is_hummed_back() -> None:
+    listener = Listener()
+    listener.wait(5)
+    actions = listener.parrot.typed(" What is that? ")
+    assert kinds(actions) == ["UserTyped", "Update user", "Update agent", "Say", "AgentSpoke"]
+    assert np.abs(said(actions)).max() > 1000
+    text = "".join(action.text for action in actions if isinstance(action, Say))
+    assert text == "What is that?"
+    assert [(each.role, each.content) for each in listener.parrot.transcript[1:]] == [
+        ("user", "What is that?"),
+        ("agent", "What is that?"),
+    ]
+    for nothing in ("", "  "):
+        assert listener.parrot.typed(nothing) == []
+
+
+def test_what_is_typed_interrupts() -> None:
+    listener = Listener()
+    listener.wait(1)
+    actions = listener.parrot.typed("Stop")
+    assert kinds(actions)[:3] == ["UserTyped", "Clear", "AgentInterrupted"]
+    first = listener.parrot.transcript[0]
+    assert GREETING_TEXT.startswith(first.content)
+    assert first.content != GREETING_TEXT
+
+
+def test_what_is_typed_takes_the_place_of_what_is_spoken() -> None:
+    listener = Listener()
+    listener.wait(5)
+    listener.hear(sentence()[:RATE])
+    listener.parrot.typed("Never mind.")
+    assert "Say" not in kinds(listener.wait(3))
+    assert [each.role for each in listener.parrot.transcript] == ["agent", "user", "agent"]
+
+
+def test_a_long_text_is_hummed_back_up_to_the_bound() -> None:
+    listener = Listener(replace(DEFAULT_PARROT, longest_ms=3000))
+    assert len(said(listener.parrot.typed("word " * 1000))) == 3 * RATE
+
+
+def test_after_the_end_nothing_is_typed() -> None:
+    listener = Listener(replace(DEFAULT_PARROT, longest_call_ms=1000))
+    listener.wait(2)
+    assert listener.parrot.typed("Hello?") == []
+
+
 def test_it_hangs_up_after_silence() -> None:
     listener = Listener(replace(DEFAULT_PARROT, end_call_after_silence_ms=10_000))
     heard_until = listener.parrot.playing_until / RATE

@@ -140,7 +140,6 @@ class _LlmPerformance(Performance):
     def begin(self) -> None:
         super().begin()
         self.start(self._hear_llm())
-        self.start(self._read_typed())
 
     async def _hear_llm(self) -> None:
         try:
@@ -164,10 +163,6 @@ class _LlmPerformance(Performance):
                 self.session.tell(LlmMessageMalformed, problem=item.problem, excerpt=item.excerpt)
                 return []
         return self._dialogue.answered(item)
-
-    async def _read_typed(self) -> None:
-        while True:
-            self.add(self._dialogue.typed(await self.session.next_typed()))
 
     def do_at_once(self, action: Action) -> bool:
         match action:
