@@ -43,7 +43,11 @@ def hint(controls: Controls) -> Text:
 
 def _help(width: int) -> list[Text]:
     label = 9 if width >= 40 else 8
-    lines = [Text.assemble((f"{key:<{label}}", "bold"), what) for key, what in _KEYS]
+    lines = []
+    for key, what in _KEYS:
+        first, *more = _wrapped(what, width - label) or [""]
+        lines.append(Text.assemble((f"{key:<{label}}", "bold"), first))
+        lines += [Text(" " * label + line) for line in more]
     notes = (
         f"Terminals do not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after one "
         f"press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "

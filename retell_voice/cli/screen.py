@@ -42,6 +42,7 @@ _ROLES: dict[Role, tuple[str, str]] = {"agent": ("agent", "cyan"), "user": ("you
 _TURNS: dict[Role, str] = {"agent": "agent's turn", "user": "your turn"}
 _QUALITY = {"good": "green", "fair": "yellow", "poor": "bold red"}
 _SHORTEST = 6  # columns for which the name of a device is begun
+_LONGEST = 12  # columns of "agent speaks"
 _LABEL = 6  # columns of "agent " and "you   "
 _CLOCK = 7  # of "00:00  "
 _BLOCK = 4096  # characters by which a very long utterance is shortened at its beginning
@@ -84,12 +85,20 @@ class _Picture:
         self._console, self._fancy = console, fancy
 
     def lines(self) -> list[Text]:
-        cramped = self._height < 10 and self._controls.panel
-        head = self._head()[: 1 if cramped else None]
-        foot = self._foot()[-1 if cramped else 0 :] if self._height > 1 else []
+        head = self._head()
+        foot = self._foot() if self._height > 1 else []
+        if self._is_cramped(self._height - len(head) - len(foot)):
+            head, foot = head[:1], foot[-1:]
         room = max(self._height - len(head) - len(foot), 0)
         body = self._body(room)
         return [*head, *body, *[Text()] * (room - len(body)), *foot][: self._height]
+
+    def _is_cramped(self, room: int) -> bool:
+        """Tell whether an open panel needs the room of the meters, too; devices scroll."""
+        open_ = self._controls.panel
+        if not open_ or self._height < 10:
+            return bool(open_)
+        return open_ != "devices" and len(panel(self._view, self._controls, self._width)) > room
 
     # Head
 
@@ -111,13 +120,13 @@ class _Picture:
             text.append(" ").append("MUTED", "bold reverse red")
         elif controls.muted:
             text.append(" ").append("TALKING", "bold reverse green")
-        who = speaking(view)
+        who = f"  {speaking(view):<{_LONGEST}}"  # so that what follows stays where it is
         if view.state in (CallState.LIVE, CallState.DRAINING) and (
-            text.cell_len + len(who) + 2 <= width
+            text.cell_len + len(who.rstrip()) <= width
         ):
-            text.append(f"  {who}", "bold")
+            text.append(who[: width - text.cell_len], "bold")
         details = (view.server, view.audio, view.call_id)
-        for count in (3, 1):
+        for count in (3, 2, 1):
             detail = " ".join(filter(None, details[:count]))
             if detail and text.cell_len + 3 + cell_len(detail) <= width:
                 text.append(" " * (width - text.cell_len - cell_len(detail)))
@@ -226,10 +235,11 @@ class _Picture:
         return [*lines, self._keys()]
 
     def _captions(self, count: int) -> list[Text]:
+        """Return ``count`` lines once there was a caption, so that nothing moves; before, none."""
         captions = self._view.captions
         before, word, after = captions.parts(self._view.at)
         if not (before + word + after).strip():
-            return []
+            return [Text()] * count * self._view.has_captions
         text = Text.assemble(before, (word.rstrip(), "bold underline"))
         text.append(word[len(word.rstrip()) :]).append(after, "dim")
         if captions.cut is not None:
@@ -245,7 +255,7 @@ class _Picture:
         first = max(current - count + 1, 0)
         block = [Text(" " * _LABEL).append_text(line) for line in lines[first : current + 1]]
         block[0] = Text.assemble(("heard ", "bold cyan"), block[0][_LABEL:])
-        return block
+        return [*block, *[Text()] * (count - len(block))]
 
     def _quality(self) -> Text:
         view, figures = self._view, self._view.statistics

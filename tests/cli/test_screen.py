@@ -34,6 +34,7 @@ VIEW = View(
     said=(Utterance("agent", HELLO), Utterance("user", "Grüße!")),
     began=(0.5, 71.0),
     captions=Captions(before="a line ", piece="of it now", start=74.5, duration=1.0),
+    has_captions=True,
     notes=(Note(70.0, "something"),),
     statistics=Statistics(playout_depth=1.25, playout_target=0.06, round_trip=0.042),
 )
@@ -75,13 +76,14 @@ def test_80_by_24() -> None:
     assert lines[0].endswith("voice.example s16le 24000 Hz …cdef")
     assert lines[1] == f"● you   {'█' * 16}{'░' * 7}│{'░' * 8} -30 dB  USB microphone"
     assert lines[2] == f"  agent {'░' * 32} -60 dB  Speakers"
-    assert lines[3] == lines[19] == "─" * 80
+    assert lines[3] == lines[18] == "─" * 80
     assert lines[4] == f"00:00  agent {HELLO[:65]}"
     assert lines[5] == f"             {HELLO[66:]}"
     assert lines[6] == "01:11  you   Grüße!"
-    assert lines[7:19] == [""] * 12
-    assert lines[20:] == [
+    assert lines[7:18] == [""] * 11
+    assert lines[19:] == [
         "heard a line of it now",
+        "",
         "! 01:10 something",
         "▂▄▆█ good   round trip 42 ms   jitter 60 ms   gaps 0   your turn   queued 1.2 s",
         "q hang up   ? help   m mute   +- volume   d devices   s statistics",
@@ -90,7 +92,7 @@ def test_80_by_24() -> None:
 
 def test_40_by_10() -> None:
     assert picture(VIEW, 40, 10) == [
-        " LIVE  01:15  you speak    voice.example",
+        " LIVE  01:15  you speak",
         "● you   ████████░░░│░░░░ -30 dB  USB mi…",
         "  agent ░░░░░░░░░░░░░░░░ -60 dB  Speake…",
         "      is so long that it does not fit",
@@ -141,7 +143,9 @@ def test_the_picture_fills_the_terminal_and_no_more(
 
 def test_the_end_of_a_long_conversation_shows() -> None:
     said = tuple(Utterance("agent", f"number {index}") for index in range(50))
-    view = replace(VIEW, said=said, began=(0.0,) * 50, captions=Captions(), notes=())
+    view = replace(
+        VIEW, said=said, began=(0.0,) * 50, has_captions=False, captions=Captions(), notes=()
+    )
     lines = picture(view, 80, 24)
     assert lines[20] == "00:00  agent number 49"
     assert lines[4] == "00:00  agent number 33"
@@ -156,10 +160,10 @@ def test_the_end_of_a_long_utterance_shows() -> None:
     begun = time.process_time()
     lines = picture(view, 80, 24)
     assert time.process_time() - begun < 0.2
-    assert lines[18].endswith("word19999")
+    assert lines[17].endswith("word19999")
     # However much it grows, the lines above stay where they broke.
     grown = replace(view, said=(Utterance("agent", f"{content} more"),))
-    assert picture(grown, 80, 24)[4:18] == lines[4:18]
+    assert picture(grown, 80, 24)[4:17] == lines[4:17]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "cp437"])
@@ -178,15 +182,37 @@ def test_colours_only_where_they_are_wanted() -> None:
 
 
 def test_the_word_that_is_heard_stands_out() -> None:
-    heard = picture(VIEW, 80, 24, colours=True)[20]
+    heard = picture(VIEW, 80, 24, colours=True)[19]
     assert "\x1b[1;4mit\x1b[0m" in heard
     assert "\x1b[2mnow\x1b[0m" in heard
 
 
 def test_an_interruption_is_seen() -> None:
     cut = replace(VIEW, captions=VIEW.captions.stopped(75.0, interrupted=True))
-    assert picture(cut, 80, 24)[20] == "heard a line of it —"
-    assert picture(cut, 80, 24, encoding="ascii")[20] == "heard a line of it --"
+    assert picture(cut, 80, 24)[19] == "heard a line of it —"
+    assert picture(cut, 80, 24, encoding="ascii")[19] == "heard a line of it --"
+
+
+def test_nothing_moves_when_somebody_speaks_or_a_caption_comes() -> None:
+    quiet = replace(VIEW, you=Talk(), captions=Captions())
+    agent = replace(VIEW, you=Talk(), agent=Talk(since=70.0, until=75.0))
+    for width, height in ((80, 24), (60, 15), (40, 10), (200, 50)):
+        pictures = [picture(view, width, height) for view in (quiet, VIEW, agent)]
+        assert len({line[0].rstrip()[27:] for line in pictures}) == 1
+        quality = [next(n for n, line in enumerate(each) if "good" in line) for each in pictures]
+        rules = [[n for n, line in enumerate(each) if line[:1] == "─"] for each in pictures]
+        assert len(set(quality)) == 1
+        assert rules[0] == rules[1] == rules[2]
+
+
+def test_a_panel_takes_the_room_it_needs() -> None:
+    for panel, last in (("help", "audio lost."), ("statistics", "devices lost")):
+        roomy = picture(VIEW, 80, 24, Controls(panel=panel))
+        assert "●" in roomy[1], "the meters stay"
+        tight = picture(VIEW, 80, 18, Controls(panel=panel))
+        assert any(last in line for line in tight)
+    narrow = "\n".join(picture(VIEW, 50, 24, Controls(panel="help"))[1:])
+    assert "…" not in narrow, "no word is cut"
 
 
 def test_long_captions_show_the_word_that_is_heard() -> None:
@@ -255,7 +281,7 @@ def test_statistics() -> None:
     for line in ("sent             506 frames, 486 kB", "-12 ppm", "12 ms", "not known yet"):
         assert line in text
     assert "…" not in text.partition("\n")[2], "nothing is cut off"
-    assert picture(view, 40, 24, Controls(panel="statistics"))[4] == "Network"
+    assert picture(view, 40, 29, Controls(panel="statistics"))[1] == "Network"
 
 
 def test_devices() -> None:

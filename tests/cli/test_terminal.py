@@ -111,6 +111,34 @@ def test_a_conversation(env: dict[str, str]) -> None:
     )
 
 
+REMINDED = """
+step = [
+    {update = {turn = "agent", transcript = []}},
+    {say = "Hello."},
+    {update = {transcript = [{role = "agent", content = "Hello."}]}},
+    {wait = {heard = true}},
+    {wait = {seconds = 0.3}},
+    {update = {turn = "agent"}},
+    {say = "Are you there?"},
+    {update = {transcript = [{role = "agent", content = "Hello. Are you there?"}]}},
+    {wait = {caller_leaves = true}},
+]
+"""
+
+
+def test_a_reminder_is_a_line_of_its_own(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "reminded.toml"
+    path.write_text(REMINDED)
+    more = {"RETELL_VOICE_EMULATOR_VOICE": "hum"}
+    with Terminal(*LOCAL, "--scenario", str(path), env={**env, **more}) as terminal:
+        terminal.wait_for("agent Hello.")
+        terminal.wait_for("agent Are you there?")
+        terminal.press("c")
+        assert terminal.wait() == 0
+    left = after_the_screen(terminal)
+    assert re.search(r"agent: Hello\.\n\d\d:\d\d  agent: Are you there\?\n", left)
+
+
 def test_captions_follow_the_voice(env: dict[str, str]) -> None:
     """Word by word: each is seen before the next."""
     with Terminal(*LOCAL, "--alignment", env=env) as terminal:
