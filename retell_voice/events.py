@@ -145,8 +145,8 @@ class LatencyChanged(Event):
 
     Attributes:
         side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
-        why: ``gaps``: it lost audio and has more latency now; ``calm``: it has lost none for a
-            minute or more and has less, until it loses some again.
+        why: ``gaps``: it lost audio and has more latency now; ``calm``: it has lost none for 20 s
+            or more and has less, until it loses some again.
         old, new: latency that the device states, before and now; None where it states none.
     """
 

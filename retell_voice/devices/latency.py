@@ -3,10 +3,10 @@
 ::
 
     low ──▶ 0.03 ──▶ 0.06 ──▶ 0.12 s        two gaps within 5 s: a step up, every 2 s at most
-        ◀──      ◀──      ◀──                a minute without one: a step down, in a pause
+        ◀──      ◀──      ◀──                20 s without one: a step down, in a pause
 
 A step costs a gap itself, as the device is opened anew. Where a step down proves to be wrong, the
-minute that leads to the next doubles.
+time that leads to the next doubles.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WINDOW = 5.0
 _SETTLE = 1.0
 """Seconds after a start in which gaps do not count: devices stumble when they start."""
 _PACE = 2.0
-_CALM = 60.0
+_CALM = 20.0
 _LONGEST_CALM = 16 * _CALM
 
 
