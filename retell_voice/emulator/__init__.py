@@ -13,7 +13,13 @@ own hardware against a server of your making, give it an agent::
         ...                                        # connect to f"{emulator.url}/{call.call_id}"
         await call.wait()
         print(len(call.received), call.disconnection_reason)
+
+Agents that are there: ``parrot_agent``, ``silent_agent``, ``scenario_agent`` (a TOML file) and
+``llm_agent`` (your LLM server, with a voice and ears of ``open_engines``).
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from retell_voice.emulator.agents import Agent, parrot_agent, silent_agent
 from retell_voice.emulator.calls import CallStatus, RegisteredCall
@@ -21,12 +27,34 @@ from retell_voice.emulator.happenings import (
     AgentInterrupted,
     AgentSpoke,
     CallEnded,
+    CallExpired,
     CallJoined,
     CallRefused,
     CallRegistered,
     Happening,
     Happenings,
+    ScenarioFailed,
+    ScenarioStep,
     UserSpoke,
+    WebhookFailed,
+    WebhookSent,
+)
+from retell_voice.emulator.llm.happenings import (
+    AgentReconfigured,
+    DigitPressed,
+    LlmAsked,
+    LlmFailed,
+    LlmLinkChanged,
+    LlmMessageMalformed,
+    LlmMessageUnknown,
+    LlmRetrying,
+    MetadataForwarded,
+    ResponseDropped,
+    SpeechLost,
+    ToolCalled,
+    ToolReturned,
+    TransferRequested,
+    UserTyped,
 )
 from retell_voice.emulator.parrot import ParrotSettings
 from retell_voice.emulator.recordings import CALLER, GREETING
@@ -34,26 +62,81 @@ from retell_voice.emulator.server import Emulator
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings
 
+if TYPE_CHECKING:
+    from retell_voice.emulator.dialogue.manner import DialogueSettings
+    from retell_voice.emulator.llm.agent import llm_agent
+    from retell_voice.emulator.llm.dial import LinkSettings
+    from retell_voice.emulator.scenario import scenario_agent
+    from retell_voice.emulator.speech.engines import Engines, open_engines
+
 __all__ = [
     "CALLER",
     "GREETING",
     "Agent",
     "AgentInterrupted",
+    "AgentReconfigured",
     "AgentSpoke",
     "CallEnded",
+    "CallExpired",
     "CallJoined",
     "CallOver",
     "CallRefused",
     "CallRegistered",
     "CallStatus",
     "DetectorSettings",
+    "DialogueSettings",
+    "DigitPressed",
     "Emulator",
+    "Engines",
     "Happening",
     "Happenings",
+    "LinkSettings",
+    "LlmAsked",
+    "LlmFailed",
+    "LlmLinkChanged",
+    "LlmMessageMalformed",
+    "LlmMessageUnknown",
+    "LlmRetrying",
+    "MetadataForwarded",
     "ParrotSettings",
     "RegisteredCall",
+    "ResponseDropped",
+    "ScenarioFailed",
+    "ScenarioStep",
     "Session",
+    "SpeechLost",
+    "ToolCalled",
+    "ToolReturned",
+    "TransferRequested",
     "UserSpoke",
+    "UserTyped",
+    "WebhookFailed",
+    "WebhookSent",
+    "llm_agent",
+    "open_engines",
     "parrot_agent",
+    "scenario_agent",
     "silent_agent",
 ]
+
+_LATER = {
+    "DialogueSettings": "dialogue.manner",
+    "Engines": "speech.engines",
+    "LinkSettings": "llm.dial",
+    "llm_agent": "llm.agent",
+    "open_engines": "speech.engines",
+    "scenario_agent": "scenario",
+}
+"""Names that are loaded when they are first used, and where they live."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
