@@ -7,49 +7,18 @@ import sys
 import time
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 from support.card import VirtualCard
 from support.program import Talk
 from support.recorder import RATE
+from support.tones import AGENT, YOU, Script, holds, tone
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Emulator
 
 pytestmark = pytest.mark.sound
 
 AUDIO = AudioFormat()
-AGENT, YOU = 437, 1234
-"""Tones, Hz."""
-
-
-def tone(frequency: float, seconds: float, rate: int) -> np.ndarray:
-    t = np.arange(round(seconds * rate)) / rate
-    return (8000 * np.sin(2 * np.pi * frequency * t)).astype(np.int16)
-
-
-def holds(samples: np.ndarray, frequency: float, rate: int) -> bool:
-    """Return whether half a second of a tone is to be heard somewhere."""
-    size = rate // 2
-    for start in range(0, len(samples) - size + 1, size // 2):
-        part = samples[start : start + size].astype(float)
-        wave = np.exp(-2j * np.pi * frequency / rate * np.arange(size))
-        if 2 * abs(part @ wave) / size > 2000:
-            return True
-    return False
-
-
-class Script:
-    """An agent that says its tone when it is told to, and listens."""
-
-    def __init__(self) -> None:
-        self.speak = asyncio.Event()
-
-    async def __call__(self, session: Session) -> None:
-        while True:
-            await self.speak.wait()
-            self.speak.clear()
-            await session.send_audio(tone(AGENT, 1.0, AUDIO.rate))
 
 
 async def lose_and_return(
