@@ -110,7 +110,7 @@ class Figures:
             playout_depth=bridge.depth,
             playout_target=playout.target / bridge.rate,
             heard=playout.heard / bridge.rate,
-            discarded=playout.discarded / bridge.rate,
+            discarded=bridge.discarded / bridge.rate,
             overflowed=self._overflowed,
             device_losses=self._device_losses,
             capture_latency=devices.microphone.latency,

@@ -23,7 +23,7 @@ from contextlib import suppress
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.audio.gain import Gain
 from retell_voice.audio.levels import dbfs, peak
-from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report
+from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
 from retell_voice.audio.resample import Resampler
 from retell_voice.devices.ring import Ring
 from retell_voice.devices.tap import Tap
@@ -147,6 +147,8 @@ class PlayoutBridge:
         while reports and reports[0].position <= audible:
             report = reports.popleft()
             heard.append((report, (audible - report.position) / self.rate))
+            if isinstance(report, Stopped) and not self._queued:
+                self._resampler.reset()  # its rest, 3 ms at most, is not for the next utterance
         return heard
 
     def level(self) -> float:
@@ -154,6 +156,12 @@ class PlayoutBridge:
         self._metering = True
         samples, self._metered = self._played.read(self._metered)
         return dbfs(peak(samples))
+
+    @property
+    def discarded(self) -> int:
+        """Samples thrown away, whether or not the callback has seen the clear yet."""
+        done = self.playout.heard + self.playout.discarded
+        return self.playout.discarded + max(0, self._turn.pushed_before - done)
 
     @property
     def _queued(self) -> int:

@@ -251,6 +251,15 @@ def test_clear_empties_the_resampler_too() -> None:
     assert not fill(bridge, 60).any()
 
 
+def test_what_the_resampler_holds_at_an_end_is_not_the_next_beginning() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(800, 30000)))
+    assert fill(bridge, 60 + 6 * 35).any()
+    assert [type(report) for report, _ in bridge.poll()] == [Started, Stopped]
+    bridge.push(AUDIO.encode(speech(800, 0)))
+    assert not fill(bridge, 60).any()
+
+
 def test_over_the_limit_the_newest_is_dropped_and_told() -> None:
     bridge = playout(limit=1.0)
     assert bridge.push(AUDIO.encode(speech(6000))) == 0
@@ -367,6 +376,8 @@ def test_the_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> Non
         else:
             bridge.clear()
         assert bridge._queued >= 0
+        counted = bridge.playout.heard + bridge.discarded
+        assert counted + round(bridge.depth * 8000) == pushed
     fill(bridge, 1)
     counted = bridge.playout.heard + bridge.playout.discarded
     assert counted + round(bridge.depth * 8000) == pushed
