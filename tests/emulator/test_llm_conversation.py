@@ -230,6 +230,63 @@ async def test_a_restarted_server_is_survived(example: ModuleType, graceful: boo
     assert states == ["lost", "back"]
 
 
+async def test_get_call_tells_the_whole_conversation() -> None:
+    """Also of a tool that is called last of all, after which nothing is said."""
+    tool = {"tool_call_id": "t1", "name": "hang_up", "arguments": '{"why": "done"}'}
+    result = {"tool_call_id": "t1", "content": "done", "successful": True}
+
+    async def handler(websocket: ServerConnection) -> None:
+        config = {"auto_reconnect": True}
+        await websocket.send(json.dumps({"response_type": "config", "config": config}))
+        await websocket.send(response(0, "Hello."))
+        pinged = asyncio.Event()
+        async for text in websocket:
+            message = json.loads(text)
+            match message["interaction_type"]:
+                case "ping_pong":
+                    await websocket.send(json.dumps({**message, "response_type": "ping_pong"}))
+                    pinged.set()
+                case "response_required" if message["response_id"] == 1:
+                    assert pinged.is_set()
+                    await websocket.send(response(1, "Well. Goodbye."))
+                case "response_required":
+                    for kind, fields in {"invocation": tool, "result": result}.items():
+                        body = {"response_type": f"tool_call_{kind}", **fields}
+                        await websocket.send(json.dumps(body))
+                    await websocket.send(response(2, "", end_call=True))
+
+    voices = Voices()
+    voices.speech_to_text.text = "Good morning."
+    async with served(handler) as url, emulator(url, voices) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            await caller.until(caller.told("agent: Hello."))
+            await caller.listen_to_the_end()
+            await caller.say()
+            await caller.until(caller.told("agent: Well. Goodbye."))
+            await caller.listen_to_the_end()
+            retell.type("Bye.")
+        _, details = await ask(retell, "GET", f"/v2/get-call/{call.call_id}")
+    said = details["transcript_with_tool_calls"]
+    assert [(each["role"], each.get("content")) for each in said] == [
+        *(("agent", "Hello."), ("user", "Good morning.")),
+        *(("agent", "Well. Goodbye."), ("user", "Bye.")),
+        *(("tool_call_invocation", None), ("tool_call_result", "done")),
+    ]
+    assert {**said[-2], **tool} == said[-2]
+    assert [each for each in said if each["role"] in ("agent", "user")] == (
+        details["transcript_object"]
+    )
+    latency = details["latency"]
+    counts = {kind: latency[kind]["num"] for kind in ("e2e", "llm", "tts")}
+    assert counts == {"e2e": 1, "llm": 1, "tts": 3}
+    assert latency["asr"]["num"] >= 1  # once a pause
+    # In the caller's time: 0.6 s of silence until it is answered, and the voice 0.2 s later.
+    assert 600 <= latency["e2e"]["min"] < 3000
+    assert latency["llm_websocket_network_rtt"]["num"] == 2
+    assert 0 < latency["llm_websocket_network_rtt"]["max"] < 5000
+
+
 # -- servers of the test's own ---------------------------------------------------------------------
 
 

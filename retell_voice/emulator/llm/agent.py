@@ -39,7 +39,7 @@ from retell_voice.emulator.llm.link import (
     LlmLink,
     LlmMalformed,
 )
-from retell_voice.emulator.performance import Performance
+from retell_voice.emulator.performance import Part, Performance
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.speech.neural import DetectorKind, new_detector
 from retell_voice.emulator.speech.ports import SpeechFailed, SpeechToText, TextToSpeech
@@ -141,6 +141,16 @@ class _LlmPerformance(Performance):
         super().begin()
         self.start(self._hear_llm())
 
+    async def run(self, part: Part) -> None:
+        try:
+            await super().run(part)
+        finally:
+            self._keep_tool_calls()  # those of which no update has told
+
+    def _keep_tool_calls(self) -> None:
+        said = self._dialogue.transcript.with_tool_calls
+        self.session.call.transcript_with_tool_calls = said
+
     async def _hear_llm(self) -> None:
         try:
             async for item in self._link:
@@ -188,8 +198,7 @@ class _LlmPerformance(Performance):
 
     async def do(self, action: Action) -> None:
         if isinstance(action, Update):
-            said = self._dialogue.transcript.with_tool_calls
-            self.session.call.transcript_with_tool_calls = said
+            self._keep_tool_calls()
         await super().do(action)
 
     async def _recognize(self, action: Recognize) -> None:
