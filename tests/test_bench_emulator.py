@@ -137,8 +137,17 @@ def test_lateness_counts_what_never_came() -> None:
     assert crowd.lateness([], [[1.0]]) == []
 
 
+def test_a_turn_that_begins_late_has_no_gap() -> None:
+    due = [[1.0, 1.1, 1.2, 1.3, 1.4]]
+    assert crowd.gaps(due, [[1.5, 1.6, 1.6, 1.8, 1.9]]) == 0
+    assert crowd.gaps(due, [[1.0, 1.0, 1.0, 1.35, 1.45]]) == 1  # the second is in time after it
+    assert crowd.gaps(due, [[1.0, 1.15, 1.2, 1.4]]) == 2
+    assert crowd.gaps(due, [[]]) == crowd.gaps(due, []) == 0
+
+
 def test_late_frames_are_counted() -> None:
-    seen = crowd.Seen(began=[0.001], late=[0.0, 0.019, 0.021, np.inf], sent=[0.0], answered=[0.001])
+    late = [0.0, 0.019, 0.021, np.inf]
+    seen = crowd.Seen(began=[0.001], late=late, sent=[0.0], answered=[0.001])
     rows = crowd.rows(10, 5.0, seen, [0.001], used=1.0, size=40)
     lines = {row.what.strip(): row for row in rows}
     assert lines["late frames"].figures == "2 of 4"

@@ -6,11 +6,12 @@
 
 Each caller sends the bundled caller's voice in frames of 20 ms in real time and a heartbeat
 twice a second. All begin within a second and then do the same at the same time, which is worse
-than life. The parrot is a state machine whose clock is the caller's audio, so what it says and
-after which frame of the caller's is known: a message of its audio is due when that frame was
-sent plus the length of what it has said before in that turn, for then the caller plays it; it is
-late if it comes more than 20 ms after that. The answer to a heartbeat waits behind all the audio
-that the callers' process has still to read.
+than life. The parrot is a state machine whose clock is the caller's audio, so it is known what
+it says and after which frame of the caller's: a message of its audio is due when that frame was
+sent, plus the length of what it has said before in that turn, for then the caller plays it. It
+is late if it comes more than 20 ms after that, and leaves a gap if all before it has been played
+for as long. The answer to a heartbeat waits behind all the audio that the callers' process has
+still to read.
 """
 
 from __future__ import annotations
@@ -95,6 +96,17 @@ def lateness(due: Sequence[Sequence[float]], came: Sequence[Sequence[float]]) ->
     return late
 
 
+def gaps(due: Sequence[Sequence[float]], came: Sequence[Sequence[float]]) -> int:
+    """Return how many messages came when all that came before them had been played."""
+    late = 0
+    for turn, times in zip(due, came, strict=False):
+        ends = times[0] - turn[0] if times else 0.0  # how late the turn is, gaps included
+        for each, at in zip(turn, times, strict=False):
+            late += at - each > ends + LATE
+            ends = max(ends, at - each)
+    return late
+
+
 @dataclass
 class Seen:
     """What the callers have seen, seconds.
@@ -102,6 +114,7 @@ class Seen:
     Attributes:
         began: how late each turn of the parrot's began.
         late: how late each message of its audio came.
+        gaps: how many of these came when all before them had been played.
         sent: how late their own frames were sent, which is not the emulator's doing.
         answered: how long the answer to a heartbeat took.
         cpu: processor time used.
@@ -109,6 +122,7 @@ class Seen:
 
     began: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    gaps: int = 0
     sent: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     cpu: float = 0.0
@@ -144,6 +158,7 @@ class Callers:
         await reading
         due_at = [[sent[turn.after] + each for each in turn.due] for turn in self._turns]
         self.seen.late += lateness(due_at, came)
+        self.seen.gaps += gaps(due_at, came)
         self.seen.began += [
             turn[0] - due[0] for turn, due in zip(came, due_at, strict=False) if turn
         ]
@@ -185,7 +200,7 @@ async def _measure(calls: int, seconds: float, rate: int) -> list[Row]:
         urls = [f"{emulator.url}/{call.call_id}" for call in registered]
         async with child("-m", __name__, str(seconds), str(rate), *urls) as callers:
             before, watching = cpu_seconds(os.getpid()), asyncio.create_task(_watch(lags))
-            seen = Seen(**json.loads(await next_line(callers, "the callers", seconds + 30)))
+            seen = Seen(**json.loads(await next_line(callers, "the callers", 2 * seconds + 30)))
             used = cpu_seconds(os.getpid()) - before
             watching.cancel()
         size = memory(os.getpid())
@@ -201,6 +216,7 @@ def rows(
     return [
         Row(f"{calls} parrot calls at once", f"{seconds:g} s"),
         limited("  late frames", late, 0, f"{{:g}} of {len(seen.late)}", "0"),
+        limited("  gaps in what is heard", seen.gaps, 0, target="0"),
         latency("  the parrot begins to speak late by", seen.began),
         latency("  a heartbeat's answer takes", seen.answered),
         Row("  the emulator's event loop lags", spread(lags)),
