@@ -29,6 +29,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmMessageMalformed,
     LlmRetrying,
     MetadataForwarded,
+    ResponseDropped,
     SpeechLost,
     ToolCalled,
     ToolReturned,
@@ -101,7 +102,15 @@ EVERY_MESSAGE = {
 }
 
 
-async def test_a_whole_conversation(example: ModuleType) -> None:
+async def test_a_whole_conversation(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = asyncio.Event()
+    look = example.TOOLS["get_weather"]
+
+    async def patient_look(city: str) -> dict[str, Any]:
+        await heard.wait()
+        return await look(city)
+
+    monkeypatch.setitem(example.TOOLS, "get_weather", patient_look)
     voices = Voices()
     ears = voices.speech_to_text
     async with example.listen(0) as url, emulator(url, voices) as retell:
@@ -115,6 +124,10 @@ async def test_a_whole_conversation(example: ModuleType) -> None:
             # A tool is called and metadata sent.
             ears.text = "What is the weather?"
             await caller.say()
+            # The first sentence is spoken long before the last chunk is there.
+            await caller.until(caller.told("agent: One moment, I am looking."))
+            await caller.until(lambda: caller.heard_until > caller.clock)
+            heard.set()
             await caller.until(lambda: caller.lines()[-1].endswith("at 21 degrees."))
             await caller.listen_to_the_end()
             assert caller.lines()[1] == "user: What is the weather?"
@@ -319,6 +332,30 @@ async def test_the_first_sentence_is_heard_before_the_last_chunk_is_sent() -> No
     assert caller.lines() == ["agent: One moment. I am back."]
     # All of it had been played when the call ended.
     assert caller.clock >= caller.heard_until
+
+
+async def test_chunks_of_an_outdated_response_are_dropped() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(response(0, ""))
+        async for text in websocket:
+            match json.loads(text):
+                case {"interaction_type": "response_required", "response_id": 1}:
+                    await websocket.send(response(1, "I think. ", complete=False))
+                case {"interaction_type": "response_required", "response_id": 2}:
+                    await websocket.send(response(1, "That was long ago.", complete=False))
+                    await websocket.send(response(1, "So long.", end_call=True))
+                    await websocket.send(response(2, "Yes.", end_call=True))
+
+    async with served(handler) as url, emulator(url) as retell:
+        call = retell.register(AUDIO)
+        async with talker(retell, call) as caller:
+            retell.type("One?")
+            await caller.until(caller.told("agent: I think."))
+            await caller.listen_to_the_end()
+            retell.type("Two?")
+    assert caller.lines() == ["user: One?", "agent: I think.", "user: Two?", "agent: Yes."]
+    dropped = [each for each in await happened(retell) if isinstance(each, ResponseDropped)]
+    assert (dropped[-1].number, dropped[-1].why) == (1, "it is outdated")
 
 
 async def test_on_barge_in_nothing_more_is_sent_and_synthesis_stops() -> None:
