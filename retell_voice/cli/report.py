@@ -27,15 +27,16 @@ def report(source: Path, output: Path | None, png: Path | None) -> int:
         ConfigError: the events cannot be read, or a file not be written.
     """
     events = source / "events.jsonl" if source.is_dir() else source
+    recorded = events.name == "events.jsonl"
     account = read(_text(events), str(events))
     sound = hear(events.with_name("audio.wav"), account.began)
-    if sound is not None and events.name == "events.jsonl":
+    if sound is not None and recorded:
         account.near, account.far = sound
         account.end = max(account.end, sound[0][-1][0])
     figure = draw(account)
-    name = events.resolve().parent.name if events.name == "events.jsonl" else events.stem
+    name = events.resolve().parent.name if recorded else events.stem
     if output is None:
-        output = events.with_name("report.html") if source.is_dir() else events.with_suffix(".html")
+        output = events.with_name("report.html") if recorded else events.with_suffix(".html")
     _write(output, page(account, svg(figure), name).encode("utf-8", "replace"))
     if png is not None:
         try:

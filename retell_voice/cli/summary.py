@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from retell_voice.cli.view import SPEECH, View
 from retell_voice.cli.words import clean, clock, ending
 from retell_voice.events import Statistics
@@ -21,7 +23,8 @@ def summary(view: View) -> list[str]:
         lines.append(troubles)
     lines.append(_quality(figures))
     if view.recording:
-        lines.append(f"recorded in {clean(view.recording)}")
+        path = clean(view.recording)
+        lines += [f"recorded in {path}", f"a page about it: retell-voice report {quote(path)}"]
     return [f"{clock(view.at)}  {lines[0]}", *(f"       {line}" for line in lines[1:])]
 
 

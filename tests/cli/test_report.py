@@ -33,8 +33,9 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_directory(run: Run, recording: Path) -> None:
-    result = run("report", str(recording))
+@pytest.mark.parametrize("file", ["", "events.jsonl"])
+def test_a_directory_or_the_events_in_it(run: Run, recording: Path, file: str) -> None:
+    result = run("report", str(recording / file))
     assert result.returncode == 0, result.stderr
     page = recording / "report.html"
     assert result.stdout == f"{page}\n"

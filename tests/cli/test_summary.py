@@ -49,3 +49,12 @@ def test_who_spoke_for_how_long() -> None:
     lines = summary(fold(reduce, events, View()))
     assert lines[1].startswith("       length 00:16; you spoke 2 s (25 %: louder than -40 dBFS)")
     assert lines[1].endswith(", the agent 6 s (75 %)")
+
+
+def test_where_it_was_recorded_and_what_to_do_with_it() -> None:
+    view = View(recording="my calls/2026-01-31T12-00-00")
+    view = reduce(view, Ended(by="you", code=1000, reason="", at=1.0))
+    assert summary(view)[-2:] == [
+        "       recorded in my calls/2026-01-31T12-00-00",
+        "       a page about it: retell-voice report 'my calls/2026-01-31T12-00-00'",
+    ]
