@@ -34,7 +34,8 @@ _CONFIG = Annotated[
     ),
 ]
 _DEBUG = Annotated[
-    bool, typer.Option("--debug", rich_help_panel=_OTHER, help="Show tracebacks of errors.")
+    bool,
+    typer.Option("--debug", metavar="", rich_help_panel=_OTHER, help="Show tracebacks of errors."),
 ]
 
 
@@ -54,9 +55,9 @@ class Command(TyperCommand):
 
 def describe(row: Setting) -> str:
     """Return the help of a setting, with what it accepts and its default."""
-    text = row.help
+    text = row.help.replace("[", r"\[")  # which rich would take for a style
     if row.allowed:
-        text += f" {row.allowed}."
+        text += f" One of {row.allowed}." if row.choices else f" {row.allowed}."
     if row.kind is bool:
         text += f" Default: {'on' if row.default else 'off'}."
     elif row.default not in (None, ""):
@@ -132,7 +133,7 @@ def _parameter(name: str, row: Setting) -> _Parameter:
         flag = f"{row.flag}/--no-{row.flag[2:]}" if row.kind is bool else row.flag
         info = typer.Option(
             flag,
-            metavar=row.metavar,
+            metavar="" if row.kind is bool else row.metavar,  # a flag takes no value
             help=describe(row),
             show_default=False,
             rich_help_panel=row.panel,

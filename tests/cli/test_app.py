@@ -43,6 +43,20 @@ def test_help_has_every_setting(command: str, section: str) -> None:
         assert (row.flag if row.is_option else row.env) in shown
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["talk", "register", "emulator", "devices", "doctor", "report", "config show", "config init"],
+)
+def test_help_is_a_whole_page(command: str) -> None:
+    shown = help_of(*command.split())
+    assert re.search(r"^\s+2  .*cannot be used", shown, re.MULTILINE)
+    assert not re.search(r"--(debug|json|no-json|force) .*<bool>", shown), "flags take no value"
+    examples = re.findall(rf"^   retell-voice {command}.*", shown, re.MULTILINE)
+    assert examples
+    assert all(len(each.rstrip()) < 80 for each in examples), "nothing to copy is wrapped"
+    assert "under ." not in shown, "what stands in brackets is shown"
+
+
 def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[str, str]) -> None:
     assert run("--version").stdout == f"retell-voice {retell_voice.__version__}\n"
     code = (
