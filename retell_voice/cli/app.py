@@ -9,153 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from retell_voice import __version__
-from retell_voice.cli.failure import EXIT_CODES, reported
+from retell_voice.cli import manual
+from retell_voice.cli.failure import reported
 from retell_voice.cli.options import Command, command, describe
 from retell_voice.config import ConfigFile, default_path, load
 from retell_voice.devices.quiet import native_stderr_silenced
 from retell_voice.settings import table
 from retell_voice.tables import EmulatorSettings, RegisterSettings, TalkSettings
 
-
-def _codes(meanings: dict[int, str]) -> str:
-    lines = (f"  {code:3}  {meaning}" for code, meaning in meanings.items())
-    return "\n".join(["", "", "Exit codes:", *lines])
-
-
-def _codes_of(done: str, *others: int) -> str:
-    """Return the exit codes of a command that holds no call."""
-    return _codes({0: done} | {code: EXIT_CODES[code] for code in (1, 2, *others)})
-
-
-_CODES = _codes(EXIT_CODES)
-_ABOUT = """\
-Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
-
-Without an account, against the built-in emulator:
-  retell-voice talk --local
-
-With an agent of yours; RETELL_API_KEY is set:
-  retell-voice talk --agent AGENT_ID
-
-With a call that was registered:
-  retell-voice talk --url wss://your-server/audio-websocket CALL_ID
-
-Files:
-  config.toml         'config path' says where it is, 'config init' writes one
-
-Environment:
-  RETELL_VOICE_…      an option: RETELL_VOICE_RATE=16000 is --rate 16000
-  RETELL_VOICE_DEBUG  1 shows tracebacks of errors, as --debug does
-  RETELL_API_KEY      the key with which calls are registered and looked up
-  NO_COLOR            unless it is empty, nothing is coloured"""
-_KEY = """
-
-The API key is that of RETELL_API_KEY, else api_key in the config file, else that of the system \
-keyring (keyring set retell-voice api-key; needs the extra 'keyring')."""
-_TALK = """\
-Hold a spoken conversation with a voice agent.
-
-Ctrl-C hangs up; Ctrl-C again exits at once.
-
-Examples:
-  retell-voice talk --local
-  retell-voice talk --llm ws://localhost:8080/llm-websocket
-  retell-voice talk --agent AGENT_ID --dynamic-variable name=Ann
-  retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
-  retell-voice register --agent AGENT_ID | retell-voice talk -
-  retell-voice talk --local --input-file me.wav --output-file agent.wav --json
-  retell-voice talk --local --record calls
-
-Every option but the last panel's can stand in the config file (rate = 16000) and in the \
-environment (RETELL_VOICE_RATE=16000). The command line goes before the environment, that \
-before the file.
-
-With an API key, Retell's account of the call follows when it is over: why it ended, latency, \
-cost, analysis."""
-_REGISTER = """\
-Register a call with an agent and print its call_id, for whoever is to join it, soon.
-
-The call_id is a secret: it lets its bearer join the call.
-
-Examples:
-  retell-voice register --agent AGENT_ID | retell-voice talk -
-  retell-voice register --agent AGENT_ID --metadata order=17 --json"""
-_EMULATOR = """\
-Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
-
-Its agent is a parrot: it greets you, listens, says back what you said, and falls silent \
-when you talk over it. Needs no account and no network. With --llm it is your custom LLM \
-server that answers: the emulator transcribes the caller, dials your server and speaks what \
-it says. A line that you type is then a turn of the user; with no caller, a silent one is made.
-
-Examples:
-  retell-voice emulator
-  retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
-  retell-voice emulator --scenario interruption.toml
-
-Settings also from section [emulator] of the config file and RETELL_VOICE_EMULATOR_…"""
-_DEVICES = """\
-List microphones and speakers: host API, channels, rates, and which is the default and why.
-
-On a pipe: one line each, columns parted by tabs.
-
-Examples:
-  retell-voice devices
-  retell-voice devices --json
-  retell-voice devices | cut -f 2"""
-_DOCTOR = """\
-Look at all that a call needs and say what to mend: Python and its packages, the config file, \
-sound and the way to the server.
-
-You are asked to speak for a few seconds, then three chimes are played and listened for. The \
-server is asked for a call that there is not: none of yours is spent.
-
-Each line says pass, warn or fail; below it stands what to do.
-
-Examples:
-  retell-voice doctor
-  retell-voice doctor --only network --url wss://your-server/audio-websocket
-  retell-voice doctor --no-sound --json"""
-_FAILED_FIRST = {
-    0: "nothing failed",
-    1: EXIT_CODES[1],
-    2: "system or config failed first; or an option cannot be used",
-    3: "sound failed first",
-    4: "the server was not reached",
-    5: "it answered as no server of calls does",
-}
-_REPORT = """\
-Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
-along time, its figures and its transcript.
-
-FILE is a directory that talk --record made, its events.jsonl, or what talk --json printed. The \
-page is one HTML file that needs nothing else. It is drawn with matplotlib: pip install \
-'retell-voice[report]'.
-
-Examples:
-  retell-voice report calls/2026-01-31T12-00-00
-  retell-voice report call.jsonl --output call.html --png call.png"""
-_SHOW = """\
-Show every setting, its value and where that came from: the command line, the environment, the \
-config file or the default. Secrets are masked.
-
-Takes the options of talk, to show what they come to. With --json: an array of objects with key, \
-value and source, all of them text.
-
-Examples:
-  retell-voice config show
-  retell-voice config show --rate 16000 --json"""
-_INIT = """\
-Write a config file with every setting, its meaning and its default, for you to change.
-
-Only you can read it, as it may hold secrets. One that is there is kept unless --force is given.
-
-Examples:
-  retell-voice config init
-  retell-voice config init my.toml; retell-voice talk --config my.toml --local"""
-
 app = typer.Typer(
-    help=_ABOUT + _CODES,
+    help=manual.ABOUT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -194,7 +57,7 @@ _Variables = Annotated[
 ]
 
 
-@app.command(help=_TALK + _KEY + _CODES, cls=Command)
+@app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,
@@ -219,7 +82,7 @@ def talk(
 
 
 @app.command(
-    help=_REGISTER + _KEY + _codes_of("the call is registered", 7),
+    help=manual.REGISTER,
     short_help="Register a call with an agent and print its call_id.",
     cls=Command,
 )
@@ -234,7 +97,7 @@ def register(
 
 
 @app.command(
-    help=_EMULATOR.replace("[emulator]", r"\[emulator]") + _codes_of("Ctrl-C stopped it", 143),
+    help=manual.EMULATOR,
     short_help="Serve what Retell's servers do, for talk and for your own client.",
     cls=Command,
 )
@@ -246,9 +109,7 @@ def emulator(settings: EmulatorSettings) -> int:
     return serve(settings)
 
 
-@app.command(
-    help=_DEVICES + _codes_of("they are listed", 3), short_help="List microphones and speakers."
-)
+@app.command(help=manual.DEVICES, short_help="List microphones and speakers.")
 def devices(
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="As JSON: an array of objects.")
@@ -270,7 +131,7 @@ def _talk_option(name: str) -> Any:
 
 
 @app.command(
-    help=_DOCTOR + _codes(_FAILED_FIRST),
+    help=manual.DOCTOR,
     short_help="Look at all that a call needs, and say what to mend.",
 )
 def doctor(
@@ -313,7 +174,7 @@ def doctor(
 
 
 @app.command(
-    help=_REPORT.replace("[report]", r"\[report]") + _codes_of("the page is written"),
+    help=manual.REPORT,
     short_help="Write a page about a recorded call.",
 )
 def report(
@@ -345,7 +206,7 @@ app.add_typer(configuring)
 
 
 @configuring.command(
-    help=_SHOW + _codes_of("they are shown"),
+    help=manual.SHOW,
     short_help="Show every setting, its value and where that came from.",
 )
 @command(TalkSettings)
@@ -364,7 +225,7 @@ def path() -> None:
 
 
 @configuring.command(
-    help=_INIT + _codes_of("it is written; its path is printed"),
+    help=manual.INIT,
     short_help="Write a config file with every setting, for you to change.",
 )
 def init(
