@@ -191,7 +191,7 @@ def _closed(code: int, reason: str) -> LlmFailure:
         return LlmFailure(
             OPEN,
             "LLM server: it closed the connection without a code (1005)",
-            "close with 1000 to hang up; end_call lets the agent finish first",
+            "close with 1000 to hang up",
         )
     if code in _RESTARTS:
         words = f"{_RESTARTS[code]} ({code}{said})"
