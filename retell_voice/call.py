@@ -61,6 +61,7 @@ class Call:
         connect_timeout: seconds that the server may take to answer.
         connect_attempts: how often to try, where trying again may help: not after a 4xx.
         jitter: lowest and highest depth of the jitter buffer, seconds.
+        volume: times the agent's amplitude, 0–2; see ``Call.volume``.
         device_patience: seconds that a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once.
         recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
@@ -69,9 +70,10 @@ class Call:
         AudioFormatError: the frame length is out of range.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
-    call cannot be opened. Once it is open, iteration never raises for what happens to the
-    call: it ends with an ``Ended`` event that holds the error, if there was one. One task may
-    iterate; events that nobody reads are dropped beyond 4096, the oldest first, and counted.
+    call cannot be opened, ``ValueError`` for a volume out of range. Once it is open, iteration
+    never raises for what happens to the call: it ends with an ``Ended`` event that holds the
+    error, if there was one. One task may iterate; events that nobody reads are dropped beyond
+    4096, the oldest first, and counted.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Call:
         connect_timeout: float = 10.0,
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
+        volume: float = 1.0,
         device_patience: float = 60.0,
         recorder: Observer | None = None,
     ) -> None:
@@ -106,6 +109,7 @@ class Call:
         self._connect_timeout = connect_timeout
         self._connect_attempts = connect_attempts
         self._jitter = jitter
+        self._volume = volume
         self._device_patience = device_patience
         self._recorder = recorder
 
@@ -299,6 +303,7 @@ class Call:
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
+            volume=self._volume,
             patience=self._device_patience,
             post=self._post,
         )

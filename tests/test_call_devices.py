@@ -130,6 +130,17 @@ async def test_the_agent_is_half_as_loud_from_here_on_without_a_click() -> None:
     assert np.abs(np.diff(heard.astype(int))).max() <= steepest
 
 
+async def test_silent_from_the_beginning() -> None:
+    speaker = Hearing()
+    async with calling(says(sine(0.3)), speaker=speaker, volume=0.0) as call:
+        assert call.volume == 0.0
+        await until(call, AgentStopped)
+    assert not speaker.heard.any()
+    with pytest.raises(ValueError, match="outside 0–2"):
+        async with calling(says(sine(0.1)), volume=3.0):
+            pass
+
+
 async def test_there_is_no_volume_above_two() -> None:
     async with calling(says(sine(0.1))) as call:
         for volume in (-0.1, 2.1):

@@ -17,11 +17,20 @@ _KNEE = 0.7
 
 
 class Gain:
-    """A gain for mono int16 at one rate; one thread sets it, another applies it."""
+    """A gain for mono int16 at one rate; one thread sets it, another applies it.
 
-    def __init__(self, rate: int) -> None:
-        self._gain = 1.0
-        self._wanted = self._current = _table(1.0)
+    Args:
+        rate: samples a second.
+        gain: at the beginning.
+
+    Raises:
+        ValueError: the gain is outside 0–``LOUDEST``.
+    """
+
+    def __init__(self, rate: int, gain: float = 1.0) -> None:
+        self._gain, self._wanted = 1.0, _table(1.0)
+        self.value = gain
+        self._current = self._wanted
         self._ramp = np.linspace(0.0, 1.0, max(round(_RAMP * rate), 1), dtype=np.float32)
         self._from, self._at = self._current, len(self._ramp)
 

@@ -48,7 +48,8 @@ TALK = (
     """\
 Hold a spoken conversation with a voice agent.
 
-Ctrl-C hangs up; Ctrl-C again exits at once.
+Ctrl-C hangs up; Ctrl-C again exits at once. On the live screen, m mutes you, + and - change the \
+agent's volume, d the microphone or the speaker, and ? lists all keys.
 
 Examples:
   retell-voice talk --local

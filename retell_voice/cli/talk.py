@@ -155,7 +155,11 @@ class _Conversation:
 
     def _listen(self, output: ScreenOutput) -> None:
         loop = asyncio.get_running_loop()
-        controls = Controls(has_keys=output.has_keys, muted=self._settings.push_to_talk.value)
+        controls = Controls(
+            has_keys=output.has_keys,
+            muted=self._settings.push_to_talk.value,
+            volume=self._settings.volume.value,
+        )
         operator = self._operator = Operator(controls, output, self._now)
 
         def take(key: Key) -> None:
@@ -184,6 +188,7 @@ class _Conversation:
             alignment=settings.alignment.value,
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
             jitter=jitter_range(settings.jitter_ms.value),
+            volume=settings.volume.value / 100,
             recorder=self._recorder,
         )
         self.view = View(

@@ -65,6 +65,7 @@ class PlayoutBridge:
         rate: the speaker's samples a second.
         limit: seconds of audio that may be queued; what is over is dropped, the newest first.
         target: (lowest, highest) depth of the jitter buffer, seconds.
+        volume: how loud it is at the beginning, 0–2.
         audible: called on the audio callback thread when there is something to ``poll``; must
             neither block nor raise.
     """
@@ -75,6 +76,8 @@ class PlayoutBridge:
         rate: int,
         limit: float,
         target: tuple[float, float] = DEFAULT_TARGET,
+        *,
+        volume: float = 1.0,
         audible: Callable[[], None] = lambda: None,
     ) -> None:
         self.rate = rate
@@ -84,7 +87,7 @@ class PlayoutBridge:
         """What went wrong in the callback, if anything ever did: a defect."""
         self.playout = Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
-        self.gain = Gain(rate)
+        self.gain = Gain(rate, volume)
         """How loud it is."""
         self.tap: Tap | None = None
         """Gets what is played, silence included, if somebody listens in."""

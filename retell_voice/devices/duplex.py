@@ -35,11 +35,13 @@ class Duplex:
         frame_ms: length of a frame of microphone audio, 20–250 ms.
         limit: seconds of agent audio that may be queued.
         jitter: lowest and highest depth of the jitter buffer, seconds.
+        volume: times the agent's amplitude, 0–2.
         patience: seconds that a lost device may stay away before the call is to end.
         post: takes what there is to be told; on any thread.
 
     Raises:
         DeviceNotFound: there is no default device.
+        ValueError: the volume is out of range.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Duplex:
         frame_ms: int,
         limit: float,
         jitter: tuple[float, float],
+        volume: float,
         patience: float,
         post: Post,
     ) -> None:
@@ -74,7 +77,7 @@ class Duplex:
             patient=self._patient,
         )
         self.playout = PlayoutBridge(
-            audio, speaker.rate, limit, jitter, audible=lambda: post(Audible())
+            audio, speaker.rate, limit, jitter, volume=volume, audible=lambda: post(Audible())
         )
         self._near_end = self._near_keeper(microphone)
         self._far_end = self._far_keeper(speaker)

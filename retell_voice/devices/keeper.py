@@ -27,7 +27,7 @@ from retell_voice.devices.gates import Gate
 from retell_voice.devices.latency import LatencySteps
 from retell_voice.devices.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
 from retell_voice.errors import DeviceError, DeviceLost
-from retell_voice.events import DeviceChanged, LatencyChanged
+from retell_voice.events import DeviceChanged, Event, LatencyChanged
 
 Side = Literal["near_end", "far_end"]
 WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
@@ -225,7 +225,7 @@ class Keeper:
         else:
             why: Literal["gaps", "calm"] = "calm" if self._steps.went_down else "gaps"
             now = self._device.latency
-            self._post(LatencyChanged(side=self._side, why=why, old=old, new=now))
+            self._tell(LatencyChanged(side=self._side, why=why, old=old, new=now))
         if self._stopping.is_set():
             self._device.stop()
 
@@ -250,7 +250,7 @@ class Keeper:
         why = gate.why or ""
         self._away = why
         self.losses += 1
-        self._tell("lost", why)
+        self._tell(self._changed("lost", why))
         if gate.final or not self._patience:
             self._give_up(why)
         stand_in = self._new_gate(self._lost)
@@ -277,7 +277,7 @@ class Keeper:
             if self._delivers(gate) and self._hand_over(gate):
                 self._stand_in.stop()
                 self._away = None
-                self._tell("back", "")
+                self._tell(self._changed("back", ""))
                 return gate
         self._device.stop()
         return None
@@ -298,10 +298,13 @@ class Keeper:
             gate.is_open = not self._stopping.is_set()
             return gate.is_open
 
-    def _tell(self, state: Literal["lost", "back"], why: str) -> None:
+    def _changed(self, state: Literal["lost", "back"], why: str) -> DeviceChanged:
+        return DeviceChanged(side=self._side, state=state, name=self._device.name, why=why)
+
+    def _tell(self, event: Event) -> None:
+        """Post an event, unless another device has taken over or all is over."""
         if not self._stopping.is_set():
-            name = self._device.name
-            self._post(DeviceChanged(side=self._side, state=state, name=name, why=why))
+            self._post(event)
 
     def _give_up(self, why: str) -> None:
         if self._given_up or self._stopping.is_set():

@@ -93,6 +93,15 @@ class TalkSettings(CallSettings):
         metavar="MIN:MAX",
         read=jitter_range,
     )
+    volume: Sourced[int] = setting(
+        100,
+        "How loud the agent is; + and - change it during the call.",
+        SOUND,
+        minimum=0,
+        maximum=200,
+        unit="%",
+        metavar="PERCENT",
+    )
     input: Sourced[str | None] = setting(
         None,
         "Microphone, by its name or a part of it ('retell-voice devices' lists them). "

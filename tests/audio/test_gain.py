@@ -55,6 +55,12 @@ def test_louder_than_full_scale_bends_and_is_never_cut() -> None:
     assert (np.diff(played[order].astype(np.int32)) >= 0).all(), "louder stays louder"
 
 
+def test_it_may_begin_with_any_gain() -> None:
+    played = sine(0.5)
+    Gain(RATE, 0.0).apply_rt(played)
+    assert not played.any()
+
+
 def test_a_change_makes_no_click() -> None:
     gain, samples = Gain(RATE), sine(0.5, 1.0)
     steepest = np.abs(np.diff(samples.astype(np.int32))).max()

@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from support.pipes import CALL_ID, FILES, QUICK, complaint
 
+from retell_voice.devices.files import read_wav
 from retell_voice.emulator import CALLER, Emulator, Session
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -253,6 +255,18 @@ def test_output_that_cannot_be_written_is_no_success(env: dict[str, str], how: s
         )
     assert result.returncode == 2
     assert "the output could not be written: No space left on device" in result.stderr
+
+
+def test_as_loud_as_one_likes(run: Run, tmp_path: Path) -> None:
+    loudest = {}
+    for volume in ("0", "50", "100"):
+        files = ("--input-file", str(CALLER), "--output-file", str(tmp_path / "agent.wav"))
+        run("talk", "--local", "--json", "--speed", "20", "--volume", volume, *files)
+        samples, _ = read_wav(tmp_path / "agent.wav")
+        loudest[volume] = np.abs(samples.astype(int)).max()
+    assert loudest["0"] == 0
+    assert loudest["50"] == pytest.approx(loudest["100"] / 2, abs=1)
+    assert run("talk", "--local", "--volume", "201").returncode == 2
 
 
 @pytest.mark.parametrize("given", ["40", "a:b", "200:40", "-1:40", "40:5001", "40:50:60"])
