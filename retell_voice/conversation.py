@@ -31,7 +31,7 @@ from retell_voice.transport.ports import Closed, Connection
 
 _SEND_LIMIT = 1.0
 """Seconds of microphone audio that may wait for the network; older audio is dropped."""
-_LOOK_INTERVAL = 0.1
+_LOOK_INTERVAL = 0.2
 """Seconds between two looks at what nobody reports: levels, silence, clocks."""
 _STATISTICS_INTERVAL = 1.0
 _HEARTBEAT_INTERVAL = 5.0
@@ -189,7 +189,7 @@ class Conversation:
                 levels = devices.capture.level(), devices.playout.level()
                 journal.inbox.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
             if now >= statistics_due:
-                statistics_due = now + _STATISTICS_INTERVAL
+                statistics_due = max(now, statistics_due + _STATISTICS_INTERVAL)
                 self._tell_drops(now)
                 journal.inbox.put(self.statistics())
             devices.look(now)

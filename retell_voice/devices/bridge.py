@@ -6,7 +6,8 @@
     speaker    ◀─ PlayoutBridge.fill_rt  ◀─ turn (queue) ◀─ push, clear ◀─ event loop
                         └─▶ reports ─▶ poll ─▶ event loop
 
-The way in is in ``capture``, the way out is here.
+The way in is in ``capture``, the way out is here. Where nothing is to be resampled there is no
+ring and no capture thread: the microphone's own cuts the frames and posts them.
 
 Single values and deques cross without locks: each has one thread that writes and one that
 reads, and CPython makes each of those operations atomic. A *turn* is one generation of agent

@@ -83,6 +83,7 @@ class _Device(Generic[End]):
         with library.in_use():
             device = resolve(self._direction, name, host_api)
             self._rate, self._channels = best_settings(self._direction, device, audio.rate)
+        self._is_exact = self._rate == audio.rate
         self._wanted = name
         self._device = device
         self._suggested = self._least = latency
@@ -203,6 +204,12 @@ class PortAudioMicrophone(_Device[Sink]):
     never_silent = True
     _direction = "input"
     _word = "microphone"
+
+    @property
+    def patient(self) -> bool:
+        """Whether frames are cut on its own thread: where nothing is to be resampled that is a
+        copy, and cheaper, and sooner, than to wake another thread for it."""
+        return self._is_exact
 
     def start(self, sink: Sink) -> None:
         """Open and begin to push into ``sink``.

@@ -39,6 +39,9 @@ from retell_voice.unreached import unreached
 _CLOSE_TIMEOUT = 0.5
 _UNSENT = 4096
 """Bytes that may wait in the socket: less than a tenth of a second of audio at 24 kHz."""
+_READ = 64 * 1024
+"""Bytes to read at once. asyncio's own 256 KiB are above what malloc keeps: each read then maps
+and unmaps memory, which takes longer than all the rest of it."""
 _TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
 _MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
@@ -202,6 +205,8 @@ async def connect(
         # the URL holds the call_id.
         raise _explain(failure, host, call_id, patience)
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
+    if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
+        websocket.transport.max_size = _READ
     return WebSocketConnection(websocket, WebClient(sample_width), clock)
 
 

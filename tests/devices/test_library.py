@@ -195,3 +195,8 @@ def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
     speaker.start(Source())
     assert speaker._stream.settings["latency"] == used
     speaker.stop()
+
+
+def test_a_microphone_cuts_frames_itself_where_there_is_nothing_to_resample(plugged):
+    assert portaudio.PortAudioMicrophone(AudioFormat(rate=24000)).patient
+    assert not portaudio.PortAudioMicrophone(AudioFormat(rate=16000)).patient

@@ -232,8 +232,6 @@ class VirtualCard:
         self._daemon(self._private, "pipewire-pulse")
         self._until((run / "pulse" / "native").exists, "pipewire-pulse")
         self._until(self._complete, "the card")
-        self.pactl("set-default-sink", "vspk")
-        self.pactl("set-default-source", "vmic")
         self._until(self._is_default, "the card as the default")
 
     def _complete(self) -> bool:
@@ -245,6 +243,11 @@ class VirtualCard:
             return False  # the server does not answer yet
 
     def _is_default(self) -> bool:
+        try:
+            self.pactl("set-default-sink", "vspk")
+            self.pactl("set-default-source", "vmic")
+        except CardError:
+            return False  # the session manager has not come so far
         info = json.loads(self.pactl("-f", "json", "info"))
         return (info["default_sink_name"], info["default_source_name"]) == ("vspk", "vmic")
 
