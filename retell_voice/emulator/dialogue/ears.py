@@ -212,9 +212,9 @@ class Ears:
             interval = self._samples(self._settings.partial_ms)
             return self._look(passage, self.now) if self.now - passage.looked >= interval else None
         end = self._tail(passage.ended)
-        return (
-            self._look(passage, end) if passage.whole != passage.ended <= end <= self.now else None
-        )
+        if passage.whole == passage.ended or self.now < end:
+            return None
+        return self._look(passage, end)
 
     def _look(self, passage: Passage, end: int) -> Recognize:
         passage.partial, passage.looked = self._job(), self.now
