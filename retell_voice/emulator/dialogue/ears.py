@@ -200,21 +200,24 @@ class Ears:
         if passage is None:
             return None
         if passage.ended is not None and self.now - passage.ended >= endpoint:
-            self._open = None
-            self.silent_since = passage.ended
-            if passage.whole != passage.ended:
-                return self._finish(passage, self._tail(passage.ended))
-            passage.final, passage.partial = passage.partial or self._job(), None
-            return None
+            return self._end(passage, passage.ended)
         if passage.partial or not self._settings.partial_ms:
             return None
         if passage.ended is None:
-            interval = self._samples(self._settings.partial_ms)
-            return self._look(passage, self.now) if self.now - passage.looked >= interval else None
-        end = self._tail(passage.ended)
-        if passage.whole == passage.ended or self.now < end:
+            due, end = passage.looked + self._samples(self._settings.partial_ms), self.now
+        else:
+            due = end = self._tail(passage.ended)
+        if self.now < due or (passage.ended is not None and passage.whole == passage.ended):
             return None
         return self._look(passage, end)
+
+    def _end(self, passage: Passage, ended: int) -> Recognize | None:
+        self._open = None
+        self.silent_since = ended
+        if passage.whole != ended:
+            return self._finish(passage, self._tail(ended))
+        passage.final, passage.partial = passage.partial or self._job(), None
+        return None
 
     def _look(self, passage: Passage, end: int) -> Recognize:
         passage.partial, passage.looked = self._job(), self.now
