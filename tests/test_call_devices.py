@@ -33,10 +33,10 @@ Agent = Callable[[Session], Awaitable[None]]
 class Hearing(NullSpeaker):
     """Keeps what it plays."""
 
-    timeout = 0.1
-
     def __init__(self, rate: int = RATE, name: str = "first", *, fault: str = "") -> None:
         super().__init__(rate, name=name)
+        if fault:
+            self.timeout = 0.1
         self.blocks: list[np.ndarray] = []
         self.fault = fault
 

@@ -48,12 +48,13 @@ class Gain:
 
     def apply_rt(self, samples: Samples) -> None:
         """Runs on: audio callback thread. Change samples, shape (n,), in place."""
-        wanted, over = self._wanted, self._at >= len(self._ramp)
-        if over and wanted is not self._current:  # a ramp that is under way comes to its end first
-            self._from, self._current, self._at = self._current, wanted, 0
+        if self._at == len(self._ramp):  # a ramp that is under way comes to its end first
+            wanted = self._wanted
+            if wanted is not self._current:
+                self._from, self._current, self._at = self._current, wanted, 0
+            elif wanted is None:
+                return
         part = self._ramp[self._at : self._at + len(samples)]
-        if self._current is None and not len(part):
-            return
         before = samples[: len(part)].copy()
         if self._current is not None:
             samples[:] = self._current[samples.view(np.uint16)]
