@@ -146,7 +146,7 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
         case "audio_dropped":
             seconds, side = float(event["duration"]), _SIDES[event["side"]]
             account.losses.append((at, f"{seconds:.2f} s of {side} audio dropped"))
-        case "device_changed":
+        case "device_changed" if event["state"] != "changed":  # as was wanted
             account.losses.append((at, f"{event['name']} {event['state']}"))
         case "recording_stopped":
             account.losses.append((at, f"no longer recorded: {event['why']}"))

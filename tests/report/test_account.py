@@ -56,6 +56,15 @@ def test_a_call_becomes_series() -> None:
     assert shown["gaps concealed"] == "2"
 
 
+def test_another_device_that_was_asked_for_is_no_loss() -> None:
+    told = [
+        events.DeviceChanged(at=1.0, side="far_end", state=state, name="Headset")
+        for state in ("changed", "lost", "back")
+    ]
+    account = read(text([*CALL[:1], *told]), "x")
+    assert account.losses == [(1.0, "Headset lost"), (1.0, "Headset back")]
+
+
 def test_transcripts_whole_or_as_changes() -> None:
     whole = {"event": "transcript", "at": 1, "utterances": [{"content": "a"}, {"content": "b"}]}
     change = {"event": "transcript", "at": 2, "from": 1, "utterances": [{"content": "c"}]}
