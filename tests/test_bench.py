@@ -16,8 +16,9 @@ from bench_parts.farm import is_late, lateness
 from bench_parts.figures import Row, latency, percentile, table
 from bench_parts.listen import Gap, gaps, glitches, sounds
 from bench_parts.replay import replay
+from bench_parts.server import last_statistics
 from bench_parts.soak import slope
-from bench_parts.stalls import last_statistics, schedule
+from bench_parts.stalls import schedule
 from bench_parts.traces import Arrival, Trace, TraceError, dump, examples, parse
 
 RATE = 48000

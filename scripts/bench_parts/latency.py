@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import random
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from support.card import VirtualCard
@@ -28,7 +30,15 @@ from support.recorder import Recorder, Samples
 
 from bench_parts.figures import Row, latency, limited, median, spread
 from bench_parts.listen import glitches, sounds
-from bench_parts.server import RATE, BenchError, Caller, MeasuringServer, bare_loop, real_program
+from bench_parts.server import (
+    RATE,
+    BenchError,
+    Caller,
+    MeasuringServer,
+    bare_loop,
+    last_statistics,
+    real_program,
+)
 
 TONE = 441.0
 _LOUD = 3000
@@ -43,6 +53,7 @@ class Measured:
     sound: list[float] = field(default_factory=list)
     frame: list[float] = field(default_factory=list)
     glitches: int = 0
+    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 def tone(seconds: float, amplitude: int = 12000) -> Samples:
@@ -155,7 +166,7 @@ def measure(
     """Measure one program: turns cut short, clicks, and a tone of so many seconds."""
     result = Measured()
     dice = random.Random(2)
-    with Caller(command, card.env) as caller:
+    with tempfile.TemporaryFile() as output, Caller(command, card.env, output) as caller:
         server.wait_for_frames(50)
         _cut_turns_short(card, server, result, repeats, dice)
         with Clicker(card) as clicker:
@@ -167,6 +178,9 @@ def measure(
             raise BenchError(f"{command[:3]} ended by itself")
         server.hang_up()
         server.wait_for_end()
+        caller.process.wait(10.0)
+        output.seek(0)
+        result.statistics = last_statistics(output.read().decode())
     return result
 
 
@@ -206,7 +220,9 @@ def run(
     cost = loop(card)
     with MeasuringServer() as server:
         many = partial(measure, card, server, repeats=repeats, clicks=clicks, seconds=seconds)
-        bare, ours = many(bare_loop(server.url)), many(real_program(server.url))
+        command = real_program(server.url, "--json")
+        command.remove("--plain")
+        bare, ours = many(bare_loop(server.url)), many(command)
     return [
         latency("clear → silence", ours.silence, 0.028, bare.silence),
         latency("first byte → first sound", ours.sound, 0.030, bare.sound),
@@ -218,7 +234,14 @@ def run(
         Row("  medians less inject + hear, at the least", _corrected(ours, median(cost))),
         limited(f"glitches in {seconds:g} s of tone", ours.glitches, 0, target="0"),
         Row("  bare loop: glitches", str(bare.glitches)),
+        Row("  latency of the speaker at the end, its gaps", _raised(ours.statistics)),
     ]
+
+
+def _raised(statistics: dict[str, Any]) -> str:
+    """What a busy machine does to the figures: each step up of the latency adds to them."""
+    stated, gaps = statistics.get("playback_latency"), statistics.get("playback_xruns", "?")
+    return "?" if stated is None else f"{stated * 1e3:.0f} ms (10 is the least), {gaps}"
 
 
 def _corrected(measured: Measured, cost: float) -> str:

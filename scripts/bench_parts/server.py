@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -218,3 +219,15 @@ def real_program(url: str, *options: str) -> list[str]:
 def bare_loop(url: str) -> list[str]:
     """Return the command of the bare loop."""
     return [str(REPO / "scripts" / "bench_parts" / "bare.py"), f"{url}/bare", str(RATE)]
+
+
+def last_statistics(output: str) -> dict[str, Any]:
+    """Return the final figures among the events that the program printed as JSON."""
+    found: dict[str, Any] = {}
+    for line in output.splitlines():
+        event = json.loads(line)
+        if event.get("event") == "statistics":
+            found = event
+        elif isinstance(event.get("statistics"), dict):
+            found = event["statistics"]
+    return found

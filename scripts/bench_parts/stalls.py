@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 import time
@@ -15,7 +14,7 @@ from support.recorder import RATE as CARD_RATE
 from bench_parts.figures import Row, limited, median
 from bench_parts.latency import chunks, tone
 from bench_parts.listen import gaps, sounds
-from bench_parts.server import Caller, MeasuringServer, real_program
+from bench_parts.server import Caller, MeasuringServer, last_statistics, real_program
 
 FRAME = 0.02
 _SECONDS = 2.0
@@ -84,18 +83,6 @@ def hear(card: VirtualCard, utterances: int, stall: float, *, shift: bool = Fals
         delays=[heard - begin for begin, heard in zip(begun, firsts, strict=False)],
         statistics=statistics,
     )
-
-
-def last_statistics(output: str) -> dict[str, Any]:
-    """Return the final figures among the events that the program printed as JSON."""
-    found: dict[str, Any] = {}
-    for line in output.splitlines():
-        event = json.loads(line)
-        if event.get("event") == "statistics":
-            found = event
-        elif isinstance(event.get("statistics"), dict):
-            found = event["statistics"]
-    return found
 
 
 def run(card: VirtualCard, *, utterances: int = 8, stall: float = 0.18) -> list[Row]:
