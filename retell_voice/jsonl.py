@@ -6,6 +6,8 @@ Each object has ``event``, the event's class in snake_case, and all its fields (
 ``call``
     the first line: ``call_id`` (masked), ``server``, ``microphone``, ``speaker``,
     ``encoding``, ``rate``, ``frame_ms``, ``version`` (of this program)
+``recorded``
+    after ``ended``, with ``--record``: ``path``, the directory of the recording
 ``call_details``
     after ``ended``, where there is an API key: ``retell_voice.CallDetails`` without ``body`` and
     ``recording_url``, ``call_id`` masked, ``error`` null; or nothing but ``error``, as in ``ended``

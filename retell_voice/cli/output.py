@@ -147,5 +147,7 @@ class JsonOutput(LineOutput):
     def lines(self, event: Event) -> list[Callable[[], str]]:
         return [partial(jsonl.line, event)]
 
-    def closing(self, view: View) -> list[str]:  # noqa: ARG002 - `ended` has said it
-        return []
+    def closing(self, view: View) -> list[str]:
+        if not view.recording:
+            return []
+        return [jsonl.to_json({"event": "recorded", "path": view.recording})]

@@ -39,8 +39,6 @@ async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
 
 
 async def _until_cancelled(settings: EmulatorSettings) -> None:
-    if settings.llm.value and sys.stderr.isatty():
-        print("loading the voice and the ears", file=sys.stderr, flush=True)
     telling: asyncio.Task[None] | None = None
     try:
         async with stage(settings) as staged:

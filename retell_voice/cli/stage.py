@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent
 from retell_voice.errors import ConfigError
 from retell_voice.settings import Sourced
 from retell_voice.tables import EmulatorSettings, TalkSettings
+
+if TYPE_CHECKING:  # it loads much
+    from retell_voice.emulator import Engines
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,6 @@ async def _llm_agent(
     # Imported here: the parrot needs none of it.
     from retell_voice.emulator.dialogue.manner import DialogueSettings  # noqa: PLC0415
     from retell_voice.emulator.llm.agent import llm_agent  # noqa: PLC0415
-    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
     from retell_voice.emulator.speech.neural import DetectorKind  # noqa: PLC0415
 
     dialogue = DialogueSettings(
@@ -113,9 +116,7 @@ async def _llm_agent(
         end_call_after_silence_ms=settings.end_call_after_silence_ms.value,
         interruptible=settings.interruptible.value,
     )
-    engines = await stack.enter_async_context(
-        open_engines(settings.voice.value, settings.ears.value)
-    )
+    engines = await _open_engines(settings.voice.value, settings.ears.value, stack)
     agent = llm_agent(
         url, engines, dialogue, detector=cast("DetectorKind", settings.detector.value)
     )
@@ -126,9 +127,16 @@ async def _scenario_agent(
     path: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
     from retell_voice.emulator.scenario import scenario_agent  # noqa: PLC0415
-    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
 
-    engines = await stack.enter_async_context(open_engines(settings.voice.value, "none"))
+    engines = await _open_engines(settings.voice.value, "none", stack)
     file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only
     agent = scenario_agent(file, text_to_speech=engines.text_to_speech)
     return agent, engines.describe()
+
+
+async def _open_engines(voice: str, ears: str, stack: AsyncExitStack) -> Engines:
+    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
+
+    if sys.stderr.isatty():  # it takes seconds
+        print("loading what speaks and hears", file=sys.stderr, flush=True)
+    return await stack.enter_async_context(open_engines(voice, ears))

@@ -43,6 +43,13 @@ def test_a_call_is_recorded_and_where_is_said(run: Run, tmp_path: Path) -> None:
     assert run("report", str(path)).returncode == 0
 
 
+def test_a_program_is_told_where(run: Run, tmp_path: Path) -> None:
+    result = run("talk", "--local", *QUICK, "--json", "--record", str(tmp_path / "calls"))
+    (path,) = (tmp_path / "calls").iterdir()
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert last == {"event": "recorded", "path": str(path)}
+
+
 async def test_what_was_recorded_outlives_a_kill(env: dict[str, str], tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     async with Talk("--local", *FILES, "--record", str(calls), env=env) as talk:
