@@ -1,5 +1,7 @@
 """Where sentences end, and that nothing is lost."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,19 @@ def test_what_has_no_end_is_cut_at_a_comma_at_a_space_or_anywhere() -> None:
     spaces = split("word " * 100)
     assert all(len(each) <= LONGEST and each.endswith(" ") for each in spaces[:-1])
     assert [len(each) for each in split("x" * 450)] == [200, 200, 50]
+
+
+@pytest.mark.parametrize("text", ["." * 1000, "Wait. " + " " * 1000, "\n" * 1000])
+def test_a_sentence_is_not_waited_for_endlessly(text: str) -> None:
+    """A model in a loop: what follows the mark may never come."""
+    assert len("".join(Sentences().feed(text))) >= 500
+
+
+@pytest.mark.parametrize("text", ["word ", ".", " "])
+def test_a_text_of_any_length_is_cut_at_once(text: str) -> None:
+    began = time.process_time()
+    assert "".join(split(text * 50_000)) == text * 50_000
+    assert time.process_time() - began < 10  # under one; with the square of its length, minutes
 
 
 TEXTS = st.text(alphabet='aB1 .!?…,\n"”)。Dr', max_size=700)

@@ -16,6 +16,7 @@ import re
 LONGEST = 200
 """Characters; what has no end by then is cut at a comma, at a space, or there."""
 
+_WINDOW = 2 * LONGEST  # characters after which no sentence waits for what follows
 _LEAST = 40  # characters before a comma that are worth a breath
 _CLOSERS = "\"')\\]}”’»›"
 _MARK = re.compile(
@@ -61,9 +62,14 @@ class Sentences:
 
     def _cut(self, *, last: bool) -> list[str]:
         sentences = []
-        while self._rest and (end := _first_end(self._rest, last=last)):
-            sentences.append(self._rest[:end])
-            self._rest = self._rest[end:]
+        start = 0
+        while window := self._rest[start : start + _WINDOW]:
+            end = _first_end(window, last=last or len(window) == _WINDOW)
+            if end is None:
+                break
+            sentences.append(window[:end])
+            start += end
+        self._rest = self._rest[start:]
         return sentences
 
 
