@@ -16,7 +16,6 @@ import asyncio
 from collections import deque
 from typing import Any
 
-import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
@@ -30,6 +29,9 @@ from retell_voice.protocol.web import WebServer
 
 INBOX = 60.0
 """Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
+
+MAX_TEXTS = 1000
+"""Texts of the caller, no heartbeats, that an agent may leave unread; one more is dropped."""
 
 MAX_TYPED = 100
 """Typed turns that may wait for the agent."""
@@ -52,6 +54,7 @@ class Session:
         websocket: the connection itself, for tests that must send what no agent would.
         updates, alignment: what the caller asked for.
         dropped: samples of microphone audio dropped because the agent did not read them.
+        dropped_texts: texts dropped for the same reason.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Session:
         self.alignment = alignment
         self.chunk_ms = chunk_ms
         self.dropped = 0
+        self.dropped_texts = 0
         self.why: str | None = None
         """Retell's ``disconnection_reason`` once this side has closed the call."""
         self.pinged = asyncio.Event()
@@ -86,6 +90,7 @@ class Session:
         self._record = record
         self._inbox: deque[Samples | str] = deque()
         self._inbox_samples = 0
+        self._inbox_texts = 0
         self._inbox_limit = int(INBOX * call.audio.rate)
         self._news = asyncio.Event()
         self._typed: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
@@ -108,10 +113,7 @@ class Session:
                 return None
             self._news.clear()
             await self._news.wait()
-        message = self._inbox.popleft()
-        if not isinstance(message, str):
-            self._inbox_samples -= len(message)
-        return message
+        return self._pop()
 
     def __aiter__(self) -> Session:
         return self
@@ -238,24 +240,35 @@ class Session:
                 self._inbox_samples += len(samples)
                 self._put(samples)
                 while self._inbox_samples > self._inbox_limit:
-                    self._drop_oldest()
+                    self._drop(self._pop())
             case Ping():
                 self.pinged.set()
                 if self._answer_pings:
                     await self.send(self._dialect.pong())
-            case UnknownMessage():
+            case UnknownMessage() if self._inbox_texts < MAX_TEXTS:
+                self._inbox_texts += 1
                 self._put(event.message)
+            case UnknownMessage():
+                self._drop(event.message)
 
     def _put(self, message: Samples | str) -> None:
         self._inbox.append(message)
         self._news.set()
 
-    def _drop_oldest(self) -> None:
-        oldest = self._inbox.popleft()
-        if isinstance(oldest, np.ndarray):
-            self._inbox_samples -= len(oldest)
-            self.dropped += len(oldest)
+    def _pop(self) -> Samples | str:
+        message = self._inbox.popleft()
+        if isinstance(message, str):
+            self._inbox_texts -= 1
+        else:
+            self._inbox_samples -= len(message)
+        return message
+
+    def _drop(self, message: Samples | str) -> None:
+        if isinstance(message, str):
+            self.dropped_texts += 1
+        else:
+            self.dropped += len(message)
 
 
 def _fitting(reason: str) -> str:
-    return reason.encode()[:123].decode(errors="ignore")
+    return reason.encode(errors="replace")[:123].decode(errors="ignore")  # half a surrogate: "?"

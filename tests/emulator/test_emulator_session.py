@@ -15,7 +15,7 @@ from retell_voice.emulator import (
     Emulator,
     Session,
 )
-from retell_voice.emulator.session import MAX_TYPED
+from retell_voice.emulator.session import MAX_TEXTS, MAX_TYPED
 from retell_voice.events import Utterance
 
 
@@ -113,6 +113,24 @@ async def test_an_agent_that_does_not_listen_loses_only_the_oldest() -> None:
     assert [int(frame[0]) for frame in frames] == list(range(10, 70))
 
 
+async def test_an_agent_that_does_not_listen_is_kept_so_many_texts() -> None:
+    heard: list[Any] = []
+
+    async def agent(session: Session) -> None:
+        await session.wait_closed()
+        while (message := await session.receive()) is not None:
+            heard.append(message)
+        heard.append(session.dropped_texts)
+
+    async with Emulator(agent=agent) as emulator:
+        call = emulator.register()
+        async with join(emulator, call) as client:
+            for number in range(MAX_TEXTS + 5):
+                await client.send(f"text {number}")
+        await call.wait()
+    assert heard == [*(f"text {number}" for number in range(MAX_TEXTS)), 5]
+
+
 async def test_heartbeats_can_stay_unanswered() -> None:
     async def agent(session: Session) -> None:
         async for _ in session:
@@ -152,14 +170,17 @@ async def test_a_caller_that_does_not_read_loses_the_call() -> None:
         client.transport.abort()
 
 
-async def test_a_long_reason_is_cut_to_fit() -> None:
+@pytest.mark.parametrize(
+    ("reason", "told"), [("ü" * 100, "ü" * 61), ("transferred to \ud800", "transferred to ?")]
+)
+async def test_a_reason_is_made_to_fit(reason: str, told: str) -> None:
     async def agent(session: Session) -> None:
-        await session.close(1000, "ü" * 100)
+        await session.close(1000, reason)
 
     async with Emulator(agent=agent) as emulator:
         async with join(emulator, emulator.register()) as client:
             assert await messages(client) == []
-        assert client.close_reason == "ü" * 61
+        assert (client.close_code, client.close_reason) == (1000, told)
 
 
 async def test_an_agent_is_given_typed_turns_and_so_many_may_wait() -> None:
