@@ -63,6 +63,10 @@ class Interrupts:
         if self.received is not None:
             loop.call_soon_threadsafe(callback)
 
+    def forget(self) -> None:
+        """Take the next signal for the first one: what that asked for has been done."""
+        self.received, self._loop = None, None
+
     async def opening(self, work: Coroutine[Any, Any, T], close: Callable[[], None]) -> T:
         """Await what comes before a call; a signal cancels it, calls ``close`` and exits."""
         task = asyncio.create_task(work)

@@ -89,6 +89,7 @@ def talk(
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
         if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+            interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
             _tell_details(call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
             complain(str(ended.error), ended.error.hint)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipes import QUICK, complaint
+from support.pipes import FILES, QUICK, complaint
+from support.program import Talk
 from support.rest import answer, server
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -129,6 +130,18 @@ async def test_registered_and_talked_in_one(
     assert (details["event"], details["error"]) == ("call_details", None)
     assert (details["status"], details["call_id"]) == ("ended", f"…{call.call_id[-4:]}")
     assert details["disconnection_reason"] == "agent_hangup"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+async def test_a_call_that_ctrl_c_hung_up_is_looked_up_too(env: dict[str, str]) -> None:
+    async with Emulator(api_key=KEY) as emulator:
+        where = ("--api-url", emulator.api_url)
+        async with Talk(*AGENT, *where, *FILES, env={**env, **WITH_KEY}) as talk:
+            await talk.live()
+            assert await talk.hang_up() == 0
+    assert talk.errors == ""
+    (details,) = talk.having("call_details")
+    assert (details["status"], details["disconnection_reason"]) == ("ended", "user_hangup")
 
 
 async def test_the_server_has_the_last_word_on_encoding_and_rate(

@@ -39,6 +39,23 @@ async def test_a_signal_from_before_is_not_forgotten() -> None:
         assert interrupts.exit_code == 143
 
 
+async def test_what_has_been_done_is_not_asked_again() -> None:
+    asked, again = asyncio.Event(), asyncio.Event()
+    with Interrupts(nothing) as interrupts:
+        interrupts.ask(asyncio.get_running_loop(), asked.set)
+        os.kill(os.getpid(), signal.SIGINT)
+        async with asyncio.timeout(5):
+            await asked.wait()
+        interrupts.forget()
+        interrupts.ask(asyncio.get_running_loop(), again.set)
+        await asyncio.sleep(0)
+        assert not again.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)  # the program would end if it were the second
+        async with asyncio.timeout(5):
+            await again.wait()
+        assert interrupts.exit_code == 143
+
+
 def test_handlers_are_put_back_and_what_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     interrupt = signal.getsignal(signal.SIGINT)
