@@ -248,6 +248,28 @@ async def test_what_cannot_be_is_refused_at_once(settings: dict[str, str], says:
     assert KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://10.1.2.3:8080/retell", "10.1.2.3:8080"),
+        ("http://127.0.0.1.host.example", "127.0.0.1.host.example"),
+        ("https://10.1.2.3:8080", ""),
+        ("http://127.0.0.2:8080", ""),
+        ("http://[::1]:8080", ""),
+        ("http://localhost", ""),
+    ],
+)
+def test_a_key_that_others_may_read_is_warned_of_once(
+    url: str, warned: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    api._warn_of_plain_text.cache_clear()
+    for _ in range(2):
+        api.Api(url, KEY, 1.0, what="agent a")
+    said = [f"the API key goes to {warned} unencrypted" in text for text in caplog.messages]
+    assert said == [True] * bool(warned)
+    assert KEY not in caplog.text
+
+
 async def test_a_proxy_that_cannot_be_is_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "gopher://proxy")

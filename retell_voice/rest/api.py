@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 import socket
@@ -42,10 +43,13 @@ TIMEOUT = 15.0
 _PAUSES = (0.5, 1.0)  # seconds before the second try and the third
 _LOGGERS = ("httpx", "retell._base_client", "retell._response")
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
+_logger = logging.getLogger("retell_voice.rest")
 
 
 class Api:
     """One server's REST API, and what to say when it fails.
+
+    A key that goes unencrypted to another machine is warned of, in the log, once a server.
 
     Args:
         url: its base.
@@ -71,12 +75,14 @@ class Api:
             raise ConfigError(
                 f"{mask_url(url)!r} is not the URL of a REST API", f"Retell's is {DEFAULT_API_URL}"
             )
-        self._local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+        self._local = _is_this_machine(parts.hostname)
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
                 "the API key is empty or has characters that no key has",
                 "the key is in Retell's dashboard",
             )
+        if parts.scheme == "http" and not self._local:
+            _warn_of_plain_text(self._host)
 
     async def request(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Post a body, or get; return the JSON object answered."""
@@ -185,6 +191,23 @@ class Api:
     def _unreached(self, error: Exception) -> ConnectError:
         why = unreached(_cause(error), self._host, self._timeout)
         return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@cache
+def _warn_of_plain_text(host: str) -> None:
+    # Where nobody has set up logging, as in the command line program, it goes to stderr as it is.
+    _logger.warning(
+        "retell-voice: the API key goes to %s unencrypted, and others may read it: "
+        "use https://, or, for an emulator, a made-up key",
+        host,
+    )
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -85,7 +85,7 @@ async def register_call(
         agent_id: the agent that is to answer.
         api_key: Retell's key; never shown.
         audio: encoding and rate of the call, both ways.
-        api_url: base of the REST API.
+        api_url: base of the REST API; ``http://`` to another machine is warned of in the log.
         metadata: kept with the call, any JSON object.
         dynamic_variables: fill in the agent's prompt.
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.

@@ -215,6 +215,17 @@ async def test_a_server_that_is_not_there(program: Run) -> None:
         assert "network: 127.0.0.1:1 refused the connection" in complaint(result, 4)[0]
 
 
+async def test_a_key_that_others_may_read_on_its_way_is_warned_of(program: Run) -> None:
+    where = ("--api-url", "http://no-such-host.invalid:8080")
+    result = await program("register", *AGENT, *where, more=WITH_KEY)
+    warning, problem, *_ = result.stderr.splitlines()
+    assert result.returncode == 4
+    assert warning.startswith(
+        "retell-voice: the API key goes to no-such-host.invalid:8080 unencrypted"
+    )
+    assert problem.startswith("retell-voice: network: ")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 @pytest.mark.parametrize("command", [("register",), ("talk", *QUICK)])
 async def test_ctrl_c_while_the_server_thinks(
