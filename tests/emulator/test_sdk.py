@@ -122,6 +122,8 @@ async def test_errors_are_those_the_sdk_knows(
             await stranger.call.retrieve(waiting.call_id)
     with pytest.raises(retell.InternalServerError, match="no telephone"):
         await client.call.create_phone_call(from_number="+1", to_number="+2")
+    with pytest.raises(retell.InternalServerError, match="steers no call"):
+        await client.call.update_live(waiting.call_id, call_control={"trigger_response": True})
 
 
 async def test_the_sdk_tries_again_when_it_is_told_to(

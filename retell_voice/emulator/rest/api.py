@@ -11,8 +11,9 @@
     GET    {prefix}/get-concurrency              200
 
 A request without a key is 401, one of a wrong method 405, one to any other path 404. What
-Retell has and the emulator cannot do is 501: it has no telephone and no WebRTC. Every error
-is a JSON object with ``status``, ``message`` and ``error_message``; a 422 names the field.
+Retell has and the emulator cannot do is 501: it has no telephone, no WebRTC, no analysis, and
+steers no call that is going on. Every error is a JSON object with ``status``, ``message`` and
+``error_message``; a 422 names the field.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -35,16 +37,23 @@ MIN_SILENCE_MS = 10_000
 MAX_METADATA = 50_000
 """Longest metadata of update-call, bytes of JSON (Retell, "Update Call")."""
 
-_NO_PHONE = "the emulator has no telephone"
-_NO_WEBRTC = "the emulator does not speak WebRTC"
+_WHAT_THERE_IS = "POST /register-call and the Audio WebSocket are what there is"
+_NO_PHONE = f"the emulator has no telephone; {_WHAT_THERE_IS}"
+_NO_WEBRTC = f"the emulator does not speak WebRTC; {_WHAT_THERE_IS}"
+_NO_STEERING = "the emulator steers no call that is going on; PATCH /v2/update-call keeps metadata"
+_NO_ANALYSIS = "the emulator analyses no calls"
 _BEYOND = {
-    "create-phone-call": _NO_PHONE,
-    "v2/create-phone-call": _NO_PHONE,
-    "register-phone-call": _NO_PHONE,
-    "v2/register-phone-call": _NO_PHONE,
-    "create-web-call": _NO_WEBRTC,
-    "v2/create-web-call": _NO_WEBRTC,
-    "v3/create-web-call": _NO_WEBRTC,
+    "create-phone-call": ("POST", _NO_PHONE),
+    "v2/create-phone-call": ("POST", _NO_PHONE),
+    "register-phone-call": ("POST", _NO_PHONE),
+    "v2/register-phone-call": ("POST", _NO_PHONE),
+    "create-web-call": ("POST", _NO_WEBRTC),
+    "v2/create-web-call": ("POST", _NO_WEBRTC),
+    "v3/create-web-call": ("POST", _NO_WEBRTC),
+    "v2/listen-live-call/{call_id}": ("POST", _NO_WEBRTC),
+    "v2/take-over-live-call/{call_id}": ("POST", _NO_WEBRTC),
+    "v2/update-live-call/{call_id}": ("PATCH", _NO_STEERING),
+    "rerun-call-analysis/{call_id}": ("PUT", _NO_ANALYSIS),
 }
 _Handler = Callable[[Request, str], Reply]
 
@@ -102,7 +111,10 @@ class Rest:
             "v2/stop-call/{call_id}": ("POST", self._stop_call),
             "v2/delete-call/{call_id}": ("DELETE", self._delete_call),
             "get-concurrency": ("GET", self._get_concurrency),
-            **dict.fromkeys(_BEYOND, ("POST", self._beyond)),
+            **{
+                path: (method, partial(self._beyond, why))
+                for path, (method, why) in _BEYOND.items()
+            },
         }
 
     def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
@@ -209,11 +221,9 @@ class Rest:
         limit = {"concurrency_limit": calls.max_open, "current_concurrency": ongoing}
         return Reply(200, limit)
 
-    def _beyond(self, request: Request, _: str) -> Reply:
-        why = _BEYOND["/".join(self.segments(request.target))]
-        hint = "POST /register-call and the Audio WebSocket are what there is"
+    def _beyond(self, why: str, _: Request, __: str) -> Reply:
         # Clients of Retell's take any 5xx for a passing one, but for this header.
-        raise HttpError(501, f"{why}; {hint}", **{"X-Should-Retry": "false"})
+        raise HttpError(501, why, **{"X-Should-Retry": "false"})
 
 
 def parse_registration(body: bytes) -> RegisteredCall:
