@@ -77,10 +77,13 @@ def registered(
     with Interrupts(lambda: None) as interrupts:
         work = _register(settings, key.value, *pairs)
         try:
-            return asyncio.run(interrupts.opening(work, lambda: None))
+            call = asyncio.run(interrupts.opening(work, lambda: None))
         except KeyRefused as error:
             hint = f"it came from {key.source}; {error.hint}"
             raise KeyRefused(str(error), hint, status=error.status) from None
+        if interrupts.received is not None:  # too late to cancel anything, but not in vain
+            raise SystemExit(128 + interrupts.received)
+        return call
 
 
 async def _register(

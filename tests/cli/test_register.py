@@ -18,10 +18,11 @@ from support.program import Talk
 from support.rest import answer, server
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.cli.register import registered
 from retell_voice.cli.talk import _settle
 from retell_voice.config import find_key
 from retell_voice.emulator import Emulator, RegisteredCall, Session
-from retell_voice.rest import DEFAULT_API_URL
+from retell_voice.rest import DEFAULT_API_URL, Registration
 from retell_voice.settings import Sourced, table
 from retell_voice.tables import RegisterSettings, TalkSettings
 
@@ -243,6 +244,18 @@ async def test_ctrl_c_while_the_server_thinks(
             process.send_signal(signal.SIGINT)
             out, errors = await process.communicate()
     assert (process.returncode, out, errors) == (130, b"", b"")
+
+
+def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def register_call(*_: object, **__: object) -> Registration:
+        signal.raise_signal(signal.SIGTERM)
+        return Registration(call_id="call_1", agent_id="agent_1", audio=AudioFormat(), body={})
+
+    monkeypatch.setattr("retell_voice.cli.register.register_call", register_call)
+    settings = RegisterSettings(agent=Sourced("agent_1"), api_key=Sourced(KEY))
+    with pytest.raises(SystemExit) as caught:
+        registered(settings, metadata=(), variables=())
+    assert caught.value.code == 143
 
 
 @pytest.mark.parametrize(
