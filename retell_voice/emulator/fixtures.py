@@ -87,7 +87,13 @@ class RunningEmulator:
 
     def find(self, call_id: str) -> RegisteredCall | None:
         """Return a call that was registered over REST."""
-        return self._emulator.find(call_id)
+        if not self._thread.is_alive():
+            return self._emulator.find(call_id)
+
+        async def find() -> RegisteredCall | None:
+            return self._emulator.find(call_id)
+
+        return self._begin(find()).result()
 
     def wait(self, call: RegisteredCall, within: float = 10.0) -> RegisteredCall:
         """Wait until a call is over, its transcript and recording complete.
@@ -185,6 +191,9 @@ class RunningEmulator:
             raise AssertionError(f"{words} after {within:g} s; what happened:\n{told}") from None
 
     def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        if not self._thread.is_alive():
+            work.close()
+            raise RuntimeError("this emulator has been closed")
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:

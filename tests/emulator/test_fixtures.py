@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def test_in_a_test_without_one(retell_emulator: Emulators) -> None:
     step = emulator.wait_for(lambda each: isinstance(each, ScenarioStep) and each.number == "2")
     assert str(step) == "step 2: wait text 'bye'"
     assert emulator.api_url.startswith("http://127.0.0.1:")
+
+
+def test_calls_expire_in_the_emulators_own_thread(retell_emulator: Emulators) -> None:
+    asked: set[str] = set()
+
+    def now() -> float:
+        asked.add(threading.current_thread().name)
+        return time.time()
+
+    emulator = retell_emulator(now=now)
+    call = emulator.register()
+    assert emulator.find(call.call_id) is call
+    assert asked == {"retell emulator"}
+
+
+def test_one_that_is_closed_knows_its_calls_and_takes_no_more(retell_emulator: Emulators) -> None:
+    emulator = retell_emulator()
+    call = emulator.register()
+    emulator.close()
+    assert emulator.find(call.call_id) is call
+    for use in (emulator.register, lambda: emulator.wait(call)):
+        with pytest.raises(RuntimeError, match="has been closed"):
+            use()
 
 
 def test_what_does_not_come_in_time_fails_the_test_and_says_what_did(
