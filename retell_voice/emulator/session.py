@@ -13,6 +13,7 @@ An agent that returns hangs up.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from typing import Any
 
@@ -210,10 +211,19 @@ class Session:
             await self.websocket.wait_closed()
 
     def tell(self, kind: type[Happening], **details: Any) -> None:
-        """Put a happening of this call on the emulator's stream."""
+        """Put a happening of this call on the stream; the call_id is masked wherever it is."""
         if self._happenings is not None:
             at = asyncio.get_running_loop().time() - self._opened
-            self._happenings.tell(kind(call=self.call.name, at=at, **details))
+            masked = {name: self._masked(value) for name, value in details.items()}
+            self._happenings.tell(kind(call=self.call.name, at=at, **masked))
+
+    def _masked(self, value: Any) -> Any:
+        call_id, name = self.call.call_id, self.call.name
+        if isinstance(value, str):
+            return value.replace(call_id, name)
+        if isinstance(value, dict | list) and call_id in (text := json.dumps(value)):
+            return json.loads(text.replace(call_id, name))
+        return value
 
     async def wait_closed(self) -> None:
         """Wait until the caller is gone."""

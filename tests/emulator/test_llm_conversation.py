@@ -27,6 +27,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmFailed,
     LlmLinkChanged,
     LlmMessageMalformed,
+    LlmMessageUnknown,
     LlmRetrying,
     MetadataForwarded,
     ResponseDropped,
@@ -520,3 +521,29 @@ async def test_a_typed_turn_needs_a_call() -> None:
             await caller.until(caller.told("user: Hello?"))
             await caller.client.close()
     assert call.disconnection_reason == "user_hangup"
+
+
+async def test_what_is_told_never_has_the_call_id_though_the_server_names_it() -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        call_id = websocket.request.path.rpartition("/")[2]
+        tool = {"tool_call_id": call_id, "name": "log", "arguments": json.dumps({"call": call_id})}
+        for kind, fields in (
+            ("metadata", {"metadata": {"calls": [call_id], call_id: 1}}),
+            ("tool_call_invocation", tool),
+            ("tool_call_result", {"tool_call_id": call_id, "content": call_id}),
+            (call_id, {}),
+        ):
+            await websocket.send(json.dumps({"response_type": kind, **fields}))
+        await websocket.close(4000, call_id)
+
+    async with served(handler) as url:
+        call, caller, events, details = await failing(url)
+    (metadata,) = [each for each in events if isinstance(each, MetadataForwarded)]
+    assert metadata.metadata == {"calls": [call.name], call.name: 1}
+    assert {ToolCalled, ToolReturned, LlmMessageUnknown, LlmFailed} <= {*map(type, events)}
+    assert call.call_id not in "".join(map(repr, events))
+    # The caller and get-call have it as it was sent.
+    assert {"event_type": "metadata", "metadata": {"calls": [call.call_id], call.call_id: 1}} in (
+        caller.events()
+    )
+    assert details["transcript_with_tool_calls"][0]["tool_call_id"] == call.call_id
