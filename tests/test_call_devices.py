@@ -30,6 +30,12 @@ RATE = AUDIO.rate
 Agent = Callable[[Session], Awaitable[None]]
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch) -> None:
+    """However busy the machine is, a device's last block is waited for, and fades."""
+    monkeypatch.setattr("retell_voice.devices.gates._LEAVE_SECONDS", 5.0)
+
+
 class Hearing(NullSpeaker):
     """Keeps what it plays."""
 
@@ -111,7 +117,7 @@ def sine(seconds: float, frequency: float = 200.0, rate: int = RATE) -> np.ndarr
 
 
 async def test_the_agent_is_half_as_loud_from_here_on_without_a_click() -> None:
-    said, speaker = sine(1.2), Hearing()
+    said, speaker = sine(3.0), Hearing()
     async with calling(says(said), speaker=speaker, level_interval=0.05) as call:
         assert call.volume == 1.0
         await until(call, AgentStarted)
@@ -123,7 +129,7 @@ async def test_the_agent_is_half_as_loud_from_here_on_without_a_click() -> None:
     begin = np.flatnonzero(heard)[0] - 1  # a sine begins with 0
     heard = heard[begin : begin + len(said)]
     changed = np.flatnonzero(heard != said)[0]
-    assert 0.2 * RATE < changed < 1.0 * RATE, "before, every sample is as it came"
+    assert 0.2 * RATE < changed < 2.8 * RATE, "before, every sample is as it came"
     after = changed + round(0.02 * RATE)
     assert np.abs(heard[after:] - said[after:] / 2).max() <= 0.5
     steepest = np.abs(np.diff(said.astype(int))).max()
@@ -149,7 +155,7 @@ async def test_there_is_no_volume_above_two() -> None:
         assert call.volume == 1.0
 
 
-NUMBERS = np.arange(1, 12001).astype(np.int16)
+NUMBERS = np.arange(1, 24001).astype(np.int16)
 
 
 async def test_another_speaker_goes_on_with_the_next_sample() -> None:
@@ -169,7 +175,7 @@ async def test_another_speaker_goes_on_with_the_next_sample() -> None:
     end = size * max(index for index, block in enumerate(first.blocks) if block.any()) + size
     passed = end - begin
     assert np.array_equal(first.heard[begin : end - size], NUMBERS[: passed - size])
-    assert 0.2 * RATE < passed < 1.2 * RATE
+    assert 0.2 * RATE < passed < 2.8 * RATE
     heard = second.heard[next(i for i, block in enumerate(second.blocks) if block.any()) * size :]
     rest = len(NUMBERS) - passed - size
     assert np.array_equal(heard[size : size + rest], NUMBERS[passed + size :])

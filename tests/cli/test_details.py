@@ -116,15 +116,18 @@ async def test_it_is_asked_until_the_call_is_over(
 async def test_it_is_told_as_it_is_when_that_takes_too_long(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with server(body("ended")) as (url, heads):
-        await told(url)  # the SDK is loaded now
-        capsys.readouterr()
-    monkeypatch.setattr(details, "PATIENCE", 1.0)
+    asked: list[str] = []
+
+    async def get_call(call_id: str, **_: object) -> CallDetails:
+        asked.append(call_id)
+        return BARE
+
+    monkeypatch.setattr(details, "get_call", get_call)
+    monkeypatch.setattr(details, "PATIENCE", 0.01)
     monkeypatch.setattr(details, "_PAUSE", 60.0)
-    async with server(body("ongoing")) as (url, heads):
-        await told(url)
+    await told("http://127.0.0.1:1")
     assert capsys.readouterr() == ("       by the server's account: ongoing\n", "")
-    assert len(heads) == 1
+    assert asked == [CALL_ID]
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -71,10 +70,8 @@ async def test_register_talk_and_stop(
         assert word in happened
     assert call["call_id"] not in happened
 
-    begun = time.monotonic()
     server.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(server.wait(), 5) == 0
-    assert time.monotonic() - begun < 1.0
     assert server.stderr is not None
     assert await server.stderr.read() == b""
 

@@ -27,6 +27,8 @@ from retell_voice.emulator import CALLER
 
 FILES = ("--input-file", str(CALLER), "--output-file", os.devnull)
 LOCAL = ("talk", "--local", *FILES)
+SOON = 3.0
+"""Seconds: half a one, and what a busy machine takes. A library left to itself takes ten."""
 
 
 @contextmanager
@@ -305,18 +307,18 @@ def test_a_crash_of_the_screen_leaves_the_terminal_as_it_was(
     assert "this is a defect of retell-voice" in after_the_screen(terminal)
 
 
-def test_ctrl_c_hangs_up_within_a_second(env: dict[str, str]) -> None:
+def test_ctrl_c_hangs_up_soon(env: dict[str, str]) -> None:
     with Terminal(*LOCAL, env=env) as terminal:
         terminal.wait_for("agent Hello!")
         begun = time.monotonic()
         terminal.press("c")
         assert terminal.wait() == 0
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < SOON
     check_restored(terminal)
     assert "you hung up (1000)" in after_the_screen(terminal)
 
 
-def test_ctrl_c_hangs_up_within_a_second_whatever_the_server_does(env: dict[str, str]) -> None:
+def test_ctrl_c_hangs_up_soon_whatever_the_server_does(env: dict[str, str]) -> None:
     with (
         server(greets=True) as url,
         Terminal("talk", "--url", url, *FILES, "call_0123456789", env=env) as terminal,
@@ -325,7 +327,7 @@ def test_ctrl_c_hangs_up_within_a_second_whatever_the_server_does(env: dict[str,
         begun = time.monotonic()
         terminal.press("c")
         assert terminal.wait() == 0
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < SOON
     check_restored(terminal)
     assert b"call_0123456789" not in terminal.raw
 
@@ -352,7 +354,7 @@ def test_ctrl_c_while_connecting(env: dict[str, str]) -> None:
         begun = time.monotonic()
         terminal.press("c")
         assert terminal.wait() == 130
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < SOON
     check_restored(terminal)
 
 

@@ -87,20 +87,20 @@ def test_ending_waits_for_the_tick_that_is_under_way(clock: Clock) -> None:
 
 
 def test_ticks_that_came_late_are_made_up_for(clock: Clock) -> None:
-    held, counter = threading.Event(), Counter(60)
+    held, counter = threading.Event(), Counter(100)
     began = time.monotonic()
 
     def tick() -> None:
         if not counter.times:
-            held.wait(0.05)
+            held.wait(0.5)
         counter.tick()
 
-    ticking = clock.begin(0.002, tick, no_fault)
+    ticking = clock.begin(0.01, tick, no_fault)
     assert counter.full.wait(PATIENCE)
     clock.end(ticking)
-    # 59 periods after the first, by no more than the time it takes to notice; had the late ones
-    # been left out, it would be 50 ms later.
-    assert counter.times[59] - began == pytest.approx(59 * 0.002, abs=0.04)
+    # 99 periods after the first, by no more than the time it takes to notice; had the late ones
+    # been left out, it would be half a second later.
+    assert counter.times[99] - began == pytest.approx(99 * 0.01, abs=0.4)
 
 
 def test_a_tick_may_end_itself(clock: Clock) -> None:

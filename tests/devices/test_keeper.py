@@ -163,7 +163,8 @@ class Level:
 
 
 @pytest.mark.parametrize("size", [1, 80, 240, 1000])
-def test_whoever_enters_fades_in_and_whoever_leaves_fades_out(size):
+def test_whoever_enters_fades_in_and_whoever_leaves_fades_out(size, monkeypatch):
+    monkeypatch.setattr("retell_voice.devices.gates._LEAVE_SECONDS", WAIT)
     gate, out = PlayoutGate(Level(), lambda gate: None), np.ones(size, np.int16)
     gate.enter()
     gate.fill_rt(out)
