@@ -47,7 +47,13 @@ def test_a_request_that_waits_can_be_withdrawn() -> None:
         requests.put(Frame({"id": number}))
     requests.put(Frame({"cancel": 1}))
     requests.put(Frame({"cancel": 7}))
-    assert [requests.take().head["id"] for _ in range(2)] == [0, 2]
+    taken = [requests.take().head for _ in range(3)]
+    assert taken == [{"id": 0}, {"cancel": 1}, {"id": 2}]
+
+
+def test_a_request_that_was_withdrawn_is_answered_too() -> None:
+    withdrawn = answer(speaking(Voice()), Frame({"cancel": 1}))
+    assert withdrawn.head == {"id": 1, "error": "it was withdrawn"}
 
 
 def test_who_takes_waits_for_a_request() -> None:

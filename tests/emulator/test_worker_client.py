@@ -132,6 +132,25 @@ async def test_one_that_hangs_is_killed() -> None:
             await worker.request(HELLO)
 
 
+async def test_one_that_hangs_is_killed_though_nobody_waits_so_long() -> None:
+    async with Worker("the voice", ["espeak"], patience=0.2) as worker:
+        signalled(worker, signal.SIGSTOP)
+        async with asyncio.timeout(10):
+            while not worker.deaths:
+                with contextlib.suppress(TimeoutError, SpeechFailed):
+                    await asyncio.wait_for(worker.request(HELLO), 0.05)
+
+
+async def test_what_was_cancelled_is_not_waited_for() -> None:
+    async with Worker("the voice", ["espeak"], patience=0.2) as worker:
+        tasks = await asked(worker, "One.", "Two.", "Three.")
+        for task in tasks[1:]:
+            task.cancel()
+        await tasks[0]
+        await asyncio.sleep(0.5)  # nothing is due
+        assert worker.deaths == 0
+
+
 async def test_what_it_cannot_do_leaves_it_alive(worker: Worker) -> None:
     with pytest.raises(SpeechFailed, match="the voice could not do it: ValueError"):
         await worker.request({"text": "Hello", "rate": -1})

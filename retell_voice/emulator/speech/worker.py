@@ -4,16 +4,17 @@
 
     stdin ─▶ [reader thread: frames] ─▶ requests ─▶ [main thread: the engine] ─▶ stdout
 
-It is not for people: ``workers.process`` starts it and speaks to it in the frames of
+It is not for people: ``workers.client`` starts it and speaks to it in the frames of
 ``workers.frames``. The first it sends is ``{"ready": …, "seconds": …}`` or ``{"failed": …,
 "hint": …}``; then, each request having an ``id`` and its answer the same:
 
 - ``{"text": …, "rate": …}``: ``{"words": [[word, start, end], …]}`` and samples
 - ``{"rate": …}`` and samples: ``{"words": …}``
-- ``{"cancel": id}``: no answer, and none to the other if it was still waiting
 
-or ``{"error": …}``. It ends when stdin does, in the middle of whatever it does, and with that
-when the emulator is killed. Ctrl-C is the emulator's to handle. It opens no connection.
+or ``{"error": …}``. ``{"cancel": id}`` withdraws a request that still waits: its answer is an
+error then, so that every request has one answer. It ends when stdin does, in the middle of
+whatever it does, and with that when the emulator is killed. Ctrl-C is the emulator's to handle.
+It opens no connection.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ _NICE = 5  # the calls' audio goes first
 
 
 class Requests:
-    """Requests in their order, from one thread to another; one may be withdrawn."""
+    """Requests in their order, from one thread to another.
+
+    In place of one that was withdrawn stands what withdrew it, for it is answered all the same.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[int, Frame] = {}
@@ -53,7 +57,8 @@ class Requests:
         """Add a request, or withdraw the one that it cancels if it still waits."""
         with self._news:
             if "cancel" in request.head:
-                self._waiting.pop(request.head["cancel"], None)
+                if (number := request.head["cancel"]) in self._waiting:
+                    self._waiting[number] = request
             else:
                 self._waiting[request.head["id"]] = request
                 self._news.notify()
@@ -124,6 +129,8 @@ def load(kind: str, model: str, language: str) -> tuple[str, Work]:
 
 def answer(work: Work, request: Frame) -> Frame:
     """Return the answer to a request."""
+    if "cancel" in request.head:
+        return Frame({"id": request.head["cancel"], "error": "it was withdrawn"})
     number = request.head["id"]
     try:
         words, samples = work(request)

@@ -52,6 +52,7 @@ class Worker:
         self._failure: Exception | None = None  # why it is not started any more
         self._pending: dict[int, asyncio.Future[Frame | SpeechFailed]] = {}
         self._asked = 0
+        self._due = 0  # answers of the process; it gives one also where nobody waits any more
         self._answered = 0
         self._in_a_row = 0  # deaths
         self.about = ""
@@ -111,6 +112,7 @@ class Worker:
                 raise self._failure
             if not answer.done():
                 self._send(data)
+                self._due += 1
             result: Frame | SpeechFailed = await answer
         except asyncio.CancelledError:
             self._send(pack(Frame({"cancel": number})))
@@ -132,6 +134,7 @@ class Worker:
             except OSError as error:
                 self._died(str(error))
                 continue
+            self._due = 0
             if self._failure is not None:  # closed meanwhile
                 child.finish()
             watching = asyncio.create_task(self._watch(child))
@@ -173,6 +176,7 @@ class Worker:
         elif "failed" in head:
             self._failure = ConfigError(f"{self._name} cannot work: {head['failed']}", head["hint"])
         else:
+            self._due -= 1
             self._answered += 1
             self._in_a_row = 0
             answer = self._pending.get(head["id"])
@@ -183,12 +187,9 @@ class Worker:
 
     async def _watch(self, child: Child) -> None:
         while True:
-            before = self._answered, min(self._pending, default=None)
+            due, before = self._due, self._answered
             await asyncio.sleep(self._patience)
-            if before[1] is not None and before == (
-                self._answered,
-                min(self._pending, default=None),
-            ):
+            if due and before == self._answered:
                 child.kill(f"it gave no answer for {self._patience:g} s")
 
     async def _end(self) -> None:
