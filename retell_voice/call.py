@@ -17,13 +17,14 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
+from retell_voice.apart import apart
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.conversation import Conversation, to_the_end
 from retell_voice.devices.bridge import Notice
 from retell_voice.devices.duplex import Duplex
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.errors import ConnectError, mask
+from retell_voice.errors import ConnectError, DeviceError, mask
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.journal import Journal
 from retell_voice.mailbox import mailbox_of
@@ -181,15 +182,21 @@ class Call:
         when this returns, which takes as long as devices take to open and close. Each sample of
         the agent's is played by one of the two, none by both or by neither; the last block of
         the old device and the first of the new one fade, over 5–30 ms, so that nothing clicks.
-        Of your own voice, at most a block of each microphone is missing in between.
+        Of your own voice, at most a block of each microphone is missing in between. Cancelling
+        ends the waiting, not the change.
 
         Raises:
             DeviceError: a device cannot be opened, or no audio passes through it within two
                 seconds, or the call has ended. The call goes on with both old devices.
             ConfigError: a file cannot be written; as above.
         """
-        _opened(self._runner)
-        await to_the_end(partial(_opened(self._devices).use, microphone, speaker))
+        runner, devices = _opened(self._runner), _opened(self._devices)
+        using = apart(partial(devices.use, microphone, speaker))
+        # A device may hang while it opens: that must not outlive the call.
+        await asyncio.wait((using, runner), return_when=asyncio.FIRST_COMPLETED)
+        if not using.done():
+            raise DeviceError("the call is over: no other device can be used")
+        using.result()
 
     async def hang_up(self) -> None:
         """End the call; its ``Ended`` event follows. Returns within a second or so."""

@@ -330,6 +330,7 @@ class Slow(NullSpeaker):
         self.starting, self.stopped = threading.Event(), threading.Event()
 
     def start(self, source) -> None:
+        self.thread = threading.current_thread()
         self.starting.set()
         assert self.stopped.wait(10)
 
@@ -349,6 +350,27 @@ async def test_hanging_up_while_a_device_opens() -> None:
             await using
         with pytest.raises(DeviceError, match="the call is over"):
             await call.use(speaker=Hearing())
+
+
+class Stuck(Slow):
+    """Does not even open then."""
+
+    def stop(self) -> None:
+        NullSpeaker.stop(self)
+
+
+async def test_a_device_that_never_opens_does_not_outlive_the_call() -> None:
+    stuck = Stuck()
+    async with calling(says(sine(0.1))) as call:
+        using = asyncio.create_task(call.use(speaker=stuck))
+        assert await asyncio.to_thread(stuck.starting.wait, 10)
+        await call.hang_up()
+        with pytest.raises(DeviceError, match="the call is over"):
+            await using
+    assert stuck.thread.daemon, "the program may end"
+    stuck.stopped.set()
+    await asyncio.to_thread(stuck.thread.join, 10)
+    assert not stuck.thread.is_alive()
 
 
 async def test_a_call_that_is_not_open_has_no_devices() -> None:

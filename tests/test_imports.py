@@ -13,8 +13,8 @@ BASE = {"errors", "events"}
 LOW = BASE | {"protocol", "audio"}
 IO = LOW | {"devices", "transport", "rest", "unreached"}
 ENGINE = IO | {
-    *("call", "conversation", "figures", "inbox", "journal", "jsonl", "mailbox", "outcome"),
-    *("observer", "recording"),
+    *("apart", "call", "conversation", "figures", "inbox", "journal", "jsonl", "mailbox"),
+    *("observer", "outcome", "recording"),
 }
 MAY_IMPORT = {
     "errors": {"errors"},
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "jsonl": BASE | {"jsonl"},
     "figures": IO | {"figures"},
     "outcome": LOW | {"transport"},
+    "apart": set(),
     "mailbox": set(),
     "journal": IO | {"figures", "inbox", "journal"},
     "conversation": IO | {"journal", "outcome"},

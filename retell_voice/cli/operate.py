@@ -6,8 +6,10 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
+from retell_voice.apart import apart
 from retell_voice.call import Call
 from retell_voice.cli.controls import (
     Choice,
@@ -90,7 +92,7 @@ class Operator:
         from retell_voice.cli import choose  # noqa: PLC0415 - a call with files needs no PortAudio
 
         try:
-            found = await asyncio.to_thread(choose.choices, call.microphone, call.speaker)
+            found = await apart(partial(choose.choices, call.microphone, call.speaker))
         except RetellVoiceError as error:
             self._say(str(error), _LONG_NOTICE)
         else:
@@ -101,10 +103,10 @@ class Operator:
 
         try:
             if choice.side == "near_end":
-                microphone = await asyncio.to_thread(choose.find_microphone, choice, call.audio)
+                microphone = await apart(partial(choose.find_microphone, choice, call.audio))
                 await call.use(microphone=microphone)
             else:
-                speaker = await asyncio.to_thread(choose.find_speaker, choice, call.audio)
+                speaker = await apart(partial(choose.find_speaker, choice, call.audio))
                 await call.use(speaker=speaker)
         except RetellVoiceError as error:
             self._say(str(error), _LONG_NOTICE)

@@ -232,6 +232,32 @@ def test_other_devices_are_chosen_and_one_does_not_work(
     assert "you hung up (1000)" in left
 
 
+STUCK = """
+import threading
+
+class Stuck(NullSpeaker):
+    def start(self, source):
+        threading.Event().wait()
+
+choose.find_speaker = lambda choice, audio: Stuck(name=choice.name)
+"""
+
+
+def test_a_device_that_never_opens_does_not_hold_up_the_end(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(OTHERS + STUCK)
+    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+        terminal.wait_for("agent Hello!")
+        terminal.type("d")
+        terminal.wait_for("  3  Headset")
+        terminal.type("3")
+        terminal.wait_for("switching to Headset")
+        terminal.press("c")
+        assert terminal.wait() == 0
+    check_restored(terminal)
+
+
 def test_the_devices_there_are(env: dict[str, str]) -> None:
     """Whatever this machine has: the list comes, or a word about why it does not."""
     with Terminal(*LOCAL, env=env) as terminal:

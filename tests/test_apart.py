@@ -1,0 +1,53 @@
+"""Work on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from retell_voice.apart import apart
+
+
+async def test_what_it_returns_or_raises() -> None:
+    assert await apart(lambda: threading.current_thread().daemon)
+
+    def fails() -> None:
+        raise OSError("no such thing")
+
+    with pytest.raises(OSError, match="no such thing"):
+        await apart(fails)
+
+
+async def test_who_does_not_wait_is_not_told() -> None:
+    go, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        assert go.wait(10)
+        over.set()
+        raise OSError("late")
+
+    future = apart(work)
+    future.cancel()
+    go.set()
+    assert await asyncio.to_thread(over.wait, 10)
+    assert future.cancelled()
+
+
+def test_what_hangs_does_not_hold_up_the_program() -> None:
+    code = (
+        "import asyncio, threading; from retell_voice.apart import apart\n"
+        "async def main():\n"
+        "    begun = threading.Event()\n"
+        "    apart(lambda: (begun.set(), threading.Event().wait()))\n"
+        "    begun.wait()\n"
+        "asyncio.run(main())\n"
+        "print('over')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
+    assert (done.stdout, done.stderr) == ("over\n", "")
