@@ -29,6 +29,7 @@ type what the user says; it goes to the newest call, or to a new one with a sile
 /hangup  the newest caller hangs up
 /help    this"""
 _LONGEST = 10_000  # characters of a line: more is no turn of anybody
+_MOST_WAITING = 100  # lines; no more are read until one has been carried out
 
 
 class Lines:
@@ -78,6 +79,7 @@ class Console:
         self._audio = audio
         self._say = say
         self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._room = threading.Semaphore(_MOST_WAITING)
         self._joined = asyncio.Event()
         self._callers: dict[asyncio.Task[None], Call] = {}
 
@@ -86,6 +88,7 @@ class Console:
         loop = asyncio.get_running_loop()
 
         def take(line: str) -> None:
+            self._room.acquire()
             with suppress(RuntimeError):  # the loop has closed: the emulator has ended
                 loop.call_soon_threadsafe(self._lines.put_nowait, line)
 
@@ -100,7 +103,9 @@ class Console:
         """Carry out lines until cancelled; the callers it made hang up then."""
         try:
             while True:
-                await self.do(await self._lines.get())
+                line = await self._lines.get()
+                self._room.release()
+                await self.do(line)
         finally:
             for caller in self._callers:
                 caller.cancel()
@@ -123,11 +128,21 @@ class Console:
                 if not self._emulator.sessions:
                     await self._begin()
                 if self._emulator.sessions:
-                    self._emulator.type(line)
+                    self._type(line)
+
+    def _type(self, line: str) -> None:
+        try:
+            self._emulator.type(line)
+        except RuntimeError as error:
+            self._say(f"not said: {error}")
 
     async def _begin(self) -> None:
         self._joined.clear()
-        registered = self._emulator.register(self._audio)
+        try:
+            registered = self._emulator.register(self._audio)
+        except RuntimeError as error:
+            self._say(f"no call: {error}")
+            return
         call = Call(
             registered.call_id,
             url=self._emulator.url,

@@ -130,12 +130,14 @@ class Session:
         """Put in a user turn that was typed, for an agent that takes them.
 
         Raises:
-            RuntimeError: ``MAX_TYPED`` of them wait; this agent does not take them.
+            RuntimeError: ``MAX_TYPED`` of them wait; perhaps this agent takes none.
         """
         try:
             self._typed.put_nowait(text)
         except asyncio.QueueFull:
-            raise RuntimeError("the agent of this call takes no typed turns") from None
+            raise RuntimeError(
+                f"{MAX_TYPED} typed turns wait for the agent of this call; not every one takes them"
+            ) from None
 
     async def next_typed(self) -> str:
         """Return the next user turn that was typed; waits for it."""

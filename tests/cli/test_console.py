@@ -6,14 +6,19 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.cli.console import Lines, read_lines
+from retell_voice.audio.format import AudioFormat
+from retell_voice.cli.console import HELP, Console, Lines, read_lines
+from retell_voice.emulator import Emulator, silent_agent
+from retell_voice.emulator.session import MAX_TYPED
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "llm_server.py"
 
@@ -44,6 +49,54 @@ async def test_a_thread_reads_until_the_end() -> None:
     os.close(writer)
     assert await asyncio.wait_for(taken.get(), 5) == "you"
     os.close(reader)
+
+
+async def test_what_the_emulator_refuses_is_said_and_ends_nothing() -> None:
+    said: list[str] = []
+    async with Emulator(agent=silent_agent, max_calls=1) as emulator:
+        console = Console(emulator, AudioFormat(rate=8000), said.append)
+        running = asyncio.create_task(console.run())
+
+        async def tell() -> None:
+            async for happening in emulator.events:
+                console.happened(happening)
+
+        telling = asyncio.create_task(tell())
+        await console.do("/call")
+        await console.do("/call")
+        assert said == ["no call: too many calls are registered or ongoing"]
+        for _ in range(MAX_TYPED + 1):
+            await console.do("Hello?")
+        assert len(said) == 2
+        assert said[1].startswith("not said: 100 typed turns wait")
+        await console.do("/hangup")
+        running.cancel()
+        await asyncio.wait({running})
+    await telling
+
+
+async def test_no_more_is_read_than_can_be_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, all_said, takers = [], asyncio.Event(), []
+    lines = ["/help"] * 1000
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == len(lines):
+            all_said.set()
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: 0))
+    monkeypatch.setattr("retell_voice.cli.console.read_lines", lambda _, take: takers.append(take))
+    console = Console(Emulator(), AudioFormat(), say)
+    console.listen()
+    reading = threading.Thread(target=lambda: [takers[0](line) for line in lines], daemon=True)
+    reading.start()
+    reading.join(0.5)
+    assert reading.is_alive()
+    running = asyncio.create_task(console.run())
+    await asyncio.wait_for(all_said.wait(), 10)
+    running.cancel()
+    await asyncio.wait({running})
+    assert said == [HELP] * len(lines)
 
 
 class Program:
