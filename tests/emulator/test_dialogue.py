@@ -506,6 +506,17 @@ def test_tools_are_in_the_transcript_where_they_were_called() -> None:
     assert [each.content for each in asked.transcript][1] == "what time is it"
 
 
+def test_who_goes_on_speaking_while_a_tool_works_goes_on_with_the_line() -> None:
+    stage = Stage(server=mute)
+    stage.greet()
+    stage.say(MIKE)
+    stage.wait(0.8)
+    stage.llm(CALLED)
+    stage.say(SPELLED)
+    stage.wait(1)
+    assert stage.lines[1:] == ["user: my name is Mike and it is spelled with a K"]
+
+
 def test_without_config_no_tools_are_told() -> None:
     stage = Stage()
     stage.greet()

@@ -95,6 +95,14 @@ def test_a_server_that_never_answers_does_not_keep_the_call() -> None:
     assert stage.when(HangUp) == pytest.approx(10.0, abs=0.03)
 
 
+def test_a_user_who_speaks_is_not_silent_though_nobody_answers() -> None:
+    stage = Stage(replace(DEFAULT_DIALOGUE, end_call_after_silence_ms=10_000), mute)
+    stage.greet("Hello.", then=6)
+    stage.do(stage.dialogue.typed("Hello?"))
+    stage.wait(15)
+    assert stage.when(HangUp) == pytest.approx(6 + 10, abs=0.03)
+
+
 def test_a_call_is_only_so_long() -> None:
     stage = Stage(replace(DEFAULT_DIALOGUE, longest_call_ms=3000))
     stage.greet("Hello.")
