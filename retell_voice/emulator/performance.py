@@ -19,6 +19,7 @@ from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Repor
 from retell_voice.emulator.session import CallOver, Session
 
 _MAX_WAITING = 5000  # actions: some minutes of speech; a caller that does not read is gone before
+_AT_ONCE = 10  # frames of microphone audio
 
 
 class Part(Protocol):
@@ -82,6 +83,8 @@ class Performance:
         async for samples in self.session:
             self._heard += 1
             self.add(part.receive(samples))
+            if self._heard % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # to other calls: audio may have piled up
             if len(self._waiting) > _MAX_WAITING:
                 await self.session.close(1008, "the caller does not read", "error_unknown")
 
