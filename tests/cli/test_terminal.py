@@ -179,12 +179,15 @@ def test_the_agent_is_turned_down_and_up(env: dict[str, str], tmp_path: Path) ->
 
 
 OTHERS = """
+import time
+
 import retell_voice.cli.choose as choose
 from retell_voice.cli.controls import Choice
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.errors import DeviceError
 
 def choices(microphone, speaker):
+    time.sleep(0.5)  # as it takes its time; a key may come before
     names = {"near_end": ("Webcam",), "far_end": ("Broken", "Headset")}
     used = microphone.name, speaker.name
     return tuple(
