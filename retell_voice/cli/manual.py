@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retell_voice.cli.failure import EXIT_CODES
+from retell_voice.cli.failure import EXIT_CODES, INTERRUPTED
 
 
 def _codes(meanings: dict[int, str]) -> str:
@@ -79,7 +79,7 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice register --agent AGENT_ID --metadata order=17 --json"""
     + _KEY
-    + _codes_of("the call is registered", 7)
+    + _codes_of("the call is registered", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
 Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.

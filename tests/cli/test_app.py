@@ -57,6 +57,11 @@ def test_help_is_a_whole_page(command: str) -> None:
     assert "under ." not in shown, "what stands in brackets is shown"
 
 
+def test_help_tells_how_registering_may_end() -> None:
+    codes = re.findall(r"^ +(\d+)  ", help_of("register"), re.MULTILINE)
+    assert codes == ["0", "1", "2", "4", "7", "130"]
+
+
 def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[str, str]) -> None:
     assert run("--version").stdout == f"retell-voice {retell_voice.__version__}\n"
     code = (
