@@ -141,14 +141,15 @@ async def test_one_that_hangs_is_killed_though_nobody_waits_so_long() -> None:
                     await asyncio.wait_for(worker.request(HELLO), 0.05)
 
 
-async def test_what_was_cancelled_is_not_waited_for() -> None:
-    async with Worker("the voice", ["espeak"], patience=0.2) as worker:
-        tasks = await asked(worker, "One.", "Two.", "Three.")
-        for task in tasks[1:]:
-            task.cancel()
-        await tasks[0]
-        await asyncio.sleep(0.5)  # nothing is due
-        assert worker.deaths == 0
+async def test_what_was_cancelled_is_not_due_for_ever(worker: Worker) -> None:
+    signalled(worker, signal.SIGSTOP)
+    first, second = await asked(worker, "One.", "Two.")
+    second.cancel()
+    await asyncio.wait({second})
+    assert worker._due == 2
+    signalled(worker, signal.SIGCONT)
+    await first
+    await until(lambda: not worker._due)
 
 
 async def test_what_it_cannot_do_leaves_it_alive(worker: Worker) -> None:
