@@ -1,10 +1,11 @@
 """The lives of calls: those that nobody joins end at their time, also when nobody looks."""
 
 import asyncio
+import time
 
 from retell_voice.emulator import CallStatus, Emulator
 from retell_voice.emulator.calls import Calls, RegisteredCall
-from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happenings
+from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happenings, WebhookFailed
 from retell_voice.emulator.registry import Registry
 
 
@@ -51,3 +52,28 @@ async def test_a_clock_that_stands_still_ends_nothing() -> None:
     await registry.stop()
     happenings.close()
     assert [type(each) async for each in happenings] == [CallRegistered]
+
+
+async def test_the_end_of_a_call_is_posted_once_though_it_is_deleted_later() -> None:
+    happenings = Happenings()
+    closed = "http://127.0.0.1:9/webhook"
+    registry = Registry(Calls(), happenings, time.time, webhook_url=closed, webhook_key="key")
+    over, waiting = RegisteredCall(), RegisteredCall()
+    for call in (over, waiting):
+        registry.register(call)
+    registry.join(over)
+    registry.end(over, "user_hangup")
+    for call in (over, waiting):
+        registry.forget(call)
+        assert registry.find(call.call_id) is None
+    assert over.disconnection_reason == "user_hangup"
+    assert waiting.disconnection_reason == "manual_stopped"
+    await registry.stop()
+    happenings.close()
+    failed = [each async for each in happenings if isinstance(each, WebhookFailed)]
+    posted = {(each.call, each.event) for each in failed}
+    assert posted == {
+        *((over.name, "call_started"), (over.name, "call_ended")),
+        (waiting.name, "call_ended"),
+    }
+    assert sum(each.why == "the emulator stopped" for each in failed) == len(posted)
