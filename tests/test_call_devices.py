@@ -373,6 +373,36 @@ async def test_a_device_that_never_opens_does_not_outlive_the_call() -> None:
     assert not stuck.thread.is_alive()
 
 
+class Late(Hearing):
+    """Opens long after the call is over, and is at work at once."""
+
+    def __init__(self) -> None:
+        super().__init__(name="late")
+        self.starting, self.go = threading.Event(), threading.Event()
+
+    def start(self, source) -> None:
+        self.thread = threading.current_thread()
+        self.starting.set()
+        assert self.go.wait(10)
+        super().start(source)
+        while not self.blocks:
+            threading.Event().wait(0.001)
+
+
+async def test_a_device_that_opens_when_the_call_is_over_is_closed() -> None:
+    late = Late()
+    async with calling(says(sine(0.1))) as call:
+        using = asyncio.create_task(call.use(speaker=late))
+        assert await asyncio.to_thread(late.starting.wait, 10)
+        await call.hang_up()
+        with pytest.raises(DeviceError):
+            await using
+    late.go.set()
+    await asyncio.to_thread(late.thread.join, 10)
+    assert late.blocks
+    assert late._ticking is None
+
+
 async def test_a_call_that_is_not_open_has_no_devices() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await Call("call_0123456789").use(speaker=Hearing())

@@ -125,7 +125,8 @@ class Keeper:
         gate = self._gate
         try:
             self._device.start(gate)
-            if not self._delivers(gate):
+            # Stopped while it opened: whoever did so found nothing to stop.
+            if self._stopping.is_set() or not self._delivers(gate):
                 why = gate.why or "it opens, but no audio passes"
                 raise DeviceError(f"{WORDS[self._side]} {self._device.name!r}: {why}")
         except BaseException:
