@@ -8,12 +8,14 @@ import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from retell_voice.cli.failure import INTERRUPTED
 
 T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_OPENING_SECONDS = 3.0
+"""How long what was being opened may take to close: a device that hangs while it opens does not."""
 
 
 class Interrupts:
@@ -69,8 +71,21 @@ class Interrupts:
 
     async def opening(self, work: Coroutine[Any, Any, T], close: Callable[[], None]) -> T:
         """Await what comes before a call; a signal cancels it, calls ``close`` and exits."""
+        loop = asyncio.get_running_loop()
         task = asyncio.create_task(work)
-        self.ask(asyncio.get_running_loop(), task.cancel)
+
+        def leave() -> NoReturn:
+            close()
+            os._exit(128 + (self.received or 0))
+
+        late: asyncio.TimerHandle | None = None
+
+        def cancel() -> None:
+            nonlocal late
+            if task.cancel():
+                late = loop.call_later(_OPENING_SECONDS, leave)
+
+        self.ask(loop, cancel)
         try:
             return await task
         except asyncio.CancelledError:
@@ -78,8 +93,10 @@ class Interrupts:
                 raise
             # A look-up of a host name may go on for many seconds in its thread, and Python
             # would wait for it. Everything else has been closed by now.
-            close()
-            os._exit(128 + self.received)
+            leave()
+        finally:
+            if late is not None:
+                late.cancel()
 
     def _take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
         if self.received is None:

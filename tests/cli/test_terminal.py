@@ -387,6 +387,23 @@ def test_ctrl_c_while_connecting(env: dict[str, str]) -> None:
     check_restored(terminal)
 
 
+HANGING = """
+import threading
+from retell_voice.devices.files import WavSpeaker
+
+WavSpeaker.start = lambda self, source: threading.Event().wait()
+"""
+
+
+def test_ctrl_c_while_a_device_hangs(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HANGING)
+    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+        terminal.wait_for(" CONNECTING ")
+        terminal.press("c")
+        assert terminal.wait() == 130
+    check_restored(terminal)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_hang_up_too(env: dict[str, str], number: int, code: int) -> None:
     with Terminal(*LOCAL, env=env) as terminal:
