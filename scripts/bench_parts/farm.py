@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -137,6 +138,8 @@ async def carry(port: int, ask: Any, steps: tuple[int, ...], seconds: float, tel
                 watchers.append(asyncio.create_task(_watch(await stack.enter_async_context(call))))
                 await asyncio.sleep(_RAMP)
             await asyncio.sleep(_SETTLE)
+            gc.collect()
+            gc.freeze()
             ask("reset", answer=False)
             before, began = cpu_seconds(pid), time.monotonic()
             await asyncio.sleep(seconds)
