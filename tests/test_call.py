@@ -546,7 +546,7 @@ async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_err
         await until(call, Statistics)
         threading.Thread(target=speaker.source.lost, args=("it was unplugged",)).start()
         end = ended(await collect(call))
-    assert (end.by, end.reason) == ("device", "speaker lost: it was unplugged")
+    assert (end.by, end.reason) == ("device", "speaker 'nothing' lost: it was unplugged")
     assert isinstance(end.error, DeviceLost)
     assert end.statistics.device_losses == 1
 
@@ -571,7 +571,8 @@ async def test_a_device_that_stays_away_ends_the_call(monkeypatch) -> None:
         events = await collect(call)
     end = ended(events)
     assert end.by == "device"
-    assert end.reason == "speaker lost: it was unplugged; it did not come back within 0.2 s"
+    why = "it was unplugged; it did not come back within 0.2 s"
+    assert end.reason == f"speaker 'nothing' lost: {why}"
     assert end.error.hint == "the last attempt: speaker: it is busy"
     (change,) = (event for event in events if isinstance(event, DeviceChanged))
     assert change.state == "lost"
@@ -665,7 +666,7 @@ async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(
         monkeypatch.setattr(WavWriter, "write", full)
         end = ended(await collect(call))
     assert end.by == "device"
-    assert end.reason == f"speaker lost: {path}: No space left on device"
+    assert end.reason == f"speaker 'agent.wav' lost: {path}: No space left on device"
     assert len(read_wav(path)[0])
 
 

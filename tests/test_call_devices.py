@@ -12,7 +12,7 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.call import Call
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, Session
-from retell_voice.errors import DeviceError
+from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -406,3 +406,78 @@ async def test_a_device_that_opens_when_the_call_is_over_is_closed() -> None:
 async def test_a_call_that_is_not_open_has_no_devices() -> None:
     with pytest.raises(RuntimeError, match="not open"):
         await Call("call_0123456789").use(speaker=Hearing())
+
+
+class Feeding(NullMicrophone):
+    """Pushes the same block, whatever that is."""
+
+    def __init__(self, block: object, rate: int = RATE) -> None:
+        super().__init__(rate, name="my board")
+        self._block = block
+
+    def start(self, sink) -> None:
+        self.run(lambda size: sink.write_rt(self._block), sink.lost)
+
+
+class Asking(NullSpeaker):
+    """Has the same block filled, whatever that is."""
+
+    def __init__(self, block: object, rate: int = RATE) -> None:
+        super().__init__(rate, name="my board")
+        self.block_ = block
+
+    def start(self, source) -> None:
+        self.run(lambda size: source.fill_rt(self.block_), source.lost)
+
+
+READ_ONLY = np.frombuffer(bytes(320), np.int16)
+WRONG = [
+    (np.full(160, 0.5, np.float32), "float32, shape (160,)"),
+    (np.ones((160, 2), np.int16), "int16, shape (160, 2)"),
+    (np.ones(160, np.int32), "int32, shape (160,)"),
+    (np.int16(1), "int16"),
+    ([1] * 160, "list"),
+    (None, "NoneType"),
+]
+
+
+@pytest.mark.parametrize(("block", "what"), [*WRONG, (bytes(320), "bytes")])
+async def test_a_microphone_that_gives_no_samples_ends_the_call_and_says_what_it_gave(
+    block: object, what: str
+) -> None:
+    with pytest.raises(DeviceLost) as caught:
+        async with calling(says(sine(0.1)), microphone=Feeding(block)) as call:
+            raise (await until(call, Ended)).error
+    assert str(caught.value) == (
+        f"microphone 'my board' lost: it gave write_rt {what}, not mono int16, shape (n,)"
+    )
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("block", "what"),
+    [*WRONG, (bytearray(b"x" * 320), "bytearray"), (READ_ONLY, "int16, shape (160,)")],
+)
+async def test_a_speaker_that_gives_no_room_for_samples_ends_the_call(
+    block: object, what: str
+) -> None:
+    with pytest.raises(DeviceLost) as caught:
+        async with calling(says(sine(0.1)), speaker=Asking(block)) as call:
+            raise (await until(call, Ended)).error
+    assert str(caught.value) == (
+        f"speaker 'my board' lost: it gave fill_rt {what}, not mono int16, shape (n,) and writable"
+    )
+    if not (block is None or block is READ_ONLY or np.isscalar(block)):
+        assert not np.frombuffer(bytes(block), np.uint8).any(), "it is silent where it can be"
+
+
+@pytest.mark.parametrize("rate", [RATE, 2 * RATE])
+async def test_a_device_that_gives_no_samples_does_not_take_over(rate: int) -> None:
+    floats = np.zeros(160, np.float32)
+    async with calling(says(sine(0.1))) as call:
+        first = call.microphone, call.speaker
+        with pytest.raises(DeviceError, match=r"'my board': it gave write_rt float32"):
+            await call.use(microphone=Feeding(floats, rate))
+        with pytest.raises(DeviceError, match=r"'my board': it gave fill_rt float32"):
+            await call.use(speaker=Asking(floats, rate))
+        assert (call.microphone, call.speaker) == first

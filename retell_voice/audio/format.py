@@ -24,6 +24,9 @@ with warnings.catch_warnings():
 
 Samples: TypeAlias = NDArray[np.int16]
 """Mono audio, shape (n,), int16, full scale ±32768."""
+SAMPLES = "mono int16, shape (n,)"
+"""The same, for people."""
+_INT16 = np.dtype(np.int16)
 
 MIN_RATE, MAX_RATE = 8000, 48000
 """Sample rates a call may have, Hz (Retell, "Register Call")."""
@@ -109,6 +112,18 @@ class AudioFormat:
             return np.frombuffer(data, dtype=np.int16)
         samples: Samples = np.frombuffer(data, dtype="<i2").astype(np.int16, copy=False)
         return samples
+
+
+def is_samples(value: object) -> bool:
+    """Return whether this is what ``Samples`` says; costs an audio callback next to nothing."""
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == _INT16
+
+
+def described(value: object) -> str:
+    """Return what something is that should be ``Samples``: "float32, shape (320, 2)", "list"."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}, shape {value.shape}"
+    return type(value).__name__
 
 
 def to_int16(samples: NDArray[Any]) -> Samples:

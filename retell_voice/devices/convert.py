@@ -13,6 +13,7 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
+from retell_voice.devices.gates import fits_rt, takes_rt
 from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
 from retell_voice.devices.ring import Ring
 
@@ -87,32 +88,36 @@ class _MicrophoneRun:
         self._resampler = Resampler(rate, wanted)
         self._xruns = 0
         self._has_finished = self._stopping = False
-        self._wake = threading.Event()
+        self._wake = threading.Lock()  # locked: nothing came since the thread last looked
+        self._wake.acquire()
         self._thread = threading.Thread(target=self._pass_on, name="retell-voice rate", daemon=True)
         self._thread.start()
 
     def write_rt(self, samples: Samples, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Keep samples for the thread."""
+        if not fits_rt(samples, self):
+            return
         self._ring.write_rt(samples)
         self._xruns += xrun
-        self._wake.set()
+        # No other thread releases this lock now, so one that is locked here stays locked.
+        if self._wake.locked():
+            self._wake.release()
 
     def finished(self) -> None:
+        """Say so; the thread sees it within a tenth of a second."""
         self._has_finished = True
-        self._wake.set()
 
     def lost(self, why: str, final: bool = False) -> None:
         self._sink.lost(why, final)
 
     def stop(self) -> None:
+        """Let the thread end; it sees that within a tenth of a second."""
         self._stopping = True
-        self._wake.set()
 
     def _pass_on(self) -> None:
         read = xruns = 0
         while not self._stopping:
-            self._wake.wait(_LOOK_SECONDS)
-            self._wake.clear()
+            self._wake.acquire(timeout=_LOOK_SECONDS)
             has_finished = self._has_finished  # before the ring: its last audio goes first
             samples, read = self._ring.read(read)
             if len(samples) and not self._stopping:
@@ -147,6 +152,8 @@ class _SpeakerRun:
 
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Fill ``out`` from a source of another rate."""
+        if not takes_rt(out, self):
+            return
         while (lacking := len(out) - len(self._ready)) > 0:
             block = np.zeros(self._resampler.needed(lacking), np.int16)
             self._source.fill_rt(block, delay + len(self._ready) / self._rate, xrun)

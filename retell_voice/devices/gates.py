@@ -5,6 +5,9 @@ then looks whether the gate is open; whoever closes the gate does so, then waits
 busy. CPython orders these four steps, so that no two threads are ever within the bridge, and the
 callback waits for nobody.
 
+This is also where the blocks of anybody's hardware come in: one that is no ``Samples`` is not
+passed on, and the device is lost for good, as the next block would be no better.
+
 Where one device takes over from another that works, the last block of the one fades out and the
 first of the other fades in.
 """
@@ -14,11 +17,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
 
-from retell_voice.audio.format import Samples
+from retell_voice.audio.format import SAMPLES, Samples, described, is_samples
 
 _BUSY_SECONDS = 1.0
 _LEAVE_SECONDS = 0.1
@@ -28,6 +32,10 @@ _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 class _CaptureEnd(Protocol):
     def write_rt(self, samples: Samples, xrun: bool = False) -> None: ...
     def finished(self) -> None: ...
+
+
+class _End(Protocol):
+    def lost(self, why: str, final: bool) -> None: ...
 
 
 class _PlayoutEnd(Protocol):
@@ -101,6 +109,30 @@ class Gate:
             time.sleep(0.0005)
 
 
+def fits_rt(samples: Samples, end: _End) -> bool:
+    """Runs on: audio callback thread. Tell whether a microphone's block can be passed on.
+
+    ``end`` is told that the device is lost where it cannot.
+    """
+    if is_samples(samples):
+        return True
+    end.lost(f"it gave write_rt {described(samples)}, not {SAMPLES}", True)
+    return False
+
+
+def takes_rt(out: Samples, end: _End) -> bool:
+    """Runs on: audio callback thread. Tell whether a speaker's block can be filled.
+
+    Where it cannot, ``end`` is told that the device is lost, and ``out`` is silent if that can be.
+    """
+    if is_samples(out) and out.flags.writeable:
+        return True
+    end.lost(f"it gave fill_rt {described(out)}, not {SAMPLES} and writable", True)
+    with suppress(Exception):
+        out[:] = 0 if isinstance(out, np.ndarray) else bytes(len(out))
+    return False
+
+
 class CaptureGate(Gate):
     """Lets a microphone at the capture bridge."""
 
@@ -110,6 +142,8 @@ class CaptureGate(Gate):
 
     def write_rt(self, samples: Samples, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Pass samples on."""
+        if not fits_rt(samples, self):
+            return
         self._busy = True
         try:
             if self.is_open:
@@ -139,6 +173,8 @@ class PlayoutGate(Gate):
 
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Fill ``out``, with silence while closed."""
+        if not takes_rt(out, self):
+            return
         self._busy = True
         try:
             if self.is_open:

@@ -100,6 +100,10 @@ class Keeper:
         """Whether the device itself is in its place."""
         return self._away is None
 
+    @property
+    def _words(self) -> str:
+        return f"{WORDS[self._side]} {self._device.name!r}"
+
     def start(self) -> None:
         """Start the device for the first time.
 
@@ -112,7 +116,7 @@ class Keeper:
         gate.is_open = True
         self._device.start(gate)
         if gate.why is not None and (gate.final or not self._patience):
-            raise DeviceLost(f"{WORDS[self._side]} lost: {gate.why}")
+            raise DeviceLost(f"{self._words} lost: {gate.why}")
 
     def start_aside(self) -> None:
         """Start the device while another has its place, and wait until it is at work.
@@ -128,7 +132,7 @@ class Keeper:
             # Stopped while it opened: whoever did so found nothing to stop.
             if self._stopping.is_set() or not self._delivers(gate):
                 why = gate.why or "it opens, but no audio passes"
-                raise DeviceError(f"{WORDS[self._side]} {self._device.name!r}: {why}")
+                raise DeviceError(f"{self._words}: {why}")
         except BaseException:
             self.stop()
             raise
@@ -312,4 +316,4 @@ class Keeper:
             return
         self._given_up = True
         hint = f"the last attempt: {self._refusal}" if self._refusal else ""
-        self._post(DeviceLost(f"{WORDS[self._side]} lost: {why}", hint))
+        self._post(DeviceLost(f"{self._words} lost: {why}", hint))

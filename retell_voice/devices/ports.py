@@ -76,7 +76,8 @@ class Sink(Protocol):
     def write_rt(self, samples: Samples, xrun: bool = False) -> None:
         """Runs on: the device's callback thread. Take samples, shape (n,), mono int16.
 
-        They are copied before this returns. ``xrun``: the device lost audio before these.
+        They are copied before this returns. ``xrun``: the device lost audio before these. Samples
+        of another type or shape end the call with a ``DeviceLost``, as ``Ended.error``.
         """
 
     def finished(self) -> None:
@@ -96,7 +97,8 @@ class Source(Protocol):
         """Runs on: the device's callback thread. Fill ``out``, shape (n,), mono int16.
 
         It gets what is to be played next. ``delay``: seconds until ``out[0]`` is heard.
-        ``xrun``: the device ran out of samples before this.
+        ``xrun``: the device ran out of samples before this. An ``out`` of another type or shape
+        ends the call, as above.
         """
 
     def lost(self, why: str, final: bool = False) -> None:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from retell_voice.audio.format import AudioFormat, Encoding, to_float, to_int16
+from retell_voice.audio.format import (
+    AudioFormat,
+    Encoding,
+    described,
+    is_samples,
+    to_float,
+    to_int16,
+)
 from retell_voice.errors import AudioFormatError
 
 with warnings.catch_warnings():
@@ -14,6 +21,25 @@ with warnings.catch_warnings():
     import audioop
 
 SAMPLES = arrays(np.int16, st.integers(0, 50))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (np.zeros(4, np.int16), None),
+        (np.zeros(0, "<i2"), None),
+        (np.zeros(8, np.int16)[::2], None),
+        (np.zeros(4, ">i2"), ">i2, shape (4,)"),
+        (np.zeros(4, np.float32), "float32, shape (4,)"),
+        (np.zeros((4, 2), np.int16), "int16, shape (4, 2)"),
+        (np.int16(4), "int16"),
+        (bytes(4), "bytes"),
+        ([0, 0], "list"),
+    ],
+)
+def test_what_samples_are(given: object, what: str | None) -> None:
+    assert is_samples(given) is (what is None)
+    assert what is None or described(given) == what
 
 
 def test_the_default_is_what_most_agents_use() -> None:

@@ -306,7 +306,7 @@ def test_a_device_that_will_not_come_back_is_not_started_again(rig):
     assert rig.post() == LOST
     ending = rig.post()
     assert isinstance(ending, DeviceLost)
-    assert str(ending) == "speaker lost: it was unplugged"
+    assert str(ending) == "speaker 'device' lost: it was unplugged"
     rig.bridge.until("stand-in")  # until the call has ended
     rig.keeper._thread.join(WAIT)
     assert rig.device.starts == 1
@@ -316,7 +316,7 @@ def test_without_patience_the_loss_ends_the_call(rig):
     rig = rig(patience=0)
     rig.lost()
     assert rig.post() == LOST
-    assert str(rig.post()) == "speaker lost: it was unplugged"
+    assert str(rig.post()) == "speaker 'device' lost: it was unplugged"
     rig.keeper.look(0.0)
     rig.keeper.look(1.0)
     rig.keeper._thread.join(WAIT)
@@ -334,7 +334,9 @@ def test_patience_ends_and_says_why(rig):
         assert rig.posts.empty()
     rig.keeper.look(70.0)
     ending = rig.post()
-    assert str(ending) == "speaker lost: it was unplugged; it did not come back within 60 s"
+    assert str(ending) == (
+        "speaker 'device' lost: it was unplugged; it did not come back within 60 s"
+    )
     assert ending.hint == "the last attempt: speaker 'x' does not open: busy"
     rig.keeper.look(71.0)
     assert rig.posts.empty()
