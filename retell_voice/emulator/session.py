@@ -21,7 +21,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.emulator.happenings import Happening, Happenings
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
@@ -151,10 +151,15 @@ class Session:
                 ``chunk_ms``; or bytes as encoded on the wire, sent as one message whatever
                 their number, so that a sample may be split.
             text: what it says; goes with the first message when alignment is on.
+
+        Raises:
+            TypeError: it is neither; floats, two channels and lists are not converted.
         """
         if isinstance(audio, bytes):
             await self.send(self._dialect.audio(audio, text))
             return
+        if not is_samples(audio):
+            raise TypeError(f"audio must be {SAMPLES}, or bytes; it is {described(audio)}")
         for start in range(0, len(audio), self._chunk):
             chunk = self.audio.encode(audio[start : start + self._chunk])
             await self.send(self._dialect.audio(chunk, text))

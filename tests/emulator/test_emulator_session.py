@@ -47,6 +47,31 @@ async def test_a_scripted_agent_says_everything_there_is_to_say() -> None:
     assert call.transcript == said
 
 
+@pytest.mark.parametrize(
+    ("audio", "what"),
+    [
+        (np.zeros(400, np.float32), "float32, shape (400,)"),
+        (np.zeros((400, 2), np.int16), "int16, shape (400, 2)"),
+        (np.zeros(400, np.int32), "int32, shape (400,)"),
+        ([0] * 400, "list"),
+    ],
+)
+async def test_audio_that_is_none_is_refused(audio: Any, what: str) -> None:
+    said: list[str] = []
+
+    async def agent(session: Session) -> None:
+        try:
+            await session.send_audio(audio)
+        except TypeError as error:
+            said.append(str(error))
+
+    async with Emulator(agent=agent) as emulator:
+        call = emulator.register()
+        async with join(emulator, call) as client:
+            assert await messages(client) == []
+    assert said == [f"audio must be mono int16, shape (n,), or bytes; it is {what}"]
+
+
 async def test_updates_only_for_those_who_asked() -> None:
     async def agent(session: Session) -> None:
         await session.update((Utterance("agent", "Hello"),), "agent")
