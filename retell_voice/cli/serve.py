@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from contextlib import suppress
 from functools import partial
@@ -43,6 +44,8 @@ async def _until_cancelled(settings: EmulatorSettings) -> None:
     try:
         async with stage(settings) as staged:
             print(banner(staged, settings), flush=True)
+            gc.collect()
+            gc.freeze()  # looking through all that is loaded makes audio late by 30 ms
             console = Console(staged.emulator, _audio(settings), partial(print, flush=True))
             telling = asyncio.create_task(_tell(staged.emulator, console))
             if settings.llm.value:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import sys
@@ -198,6 +199,8 @@ async def _measure(calls: int, seconds: float, rate: int) -> list[Row]:
     async with Emulator(chunk_ms=_CHUNK_MS) as emulator:
         registered = [emulator.register(AudioFormat(rate=rate)) for _ in range(calls)]
         urls = [f"{emulator.url}/{call.call_id}" for call in registered]
+        gc.collect()
+        gc.freeze()  # as `retell-voice emulator` does
         async with child("-m", __name__, str(seconds), str(rate), *urls) as callers:
             before, watching = cpu_seconds(os.getpid()), asyncio.create_task(_watch(lags))
             seen = Seen(**json.loads(await next_line(callers, "the callers", 2 * seconds + 30)))
