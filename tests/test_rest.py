@@ -101,6 +101,32 @@ async def test_an_unknown_agent_is_named(emulator: Emulator) -> None:
         await register(emulator)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(b'{"message": "there is nothing at this path"}', "404 Not Found"),
+        answer(b'{"message": "Cannot POST /v9/register-call"}', "404 Not Found"),
+        answer(b"<html>no such page</html>", "404 Not Found", "text/html"),
+        answer(b"", "404 Not Found"),
+    ],
+)
+async def test_a_wrong_path_is_told_from_an_unknown_agent(said: bytes) -> None:
+    async with server(said) as (url, _):
+        with pytest.raises(NotFound) as caught:
+            await register_call("agent_1", api_key=KEY, api_url=f"{url}/v9/")
+    assert str(caught.value).endswith(" has nothing at /v9/register-call")
+    assert "--api-url" in caught.value.hint
+
+
+async def test_a_wrong_path_is_shown_without_the_call_id() -> None:
+    call_id = "call/1234567890abcdef"
+    missing = answer(b"", "404 Not Found")
+    async with server(missing, missing) as (url, _):
+        with pytest.raises(NotFound) as caught:
+            await get_call(call_id, api_key=KEY, api_url=url)
+    assert str(caught.value).endswith(f" has nothing at /get-call/{mask(call_id)}")
+
+
 async def test_the_field_that_is_wrong_is_named(emulator: Emulator) -> None:
     with pytest.raises(FieldRefused) as caught:
         await register(emulator, end_call_after_silence_ms=3)

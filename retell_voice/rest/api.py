@@ -16,7 +16,7 @@ from functools import cache
 from http import HTTPStatus
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from retell_voice.errors import (
     ConfigError,
@@ -41,6 +41,8 @@ TIMEOUT = 15.0
 """Seconds that one try may take."""
 
 _PAUSES = (0.5, 1.0)  # seconds before the second try and the third
+_NO_PATH = re.compile(r"(?i)\b(path|route|endpoint|url)\b|^cannot (get|post) /")
+"""What servers say where a path of the URL is wrong, and not the id."""
 _LOGGERS = ("httpx", "retell._base_client", "retell._response")
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
 _logger = logging.getLogger("retell_voice.rest")
@@ -65,7 +67,7 @@ class Api:
     def __init__(self, url: str, key: str, timeout: float, *, what: str, call_id: str = "") -> None:
         self._url, self._key, self._timeout = url, key, timeout
         self._what = what
-        self._secrets = [secret for secret in (key, call_id) if secret]
+        self._secrets = [each for each in (key, call_id, quote(call_id, safe="")) if each]
         try:
             parts = urlsplit(url)
             self._host = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
@@ -118,7 +120,7 @@ class Api:
                 else:
                     answer = await client.post(path, cast_to=object, body=body)
         except sdk.APIStatusError as error:
-            return self._refused(error, body or {})
+            return self._refused(error, path, body or {})
         except (sdk.APIConnectionError, TimeoutError) as error:
             return self._unreached(error)
         except (JSONDecodeError, UnicodeDecodeError):
@@ -145,19 +147,26 @@ class Api:
             http_client=http,
         )
 
-    def _refused(self, error: retell.APIStatusError, body: Mapping[str, Any]) -> RestError:
+    def _refused(
+        self, error: retell.APIStatusError, path: str, body: Mapping[str, Any]
+    ) -> RestError:
         status, answer = error.status_code, error.body
         if isinstance(answer, dict):
             answer = answer.get("message") or answer.get("error_message") or ""
-        said = " ".join(str(answer or "").split())
-        for secret in self._secrets:
-            said = said.replace(secret, mask(secret))
+        said = self._hidden(" ".join(str(answer or "").split()))
         words = f": {said[:200]}" if said else ""
         match status:
             case 401 | 403:
                 return KeyRefused(
                     f"server: {self._host} does not take the API key{words}",
                     "check the key, and that it is of this server",
+                    status=status,
+                )
+            case 404 if not isinstance(error.body, dict) or _NO_PATH.search(said):
+                whole = self._hidden(f"{urlsplit(self._url).path.rstrip('/')}{path}")
+                return NotFound(
+                    f"server: {self._host} has nothing at {whole}",
+                    "check the URL of the API (--api-url)",
                     status=status,
                 )
             case 404:
@@ -187,6 +196,11 @@ class Api:
             "redirects are not followed: name the server" if 300 <= status < 400 else "",
             status=status,
         )
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, mask(secret))
+        return text
 
     def _unreached(self, error: Exception) -> ConnectError:
         why = unreached(_cause(error), self._host, self._timeout)
