@@ -98,8 +98,12 @@ async def test_a_recording_is_played_at_the_rate_of_the_call(tmp_path: Path) -> 
 
 
 def test_what_cannot_be_performed_is_known_before_the_call(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing\.wav: No such file"):
-        scenario_agent(parse_scenario("[[step]]\nplay = 'nothing.wav'", folder=tmp_path))
+    toml = "name = 'x'\n[[step]]\nclear = true\n[[step]]\nrepeat = 2\nstep = [{play = 'a.wav'}]"
+    with pytest.raises(
+        ConfigError, match=r"scenario 'x', step 2\.1: .*a\.wav: No such file"
+    ) as caught:
+        scenario_agent(parse_scenario(toml, folder=tmp_path))
+    assert caught.value.hint == f"its recordings are looked for in {tmp_path}"
     with pytest.raises(ConfigError, match="cannot run at 0 times real time"):
         scenario_agent(parse_scenario("[[step]]\nclear = true"), speed=0)
     with pytest.raises(ConfigError, match=r"a\.toml: No such file"):

@@ -88,9 +88,15 @@ def scenario_agent(
         scenario = load_scenario(scenario)
     if not speed > 0:
         raise ConfigError(f"a scenario cannot run at {speed:g} times real time")
-    for deed in _spoken(scenario.steps):
+    for step, deed in _spoken(scenario.steps):
         if isinstance(deed.source, Recording):
-            read_wav(scenario.folder / deed.source.path)
+            try:
+                read_wav(scenario.folder / deed.source.path)
+            except ConfigError as error:
+                folder = f"its recordings are looked for in {scenario.folder.absolute()}"
+                hint = "; ".join(filter(None, (error.hint, folder)))
+                where = f"scenario {scenario.name!r}, step {step.number}"
+                raise ConfigError(f"{where}: {error}", hint) from None
     studio = Studio(scenario.folder, text_to_speech or Hum())
 
     async def agent(session: Session) -> None:
@@ -99,11 +105,11 @@ def scenario_agent(
     return agent
 
 
-def _spoken(steps: tuple[Step, ...]) -> Iterator[Speak]:
+def _spoken(steps: tuple[Step, ...]) -> Iterator[tuple[Step, Speak]]:
     for step in steps:
         match step.deed:
             case Speak():
-                yield step.deed
+                yield step, step.deed
             case Repeat(steps=inner) | Together(steps=inner):
                 yield from _spoken(inner)
 
@@ -151,7 +157,7 @@ class _Performance:
                 f"the scenario {scenario.name!r} is for {scenario.formats}, not {given}"
             )
         try:
-            for deed in _spoken(scenario.steps):
+            for _, deed in _spoken(scenario.steps):
                 await self._studio.make(deed, audio.rate)
         except (SpeechFailed, ConfigError) as error:
             await self._fail(str(error))
