@@ -159,9 +159,11 @@ async def test_what_it_cannot_do_leaves_it_alive(worker: Worker) -> None:
     assert worker.deaths == 0
 
 
-async def test_it_leaves_ctrl_c_to_the_emulator(worker: Worker) -> None:
-    signalled(worker, signal.SIGINT)
-    signalled(worker, signal.SIGHUP)
+async def test_it_leaves_signals_to_the_emulator(worker: Worker) -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signalled(worker, number)
+    assert worker.pid is not None
+    assert os.getpgid(worker.pid) != os.getpgrp()  # nor is it in the group that gets them
     assert (await worker.request(HELLO)).body
     assert worker.deaths == 0
 

@@ -13,8 +13,8 @@ It is not for people: ``workers.client`` starts it and speaks to it in the frame
 
 or ``{"error": …}``. ``{"cancel": id}`` withdraws a request that still waits: its answer is an
 error then, so that every request has one answer. It ends when stdin does, in the middle of
-whatever it does, and with that when the emulator is killed. Ctrl-C is the emulator's to handle.
-It opens no connection.
+whatever it does, and with that when the emulator is killed. Ctrl-C and SIGTERM are the
+emulator's to handle. It opens no connection.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--model", default="")
     options.add_argument("--language", default="en")
     given = options.parse_args(arguments)
-    for name in ("SIGINT", "SIGHUP"):  # of the whole terminal: the emulator sees to them
+    # Of a whole terminal or service: the emulator sees to them, and this ends with it.
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     requests = Requests()

@@ -54,7 +54,12 @@ class Child:
         command = [sys.executable, "-P", "-m", "retell_voice.emulator.speech.worker", *arguments]
         return cls(
             await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, creationflags=_PRIORITY
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                creationflags=_PRIORITY,
+                start_new_session=True,  # a signal to all of the emulator's group is the emulator's
             )
         )
 
