@@ -9,6 +9,10 @@ from retell_voice.errors import CallFailed, DeviceLost, Rejected, RetellVoiceErr
 from retell_voice.events import AgentStarted, AgentStopped, Alignment, Ended, Event, Statistics
 from retell_voice.transport.ports import Closed
 
+LLM_FAILED = "error_llm_websocket"
+LLM_NOT_REACHED = "error_llm_websocket_open"
+"""How the reason begins where the agent's LLM server is to blame: Retell's own words for it."""
+_INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 _NORMAL = (1000, 1005)
 """Close codes of a call that ended as it should: normal closure, and none given."""
 
@@ -77,11 +81,18 @@ def ended(
 
 def _server_error(code: int, reason: str, answered: bool) -> CallFailed | Rejected:
     said = f"{code} {reason}".rstrip()
+    hint = ""
+    if reason.startswith(LLM_NOT_REACHED):
+        hint = "the agent's LLM server cannot be reached: it is the agent's owner's to mend"
+    elif reason.startswith(LLM_FAILED):
+        hint = "the agent's LLM server failed: it is the agent's owner's to mend"
+    elif code == _INTERNAL_ERROR:
+        hint = "it was the agent that failed: it is its owner's to mend"
     if answered:
-        return CallFailed(f"server: it closed the call: {said}", code=code, reason=reason)
+        return CallFailed(f"server: it closed the call: {said}", hint, code=code, reason=reason)
     return Rejected(
         f"server: it closed the call before it began: {said}",
-        "check the call_id, and that encoding and rate are those it was registered with",
+        hint or "check the call_id, and that encoding and rate are those it was registered with",
         code=code,
     )
 

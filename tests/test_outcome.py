@@ -37,6 +37,32 @@ def test_how_a_call_ended(closed, hung_up, failure, answered, by, code, error, w
         assert event.error.code == code
 
 
+@pytest.mark.parametrize(
+    ("code", "reason", "hint"),
+    [
+        (1011, "error_llm_websocket_open: nobody listens", "LLM server cannot be reached: "),
+        (1011, "error_llm_websocket_runtime: it crashed", "LLM server failed: "),
+        (1011, "the agent failed", "it was the agent that failed: "),
+        (4001, "no such agent", ""),
+    ],
+)
+def test_whose_part_it_was_that_the_server_closed(code: int, reason: str, hint: str) -> None:
+    for answered in (True, False):
+        error = ended(
+            Closed("server", code, reason),
+            Statistics(),
+            hung_up=False,
+            failure=None,
+            defect=None,
+            answered=answered,
+        ).error
+        if hint:
+            assert hint in error.hint
+            assert error.hint.endswith("owner's to mend")
+        else:
+            assert error.hint.startswith("" if answered else "check the call_id")
+
+
 def test_reports_become_events() -> None:
     assert heard(Started(5), 1000, 2.0, 0.25) == AgentStarted(at=1.75)
     assert heard(Spoken(5, "hi", 500), 1000, 2.0, 0.25) == Alignment(
