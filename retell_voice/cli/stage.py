@@ -92,6 +92,10 @@ async def _agent(
         raise ConfigError(
             f"{llm.source} and {scenario.source} each say what the agent does: give one"
         )
+    if not settings.voice.value == settings.ears.value == "auto":
+        from retell_voice.emulator.speech.engines import check_names  # noqa: PLC0415 - as below
+
+        check_names(settings.voice.value, settings.ears.value)  # also where they are of no use
     if llm.value:
         return await _llm_agent(llm.value, settings, stack)
     if scenario.value:
@@ -129,9 +133,10 @@ async def _scenario_agent(
     from retell_voice.emulator.scenario import scenario_agent  # noqa: PLC0415
 
     engines = await _open_engines(settings.voice.value, "none", stack)
+    voice, _ = engines.describe()  # nobody's words are looked for, so no ears are missing
     file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only
     agent = scenario_agent(file, text_to_speech=engines.text_to_speech)
-    return agent, engines.describe()
+    return agent, (voice,)
 
 
 async def _open_engines(voice: str, ears: str, stack: AsyncExitStack) -> Engines:

@@ -94,6 +94,12 @@ async def open_engines(
         )
 
 
+def check_names(voice: str, ears: str) -> None:
+    """Raise ConfigError where there can be no such engine, installed or not."""
+    _VOICES.check(voice)
+    _EARS.check(ears)
+
+
 class WorkerVoice:
     """A ``TextToSpeech`` in a process of its own."""
 
@@ -144,6 +150,14 @@ class _Choice:
     own: tuple[str, str]
     without: tuple[str, str]
 
+    def check(self, asked: str) -> None:
+        known = ["auto", *self.packages, self.without[0]]
+        if asked not in known and not Path(asked).expanduser().exists():
+            message = f"there is no {self.what} {asked!r}, and no such file"
+            raise ConfigError(
+                message, f"{did_you_mean(asked, known)}; or the path of {self.own[1]}"
+            )
+
     async def open(
         self, stack: AsyncExitStack, asked: str, language: str
     ) -> tuple[Worker | None, str]:
@@ -169,7 +183,7 @@ class _Choice:
 
     def _candidates(self, asked: str) -> Iterator[tuple[str, str]]:
         """Yield engines to try, each with the path of its model, empty for the packaged one."""
-        known = ["auto", *self.packages, self.without[0]]
+        self.check(asked)
         if asked == "auto":
             yield from ((name, "") for name in self.packages if self._has(name))
         elif asked in self.packages:
@@ -177,14 +191,10 @@ class _Choice:
                 raise ConfigError(f"the {self.what} {asked} is not installed", _INSTALL)
             yield asked, ""
         elif asked != self.without[0]:
-            path = Path(asked).expanduser()
-            engine, files = self.own
-            if not path.exists():
-                message = f"there is no {self.what} {asked!r}, and no such file"
-                raise ConfigError(message, f"{did_you_mean(asked, known)}; or the path of {files}")
+            engine = self.own[0]
             if not _is_installed(self.packages[engine][0]):
                 raise ConfigError(f"{engine} is not installed, which {asked} needs", _INSTALL)
-            yield engine, str(path)
+            yield engine, str(Path(asked).expanduser())
 
     def _has(self, engine: str) -> bool:
         if engine == "espeak" and find_library("espeak-ng"):
