@@ -32,6 +32,7 @@ from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
 from retell_voice.emulator.llm.happenings import (
     DigitPressed,
     ResponseDropped,
+    ResponseOverdue,
     SpeechLost,
     TransferRequested,
 )
@@ -129,11 +130,13 @@ def test_an_outdated_response_is_dropped() -> None:
     stage.do(stage.dialogue.typed("Are you there?"))
     assert [each.response_id for each in stage.asked()] == [1, 2]
     dropped = reports(
-        stage.llm(complete(1, "Old."), complete(3, "Never."), chunk(2, "New. ")), ResponseDropped
+        stage.llm(complete(1, "Old."), complete(3, "No."), complete(-1, "No."), chunk(2, "New. ")),
+        ResponseDropped,
     )
-    assert dropped == [
-        {"interrupt": False, "number": 1, "why": "it is outdated", "so_far": 1},
-        {"interrupt": False, "number": 3, "why": "nobody asked for it", "so_far": 2},
+    assert [(each["number"], each["why"], each["asked"], each["so_far"]) for each in dropped] == [
+        (1, "it is outdated", True, 1),
+        (3, "nobody asked for it; the newest is 2", False, 2),
+        (-1, "nobody asked for it; the newest is 2", False, 3),
     ]
     assert said(stage.wait(1)) == "New."
 
@@ -143,6 +146,24 @@ def test_after_it_is_complete_no_more_of_a_response_counts() -> None:
     stage.llm(complete(1, "All."))
     assert len(reports(stage.llm(complete(1, "And more.")), ResponseDropped)) == 1
     assert said(stage.wait(1)) == "All."
+
+
+def test_what_is_never_complete_is_told_once() -> None:
+    stage = asked()
+    assert reports(stage.wait(9.9), ResponseOverdue) == []
+    late = {"number": 1, "interrupt": False, "begun": False, "seconds": 10.0}
+    assert reports(stage.wait(20), ResponseOverdue) == [late]
+    stage = asked()
+    stage.wait(5)
+    stage.llm(chunk(1, "Well."))
+    stage.wait(9.9)
+    stage.llm(chunk(1, "I see."))
+    assert reports(stage.since(0), ResponseOverdue) == []
+    assert reports(stage.wait(20), ResponseOverdue) == [late | {"begun": True}]
+    stage = asked()
+    stage.llm(complete(1, "All."))
+    stage.wait(8)
+    assert reports(stage.since(0), ResponseOverdue) == []
 
 
 # -- agent_interrupt -----------------------------------------------------------------------------

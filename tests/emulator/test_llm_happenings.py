@@ -14,6 +14,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmRetrying,
     MetadataForwarded,
     ResponseDropped,
+    ResponseOverdue,
     SpeechLost,
     ToolCalled,
     ToolReturned,
@@ -29,6 +30,22 @@ LINES = [
         ResponseDropped,
         {"number": 3, "interrupt": False, "why": "it is outdated", "so_far": 1},
         "response 3 dropped: it is outdated",
+    ),
+    (
+        ResponseOverdue,
+        {"number": 3, "interrupt": False, "begun": False, "seconds": 10.0},
+        "for 10 s nothing has come of response 3",
+    ),
+    (
+        ResponseOverdue,
+        {"number": 0, "interrupt": False, "begun": False, "seconds": 10.0},
+        "for 10 s nothing has come of response 0, the begin message; its content may be empty",
+    ),
+    (
+        ResponseOverdue,
+        {"number": 3, "interrupt": True, "begun": True, "seconds": 10.0},
+        "agent_interrupt 3 is not complete, and no more of it has come for 10 s: "
+        "its last message needs content_complete: true",
     ),
     (LlmLinkChanged, {"state": "lost", "why": "it broke"}, "LLM server lost: it broke"),
     (LlmLinkChanged, {"state": "back", "why": ""}, "LLM server back"),

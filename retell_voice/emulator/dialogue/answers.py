@@ -17,6 +17,7 @@ from retell_voice.emulator.llm.happenings import (
     LlmMessageUnknown,
     MetadataForwarded,
     ResponseDropped,
+    ResponseOverdue,
     ToolCalled,
     ToolReturned,
     TransferRequested,
@@ -30,6 +31,9 @@ from retell_voice.protocol.llm import (
     ToolCallResult,
     UnknownLlmMessage,
 )
+
+_PATIENCE = 10.0
+"""Seconds without anything of an answer after which whoever watches is told."""
 
 
 class Answers:
@@ -69,8 +73,9 @@ class Answers:
             newest = self._interrupts[-1]
         else:
             number, interrupt, newest = message.response_id, False, self._response
-            if number > newest:
-                return self._drop_message(interrupt, number, "nobody asked for it")
+            if not 0 <= number <= newest:
+                why = f"nobody asked for it; the newest is {newest}"
+                return self._drop_message(interrupt, number, why, asked=False)
         answer = self._mouth.find(number, interrupt=interrupt)
         if answer is None or answer.complete:
             why = "it was complete or interrupted" if number == newest else "it is outdated"
@@ -122,13 +127,37 @@ class Answers:
             actions += self._drop_message(answer.interrupt, answer.number, why)
         return actions
 
-    def _drop_message(self, interrupt: bool, number: int, why: str) -> list[Action]:
+    def _drop_message(
+        self, interrupt: bool, number: int, why: str, *, asked: bool = True
+    ) -> list[Action]:
         self._dropped += 1
         told, self._reported = self._reported, (interrupt, number, why)
         if told == self._reported:  # the rest of a stream need not be told chunk by chunk
             return []
-        details = {"interrupt": interrupt, "number": number, "why": why, "so_far": self._dropped}
+        details = {
+            "interrupt": interrupt,
+            "number": number,
+            "why": why,
+            "so_far": self._dropped,
+            "asked": asked,
+        }
         return [Report(ResponseDropped, details)]
+
+    def overdue(self, now: int) -> list[Action]:
+        """Tell once of each answer of which nothing has come for long, though more is to come."""
+        actions: list[Action] = []
+        for answer in self._mouth.answers:
+            late = now - answer.news >= _PATIENCE * self._rate
+            if late and not (answer.complete or answer.overdue):
+                answer.overdue = True
+                details = {
+                    "number": answer.number,
+                    "interrupt": answer.interrupt,
+                    "begun": answer.begun,
+                    "seconds": _PATIENCE,
+                }
+                actions.append(Report(ResponseOverdue, details))
+        return actions
 
     def start_again(self, now: int) -> bool:
         """The connection is a new one: nothing more comes of what has begun to come.

@@ -119,6 +119,7 @@ class Dialogue:
             start = end
             if self.now % self._tick == 0:
                 actions += self._listen()
+                actions += self._answers.overdue(self.now)
                 actions += [] if self._over else self._settle()
         return actions
 

@@ -48,6 +48,7 @@ class Answer:
         news: when something of it came last, or it was asked for.
         begun: something of it has come.
         complete: no more of it will come.
+        overdue: it has been told of that no more of it came for long.
         guarded: the user may not interrupt the sentence that is coming.
         end_call, transfer, digits: what is to be done when it has been heard.
         line: of the transcript; None until something of it is said.
@@ -58,6 +59,7 @@ class Answer:
     news: int = 0
     begun: bool = False
     complete: bool = False
+    overdue: bool = False
     guarded: bool = False
     end_call: bool = False
     transfer: str | None = None

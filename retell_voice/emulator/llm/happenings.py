@@ -42,16 +42,45 @@ class ResponseDropped(Happening):
         interrupt: which of the two it is.
         why: one line.
         so_far: messages of this call that were dropped.
+        asked: it was asked for once, and came too late.
     """
 
     number: int
     interrupt: bool
     why: str
     so_far: int
+    asked: bool = True
 
     def __str__(self) -> str:
         kind = "agent_interrupt" if self.interrupt else "response"
         return f"{kind} {self.number} dropped: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOverdue(Happening):
+    """Nothing, or nothing more, has come of a response or an agent_interrupt. Told once of each.
+
+    Attributes:
+        number: its response_id or interrupt_id.
+        interrupt: which of the two it is.
+        begun: something of it had come; what is missing is ``content_complete``.
+        seconds: for how long.
+    """
+
+    number: int
+    interrupt: bool
+    begun: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        kind = "agent_interrupt" if self.interrupt else "response"
+        if self.begun:
+            return (
+                f"{kind} {self.number} is not complete, and no more of it has come for "
+                f"{self.seconds:g} s: its last message needs content_complete: true"
+            )
+        hint = "" if self.number else ", the begin message; its content may be empty"
+        return f"for {self.seconds:g} s nothing has come of {kind} {self.number}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
