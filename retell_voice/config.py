@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.errors import ConfigError, show
 from retell_voice.settings import Secret, Settings, Sourced, table
 from retell_voice.tables import SECTIONS
 
@@ -31,10 +31,12 @@ class ConfigFile:
     Attributes:
         values: by section and name.
         warnings: lines for people.
+        path: the file that was read, None where there is none.
     """
 
     values: Mapping[tuple[str, str], Sourced[Any]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    path: Path | None = None
 
 
 def default_path() -> Path:
@@ -66,9 +68,10 @@ def read_file(path: Path | None) -> ConfigFile:
         raise ConfigError(f"{path!s}: {error}") from None
     values = parse_toml(text, str(path))
     secret = any(table(SECTIONS[s])[n].kind is Secret and v.value for (s, n), v in values.items())
+    warnings: tuple[str, ...] = ()
     if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return ConfigFile(values, (f"{path} holds a secret and others may read it: chmod 600",))
-    return ConfigFile(values)
+        warnings = (f"{path} holds a secret and others may read it: chmod 600",)
+    return ConfigFile(values, warnings, path)
 
 
 def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
@@ -91,11 +94,24 @@ def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
         section = ".".join(sections)
         rows = table(SECTIONS[section]) if section in SECTIONS else {}
         if name not in rows:
-            keys = [f"{s}.{n}".lstrip(".") for s, known in SECTIONS.items() for n in table(known)]
-            key = ".".join(where)
-            raise ConfigError(f"{source}: unknown key {show(key)}", did_you_mean(key, keys))
+            raise _unknown(source, where)
         values[section, name] = Sourced(rows[name].check(value, f"{source}: {name}"), source)
     return values
+
+
+def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
+    """Return the complaint about a key, or a section, that there is not."""
+    key = ".".join(where)
+    keys = [f"{s}.{n}".lstrip(".") for s, known in SECTIONS.items() for n in table(known)]
+    elsewhere = [each for each in keys if each.rpartition(".")[2] == where[-1]]
+    if len(where) == 1 and (close := get_close_matches(key, filter(None, SECTIONS), n=1)):
+        hint = f"did you mean [{close[0]}]?"
+    elif close := elsewhere or get_close_matches(key, keys, n=1):
+        place = ", before any [section]" if len(where) > 1 and "." not in close[0] else ""
+        hint = f"did you mean {close[0]}{place}?"
+    else:
+        hint = "`retell-voice config show` lists what there is"
+    return ConfigError(f"{source}: unknown key {show(key)}", hint)
 
 
 def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:

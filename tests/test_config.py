@@ -97,10 +97,23 @@ def test_complaints_name_line_and_key(text: str, expected: str) -> None:
     assert complaint(text) == expected
 
 
-def test_an_unknown_key_is_guessed_at() -> None:
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("frame-ms = 20", "did you mean frame_ms?"),
+        ("port = 8080", "did you mean emulator.port?"),
+        ("[emulater]\nport = 8080", "did you mean [emulator]?"),
+        ("emulater.port = 8080", "did you mean [emulator]?"),
+        ("[emulator]\nvolume = 50", "did you mean volume, before any [section]?"),
+        ("[emulator]\nprot = 8080", "did you mean emulator.port?"),
+        ("zzz = 1", "`retell-voice config show` lists what there is"),
+        ("[zzz]\nx = 1", "`retell-voice config show` lists what there is"),
+    ],
+)
+def test_an_unknown_key_is_guessed_at(text: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse_toml("frame-ms = 20", "c.toml")
-    assert caught.value.hint == "did you mean frame_ms?"
+        parse_toml(text, "c.toml")
+    assert caught.value.hint == hint
 
 
 def test_what_is_not_toml() -> None:
@@ -164,6 +177,7 @@ def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     path.parent.mkdir(parents=True)
     path.write_text("rate = 9000")
     assert read_file(None).values["", "rate"] == Sourced(9000, f"{path} line 1")
+    assert read_file(None).path == path
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

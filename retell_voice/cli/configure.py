@@ -22,7 +22,7 @@ def show(settings: TalkSettings, file: ConfigFile) -> None:
         keys = ("key", "value", "source")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
         return
-    print(f"# config file, unless --config names another: {default_path()}")
+    print(f"# config file: {file.path or f'none, as there is no {default_path()}'}")
     width = max(len(f"{key} = {value}") for key, value, _ in rows)
     for key, value, source in rows:
         print(f"{f'{key} = {value}':{width}}  # {source}")
@@ -35,6 +35,8 @@ def init(path: Path | None, *, force: bool) -> None:
         ConfigError: there is one and ``force`` is not given, or it cannot be written.
     """
     path = path or default_path()
+    if path.is_dir():
+        raise ConfigError(f"{path}: it is a directory", f"name a file: {path / 'config.toml'}")
     exclusive = 0 if force else os.O_EXCL
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -25,8 +25,18 @@ def test_init_writes_the_example_where_it_is_looked_for(run: Run) -> None:
     assert path.read_text("utf-8") == example()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     shown = run("config", "show")
-    assert f"config file, unless --config names another: {path}" in shown.stdout
+    assert shown.stdout.startswith(f"# config file: {path}\n")
     assert shown.stderr == ""
+
+
+def test_show_names_the_file_that_it_read(run: Run, tmp_path: Path) -> None:
+    default = run("config", "path").stdout.strip()
+    first = f"# config file: none, as there is no {default}"
+    assert run("config", "show").stdout.splitlines()[0] == first
+    path = tmp_path / "mine.toml"
+    path.write_text("rate = 16000\n")
+    lines = run("config", "show", "--config", str(path)).stdout.splitlines()
+    assert lines[0] == f"# config file: {path}"
 
 
 def test_settings_as_json_have_the_same_rows(run: Run) -> None:
@@ -46,6 +56,14 @@ def test_init_keeps_a_file_that_is_there(run: Run, tmp_path: Path) -> None:
     assert run("config", "init", str(path), "--force").returncode == 0
     assert path.read_text("utf-8") == example()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_init_does_not_offer_to_replace_a_directory(run: Run, tmp_path: Path) -> None:
+    for more in ((), ("--force",)):
+        assert complaint(run("config", "init", str(tmp_path), *more), 2) == [
+            f"retell-voice: {tmp_path}: it is a directory",
+            f"  name a file: {tmp_path / 'config.toml'}",
+        ]
 
 
 def test_init_where_nothing_can_be_written(run: Run, tmp_path: Path) -> None:
