@@ -143,7 +143,8 @@ class _Picture:
         text.append_text(self._bar(meter, bar, colour))
         if shows_level:
             silent = "  ·" if fancy else "  -"
-            level = f"{meter.level:.0f}" if meter.level > SILENCE else silent
+            heard = round(meter.level)
+            level = f"{heard}" if heard > SILENCE else silent
             text.append(f" {level:>3} dB")
         if role == "agent" and self._controls.volume != 100:
             text.append(f"  vol {self._controls.volume} %", "yellow")

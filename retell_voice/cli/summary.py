@@ -8,12 +8,17 @@ from retell_voice.cli.view import SPEECH, View
 from retell_voice.cli.words import clean, clock, ending
 from retell_voice.events import Statistics
 
+_INDENT = " " * 7
+_COLUMNS = 80 - len(_INDENT)
+
 
 def summary(view: View) -> list[str]:
     """Return lines that say how the call went; none of one that did not come about."""
     if view.ended is None:
         return []
-    lines = [ending(view.ended), f"length {clock(view.at)}{_shares(view)}"]
+    lines = [ending(view.ended), f"length {clock(view.at)}"]
+    if shares := _shares(view):
+        lines.append(shares)
     figures = view.statistics
     lines.append(
         f"sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
@@ -22,10 +27,18 @@ def summary(view: View) -> list[str]:
     if troubles := _troubles(figures):
         lines.append(troubles)
     lines.append(_quality(figures))
-    if view.recording:
+    lines = [part for line in lines for part in _wrapped(line)]
+    if view.recording:  # not wrapped: it is to be copied
         path = clean(view.recording)
         lines += [f"recorded in {path}", f"a page about it: retell-voice report {quote(path)}"]
-    return [f"{clock(view.at)}  {lines[0]}", *(f"       {line}" for line in lines[1:])]
+    return [f"{clock(view.at)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line in pieces that a terminal of 80 columns does not break inside a word."""
+    import textwrap  # noqa: PLC0415 - only here
+
+    return textwrap.wrap(line, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _shares(view: View) -> str:
@@ -39,7 +52,7 @@ def _shares(view: View) -> str:
         return ""
     share = round(100 * you / both)
     return (
-        f"; you spoke {you:.0f} s ({share} %: louder than {SPEECH:.0f} dBFS), "
+        f"you spoke {you:.0f} s ({share} %: louder than {SPEECH:.0f} dBFS), "
         f"the agent {agent:.0f} s ({100 - share} %)"
     )
 

@@ -50,7 +50,7 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
         case UnknownMessage(message=message):
             return f"the server sent something unknown: {clean(message[:60])}"
         case MalformedMessage(problem=problem):
-            return f"the server sent something broken: {clean(problem[:60])}"
+            return f"the server sent something broken: {clean(problem)}"
     return None
 
 

@@ -104,8 +104,7 @@ class WebClient:
         try:
             return self._json(json.loads(message), message, at)
         except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-            problem = f"{type(error).__name__}: {error}"
-            return [MalformedMessage(problem=problem, excerpt=message[:_EXCERPT], at=at)]
+            return [MalformedMessage(problem=_problem(error), excerpt=message[:_EXCERPT], at=at)]
 
     def _audio(self, data: bytes, text: str | None, at: float) -> list[Event]:
         data = self._samples.feed(data)
@@ -128,6 +127,8 @@ class WebClient:
         if (spoken := body.get("transcript")) is not None:
             events.append(Transcript(utterances=tuple(map(_utterance, spoken)), at=at))
         if (turn := body.get("turntaking")) is not None:
+            if turn not in tuple(_SPEAKERS):  # it may be anything, and no key of a dict
+                raise ValueError(f"turntaking is neither {' nor '.join(_SPEAKERS)}")
             events.append(Turn(speaker=_SPEAKERS[turn], at=at))
         return events
 
@@ -190,6 +191,18 @@ class WebServer:
     def metadata(self, metadata: Any) -> str:
         """Encode metadata for the frontend; any JSON value."""
         return json.dumps({"event_type": "metadata", "metadata": metadata})
+
+
+def _problem(error: Exception) -> str:
+    """Return what is wrong with a message, for people."""
+    match error:
+        case json.JSONDecodeError():
+            return f"no JSON: {error}"
+        case KeyError():
+            return f"{error.args[0]} is missing"
+        case RecursionError():
+            return "nested too deeply"
+    return str(error)
 
 
 def _of_type(kind: type | tuple[type, ...], name: str) -> Callable[[Any], Any]:

@@ -228,6 +228,12 @@ def test_digital_silence_has_no_level() -> None:
     assert lines[0].startswith(" CONNECTING  00:00")
 
 
+def test_a_level_just_above_silence_moves_nothing() -> None:
+    lines = picture(replace(VIEW, near_end=Meter(-99.6, -99.6), far_end=Meter(-99.4)), 80, 24)
+    assert lines[1].index(" dB") == lines[2].index(" dB")
+    assert "-99 dB" in lines[2]
+
+
 def test_hanging_up_says_what_ctrl_c_does_now() -> None:
     lines = picture(replace(VIEW, hanging_up=True), 80, 24)
     assert lines[0].startswith(" HANGING UP ")

@@ -47,8 +47,29 @@ def test_who_spoke_for_how_long() -> None:
         Ended(by="you", code=1000, reason="", at=16.0),
     ]
     lines = summary(fold(reduce, events, View()))
-    assert lines[1].startswith("       length 00:16; you spoke 2 s (25 %: louder than -40 dBFS)")
-    assert lines[1].endswith(", the agent 6 s (75 %)")
+    assert lines[1:3] == [
+        "       length 00:16",
+        "       you spoke 2 s (25 %: louder than -40 dBFS), the agent 6 s (75 %)",
+    ]
+
+
+def test_no_line_is_too_long_for_80_columns() -> None:
+    figures = Statistics(
+        device_losses=12345,
+        frames_dropped=12345,
+        capture_xruns=12345,
+        playback_xruns=12345,
+        underruns=12345,
+        events_dropped=12345,
+    )
+    reason = "the agent has said all that there was to say, and so has the caller, it seems."
+    view = View(recording="a path/" * 20)
+    view = reduce(view, Ended(by="server", code=1000, reason=reason, statistics=figures, at=75.0))
+    *lines, recorded, report = summary(view)
+    assert max(map(len, lines)) <= 80
+    assert " ".join(line.strip() for line in lines).count(reason) == 1
+    assert recorded.endswith("a path/" * 20)
+    assert "a path/" * 20 in report
 
 
 def test_where_it_was_recorded_and_what_to_do_with_it() -> None:

@@ -191,13 +191,13 @@ def test_the_last_notes_are_kept() -> None:
         AudioDropped(side="near_end", duration=0.5, at=61.0),
         AudioDropped(side="far_end", duration=2.0, at=62.0),
         UnknownMessage(message="hm" * 99, at=63.0),
-        MalformedMessage(problem="no JSON", excerpt="{", at=64.0),
+        MalformedMessage(problem=f"no JSON: {'so it is ' * 9}.", excerpt="{", at=64.0),
     )
     assert len(view.notes) == 3
     assert view.notes[0] == Note(
         62.0, "2.0 s of the agent lost: too much of it was waiting to be played"
     )
-    assert view.notes[2].text == "the server sent something broken: no JSON"
+    assert view.notes[2].text == f"the server sent something broken: no JSON: {'so it is ' * 9}."
     assert len(view.fresh_notes) == 3
     assert [note.at for note in replace(view, at=93.5).fresh_notes] == [64.0]
 

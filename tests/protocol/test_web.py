@@ -131,6 +131,28 @@ def test_what_cannot_be_read_is_reported_and_survived(message: str) -> None:
     assert client.receive("clear") == [Clear()]
 
 
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        (
+            "{",
+            "no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        ),
+        ('{"event_type":"metadata"}', "metadata is missing"),
+        (
+            '{"event_type":"update","turntaking":[]}',
+            "turntaking is neither agent_turn nor user_turn",
+        ),
+        ('{"audio":5}', "expected a string, got int"),
+        ('{"a":' * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(message: str, problem: str) -> None:
+    (event,) = WebClient(2).receive(message)
+    assert isinstance(event, MalformedMessage)
+    assert event.problem == problem
+
+
 def test_the_server_hears_audio_and_heartbeats() -> None:
     server = WebServer(2)
     assert server.receive(b"\1\2\3", 1.0) == [MicrophoneAudio(at=1.0, data=b"\1\2")]
