@@ -17,7 +17,7 @@ _KNEE = 0.7
 
 
 class Gain:
-    """A gain for mono int16 at one rate; one thread sets it, another applies it.
+    """A gain for mono int16 at one rate; any thread sets it, one applies it.
 
     Args:
         rate: samples a second.
@@ -28,28 +28,28 @@ class Gain:
     """
 
     def __init__(self, rate: int, gain: float = 1.0) -> None:
-        self._gain, self._wanted = 1.0, _table(1.0)
+        self._wanted = 1.0, _table(1.0)  # set at once, as other threads do it
         self.value = gain
-        self._current = self._wanted
+        self._current = self._wanted[1]
         self._ramp = np.linspace(0.0, 1.0, max(round(_RAMP * rate), 1), dtype=np.float32)
         self._from, self._at = self._current, len(self._ramp)
 
     @property
     def value(self) -> float:
         """Times the amplitude, 0 to ``LOUDEST``; 1 leaves every sample as it is."""
-        return self._gain
+        return self._wanted[0]
 
     @value.setter
     def value(self, gain: float) -> None:
         if not 0.0 <= gain <= LOUDEST:
             raise ValueError(f"a volume of {gain} is outside 0–{LOUDEST:g}")
-        if gain != self._gain:
-            self._gain, self._wanted = gain, _table(gain)
+        if gain != self._wanted[0]:
+            self._wanted = gain, _table(gain)
 
     def apply_rt(self, samples: Samples) -> None:
         """Runs on: audio callback thread. Change samples, shape (n,), in place."""
         if self._at == len(self._ramp):  # a ramp that is under way comes to its end first
-            wanted = self._wanted
+            wanted = self._wanted[1]
             if wanted is not self._current:
                 self._from, self._current, self._at = self._current, wanted, 0
             elif wanted is None:
