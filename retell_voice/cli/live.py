@@ -81,6 +81,10 @@ class ScreenOutput:
         self._spoilt = self._spoilt or anew
         self._redraw()
 
+    def remark(self, line: str) -> None:
+        """Keep it for when the call is over; an ``Operator`` shows it meanwhile."""
+        self._said.write(f"{line}\n")
+
     def close(self, view: View) -> None:
         self._over = True
         self._redraw()

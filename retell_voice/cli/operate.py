@@ -59,6 +59,10 @@ class Operator:
         self._call = call
         self._apply()
 
+    def notice(self, text: str) -> None:
+        """Show for a while what no key asked for."""
+        self._show(self._controls.noticed(clean(text), self._view().at, _LONG_NOTICE))
+
     def press(self, key: Key) -> None:
         """Do what a key wants."""
         view = self._view()
@@ -86,7 +90,12 @@ class Operator:
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._at_work.add(task)
-        task.add_done_callback(self._at_work.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._say(f"that failed, which is a defect: {error!r}", _LONG_NOTICE)
 
     async def _list_devices(self, call: Call) -> None:
         from retell_voice.cli import choose  # noqa: PLC0415 - a call with files needs no PortAudio

@@ -34,6 +34,9 @@ class Output(Protocol):
     def show(self, event: Event, view: View) -> None:
         """Show an event and the view after it. Never blocks."""
 
+    def remark(self, line: str) -> None:
+        """Show a line that no event of the call makes. Never blocks."""
+
     def close(self, view: View) -> None:
         """Write what is left, leave the terminal as it was, then say how the call went."""
 
@@ -41,11 +44,15 @@ class Output(Protocol):
         """Leave the terminal as it was, at once. Safe in a signal handler."""
 
 
+_Line = str | Callable[[], str | None]
+"""A line, or what makes it; None where it has written it elsewhere."""
+
+
 class LineOutput:
     """Base: lines to standard output."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str | Callable[[], str] | None] = deque()
+        self._waiting: deque[_Line | None] = deque()
         self._wake = threading.Semaphore(0)
         self._dropped = 0
         self.failure: OSError | None = None
@@ -56,7 +63,7 @@ class LineOutput:
         """Return the first lines."""
         raise NotImplementedError
 
-    def lines(self, event: Event) -> Sequence[str | Callable[[], str]]:
+    def lines(self, event: Event) -> Sequence[_Line]:
         """Return the lines of an event; what is dear to make, as functions that make it."""
         raise NotImplementedError
 
@@ -78,10 +85,13 @@ class LineOutput:
         if self._dropped:
             complain(f"{self._dropped} lines of output were dropped: nobody read them in time")
 
+    def remark(self, line: str) -> None:
+        self._put([line])
+
     def abandon(self) -> None:
         """There is nothing to restore."""
 
-    def _put(self, lines: Sequence[str | Callable[[], str]], *, last: bool = False) -> None:
+    def _put(self, lines: Sequence[_Line], *, last: bool = False) -> None:
         for line in lines:
             if len(self._waiting) < MAX_LINES:
                 self._waiting.append(line)
@@ -97,6 +107,8 @@ class LineOutput:
         try:
             while self._wake.acquire() and (item := self._waiting.popleft()) is not None:
                 line = item if isinstance(item, str) else item()
+                if line is None:
+                    continue
                 sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
                 sys.stdout.flush()
         except (OSError, ValueError) as error:
@@ -125,7 +137,7 @@ class PlainOutput(LineOutput):
 
 
 class JsonOutput(LineOutput):
-    """One JSON object a line.
+    """One JSON object a line; remarks go to standard error.
 
     Args:
         call: what the first line says about the call.
@@ -146,6 +158,9 @@ class JsonOutput(LineOutput):
 
     def lines(self, event: Event) -> list[Callable[[], str]]:
         return [partial(jsonl.line, event)]
+
+    def remark(self, line: str) -> None:
+        self._put([partial(complain, line)])
 
     def closing(self, view: View) -> list[str]:
         if not view.recording:

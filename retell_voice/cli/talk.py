@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from retell_voice import __version__
@@ -23,15 +23,21 @@ from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
+from retell_voice.cli.settle import settle
 from retell_voice.cli.signals import Interrupts
 from retell_voice.cli.view import View, reduce
+from retell_voice.cli.words import clean, clock
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError, mask
+from retell_voice.events import Ended
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings import DEFAULT, Sourced, table
+from retell_voice.settings import DEFAULT, Sourced
 from retell_voice.tables import EmulatorSettings, TalkSettings
 from retell_voice.tables.talk import jitter_range
+
+if TYPE_CHECKING:  # of no use where the call is with another server
+    from retell_voice.emulator import Emulator
 
 PATIENCE = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
@@ -61,7 +67,7 @@ def talk(
         RetellVoiceError: the call could not be opened.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    settings = _settle(settings)
+    settings = settle(settings)
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
@@ -117,6 +123,7 @@ class _Conversation:
         self._shown = False
         self._operator: Operator | None = None
         self._recorder: Recorder | None = None
+        self._telling: asyncio.Task[None] | None = None
         if settings.record.value:
             limit = 60.0 * settings.record_minutes.value
             self._recorder = Recorder(settings.record.value, limit=limit)
@@ -126,6 +133,7 @@ class _Conversation:
 
     async def hold(self, call_id: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._hear_all)
             call = self._call = await interrupts.opening(self._open(call_id, stack), self.close)
             interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
@@ -133,6 +141,8 @@ class _Conversation:
             gc.collect()
             gc.freeze()
             async for event in call:
+                if isinstance(event, Ended) and self._settings.local.value:
+                    self._advise(event)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
                 if self._settings.input_file.value and self.view.all_said(PATIENCE / self._speed):
@@ -149,6 +159,30 @@ class _Conversation:
             if self._recorder is not None and self._recorder.path is not None:
                 self.view = replace(self.view, recording=str(self._recorder.path))
             self.output.close(self.view)
+
+    def _advise(self, ended: Ended) -> None:
+        """Put in what helps where the server is the user's own."""
+        if ended.by == "server" and ended.error is not None:
+            from retell_voice.cli.happened import hint  # noqa: PLC0415 - only when local
+
+            ended.error.hint = hint(ended.reason, self._emulator.llm.value)
+
+    async def _tell(self, emulator: Emulator) -> None:
+        from retell_voice.cli.happened import is_warning  # noqa: PLC0415 - only when local
+
+        async for happening in emulator.events:
+            if is_warning(happening):
+                self._remark(clean(str(happening)), f"{clock(self._now().at)}  warning: ")
+
+    async def _hear_all(self) -> None:
+        """Wait for the last word of an emulator that has ended."""
+        if self._telling is not None:
+            await self._telling
+
+    def _remark(self, text: str, before: str = "") -> None:
+        self.output.remark(before + text)
+        if self._operator is not None:
+            self._operator.notice(text)
 
     def _now(self) -> View:
         """Return the view brought up to now: events may be a moment apart."""
@@ -173,10 +207,14 @@ class _Conversation:
         settings, audio = self._settings, self._audio
         microphone, speaker = open_devices(settings, audio, self._speed)
         url = settings.url.value
+        engines: tuple[str, ...] = ()
         if settings.local.value:
             from retell_voice.cli.stage import for_talk, stage  # noqa: PLC0415 - only when local
 
-            staged = await stack.enter_async_context(stage(for_talk(settings, self._emulator)))
+            self._emulator = for_talk(settings, self._emulator)
+            staged = await stack.enter_async_context(stage(self._emulator))
+            self._telling = asyncio.create_task(self._tell(staged.emulator))
+            engines = staged.engines
             call_id, url = staged.emulator.register(audio).call_id, staged.emulator.url
         call = Call(
             call_id,
@@ -209,6 +247,8 @@ class _Conversation:
         self.output.open(self.view, gone)
         if isinstance(self.output, ScreenOutput):
             self._listen(self.output)
+        for line in engines:
+            self._remark(line)
         return await stack.enter_async_context(call)
 
 
@@ -292,50 +332,3 @@ def _host(url: Sourced[str]) -> str:
     except ValueError as error:
         raise ConfigError(f"{url.source}: the URL cannot be used: {error}") from None
     return parts.netloc.rpartition("@")[2]
-
-
-def _settle(settings: TalkSettings) -> TalkSettings:
-    """Return the settings without those that a stronger one of the same pair excludes.
-
-    Raises:
-        ConfigError: both were given on the command line, or both name the same file.
-    """
-    wanted = settings.llm if settings.llm.value else settings.scenario
-    if wanted.is_flag and wanted.value and not settings.local.value:
-        settings = replace(settings, local=Sourced(True, wanted.source))
-    for names in (
-        ("call_id", "agent"),
-        ("local", "agent"),
-        ("json", "plain"),
-        ("input_file", "input"),
-        ("output_file", "output"),
-    ):
-        settings = _settle_pair(settings, *names)
-    if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local
-        settings = _settle_pair(settings, "local", "url")
-    files = settings.input_file.value, settings.output_file.value
-    if all(files) and _is_same(*map(str, files)):
-        raise ConfigError(
-            f"{settings.input_file.source} and {settings.output_file.source} name the same file",
-            "the second would overwrite the first",
-        )
-    return settings
-
-
-def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
-    """Drop the one of two that comes from further away; the first where both are as near."""
-    first: Sourced[Any] = getattr(settings, one)
-    second: Sourced[Any] = getattr(settings, other)
-    if not (first.value and second.value):
-        return settings
-    if first.is_flag and second.is_flag:
-        raise ConfigError(f"{first.source} and {second.source} exclude each other: give one")
-    weaker = one if second.is_flag else other
-    return replace(settings, **{weaker: Sourced(table(TalkSettings)[weaker].default)})
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
-    except OSError:  # at least one is not there, and so is no harm
-        return False

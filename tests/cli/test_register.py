@@ -19,7 +19,7 @@ from support.rest import answer, server
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.register import registered
-from retell_voice.cli.talk import _settle
+from retell_voice.cli.settle import settle
 from retell_voice.config import find_key
 from retell_voice.emulator import Emulator, RegisteredCall, Session
 from retell_voice.rest import DEFAULT_API_URL, Registration
@@ -131,6 +131,13 @@ async def test_registered_and_talked_in_one(
     assert (details["event"], details["error"]) == ("call_details", None)
     assert (details["status"], details["call_id"]) == ("ended", f"…{call.call_id[-4:]}")
     assert details["disconnection_reason"] == "agent_hangup"
+
+
+async def test_a_file_that_is_not_there_costs_no_call(program: Run, tmp_path: Path) -> None:
+    files = ("--input-file", str(tmp_path / "none.wav"), "--output-file", os.devnull)
+    nowhere = ("--api-url", "http://127.0.0.1:1")  # asked, it would be exit code 4
+    result = await program("talk", *AGENT, *nowhere, *files, more=WITH_KEY)
+    assert "none.wav" in complaint(result, 2)[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
@@ -267,6 +274,8 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
         (("talk", "--local", "--metadata", "a=b"), "are for a call that --agent registers"),
+        (("talk", "--llm", "ws://x", "--no-local"), "--llm and --no-local exclude each other"),
+        (("talk", "--scenario", "x", "--no-local"), "--scenario and --no-local exclude each"),
     ],
 )
 def test_what_cannot_be(refuse: Callable[..., str], arguments: tuple[str, ...], says: str) -> None:
@@ -289,7 +298,7 @@ async def test_without_the_sdk(program: Run, tmp_path: Path) -> None:
 
 
 def settled(**given: tuple[object, str]) -> TalkSettings:
-    return _settle(TalkSettings(**{name: Sourced(*each) for name, each in given.items()}))
+    return settle(TalkSettings(**{name: Sourced(*each) for name, each in given.items()}))
 
 
 @pytest.mark.parametrize(

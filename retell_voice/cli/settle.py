@@ -1,0 +1,63 @@
+"""Which of the settings of a call hold where two of them contradict each other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from retell_voice.errors import ConfigError
+from retell_voice.settings import Sourced, table
+from retell_voice.tables import TalkSettings
+
+
+def settle(settings: TalkSettings) -> TalkSettings:
+    """Return the settings without those that a stronger one of the same pair excludes.
+
+    Raises:
+        ConfigError: both were given on the command line, or both name the same file.
+    """
+    wanted = settings.llm if settings.llm.value else settings.scenario
+    if wanted.is_flag and wanted.value and not settings.local.value:
+        if settings.local.is_flag:
+            raise ConfigError(
+                f"{wanted.source} and {settings.local.source} exclude each other: give one",
+                f"{wanted.source} is for the emulator in this process",
+            )
+        settings = replace(settings, local=Sourced(True, wanted.source))
+    for names in (
+        ("call_id", "agent"),
+        ("local", "agent"),
+        ("json", "plain"),
+        ("input_file", "input"),
+        ("output_file", "output"),
+    ):
+        settings = _settle_pair(settings, *names)
+    if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local
+        settings = _settle_pair(settings, "local", "url")
+    files = settings.input_file.value, settings.output_file.value
+    if all(files) and _is_same(*map(str, files)):
+        raise ConfigError(
+            f"{settings.input_file.source} and {settings.output_file.source} name the same file",
+            "the second would overwrite the first",
+        )
+    return settings
+
+
+def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
+    """Drop the one of two that comes from further away; the first where both are as near."""
+    first: Sourced[Any] = getattr(settings, one)
+    second: Sourced[Any] = getattr(settings, other)
+    if not (first.value and second.value):
+        return settings
+    if first.is_flag and second.is_flag:
+        raise ConfigError(f"{first.source} and {second.source} exclude each other: give one")
+    weaker = one if second.is_flag else other
+    return replace(settings, **{weaker: Sourced(table(TalkSettings)[weaker].default)})
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
+    except OSError:  # at least one is not there, and so is no harm
+        return False
