@@ -5,8 +5,8 @@ With alignment, each piece of audio comes with its text, and the event comes whe
 the last byte has arrived.
 """
 
+import argparse
 import asyncio
-import sys
 from collections.abc import Callable
 
 from retell_voice import AgentStarted, AgentStopped, Alignment, Call, Event
@@ -84,4 +84,7 @@ async def main(call_id: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="An avatar that moves with the voice.")
+    parser.add_argument("call_id", metavar="CALL_ID")
+    parser.add_argument("url", metavar="URL")
+    asyncio.run(main(**vars(parser.parse_args())))

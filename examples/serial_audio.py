@@ -13,10 +13,10 @@ on the way. A frame that noise has broken is left out; the next one is found by 
 that is unplugged does not end the call: it goes on when the board is back.
 """
 
+import argparse
 import asyncio
 import os
 import select
-import sys
 import termios
 import threading
 import tty
@@ -241,4 +241,8 @@ async def main(path: str, call_id: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="A call through a board behind a serial line.")
+    parser.add_argument("path", metavar="PATH", help="the serial line, such as /dev/ttyUSB0")
+    parser.add_argument("call_id", metavar="CALL_ID", help="registered as s16le at 16000 Hz")
+    parser.add_argument("url", metavar="URL")
+    asyncio.run(main(**vars(parser.parse_args())))

@@ -1,12 +1,13 @@
 """Several calls at once in one program: python examples/several_calls.py URL CALL_ID…
 
-Each call says what is in a WAV file and writes what the agent says into another one; a test of a
-server under load, for example. With `asyncio.TaskGroup` one call that cannot be opened would end
-all of them, so each keeps its own failure.
+Each call says what is in a WAV file, say.wav, and writes what the agent says into another one,
+agent-1.wav and so on; a test of a server under load, for example. The calls must have been
+registered as s16le at 24000 Hz, or at that of ``--rate``. With `asyncio.TaskGroup` one call that
+cannot be opened would end all of them, so each keeps its own failure.
 """
 
+import argparse
 import asyncio
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +63,12 @@ async def hold(
     return outcome
 
 
-async def main(url: str, *call_ids: str) -> list[Outcome]:
+async def main(url: str, call_ids: list[str], say: Path, rate: int) -> list[Outcome]:
     """Hold all calls at the same time."""
-    audio = AudioFormat()
+    audio = AudioFormat(rate=rate)
     outcomes = await asyncio.gather(
         *(
-            hold(call_id, url, audio, Path("say.wav"), Path(f"agent-{number}.wav"))
+            hold(call_id, url, audio, say, Path(f"agent-{number}.wav"))
             for number, call_id in enumerate(call_ids, 1)
         )
     )
@@ -77,4 +78,12 @@ async def main(url: str, *call_ids: str) -> list[Outcome]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description="Several calls at once that say the same.")
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("call_ids", metavar="CALL_ID", nargs="+")
+    parser.add_argument("--say", type=Path, default="say.wav", help="WAV file (say.wav)")
+    parser.add_argument("--rate", type=int, default=24000, help="of the calls, Hz (24000)")
+    arguments = parser.parse_args()
+    if not arguments.say.is_file():
+        parser.error(f"there is no {arguments.say}: what the calls are to say (--say WAV)")
+    asyncio.run(main(**vars(arguments)))

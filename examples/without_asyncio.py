@@ -6,9 +6,9 @@ python examples/without_asyncio.py CALL_ID URL
 iterator; everything else may be called from any thread. Copy it into your program.
 """
 
+import argparse
 import asyncio
 import queue
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -128,4 +128,7 @@ def main(call_id: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description="A call from a program without asyncio.")
+    parser.add_argument("call_id", metavar="CALL_ID")
+    parser.add_argument("url", metavar="URL")
+    main(**vars(parser.parse_args()))

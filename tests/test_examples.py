@@ -124,6 +124,36 @@ async def test_ten_lines(
     assert "Ended(" in printed.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("ten_lines", "CALL_ID [URL]"),
+        ("avatar", "CALL_ID URL"),
+        ("without_asyncio", "CALL_ID URL"),
+        ("serial_audio", "PATH CALL_ID URL"),
+        ("several_calls", "URL CALL_ID"),
+    ],
+)
+def test_without_arguments_an_example_says_how_it_is_used(name: str, usage: str) -> None:
+    done = run_example(name)
+    assert done.returncode == 2
+    assert " ".join(done.stderr.split()).startswith(f"usage: {name}.py [-h] ")
+    assert usage in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_several_calls_have_something_to_say(tmp_path: Path) -> None:
+    done = run_example("several_calls", "ws://127.0.0.1:1", "call_none", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no say.wav" in done.stderr
+    assert "--say WAV" in done.stderr
+
+
+def run_example(name: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+
+
 # The serial line
 
 serial = example("serial_audio")
@@ -333,7 +363,9 @@ async def test_an_avatar_in_a_call(
     assert "hello" in capsys.readouterr().out
 
 
-async def test_several_calls(tmp_path: Path) -> None:
+async def test_several_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = example("several_calls")
     say = tmp_path / "say.wav"
     file = WavWriter(say, RATE)
@@ -349,6 +381,10 @@ async def test_several_calls(tmp_path: Path) -> None:
                 for call_id, path in zip(["call_none", *call_ids], into, strict=True)
             )
         )
+        monkeypatch.chdir(tmp_path)
+        await module.main(emulator.url, [emulator.register(AUDIO).call_id], say, RATE)
+    assert capsys.readouterr().out == "call 1: 0.4 s heard\n"
+    assert (tmp_path / "agent-1.wav").exists()
     assert isinstance(outcomes[0].failure, ConnectError)
     for outcome, path in zip(outcomes[1:], into[1:], strict=True):
         assert outcome.failure is None
