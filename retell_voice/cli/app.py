@@ -141,7 +141,10 @@ def doctor(
         typer.Option(metavar="PART", help="Look at system, config, sound or network; repeatable."),
     ] = None,
     no_sound: Annotated[
-        bool, typer.Option("--no-sound", metavar="", help="Play no chimes; nothing is heard.")
+        bool,
+        typer.Option(
+            "--no-sound", metavar="", help="Play no chimes; a machine without sound is no failure."
+        ),
     ] = False,
     seconds: Annotated[
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")

@@ -118,7 +118,8 @@ Look at all that a call needs and say what to mend: Python and its packages, the
 sound and the way to the server.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
-server is asked for a call that there is not: none of yours is spent.
+server is asked for a call that there is not: none of yours is spent. With --no-sound nothing is \
+played, and a machine without a microphone or a speaker is only warned of.
 
 Each line says pass, warn or fail; below it stands what to do.
 

@@ -55,16 +55,18 @@ def examine(
         audio: format of the call.
         input_name, output_name: names of devices or parts of them, None for the default ones.
         seconds: how long to listen while somebody speaks.
-        chimes: whether something may be heard; without it the speaker stays silent.
+        chimes: whether something may be heard; without it the speaker stays silent, and a machine
+            without sound is no failure, unless a device was named.
         ask: called when it is time to speak.
         meter: told the level while listening.
     """
+    worst = Verdict.FAIL if chimes or input_name or output_name else Verdict.WARN
     try:
         found = portaudio().get_portaudio_version()[1]
         # Its full text ends in a revision of hexadecimal digits that help nobody.
         yield Finding("sound", "PortAudio", Verdict.PASS, found.split(", revision")[0])
     except DeviceError as error:
-        yield _failed("PortAudio", error)
+        yield _failed("PortAudio", error, worst)
         return
     if sys.platform == "linux":
         yield judge_server(server_sockets(os.environ))
@@ -72,7 +74,7 @@ def examine(
     try:
         microphone, speaker = _find(audio, input_name, output_name)
     except DeviceError as error:
-        yield _failed("devices", error)
+        yield _failed("devices", error, worst)
         return
     for device, word in ((microphone, "microphone"), (speaker, "speaker")):
         yield judge_device(word, device.name, getattr(device, "why", ""), device.rate, audio.rate)
@@ -360,5 +362,5 @@ def _play(ear: Ear, microphone: Microphone, speaker: Speaker) -> Iterator[Findin
         yield judge_round_trip(round_trips(mouth.asked, heard, microphone.rate))
 
 
-def _failed(check: str, error: DeviceError) -> Finding:
-    return Finding("sound", check, Verdict.FAIL, str(error), error.hint)
+def _failed(check: str, error: DeviceError, verdict: Verdict = Verdict.FAIL) -> Finding:
+    return Finding("sound", check, verdict, str(error), error.hint)

@@ -95,16 +95,22 @@ def test_a_device_that_resamples_says_so() -> None:
     assert "resampled" not in sound.judge_device("speaker", "usb", "", 24000, 24000).says
 
 
-def look(monkeypatch: pytest.MonkeyPatch, **fakes: object) -> list[Finding]:
+def look(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    chimes: bool = True,
+    output_name: str | None = None,
+    **fakes: object,
+) -> list[Finding]:
     for name, fake in fakes.items():
         monkeypatch.setattr(sound, name, fake)
     return list(
         sound.examine(
             AudioFormat(),
             None,
-            None,
+            output_name,
             seconds=0.1,
-            chimes=True,
+            chimes=chimes,
             ask=lambda: None,
             meter=lambda level, left: None,
         )
@@ -118,6 +124,8 @@ def test_without_portaudio(monkeypatch: pytest.MonkeyPatch) -> None:
     (only,) = look(monkeypatch, portaudio=missing)
     assert (only.check, only.verdict, only.hint) == ("PortAudio", FAIL, "install it")
     assert only.exit_code == 3
+    (only,) = look(monkeypatch, portaudio=missing, chimes=False)
+    assert (only.check, only.verdict, only.hint) == ("PortAudio", WARN, "install it")
 
 
 def test_without_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +134,10 @@ def test_without_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
     *_, last = look(monkeypatch, _find=missing)
     assert (last.check, last.verdict, last.hint) == ("devices", FAIL, "plug one in")
+    *_, last = look(monkeypatch, _find=missing, chimes=False)
+    assert (last.check, last.verdict, last.hint) == ("devices", WARN, "plug one in")
+    *_, last = look(monkeypatch, _find=missing, chimes=False, output_name="USB")
+    assert last.verdict is FAIL, "who names a device wants that one"
 
 
 class Device:
