@@ -18,7 +18,8 @@
         └── TooManyRequests              7     429: wait, and how long
 
 Each carries one line for people (``str(error)``) and, where there is something to try, a
-``hint``. No message ever holds a whole call_id or API key.
+``hint``, which is a note of the exception, too: a traceback shows it. No message ever holds a
+whole call_id or API key.
 
 Exit codes of the programs: 0 the call ended normally, 1 a defect of this software, the
 table above, 130 when Ctrl-C was pressed twice or before the call had begun, 143 and 129
@@ -44,6 +45,8 @@ class RetellVoiceError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(hint)
 
 
 class ConfigError(RetellVoiceError):

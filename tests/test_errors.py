@@ -1,4 +1,5 @@
 import re
+import traceback
 
 import pytest
 
@@ -21,3 +22,9 @@ def test_the_tree_in_the_docstring_is_the_tree_in_the_code() -> None:
         kinds.extend(kind.__subclasses__())
     here = {k.__name__: k.exit_code for k in kinds[1:] if k.__module__ == errors.__name__}
     assert drawn == here
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    *_, line, hint = traceback.format_exception(RetellVoiceError("no sound", "plug it in"))
+    assert (line, hint) == ("retell_voice.errors.RetellVoiceError: no sound\n", "plug it in\n")
+    assert len(traceback.format_exception(RetellVoiceError("no sound"))) == 1

@@ -222,16 +222,18 @@ class WavSpeaker(_Clockwork):
 
     Args:
         path: the file, made, or replaced if there is one, when the call starts.
-        rate: samples a second.
+        rate: samples a second; whatever the call's is, it is resampled to this.
         speed: how many times faster than real time it runs.
 
     Raises:
         ConfigError: there is no such directory, or that is one.
     """
 
-    def __init__(self, path: Path | str, rate: int, *, speed: float = 1.0) -> None:
-        if Path(path).is_dir() or not Path(path).parent.is_dir():
-            raise ConfigError(f"{path}: there is no such directory, or it is one")
+    def __init__(self, path: Path | str, rate: int = 24000, *, speed: float = 1.0) -> None:
+        if Path(path).is_dir():
+            raise ConfigError(f"{path}: it is a directory", "name a file in it: agent.wav")
+        if not (directory := Path(path).parent).is_dir():
+            raise ConfigError(f"{path}: there is no directory {directory}")
         super().__init__(Path(path).name, rate, speed)
         self._path = path
         self._file: WavWriter | None = None

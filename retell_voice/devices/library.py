@@ -17,11 +17,12 @@ from typing import Any
 
 from retell_voice.errors import DeviceError
 
+_FILES = "files do without: --input-file and --output-file, in Python WavMicrophone and WavSpeaker"
 NO_SOUND_HINT = (
     "is a sound server (PipeWire, PulseAudio) running? `retell-voice devices` lists what is seen; "
     if sys.platform == "linux"
     else "plug one in, or allow its use in the system's privacy settings; "
-) + "files do without: --input-file, --output-file"
+) + _FILES
 
 _CLOSE_SECONDS = 1.0
 _lock = threading.Lock()
@@ -43,7 +44,7 @@ def portaudio() -> ModuleType:
             hint = "install it: sudo apt install libportaudio2 (Fedora, Arch: portaudio)"
         else:
             hint = "reinstall the package sounddevice, which brings it along"
-        raise DeviceError("the PortAudio library was not found", hint) from error
+        raise DeviceError("the PortAudio library was not found", f"{hint}; {_FILES}") from error
     except Exception as error:  # its own error type cannot be named when the import fails
         raise DeviceError(f"PortAudio does not start: {error}", NO_SOUND_HINT) from error
     module: ModuleType = sounddevice
