@@ -78,6 +78,7 @@ def talk(
         if settings.url.source == DEFAULT:
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
+        open_devices(settings, audio, speed)  # a mistake there is not to cost a call
         call = registered(settings, metadata=metadata, variables=variables)
         call_id, audio = call.call_id, call.audio
     elif metadata or variables:
