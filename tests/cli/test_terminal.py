@@ -107,7 +107,7 @@ def test_a_conversation(env: dict[str, str]) -> None:
     left = after_the_screen(terminal)
     assert len(re.findall(r"^\d\d:\d\d  agent: Hello!", left, re.MULTILINE)) == 1
     assert re.search(
-        r"\d\d:\d\d  you hung up \(1000\)\n +length 00:\d\d; you spoke \d+ s \(\d+ %.*\n"
+        r"\d\d:\d\d  you hung up \(1000\)\n +length 00:\d\d\n +you spoke \d+ s \(\d+ %.*\n"
         r" +sent \d+ frames",
         left,
     )
