@@ -110,7 +110,7 @@ def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
         place = ", before any [section]" if len(where) > 1 and "." not in close[0] else ""
         hint = f"did you mean {close[0]}{place}?"
     else:
-        hint = "`retell-voice config show` lists what there is"
+        hint = "`retell-voice config init FILE` writes a file with all there are"
     return ConfigError(f"{source}: unknown key {show(key)}", hint)
 
 

@@ -106,8 +106,8 @@ def test_complaints_name_line_and_key(text: str, expected: str) -> None:
         ("emulater.port = 8080", "did you mean [emulator]?"),
         ("[emulator]\nvolume = 50", "did you mean volume, before any [section]?"),
         ("[emulator]\nprot = 8080", "did you mean emulator.port?"),
-        ("zzz = 1", "`retell-voice config show` lists what there is"),
-        ("[zzz]\nx = 1", "`retell-voice config show` lists what there is"),
+        ("zzz = 1", "`retell-voice config init FILE` writes a file with all there are"),
+        ("[zzz]\nx = 1", "`retell-voice config init FILE` writes a file with all there are"),
     ],
 )
 def test_an_unknown_key_is_guessed_at(text: str, hint: str) -> None:
