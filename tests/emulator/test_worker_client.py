@@ -82,7 +82,7 @@ async def test_when_it_dies_what_it_was_asked_fails_and_it_starts_again(
 
 async def test_what_is_asked_while_it_starts_again_waits(worker: Worker) -> None:
     signalled(worker, signal.SIGKILL)
-    await until(lambda: worker.pid is None)
+    await until(lambda: not worker._loaded.is_set())  # there is no process for a moment only
     assert (await worker.request(HELLO)).body
 
 
