@@ -21,7 +21,7 @@ def retell_emulator(request: pytest.FixtureRequest) -> Iterator[Emulators]:
 
     They end with the test, and fail it when a scenario or an agent failed.
     """
-    from retell_voice.emulator.fixtures import Emulators  # noqa: PLC0415
+    from retell_voice.emulator.fixtures import Emulators  # noqa: PLC0415 - pytest loads this for every project
 
     with Emulators(request.path.parent) as emulators:
         yield emulators

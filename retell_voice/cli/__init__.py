@@ -5,12 +5,12 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
-    from retell_voice.cli.failure import INTERRUPTED, ending  # noqa: PLC0415
+    from retell_voice.cli.failure import INTERRUPTED, ending
 
     with ending():
         try:
             # Here: the package imports without typer.
-            from retell_voice.cli.app import app  # noqa: PLC0415
+            from retell_voice.cli.app import app
 
             app()
         except KeyboardInterrupt:  # before any command had begun

@@ -68,7 +68,7 @@ def talk(
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
-    from retell_voice.cli.talk import talk  # noqa: PLC0415
+    from retell_voice.cli.talk import talk
 
     here = settings.local.value or settings.llm.value or settings.scenario.value
     emulator = load(EmulatorSettings, file, os.environ, {}) if here else None
@@ -91,7 +91,7 @@ def register(
     settings: RegisterSettings, *, metadata: _Metadata = None, dynamic_variable: _Variables = None
 ) -> int:
     """Register a call."""
-    from retell_voice.cli.register import register  # noqa: PLC0415
+    from retell_voice.cli.register import register
 
     return register(settings, metadata=metadata or (), variables=dynamic_variable or ())
 
@@ -104,7 +104,7 @@ def register(
 @command(EmulatorSettings)
 def emulator(settings: EmulatorSettings) -> int:
     """Serve calls."""
-    from retell_voice.cli.serve import serve  # noqa: PLC0415
+    from retell_voice.cli.serve import serve
 
     return serve(settings)
 
@@ -120,7 +120,7 @@ def devices(
 ) -> None:
     """List sound devices."""
     with reported(debug=debug, as_json=lambda: as_json):
-        from retell_voice.cli.listing import list_all  # noqa: PLC0415
+        from retell_voice.cli.listing import list_all
 
         list_all(as_json=as_json)
 
@@ -163,7 +163,7 @@ def doctor(
 ) -> None:
     """Examine."""
     with native_stderr_silenced(), reported(debug=debug, as_json=lambda: as_json):
-        from retell_voice.cli.doctor import examine  # noqa: PLC0415
+        from retell_voice.cli.doctor import examine
 
         code = examine(
             only or [],
@@ -194,7 +194,7 @@ def report(
 ) -> None:
     """Write a report."""
     with reported(debug=debug):
-        from retell_voice.cli.report import report  # noqa: PLC0415
+        from retell_voice.cli.report import report
 
         report(file, output, png)
 
@@ -215,7 +215,7 @@ app.add_typer(configuring)
 @command(TalkSettings)
 def show(settings: TalkSettings, *, file: ConfigFile) -> int:
     """Show settings."""
-    from retell_voice.cli import configure  # noqa: PLC0415
+    from retell_voice.cli import configure
 
     configure.show(settings, file)
     return 0
@@ -245,6 +245,6 @@ def init(
 ) -> None:
     """Write a config file."""
     with reported(debug=debug):
-        from retell_voice.cli import configure  # noqa: PLC0415
+        from retell_voice.cli import configure
 
         configure.init(file, force=force)

@@ -7,13 +7,12 @@ import sys
 from dataclasses import fields
 from urllib.parse import urlsplit
 
-from retell_voice.cli import jsonl
+from retell_voice import jsonl
 from retell_voice.cli.failure import complain
 from retell_voice.cli.signals import Interrupts
 from retell_voice.cli.words import clean, clock
 from retell_voice.config import find_key
 from retell_voice.errors import ConnectError, RetellVoiceError, mask
-from retell_voice.jsonl import error_object
 from retell_voice.rest import CallDetails, get_call
 from retell_voice.settings import DEFAULT
 from retell_voice.tables import TalkSettings
@@ -44,7 +43,7 @@ def tell(call_id: str, key: str, settings: TalkSettings, interrupts: Interrupts)
         return
     except RetellVoiceError as error:
         if settings.json.value:
-            _print(jsonl.to_json({"event": "call_details", "error": error_object(error)}))
+            _print(jsonl.to_json({"event": "call_details", "error": jsonl.error_object(error)}))
         complain(f"no details of the call: {error}", error.hint)
         return
     if settings.json.value:

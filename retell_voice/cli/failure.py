@@ -101,6 +101,6 @@ def ending() -> Iterator[None]:
 
 
 def _traceback() -> None:
-    import traceback  # noqa: PLC0415 - rarely needed, and start-up is to be quick
+    import traceback  # rarely needed, and start-up is to be quick
 
     traceback.print_exc()

@@ -50,9 +50,9 @@ def _rates(device: DeviceInfo) -> str:
 
 
 def _print_tables(devices: list[DeviceInfo]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only for a terminal
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console  # only for a terminal
+    from rich.markup import escape
+    from rich.table import Table
 
     console = Console(highlight=False)
     for direction, title in (("input", "Microphones"), ("output", "Speakers")):

@@ -115,7 +115,7 @@ class ScreenOutput:
         self._dirty.set()
 
     def _draw(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - 60 ms that start-up need not wait for
+        from rich.console import Console  # 60 ms that start-up need not wait for
 
         try:
             console = Console(highlight=False, force_terminal=True, legacy_windows=False)
@@ -132,7 +132,7 @@ class ScreenOutput:
             self._gone()
 
     def _paint(self, console: Console, anew: bool) -> str:
-        from retell_voice.cli.screen import render  # noqa: PLC0415 - as rich
+        from retell_voice.cli.screen import render  # as rich
 
         if anew or self._spoilt:
             self._spoilt = False
@@ -147,8 +147,8 @@ class ScreenOutput:
 
 def _encoded(console: Console, line: Iterable[Segment]) -> tuple[str, str]:
     """Return a line with the colours that the terminal has, and without."""
-    from rich.console import COLOR_SYSTEMS  # noqa: PLC0415 - as rich
-    from rich.segment import Segment  # noqa: PLC0415
+    from rich.console import COLOR_SYSTEMS  # as rich
+    from rich.segment import Segment
 
     colours = COLOR_SYSTEMS.get(console.color_system or "")
     parts = list(Segment.remove_color(line) if console.no_color else line)

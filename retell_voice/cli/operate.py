@@ -98,7 +98,7 @@ class Operator:
             self._say(f"that failed, which is a defect: {error!r}", _LONG_NOTICE)
 
     async def _list_devices(self, call: Call) -> None:
-        from retell_voice.cli import choose  # noqa: PLC0415 - a call with files needs no PortAudio
+        from retell_voice.cli import choose  # a call with files needs no PortAudio
 
         try:
             found = await apart(partial(choose.choices, call.microphone, call.speaker))
@@ -108,7 +108,7 @@ class Operator:
             self._show(replace(self._controls, choices=found))
 
     async def _use(self, call: Call, choice: Choice) -> None:
-        from retell_voice.cli import choose  # noqa: PLC0415 - as above
+        from retell_voice.cli import choose  # as above
 
         try:
             if choice.side == "near_end":

@@ -48,7 +48,7 @@ class Command(TyperCommand):
         except Exception as error:  # NoSuchOption, which typer keeps to itself
             if similar := getattr(error, "possibilities", None):
                 hidden = {o for p in self.params if getattr(p, "hidden", False) for o in p.opts}
-                error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]
+                error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]  # typer has no types for it
             raise
         return rest
 
@@ -102,7 +102,7 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
 
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # mypy knows it not
         run.__annotations__ = {each.name: each.annotation for each in parameters}
         return run
 

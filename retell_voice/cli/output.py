@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from retell_voice.cli import jsonl, stdout
+from retell_voice import jsonl
+from retell_voice.cli import stdout
 from retell_voice.cli.failure import complain
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
@@ -48,7 +50,7 @@ _Line = str | Callable[[], str | None]
 """A line, or what makes it; None where it has written it elsewhere."""
 
 
-class LineOutput:
+class LineOutput(ABC):
     """Base: lines to standard output."""
 
     def __init__(self) -> None:
@@ -59,17 +61,17 @@ class LineOutput:
         self._gone: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._write, name="output", daemon=True)
 
+    @abstractmethod
     def opening(self, view: View) -> list[str]:
         """Return the first lines."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lines(self, event: Event) -> Sequence[_Line]:
         """Return the lines of an event; what is dear to make, as functions that make it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def closing(self, view: View) -> list[str]:
         """Return the last lines."""
-        raise NotImplementedError
 
     def open(self, view: View, gone: Callable[[], None]) -> None:
         self._gone = gone
@@ -89,7 +91,7 @@ class LineOutput:
         self._put([line])
 
     def abandon(self) -> None:
-        """There is nothing to restore."""
+        return  # there is nothing to restore
 
     def _put(self, lines: Sequence[_Line], *, last: bool = False) -> None:
         for line in lines:

@@ -62,7 +62,7 @@ def _help(width: int) -> list[Text]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap  # noqa: PLC0415 - only here
+    import textwrap  # only here
 
     return textwrap.wrap(text, max(min(width, 90), 10))
 

@@ -93,7 +93,7 @@ async def _agent(
             f"{llm.source} and {scenario.source} each say what the agent does: give one"
         )
     if not settings.voice.value == settings.ears.value == "auto":
-        from retell_voice.emulator.speech.engines import check_names  # noqa: PLC0415 - as below
+        from retell_voice.emulator.speech.engines import check_names  # as below
 
         check_names(settings.voice.value, settings.ears.value)  # also where they are of no use
     if llm.value:
@@ -107,9 +107,9 @@ async def _llm_agent(
     url: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
     # Imported here: the parrot needs none of it.
-    from retell_voice.emulator.dialogue.manner import DialogueSettings  # noqa: PLC0415
-    from retell_voice.emulator.llm.agent import llm_agent  # noqa: PLC0415
-    from retell_voice.emulator.speech.neural import DetectorKind  # noqa: PLC0415
+    from retell_voice.emulator.dialogue.manner import DialogueSettings
+    from retell_voice.emulator.llm.agent import llm_agent
+    from retell_voice.emulator.speech.neural import DetectorKind
 
     dialogue = DialogueSettings(
         endpoint_ms=settings.endpoint_ms.value,
@@ -130,7 +130,7 @@ async def _llm_agent(
 async def _scenario_agent(
     path: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
-    from retell_voice.emulator.scenario import scenario_agent  # noqa: PLC0415
+    from retell_voice.emulator.scenario import scenario_agent
 
     engines = await _open_engines(settings.voice.value, "none", stack)
     voice, _ = engines.describe()  # nobody's words are looked for, so no ears are missing
@@ -140,7 +140,7 @@ async def _scenario_agent(
 
 
 async def _open_engines(voice: str, ears: str, stack: AsyncExitStack) -> Engines:
-    from retell_voice.emulator.speech.engines import open_engines  # noqa: PLC0415
+    from retell_voice.emulator.speech.engines import open_engines
 
     if sys.stderr.isatty():  # it takes seconds
         print("loading what speaks and hears", file=sys.stderr, flush=True)

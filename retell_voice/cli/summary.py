@@ -36,7 +36,7 @@ def summary(view: View) -> list[str]:
 
 def _wrapped(line: str) -> list[str]:
     """Return a line in pieces that a terminal of 80 columns does not break inside a word."""
-    import textwrap  # noqa: PLC0415 - only here
+    import textwrap  # only here
 
     return textwrap.wrap(line, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 

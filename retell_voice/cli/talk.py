@@ -73,7 +73,7 @@ def talk(
     audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
     call_id = ""
     if settings.agent.value:
-        from retell_voice.cli.register import audio_url, registered  # noqa: PLC0415
+        from retell_voice.cli.register import audio_url, registered
 
         if settings.url.source == DEFAULT:
             api = settings.api_url
@@ -105,7 +105,7 @@ def talk(
 
 
 def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) -> None:
-    from retell_voice.cli import details  # noqa: PLC0415 - only where there is a key
+    from retell_voice.cli import details  # only where there is a key
 
     if (key := details.key_for(settings)) is not None and stdout.failure() is None:
         details.tell(call_id, key, settings, interrupts)
@@ -164,12 +164,12 @@ class _Conversation:
     def _advise(self, ended: Ended) -> None:
         """Put in what helps where the server is the user's own."""
         if ended.by == "server" and ended.error is not None:
-            from retell_voice.cli.happened import hint  # noqa: PLC0415 - only when local
+            from retell_voice.cli.happened import hint  # only when local
 
             ended.error.hint = hint(ended.reason, self._emulator.llm.value)
 
     async def _tell(self, emulator: Emulator) -> None:
-        from retell_voice.cli.happened import is_warning  # noqa: PLC0415 - only when local
+        from retell_voice.cli.happened import is_warning  # only when local
 
         async for happening in emulator.events:
             if is_warning(happening):
@@ -210,7 +210,7 @@ class _Conversation:
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
-            from retell_voice.cli.stage import for_talk, stage  # noqa: PLC0415 - only when local
+            from retell_voice.cli.stage import for_talk, stage  # only when local
 
             self._emulator = for_talk(settings, self._emulator)
             staged = await stack.enter_async_context(stage(self._emulator))
@@ -269,7 +269,7 @@ def open_devices(
     if (path := settings.output_file.value) is not None:
         speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
     if microphone is None or speaker is None:
-        from retell_voice.devices import portaudio  # noqa: PLC0415 - files need no sound card
+        from retell_voice.devices import portaudio  # files need no sound card
 
         microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
         speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
@@ -309,7 +309,7 @@ def _call_id(given: Sourced[str | None]) -> str:
     call_id = given.value
     if call_id == "-":
         if sys.stdin.isatty():
-            from getpass import getpass  # noqa: PLC0415 - rarely needed
+            from getpass import getpass  # rarely needed
 
             call_id = getpass("call_id: ")
         else:

@@ -203,8 +203,8 @@ if sys.platform == "win32":
 
     def _understand_sequences(out: int) -> None:
         """Let a Windows console take control sequences."""
-        import ctypes  # noqa: PLC0415
-        import msvcrt  # noqa: PLC0415
+        import ctypes
+        import msvcrt
 
         kernel = ctypes.windll.kernel32
         handle, mode = msvcrt.get_osfhandle(out), ctypes.c_ulong()

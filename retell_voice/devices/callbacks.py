@@ -49,7 +49,7 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     """Return what PortAudio is to call for an input."""
     write_rt, pair = run.end.write_rt, run.channels > 1
 
-    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001
+    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001 - PortAudio's
         """Runs on: audio callback thread."""
         try:
             samples = np.frombuffer(data, np.int16)

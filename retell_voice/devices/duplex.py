@@ -58,11 +58,10 @@ class Duplex:
         post: Post,
     ) -> None:
         if microphone is None or speaker is None:
-            # Imported here: a call with devices of its own needs no PortAudio.
-            from retell_voice.devices.portaudio import find_microphone, find_speaker  # noqa: PLC0415
+            from retell_voice.devices import portaudio  # noqa: PLC0415 - not for devices of one's own
 
-            microphone = microphone or find_microphone(audio)
-            speaker = speaker or find_speaker(audio)
+            microphone = microphone or portaudio.find_microphone(audio)
+            speaker = speaker or portaudio.find_speaker(audio)
         self.microphone = microphone
         self.speaker = speaker
         self._near_rate = microphone.rate

@@ -87,7 +87,7 @@ class WavWriter:
             self._raw = Path(path).open("wb")  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or error}") from None
-        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115
+        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115 - as above
         self._wave.setparams((1, 2, rate, 0, "NONE", ""))
 
     def write(self, samples: Samples) -> None:

@@ -61,7 +61,7 @@ def enter() -> None:
 def leave() -> None:
     """Say that it no longer is, as often as ``enter`` was called. A stream that could not be
     closed is never left: a refresh would hang on it."""
-    global _users  # noqa: PLW0603
+    global _users  # noqa: PLW0603 - as in ``enter``
     with _lock:
         _users -= 1
 

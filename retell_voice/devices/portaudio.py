@@ -17,6 +17,7 @@ made anew, should no other stream be open.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic
@@ -50,7 +51,7 @@ __all__ = [
 _GONE = "it was unplugged, or the sound server ended"
 
 
-class _Device(Generic[End]):
+class _Device(ABC, Generic[End]):
     """What both directions have in common.
 
     Args:
@@ -179,8 +180,9 @@ class _Device(Generic[End]):
             self._channels = channels_at(self._direction, device, self._rate) or self._channels
         return replace(device, why=self._device.why)
 
+    @abstractmethod
     def _callback(self, run: Run[End]) -> Callable[..., None]:
-        raise NotImplementedError
+        """Return what PortAudio is to call."""
 
     def stop(self) -> None:
         """Stop and close, within a second; safe to call twice, when ``start`` failed, and from
@@ -280,7 +282,7 @@ def find_speaker(audio: AudioFormat, name: str | None = None) -> Speaker:
 
 def open_devices(
     audio: AudioFormat,
-    input: str | None = None,  # noqa: A002
+    input: str | None = None,  # noqa: A002 - as the options are called
     output: str | None = None,
 ) -> tuple[Microphone, Speaker]:
     """Find both devices; see ``find_microphone`` and ``find_speaker``.

@@ -5,36 +5,29 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
-from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.levels import dbfs, peak
 from retell_voice.devices.library import portaudio
 from retell_voice.devices.lookup import list_devices
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.doctor.acoustics import (
     CHIME_SECONDS,
-    chime,
-    find_chime,
     judge_clock,
     judge_level,
     judge_round_trip,
 )
+from retell_voice.doctor.ends import CHIMES, EVERY, Ear, Mouth, round_trips
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import DeviceError
 
 Meter = Callable[[float, float], None]
 """Shows the level of the microphone: dBFS, and seconds left."""
 
-_CHIMES = 3
-_EVERY = 0.9
-"""Seconds from one chime to the next: longer than any echo or delay that is looked for."""
 _FIRST_BLOCK = 1.5
 _TICK = 0.05
 
@@ -170,105 +163,6 @@ def zeros_hint() -> str:
     return "it is muted: pactl set-source-mute @DEFAULT_SOURCE@ 0, or its own switch"
 
 
-class Ear:
-    """A ``Sink`` that keeps all it hears, with the time of each block."""
-
-    def __init__(self) -> None:
-        self.gone = ""
-        self.xruns = 0
-        self._blocks: list[tuple[float, Samples]] = []  # when it came, what it was
-
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Runs on: the device's callback thread. Keep samples, shape (n,)."""
-        self._blocks.append((time.monotonic(), samples.copy()))
-        self.xruns += xrun
-
-    def finished(self) -> None:
-        """Nothing more will come."""
-        self.gone = "it has nothing more to say"
-
-    def lost(self, why: str, final: bool = False) -> None:  # noqa: ARG002 - as the port has it
-        """The device is gone."""
-        self.gone = why
-
-    @property
-    def count(self) -> int:
-        """How many blocks have come."""
-        return len(self._blocks)
-
-    def since(self, block: int) -> list[tuple[float, Samples]]:
-        """Return the blocks from number ``block`` on, each with the time at which it came."""
-        return self._blocks[block:]
-
-    def samples(self, since: int = 0) -> Samples:
-        """Return what came from block ``since`` on, shape (n,)."""
-        blocks = [each for _, each in self._blocks[since:]]
-        return np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
-
-
-class Mouth:
-    """A ``Source`` that plays chimes, and keeps when each of them was asked for."""
-
-    def __init__(self, rate: int) -> None:
-        self.gone = ""
-        self.xruns = 0
-        self.asked: list[float] = []
-        self.over = threading.Event()
-        self.count = 0
-        self.marks: list[tuple[float, int]] = []
-        bell = chime(rate)
-        every = round(_EVERY * rate)
-        self._starts = [round(0.3 * rate) + index * every for index in range(_CHIMES)]
-        self._all = np.zeros(self._starts[-1] + every, np.int16)
-        for start in self._starts:
-            self._all[start : start + len(bell)] = bell
-
-    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:  # noqa: ARG002
-        """Runs on: the device's callback thread. Fill ``out``, shape (n,)."""
-        now, begin, end = time.monotonic(), self.count, self.count + len(out)
-        self.asked += [now for start in self._starts if begin <= start < end]
-        part = self._all[begin:end]
-        out[: len(part)] = part
-        out[len(part) :] = 0
-        self.count = end
-        self.marks.append((now, end))
-        self.xruns += xrun
-        if end >= len(self._all):
-            self.over.set()
-
-    def lost(self, why: str, final: bool = False) -> None:  # noqa: ARG002 - as the port has it
-        """The device is gone."""
-        self.gone = why
-        self.over.set()
-
-
-def round_trips(
-    asked: list[float], blocks: list[tuple[float, Samples]], rate: int
-) -> list[float | None]:
-    """Return for each chime the seconds until its first sample had come, None where it did not.
-
-    Args:
-        asked: when each chime was given to the speaker.
-        blocks: what the microphone heard: when a block came, and its samples.
-        rate: the microphone's samples a second.
-    """
-    heard = np.concatenate([each for _, each in blocks]) if blocks else np.zeros(0, np.int16)
-    ends = np.cumsum([len(each) for _, each in blocks])
-    trips: list[float | None] = []
-    for start in asked:
-        # In the blocks that came from then on; the next chime is not among them.
-        first = next((i for i, (came, _) in enumerate(blocks) if came >= start), len(blocks))
-        begin = int(ends[first - 1]) if first else 0
-        window = heard[begin : begin + round(_EVERY * rate)]
-        at = find_chime(window, rate)
-        if at is None:
-            trips.append(None)
-            continue
-        block = int(np.searchsorted(ends, begin + at, side="right"))
-        trips.append(max(0.0, blocks[block][0] - start))
-    return trips
-
-
 def _find(
     audio: AudioFormat, input_name: str | None, output_name: str | None
 ) -> tuple[Microphone, Speaker]:
@@ -335,16 +229,16 @@ def _play(ear: Ear, microphone: Microphone, speaker: Speaker) -> Iterator[Findin
         yield _failed("speaker", error)
         return
     try:
-        mouth.over.wait(_CHIMES * _EVERY + CHIME_SECONDS + 2 * _FIRST_BLOCK)
+        mouth.over.wait(CHIMES * EVERY + CHIME_SECONDS + 2 * _FIRST_BLOCK)
         time.sleep(2 * _TICK)
     finally:
         speaker.stop()
-    if mouth.gone or len(mouth.asked) < _CHIMES:
+    if mouth.gone or len(mouth.asked) < CHIMES:
         why = mouth.gone or "it was opened, but takes no sound"
         hint = "choose another one with --output ('retell-voice devices' lists them)"
         yield Finding("sound", "speaker", Verdict.FAIL, f"{speaker.name}: {why}", hint)
         return
-    says = f"{_CHIMES} chimes were played: did you hear them?"
+    says = f"{CHIMES} chimes were played: did you hear them?"
     yield Finding(
         "sound",
         "speaker",

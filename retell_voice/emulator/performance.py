@@ -119,7 +119,7 @@ class Performance:
             self._news.clear()
             await self._news.wait()
 
-    def do_at_once(self, action: Action) -> bool:  # noqa: ARG002
+    def do_at_once(self, action: Action) -> bool:  # noqa: ARG002 - for those that override it
         """Carry out an action that need not wait for the caller to read; False: it does wait."""
         return False
 

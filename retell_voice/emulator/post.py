@@ -53,7 +53,7 @@ class Poster:
                 "it is like https://example.org/webhook, with no user or password",
             )
 
-    async def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:  # noqa: ASYNC109
+    async def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:  # noqa: ASYNC109 - the error tells it
         """Send a body and return the status of the answer, which is 2xx.
 
         Raises:

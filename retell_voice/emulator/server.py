@@ -184,7 +184,7 @@ class Emulator:
 
     @property
     def _address(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared only
         return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
 
     def register(

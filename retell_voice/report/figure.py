@@ -26,7 +26,7 @@ def draw(account: Account) -> Figure:
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
-        from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+        from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - as above
     except ImportError:
         raise ConfigError(
             "a report is drawn with matplotlib, which is not installed",
@@ -53,7 +53,7 @@ def draw(account: Account) -> Figure:
 
 def svg(figure: Figure) -> str:
     """Return a figure as an ``<svg>`` element; the same figure gives the same text."""
-    import matplotlib as mpl  # noqa: PLC0415
+    import matplotlib as mpl  # noqa: PLC0415 - as above
 
     out = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "retell-voice"}):

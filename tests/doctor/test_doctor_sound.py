@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.doctor import sound
+from retell_voice.doctor import ends, sound
 from retell_voice.doctor.acoustics import chime
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import DeviceError, DeviceNotFound
@@ -35,21 +35,21 @@ def blocks_with(starts: list[float], *, lag: float, seconds: float = 4.0) -> lis
 
 def test_round_trips_end_when_the_block_with_the_first_sample_comes() -> None:
     asked = [100.3, 101.2, 102.1]
-    trips = sound.round_trips(asked, blocks_with(asked, lag=0.047), RATE)
+    trips = ends.round_trips(asked, blocks_with(asked, lag=0.047), RATE)
     # The first sample stands somewhere in a block of 10 ms, which comes when it is full.
     assert trips == [pytest.approx(0.05, abs=0.001)] * 3
 
 
 def test_a_chime_that_nobody_heard_is_none() -> None:
     asked = [100.3, 101.2]
-    trips = sound.round_trips(asked, blocks_with(asked[:1], lag=0.02), RATE)
+    trips = ends.round_trips(asked, blocks_with(asked[:1], lag=0.02), RATE)
     assert trips[0] is not None
     assert trips[1] is None
-    assert sound.round_trips(asked, [], RATE) == [None, None]
+    assert ends.round_trips(asked, [], RATE) == [None, None]
 
 
 def test_the_mouth_plays_three_chimes_and_says_when() -> None:
-    mouth = sound.Mouth(RATE)
+    mouth = ends.Mouth(RATE)
     played = []
     while not mouth.over.is_set():
         out = np.ones(BLOCK, np.int16)
@@ -188,7 +188,7 @@ def test_a_microphone_that_does_not_work(
 def test_a_speaker_that_does_not_work(
     monkeypatch: pytest.MonkeyPatch, speaker: Device, says: str
 ) -> None:
-    def speak(end: sound.Ear) -> None:
+    def speak(end: ends.Ear) -> None:
         end.write_rt(np.full(BLOCK, 1000, np.int16))
 
     *_, last = look(

@@ -135,7 +135,7 @@ async def test_stopping_says_goodbye_and_leaves_nothing() -> None:
     async def stubborn(session: Session) -> None:
         while True:
             try:
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()
             finally:
                 await session.close()
 

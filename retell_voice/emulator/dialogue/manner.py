@@ -87,7 +87,7 @@ class DialogueSettings:
             "reminder_max_count": _within(config.reminder_max_count, 0, 1_000_000),
         }
         known = {name: value for name, value in wanted.items() if value is not None}
-        return replace(self, **known)  # type: ignore[arg-type]
+        return replace(self, **known)  # type: ignore[arg-type]  # of each field its own type
 
 
 DEFAULT_DIALOGUE = DialogueSettings()

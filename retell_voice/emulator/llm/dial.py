@@ -172,7 +172,7 @@ def _may_pass(error: Exception) -> bool:
             return isinstance(error, EOFError)
 
 
-def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]:  # noqa: PLR0911
+def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]:  # noqa: PLR0911 - a table of errors
     """Return what happened and what to try."""
     parts = urlsplit(address)
     name = parts.hostname or ""

@@ -78,7 +78,7 @@ class Recognizer(Protocol):
 class NoRecognizer:
     """A ``Recognizer`` that can never tell."""
 
-    def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002
+    def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002 - as the port has it
         """Return ()."""
         return ()
 
@@ -127,7 +127,7 @@ class TextToSpeech(Protocol):
 class NoSpeechToText:
     """A ``SpeechToText`` that never hears a word."""
 
-    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002
+    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002 - as the port has it
         """Return ()."""
         return ()
 

@@ -105,22 +105,22 @@ def load(kind: str, model: str, language: str) -> tuple[str, Work]:
     if kind in ("piper", "espeak"):
         voice: Voice
         if kind == "piper":
-            from retell_voice.emulator.speech.workers.piper import Piper  # noqa: PLC0415
+            from retell_voice.emulator.speech.workers.piper import Piper
 
             voice = Piper(model, threads)
         else:
-            from retell_voice.emulator.speech.workers.espeak import Espeak  # noqa: PLC0415
+            from retell_voice.emulator.speech.workers.espeak import Espeak
 
             voice = Espeak(language)
         voice.say("Hello.")
         return voice.about, speaking(voice)
     ears: Ears
     if kind == "whisper":
-        from retell_voice.emulator.speech.workers.whisper import Whisper  # noqa: PLC0415
+        from retell_voice.emulator.speech.workers.whisper import Whisper
 
         ears = Whisper(model, language, threads)
     else:
-        from retell_voice.emulator.speech.workers.sphinx import Sphinx  # noqa: PLC0415
+        from retell_voice.emulator.speech.workers.sphinx import Sphinx
 
         ears = Sphinx(language)
     ears.hear(np.zeros(ears.rate, np.int16))
