@@ -8,6 +8,7 @@ from support.measure import (
     last_sound,
     level_dbfs,
     resampled,
+    with_lost_cycles,
 )
 
 RATE = 16000
@@ -106,6 +107,27 @@ def test_band_limited_removes_what_is_above(speech):
     spectrum = np.abs(np.fft.rfft(band_limited(speech, RATE, 2000).astype(float)))
     frequency = np.fft.rfftfreq(len(speech), 1 / RATE)
     assert spectrum[frequency > 2200].max() < spectrum.max() * 1e-3
+
+
+def test_only_cycles_that_the_sound_server_lost_are_put_back(speech):
+    said = speech.astype(np.int16)
+    begin = int(np.flatnonzero(np.abs(said[1000:]) > 1000)[0]) + 1000
+    pad = np.zeros(700, np.int16)
+
+    def healed(*parts):
+        heard = np.concatenate((pad, *parts, pad))
+        return np.array_equal(with_lost_cycles(heard, said, len(pad)), [*pad, *said, *pad])
+
+    def silence(count):
+        return np.zeros(count, np.int16)
+
+    assert healed(said)
+    for cycles in (256, 512):
+        assert healed(said[:begin], silence(cycles), said[begin + cycles :])
+    assert not healed(said[:begin], silence(480), said[begin + 480 :]), "a block of the program's"
+    assert not healed(said[:begin], silence(256), said[begin:]), "it goes on where it stopped"
+    assert not healed(said[:begin], said[begin + 256 :]), "a cut"
+    assert not healed(said[:begin], silence(len(said) - begin)), "an end"
 
 
 def test_levels_and_edges():

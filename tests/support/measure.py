@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_CYCLE = 256
+_EDGE = 2
+_AROUND = 64
+
 
 @dataclass(frozen=True)
 class Match:
@@ -161,3 +165,26 @@ def first_sound(samples: NDArray[Any], threshold: int = 8) -> int:
     """Return the index of the first sample louder than ``threshold``; the length if none is."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > threshold)
     return int(loud[0]) if len(loud) else len(samples)
+
+
+def with_lost_cycles(heard: NDArray[Any], said: NDArray[Any], at: int) -> NDArray[Any]:
+    """Return what was heard with what the sound server lost put back; ``said`` begins at ``at``.
+
+    Now and then a busy server passes zeros for whole cycles of 256 samples, and goes on where
+    the sound would be if it had not. Nothing that a program does looks like that: it would go on
+    where it stopped, or be silent for a block of its own, which is no multiple of a cycle.
+    """
+    healed = heard.copy()
+    window = healed[at : at + len(said)]
+    said = said[: len(window)]
+    edges = np.flatnonzero(np.diff(window == 0, prepend=False, append=False))
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        missing = np.flatnonzero(said[begin:end])
+        if not len(missing):
+            continue
+        first, last = begin + missing[0], begin + missing[-1] + 1
+        is_whole = (last - first + _EDGE) % _CYCLE <= _EDGE  # ``said`` may be zero at an edge
+        around = slice(first - _AROUND, first), slice(last, last + _AROUND)
+        if is_whole and all(np.array_equal(window[each], said[each]) for each in around):
+            window[first:last] = said[first:last]
+    return healed
