@@ -10,6 +10,8 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
+_HANG_SECONDS = 2.0
+
 
 def apart(work: Callable[[], _T]) -> asyncio.Future[_T]:
     """Begin work on a thread of its own, and return the future of what it returns or raises.
@@ -40,3 +42,16 @@ def apart(work: Callable[[], _T]) -> asyncio.Future[_T]:
 
     threading.Thread(target=run, name="retell-voice apart", daemon=True).start()
     return future
+
+
+async def to_the_end(work: Callable[[], None]) -> None:
+    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed.
+
+    What hangs is left to itself then.
+    """
+    working = apart(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,), timeout=_HANG_SECONDS)
+        raise

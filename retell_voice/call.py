@@ -17,10 +17,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
-from retell_voice.apart import apart
+from retell_voice.apart import apart, to_the_end
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
-from retell_voice.conversation import Conversation, to_the_end
+from retell_voice.conversation import Conversation
 from retell_voice.devices.bridge import Notice
 from retell_voice.devices.duplex import Duplex
 from retell_voice.devices.ports import Microphone, Speaker

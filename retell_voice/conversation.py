@@ -15,11 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 
 from retell_voice import events
+from retell_voice.apart import to_the_end
 from retell_voice.devices.bridge import Audible, Notice
 from retell_voice.devices.duplex import Duplex
 from retell_voice.errors import DeviceLost
@@ -30,7 +30,8 @@ from retell_voice.protocol.messages import AgentAudio, Clear, Pong
 from retell_voice.transport.ports import Closed, Connection
 
 _SEND_LIMIT = 1.0
-"""Seconds of microphone audio that may wait for the network; older audio is dropped."""
+"""Seconds that microphone audio may wait for the network, or for an event loop that a program
+blocks; older audio is dropped."""
 _LOOK_INTERVAL = 0.2
 """Seconds between two looks at what nobody reports: levels, silence, clocks."""
 _STATISTICS_INTERVAL = 1.0
@@ -90,12 +91,18 @@ class Conversation:
         self._silence()
         await self._connection.close()
 
-    def take(self, notice: Notice) -> None:
-        """Take a frame or news from a device, on the event loop."""
+    def take(self, notice: Notice, waited: float) -> None:
+        """Take a frame or news from a device, on the event loop, which was busy while it waited.
+
+        ``waited``: seconds.
+        """
         journal = self._journal
         match notice:
             case bytes():
                 if journal.state in (CallState.CONNECTING, CallState.LIVE):
+                    if waited > _SEND_LIMIT:
+                        journal.figures.frame_dropped(self._frame_seconds)
+                        return
                     if not self._frames and self._connection.send_now(notice):
                         journal.figures.sent(notice)
                         return
@@ -238,14 +245,3 @@ class Conversation:
             )
         )
         journal.inbox.close()
-
-
-async def to_the_end(work: Callable[[], None]) -> None:
-    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await working
-        raise

@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -26,15 +27,16 @@ class Mailbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._waiting: deque[tuple[Callable[[Any, float], None], Any, float]] = deque()
         self._rung = False
 
-    def post(self, take: Callable[[_T], None], notice: _T) -> None:
-        """Have ``take(notice)`` called on the loop, or never if that has closed.
+    def post(self, take: Callable[[_T, float], None], notice: _T) -> None:
+        """Have ``take(notice, waited)`` called on the loop, or never if that has closed.
 
+        ``waited``: seconds that it was in here, which are many where the loop was blocked.
         Runs on: any thread. Neither blocks nor raises.
         """
-        self._waiting.append((take, notice))
+        self._waiting.append((take, notice, monotonic()))
         # Appended first: whoever empties the box takes the bell down before looking in.
         if not self._rung:
             self._rung = True
@@ -46,9 +48,9 @@ class Mailbox:
         waiting = self._waiting
         # No more than there were: the loop has other things to do, too.
         for _ in range(len(waiting)):
-            take, notice = waiting.popleft()
+            take, notice, at = waiting.popleft()
             try:
-                take(notice)
+                take(notice, monotonic() - at)
             except Exception as error:
                 self._loop.call_exception_handler(
                     {"message": "a defect of retell-voice", "exception": error}

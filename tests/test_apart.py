@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from retell_voice.apart import apart
+from retell_voice.apart import apart, to_the_end
 
 
 async def test_what_it_returns_or_raises() -> None:
@@ -35,6 +35,35 @@ async def test_who_does_not_wait_is_not_told() -> None:
     go.set()
     assert await asyncio.to_thread(over.wait, 10)
     assert future.cancelled()
+
+
+async def test_to_the_end_also_when_nobody_waits_any_more() -> None:
+    begun, go = threading.Event(), threading.Event()
+    over = []
+
+    def work() -> None:
+        begun.set()
+        over.append(go.wait(10))
+
+    waiting = asyncio.create_task(to_the_end(work))
+    await asyncio.to_thread(begun.wait, 10)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert over == [True]
+
+
+async def test_what_hangs_is_left_to_itself_when_nobody_waits_any_more(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.apart._HANG_SECONDS", 0.01)
+    begun, go = threading.Event(), threading.Event()
+    waiting = asyncio.create_task(to_the_end(lambda: (begun.set(), go.wait())))
+    await asyncio.to_thread(begun.wait, 10)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go.set()
 
 
 def test_what_hangs_does_not_hold_up_the_program() -> None:

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "apart": set(),
     "mailbox": set(),
     "journal": IO | {"figures", "inbox", "journal"},
-    "conversation": IO | {"journal", "outcome"},
+    "conversation": IO | {"apart", "journal", "outcome"},
     "call": ENGINE,
     "settings": BASE | {"settings"},
     "tables": BASE | {"settings", "tables"},

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from functools import partial
 
 from retell_voice.mailbox import Mailbox, mailbox_of
 
@@ -12,8 +11,9 @@ async def test_notices_of_many_threads_arrive_each_in_its_order() -> None:
     box = mailbox_of(asyncio.get_running_loop())
     everything = asyncio.Event()
 
-    def take(notice: tuple[int, int]) -> None:
+    def take(notice: tuple[int, int], waited: float) -> None:
         got.append(notice)
+        assert waited < 5
         if len(got) == 4000:
             everything.set()
 
@@ -42,13 +42,17 @@ async def test_what_comes_in_one_go_wakes_the_loop_once(monkeypatch) -> None:
 
     monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_threadsafe)
     got: list[int] = []
+
+    def take(number: int, waited: float) -> None:
+        got.append(number)
+
     box = Mailbox(loop)
     for number in range(100):
-        box.post(got.append, number)
+        box.post(take, number)
     await asyncio.sleep(0)
     assert got == list(range(100))
     assert len(wake_ups) == 1
-    box.post(got.append, 100)
+    box.post(take, 100)
     await asyncio.sleep(0)
     assert got[-1] == 100
 
@@ -59,11 +63,11 @@ async def test_a_taker_that_raises_holds_nobody_up() -> None:
     loop.set_exception_handler(lambda _, context: told.append(context))
     got: list[int] = []
     box = Mailbox(loop)
-    box.post(partial(int, base="x"), "1")
-    box.post(got.append, 1)
+    box.post(lambda _, waited: int("x"), 1)
+    box.post(lambda notice, waited: got.append(notice), 1)
     await asyncio.sleep(0)
     assert got == [1]
-    assert isinstance(told[0]["exception"], TypeError)
+    assert isinstance(told[0]["exception"], ValueError)
 
 
 def test_a_loop_has_one_mailbox_and_a_closed_one_takes_nothing() -> None:
@@ -75,5 +79,17 @@ def test_a_loop_has_one_mailbox_and_a_closed_one_takes_nothing() -> None:
 
     box = asyncio.run(main())
     got: list[int] = []
-    box.post(got.append, 1)
+    box.post(lambda notice, waited: got.append(notice), 1)
     assert got == []
+
+
+async def test_it_says_how_long_a_notice_waited(monkeypatch) -> None:
+    now = 10.0
+    monkeypatch.setattr("retell_voice.mailbox.monotonic", lambda: now)
+    got: list[tuple[str, float]] = []
+    box = Mailbox(asyncio.get_running_loop())
+    for notice in ("early", "late"):
+        box.post(lambda *taken: got.append(taken), notice)
+        now += 2.5
+    await asyncio.sleep(0)
+    assert got == [("early", 5.0), ("late", 2.5)]

@@ -42,7 +42,7 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
         case MicrophoneSilent():
             return "the microphone delivers only silence: muted in the system, or no permission?"
         case AudioDropped(side="near_end", duration=duration):
-            return f"{duration:.1f} s of your voice lost: the network did not take it"
+            return f"{duration:.1f} s of your voice lost: it could not be sent in time"
         case AudioDropped(duration=duration):
             return f"{duration:.1f} s of the agent lost: too much of it was waiting to be played"
         case RecordingStopped(why=why):
