@@ -159,8 +159,8 @@ class LatencyChanged(Event):
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent(Event):
     """For seconds the microphone has delivered nothing but digital zeros, which a real one never
-    does: it is muted in the system, or this program may not use it. Told again only after there
-    was sound in between; not told while ``muted``.
+    does: it is muted in the system, or this program may not use it. It is opened anew once, which
+    helps some. Told again only after there was sound in between; not told while ``muted``.
 
     Attributes:
         name: the microphone.
@@ -174,7 +174,7 @@ class AudioDropped(Event):
     """Audio was lost at a bound.
 
     Attributes:
-        side: ``near_end`` (yours: the oldest was dropped because the network did not take it)
+        side: ``near_end`` (yours: the oldest was dropped because it had waited for a second)
             or ``far_end`` (the agent's: the newest was dropped because the playout was full).
         duration: seconds lost since the last such event.
     """
@@ -238,7 +238,8 @@ class Statistics(Event):
     frames_sent: int = 0
     bytes_sent: int = 0
     frames_dropped: int = 0
-    """Microphone frames dropped because the network did not take them."""
+    """Microphone frames dropped because they had waited for a second: for the network, or for an
+    event loop that a program blocks."""
     bytes_received: int = 0
     """Agent audio received, bytes as encoded on the wire."""
     clears: int = 0

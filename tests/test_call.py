@@ -25,6 +25,7 @@ from retell_voice.devices.files import (
     WavWriter,
     read_wav,
 )
+from retell_voice.devices.keeper import Keeper
 from retell_voice.emulator import Emulator, Session
 from retell_voice.errors import (
     AudioFormatError,
@@ -552,13 +553,13 @@ async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_err
 
 
 async def test_a_device_that_stops_without_a_word_is_lost(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.watchdog.START_TIMEOUT", 0.1)
+    monkeypatch.setattr("retell_voice.devices.keeper.START_TIMEOUT", 0.1)
     speaker = Flaky("silent")
     speaker.timeout = 0.1
     async with calling(listen, speaker=speaker, device_patience=0) as call:
         end = ended(await collect(call))
     assert end.by == "device"
-    assert "no audio has passed" in end.reason
+    assert "it opens, but no audio passes" in end.reason
 
 
 async def test_a_device_that_stays_away_ends_the_call(monkeypatch) -> None:
@@ -651,6 +652,88 @@ async def test_a_microphone_of_zeros_is_told_once(monkeypatch) -> None:
         events = await collect(call)
     assert (silent.name, silent.at > 0.1) == ("silence", True)
     assert not any(isinstance(event, MicrophoneSilent) for event in events)
+
+
+async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
+    monkeypatch.setattr("retell_voice.devices.watchdog.ZEROS_TIMEOUT", 0.1)
+    starts = []
+
+    class Mends(Deaf):
+        def start(self, sink) -> None:
+            starts.append(sink)
+            super().start(sink)
+
+    async with calling(listen, microphone=Mends(8000)) as call:
+        await until(call, MicrophoneSilent)
+        await until(call, Statistics)
+        await until(call, Statistics)
+        assert len(starts) == 2
+        await call.hang_up()
+
+
+async def test_who_may_not_be_interrupted_when(monkeypatch) -> None:
+    """A device that is opened anew costs a gap: the speaker's in silence, the microphone's
+    while its user listens."""
+    looks: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        Keeper, "look", lambda self, now, *, pause: looks.append((self._side, pause))
+    )
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(tone(0.5))
+        await listen(session)
+
+    async with calling(agent, level_interval=0.02) as call:
+        await until(call, AgentStopped)
+        await until(call, Statistics)
+        call.muted = True
+        await until(call, Statistics)
+        await call.hang_up()
+    seen = [look[1] for look in looks]
+    pauses = list(zip(seen[::2], seen[1::2], strict=True))  # near end, far end
+    assert set(pauses) == {(True, False), (False, True), (True, True)}
+    assert pauses.index((True, False)) < pauses.index((True, True))
+
+
+async def test_microphone_audio_that_a_blocked_event_loop_made_old_is_not_sent() -> None:
+    async with calling(listen) as call:
+        await until(call, Statistics)
+        conversation = call._conversation
+        sent = call.statistics().frames_sent
+        for waited in (5.0, 1.01):
+            conversation.take(bytes(320), waited)
+        assert call.statistics().frames_dropped == 2
+        assert call.statistics().frames_sent == sent
+        conversation.take(bytes(320), 0.99)
+        assert call.statistics().frames_sent == sent + 1
+        dropped = await until(call, AudioDropped)
+        assert (dropped.side, dropped.duration) == ("near_end", pytest.approx(0.04))
+
+
+async def test_a_device_that_hangs_while_it_opens_does_not_hold_a_cancelled_call(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr("retell_voice.apart._HANG_SECONDS", 0.01)
+    opening, stopped = threading.Event(), threading.Event()
+
+    class Hangs(NullSpeaker):
+        def start(self, source) -> None:
+            opening.set()
+            stopped.wait()
+
+        def stop(self) -> None:
+            stopped.set()
+
+    async def enter() -> None:
+        async with calling(listen, speaker=Hangs(8000)):
+            raise AssertionError("it cannot be open")
+
+    entering = asyncio.create_task(enter())
+    await asyncio.to_thread(opening.wait, 10)
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert stopped.is_set()
 
 
 async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(

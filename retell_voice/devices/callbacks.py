@@ -31,6 +31,8 @@ class Run(Generic[End]):
         self.mono: Samples = np.zeros(block, np.int16)
         self.sum = np.zeros(block, np.int32)
         self.latency = 0.0
+        self.called = False
+        """Whether PortAudio has ever called back."""
         self.stopping = False
         self.told = False
 
@@ -52,6 +54,7 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001 - PortAudio's
         """Runs on: audio callback thread."""
         try:
+            run.called = True
             samples = np.frombuffer(data, np.int16)
             if pair:
                 samples = _left_and_right_rt(run, samples, frames)
@@ -70,6 +73,7 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
         out = np.frombuffer(data, np.int16)
+        run.called = True
         try:
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)

@@ -39,7 +39,7 @@ class _Wrapped:
     def __init__(self, device: Any, rate: int) -> None:
         self._device = device
         self.rate = rate
-        for name in ("timeout", "suggest", "never_silent"):
+        for name in ("timeout", "start_timeout", "suggest", "never_silent"):
             if hasattr(device, name):
                 setattr(self, name, getattr(device, name))
 

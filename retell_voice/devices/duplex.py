@@ -193,13 +193,15 @@ class Duplex:
 
         ``now``: seconds. Cheap; called in the rhythm of a frame.
         """
-        pause = self.playout.silent
-        self._near_end.look(now, pause=pause)
-        self._far_end.look(now, pause=pause)
+        silent = self.playout.silent
+        # While the agent speaks, its user mostly listens.
+        self._near_end.look(now, pause=self.capture.muted or not silent)
+        self._far_end.look(now, pause=silent)
         never_silent = getattr(self.microphone, "never_silent", False)
         listening = never_silent and self._near_end.at_work and not self.capture.muted
         if self._zeros.look(now, self.capture.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self.microphone.name))
+            self._near_end.open_again()  # some are mute only until then
         near, far = self._near_end, self._far_end
         drifting = near, near.losses, far, far.losses
         if drifting != self._drifting or not (near.at_work and far.at_work):

@@ -34,6 +34,7 @@ WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 RETRY_SECONDS = 1.0
 """From one attempt to start a lost device to the next."""
+_MUTE = "it opens, but no audio passes"
 _STOP_SECONDS = 1.5
 _POLL_SECONDS = 0.01
 _LEAST_DRAIN_SECONDS, _DRAIN_SECONDS = 0.05, 0.3
@@ -78,6 +79,9 @@ class Keeper:
         self._post = post
         self._patience = patience
         self._timeout: float = getattr(device, "timeout", DEVICE_TIMEOUT)
+        self._start_timeout: float = max(
+            self._timeout, getattr(device, "start_timeout", START_TIMEOUT)
+        )
         self._suggest: Callable[[float | str], None] | None = getattr(device, "suggest", None)
         self._steps = LatencySteps()
 
@@ -105,7 +109,7 @@ class Keeper:
         return f"{WORDS[self._side]} {self._device.name!r}"
 
     def start(self) -> None:
-        """Start the device for the first time.
+        """Start the device for the first time; not at all if it has been stopped by then.
 
         Raises:
             DeviceError: it cannot be opened.
@@ -113,8 +117,12 @@ class Keeper:
         """
         self._started = time.monotonic()
         gate = self._gate
+        if self._stopping.is_set():
+            return
         gate.is_open = True
         self._device.start(gate)
+        if self._stopping.is_set():  # while it hung
+            self._device.stop()
         if gate.why is not None and (gate.final or not self._patience):
             raise DeviceLost(f"{self._words} lost: {gate.why}")
 
@@ -131,8 +139,7 @@ class Keeper:
             self._device.start(gate)
             # Stopped while it opened: whoever did so found nothing to stop.
             if self._stopping.is_set() or not self._delivers(gate):
-                why = gate.why or "it opens, but no audio passes"
-                raise DeviceError(f"{self._words}: {why}")
+                raise DeviceError(f"{self._words}: {gate.why or _MUTE}")
         except BaseException:
             self.stop()
             raise
@@ -185,15 +192,20 @@ class Keeper:
             return
         self._away_since = None
         if self._watched is None or self._watched[0] is not gate:
-            self._watched = gate, Watchdog(self._timeout)
+            self._watched = gate, Watchdog(self._timeout, self._start_timeout)
             self._steps.restarted(now)
         if self._watched[1].look(now, gate.blocks):
             if gate.has_finished:
                 self._begin(self._retire, gate)
                 return
-            gate.lost(f"no audio has passed for {self._timeout:g} s")
+            gate.lost(f"no audio has passed for {self._timeout:g} s" if gate.blocks else _MUTE)
         elif self._suggest is not None and self._steps.look(now, gate.xruns, pause=pause):
-            self._begin(self._open_anew, gate)
+            self._begin(self._change_latency, gate)
+
+    def open_again(self) -> None:
+        """Begin to open the device anew, as it is; a pause of some tens of milliseconds."""
+        if self._away is None:
+            self._begin(self._open_anew, self._gate)
 
     # Any thread, then the keeper's own
 
@@ -202,7 +214,7 @@ class Keeper:
         if gate is self._gate and not self._is_aside:
             self._begin(self._replace, gate)
 
-    def _begin(self, work: Callable[[Gate], None], gate: Gate) -> None:
+    def _begin(self, work: Callable[[Gate], object], gate: Gate) -> None:
         if not self._stopping.is_set() and gate.claim():
             self._thread = threading.Thread(
                 target=work, args=(gate,), name="retell-voice keeper", daemon=True
@@ -210,15 +222,21 @@ class Keeper:
             with contextlib.suppress(RuntimeError):  # the interpreter is ending
                 self._thread.start()
 
-    def _open_anew(self, gate: Gate) -> None:
-        """Open the device with another latency; a pause of some tens of milliseconds."""
-        gate.close()
-        # What the device was given before is still to be heard.
-        if self._stopping.wait(min(self._device.latency or 0.0, _DRAIN_SECONDS)):
-            return
+    def _change_latency(self, gate: Gate) -> None:
         if self._suggest is not None:
             self._suggest(self._steps.suggested)
         old = self._device.latency
+        if self._open_anew(gate):
+            why: Literal["gaps", "calm"] = "calm" if self._steps.went_down else "gaps"
+            now = self._device.latency
+            self._tell(LatencyChanged(side=self._side, why=why, old=old, new=now))
+
+    def _open_anew(self, gate: Gate) -> bool:
+        """Stop the device and start it; return whether it opened. A pause of tens of ms."""
+        gate.close()
+        # What the device was given before is still to be heard.
+        if self._stopping.wait(min(self._device.latency or 0.0, _DRAIN_SECONDS)):
+            return False
         self._started = time.monotonic()
         new = self._new_gate(self._lost)
         self._hand_over(new)
@@ -227,12 +245,9 @@ class Keeper:
             self._device.start(new)
         except Exception as error:
             new.lost(str(error))
-        else:
-            why: Literal["gaps", "calm"] = "calm" if self._steps.went_down else "gaps"
-            now = self._device.latency
-            self._tell(LatencyChanged(side=self._side, why=why, old=old, new=now))
         if self._stopping.is_set():
             self._device.stop()
+        return new.why is None
 
     def _retire(self, gate: Gate) -> None:  # noqa: ARG002 - the one that _begin claimed
         """Let silence take the place of a device that has finished: no loss, and no return."""
@@ -289,7 +304,7 @@ class Keeper:
 
     def _delivers(self, gate: Gate) -> bool:
         """Wait for the device's first block: some open, and never say a word."""
-        deadline = time.monotonic() + max(self._timeout, START_TIMEOUT)
+        deadline = time.monotonic() + self._start_timeout
         while not gate.blocks and gate.why is None and time.monotonic() < deadline:
             if self._stopping.wait(_POLL_SECONDS):
                 return False

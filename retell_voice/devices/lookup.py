@@ -6,7 +6,7 @@ is found anew, by name, each time it is opened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -95,6 +95,23 @@ def default_device(direction: Direction) -> Found | None:
                 if device.name == name:
                     return _because(device, f"the sound server, rather than {chosen.name} alone")
     return _because(chosen, f"the system's default {direction}")
+
+
+def instead_of(mute: Collection[Found], direction: Direction, rate: int) -> Found | None:
+    """Return what is taken in the place of default devices through which no audio passes.
+
+    Args:
+        mute: those devices.
+        rate: what the other has to accept, samples a second.
+
+    Returns None when nothing else is left.
+    """
+    tried = {(device.name, device.host_api) for device in mute}
+    default = default_device(direction)
+    for device in (*filter(None, [default]), *all_devices(direction)):
+        if (device.name, device.host_api) not in tried and channels_at(direction, device, rate):
+            return _because(device, f"no audio passes through {_listed(mute)}")
+    return None
 
 
 def resolve(direction: Direction, name: str | None, host_api: str | None = None) -> Found:

@@ -8,6 +8,8 @@ half of a pair can then fail or be changed alone.
     find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback, see callbacks] ─▶ sink.write_rt
     find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback, see callbacks] ◀─ source.fill_rt
 
+A default device that opens but never calls back within a second gives way to the next there is.
+
 What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
 all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
 A device that is started again may have come back with another number: it is looked for by name
@@ -20,6 +22,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from time import monotonic
 from typing import Any, Generic
 
 from retell_voice.audio.format import AudioFormat
@@ -32,10 +35,12 @@ from retell_voice.devices.lookup import (
     Found,
     best_settings,
     channels_at,
+    instead_of,
     list_devices,
     resolve,
 )
 from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+from retell_voice.devices.watchdog import START_TIMEOUT
 from retell_voice.errors import DeviceError
 
 __all__ = [
@@ -48,6 +53,8 @@ __all__ = [
     "open_devices",
 ]
 
+_DEFAULT_START_TIMEOUT = 1.0
+"""Less than for a device that was asked for: the next one may do."""
 _GONE = "it was unplugged, or the sound server ended"
 
 
@@ -68,6 +75,8 @@ class _Device(ABC, Generic[End]):
 
     timeout = 0.5
     """Seconds without a block after which it is taken for lost."""
+    start_timeout = START_TIMEOUT
+    """Seconds that the first block may take."""
 
     _direction: Direction
     _word: str
@@ -86,6 +95,10 @@ class _Device(ABC, Generic[End]):
             self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._is_exact = self._rate == audio.rate
         self._wanted = name
+        if name is None:
+            self.start_timeout = _DEFAULT_START_TIMEOUT
+        self._began = 0.0
+        self._mute: list[Found] = []  # default devices through which no audio passed
         self._device = device
         self._suggested = self._least = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
@@ -160,7 +173,7 @@ class _Device(ABC, Generic[End]):
                     finished_callback=lambda: run.lost(_GONE),
                 )
                 library.enter()  # until it is closed
-                self._stream, self._run = stream, run
+                self._stream, self._run, self._began = stream, run, monotonic()
                 run.latency = float(stream.latency)
                 stream.start()
                 self._latency = run.latency or None
@@ -172,13 +185,19 @@ class _Device(ABC, Generic[End]):
 
     def _found_again(self) -> Found:
         """Return the device as it is numbered now; the rate stays, the call relies on it."""
-        if self._wanted is None:
-            device = resolve(self._direction, None)
-        else:
+        if self._wanted is not None:
             device = resolve(self._direction, self._device.name, self._device.host_api)
+            return replace(device, why=self._device.why)
+        device = self._default()
         if device.name != self._device.name:
             self._channels = channels_at(self._direction, device, self._rate) or self._channels
-        return replace(device, why=self._device.why)
+        return device
+
+    def _default(self) -> Found:
+        if self._mute and (other := instead_of(self._mute, self._direction, self._rate)):
+            return other
+        self._mute.clear()  # none of them was any better
+        return resolve(self._direction, None)
 
     @abstractmethod
     def _callback(self, run: Run[End]) -> Callable[..., None]:
@@ -196,6 +215,9 @@ class _Device(ABC, Generic[End]):
         run, self._run = self._run, None
         if run is not None:
             run.stopping = True
+            waited = monotonic() - self._began >= self.start_timeout
+            if self._wanted is None and waited and not run.called:
+                self._mute.append(self._device)
         if stream is not None:
             library.close(stream)
 

@@ -48,10 +48,12 @@ other; the call resamples.
                 self._file.write(block.tobytes())  # takes as long as the block plays
 
 A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
-thread, until it works. Four attributes are looked for and may be missing:
+thread, until it works. Five attributes are looked for and may be missing:
 
 ``timeout``
     seconds without a block after which the device is taken for lost; 2 without it
+``start_timeout``
+    seconds that the first block after ``start`` may take; 2 without it, never less than ``timeout``
 ``suggest``
     a method that takes seconds of latency, or ``"low"``, to open with from the next ``start``
     on; then it is opened anew with more while it has gaps, and with less when they are gone

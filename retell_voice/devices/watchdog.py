@@ -7,7 +7,7 @@ from dataclasses import dataclass
 DEVICE_TIMEOUT = 2.0
 """Seconds without a block after which a device is taken for lost, unless it knows better."""
 START_TIMEOUT = 2.0
-"""Seconds that the first block may take, at least: Bluetooth, for one, is slow to wake."""
+"""Seconds that the first block may take: Bluetooth, for one, is slow to wake."""
 ZEROS_TIMEOUT = 5.0
 """Seconds of nothing but digital zeros after which a microphone is taken for muted."""
 
@@ -21,9 +21,11 @@ class Watchdog:
 
     Attributes:
         timeout: seconds without a block after which the device is lost.
+        start_timeout: seconds that the first block may take.
     """
 
     timeout: float
+    start_timeout: float
     _looked: float | None = None
     _blocks: int = 0
     _silent: float = 0.0
@@ -36,7 +38,7 @@ class Watchdog:
             self._blocks, self._silent = blocks, 0.0
             return False
         self._silent += elapsed
-        return self._silent > (self.timeout if blocks else max(self.timeout, START_TIMEOUT))
+        return self._silent > (self.timeout if blocks else self.start_timeout)
 
 
 @dataclass(slots=True)

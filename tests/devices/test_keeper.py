@@ -439,6 +439,38 @@ def test_a_device_with_gaps_is_opened_anew_with_more_latency(rig):
     assert not made.bridge.met
 
 
+def test_a_device_may_say_how_long_its_first_block_takes(rig):
+    device = Speaker()
+    device.timeout, device.start_timeout = 0.1, 0.5
+    made = Rig(device)
+    gate = made.keeper._gate  # as if it had been started, and then not a word
+    lost = [made.keeper.look(tick * 0.1) or gate.why for tick in range(8)]
+    assert lost[:6] == [None] * 6
+    assert lost[7] == "it opens, but no audio passes"
+    made.keeper.stop()
+
+
+def test_a_device_is_opened_again_on_request_and_nobody_needs_to_know(rig):
+    made = rig()
+    made.bridge.until("device")
+    made.keeper.open_again()
+    made.keeper._thread.join(WAIT)
+    made.bridge.until("device")
+    assert (made.device.starts, made.posts.empty()) == (2, True)
+
+
+def test_a_device_that_is_away_is_not_opened_twice(rig):
+    ready = threading.Event()
+    made = rig(ready)
+    made.lost()
+    assert made.post() == LOST
+    assert made.device.hanging.wait(WAIT)
+    made.keeper.open_again()
+    ready.set()
+    assert made.post() == BACK
+    assert made.device.starts == 2
+
+
 def test_a_device_that_does_not_open_with_it_is_lost_and_tried_again(rig):
     made = tuned(rig, DeviceError("busy"))
     lost, back = made.post(), made.post()

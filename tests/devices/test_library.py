@@ -1,12 +1,13 @@
 """When PortAudio's list may be made anew, and what a device does to be found again."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 import sounddevice
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices import library, portaudio
+from retell_voice.devices import library, lookup, portaudio
 from retell_voice.devices.lookup import Found
 from retell_voice.errors import DeviceError, DeviceNotFound
 
@@ -200,3 +201,65 @@ def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
 def test_a_microphone_cuts_frames_itself_where_there_is_nothing_to_resample(plugged):
     assert portaudio.PortAudioMicrophone(AudioFormat(rate=24000)).patient
     assert not portaudio.PortAudioMicrophone(AudioFormat(rate=16000)).patient
+
+
+@pytest.fixture
+def mute(plugged, monkeypatch):
+    """Names of outputs that open and never call back, as a list to change; time does not pass."""
+    names = ["Jabra"]
+
+    class Speaks(Stream):
+        def start(self):
+            if plugged[self.settings["device"]] not in names:
+                self.settings["callback"](bytearray(480), 240, TIMES, sounddevice.CallbackFlags(0))
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Speaks)
+    monkeypatch.setattr(
+        lookup,
+        "all_devices",
+        lambda _: [Found(index, name, "ALSA", 2, 48000) for index, name in enumerate(plugged)],
+    )
+    monkeypatch.setattr(lookup, "default_device", lambda _: lookup.all_devices("output")[0])
+    monkeypatch.setattr(lookup, "channels_at", lambda *_: 1)
+    now = [0.0]
+    monkeypatch.setattr("retell_voice.devices.portaudio.monotonic", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+
+    return SimpleNamespace(names=names, wait=wait)
+
+
+TIMES = SimpleNamespace(outputBufferDacTime=0.0, currentTime=0.0)
+
+
+def test_a_default_device_through_which_no_audio_passes_gives_way(plugged, mute):
+    speaker = portaudio.find_speaker(AudioFormat())
+    assert speaker.start_timeout == 1.0
+
+    def started(after):
+        mute.wait(after)
+        speaker.stop()
+        speaker.start(Source())
+        return speaker.name
+
+    speaker.start(Source())
+    assert speaker.name == "Jabra"
+    assert started(0.9) == "Jabra"  # it may still come
+    assert started(1.1) == "Built-in"
+    assert speaker.why == "no audio passes through 'Jabra'"
+    assert started(99) == "Built-in", "it works: the mute one is not tried again"
+    mute.names[:] = ["Built-in"]
+    assert started(99) == "Built-in"
+    assert started(1.1) == "Jabra", "all have been tried: from the beginning"
+    speaker.stop()
+
+
+def test_a_device_that_was_asked_for_gives_way_to_none(plugged, mute):
+    speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
+    assert speaker.start_timeout == 2.0
+    for _ in range(2):
+        speaker.start(Source())
+        mute.wait(9)
+        assert speaker.name == "Jabra"
+        speaker.stop()

@@ -96,6 +96,36 @@ async def test_another_speaker_takes_over(card, home):
     assert talk.errors == ""
 
 
+async def test_default_devices_that_never_call_back_give_way_to_the_next(card, home, tmp_path):
+    """ALSA's default is a way to PipeWire that nobody links; the other is PulseAudio's."""
+    conf = tmp_path / "asound.conf"
+    conf.write_text(
+        "pcm.!default { type pipewire }\nctl.!default { type pipewire }\n"
+        "pcm.pulse { type pulse }\nctl.pulse { type pulse }\n"
+    )
+    env = card.env | home | {"ALSA_CONFIG_PATH": str(conf)}
+    env["PIPEWIRE_PROPS"] = "{ node.autoconnect = false }"
+    script = Script()
+    async with Emulator(agent=script, record=True) as emulator, asyncio.timeout(60):
+        call = emulator.register(AUDIO)
+        async with Talk(call.call_id, "--url", emulator.url, env=env) as talk:
+            for side in ("near_end", "far_end"):
+                lost = await talk.until("device_changed", side=side, state="lost")
+                back = await talk.until("device_changed", side=side, state="back")
+                assert lost["why"] == "it opens, but no audio passes"
+                assert (lost["name"], back["name"]) == ("default", "pulse")
+                assert 0.9 < lost["at"] < 2.0
+            recorder = await asyncio.to_thread(card.record)
+            said = len(call.received)
+            await asyncio.to_thread(card.play(tone(YOU, 1.5, RATE)).wait)
+            script.speak.set()
+            await talk.until("agent_stopped")
+            await asyncio.to_thread(recorder.wait_for, len(recorder) + RATE // 2)
+            assert holds(await asyncio.to_thread(recorder.stop), AGENT, RATE)
+            assert holds(call.received[said:], YOU, AUDIO.rate)
+            assert await talk.hang_up() == 0
+
+
 async def test_hanging_up_while_the_sound_server_hangs(home):
     """PortAudio says nothing about it, and opening or closing its streams takes for ever."""
     with VirtualCard() as card:
