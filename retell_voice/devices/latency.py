@@ -3,6 +3,7 @@
 ::
 
     low ──▶ 0.03 ──▶ 0.06 ──▶ 0.12 s        two gaps within 5 s: a step up, every 2 s at most
+     └─────────┴────────┴───────▲            four within one: all the way up
         ◀──      ◀──      ◀──                20 s without one: a step down, in a pause
 
 A step costs a gap itself, as the device is opened anew. Where a step down proves to be wrong, the
@@ -18,6 +19,7 @@ STEPS: tuple[float | str, ...] = ("low", 0.03, 0.06, 0.12)
 
 _BLOCKS_BEHIND = 3
 _WINDOW = 5.0
+_MANY, _MANY_WINDOW = 4, 1.0
 _SETTLE = 1.0
 """Seconds after a start in which gaps do not count: devices stumble when they start."""
 _PACE = 2.0
@@ -69,7 +71,7 @@ class LatencySteps:
     def __init__(self) -> None:
         self._step = 0
         self._seen = 0
-        self._gaps: deque[float] = deque(maxlen=2)
+        self._gaps: deque[float] = deque(maxlen=_MANY)
         self._last = float("-inf")  # gap
         self._changed: float | None = None
         self.went_down = False
@@ -102,8 +104,8 @@ class LatencySteps:
             return False
         if news:
             self._last = now
-            self._gaps.extend([now] * min(news, 2))
-        if len(self._gaps) == 2 and now - self._gaps[0] <= _WINDOW and since >= _PACE:
+            self._gaps.extend([now] * min(news, _MANY))
+        if len(self._gaps) >= 2 and now - self._gaps[-2] <= _WINDOW and since >= _PACE:
             return self._up(now)
         if self._step and pause and now - max(self._last, self._changed) >= self._calm:
             self._step -= 1
@@ -117,7 +119,8 @@ class LatencySteps:
             return False
         if self.went_down:
             self._calm = min(2 * self._calm, _LONGEST_CALM)
-        self._step += 1
+        many = len(self._gaps) == _MANY and now - self._gaps[0] <= _MANY_WINDOW
+        self._step = len(STEPS) - 1 if many else self._step + 1
         self.went_down = False
         self.restarted(now)
         return True

@@ -41,11 +41,17 @@ def test_a_gap_now_and_then_is_not_worth_a_change() -> None:
 
 def test_with_gaps_it_rises_every_two_seconds_to_its_bound() -> None:
     call = Call()
-    call.go_on(30, every=0.2)
+    call.go_on(30, every=0.4)
     assert [latency for _, latency in call.changes] == list(STEPS[1:])
     times = [at for at, _ in call.changes]
     assert all(later - earlier >= 2 for earlier, later in pairwise(times))
     assert times[-1] < 8
+
+
+def test_with_many_gaps_it_rises_all_the_way_at_once() -> None:
+    call = Call()
+    call.go_on(30, every=0.2)
+    assert call.changes == [(2.0, STEPS[-1])]
 
 
 def test_a_start_that_stumbles_does_not_count() -> None:
@@ -57,7 +63,7 @@ def test_a_start_that_stumbles_does_not_count() -> None:
 
 def test_it_comes_down_step_by_step_but_not_while_the_agent_speaks() -> None:
     call = Call()
-    call.go_on(10, every=0.2)
+    call.go_on(10, every=0.4)
     risen = len(call.changes)
     call.go_on(100, pause=False)
     assert len(call.changes) == risen

@@ -33,8 +33,10 @@ def seconds(boundaries: list[Boundary], rate: int) -> list[float]:
     return [each.at / rate for each in boundaries]
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 24000, 44100, 48000])
-@pytest.mark.parametrize("dbfs", [-50, -30])
+@pytest.mark.parametrize(
+    ("rate", "dbfs"),
+    [(8000, -50), (16000, -50), *((rate, -30) for rate in (8000, 11025, 16000, 24000, 44100))],
+)
 def test_speech_is_found_where_it_is(rate: int, dbfs: float) -> None:
     """The caller speaks three times, at −20 dBFS: the least is a signal 10 dB over the noise."""
     recording = load_speech(CALLER, rate).samples
@@ -47,9 +49,14 @@ def test_speech_is_found_where_it_is(rate: int, dbfs: float) -> None:
         assert 0.6 <= (ended.known - ended.at) / rate <= 0.62
 
 
-@pytest.mark.parametrize("rate", [8000, 16000])
-@pytest.mark.parametrize("gain", [-27, -24, -18, 12])
-@pytest.mark.parametrize("noise", [-90, -70, -60])
+@pytest.mark.parametrize(
+    ("rate", "gain", "noise"),
+    [
+        *((8000, gain, noise) for gain in (-27, 12) for noise in (-90, -60)),
+        *((16000, gain, -60) for gain in (-27, -24, -18, 12)),
+        *((16000, -27, noise) for noise in (-90, -70)),
+    ],
+)
 def test_a_quiet_and_a_loud_speaker_are_heard(rate: int, gain: float, noise: float) -> None:
     """The greeting is at −20 dBFS: the quietest is at −47, and the loudest clips."""
     greeting = load_speech(GREETING, rate).samples
