@@ -99,6 +99,11 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     def ms(seconds: float | None) -> str:
         return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
 
+    def silence() -> str:
+        most = figures.clear_to_silence_p95
+        within = "" if most is None else f" (95 %: {most * 1000:.0f})"
+        return ms(figures.clear_to_silence_p50) + within
+
     def ppm(drift: float | None) -> str:
         return "not known yet" if drift is None else f"{drift:+.0f} ppm"
 
@@ -123,7 +128,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("underruns", f"{figures.underruns}"),
                 ("made up", ms(figures.concealed)),
                 ("clears", f"{figures.clears}"),
-                ("clear to silence", ms(figures.clear_to_silence_p50)),
+                ("clear to silence", silence()),
             ],
         ),
         (

@@ -26,7 +26,7 @@ def summary(view: View) -> list[str]:
     )
     if troubles := _troubles(figures):
         lines.append(troubles)
-    lines.append(_quality(figures))
+    lines += _quality(figures)
     lines = [part for line in lines for part in _wrapped(line)]
     if view.recording:  # not wrapped: it is to be copied
         path = clean(view.recording)
@@ -71,10 +71,13 @@ def _troubles(figures: Statistics) -> str:
     return ", ".join(f"{name} {count}" for name, count in troubles.items() if count)
 
 
-def _quality(figures: Statistics) -> str:
-    quality = [f"jitter buffer {figures.playout_target * 1000:.0f} ms"]
-    if figures.clear_to_silence_p50 is not None:
-        quality.append(f"silent {figures.clear_to_silence_p50 * 1000:.0f} ms after a clear")
+def _quality(figures: Statistics) -> list[str]:
+    carried = [f"jitter buffer {figures.playout_target * 1000:.0f} ms"]
     if figures.round_trip is not None:
-        quality.append(f"round trip {figures.round_trip * 1000:.1f} ms")
-    return ", ".join(quality)
+        carried.append(f"round trip {figures.round_trip * 1000:.1f} ms")
+    lines = [", ".join(carried)]
+    middle, most = figures.clear_to_silence_p50, figures.clear_to_silence_p95
+    if middle is not None:
+        within = "" if most is None else f" (median; 95 % within {most * 1000:.0f} ms)"
+        lines.append(f"silent {middle * 1000:.0f} ms after a clear{within}")
+    return lines

@@ -280,13 +280,26 @@ def test_help_says_what_every_key_does() -> None:
 
 def test_statistics() -> None:
     figures = Statistics(
-        frames_sent=506, bytes_sent=486_000, capture_drift=-12.0, playback_latency=0.012
+        frames_sent=506,
+        bytes_sent=486_000,
+        capture_drift=-12.0,
+        playback_latency=0.012,
+        clear_to_silence_p50=0.121,
+        clear_to_silence_p95=0.125,
     )
     view = replace(VIEW, statistics=figures)
     text = "\n".join(picture(view, 80, 24, Controls(panel="statistics")))
-    for line in ("sent             506 frames, 486 kB", "-12 ppm", "12 ms", "not known yet"):
+    for line in (
+        "sent             506 frames, 486 kB",
+        "-12 ppm",
+        "12 ms",
+        "not known yet",
+        "clear to silence 121 ms (95 %: 125)",
+    ):
         assert line in text
     assert "…" not in text.partition("\n")[2], "nothing is cut off"
+    narrow = "\n".join(picture(view, 76, 24, Controls(panel="statistics")))
+    assert "(95 %: 125)" in narrow, "the narrowest of two columns"
     assert picture(view, 40, 29, Controls(panel="statistics"))[1] == "Network"
 
 
