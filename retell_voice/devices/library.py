@@ -66,6 +66,11 @@ def leave() -> None:
         _users -= 1
 
 
+def has_users() -> bool:
+    """Return whether PortAudio is being used, be it by a stream that hangs."""
+    return _users > 0
+
+
 @contextmanager
 def in_use() -> Iterator[None]:
     """Keep the list of devices as it is, so that their indices stay true."""

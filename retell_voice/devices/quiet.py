@@ -8,6 +8,9 @@ of each call would turn away what others say meanwhile.
 So it is done the other way round, once, by the program: Python's ``sys.stderr`` moves to a
 descriptor of its own, which still is the terminal, and number 2 leads nowhere. Nothing said
 through ``sys.stderr``, by a traceback or by logging set up afterwards can get lost.
+
+At the end both are put back, unless PortAudio is still being used: a stream that hangs may write
+megabytes until the process ends.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from retell_voice.devices import library
 
 
 @contextmanager
@@ -51,5 +56,6 @@ def native_stderr_silenced(log: str | os.PathLike[str] = os.devnull) -> Iterator
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(terminal, 2)
-        sys.stderr = before
+        if not library.has_users():
+            os.dup2(terminal, 2)
+            sys.stderr = before

@@ -62,6 +62,22 @@ def test_chatter_can_be_kept(tmp_path):
     assert log.read_text() == "chatter\n"
 
 
+def test_only_what_python_says_is_heard_after_a_stream_that_hangs():
+    said = run("""
+        from retell_voice.devices import library
+
+        with native_stderr_silenced():
+            library.enter()
+            native("chatter")
+        native("more of it")
+        print("ours", file=sys.stderr)
+        logging.warning("logged")
+        raise ValueError("the end")
+    """)
+    assert said.startswith("ours\nWARNING:root:logged\nTraceback")
+    assert said.endswith("ValueError: the end\n")
+
+
 def test_a_handler_that_outlives_it_still_speaks():
     said = run("""
         with native_stderr_silenced():
