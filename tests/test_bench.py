@@ -171,7 +171,19 @@ def test_a_broken_trace_is_told_where(text: str, why: str) -> None:
 
 def test_the_examples_are_those_that_are_checked_in() -> None:
     folder = Path(__file__).parent.parent / "scripts" / "traces"
-    assert {path.name: path.read_text() for path in folder.glob("*.trace")} == examples()
+    made = examples()
+    assert {name: (folder / name).read_text() for name in made} == made
+
+
+def test_of_a_recorded_trace_every_sample_is_accounted_for() -> None:
+    folder = Path(__file__).parent.parent / "scripts" / "traces"
+    recorded = {path.name for path in folder.glob("*.trace")} - examples().keys()
+    assert recorded == {"emulator-bad-network.trace"}
+    for name in recorded:
+        result = replay(parse((folder / name).read_text()))
+        assert result.received > 10
+        assert result.received == pytest.approx(result.heard + result.discarded)
+        assert result.gaps, "it comes too slowly for any buffer"
 
 
 def test_a_steady_trace_has_no_gap_and_loses_nothing() -> None:
