@@ -248,7 +248,8 @@ class Statistics(Event):
     events_dropped: int = 0
     """Events dropped because nobody was reading them."""
     capture_xruns: int = 0
-    """Overflows the input device reported, and blocks lost between callback and thread."""
+    """Gaps in what the input device heard: reported by it, seen from its times, or because a
+    thread took blocks too late."""
     playback_xruns: int = 0
     """Gaps in what the output device played: reported by it, or seen from its times."""
     underruns: int = 0

@@ -26,6 +26,7 @@ from retell_voice.devices.files import (
     read_wav,
 )
 from retell_voice.devices.keeper import Keeper
+from retell_voice.devices.watchdog import ZerosWatch
 from retell_voice.emulator import Emulator, Session
 from retell_voice.errors import (
     AudioFormatError,
@@ -655,7 +656,6 @@ async def test_a_microphone_of_zeros_is_told_once(monkeypatch) -> None:
 
 
 async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.watchdog.ZEROS_TIMEOUT", 0.1)
     starts = []
 
     class Mends(Deaf):
@@ -664,10 +664,14 @@ async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
             super().start(sink)
 
     async with calling(listen, microphone=Mends(8000)) as call:
-        await until(call, MicrophoneSilent)
         await until(call, Statistics)
+        drift = call._devices.capture_drift
+        monkeypatch.setattr(ZerosWatch, "look", lambda *_, **__: True)  # silent again and again
+        for _ in range(3):
+            await until(call, MicrophoneSilent)
         await until(call, Statistics)
         assert len(starts) == 2
+        assert call._devices.capture_drift is not drift, "a pause is no drift"
         await call.hang_up()
 
 

@@ -18,6 +18,9 @@ from retell_voice.devices.ports import Sink, Source
 _BELIEVABLE_DELAY = 5.0
 """Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
 
+_PLENTY = 1.0
+"""What was heard cannot come too late to be heard."""
+
 End = TypeVar("End", Sink, Source)
 
 
@@ -49,16 +52,20 @@ class Run(Generic[End]):
 
 def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     """Return what PortAudio is to call for an input."""
-    write_rt, pair = run.end.write_rt, run.channels > 1
+    write_rt, pair, seconds = run.end.write_rt, run.channels > 1, 1 / run.rate
+    gaps = GapMeter()
 
-    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:  # noqa: ARG001 - PortAudio's
+    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
         try:
             run.called = True
+            heard, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
+            if heard and gaps.note_rt(heard, _PLENTY, frames * seconds, 0.0):
+                xrun = True
             samples = np.frombuffer(data, np.int16)
             if pair:
                 samples = _left_and_right_rt(run, samples, frames)
-            write_rt(samples, status.input_overflow)
+            write_rt(samples, xrun)
         except Exception as error:
             run.failed(error)
 

@@ -83,7 +83,7 @@ class Duplex:
         self._aside: list[Keeper] = []  # those of devices that are to take over
         self._switching = threading.Lock()  # held while they do
         self._stopped = False
-        self._zeros = ZerosWatch()
+        self._zeros, self._tried_again = ZerosWatch(), False
         self._drifting: object = None  # what is at work, as it was at the last look
         self.capture_drift = ClockDrift(self._near_rate)
         self.playback_drift = ClockDrift(self.playout.rate)
@@ -164,7 +164,7 @@ class Duplex:
                 near.take_over(self._near_end)
                 replaced.append(self._near_end)
                 self._near_end, self.microphone = near, microphone
-                self._zeros = ZerosWatch()
+                self._zeros, self._tried_again = ZerosWatch(), False
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
             for keeper in replaced:
@@ -201,11 +201,13 @@ class Duplex:
         listening = never_silent and self._near_end.at_work and not self.capture.muted
         if self._zeros.look(now, self.capture.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self.microphone.name))
-            self._near_end.open_again()  # some are mute only until then
+            if not self._tried_again:
+                self._tried_again = True
+                self._near_end.open_again()  # some are mute only until then
         near, far = self._near_end, self._far_end
-        drifting = near, near.losses, far, far.losses
+        drifting = near, near.breaks, self.capture.xruns, far, far.breaks, self.playout.xruns
         if drifting != self._drifting or not (near.at_work and far.at_work):
-            self._drifting = drifting  # stand-ins run on this machine's clock
+            self._drifting = drifting  # stand-ins run on this machine's clock, gaps on none
             self.capture_drift = ClockDrift(self._near_rate)
             self.playback_drift = ClockDrift(self.playout.rate)
         self.capture_drift.look(now, self.capture.position)

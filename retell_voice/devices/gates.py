@@ -76,6 +76,10 @@ class Gate:
         """Return True to one caller only, whose it is to handle the loss."""
         return self._handling.acquire(blocking=False)
 
+    def give_back(self) -> None:
+        """Undo a claim."""
+        self._handling.release()
+
     def enter(self) -> None:
         """Let everything through from the next block on, which fades in."""
         self._entering = True

@@ -79,9 +79,6 @@ class Keeper:
         self._post = post
         self._patience = patience
         self._timeout: float = getattr(device, "timeout", DEVICE_TIMEOUT)
-        self._start_timeout: float = max(
-            self._timeout, getattr(device, "start_timeout", START_TIMEOUT)
-        )
         self._suggest: Callable[[float | str], None] | None = getattr(device, "suggest", None)
         self._steps = LatencySteps()
 
@@ -89,6 +86,9 @@ class Keeper:
         self._away: str | None = None  # why the device is not there
         self._away_since: float | None = None
         self._given_up = self._is_aside = False
+        self._opening = False  # anew
+        self._covered = threading.Event()
+        self._may_return = False
         self._refusal = ""
         self._started = float("-inf")
         self._stopping = threading.Event()
@@ -98,11 +98,17 @@ class Keeper:
         self._watched: tuple[Gate, Watchdog] | None = None
         self.losses = 0
         """Times the device was lost."""
+        self.breaks = 0
+        """Times that, or because it was opened anew, what it plays or hears was not continuous."""
 
     @property
     def at_work(self) -> bool:
         """Whether the device itself is in its place."""
         return self._away is None
+
+    @property
+    def _start_timeout(self) -> float:
+        return max(self._timeout, getattr(self._device, "start_timeout", START_TIMEOUT))
 
     @property
     def _words(self) -> str:
@@ -171,7 +177,8 @@ class Keeper:
         """Stop whatever is running; safe to call twice. Blocks for seconds if a device hangs."""
         self.end()
         if self._thread is not None:
-            self._thread.join(max(0.0, self._deadline - time.monotonic()))
+            with contextlib.suppress(RuntimeError):  # it is only just being started
+                self._thread.join(max(0.0, self._deadline - time.monotonic()))
         try:
             self._device.stop()
         finally:
@@ -195,16 +202,20 @@ class Keeper:
             self._watched = gate, Watchdog(self._timeout, self._start_timeout)
             self._steps.restarted(now)
         if self._watched[1].look(now, gate.blocks):
-            if gate.has_finished:
+            if self._opening:
+                gate.lost("it does not open anew")
+            elif gate.has_finished:
                 self._begin(self._retire, gate)
-                return
-            gate.lost(f"no audio has passed for {self._timeout:g} s" if gate.blocks else _MUTE)
-        elif self._suggest is not None and self._steps.look(now, gate.xruns, pause=pause):
+            else:
+                gate.lost(f"no audio has passed for {self._timeout:g} s" if gate.blocks else _MUTE)
+        elif self._suggest is None or self._opening:
+            return
+        elif self._steps.look(now, gate.xruns, pause=pause):
             self._begin(self._change_latency, gate)
 
     def open_again(self) -> None:
         """Begin to open the device anew, as it is; a pause of some tens of milliseconds."""
-        if self._away is None:
+        if self._away is None and not self._opening:
             self._begin(self._open_anew, self._gate)
 
     # Any thread, then the keeper's own
@@ -212,7 +223,7 @@ class Keeper:
     def _lost(self, gate: Gate) -> None:
         """Start what is to be done about a lost device. Runs on: any thread; never blocks."""
         if gate is self._gate and not self._is_aside:
-            self._begin(self._replace, gate)
+            self._begin(self._cover if self._opening else self._replace, gate)
 
     def _begin(self, work: Callable[[Gate], object], gate: Gate) -> None:
         if not self._stopping.is_set() and gate.claim():
@@ -238,15 +249,29 @@ class Keeper:
         if self._stopping.wait(min(self._device.latency or 0.0, _DRAIN_SECONDS)):
             return False
         self._started = time.monotonic()
+        self.breaks += 1
         new = self._new_gate(self._lost)
-        self._hand_over(new)
-        try:
-            self._device.stop()
-            self._device.start(new)
-        except Exception as error:
-            new.lost(str(error))
+        self._covered = threading.Event()
+        self._opening = True  # what is lost now is covered, and not started by another thread
+        if self._hand_over(new):
+            try:
+                self._device.stop()
+                self._device.start(new)
+            except Exception as error:
+                new.lost(str(error))
+        is_covered = not new.claim()
+        self._opening = False
         if self._stopping.is_set():
             self._device.stop()
+        elif is_covered:
+            self._covered.wait()
+            self._device.stop()
+            if self._may_return:
+                self._bring_back()
+        else:
+            new.give_back()
+            if new.why is not None and new.claim():  # meanwhile, and nobody took care of it
+                self._replace(new)
         return new.why is None
 
     def _retire(self, gate: Gate) -> None:  # noqa: ARG002 - the one that _begin claimed
@@ -256,20 +281,22 @@ class Keeper:
             self._stand_in.start(stand_in)
 
     def _replace(self, gate: Gate) -> None:
-        while self._stand_in_for(gate):
-            while (back := self._started_again()) is None:
-                if self._stopping.is_set():
-                    return
-            gate = back
-            # Lost again before it was known to be in its place, and nobody took care of it?
-            if gate.why is None or not gate.claim():
-                return
+        may_return = self._stand_in_for(gate)
+        self._device.stop()
+        if may_return:
+            self._bring_back()
+
+    def _cover(self, gate: Gate) -> None:
+        """Let the stand-in take the place of a device that another thread opens anew."""
+        self._may_return = self._stand_in_for(gate)
+        self._covered.set()
 
     def _stand_in_for(self, gate: Gate) -> bool:
         """Let the stand-in take the place of the device; return whether it may come back."""
         why = gate.why or ""
         self._away = why
         self.losses += 1
+        self.breaks += 1
         self._tell(self._changed("lost", why))
         if gate.final or not self._patience:
             self._give_up(why)
@@ -280,8 +307,16 @@ class Keeper:
         if self._stopping.is_set():
             self._stand_in.stop()
             return False
-        self._device.stop()
         return self._patience > 0 and not gate.final
+
+    def _bring_back(self) -> None:
+        """Start the device every second until it is at work again."""
+        while (back := self._started_again()) is None:
+            if self._stopping.is_set():
+                return
+        # Lost again before it was known to be in its place, and nobody took care of it?
+        if back.why is not None and back.claim():
+            self._replace(back)
 
     def _started_again(self) -> Gate | None:
         """Try once, when it is time to; return the device's new gate if it is at work again."""

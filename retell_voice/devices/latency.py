@@ -28,11 +28,12 @@ _LONGEST_CALM = 16 * _CALM
 
 
 class GapMeter:
-    """Sees gaps in playback from the times at which blocks will be heard.
+    """Sees gaps from the times at which blocks will be heard, or were.
 
-    Sound servers say nothing of a gap and fill it up: what follows it is heard later than it
-    would have been, for good, where the times merely jitter they return. And a block that comes
-    just before it is to be heard has come too late for some buffer on its way.
+    Sound servers say nothing of a gap. In playback they fill it up, in capture they throw away
+    what there was no room for: what follows is heard later than it would have been, for good,
+    where the times merely jitter they return. And a block to be played that comes just before it
+    is to be heard has come too late for some buffer on its way.
     """
 
     def __init__(self) -> None:
@@ -44,8 +45,8 @@ class GapMeter:
         """Runs on: audio callback thread. Return whether there was a gap.
 
         Args:
-            heard: when the block will be heard, seconds by any clock.
-            lead: how long that is from now.
+            heard: when the block will be heard, or was, seconds by any clock.
+            lead: how long that will be from now.
             length: of the block, seconds.
             latency: what the device states.
         """

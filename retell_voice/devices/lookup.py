@@ -107,8 +107,9 @@ def instead_of(mute: Collection[Found], direction: Direction, rate: int) -> Foun
     Returns None when nothing else is left.
     """
     tried = {(device.name, device.host_api) for device in mute}
-    default = default_device(direction)
-    for device in (*filter(None, [default]), *all_devices(direction)):
+    # A raw card may be the one that the sound server needs itself.
+    devices = sorted(all_devices(direction), key=lambda device: device.name not in _SERVERS)
+    for device in (*filter(None, [default_device(direction)]), *devices):
         if (device.name, device.host_api) not in tried and channels_at(direction, device, rate):
             return _because(device, f"no audio passes through {_listed(mute)}")
     return None

@@ -98,7 +98,8 @@ class _Device(ABC, Generic[End]):
         if name is None:
             self.start_timeout = _DEFAULT_START_TIMEOUT
         self._began = 0.0
-        self._mute: list[Found] = []  # default devices through which no audio passed
+        self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
+        self._mute: list[Found] = []  # default devices through which no audio ever passed
         self._device = device
         self._suggested = self._least = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
@@ -179,6 +180,8 @@ class _Device(ABC, Generic[End]):
                 self._latency = run.latency or None
         except (sd.PortAudioError, ValueError) as error:
             self._drop()
+            if self._mute:
+                self._pass_over()
             raise _refused(self._word, self._device, self._rate, error) from error
         finally:
             self._opening = False
@@ -193,10 +196,19 @@ class _Device(ABC, Generic[End]):
             self._channels = channels_at(self._direction, device, self._rate) or self._channels
         return device
 
+    def _pass_over(self) -> None:
+        """Let another default device have the next try, unless this one has ever worked."""
+        device = self._device
+        if self._wanted is None and (device.name, device.host_api) not in self._has_worked:
+            self._mute.append(device)
+
     def _default(self) -> Found:
-        if self._mute and (other := instead_of(self._mute, self._direction, self._rate)):
+        if not self._mute:
+            return resolve(self._direction, None)
+        if other := instead_of(self._mute, self._direction, self._rate):
             return other
-        self._mute.clear()  # none of them was any better
+        self._mute.clear()  # none of them was any better: is one just slow?
+        self.start_timeout = START_TIMEOUT
         return resolve(self._direction, None)
 
     @abstractmethod
@@ -215,9 +227,10 @@ class _Device(ABC, Generic[End]):
         run, self._run = self._run, None
         if run is not None:
             run.stopping = True
-            waited = monotonic() - self._began >= self.start_timeout
-            if self._wanted is None and waited and not run.called:
-                self._mute.append(self._device)
+            if run.called:
+                self._has_worked.add((self._device.name, self._device.host_api))
+            elif monotonic() - self._began >= self.start_timeout:
+                self._pass_over()
         if stream is not None:
             library.close(stream)
 

@@ -30,15 +30,17 @@ class End:
         self.whys.append(why)
 
 
-def capture(*blocks, channels=1, size=4, flags=NO_FLAGS):
-    """Return what a sink got of blocks of shape (frames, channels)."""
+def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, heard=None):
+    """Return what a sink got of blocks of shape (frames, channels), heard at these times."""
     end = End()
     run = callbacks.Run(end, channels, size, 100)
     callback = callbacks.capture_callback(run)
-    for block in blocks:
+    for number, block in enumerate(blocks):
         data = np.asarray(block, np.int16)
-        callback(memoryview(data.tobytes()), len(data), None, flags)
+        time = SimpleNamespace(inputBufferAdcTime=heard[number] if heard else 0.0)
+        callback(memoryview(data.tobytes()), len(data), time, flags)
     assert end.whys == []
+    assert run.called
     return end.got
 
 
@@ -62,6 +64,17 @@ def test_a_block_goes_on_as_it_is():
 
 def test_lost_input_is_told():
     assert capture([[0]], flags=OVERFLOW)[0][1] is True
+
+
+def test_input_that_was_thrown_away_is_told_though_nobody_says_so():
+    block = [[0]] * 4  # 40 ms
+    times = [7 + 0.04 * number for number in range(40)]
+    assert not any(xrun for _, xrun in capture(*[block] * 40, heard=times))
+    assert not any(xrun for _, xrun in capture(*[block] * 40)), "where no times are told"
+    lost = [at + 0.08 * (number >= 20) for number, at in enumerate(times)]
+    assert sum(xrun for _, xrun in capture(*[block] * 40, heard=lost)) == 1
+    late = [at + 0.08 * (number in (20, 30)) for number, at in enumerate(times)]
+    assert not any(xrun for _, xrun in capture(*[block] * 40, heard=late)), "it came back"
 
 
 def test_two_channels_are_averaged_without_overflow():

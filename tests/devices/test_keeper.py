@@ -416,7 +416,7 @@ def tuned(rig, *plan):
     made.keeper.start()
     made.bridge.until("device")
     for tick in range(200):
-        device.source.xruns = tick // 10
+        device.source.xruns = tick // 20
         made.keeper.look(tick * 0.02)
         if made.keeper._thread is not None:
             made.keeper._thread.join(WAIT)
@@ -457,6 +457,56 @@ def test_a_device_is_opened_again_on_request_and_nobody_needs_to_know(rig):
     made.keeper._thread.join(WAIT)
     made.bridge.until("device")
     assert (made.device.starts, made.posts.empty()) == (2, True)
+
+
+def opened_anew(rig, step):
+    """Return a rig whose device goes through this step while it is being opened anew."""
+    made = rig(step)
+    made.bridge.until("device")
+    made.keeper.look(0.0)
+    made.keeper.open_again()
+    return made, made.keeper._thread
+
+
+def test_a_device_that_opens_anew_too_slowly_is_stood_in_for_and_never_started_twice(rig):
+    ready = threading.Event()
+    made, opening = opened_anew(rig, ready)
+    assert made.device.hanging.wait(WAIT)
+    for tick in range(1, 10):
+        made.keeper.look(tick * 0.1)
+    lost = made.post()
+    assert (lost.state, lost.why) == ("lost", "it does not open anew")
+    made.bridge.until("stand-in")
+    assert made.device.starts == 2
+    ready.set()
+    assert made.post() == BACK
+    opening.join(WAIT)
+    made.bridge.until("device")
+    assert made.device.starts == 3
+    assert made.keeper.at_work
+
+
+def test_a_device_that_is_lost_while_it_opens_anew_comes_back(rig):
+    ready = threading.Event()
+    made, opening = opened_anew(rig, ready)
+    assert made.device.hanging.wait(WAIT)
+    made.lost()
+    assert made.post() == LOST
+    ready.set()
+    assert made.post() == BACK
+    opening.join(WAIT)
+    made.bridge.until("device")
+
+
+def test_the_end_while_a_device_is_opened_anew(rig):
+    ready = threading.Event()
+    made, opening = opened_anew(rig, ready)
+    assert made.device.hanging.wait(WAIT)
+    made.keeper.end()
+    ready.set()
+    opening.join(WAIT)
+    made.keeper.stop()
+    assert made.posts.empty()
 
 
 def test_a_device_that_is_away_is_not_opened_twice(rig):

@@ -248,10 +248,42 @@ def test_a_default_device_through_which_no_audio_passes_gives_way(plugged, mute)
     assert started(0.9) == "Jabra"  # it may still come
     assert started(1.1) == "Built-in"
     assert speaker.why == "no audio passes through 'Jabra'"
-    assert started(99) == "Built-in", "it works: the mute one is not tried again"
-    mute.names[:] = ["Built-in"]
-    assert started(99) == "Built-in"
-    assert started(1.1) == "Jabra", "all have been tried: from the beginning"
+    mute.names.append("Built-in")
+    assert [started(99), started(1.1)] == ["Built-in"] * 2, "it has worked: it is waited for"
+    speaker.stop()
+
+
+def test_where_no_default_device_works_the_first_gets_more_time(plugged, mute):
+    mute.names[:] = plugged
+    speaker = portaudio.find_speaker(AudioFormat())
+    tried = []
+    for _ in range(4):
+        speaker.start(Source())
+        tried.append((speaker.name, speaker.start_timeout))
+        mute.wait(1.1)
+        speaker.stop()
+    assert tried == [("Jabra", 1.0), ("Built-in", 1.0), ("Jabra", 2.0), ("Jabra", 2.0)]
+
+
+def test_what_is_tried_in_its_place_and_does_not_open_is_not_tried_again(
+    plugged, mute, monkeypatch
+):
+    plugged.append("HDMI")
+    library.refresh()
+    start = sounddevice.RawOutputStream.start
+
+    def refuses(stream):
+        if plugged[stream.settings["device"]] == "Built-in":
+            raise sounddevice.PortAudioError("busy")
+        start(stream)
+
+    monkeypatch.setattr(sounddevice.RawOutputStream, "start", refuses)
+    speaker = portaudio.find_speaker(AudioFormat())
+    speaker.start(Source())
+    mute.wait(1.1)
+    speaker.stop()
+    speaker.start(Source())
+    assert speaker.name == "HDMI"
     speaker.stop()
 
 
