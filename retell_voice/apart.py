@@ -10,7 +10,8 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-_HANG_SECONDS = 2.0
+_HANG_SECONDS = 6.0
+"""Longer than a recorder takes to write its last on a slow disk."""
 
 
 def apart(work: Callable[[], _T]) -> asyncio.Future[_T]:

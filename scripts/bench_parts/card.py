@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from support.card import VirtualCard
 
@@ -21,18 +19,6 @@ def measured_card(route: str = "pipewire") -> Iterator[VirtualCard]:
     Raises:
         CardError: it does not come up, or programs it needs are missing.
     """
-    with tempfile.TemporaryDirectory() as folder, VirtualCard() as card:
-        conf = Path(folder) / "asound.conf"
-        conf.write_text(
-            "".join(
-                f"{kind}.{name} {{ type {route} }}\n"
-                for kind, name in [
-                    ("pcm", route),
-                    ("ctl", route),
-                    ("pcm", "!default"),
-                    ("ctl", "!default"),
-                ]
-            )
-        )
-        card.env["ALSA_CONFIG_PATH"] = str(conf)
+    with VirtualCard() as card:
+        card.env = card.through(route)
         yield card

@@ -96,14 +96,9 @@ async def test_another_speaker_takes_over(card, home):
     assert talk.errors == ""
 
 
-async def test_default_devices_that_never_call_back_give_way_to_the_next(card, home, tmp_path):
+async def test_default_devices_that_never_call_back_give_way_to_the_next(card, home):
     """ALSA's default is a way to PipeWire that nobody links; the other is PulseAudio's."""
-    conf = tmp_path / "asound.conf"
-    conf.write_text(
-        "pcm.!default { type pipewire }\nctl.!default { type pipewire }\n"
-        "pcm.pulse { type pulse }\nctl.pulse { type pulse }\n"
-    )
-    env = card.env | home | {"ALSA_CONFIG_PATH": str(conf)}
+    env = card.through("pipewire", "pulse") | home
     env["PIPEWIRE_PROPS"] = "{ node.autoconnect = false }"
     script = Script()
     async with Emulator(agent=script, record=True) as emulator, asyncio.timeout(60):

@@ -1,6 +1,7 @@
-"""Through ALSA's plugin ``pipewire``, the way of desktops: there PortAudio fails at its worst."""
+"""Through ALSA's plugin ``pipewire``, the way of desktops, PortAudio says even less."""
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -11,15 +12,11 @@ from retell_voice.emulator import Emulator
 
 pytestmark = pytest.mark.sound
 
-_ALSA_CONF = "pcm.!default { type pipewire }\nctl.!default { type pipewire }\n"
 
-
-async def test_pipewire_crashes_and_the_terminal_stays_readable(home, tmp_path):
+async def test_pipewire_crashes_and_the_terminal_stays_readable(home):
     """PortAudio's output thread spins, writes to stderr without end, and cannot be stopped."""
-    conf = tmp_path / "asound.conf"
-    conf.write_text(_ALSA_CONF)
     with VirtualCard() as card:  # of its own: it is not there afterwards
-        env = card.env | home | {"ALSA_CONFIG_PATH": str(conf)}
+        env = card.through("pipewire") | home
         async with Emulator() as emulator, asyncio.timeout(30):
             call = emulator.register()
             async with Talk(call.call_id, "--url", emulator.url, env=env) as talk:
@@ -33,3 +30,43 @@ async def test_pipewire_crashes_and_the_terminal_stays_readable(home, tmp_path):
                 assert await talk.hang_up() == 0
                 assert time.monotonic() - begin < 4
     assert talk.errors == ""
+
+
+BUSY = """
+import asyncio, ctypes, sys, threading, time
+from retell_voice import Call, LatencyChanged, Statistics
+
+def hold():
+    keeps_the_lock = ctypes.PyDLL(None)
+    while True:
+        keeps_the_lock.usleep(80_000)
+        time.sleep(0.08)
+
+async def main():
+    risen = set()
+    async with Call(sys.argv[1], url=sys.argv[2]) as call:
+        threading.Thread(target=hold, daemon=True).start()
+        async for event in call:
+            if isinstance(event, LatencyChanged) and event.why == "gaps":
+                risen.add(event.side)
+            if len(risen) == 2:
+                break
+        statistics = call.statistics()
+    assert statistics.capture_xruns >= 2
+    assert statistics.playback_xruns >= 2
+
+sys.setswitchinterval(0.0005)
+asyncio.run(main())
+"""
+
+
+async def test_both_devices_get_more_latency_beside_a_thread_that_keeps_the_interpreter(card, home):
+    """Nobody reports the gaps: PipeWire throws away what was not fetched, and fills up the rest."""
+    async with Emulator() as emulator, asyncio.timeout(30):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", BUSY, emulator.register().call_id, emulator.url),
+            env=card.through("pipewire") | home,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")

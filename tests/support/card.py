@@ -34,16 +34,16 @@ from support.recorder import RATE, Recorder, Samples
 _DAEMONS = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
 PROGRAMS = (*_DAEMONS, "pactl", "pacat", "parec", "pw-cli", "setpriv")
 PACKAGES = (
-    "pipewire pipewire-bin pipewire-pulse wireplumber pulseaudio-utils libasound2-plugins dbus"
+    "pipewire pipewire-bin pipewire-pulse pipewire-alsa wireplumber pulseaudio-utils "
+    "libasound2-plugins dbus"
 )
 
-# The pulse plugin, not pipewire-alsa: when PipeWire ends, the latter hangs PortAudio.
 # Whatever ALSA configuration the machine has is left out.
 _ALSA_CONF = """\
-pcm.pulse { type pulse }
-ctl.pulse { type pulse }
-pcm.!default { type pulse }
-ctl.!default { type pulse }
+pcm.{name} {{ type {name} }}
+ctl.{name} {{ type {name} }}
+pcm.!default {{ type {default} }}
+ctl.!default {{ type {default} }}
 """
 
 _RAW = ("--raw", "--format=s16ne")
@@ -116,6 +116,13 @@ class VirtualCard:
         if source is not None:
             env["PULSE_SOURCE"] = source
         return env
+
+    def through(self, default: str, name: str | None = None) -> dict[str, str]:
+        """Return ``env`` with ALSA's plugin ``default`` as the default device, and ``name`` (or the
+        same) as the only other."""
+        conf = self._dir / f"{default}-{name}.conf"
+        conf.write_text(_ALSA_CONF.format(name=name or default, default=default))
+        return self.env | {"ALSA_CONFIG_PATH": str(conf)}
 
     def play(
         self, samples: Samples, rate: int = RATE, into: str = "micfeed"
@@ -205,7 +212,8 @@ class VirtualCard:
             folder.mkdir(mode=0o700, parents=True)
         nodes = Path(__file__).with_name("card.conf").read_text()
         (conf / "card.conf").write_text(nodes.replace("@QUANTUM@", str(self._quantum)))
-        (home / "asound.conf").write_text(_ALSA_CONF)
+        # The pulse plugin, not PipeWire's own: when PipeWire ends, that one hangs PortAudio.
+        (home / "asound.conf").write_text(_ALSA_CONF.format(name="pulse", default="pulse"))
         given = {k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "PIPEWIRE_"))}
         self.env = given | {
             "XDG_RUNTIME_DIR": str(run),
