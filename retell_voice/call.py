@@ -60,7 +60,8 @@ class Call:
         level_interval: seconds between ``Levels`` events, None for none.
         drain_timeout: seconds that the agent's last words may play after the server closed.
         connect_timeout: seconds that the server may take to answer.
-        connect_attempts: how often to try, where trying again may help: not after a 4xx, but after a 429.
+        connect_attempts: how often to try, where trying again may help: of the HTTP statuses
+            4xx only after 429.
         jitter: lowest and highest depth of the jitter buffer, seconds.
         volume: times the agent's amplitude, 0–2; see ``Call.volume``.
         device_patience: seconds that a lost device may stay away (see ``DeviceChanged``)
