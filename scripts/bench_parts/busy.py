@@ -1,11 +1,12 @@
 """A call in a process whose other threads want the interpreter; ``gil`` measures it.
 
-    python scripts/bench_parts/busy.py URL
+    python scripts/bench_parts/busy.py URL RATE
 
 A line on standard input says what they do from now on: ``threads N`` (as many compute, in
 Python) or ``hold MS`` (one holds the interpreter's lock for so long at a time, within a call
 into C, and then sleeps as long). ``threads 0`` ends it. Prints what the call tells of latency as
-JSON, with ``clock``: the time by ``time.monotonic()``.
+JSON: seconds under ``far_end`` (the speaker) or ``near_end`` (the microphone), with ``clock``, the
+time by ``time.monotonic()``; a change has ``side`` and ``why``, too.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import json
 import sys
 import threading
 import time
+from typing import Any
 
 from retell_voice import AudioFormat, Call, LatencyChanged, Statistics
+from retell_voice.events import Event
 
 
 class Load:
@@ -51,15 +54,21 @@ def _obey(load: Load) -> None:
         load.change(kind, int(amount))
 
 
+def told(event: Event) -> dict[str, Any] | None:
+    """Return what an event tells of latency, or None."""
+    match event:
+        case LatencyChanged(side=side, why=why, new=new):
+            return {"side": side, "why": why, side: new}
+        case Statistics():
+            return {"far_end": event.playback_latency, "near_end": event.capture_latency}
+    return None
+
+
 async def run(url: str, rate: int) -> None:
     """Hold a call until the server closes it."""
     async with Call("call_of_the_bench", url=url, audio=AudioFormat(rate=rate)) as call:
         async for event in call:
-            latency = None
-            if isinstance(event, LatencyChanged):
-                latency = {"side": event.side, "why": event.why, "new": event.new}
-            elif isinstance(event, Statistics):
-                latency = {"far_end": event.playback_latency}
+            latency = told(event)
             if latency is not None:
                 print(json.dumps({"clock": time.monotonic(), **latency}), flush=True)
 
