@@ -675,9 +675,16 @@ async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
         await call.hang_up()
 
 
+class Humming(NullMicrophone):
+    """Is never quiet."""
+
+    def start(self, sink) -> None:
+        self.run(lambda size: sink.write_rt(np.full(size, 201, np.int16)), sink.lost)
+
+
 async def test_who_may_not_be_interrupted_when(monkeypatch) -> None:
     """A device that is opened anew costs a gap: the speaker's in silence, the microphone's
-    while its user listens."""
+    while its user listens, or is quiet."""
     looks: list[tuple[str, bool]] = []
     monkeypatch.setattr(
         Keeper, "look", lambda self, now, *, pause: looks.append((self._side, pause))
@@ -687,7 +694,8 @@ async def test_who_may_not_be_interrupted_when(monkeypatch) -> None:
         await session.send_audio(tone(0.5))
         await listen(session)
 
-    async with calling(agent, level_interval=0.02) as call:
+    monkeypatch.setattr(Keeper, "raised", True)
+    async with calling(agent, level_interval=0.02, microphone=Humming(8000)) as call:
         await until(call, AgentStopped)
         await until(call, Statistics)
         call.muted = True

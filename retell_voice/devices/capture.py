@@ -19,6 +19,8 @@ _RING_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 """The thread wakes when a frame is complete, and this often when none is: levels, the end."""
 _STOP_SECONDS = 1.0
+_SPEECH = 200
+"""A peak of −44 dBFS: a room is quieter, a voice is louder."""
 
 
 class CaptureBridge:
@@ -50,14 +52,18 @@ class CaptureBridge:
         """Times that something else than digital zeros was heard, muted or not."""
         self.position = 0
         """Samples that the device has delivered."""
+        self.attentive = False
+        """Whether it is to tell speech from silence, see ``quiet``."""
         self.tap: Tap | None = None
         """Gets what is sent, at the microphone's rate, if somebody listens in."""
         self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
         self._resampler = Resampler(rate, audio.rate)
         self._framer = Framer(audio, frame_ms)
         self._post = post
+        self._rate = rate
         self._peak = 0
         self._metering = False
+        self._loud_at = 0  # as position
         self._patient = patient
         if patient:
             return
@@ -89,6 +95,11 @@ class CaptureBridge:
             if self._wake.locked():
                 self._wake.release()
             self._thread.join(_STOP_SECONDS)
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which nobody has spoken, as far as it was attentive."""
+        return (self.position - self._loud_at) / self._rate
 
     def level(self) -> float:
         """Return the peak level sent since the last call, dBFS; the first begins to meter."""
@@ -149,6 +160,8 @@ class CaptureBridge:
         """
         if np.count_nonzero(samples):
             self.sounds += 1
+            if self.attentive and peak(samples) > _SPEECH:
+                self._loud_at = position
             if self.muted:
                 samples = np.zeros_like(samples)
             elif self._metering:

@@ -21,6 +21,7 @@ from retell_voice.events import DeviceChanged, MicrophoneSilent
 
 _SWITCH_SECONDS = 1.0
 """How long the end of a call waits for a device that is just taking over."""
+_QUIET_SECONDS = 1.0
 
 
 class Duplex:
@@ -195,7 +196,9 @@ class Duplex:
         """
         silent = self.playout.silent
         # While the agent speaks, its user mostly listens.
-        self._near_end.look(now, pause=self.capture.muted or not silent)
+        listens = self.capture.muted or not silent or self.capture.quiet >= _QUIET_SECONDS
+        self._near_end.look(now, pause=listens)
+        self.capture.attentive = self._near_end.raised
         self._far_end.look(now, pause=silent)
         never_silent = getattr(self.microphone, "never_silent", False)
         listening = never_silent and self._near_end.at_work and not self.capture.muted

@@ -107,6 +107,11 @@ class Keeper:
         return self._away is None
 
     @property
+    def raised(self) -> bool:
+        """Whether the device was given more latency than its least."""
+        return self._steps.raised
+
+    @property
     def _start_timeout(self) -> float:
         return max(self._timeout, getattr(self._device, "start_timeout", START_TIMEOUT))
 

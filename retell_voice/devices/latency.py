@@ -84,6 +84,11 @@ class LatencySteps:
         """The latency to ask for, seconds or ``"low"``."""
         return STEPS[self._step]
 
+    @property
+    def raised(self) -> bool:
+        """Whether that is more than the least."""
+        return self._step > 0
+
     def restarted(self, now: float) -> None:
         """Note that the device was started, and counts its gaps from 0."""
         self._changed, self._seen = now, 0

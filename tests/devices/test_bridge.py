@@ -71,6 +71,21 @@ def test_what_the_microphone_hears_becomes_frames(capture: Capture) -> None:
     assert capture.bridge.level() == -100
 
 
+def test_it_tells_for_how_long_nobody_has_spoken(capture: Capture) -> None:
+    def hear(level: int) -> float:
+        capture.bridge.write_rt(np.full(1600, level, np.int16))
+        for _ in range(10):
+            capture.frame()
+        return capture.bridge.quiet
+
+    assert hear(5000) == 0.2, "not attentive yet"
+    capture.bridge.attentive = True
+    assert hear(5000) == 0
+    assert [hear(100), hear(0), hear(-100)] == pytest.approx([0.2, 0.4, 0.6])
+    capture.bridge.muted = True
+    assert hear(-5000) == 0
+
+
 def test_blocks_of_any_size_pass(capture: Capture) -> None:
     samples = np.arange(6400).astype(np.int16)
     capture.bridge.write_rt(samples)
