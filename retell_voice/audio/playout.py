@@ -9,7 +9,8 @@
      └───────────────────┴──────────────────── dry ◀──────────────────────┘
 
 ``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
-Running dry is concealed: the last pitch period repeats and fades out in 30 ms.
+Running dry is concealed: the last pitch period repeats and fades out in 30 ms. What comes after
+such a gap fades in over 6 ms, across what still sounds of that; an utterance starts as it was sent.
 The pull is the clock: time is counted in samples pulled and nothing here reads another.
 One thread owns a playout: the audio callback's. Playing allocates nothing but views.
 """
@@ -84,10 +85,14 @@ class Playout:
         self._end_of_utterance = round(_END_OF_UTTERANCE * rate)
         self._margin = round(_MARGIN * rate)
         self._fade = _fade_out(round(_FADE * rate))
+        self._fade_in = self._fade[::-1]
+        self._faded_in = len(self._fade)  # samples since a gap, up to the length of the fade
+        self._scratch = np.zeros(len(self._fade), np.float32)
         self._concealing_fade = _fade_out(round(_CONCEALMENT * rate))
         self._shortest, self._longest = (round(seconds * rate) for seconds in _PITCH)
         self._history = np.zeros(2 * self._longest, np.int16)  # the last of what was played
-        # What sounds after the queue was cut or ran dry: _tail[_tail_from:_tail_to].
+        # What sounds after the queue was cut or ran dry: _tail[_tail_from:_tail_to]. While playing
+        # it is no longer than what is left of the fade in.
         self._tail = np.zeros(len(self._concealing_fade), np.int16)
         self._tail_from = self._tail_to = 0
 
@@ -144,7 +149,7 @@ class Playout:
         """
         if self._playing:
             self._keep_tail()
-        elif self._tail_to - self._tail_from > len(self._fade):
+        else:
             self._cut_tail()
         lost = self.depth + elsewhere
         faded_at = self.position + self._tail_to - self._tail_from
@@ -157,22 +162,20 @@ class Playout:
 
     def pull(self, out: Samples) -> bool:
         """Fill ``out``, shape (n,), with what is to be played next; False: it is all silence."""
-        sounding = self._tail_from < self._tail_to
-        if not (self._speaking or self.depth or sounding):
+        if self.silent:
             out.fill(0)
             self.position += len(out)
             self._since_push += len(out)
             return False
-        filled = self._pull_tail(out) if sounding else 0
-        if not self._playing and filled < len(out) and self._is_ready():
-            self._start(self.position + filled)
+        filled = 0
+        if not self._playing:
+            ready = self._is_ready()
+            if not (ready and self._speaking):
+                filled = self._pull_tail(out)
+            if ready and filled < len(out):
+                self._start(self.position + filled)
         if self._playing:
-            start = filled
-            filled = self._pull_chunks(out, filled)
-            self._remember(out[start:filled])
-            if not self._playing and not self.finishing:
-                self._conceal()
-                filled += self._pull_tail(out[filled:])
+            filled = self._play(out, filled)
         if filled < len(out):
             out[filled:] = 0
         self.position += len(out)
@@ -191,11 +194,15 @@ class Playout:
 
     def _start(self, position: int) -> None:
         self._playing = True
-        if not self._speaking:
-            self._speaking = True
-            self._spare = self.target
-            self._history[:] = 0
-            self.reports.append(Started(position))
+        if self._speaking:
+            self._faded_in = 0
+            self._cut_tail()
+            return
+        self._speaking = True
+        self._faded_in = len(self._fade)
+        self._spare = self.target
+        self._history[:] = 0
+        self.reports.append(Started(position))
 
     def _stop(self, report: Stopped) -> None:
         self._speaking = self._playing = False
@@ -209,6 +216,27 @@ class Playout:
         self.concealed += min(gap, self._tail_from)
         self._spare = 0
         self.target = min(self._ceiling, self.target + gap + self._margin)
+
+    def _play(self, out: Samples, filled: int) -> int:
+        """Fill the rest of ``out``: from the queue, after a gap faded in across the tail; then,
+        that dry, from a new tail.
+        """
+        start, filled = filled, self._pull_chunks(out, filled)
+        played = out[start:filled]
+        # Before it is faded: a repeated period with a fade in it would pulse.
+        self._remember(played)
+        if self._faded_in < len(self._fade):
+            fading = played[: len(self._fade) - self._faded_in]
+            self._scale(fading, self._fade_in[self._faded_in :])
+            self._faded_in += len(fading)
+            rest = self._tail[self._tail_from : self._tail_to][: len(fading)]
+            fading[: len(rest)] += rest
+            self._tail_from += len(rest)
+        if not self._playing:
+            if not self.finishing:
+                self._conceal()
+            filled += self._pull_tail(out[filled:])
+        return filled
 
     def _pull_chunks(self, out: Samples, filled: int) -> int:
         while filled < len(out):
@@ -238,9 +266,15 @@ class Playout:
         history[kept:] = played
 
     def _conceal(self) -> None:
-        """Make the tail of the last pitch period, repeated and faded."""
+        """Make the tail of the last pitch period, repeated and faded.
+
+        Dry again before it has faded in, it goes on as loud as it got, over what was still fading.
+        """
         period = self._history[-self._pitch_period() :]
-        self._tail[:] = np.resize(period, len(self._tail)) * self._concealing_fade
+        rest = self._tail[self._tail_from : self._tail_to].copy()
+        gain = self._concealing_fade * self._fade_in[self._faded_in - 1]
+        self._tail[:] = np.resize(period, len(self._tail)) * gain
+        self._tail[: len(rest)] += rest
         self._tail_from, self._tail_to = 0, len(self._tail)
 
     def _pitch_period(self) -> int:
@@ -255,21 +289,29 @@ class Playout:
     def _keep_tail(self) -> None:
         """Take what would be played next, faded, out of the queue and into the tail."""
         raw = np.zeros(len(self._fade), np.int16)
-        self._pull_chunks(raw, 0)
-        self._tail[: len(raw)] = raw * self._fade
+        self._play(raw, 0)
+        self._scale(raw, self._fade)
+        self._tail[: len(raw)] = raw
         self._tail_from, self._tail_to = 0, len(raw)
 
     def _cut_tail(self) -> None:
         """Let a concealment that is under way fade as fast as anything else."""
-        self._tail_to = self._tail_from + len(self._fade)
-        rest = self._tail[self._tail_from : self._tail_to]
-        rest[:] = rest * self._fade
+        if self._tail_to - self._tail_from > len(self._fade):
+            self._tail_to = self._tail_from + len(self._fade)
+            self._scale(self._tail[self._tail_from : self._tail_to], self._fade)
 
     def _pull_tail(self, out: Samples) -> int:
         part = self._tail[self._tail_from : self._tail_to][: len(out)]
         out[: len(part)] = part
         self._tail_from += len(part)
         return len(part)
+
+    def _scale(self, samples: Samples, gain: NDArray[np.float32]) -> None:
+        """Multiply no more samples than a fade has, in place and without allocating."""
+        scaled = self._scratch[: len(samples)]
+        scaled[:] = samples
+        scaled *= gain[: len(samples)]
+        samples[:] = scaled
 
 
 def _fade_out(samples: int) -> NDArray[np.float32]:

@@ -10,6 +10,8 @@ from retell_voice.audio.playout import Playout, Spoken, Started, Stopped
 
 RATE = 1000
 FADE = 6
+FADE_IN = (1 - np.cos(np.pi * np.arange(FADE) / (FADE - 1))) / 2
+"""A raised cosine: the gain of the first samples after a gap."""
 END = 300
 
 
@@ -26,10 +28,38 @@ class Plain(Playout):
 def pull(playout: Playout, count: int, block: int = 10) -> list[int]:
     out = np.full(block, -1, np.int16)
     heard: list[int] = []
-    for _ in range(count // block):
-        playout.pull(out)
-        heard += out.tolist()
+    while len(heard) < count:
+        part = out[: count - len(heard)]
+        playout.pull(part)
+        heard += part.tolist()
     return heard
+
+
+class Listener:
+    """Pulls, and knows from the books alone which samples must be heard, where and how loud."""
+
+    def __init__(self, playout: Playout) -> None:
+        self.playout = playout
+        self.dry = False
+        self.since_gap = FADE
+
+    def pull(self, block: int) -> tuple[np.ndarray, np.ndarray, slice]:
+        """Return what was pulled, the gain of each sample queued that was in it, and its place."""
+        playout, out = self.playout, np.full(block, -1, np.int16)
+        heard, begin, reports = playout.heard, playout.position, len(playout.reports)
+        playout.pull(out)
+        count = playout.heard - heard
+        new = list(playout.reports)[reports:]
+        at = next((report.position - begin for report in new if isinstance(report, Started)), None)
+        if at is not None:
+            self.since_gap = FADE
+        elif count and self.dry:
+            self.since_gap = 0
+        place = slice(at or 0, (at or 0) + count)
+        gain = np.append(FADE_IN[self.since_gap :], np.ones(count))[:count]
+        self.since_gap = min(FADE, self.since_gap + count)
+        self.dry = place.stop < block
+        return out, gain, place
 
 
 def test_with_nothing_queued_it_plays_silence() -> None:
@@ -165,7 +195,9 @@ def test_an_underrun_is_counted_and_learnt_from() -> None:
     assert playout.target == 40 + 100 + 20
     assert pull(playout, 10) == [0] * 10  # waits for the new target
     playout.push(speech(120, 41))
-    assert pull(playout, 160) == list(range(1, 161))
+    heard = pull(playout, 160)
+    assert heard[FADE:] == list(range(1 + FADE, 161))
+    assert heard[:FADE] == (speech(FADE) * FADE_IN).astype(int).tolist()
     assert [type(report) for report in playout.reports] == [Started]
 
 
@@ -213,17 +245,24 @@ def test_eight_utterances_that_each_stall_once_have_two_gaps_at_the_most() -> No
 @given(st.data())
 def test_without_clear_every_sample_is_heard_once_and_in_order(data: st.DataObject) -> None:
     playout = Plain(RATE, target=(0.02, 0.1))
+    listener = Listener(playout)
     total = 0
-    heard: list[int] = []
+
+    def listen(count: int, block: int) -> None:
+        for _ in range(count):
+            before = playout.heard
+            out, gain, place = listener.pull(block)
+            expected = np.zeros(block, int)
+            expected[place] = speech(len(gain), 1 + before) * gain
+            assert out.tolist() == expected.tolist()
+
     for _ in range(data.draw(st.integers(1, 15))):
         size = data.draw(st.integers(0, 90))
         playout.push(speech(size, 1 + total))
         total += size
-        block = data.draw(st.integers(1, 30))
-        heard += pull(playout, block * data.draw(st.integers(0, 12)), block)
+        listen(block=data.draw(st.integers(1, 30)), count=data.draw(st.integers(0, 12)))
     playout.finishing = True
-    heard += pull(playout, 2000)
-    assert [sample for sample in heard if sample] == list(range(1, total + 1))
+    listen(200, block=10)
     assert (playout.heard, playout.depth, playout.discarded) == (total, 0, 0)
     assert playout.silent
 
@@ -234,6 +273,7 @@ class PlayoutMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.playout = Plain(RATE, target=(0.02, 0.1))
+        self.listener = Listener(self.playout)
         self.generation = 0
         self.pushed = 0
         self.pulled = 0
@@ -247,11 +287,11 @@ class PlayoutMachine(RuleBasedStateMachine):
 
     @rule(block=st.integers(1, 400))
     def pull(self, block: int) -> None:
-        out = np.full(block, -1, np.int16)
-        self.playout.pull(out)
-        level = 1000 * (1 + self.generation % 30)
-        settled = out[max(0, FADE - self.since_clear) :]
-        assert set(settled.tolist()) <= {0, level}
+        out, gain, place = self.listener.pull(block)
+        expected = np.zeros(block, int)
+        expected[place] = 1000 * (1 + self.generation % 30) * gain
+        settled = max(0, FADE - self.since_clear)
+        assert out[settled:].tolist() == expected[settled:].tolist()
         self.pulled += block
         self.since_clear += block
 
@@ -326,6 +366,114 @@ def test_clear_while_concealing_is_as_quick_as_ever() -> None:
     assert heard[0] > 1000
     assert heard[:48] == sorted(heard[:48], reverse=True)
     assert not any(heard[48:])
+    assert playout.silent
+
+
+def stalled(
+    rate: int, stall: int, block: int, then: float = 0.3
+) -> tuple[Playout, np.ndarray, np.ndarray]:
+    """Return a playout that ran dry for so many samples, with the voice going on in its queue.
+
+    Then what was heard so far, and all that was pushed.
+    """
+    playout = Playout(rate, (0.0, min(0.1, then)))
+    spoken = voice(rate, 0.1 + then)
+    before = rate // 10
+    playout.push(spoken[:before])
+    heard = pull(playout, before + stall, block)
+    playout.push(spoken[before:])
+    return playout, np.array(heard), spoken
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+@pytest.mark.parametrize("block", [1, 7, 80, 441])
+@pytest.mark.parametrize("stall", [0.0005, 0.003, 0.01, 0.026, 0.029, 0.05, 0.18])
+def test_going_on_after_a_gap_does_not_click(rate: int, stall: float, block: int) -> None:
+    # What matters is where in a period it stops and goes on: try several.
+    for more in range(0, rate // 160, rate // 1600):
+        gap = round(stall * rate) + more
+        playout, heard, spoken = stalled(rate, gap, block)
+        heard = np.append(heard, pull(playout, len(spoken) // 2, block))
+        assert playout.underruns == 1
+        assert np.abs(np.diff(heard)).max() <= 1.2 * np.abs(np.diff(spoken.astype(int))).max()
+        # It begins as it was sent and goes on at once; but for a fade, all is heard as it was sent.
+        before, fade = rate // 10, round(0.006 * rate)
+        assert heard[:before].tolist() == spoken[:before].tolist()
+        after = len(spoken) // 2 - fade
+        assert heard[before + gap + fade :].tolist() == spoken[before + fade :][:after].tolist()
+
+
+def test_going_on_while_the_concealment_sounds_leaves_no_hole() -> None:
+    playout, heard, spoken = stalled(8000, 40, 8)
+    heard = np.append(heard, pull(playout, 800, 8)).astype(float)
+    loudness = np.sqrt(np.convolve(heard**2, np.ones(50) / 50, "valid"))  # of one period each
+    usual = np.sqrt(np.mean(spoken.astype(float) ** 2))
+    assert loudness[: 800 + 40].min() > 0.6 * usual
+
+
+@pytest.mark.parametrize("stall", [3, 80, 200, 1440])
+@given(blocks=st.lists(st.integers(1, 60), min_size=1, max_size=30))
+@settings(max_examples=50, deadline=None)
+def test_a_fade_in_is_the_same_however_it_is_pulled(stall: int, blocks: list[int]) -> None:
+    whole, piecemeal = (stalled(8000, stall, 80)[0] for _ in range(2))
+    pieces = [sample for block in blocks for sample in pull(piecemeal, block, block)]
+    assert pull(whole, len(pieces), len(pieces)) == pieces
+    assert (whole.heard, whole.depth) == (piecemeal.heard, piecemeal.depth)
+
+
+@pytest.mark.parametrize("stall", [3, 80, 200, 1440])
+@pytest.mark.parametrize("pulled", [1, 5, 20, 47, 48, 90])
+@pytest.mark.parametrize("more", [0, 10, 400])
+def test_clear_while_fading_in_fades_what_would_have_been_heard(
+    stall: int, pulled: int, more: int
+) -> None:
+    (cleared, *_), (other, *_) = (
+        stalled(8000, stall, 80, (pulled + more) / 8000) for _ in range(2)
+    )
+    assert pull(cleared, pulled, pulled) == pull(other, pulled, pulled)
+    depth = cleared.depth
+    cleared.clear()
+    goes_on = np.array(pull(other, 48))
+    fade_out = (1 + np.cos(np.pi * np.arange(48) / 47)) / 2
+    heard = np.array(pull(cleared, 400))
+    assert np.abs(heard[:48] - goes_on * fade_out).max() <= 1
+    assert not heard[48:].any()
+    assert cleared.silent
+    assert (cleared.heard, cleared.discarded) == (other.heard, max(0, depth - 48))
+
+
+@pytest.mark.parametrize("block", [1, 50, 480])
+@pytest.mark.parametrize("stall", [0.002, 0.005, 0.027, 0.05])
+@pytest.mark.parametrize("size", [1, 20, 100, 150, 287, 288, 289])
+def test_dry_again_before_it_has_faded_in(size: int, stall: float, block: int) -> None:
+    rate = 48000
+    playout, heard, _ = stalled(rate, round(stall * rate), block, size / rate)
+    heard = np.append(heard, pull(playout, size + 240, block))
+    assert (playout.heard, playout.depth) == (4800 + size, 0)
+    spoken = voice(rate, 0.1)
+    playout.push(spoken)
+    heard = np.append(heard, pull(playout, len(spoken), block))
+    assert playout.underruns == 2
+    assert np.abs(np.diff(heard)).max() <= 1.2 * np.abs(np.diff(spoken.astype(int))).max()
+    assert np.abs(heard).max() <= np.abs(spoken).max()
+
+
+def test_what_follows_an_utterance_that_never_faded_in_is_heard_as_it_was_sent() -> None:
+    playout, _, _ = stalled(8000, 400, 80, 20 / 8000)
+    pull(playout, 3200, 80)
+    assert isinstance(playout.reports[-1], Stopped)
+    spoken = voice(8000, 0.1)
+    playout.push(spoken)
+    assert pull(playout, len(spoken), 80) == spoken.tolist()
+
+
+def test_its_end_while_it_fades_in_is_told_at_once_and_nothing_sounds_after_it() -> None:
+    playout, _, _ = stalled(8000, 40, 8, 20 / 8000)
+    playout.finishing = True
+    heard = pull(playout, 80, 80)
+    assert any(heard[20:48])  # what the concealment still had to fade
+    assert not any(heard[48:])
+    assert playout.reports[-1] == Stopped(860)
     assert playout.silent
 
 
