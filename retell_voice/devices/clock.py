@@ -6,9 +6,10 @@
     begin(period, tick) ──▶      "               ├─▶ clock thread: tick, tick, … sleep
     begin(period, tick) ──▶ beat of another ─────┘
 
-What has the same period ticks together: hundreds of devices then cost one wake-up a period, not
-one each. A tick that comes late is made up for, so that none is ever left out. The thread is
-there while anything ticks, and no longer.
+What has the same period ticks together: hundreds of devices then cost a few wake-ups a period, not
+one each; a few and not one, so that the frames of all of them do not come in one heap. A tick that
+comes late is made up for, so that none is ever left out. The thread is there while anything ticks,
+and no longer.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from operator import attrgetter
 
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.0005
+_PHASES = 4
+"""Beats of one period, evenly apart."""
+_CROWD = 16
+"""What ticks in one beat before the next is begun, in turn."""
 
 
 class Ticking:
     """Something that ticks, until it is ended; made by ``Clock.begin``."""
 
-    __slots__ = ("busy", "failed", "period", "running", "tick_rt")
+    __slots__ = ("beat", "busy", "failed", "running", "tick_rt")
 
     def __init__(
-        self, period: float, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
+        self, beat: _Beat, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
     ) -> None:
-        self.period = period
+        self.beat = beat
         self.tick_rt = tick_rt
         self.failed = failed
         self.running = True
@@ -38,11 +43,13 @@ class Ticking:
 
 
 class _Beat:
-    """Everything of one period. ``members`` is replaced, never changed: the thread reads it."""
+    """Everything of one period and phase, 0 up to less than 1. ``members`` is replaced, never
+    changed: the thread reads it."""
 
-    def __init__(self, period: float) -> None:
+    def __init__(self, period: float, phase: float) -> None:
         self.period = period
-        self.due = time.monotonic()
+        now = time.monotonic()
+        self.due = now + (phase * period - now) % period
         self.members: tuple[Ticking, ...] = ()
 
 
@@ -56,7 +63,7 @@ class Clock:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()  # never held during a tick
-        self._beats: dict[float, _Beat] = {}
+        self._beats: dict[tuple[float, int], _Beat] = {}
         self._changed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -67,12 +74,9 @@ class Clock:
 
         ``failed`` is called instead of it, once, when it raised.
         """
-        ticking = Ticking(period, tick_rt, failed)
         with self._lock:
-            beat = self._beats.get(period)
-            if beat is None:
-                beat = self._beats[period] = _Beat(period)
-                self._changed.set()
+            beat = self._least_crowded(period)
+            ticking = Ticking(beat, tick_rt, failed)
             beat.members += (ticking,)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -84,11 +88,11 @@ class Clock:
         the tick itself."""
         ticking.running = False
         with self._lock:
-            beat = self._beats.get(ticking.period)
-            if beat is not None and ticking in beat.members:
+            beat = ticking.beat
+            if ticking in beat.members:
                 beat.members = tuple(each for each in beat.members if each is not ticking)
                 if not beat.members:
-                    del self._beats[ticking.period]
+                    self._beats = {k: each for k, each in self._beats.items() if each is not beat}
                     self._changed.set()
             thread = self._thread
         if thread is None or thread is threading.current_thread():
@@ -99,6 +103,18 @@ class Clock:
             time.sleep(_POLL_SECONDS)
         while not self._beats and thread.is_alive() and time.monotonic() < deadline:
             thread.join(_POLL_SECONDS)
+
+    def _least_crowded(self, period: float) -> _Beat:
+        def crowds(phase: int) -> int:
+            beat = self._beats.get((period, phase))
+            return len(beat.members) // _CROWD if beat else 0
+
+        phase = min(range(_PHASES), key=crowds)
+        beat = self._beats.get((period, phase))
+        if beat is None:
+            beat = self._beats[period, phase] = _Beat(period, phase / _PHASES)
+            self._changed.set()
+        return beat
 
     def _run(self) -> None:
         while True:

@@ -213,9 +213,7 @@ class Keeper:
                 self._begin(self._retire, gate)
             else:
                 gate.lost(f"no audio has passed for {self._timeout:g} s" if gate.blocks else _MUTE)
-        elif self._suggest is None or self._opening:
-            return
-        elif self._steps.look(now, gate.xruns, pause=pause):
+        elif self._suggest and not self._opening and self._steps.look(now, gate.xruns, pause=pause):
             self._begin(self._change_latency, gate)
 
     def open_again(self) -> None:
