@@ -18,6 +18,11 @@ STEPS: tuple[float | str, ...] = ("low", 0.03, 0.06, 0.12)
 """Latencies to suggest to PortAudio, seconds; the first is the least that the device has."""
 
 _BLOCKS_BEHIND = 3
+_JITTERS = 4
+_PRECISE = 0.005
+"""Mean jitter, in blocks, below which times are exact; PulseAudio's estimates are not."""
+_EXACT_GAP, _INEXACT_GAP = 0.25, 0.5
+"""Shortest gaps that are seen, in blocks. PulseAudio corrects its times by up to 3 ms."""
 _WINDOW = 5.0
 _MANY, _MANY_WINDOW = 4, 1.0
 _SETTLE = 1.0
@@ -37,6 +42,7 @@ class GapMeter:
     """
 
     def __init__(self) -> None:
+        self._jitter = 0.0  # mean, seconds
         self._due = 0.0
         self._behind = 0
         self._late = False
@@ -51,15 +57,19 @@ class GapMeter:
             latency: what the device states.
         """
         was_late, self._late = self._late, lead < latency / 3
-        shift = heard - self._due if self._due else 0.0
-        if shift <= length / 4:
+        if not self._due:
+            self._due, self._jitter = heard, length / 8  # more than most, until it is known
+        shift = heard - self._due
+        least = _EXACT_GAP if self._jitter < _PRECISE * length else _INEXACT_GAP
+        if shift <= max(least * length, _JITTERS * self._jitter):
             self._behind = 0
+            self._jitter += (abs(shift) - self._jitter) / 16
             shift /= 8  # clocks drift
         else:
             self._behind += 1
             if self._behind < _BLOCKS_BEHIND:
                 shift = 0.0
-        self._due = (self._due or heard) + shift + length
+        self._due += shift + length
         gap = self._behind == _BLOCKS_BEHIND
         if gap:
             self._behind = 0

@@ -1,5 +1,6 @@
 from itertools import accumulate, pairwise
 
+import numpy as np
 import pytest
 
 from retell_voice.devices.latency import STEPS, GapMeter, LatencySteps
@@ -112,6 +113,19 @@ def test_a_rhythm_that_jitters_and_drifts_has_no_gaps() -> None:
     assert gaps([0.012, 0.008, 0.007, 0.013] * 250) == 0
     assert gaps([0.0101] * 1000) == 0  # 1 % off
     assert gaps([0.0099] * 1000) == 0
+    random = np.random.default_rng(1)
+    for sigma in (0.0003, 0.001, 0.003):  # around a clock that keeps time
+        times = 0.01 * np.arange(2000) + random.normal(0, sigma, 2000)
+        assert gaps(list(np.diff(times))) == 0
+
+
+def test_a_short_gap_is_seen_where_times_are_exact() -> None:
+    """PulseAudio corrects its times by as much now and then, and is off in between."""
+    for sigma, seen in ((0.00003, 2), (0.0003, 0)):
+        times = 0.01 * np.arange(300) + np.random.default_rng(2).normal(0, sigma, 300)
+        steps = np.diff(times)
+        steps[[100, 200]] += 0.003
+        assert gaps(list(steps)) == seen
 
 
 @pytest.mark.parametrize("gap", [0.004, 0.02, 0.3])
