@@ -20,6 +20,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
 from retell_voice.devices.bridge import Post
@@ -87,8 +88,7 @@ class Keeper:
         self._away_since: float | None = None
         self._given_up = self._is_aside = False
         self._opening = False  # anew
-        self._covered = threading.Event()
-        self._may_return = False
+        self._covered: SimpleQueue[bool] = SimpleQueue()  # whether it may come back
         self._refusal = ""
         self._started = float("-inf")
         self._stopping = threading.Event()
@@ -254,7 +254,6 @@ class Keeper:
         self._started = time.monotonic()
         self.breaks += 1
         new = self._new_gate(self._lost)
-        self._covered = threading.Event()
         self._opening = True  # what is lost now is covered, and not started by another thread
         if self._hand_over(new):
             try:
@@ -267,10 +266,7 @@ class Keeper:
         if self._stopping.is_set():
             self._device.stop()
         elif is_covered:
-            self._covered.wait()
-            self._device.stop()
-            if self._may_return:
-                self._bring_back()
+            self._recover(self._covered.get())
         else:
             new.give_back()
             if new.why is not None and new.claim():  # meanwhile, and nobody took care of it
@@ -284,15 +280,11 @@ class Keeper:
             self._stand_in.start(stand_in)
 
     def _replace(self, gate: Gate) -> None:
-        may_return = self._stand_in_for(gate)
-        self._device.stop()
-        if may_return:
-            self._bring_back()
+        self._recover(self._stand_in_for(gate))
 
     def _cover(self, gate: Gate) -> None:
         """Let the stand-in take the place of a device that another thread opens anew."""
-        self._may_return = self._stand_in_for(gate)
-        self._covered.set()
+        self._covered.put(self._stand_in_for(gate))
 
     def _stand_in_for(self, gate: Gate) -> bool:
         """Let the stand-in take the place of the device; return whether it may come back."""
@@ -312,8 +304,11 @@ class Keeper:
             return False
         return self._patience > 0 and not gate.final
 
-    def _bring_back(self) -> None:
-        """Start the device every second until it is at work again."""
+    def _recover(self, may_return: bool) -> None:
+        """Stop the device; if it may return, start it every second until it is at work again."""
+        self._device.stop()
+        if not may_return:
+            return
         while (back := self._started_again()) is None:
             if self._stopping.is_set():
                 return

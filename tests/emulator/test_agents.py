@@ -74,7 +74,7 @@ async def talk(
         listening = asyncio.create_task(caller.listen(client))
         for start in range(0, len(data), frame):
             await client.send(data[start : start + frame])
-            await asyncio.sleep(0.02 / speed)
+            await asyncio.sleep(0.02 / speed)  # the pace of a microphone
     await listening
     await call.wait()
     return caller

@@ -275,7 +275,7 @@ async def test_only_pings_are_signs_of_life_and_a_redial_does_not_forget_them() 
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     await say(websocket, response(0))
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.01)  # the pace of a server that talks on
         await websocket.wait_closed()
 
     async with server(handler) as url, link_to(url, IMPATIENT) as link:

@@ -40,7 +40,7 @@ def hold():
     keeps_the_lock = ctypes.PyDLL(None)
     while True:
         keeps_the_lock.usleep(80_000)
-        time.sleep(0.08)
+        time.sleep(0.08)  # the load itself: held half of the time
 
 async def main():
     risen = set()

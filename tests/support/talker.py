@@ -116,7 +116,7 @@ class Talker:
                 await self.client.send(self.call.audio.encode(samples))
                 self.clock += 0.02
                 self._news.set()
-                await asyncio.sleep(0.02 / self._speed)
+                await asyncio.sleep(0.02 / self._speed)  # the pace of a microphone
 
     def _take(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
