@@ -15,15 +15,15 @@ from retell_voice.cli.reference import example, options
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "retell_voice"
 ROOMS = {
-    "call": "The call",
+    "engine.call": "The call",
     "events": "Events",
     "errors": "Errors",
     "audio.format": "Audio",
     "devices.ports": "Microphones and speakers",
-    "devices.portaudio": "Microphones and speakers",
+    "devices.portaudio.devices": "Microphones and speakers",
     "devices.files": "Microphones and speakers",
     "recording.recorder": "Recording",
-    "observer": "Recording",
+    "engine.observer": "Recording",
     "rest.calls": "Registering calls",
 }
 """Where public names are defined, and under which title they stand."""

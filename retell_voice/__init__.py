@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retell_voice.audio.format import AudioFormat, Encoding, Samples
-    from retell_voice.call import DEFAULT_URL, Call
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
-    from retell_voice.devices.portaudio import open_devices
+    from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+    from retell_voice.engine.call import DEFAULT_URL, Call
+    from retell_voice.engine.observer import Observed, Observer
     from retell_voice.errors import (
         AudioFormatError,
         CallFailed,
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
-    from retell_voice.observer import Observed, Observer
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
 
@@ -131,11 +131,11 @@ _ROOMS = (
     "audio.format",
     "devices.ports",
     "devices.files",
-    "observer",
+    "engine.observer",
     "recording.recorder",
     "rest.calls",
-    "call",
-    "devices.portaudio",
+    "engine.call",
+    "devices.portaudio.devices",
 )
 """Where the public names live, cheapest first."""
 

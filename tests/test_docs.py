@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import retell_voice
-from retell_voice.settings import table
-from retell_voice.tables import SECTIONS
+from retell_voice.settings.schema import table
+from retell_voice.settings.tables import SECTIONS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])

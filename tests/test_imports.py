@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,42 +11,32 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 
 BASE = {"errors", "events"}
-LOW = BASE | {"protocol", "audio"}
-IO = LOW | {"devices", "transport", "rest", "unreached"}
-ENGINE = IO | {
-    *("apart", "call", "conversation", "figures", "inbox", "journal", "jsonl", "mailbox"),
-    *("observer", "outcome", "recording"),
-}
+SAMPLES = BASE | {"protocol", "audio"}
+IO = SAMPLES | {"echo", "devices", "net", "rest", "threads", "transport"}
+ENGINE = IO | {"engine"}
+PROGRAM = ENGINE | {"emulator", "program", "recording", "settings"}
 MAY_IMPORT = {
     "errors": {"errors"},
     "events": BASE,
+    "threads": {"threads"},
+    "net": BASE | {"net"},
     "protocol": BASE | {"protocol"},
     "audio": BASE | {"audio"},
-    "devices": LOW | {"devices"},
-    "unreached": set(),
-    "transport": LOW | {"transport", "unreached"},
-    "rest": LOW | {"rest", "unreached"},
-    "inbox": BASE,
-    "jsonl": BASE | {"jsonl"},
-    "figures": IO | {"figures"},
-    "outcome": LOW | {"transport"},
-    "apart": set(),
-    "mailbox": set(),
-    "journal": IO | {"figures", "inbox", "journal"},
-    "conversation": IO | {"apart", "journal", "outcome"},
-    "call": ENGINE,
+    "echo": BASE | {"audio", "echo"},
+    "devices": BASE | {"audio", "devices", "echo", "threads"},
+    "transport": SAMPLES | {"net", "transport"},
+    "rest": SAMPLES | {"net", "rest"},
+    "engine": ENGINE,
+    "recording": SAMPLES | {"devices", "engine", "recording"},
+    "report": SAMPLES | {"report"},
     "settings": BASE | {"settings"},
-    "tables": BASE | {"settings", "tables"},
-    "config": BASE | {"settings", "tables", "config"},
-    "emulator": LOW | {"emulator", "devices", "unreached"},
+    "emulator": SAMPLES | {"devices", "emulator", "net"},
     "pytest_plugin": {"emulator"},
-    "observer": LOW | {"devices"},
-    "recording": LOW | {"devices", "jsonl", "observer", "recording"},
-    "report": LOW | {"report"},
-    "doctor": IO | {"config", "doctor"},
-    "cli": ENGINE | {"settings", "tables", "config", "emulator", "doctor", "report", "cli"},
-    "kiosk": ENGINE | {"settings", "tables", "config", "kiosk"},
-    "__init__": ENGINE,
+    "doctor": IO | {"doctor", "settings"},
+    "program": PROGRAM,
+    "cli": PROGRAM | {"cli", "doctor", "report"},
+    "kiosk": PROGRAM | {"kiosk"},
+    "__init__": ENGINE | {"recording"},
     "__main__": {"cli"},
 }
 IO_LIBRARIES = {"asyncio", "threading", "time", "socket", "sounddevice", "websockets"}
@@ -75,6 +66,33 @@ def test_imports_point_one_way(path: Path) -> None:
             assert parts[0] not in forbidden, f"{room} must not import {parts[0]}"
         elif (PACKAGE / parts[1]).exists() or (PACKAGE / f"{parts[1]}.py").exists():
             assert parts[1] in allowed, f"{room} must not import {name}"
+
+
+def modules_of(path: Path) -> set[Path]:
+    """Return the files of this package that a file imports."""
+    found = set()
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "retell_voice":
+            continue
+        for length in (len(parts), len(parts) - 1):  # the last may be a name in a module
+            place = PACKAGE.joinpath(*parts[1:length])
+            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            if file.exists():
+                found.add(file)
+                break
+    return found - {path}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    # A package's face hands on the names of its own files, which never import it back by name.
+    files = [path for path in MODULES if path != PACKAGE / "__init__.py"]
+    sorter = TopologicalSorter({path: modules_of(path) for path in files})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = " -> ".join(str(path.relative_to(PACKAGE)) for path in error.args[1])
+        pytest.fail(f"these files import each other: {circle}")
 
 
 def test_importing_the_package_opens_nothing_and_loads_little() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
-    from retell_voice.cli.failure import INTERRUPTED, ending
+    from retell_voice.program.failure import INTERRUPTED, ending
 
     with ending():
         try:

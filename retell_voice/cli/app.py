@@ -10,12 +10,12 @@ import typer
 
 from retell_voice import __version__
 from retell_voice.cli import manual
-from retell_voice.cli.failure import reported
 from retell_voice.cli.options import Command, command, describe
-from retell_voice.config import ConfigFile, default_path, load
-from retell_voice.devices.quiet import native_stderr_silenced
-from retell_voice.settings import table
-from retell_voice.tables import EmulatorSettings, RegisterSettings, TalkSettings
+from retell_voice.devices.portaudio.stderr import native_stderr_silenced
+from retell_voice.program.failure import reported
+from retell_voice.settings.load import ConfigFile, default_path, load
+from retell_voice.settings.schema import table
+from retell_voice.settings.tables import EmulatorSettings, RegisterSettings, TalkSettings
 
 app = typer.Typer(
     help=manual.ABOUT,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.controls import Choice, Side
-from retell_voice.devices.library import in_use
-from retell_voice.devices.lookup import Direction, all_devices
-from retell_voice.devices.portaudio import PortAudioMicrophone, PortAudioSpeaker
+from retell_voice.devices.portaudio.devices import PortAudioMicrophone, PortAudioSpeaker
+from retell_voice.devices.portaudio.library import in_use
+from retell_voice.devices.portaudio.lookup import Direction, all_devices
 from retell_voice.devices.ports import Microphone, Speaker
 
 _SIDES: tuple[tuple[Side, Direction], ...] = (("near_end", "input"), ("far_end", "output"))

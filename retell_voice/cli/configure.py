@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from retell_voice.cli import reference
-from retell_voice.config import ConfigFile, default_path, find_key, load
 from retell_voice.errors import ConfigError
-from retell_voice.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.load import ConfigFile, default_path, find_key, load
+from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.call import Call
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.emulator import CallJoined, Emulator, Happening
+from retell_voice.emulator import CallJoined, Emulator, ServerEvent
+from retell_voice.engine.call import Call
 from retell_voice.errors import RetellVoiceError
 
 HELP = """\
@@ -94,9 +94,9 @@ class Console:
 
         read_lines(sys.stdin.fileno(), take)
 
-    def happened(self, happening: Happening) -> None:
+    def happened(self, server_event: ServerEvent) -> None:
         """Take note of what the emulator tells."""
-        if isinstance(happening, CallJoined):
+        if isinstance(server_event, CallJoined):
             self._joined.set()
 
     async def run(self) -> None:

@@ -7,17 +7,17 @@ import sys
 from dataclasses import fields
 from urllib.parse import urlsplit
 
-from retell_voice import jsonl
-from retell_voice.cli.failure import complain
-from retell_voice.cli.signals import Interrupts
-from retell_voice.cli.words import clean, clock
-from retell_voice.config import find_key
 from retell_voice.errors import ConnectError, RetellVoiceError, mask
+from retell_voice.program.failure import complain
+from retell_voice.program.signals import Interrupts
+from retell_voice.program.words import clean, clock
+from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails, get_call
-from retell_voice.settings import DEFAULT
-from retell_voice.tables import TalkSettings
+from retell_voice.settings.load import find_key
+from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.tables import TalkSettings
 
-PATIENCE = 5.0
+LOOKUP_TIMEOUT = 5.0
 """Seconds that the program waits for the details at the most."""
 _PAUSE = 0.5
 _FINAL = ("ended", "error")
@@ -62,15 +62,19 @@ async def _final(call_id: str, key: str, api_url: str) -> CallDetails:
     """Return the details as soon as the server knows that the call is over; else as they are."""
     details: CallDetails | None = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(LOOKUP_TIMEOUT):
             while details is None or details.status not in _FINAL:
                 if details is not None:
                     await asyncio.sleep(_PAUSE)
-                details = await get_call(call_id, api_key=key, api_url=api_url, timeout=PATIENCE)
+                details = await get_call(
+                    call_id, api_key=key, api_url=api_url, timeout=LOOKUP_TIMEOUT
+                )
     except TimeoutError:
         if details is None:
             host = urlsplit(api_url).hostname
-            raise ConnectError(f"network: {host} did not answer within {PATIENCE:g} s") from None
+            raise ConnectError(
+                f"network: {host} did not answer within {LOOKUP_TIMEOUT:g} s"
+            ) from None
     return details
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.talk import SWITCH_INTERVAL
-from retell_voice.config import ConfigFile, default_path, load, read_file, unknown_variables
 from retell_voice.doctor import network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
-from retell_voice.tables import TalkSettings
+from retell_voice.settings.load import ConfigFile, default_path, load, read_file, unknown_variables
+from retell_voice.settings.tables import TalkSettings
 
 _COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30

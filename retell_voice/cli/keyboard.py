@@ -57,9 +57,9 @@ class Keyboard:
 
 if sys.platform != "win32":
 
-    def _read(fd: int, patience: float) -> bytes | None:
+    def _read(fd: int, timeout: float) -> bytes | None:
         """Return what was typed, b"" if nothing was, None at the end."""
-        if not select.select([fd], [], [], patience)[0]:
+        if not select.select([fd], [], [], timeout)[0]:
             return b""
         return os.read(fd, 4096) or None
 
@@ -70,9 +70,9 @@ else:
     _SPECIAL = {"H": b"\x1b[A", "P": b"\x1b[B", "M": b"\x1b[C", "K": b"\x1b[D"}
     _SPECIAL |= {"G": b"\x1b[H", "O": b"\x1b[F", "I": b"\x1b[5~", "Q": b"\x1b[6~", ";": b"\x1bOP"}
 
-    def _read(fd: int, patience: float) -> bytes | None:  # noqa: ARG001 - there is one console
+    def _read(fd: int, timeout: float) -> bytes | None:  # noqa: ARG001 - there is one console
         """The same of a Windows console, whose special keys come as two characters."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while not msvcrt.kbhit():
             if time.monotonic() > deadline:
                 return b""

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import sys
 
-from retell_voice.devices.portaudio import DeviceInfo, list_devices
+from retell_voice.devices.portaudio.devices import DeviceInfo, list_devices
 from retell_voice.errors import DeviceNotFound
 
 

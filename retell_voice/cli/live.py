@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, redirect_stderr, suppress
 from typing import TYPE_CHECKING
 
-from retell_voice.cli import stdout
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.keyboard import Keyboard
 from retell_voice.cli.keys import Key
@@ -20,6 +19,7 @@ from retell_voice.cli.summary import summary
 from retell_voice.cli.terminal import Terminal
 from retell_voice.cli.view import View
 from retell_voice.events import Event, Levels
+from retell_voice.program import stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,10 +105,10 @@ class ScreenOutput:
         self._over = True
         self._end(0.2)
 
-    def _end(self, patience: float) -> None:
+    def _end(self, timeout: float) -> None:
         if self._keyboard is not None:
             self._keyboard.stop()
-        self._terminal.give_back(patience)
+        self._terminal.give_back(timeout)
         self._stderr.close()
 
     def _redraw(self) -> None:

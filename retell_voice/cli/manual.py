@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from retell_voice.cli.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
 
 
 def _codes(meanings: dict[int, str]) -> str:

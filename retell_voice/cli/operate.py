@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from retell_voice.apart import apart
-from retell_voice.call import Call
 from retell_voice.cli.controls import (
     Choice,
     Command,
@@ -23,9 +21,11 @@ from retell_voice.cli.controls import (
 )
 from retell_voice.cli.keys import Key
 from retell_voice.cli.view import View
-from retell_voice.cli.words import clean
+from retell_voice.engine.call import Call
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import CallState
+from retell_voice.program.words import clean
+from retell_voice.threads.detached import run_detached
 
 _LONG_NOTICE = 10.0
 """Seconds for which it shows why a device cannot be used."""
@@ -101,7 +101,7 @@ class Operator:
         from retell_voice.cli import choose  # a call with files needs no PortAudio
 
         try:
-            found = await apart(partial(choose.choices, call.microphone, call.speaker))
+            found = await run_detached(partial(choose.choices, call.microphone, call.speaker))
         except RetellVoiceError as error:
             self._say(str(error), _LONG_NOTICE)
         else:
@@ -112,10 +112,10 @@ class Operator:
 
         try:
             if choice.side == "near_end":
-                microphone = await apart(partial(choose.find_microphone, choice, call.audio))
+                microphone = await run_detached(partial(choose.find_microphone, choice, call.audio))
                 await call.use(microphone=microphone)
             else:
-                speaker = await apart(partial(choose.find_speaker, choice, call.audio))
+                speaker = await run_detached(partial(choose.find_speaker, choice, call.audio))
                 await call.use(speaker=speaker)
         except RetellVoiceError as error:
             self._say(str(error), _LONG_NOTICE)

@@ -12,11 +12,11 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from retell_voice.cli.failure import complain, reported
-from retell_voice.config import ConfigFile, load, read_file, unknown_variables
-from retell_voice.devices.quiet import native_stderr_silenced
+from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
-from retell_voice.settings import Setting, Settings, table
+from retell_voice.program.failure import complain, reported
+from retell_voice.settings.load import ConfigFile, load, read_file, unknown_variables
+from retell_voice.settings.schema import Setting, Settings, table
 
 S = TypeVar("S", bound=Settings)
 _Parameter = inspect.Parameter

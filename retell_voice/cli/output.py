@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from retell_voice import jsonl
-from retell_voice.cli import stdout
-from retell_voice.cli.failure import complain
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View
 from retell_voice.events import Event
+from retell_voice.program import stdout
+from retell_voice.program.failure import complain
+from retell_voice.recording import jsonl
 
 MAX_LINES = 10_000
 """Lines that may wait for whoever reads them; then new ones are dropped and counted."""

@@ -7,7 +7,6 @@ import json
 from retell_voice.cli.captions import Captions
 from retell_voice.cli.turns import Turns
 from retell_voice.cli.view import View
-from retell_voice.cli.words import clean, clock, news, warn
 from retell_voice.events import (
     AgentStopped,
     Alignment,
@@ -22,6 +21,7 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
+from retell_voice.program.words import clean, clock, news, warn
 
 _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.errors import mask, mask_url
-from retell_voice.settings import Secret, Setting, Settings, Sourced, table
-from retell_voice.tables import SECTIONS, TalkSettings
+from retell_voice.settings.schema import Secret, Setting, Settings, Sourced, table
+from retell_voice.settings.tables import SECTIONS, TalkSettings
 
 _HEAD = """\
 Settings of retell-voice, each with its default. Remove the # before the ones you change.

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.cli.failure import complain
-from retell_voice.cli.signals import Interrupts
-from retell_voice.config import find_key
 from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests, mask_url, show
+from retell_voice.program.failure import complain
+from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration, register_call
-from retell_voice.tables import CallSettings, RegisterSettings
+from retell_voice.settings.load import find_key
+from retell_voice.settings.tables import CallSettings, RegisterSettings
 
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more (Retry-After) is not waited for."""

@@ -10,11 +10,11 @@ from functools import partial
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.console import Console
-from retell_voice.cli.signals import Interrupts
-from retell_voice.cli.stage import Stage, stage
-from retell_voice.emulator import Emulator, Happening
-from retell_voice.settings import Sourced
-from retell_voice.tables import EmulatorSettings, TalkSettings
+from retell_voice.emulator import Emulator, ServerEvent
+from retell_voice.program.emulator import Stage, stage
+from retell_voice.program.signals import Interrupts
+from retell_voice.settings.schema import Sourced
+from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
 
 def serve(settings: EmulatorSettings) -> int:
@@ -99,13 +99,13 @@ def _reach(host: Sourced[str]) -> str:
 
 
 async def _tell(emulator: Emulator, console: Console) -> None:
-    async for happening in emulator.events:
-        print(line(happening), flush=True)
-        console.happened(happening)
+    async for server_event in emulator.events:
+        print(line(server_event), flush=True)
+        console.happened(server_event)
 
 
-def line(happening: Happening) -> str:
-    """Return a happening as one line."""
+def line(server_event: ServerEvent) -> str:
+    """Return a server_event as one line."""
     encoding = sys.stdout.encoding or "ascii"
-    text = f"call {happening.call}  {happening.at:6.1f} s  {happening}"
+    text = f"call {server_event.call}  {server_event.at:6.1f} s  {server_event}"
     return " ".join(text.split("\n")).encode(encoding, "replace").decode(encoding)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from shlex import quote
 
 from retell_voice.cli.view import SPEECH, View
-from retell_voice.cli.words import clean, clock, ending
 from retell_voice.events import Statistics
+from retell_voice.program.words import clean, clock, ending
 
 _INDENT = " " * 7
 _COLUMNS = 80 - len(_INDENT)

@@ -15,31 +15,31 @@ from urllib.parse import urlsplit
 
 from retell_voice import __version__
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.call import Call
-from retell_voice.cli import stdout
 from retell_voice.cli.controls import Controls
-from retell_voice.cli.failure import complain
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
 from retell_voice.cli.settle import settle
-from retell_voice.cli.signals import Interrupts
 from retell_voice.cli.view import View, reduce
-from retell_voice.cli.words import clean, clock
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError, mask
 from retell_voice.events import Ended
+from retell_voice.program import stdout
+from retell_voice.program.failure import complain
+from retell_voice.program.signals import Interrupts
+from retell_voice.program.words import clean, clock
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings import DEFAULT, Sourced
-from retell_voice.tables import EmulatorSettings, TalkSettings
-from retell_voice.tables.talk import jitter_range
+from retell_voice.settings.schema import DEFAULT, Sourced
+from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.talk import jitter_range
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
 
-PATIENCE = 3.0
+HANG_UP_AFTER = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
 LEVEL_INTERVAL = 1 / 12
 SWITCH_INTERVAL = 0.0005
@@ -146,7 +146,9 @@ class _Conversation:
                     self._advise(event)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
-                if self._settings.input_file.value and self.view.all_said(PATIENCE / self._speed):
+                if self._settings.input_file.value and self.view.all_said(
+                    HANG_UP_AFTER / self._speed
+                ):
                     self.hang_up()
 
     def hang_up(self) -> None:
@@ -164,16 +166,16 @@ class _Conversation:
     def _advise(self, ended: Ended) -> None:
         """Put in what helps where the server is the user's own."""
         if ended.by == "server" and ended.error is not None:
-            from retell_voice.cli.happened import hint  # only when local
+            from retell_voice.cli.emulator_events import hint  # only when local
 
             ended.error.hint = hint(ended.reason, self._emulator.llm.value)
 
     async def _tell(self, emulator: Emulator) -> None:
-        from retell_voice.cli.happened import is_warning  # only when local
+        from retell_voice.cli.emulator_events import is_warning  # only when local
 
-        async for happening in emulator.events:
-            if is_warning(happening):
-                self._remark(clean(str(happening)), f"{clock(self._now().at)}  warning: ")
+        async for server_event in emulator.events:
+            if is_warning(server_event):
+                self._remark(clean(str(server_event)), f"{clock(self._now().at)}  warning: ")
 
     async def _hear_all(self) -> None:
         """Wait for the last word of an emulator that has ended."""
@@ -210,7 +212,7 @@ class _Conversation:
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
-            from retell_voice.cli.stage import for_talk, stage  # only when local
+            from retell_voice.program.emulator import for_talk, stage  # only when local
 
             self._emulator = for_talk(settings, self._emulator)
             staged = await stack.enter_async_context(stage(self._emulator))
@@ -269,7 +271,7 @@ def open_devices(
     if (path := settings.output_file.value) is not None:
         speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
     if microphone is None or speaker is None:
-        from retell_voice.devices import portaudio  # files need no sound card
+        from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
 
         microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
         speaker = speaker or portaudio.find_speaker(audio, settings.output.value)

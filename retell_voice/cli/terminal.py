@@ -28,7 +28,7 @@ from retell_voice.cli.painter import ENTER, LEAVE
 if sys.platform != "win32":
     import termios
 
-_PATIENCE = 0.2  # seconds for a terminal that stands still
+_TIMEOUT = 0.2  # seconds for a terminal that stands still
 _SIZE = (80, 24)
 _ICANON_ECHO = 3  # index of the local modes in what tcgetattr returns
 
@@ -92,15 +92,15 @@ class Terminal:
                 self._before[number] = signal.signal(number, handler)
         self._set_modes()
 
-    def give_back(self, patience: float = _PATIENCE) -> None:
+    def give_back(self, timeout: float = _TIMEOUT) -> None:
         """Give it back; safe to call twice, on any thread and in a signal handler.
 
-        ``patience``: seconds for a terminal that stands still, below 0 for as long as it does.
+        ``timeout``: seconds for a terminal that stands still, below 0 for as long as it does.
         """
         self._wanted = False
-        got = self._writing.acquire(timeout=patience)
+        got = self._writing.acquire(timeout=timeout)
         try:
-            self._leave(patience)
+            self._leave(timeout)
         finally:
             if got:
                 self._writing.release()
@@ -142,13 +142,13 @@ class Terminal:
             modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
             termios.tcsetattr(self._in, termios.TCSANOW, modes)
 
-    def _leave(self, patience: float = _PATIENCE) -> None:
+    def _leave(self, timeout: float = _TIMEOUT) -> None:
         """Leave our page and our modes. What was typed and not read is not for the shell."""
         if self._has_page:
             self._has_page = False
             leaving = threading.Thread(target=self._write_leave, daemon=True)
             leaving.start()
-            leaving.join(None if patience < 0 else patience)
+            leaving.join(None if timeout < 0 else timeout)
         if sys.platform != "win32" and self._in is not None and self._modes is not None:
             with suppress(termios.error):
                 # Not TCSAFLUSH: it would wait for a terminal that stands still.
@@ -165,7 +165,7 @@ class Terminal:
         """Stop as any program does, with the terminal as it was; go on from here later."""
         if sys.platform == "win32":
             return
-        got = self._writing.acquire(timeout=_PATIENCE)
+        got = self._writing.acquire(timeout=_TIMEOUT)
         try:
             if self.is_ours:
                 self._leave()

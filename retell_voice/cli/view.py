@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from retell_voice.cli.captions import Captions
 from retell_voice.cli.turns import Turns
-from retell_voice.cli.words import clean, news, warn
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -24,6 +23,7 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
+from retell_voice.program.words import clean, news, warn
 
 SILENCE = -100.0
 SPEECH = -40.0
@@ -152,11 +152,11 @@ class View:
         """Return the view so many seconds later, nothing having happened."""
         return self if self.ended else replace(self, at=self.at + max(seconds, 0.0))
 
-    def all_said(self, patience: float) -> bool:
-        """Whether the input is over and the agent has been silent for ``patience`` seconds."""
+    def all_said(self, silence: float) -> bool:
+        """Whether the input is over and the agent has been silent for ``silence`` seconds."""
         if self.input_finished_at is None or self.agent_speaking:
             return False
-        return self.at - max(self.input_finished_at, self.agent.until) >= patience
+        return self.at - max(self.input_finished_at, self.agent.until) >= silence
 
 
 def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events

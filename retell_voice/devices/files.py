@@ -113,7 +113,7 @@ class _Clockwork:
     latency: float | None = 0.0
     timeout = inf
     """Keeps time itself; must not be started again, which would play or write a file anew."""
-    patient = True
+    can_block = True
     clock = CLOCK
 
     def __init__(self, name: str, rate: int, speed: float) -> None:

@@ -60,7 +60,7 @@ thread, until it works. Five attributes are looked for and may be missing:
 ``never_silent``
     True for a microphone that never delivers pure digital zeros unless it is muted somewhere;
     then people are told when it does
-``patient``
+``can_block``
     True for a microphone whose ``write_rt`` may take the time to resample and to encode, some tens
     of microseconds: the call then needs no thread of its own for that
 """

@@ -38,7 +38,7 @@ class _Way:
 
 
 async def examine(
-    url: str, *, patience: float = 5.0, resolve: Resolve | None = None
+    url: str, *, step_timeout: float = 5.0, resolve: Resolve | None = None
 ) -> AsyncIterator[Finding]:
     """Look at the server of a URL, layer by layer, up to the first that fails.
 
@@ -46,7 +46,7 @@ async def examine(
 
     Args:
         url: prefix of the Audio WebSocket.
-        patience: seconds that each layer may take.
+        step_timeout: seconds that each layer may take.
         resolve: looks up a host; None asks the system.
     """
     try:
@@ -58,21 +58,21 @@ async def examine(
         words = f"through the proxy {proxy.host}:{proxy.port}, as the environment asks"
         yield Finding("network", "proxy", Verdict.PASS, words)
     reached = proxy or way
-    addresses, finding = await _look_up(reached, patience, resolve or _resolve)
+    addresses, finding = await _look_up(reached, step_timeout, resolve or _resolve)
     yield finding
     if not addresses:
         return
-    connected, finding = await _reach(reached, addresses, patience)
+    connected, finding = await _reach(reached, addresses, step_timeout)
     yield finding
     if connected is None:
         return
     with connected:
         if way.secure and not proxy:
-            finding = await _secure(way, connected, patience)
+            finding = await _secure(way, connected, step_timeout)
             yield finding
             if finding.verdict is Verdict.FAIL:
                 return
-    yield await _join(url, patience)
+    yield await _join(url, step_timeout)
 
 
 def judge_certificate(expires: float, now: float, issuer: str) -> tuple[Verdict, str, str]:
@@ -123,14 +123,16 @@ def _way(url: str) -> tuple[_Way, _Way | None]:
     return way, _Way(proxy.hostname, proxy.port or 80, secure=False)
 
 
-async def _look_up(way: _Way, patience: float, resolve: Resolve) -> tuple[list[Address], Finding]:
+async def _look_up(
+    way: _Way, step_timeout: float, resolve: Resolve
+) -> tuple[list[Address], Finding]:
     began = time.monotonic()
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(step_timeout):
             found = await resolve(way.host, way.port)
     except TimeoutError:
         return [], _failed(
-            "DNS", f"no answer about {way.host} within {patience:g} s", "check the name server"
+            "DNS", f"no answer about {way.host} within {step_timeout:g} s", "check the name server"
         )
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
@@ -142,7 +144,7 @@ async def _look_up(way: _Way, patience: float, resolve: Resolve) -> tuple[list[A
 
 
 async def _reach(
-    way: _Way, addresses: list[Address], patience: float
+    way: _Way, addresses: list[Address], step_timeout: float
 ) -> tuple[socket.socket | None, Finding]:
     began = time.monotonic()
     loop = asyncio.get_running_loop()
@@ -155,10 +157,10 @@ async def _reach(
             continue
         end.setblocking(False)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(step_timeout):
                 await loop.sock_connect(end, address)
         except TimeoutError:
-            why = f"no answer within {patience:g} s"
+            why = f"no answer within {step_timeout:g} s"
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
         else:
@@ -169,16 +171,16 @@ async def _reach(
     return None, _failed("TCP", f"{way.host} port {way.port}: {why}", hint)
 
 
-async def _secure(way: _Way, connected: socket.socket, patience: float) -> Finding:
+async def _secure(way: _Way, connected: socket.socket, step_timeout: float) -> Finding:
     began = time.monotonic()
     context = ssl.create_default_context()
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(step_timeout):
             _, writer = await asyncio.open_connection(
                 sock=connected.dup(), ssl=context, server_hostname=way.host
             )
     except TimeoutError:
-        return _failed("TLS", f"{way.host} does not answer within {patience:g} s", _PLAIN)
+        return _failed("TLS", f"{way.host} does not answer within {step_timeout:g} s", _PLAIN)
     except ssl.SSLCertVerificationError as error:
         hint = "check the host name, the clock of this machine and its certificates (SSL_CERT_FILE)"
         return _failed("TLS", f"the certificate is not valid: {error.verify_message}", hint)
@@ -206,7 +208,7 @@ async def _secure(way: _Way, connected: socket.socket, patience: float) -> Findi
 _PLAIN = "a server without TLS is reached with ws://, not wss://"
 
 
-async def _join(url: str, patience: float) -> Finding:
+async def _join(url: str, step_timeout: float) -> Finding:
     began = time.monotonic()
     made_up = f"doctor-{os.urandom(8).hex()}"
     try:
@@ -216,7 +218,7 @@ async def _join(url: str, patience: float) -> Finding:
             sample_width=2,
             updates=False,
             alignment=False,
-            patience=patience,
+            connect_timeout=step_timeout,
             clock=time.monotonic,
         )
     except Rejected as error:

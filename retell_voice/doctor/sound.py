@@ -12,8 +12,8 @@ from pathlib import Path
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.levels import dbfs, peak
-from retell_voice.devices.library import portaudio
-from retell_voice.devices.lookup import list_devices
+from retell_voice.devices.portaudio.library import portaudio
+from retell_voice.devices.portaudio.lookup import list_devices
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.doctor.acoustics import (
     CHIME_SECONDS,
@@ -166,7 +166,7 @@ def zeros_hint() -> str:
 def _find(
     audio: AudioFormat, input_name: str | None, output_name: str | None
 ) -> tuple[Microphone, Speaker]:
-    from retell_voice.devices.portaudio import open_devices  # noqa: PLC0415 - opens PortAudio
+    from retell_voice.devices.portaudio.devices import open_devices  # noqa: PLC0415 - opens PortAudio
 
     return open_devices(audio, input_name, output_name)
 

@@ -23,23 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from retell_voice.emulator.agents import Agent, parrot_agent, silent_agent
 from retell_voice.emulator.calls import CallStatus, RegisteredCall
-from retell_voice.emulator.happenings import (
-    AgentInterrupted,
-    AgentSpoke,
-    CallEnded,
-    CallExpired,
-    CallJoined,
-    CallRefused,
-    CallRegistered,
-    Happening,
-    Happenings,
-    ScenarioFailed,
-    ScenarioStep,
-    UserSpoke,
-    WebhookFailed,
-    WebhookSent,
-)
-from retell_voice.emulator.llm.happenings import (
+from retell_voice.emulator.llm.server_events import (
     AgentReconfigured,
     DigitPressed,
     LlmAsked,
@@ -60,6 +44,22 @@ from retell_voice.emulator.llm.happenings import (
 from retell_voice.emulator.parrot import ParrotSettings
 from retell_voice.emulator.recordings import CALLER, GREETING
 from retell_voice.emulator.server import Emulator
+from retell_voice.emulator.server_events import (
+    AgentInterrupted,
+    AgentSpoke,
+    CallEnded,
+    CallExpired,
+    CallJoined,
+    CallRefused,
+    CallRegistered,
+    ScenarioFailed,
+    ScenarioStep,
+    ServerEvent,
+    ServerEvents,
+    UserSpoke,
+    WebhookFailed,
+    WebhookSent,
+)
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings
 
@@ -89,8 +89,6 @@ __all__ = [
     "DigitPressed",
     "Emulator",
     "Engines",
-    "Happening",
-    "Happenings",
     "LinkSettings",
     "LlmAsked",
     "LlmFailed",
@@ -105,6 +103,8 @@ __all__ = [
     "ResponseOverdue",
     "ScenarioFailed",
     "ScenarioStep",
+    "ServerEvent",
+    "ServerEvents",
     "Session",
     "SpeechLost",
     "ToolCalled",

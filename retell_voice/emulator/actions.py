@@ -12,7 +12,7 @@ from typing import Any
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.calls import Latency
-from retell_voice.emulator.happenings import Happening
+from retell_voice.emulator.server_events import ServerEvent
 from retell_voice.events import Role, Utterance
 from retell_voice.protocol.llm import LlmMessage
 
@@ -63,7 +63,7 @@ class HangUp(Action):
 class Report(Action):
     """Tell whoever watches the emulator."""
 
-    kind: type[Happening]
+    kind: type[ServerEvent]
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

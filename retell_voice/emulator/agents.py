@@ -61,7 +61,7 @@ def parrot_agent(
     *,
     greeting: Path = GREETING,
     detector: DetectorSettings = DEFAULT_DETECTOR,
-    patience: float = 60.0,
+    audio_timeout: float = 60.0,
 ) -> Agent:
     """Return an agent that greets and says back what it hears.
 
@@ -69,7 +69,7 @@ def parrot_agent(
         settings: how it behaves.
         greeting: recording of what it says first, see ``recordings.load_speech``.
         detector: how it judges what is speech.
-        patience: seconds without any microphone audio, silence included, after which it
+        audio_timeout: seconds without any microphone audio, silence included, after which it
             gives the call up.
     """
 
@@ -82,6 +82,6 @@ def parrot_agent(
             detector=EnergyDetector(rate, detector),
             chunk_ms=session.chunk_ms,
         )
-        await Performance(session, patience).run(parrot)
+        await Performance(session, audio_timeout).run(parrot)
 
     return agent

@@ -19,7 +19,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.emulator.rest.call_json import call_body, registration_body
 from retell_voice.errors import mask
 from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
@@ -144,14 +143,6 @@ class RegisteredCall:
     async def wait(self) -> None:
         """Wait until the call is over, its transcript and recording complete."""
         await self._over.wait()
-
-    def registration(self) -> dict[str, Any]:
-        """Return the JSON body that answers ``POST /register-call``."""
-        return registration_body(self)
-
-    def details(self, transcripts: bool = True) -> dict[str, Any]:
-        """Return the call object of get-call and the webhooks; for a list without transcripts."""
-        return call_body(self, transcripts)
 
 
 class Calls:

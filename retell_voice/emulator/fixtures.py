@@ -26,18 +26,18 @@ from typing import Any, Self, TypeAlias, TypeVar
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, RegisteredCall
-from retell_voice.emulator.happenings import Happening, ScenarioFailed
 from retell_voice.emulator.scenario import Scenario, scenario_agent
 from retell_voice.emulator.server import Emulator
+from retell_voice.emulator.server_events import ScenarioFailed, ServerEvent
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.ports import TextToSpeech
 
 T = TypeVar("T")
-What: TypeAlias = type[Happening] | Callable[[Happening], bool]
-"""What to wait for: a kind of happening, or a test of one."""
+What: TypeAlias = type[ServerEvent] | Callable[[ServerEvent], bool]
+"""What to wait for: a kind of server_event, or a test of one."""
 
-_KEPT = 100_000  # happenings
-_TOLD = 10  # happenings that a complaint shows
+_KEPT = 100_000  # server_events
+_TOLD = 10  # server_events that a complaint shows
 
 
 class RunningEmulator:
@@ -54,7 +54,7 @@ class RunningEmulator:
     def __init__(self, agent: Agent, **options: Any) -> None:
         self._failures: list[str] = []
         self._emulator = Emulator(agent=self._watched(agent), **{"record": True, **options})
-        self._events: deque[Happening] = deque(maxlen=_KEPT)
+        self._events: deque[ServerEvent] = deque(maxlen=_KEPT)
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
         self._started: Future[asyncio.AbstractEventLoop] = Future()
@@ -73,7 +73,7 @@ class RunningEmulator:
         return self._emulator.api_url
 
     @property
-    def events(self) -> tuple[Happening, ...]:
+    def events(self) -> tuple[ServerEvent, ...]:
         """What has happened so far."""
         return tuple(self._events)
 
@@ -103,7 +103,7 @@ class RunningEmulator:
         """
         return self._wait(self._ended(call, within))
 
-    def wait_for(self, what: What, within: float = 10.0) -> Happening:
+    def wait_for(self, what: What, within: float = 10.0) -> ServerEvent:
         """Wait until something has happened, also before, and return it.
 
         Raises:
@@ -115,7 +115,7 @@ class RunningEmulator:
         """Do what ``wait`` does, in a test that runs in an event loop."""
         return await asyncio.wrap_future(self._begin(self._ended(call, within)))
 
-    async def happened(self, what: What, within: float = 10.0) -> Happening:
+    async def happened(self, what: What, within: float = 10.0) -> ServerEvent:
         """Do what ``wait_for`` does, in a test that runs in an event loop."""
         return await asyncio.wrap_future(self._begin(self._happened(what, within)))
 
@@ -146,10 +146,10 @@ class RunningEmulator:
         await telling
 
     async def _tell(self) -> None:
-        async for happening in self._emulator.events:
-            if isinstance(happening, ScenarioFailed):
-                self._failures.append(f"call {happening.call}: {happening}")
-            self._events.append(happening)
+        async for server_event in self._emulator.events:
+            if isinstance(server_event, ScenarioFailed):
+                self._failures.append(f"call {server_event.call}: {server_event}")
+            self._events.append(server_event)
             self._news.set()
 
     def _watched(self, agent: Agent) -> Agent:
@@ -166,14 +166,14 @@ class RunningEmulator:
 
     async def _ended(self, call: RegisteredCall, within: float) -> RegisteredCall:
         await self._in_time(call.wait(), within, f"call {call.name} is not over")
-        await asyncio.sleep(0)  # until its last happenings have been taken in
+        await asyncio.sleep(0)  # until its last server_events have been taken in
         self._complain()
         return call
 
-    async def _happened(self, what: What, within: float) -> Happening:
+    async def _happened(self, what: What, within: float) -> ServerEvent:
         is_it = _test(what)
 
-        async def wait() -> Happening:
+        async def wait() -> ServerEvent:
             while (found := next(filter(is_it, self._events), None)) is None:
                 self._news.clear()
                 await self._news.wait()
@@ -212,8 +212,8 @@ class RunningEmulator:
             raise AssertionError("\n".join(failures))
 
 
-def _test(what: What) -> Callable[[Happening], bool]:
-    return (lambda happening: isinstance(happening, what)) if isinstance(what, type) else what
+def _test(what: What) -> Callable[[ServerEvent], bool]:
+    return (lambda server_event: isinstance(server_event, what)) if isinstance(what, type) else what
 
 
 class Emulators:

@@ -24,9 +24,9 @@ from typing import Any
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
-from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.emulator.history import History
-from retell_voice.emulator.llm.happenings import UserTyped
+from retell_voice.emulator.llm.server_events import UserTyped
+from retell_voice.emulator.server_events import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.emulator.speech.hum import hum
 from retell_voice.emulator.speech.ports import NoRecognizer, Recognizer, Speech
 from retell_voice.emulator.speech.vad import Boundary, Detector, EnergyDetector

@@ -40,13 +40,13 @@ class Performance:
 
     Args:
         session: the call.
-        patience: seconds without any microphone audio, silence included, after which the call
+        audio_timeout: seconds without any microphone audio, silence included, after which the call
             is given up.
     """
 
-    def __init__(self, session: Session, patience: float) -> None:
+    def __init__(self, session: Session, audio_timeout: float) -> None:
         self.session = session
-        self._patience = patience
+        self._audio_timeout = audio_timeout
         self._heard = 0  # frames
         self._group: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,8 +96,8 @@ class Performance:
         heard = -1
         while heard != self._heard:
             heard = self._heard
-            await asyncio.sleep(self._patience)
-        reason = f"no microphone audio for {self._patience:g} s"
+            await asyncio.sleep(self._audio_timeout)
+        reason = f"no microphone audio for {self._audio_timeout:g} s"
         await self.session.close(1000, reason, "error_no_audio_received")
 
     def add(self, actions: list[Action]) -> None:

@@ -15,7 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from retell_voice.emulator.calls import Calls, RegisteredCall
-from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happening, Happenings
+from retell_voice.emulator.server_events import (
+    CallExpired,
+    CallRegistered,
+    ServerEvent,
+    ServerEvents,
+)
 from retell_voice.emulator.webhooks import Webhooks
 
 _LEAST_WAIT = 0.001  # the loop's clock and that of the calls may differ by this
@@ -26,7 +31,7 @@ class Registry:
 
     Args:
         calls: where they are kept.
-        happenings: where it is told.
+        server_events: where it is told.
         now: the clock of the calls, Unix seconds.
         webhook_url: where it is sent; None: nowhere.
         webhook_key: signs what is sent.
@@ -38,14 +43,14 @@ class Registry:
     def __init__(
         self,
         calls: Calls,
-        happenings: Happenings,
+        server_events: ServerEvents,
         now: Callable[[], float],
         *,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
     ) -> None:
         self.calls = calls
-        self._happenings = happenings
+        self._server_events = server_events
         self._now = now
         self._webhooks = (
             Webhooks(webhook_url, webhook_key, self._tell, now=now) if webhook_url else None
@@ -113,6 +118,6 @@ class Registry:
         if self._webhooks is not None:
             self._webhooks.send(event, call)
 
-    def _tell(self, kind: type[Happening], call: RegisteredCall, **details: Any) -> None:
+    def _tell(self, kind: type[ServerEvent], call: RegisteredCall, **details: Any) -> None:
         at = 0.0 if call.started_at is None else self._now() - call.started_at
-        self._happenings.tell(kind(call=call.name, at=at, **details))
+        self._server_events.tell(kind(call=call.name, at=at, **details))

@@ -30,10 +30,10 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.door import Door
-from retell_voice.emulator.happenings import CallEnded, CallJoined, CallRefused, Happenings
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
+from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.errors import mask
 
@@ -74,7 +74,7 @@ class Emulator:
         ConfigError: nothing can be posted to ``webhook_url``, or there is no key to sign with.
 
     Attributes:
-        events: stream of what happens, see ``retell_voice.emulator.happenings``.
+        events: stream of what happens, see ``retell_voice.emulator.server_events``.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Emulator:
         record: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.events = Happenings()
+        self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self._agent = agent or parrot_agent()
@@ -117,7 +117,7 @@ class Emulator:
             stall_timeout=stall_timeout,
             answer_pings=answer_pings,
             record=record,
-            happenings=self.events,
+            server_events=self.events,
         )
         self._doors: set[Door] = set()
         self._server: Server | None = None

@@ -23,7 +23,7 @@ from websockets.protocol import State
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.happenings import Happening, Happenings
+from retell_voice.emulator.server_events import ServerEvent, ServerEvents
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.messages import MicrophoneAudio, Ping
 from retell_voice.protocol.web import WebServer
@@ -69,7 +69,7 @@ class Session:
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
-        happenings: Happenings | None = None,
+        server_events: ServerEvents | None = None,
     ) -> None:
         self.call = call
         self.websocket = websocket
@@ -82,7 +82,7 @@ class Session:
         """Retell's ``disconnection_reason`` once this side has closed the call."""
         self.pinged = asyncio.Event()
         """Set by every heartbeat of the caller; for whoever waits for the next one to clear."""
-        self._happenings = happenings
+        self._server_events = server_events
         self._opened = asyncio.get_running_loop().time()
         self._dialect = WebServer(call.audio.sample_width, alignment=alignment)
         self._chunk = call.audio.rate * chunk_ms // 1000
@@ -217,12 +217,12 @@ class Session:
             self.websocket.transport.abort()
             await self.websocket.wait_closed()
 
-    def tell(self, kind: type[Happening], **details: Any) -> None:
-        """Put a happening of this call on the stream; the call_id is masked wherever it is."""
-        if self._happenings is not None:
+    def tell(self, kind: type[ServerEvent], **details: Any) -> None:
+        """Put a server_event of this call on the stream; the call_id is masked wherever it is."""
+        if self._server_events is not None:
             at = asyncio.get_running_loop().time() - self._opened
             masked = {name: self._masked(value) for name, value in details.items()}
-            self._happenings.tell(kind(call=self.call.name, at=at, **masked))
+            self._server_events.tell(kind(call=self.call.name, at=at, **masked))
 
     def _masked(self, value: Any) -> Any:
         call_id, name = self.call.call_id, self.call.name

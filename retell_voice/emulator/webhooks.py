@@ -23,8 +23,9 @@ from collections.abc import Callable
 from typing import Any
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.happenings import WebhookFailed, WebhookSent
 from retell_voice.emulator.post import Poster, PostError
+from retell_voice.emulator.rest.call_json import call_body
+from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
 from retell_voice.errors import ConfigError
 
 TIMEOUT = 10.0
@@ -47,7 +48,7 @@ class Webhooks:
     Args:
         url: where to.
         key: the API key that signs.
-        tell: takes what happened, a kind of happening with the call and details.
+        tell: takes what happened, a kind of server_event with the call and details.
         now: the clock of the signatures, Unix seconds.
 
     Raises:
@@ -88,7 +89,7 @@ class Webhooks:
             return
         self._waiting += 1
         queue = self._queues.setdefault(call, deque())
-        queue.append((event, webhook_body(event, call.details())))
+        queue.append((event, webhook_body(event, call_body(call))))
         if len(queue) == 1:
             sender = asyncio.create_task(self._send_all(call, queue))
             self._senders.add(sender)

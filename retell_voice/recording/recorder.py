@@ -22,12 +22,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from retell_voice.engine.observer import Observed
 from retell_voice.errors import ConfigError
 from retell_voice.events import Event, RecordingStopped
-from retell_voice.jsonl import line, to_json
-from retell_voice.observer import Observed
 from retell_voice.recording import story
 from retell_voice.recording.align import Pairing, pause
+from retell_voice.recording.jsonl import line, to_json
 from retell_voice.recording.wav import MOST, StereoWav
 
 DEFAULT_LIMIT = 2 * 3600.0

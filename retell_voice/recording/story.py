@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from retell_voice.events import Event, Transcript, Utterance
-from retell_voice.jsonl import line, to_json
+from retell_voice.recording.jsonl import line, to_json
 
 
 class Story:

@@ -29,7 +29,7 @@ from retell_voice.errors import (
     mask,
     mask_url,
 )
-from retell_voice.unreached import unreached
+from retell_voice.net.unreachable import explain_unreachable
 
 if TYPE_CHECKING:
     import retell
@@ -203,7 +203,7 @@ class Api:
         return text
 
     def _unreached(self, error: Exception) -> ConnectError:
-        why = unreached(_cause(error), self._host, self._timeout)
+        why = explain_unreachable(_cause(error), self._host, self._timeout)
         return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 

@@ -32,9 +32,9 @@ from retell_voice.errors import (
     mask_url,
 )
 from retell_voice.events import Event
+from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.web import WebClient, call_url
 from retell_voice.transport.ports import Closed
-from retell_voice.unreached import unreached
 
 _CLOSE_TIMEOUT = 0.5
 _UNSENT = 4096
@@ -86,7 +86,7 @@ class WebSocketConnection:
             try:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
-                self._closed = self._closed or self._how(error)
+                self._closed = self._closed or self._closed_by(error)
             else:
                 self._heard_at = self._clock()
                 for event in self._dialect.receive(message, self._heard_at):
@@ -138,9 +138,9 @@ class WebSocketConnection:
         try:
             await self._websocket.send(message)
         except ConnectionClosed as error:
-            self._closed = self._closed or self._how(error)
+            self._closed = self._closed or self._closed_by(error)
 
-    def _how(self, error: ConnectionClosed) -> Closed:
+    def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
             return Closed("server", error.rcvd.code, error.rcvd.reason)
         if self._hanging_up:
@@ -164,7 +164,7 @@ async def connect(
     sample_width: int,
     updates: bool,
     alignment: bool,
-    patience: float,
+    connect_timeout: float,
     clock: Callable[[], float],
 ) -> WebSocketConnection:
     """Open the Audio WebSocket of a call, dialect ``web``.
@@ -174,7 +174,7 @@ async def connect(
         call_id: the call; never shown whole in an error.
         sample_width: bytes a sample takes on the wire.
         updates, alignment: what to ask the server for.
-        patience: seconds until the server must have answered.
+        connect_timeout: seconds until the server must have answered.
         clock: what to stamp events with.
 
     Raises:
@@ -193,7 +193,7 @@ async def connect(
             max_queue=None,  # never stop reading: a clear would wait behind what it cancels
             write_limit=_UNSENT,
             ping_interval=None,  # the call's heartbeats do that
-            open_timeout=patience,
+            open_timeout=connect_timeout,
             close_timeout=_CLOSE_TIMEOUT,
             proxy=None if is_local else True,
             logger=_logger,
@@ -203,7 +203,7 @@ async def connect(
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors hold the URL, and
         # the URL holds the call_id.
-        raise _explain(failure, host, call_id, patience)
+        raise _explain(failure, host, call_id, connect_timeout)
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
@@ -239,7 +239,7 @@ def _check(prefix: str) -> tuple[str, bool]:
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
 
 
-def _explain(error: Exception, host: str, call_id: str, patience: float) -> RetellVoiceError:
+def _explain(error: Exception, host: str, call_id: str, connect_timeout: float) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
@@ -262,7 +262,7 @@ def _explain(error: Exception, host: str, call_id: str, patience: float) -> Rete
                 "check --url, and http_proxy and https_proxy in the environment",
             )
         case _:
-            why = unreached(error, host, patience)
+            why = explain_unreachable(error, host, connect_timeout)
             return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 

@@ -33,19 +33,21 @@ async def child(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.communicate()
 
 
-async def next_line(process: asyncio.subprocess.Process, what: str, patience: float = 30.0) -> str:
+async def next_line(
+    process: asyncio.subprocess.Process, what: str, line_timeout: float = 30.0
+) -> str:
     """Return the next line that a program prints.
 
     Raises:
-        BenchError: it ended instead, or ``patience`` seconds went by.
+        BenchError: it ended instead, or ``line_timeout`` seconds went by.
     """
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(line_timeout):
             line = (await process.stdout.readline()).decode().strip()
     except TimeoutError:
-        raise BenchError(f"{what}: nothing for {patience:g} s") from None
+        raise BenchError(f"{what}: nothing for {line_timeout:g} s") from None
     if not line:
         error = BenchError(f"{what}: it ended")
         error.add_note((await process.stderr.read()).decode()[-800:])

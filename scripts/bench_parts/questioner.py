@@ -32,7 +32,7 @@ LOUD = 0.01
 _NOISE = 20.0  # RMS, −64 dBFS: a microphone is never quite silent
 _MORE = 1.5  # seconds within which the rest of an answer begins to come
 _PAUSE = 0.5  # between hearing the agent and speaking
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 
 Samples = NDArray[np.int16]
 
@@ -95,7 +95,7 @@ class Questioner:
         self._speed = 1
 
     async def _until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT):
             while not condition():
                 self._news.clear()
                 await self._news.wait()

@@ -27,7 +27,7 @@ from retell_voice.transport.websocket import connect
 
 _FRAME_MS = 20
 _HEARTBEAT = 5.0
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 def read_call_id(given: str) -> str:
@@ -79,7 +79,7 @@ async def listen(
         sample_width=audio.sample_width,
         updates=False,
         alignment=False,
-        patience=_PATIENCE,
+        connect_timeout=_TIMEOUT,
         clock=time.monotonic,
     )
     joined = first = time.monotonic()
@@ -151,7 +151,7 @@ def run(
         try:
             try:
                 closed = asyncio.run(listen(url, call_id, audio, seconds, arrivals, tell))
-                end = _how(closed, seconds).replace(call_id, mask(call_id))
+                end = _closed_by(closed, seconds).replace(call_id, mask(call_id))
             except KeyboardInterrupt:
                 end = "stopped"
             if not arrivals:
@@ -165,7 +165,7 @@ def run(
     return f"{file}: {describe(trace)}; {end}"
 
 
-def _how(closed: Closed | None, seconds: float) -> str:
+def _closed_by(closed: Closed | None, seconds: float) -> str:
     if closed is None:
         return f"hung up after {seconds:g} s"
     by = "the server hung up" if closed.by == "server" else "the connection broke"

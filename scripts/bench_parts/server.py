@@ -22,7 +22,7 @@ from retell_voice.audio.format import Samples
 
 RATE = 24000
 FRAME_MS = 20
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 
 
 class BenchError(Exception):
@@ -52,7 +52,7 @@ class MeasuringServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._ready.wait(_PATIENCE):
+        if not self._ready.wait(_TIMEOUT):
             raise BenchError("the measuring server did not start")
         return self
 
@@ -63,7 +63,7 @@ class MeasuringServer:
         trace: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(_PATIENCE)
+        self._thread.join(_TIMEOUT)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -108,7 +108,7 @@ class MeasuringServer:
         """The prefix to give a caller."""
         return f"ws://127.0.0.1:{self.port}/audio-websocket"
 
-    def wait_for_frames(self, count: int = 1, timeout: float = _PATIENCE) -> None:
+    def wait_for_frames(self, count: int = 1, timeout: float = _TIMEOUT) -> None:
         """Wait until a caller has sent ``count`` frames.
 
         Raises:
@@ -116,7 +116,7 @@ class MeasuringServer:
         """
         self._wait(lambda: self._socket is not None and self.count >= count, timeout)
 
-    def wait_for_end(self, timeout: float = _PATIENCE) -> None:
+    def wait_for_end(self, timeout: float = _TIMEOUT) -> None:
         """Wait until the caller is gone."""
         self._wait(lambda: self._socket is None, timeout)
 
@@ -137,7 +137,7 @@ class MeasuringServer:
                 await self._socket.send(data)
             return now
 
-        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result(_PATIENCE)
+        return asyncio.run_coroutine_threadsafe(all_of_them(), self._loop).result(_TIMEOUT)
 
     def send_in_real_time(self, frames: list[tuple[float, str | bytes]]) -> float:
         """Send each message at its time, seconds from now; return when now was."""
@@ -151,8 +151,8 @@ class MeasuringServer:
                 await self._socket.send(message)
             return start
 
-        patience = _PATIENCE + (frames[-1][0] if frames else 0.0)
-        return asyncio.run_coroutine_threadsafe(paced(), self._loop).result(patience)
+        timeout = _TIMEOUT + (frames[-1][0] if frames else 0.0)
+        return asyncio.run_coroutine_threadsafe(paced(), self._loop).result(timeout)
 
     def hang_up(self) -> None:
         """Close the call from this side."""
@@ -161,7 +161,7 @@ class MeasuringServer:
             if self._socket is not None:
                 await self._socket.close()
 
-        asyncio.run_coroutine_threadsafe(close(), self._loop).result(_PATIENCE)
+        asyncio.run_coroutine_threadsafe(close(), self._loop).result(_TIMEOUT)
 
 
 class Caller:

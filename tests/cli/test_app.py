@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 import retell_voice
 from retell_voice.cli.app import app
-from retell_voice.cli.failure import EXIT_CODES
-from retell_voice.settings import table
-from retell_voice.tables import SECTIONS
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.settings.schema import table
+from retell_voice.settings.tables import SECTIONS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -134,8 +134,8 @@ def test_a_bad_config_file(run: Run, tmp_path: Path) -> None:
 
 def test_a_defect_is_one_line_unless_debugged(run: Run, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        "import retell_voice.settings as s\ndef load(*a): raise ZeroDivisionError('x')\n"
-        "import retell_voice.config as c\nc.load = load\n"
+        "import retell_voice.settings.schema as s\ndef load(*a): raise ZeroDivisionError('x')\n"
+        "import retell_voice.settings.load as c\nc.load = load\n"
     )
     more = {"PYTHONPATH": str(tmp_path)}
     result = run("talk", CALL_ID, more=more)

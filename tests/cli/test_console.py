@@ -58,8 +58,8 @@ async def test_what_the_emulator_refuses_is_said_and_ends_nothing() -> None:
         running = asyncio.create_task(console.run())
 
         async def tell() -> None:
-            async for happening in emulator.events:
-                console.happened(happening)
+            async for server_event in emulator.events:
+                console.happened(server_event)
 
         telling = asyncio.create_task(tell())
         await console.do("/call")

@@ -12,10 +12,10 @@ from support.rest import answer, server
 
 from retell_voice.cli import details
 from retell_voice.cli.details import key_for, lines, tell, to_json
-from retell_voice.cli.signals import Interrupts
+from retell_voice.program.signals import Interrupts
 from retell_voice.rest import CallDetails
-from retell_voice.settings import Secret, Sourced
-from retell_voice.tables import TalkSettings
+from retell_voice.settings.schema import Secret, Sourced
+from retell_voice.settings.tables import TalkSettings
 
 KEY = Secret("key_1234567890abcdef")
 CALL_ID = "call_0123456789abcdef"
@@ -123,7 +123,7 @@ async def test_it_is_told_as_it_is_when_that_takes_too_long(
         return BARE
 
     monkeypatch.setattr(details, "get_call", get_call)
-    monkeypatch.setattr(details, "PATIENCE", 0.01)
+    monkeypatch.setattr(details, "LOOKUP_TIMEOUT", 0.01)
     monkeypatch.setattr(details, "_PAUSE", 60.0)
     await told("http://127.0.0.1:1")
     assert capsys.readouterr() == ("       by the server's account: ongoing\n", "")
@@ -134,7 +134,7 @@ async def test_it_is_told_as_it_is_when_that_takes_too_long(
 async def test_a_server_that_does_not_answer_costs_a_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, as_json: bool
 ) -> None:
-    monkeypatch.setattr(details, "PATIENCE", 0.2)
+    monkeypatch.setattr(details, "LOOKUP_TIMEOUT", 0.2)
     async with server(None, None, None) as (url, _):
         await told(url, as_json=as_json)
     out, errors = capsys.readouterr()

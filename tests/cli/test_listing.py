@@ -8,7 +8,7 @@ import json
 import pytest
 
 from retell_voice.cli import listing
-from retell_voice.devices.portaudio import DeviceInfo
+from retell_voice.devices.portaudio.devices import DeviceInfo
 from retell_voice.errors import DeviceNotFound
 
 MICROPHONE = DeviceInfo(

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from retell_voice.cli.reference import BEGIN, END, example, in_force, options
-from retell_voice.config import ConfigFile, load, parse_toml
-from retell_voice.settings import Sourced, table
-from retell_voice.tables import SECTIONS, TalkSettings
+from retell_voice.settings.load import ConfigFile, load, parse_toml
+from retell_voice.settings.schema import Sourced, table
+from retell_voice.settings.tables import SECTIONS, TalkSettings
 
 ROOT = Path(__file__).parents[2]
 SECRET = "call_0123456789abcdef"

@@ -20,11 +20,11 @@ from support.rest import answer, server
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.register import registered
 from retell_voice.cli.settle import settle
-from retell_voice.config import find_key
 from retell_voice.emulator import Emulator, RegisteredCall, Session
 from retell_voice.rest import DEFAULT_API_URL, Registration
-from retell_voice.settings import Sourced, table
-from retell_voice.tables import RegisterSettings, TalkSettings
+from retell_voice.settings.load import find_key
+from retell_voice.settings.schema import Sourced, table
+from retell_voice.settings.tables import RegisterSettings, TalkSettings
 
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Awaitable[Result]]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.pipes import complaint
 
-from retell_voice import events, jsonl
+from retell_voice import events
+from retell_voice.recording import jsonl
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PNG = b"\x89PNG\r\n"

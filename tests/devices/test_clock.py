@@ -7,7 +7,7 @@ import pytest
 
 from retell_voice.devices.clock import Clock
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 NAME = "a clock under test"
 
 
@@ -49,7 +49,7 @@ def test_everything_ticks_on_one_thread_that_ends_with_the_last(clock: Clock) ->
         for index, counter in enumerate(counters)
     ]
     for counter in counters:
-        assert counter.full.wait(PATIENCE)
+        assert counter.full.wait(TIMEOUT)
     assert len(set.union(*(counter.threads for counter in counters))) == 1
     for each in ticking[1:]:
         clock.end(each)
@@ -63,10 +63,10 @@ def test_what_has_ended_does_not_tick_again(clock: Clock) -> None:
     ended, other = Counter(1), Counter(200)
     first = clock.begin(0.0005, ended.tick, no_fault)
     second = clock.begin(0.0005, other.tick, no_fault)
-    assert ended.full.wait(PATIENCE)
+    assert ended.full.wait(TIMEOUT)
     clock.end(first)
     ticks = len(ended.times)
-    assert other.full.wait(PATIENCE)
+    assert other.full.wait(TIMEOUT)
     assert len(ended.times) == ticks
     clock.end(second)
 
@@ -76,11 +76,11 @@ def test_ending_waits_for_the_tick_that_is_under_way(clock: Clock) -> None:
 
     def tick() -> None:
         inside.set()
-        go.wait(PATIENCE)
+        go.wait(TIMEOUT)
         over.set()
 
     ticking = clock.begin(0.001, tick, no_fault)
-    assert inside.wait(PATIENCE)
+    assert inside.wait(TIMEOUT)
     threading.Timer(0.02, go.set).start()
     clock.end(ticking)
     assert over.is_set()
@@ -96,7 +96,7 @@ def test_ticks_that_came_late_are_made_up_for(clock: Clock) -> None:
         counter.tick()
 
     ticking = clock.begin(0.01, tick, no_fault)
-    assert counter.full.wait(PATIENCE)
+    assert counter.full.wait(TIMEOUT)
     clock.end(ticking)
     # 99 periods after the first, by no more than the time it takes to notice; had the late ones
     # been left out, it would be half a second later.
@@ -116,8 +116,8 @@ def test_a_tick_may_end_itself(clock: Clock) -> None:
     other = Counter(5)
     keeping = clock.begin(0.01, other.tick, no_fault)
     made.append(clock.begin(0.01, tick, no_fault))
-    assert counter.full.wait(PATIENCE)
-    assert other.full.wait(PATIENCE)
+    assert counter.full.wait(TIMEOUT)
+    assert other.full.wait(TIMEOUT)
     clock.end(keeping)
     assert len(counter.times) == 1
 
@@ -131,7 +131,7 @@ def test_one_that_raises_is_told_and_the_others_go_on(clock: Clock) -> None:
 
     broken = clock.begin(0.001, tick, errors.append)
     sound = clock.begin(0.001, other.tick, no_fault)
-    assert other.full.wait(PATIENCE)
+    assert other.full.wait(TIMEOUT)
     clock.end(broken)
     clock.end(sound)
     assert [str(error) for error in errors] == ["broken"]
@@ -141,6 +141,6 @@ def test_it_begins_again_after_its_thread_has_ended(clock: Clock) -> None:
     for _ in range(3):
         counter = Counter(2)
         ticking = clock.begin(0.001, counter.tick, no_fault)
-        assert counter.full.wait(PATIENCE)
+        assert counter.full.wait(TIMEOUT)
         clock.end(ticking)
         assert not running()

@@ -17,7 +17,7 @@ from retell_voice.devices.files import (
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import ConfigError
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 
 def write(path: Path, width: int, channels: int, rate: int, data: bytes) -> Path:
@@ -149,7 +149,7 @@ def test_a_wav_microphone_is_heard_to_its_end_and_then_silent(tmp_path: Path) ->
     assert (microphone.name, microphone.rate) == ("a.wav", 8000)
     sink = Sink(2000)
     microphone.start(sink)
-    assert sink.full.wait(PATIENCE)
+    assert sink.full.wait(TIMEOUT)
     microphone.stop()
     assert sink.heard[:1000].tolist() == ramp.tolist()
     assert not sink.heard[1000:].any()
@@ -165,7 +165,7 @@ def test_a_wav_microphone_can_be_started_again(tmp_path: Path) -> None:
     for _ in range(2):
         sink = Sink(400)
         microphone.start(sink)
-        assert sink.full.wait(PATIENCE)
+        assert sink.full.wait(TIMEOUT)
         microphone.stop()
         assert sink.heard[:400].tolist() == [5] * 400
 
@@ -175,7 +175,7 @@ def test_a_wav_microphone_takes_the_rate_it_is_asked_for(tmp_path: Path) -> None
     microphone = WavMicrophone(path, 48000, speed=20)
     sink = Sink(4800)
     microphone.start(sink)
-    assert sink.full.wait(PATIENCE)
+    assert sink.full.wait(TIMEOUT)
     microphone.stop()
     assert np.all(np.abs(sink.heard[500:4000].astype(int) - 1000) < 20)
 
@@ -186,7 +186,7 @@ def test_a_wav_speaker_writes_what_it_pulls(tmp_path: Path) -> None:
     assert isinstance(speaker, Speaker)
     source = Source(3200)
     speaker.start(source)
-    assert source.full.wait(PATIENCE)
+    assert source.full.wait(TIMEOUT)
     speaker.stop()
     samples, rate = read_wav(path)
     assert rate == 16000
@@ -205,7 +205,7 @@ def test_a_full_disk_loses_the_speaker() -> None:
     source = Source(1 << 60)
     speaker = WavSpeaker("/dev/full", 8000, speed=20)
     speaker.start(source)
-    assert source.full.wait(PATIENCE)
+    assert source.full.wait(TIMEOUT)
     speaker.stop()
     assert source.why == "/dev/full: No space left on device"
 
@@ -215,8 +215,8 @@ def test_null_devices_keep_time() -> None:
     microphone, speaker = NullMicrophone(16000, speed=20), NullSpeaker(16000, speed=20)
     microphone.start(sink)
     speaker.start(source)
-    assert sink.full.wait(PATIENCE)
-    assert source.full.wait(PATIENCE)
+    assert sink.full.wait(TIMEOUT)
+    assert source.full.wait(TIMEOUT)
     microphone.stop()
     speaker.stop()
     assert not sink.heard.any()

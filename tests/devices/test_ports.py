@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.call import Call
 from retell_voice.devices import ports
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.emulator import Emulator, Session
+from retell_voice.engine.call import Call
 from retell_voice.events import Ended, InputFinished
 
 AUDIO = AudioFormat("s16le", 16000)

@@ -30,9 +30,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-async def look(url: str, patience: float = 5.0, **more: Any) -> list[Finding]:
+async def look(url: str, step_timeout: float = 5.0, **more: Any) -> list[Finding]:
     async with asyncio.timeout(20):
-        return [each async for each in network.examine(url, patience=patience, **more)]
+        return [each async for each in network.examine(url, step_timeout=step_timeout, **more)]
 
 
 def verdicts(found: list[Finding]) -> list[tuple[str, Verdict]]:
@@ -123,7 +123,7 @@ async def test_a_name_server_that_says_nothing() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    found = await look("ws://voice.test/x", patience=0.05, resolve=never)
+    found = await look("ws://voice.test/x", step_timeout=0.05, resolve=never)
     assert verdicts(found) == [("DNS", FAIL)]
     assert "no answer" in found[0].says
 
@@ -149,10 +149,10 @@ async def test_the_second_address_is_tried_when_the_first_refuses() -> None:
 async def test_a_server_that_accepts_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as end:
         port = end.getsockname()[1]
-        found = await look(f"ws://127.0.0.1:{port}", patience=0.2)
+        found = await look(f"ws://127.0.0.1:{port}", step_timeout=0.2)
         assert verdicts(found) == [("DNS", PASS), ("TCP", PASS), ("WebSocket", FAIL)]
         assert "did not answer" in found[-1].says
-        found = await look(f"wss://127.0.0.1:{port}", patience=0.2)
+        found = await look(f"wss://127.0.0.1:{port}", step_timeout=0.2)
         assert verdicts(found) == [("DNS", PASS), ("TCP", PASS), ("TLS", FAIL)]
     assert exit_code(found) == 4
 

@@ -26,6 +26,7 @@ from retell_voice.emulator import (
     parrot_agent,
 )
 from retell_voice.emulator.recordings import load_speech
+from retell_voice.emulator.rest.call_json import call_body
 
 
 @dataclass
@@ -107,7 +108,7 @@ async def test_a_whole_conversation() -> None:
     assert caller.of_type("metadata")[0]["metadata"]["agent"] == "parrot"
     turns = [each["turntaking"] for each in caller.of_type("update") if "turntaking" in each]
     assert turns == ["agent_turn", "user_turn"] * 3 + ["agent_turn"]
-    details = call.details()
+    details = call_body(call)
     assert details["transcript"].count("Agent:") == 4
     assert details["transcript"].count("User:") == 3
     assert details["call_status"] == "ended"
@@ -166,7 +167,7 @@ async def test_silence_ends_the_call() -> None:
 
 
 async def test_a_caller_without_a_microphone_is_given_up() -> None:
-    async with Emulator(agent=parrot_agent(patience=0.05)) as emulator:
+    async with Emulator(agent=parrot_agent(audio_timeout=0.05)) as emulator:
         call = emulator.register()
         async with connect(f"{emulator.url}/{call.call_id}") as client:
             await Caller(call.audio).listen(client)

@@ -29,7 +29,7 @@ from retell_voice.emulator.actions import (
     Update,
 )
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
-from retell_voice.emulator.llm.happenings import (
+from retell_voice.emulator.llm.server_events import (
     DigitPressed,
     ResponseDropped,
     ResponseOverdue,

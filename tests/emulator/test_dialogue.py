@@ -39,8 +39,8 @@ from retell_voice.emulator.actions import (
 )
 from retell_voice.emulator.dialogue.ears import UNINTELLIGIBLE
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
-from retell_voice.emulator.happenings import AgentInterrupted, UserSpoke
-from retell_voice.emulator.llm.happenings import AgentReconfigured, ResponseDropped, SpeechLost
+from retell_voice.emulator.llm.server_events import AgentReconfigured, ResponseDropped, SpeechLost
+from retell_voice.emulator.server_events import AgentInterrupted, UserSpoke
 from retell_voice.protocol.llm import (
     AgentConfig,
     Config,

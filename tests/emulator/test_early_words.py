@@ -8,7 +8,7 @@ from support.stage import COUGH, MIKE, RATE, SPELLED, STOP, TIME, Stage, reports
 from retell_voice.emulator.actions import Ask, Recognize, Synthesize
 from retell_voice.emulator.dialogue.ears import UNINTELLIGIBLE
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
-from retell_voice.emulator.happenings import UserSpoke
+from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.protocol.llm import ResponseRequired
 
 

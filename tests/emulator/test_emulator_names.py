@@ -16,10 +16,10 @@ def test_every_name_is_there() -> None:
 
 
 def test_every_kind_of_happening_can_be_named() -> None:
-    def kinds(kind: type[emulator.Happening]) -> set[type[emulator.Happening]]:
+    def kinds(kind: type[emulator.ServerEvent]) -> set[type[emulator.ServerEvent]]:
         return {kind}.union(*(kinds(each) for each in kind.__subclasses__()))
 
-    ours = {each for each in kinds(emulator.Happening) if each.__module__.startswith("retell_")}
+    ours = {each for each in kinds(emulator.ServerEvent) if each.__module__.startswith("retell_")}
     assert {each.__name__ for each in ours} <= set(emulator.__all__)
     assert emulator.LlmRetrying in ours
 

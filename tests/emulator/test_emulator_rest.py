@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
-from retell_voice.emulator.happenings import Happenings
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest, parse_registration
+from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.rest.replies import HttpError, Request
+from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.events import Utterance, Word
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
@@ -31,7 +32,7 @@ class Server:
     def __init__(self, max_calls: int | None = None, **settings: Any) -> None:
         self.calls = Calls(max_open=max_calls)
         self.stopped: list[RegisteredCall] = []
-        registry = Registry(self.calls, Happenings(), now=lambda: 1000.0)
+        registry = Registry(self.calls, ServerEvents(), now=lambda: 1000.0)
         self.rest = Rest(registry, self.stopped.append, **settings)
 
     def ask(
@@ -268,7 +269,7 @@ def test_get_call_tells_how_the_call_went() -> None:
     )
     for latency in (100, 300, 200):
         call.measure("e2e", latency)
-    assert "latency" not in call.details()
+    assert "latency" not in call_body(call)
     call.end(1002.25, "user_hangup")
     status, body = server.ask("GET", f"/v2/get-call/{call.call_id}?x=1")
     assert status == 200
@@ -316,11 +317,11 @@ def test_a_wrong_update_names_the_field_and_changes_nothing(
 ) -> None:
     server = Server()
     call = server.call(storage="basic_attributes_only")
-    before = call.details()
+    before = call_body(call)
     wrong = {"metadata": {"x": 1}} | changes
     status, body = server.ask("PATCH", f"/v2/update-call/{call.call_id}", wrong)
     assert (status, body["message"].split()[0]) == (422, name)
-    assert call.details() == before
+    assert call_body(call) == before
 
 
 def test_only_an_ongoing_call_is_stopped() -> None:

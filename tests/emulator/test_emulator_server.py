@@ -169,7 +169,7 @@ async def test_happenings_in_their_order() -> None:
         await call.wait()
         with pytest.raises(InvalidStatus):
             await join(emulator, call)
-    happened = [happening async for happening in emulator.events]
+    happened = [server_event async for server_event in emulator.events]
     assert [type(each) for each in happened] == [
         CallRegistered,
         CallJoined,

@@ -15,6 +15,7 @@ from retell_voice.emulator import (
     Emulator,
     Session,
 )
+from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.session import MAX_TEXTS, MAX_TYPED
 from retell_voice.events import Utterance
 
@@ -81,7 +82,7 @@ async def test_updates_only_for_those_who_asked() -> None:
         async with join(emulator, call) as client:
             assert await messages(client) == []
         await call.wait()
-        assert call.details()["transcript"] == "Agent: Hello\n"
+        assert call_body(call)["transcript"] == "Agent: Hello\n"
 
 
 async def test_with_alignment_audio_comes_with_its_text() -> None:

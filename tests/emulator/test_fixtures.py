@@ -16,8 +16,8 @@ from websockets.asyncio.client import connect
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import RegisteredCall, Session
 from retell_voice.emulator.fixtures import Emulators, RunningEmulator
-from retell_voice.emulator.happenings import CallEnded, CallJoined, ScenarioStep
 from retell_voice.emulator.scenario import parse_scenario
+from retell_voice.emulator.server_events import CallEnded, CallJoined, ScenarioStep
 
 pytest_plugins = ["pytester"]
 

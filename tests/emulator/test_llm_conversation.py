@@ -21,7 +21,8 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import CallEnded, CallStatus, Emulator, RegisteredCall
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.agent import llm_agent
-from retell_voice.emulator.llm.happenings import (
+from retell_voice.emulator.llm.link import LinkSettings
+from retell_voice.emulator.llm.server_events import (
     AgentReconfigured,
     LlmAsked,
     LlmFailed,
@@ -36,7 +37,6 @@ from retell_voice.emulator.llm.happenings import (
     ToolReturned,
     UserTyped,
 )
-from retell_voice.emulator.llm.link import LinkSettings
 from retell_voice.emulator.speech.hum import Hum
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 

@@ -39,7 +39,7 @@ from retell_voice.protocol.llm import (
 
 SECRET = "call_0123456789abcdef"
 QUICK = LinkSettings(pause=0.01, refused_pause=0.01, ping_interval=0.01)
-IMPATIENT = replace(QUICK, patience=0.05)
+IMPATIENT = replace(QUICK, keepalive_timeout=0.05)
 KEPT = {"response_type": "config", "config": {"auto_reconnect": True}}
 LONG = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -213,7 +213,7 @@ async def test_no_pings_where_they_are_not_wanted(off: Message) -> None:
             assert asked["interaction_type"] == "response_required"
             await say(websocket, response(asked["response_id"]))
 
-    fast = replace(QUICK, ping_interval=0.001, patience=0.001)
+    fast = replace(QUICK, ping_interval=0.001, keepalive_timeout=0.001)
     async with server(handler) as url, link_to(url, fast) as link:
         await anext(link)
         for response_id in range(50):
@@ -232,7 +232,7 @@ async def test_pings_can_be_switched_off() -> None:
         await say(websocket, {"response_type": "metadata", "metadata": "silence was no loss"})
         await websocket.wait_closed()
 
-    async with server(handler) as url, link_to(url, replace(QUICK, patience=1.0)) as link:
+    async with server(handler) as url, link_to(url, replace(QUICK, keepalive_timeout=1.0)) as link:
         assert await anext(link) == Config(auto_reconnect=True)
         assert await anext(link) == Config()
         await asyncio.sleep(1.0)  # the patience itself

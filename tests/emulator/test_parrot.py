@@ -7,9 +7,9 @@ import pytest
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
-from retell_voice.emulator.happenings import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.emulator.parrot import DEFAULT_PARROT, METADATA, Parrot, ParrotSettings
 from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
+from retell_voice.emulator.server_events import AgentInterrupted, AgentSpoke, UserSpoke
 from retell_voice.events import Word
 
 RATE = 16000

@@ -5,8 +5,13 @@ import time
 
 from retell_voice.emulator import CallStatus, Emulator
 from retell_voice.emulator.calls import Calls, RegisteredCall
-from retell_voice.emulator.happenings import CallExpired, CallRegistered, Happenings, WebhookFailed
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.server_events import (
+    CallExpired,
+    CallRegistered,
+    ServerEvents,
+    WebhookFailed,
+)
 
 
 async def test_calls_that_nobody_joins_end_though_nobody_looks() -> None:
@@ -28,7 +33,7 @@ async def test_calls_that_nobody_joins_end_though_nobody_looks() -> None:
 
 async def test_a_call_joined_at_the_last_moment_is_left_alone() -> None:
     clock = [0.0]
-    registry = Registry(Calls(expiry=0.01), Happenings(), now=lambda: clock[0])
+    registry = Registry(Calls(expiry=0.01), ServerEvents(), now=lambda: clock[0])
     registry.start()
     call, other = RegisteredCall(), RegisteredCall()
     assert registry.register(call)
@@ -42,22 +47,22 @@ async def test_a_call_joined_at_the_last_moment_is_left_alone() -> None:
 
 
 async def test_a_clock_that_stands_still_ends_nothing() -> None:
-    happenings = Happenings()
-    registry = Registry(Calls(expiry=0.001), happenings, now=lambda: 5.0)
+    server_events = ServerEvents()
+    registry = Registry(Calls(expiry=0.001), server_events, now=lambda: 5.0)
     registry.start()
     call = RegisteredCall()
     registry.register(call)
     await asyncio.sleep(0.01)  # the timer goes off several times: nothing tells of it
     assert call.status is CallStatus.REGISTERED
     await registry.stop()
-    happenings.close()
-    assert [type(each) async for each in happenings] == [CallRegistered]
+    server_events.close()
+    assert [type(each) async for each in server_events] == [CallRegistered]
 
 
 async def test_the_end_of_a_call_is_posted_once_though_it_is_deleted_later() -> None:
-    happenings = Happenings()
+    server_events = ServerEvents()
     closed = "http://127.0.0.1:9/webhook"
-    registry = Registry(Calls(), happenings, time.time, webhook_url=closed, webhook_key="key")
+    registry = Registry(Calls(), server_events, time.time, webhook_url=closed, webhook_key="key")
     over, waiting = RegisteredCall(), RegisteredCall()
     for call in (over, waiting):
         registry.register(call)
@@ -69,8 +74,8 @@ async def test_the_end_of_a_call_is_posted_once_though_it_is_deleted_later() -> 
     assert over.disconnection_reason == "user_hangup"
     assert waiting.disconnection_reason == "manual_stopped"
     await registry.stop()
-    happenings.close()
-    failed = [each async for each in happenings if isinstance(each, WebhookFailed)]
+    server_events.close()
+    failed = [each async for each in server_events if isinstance(each, WebhookFailed)]
     posted = {(each.call, each.event) for each in failed}
     assert posted == {
         *((over.name, "call_started"), (over.name, "call_ended")),

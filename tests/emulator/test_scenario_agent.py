@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosedError
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator
-from retell_voice.emulator.happenings import CallEnded, Happening, ScenarioFailed
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
 from retell_voice.emulator.scenario.faults import Wire
+from retell_voice.emulator.server_events import CallEnded, ScenarioFailed, ServerEvent
 from retell_voice.emulator.speech.hum import hum
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.errors import ConfigError
@@ -29,15 +29,15 @@ AUDIO = AudioFormat(rate=8000)
 @asynccontextmanager
 async def joined(
     toml: str, query: str = "", **options: Any
-) -> AsyncIterator[tuple[ClientConnection, list[Happening]]]:
+) -> AsyncIterator[tuple[ClientConnection, list[ServerEvent]]]:
     """A call that performs a scenario; what happened is listed when it is over."""
-    happenings: list[Happening] = []
+    server_events: list[ServerEvent] = []
     async with Emulator(agent=scenario_agent(parse_scenario(toml), **options)) as emulator:
         call = emulator.register(AUDIO)
         async with join(emulator, call, query) as client:
-            yield client, happenings
+            yield client, server_events
         await call.wait()
-    happenings += [happening async for happening in emulator.events]
+    server_events += [server_event async for server_event in emulator.events]
 
 
 async def test_it_says_in_its_voice_and_hangs_up_at_the_end() -> None:
@@ -73,11 +73,11 @@ async def test_everything_is_spoken_once_before_the_first_step() -> None:
 
 async def test_a_voice_that_fails_fails_the_scenario_before_it_begins() -> None:
     toml = "[[step]]\nclear = true\n[[step]]\nsay = 'no'"
-    async with joined(toml, text_to_speech=Voice()) as (client, happenings):
+    async with joined(toml, text_to_speech=Voice()) as (client, server_events):
         with pytest.raises(ConnectionClosedError):
             await client.recv()
     assert (client.close_code, client.close_reason) == (1011, "the voice died")
-    assert [each.why for each in happenings if isinstance(each, ScenarioFailed)] == [
+    assert [each.why for each in server_events if isinstance(each, ScenarioFailed)] == [
         "the voice died"
     ]
 
@@ -121,12 +121,12 @@ async def test_it_waits_for_a_text_that_may_have_come_before() -> None:
     [[step]]
     wait = {text = "one", at_most_seconds = 0.1}
     """
-    async with joined(toml) as (client, happenings):
+    async with joined(toml) as (client, server_events):
         await client.send("one")
         await client.send("two")
         assert await client.recv() == "thanks"
         await client.wait_closed()
-    assert [each.number for each in happenings if isinstance(each, ScenarioFailed)] == ["4"]
+    assert [each.number for each in server_events if isinstance(each, ScenarioFailed)] == ["4"]
 
 
 async def test_what_the_user_said_before_counts_once() -> None:
@@ -143,12 +143,12 @@ async def test_what_the_user_said_before_counts_once() -> None:
     wait = {user_speaks = true, at_most_seconds = 0.1}
     """
     voice = 8000 * np.sin(np.arange(8000) / 3)
-    async with joined(toml) as (client, happenings):
+    async with joined(toml) as (client, server_events):
         await client.send(np.concatenate((voice, np.zeros(8000))).astype("<i2").tobytes())
         await client.send("that was it")
         assert await client.recv() == "heard"
         await client.wait_closed()
-    assert [each.number for each in happenings if isinstance(each, ScenarioFailed)] == ["5"]
+    assert [each.number for each in server_events if isinstance(each, ScenarioFailed)] == ["5"]
 
 
 async def test_during_a_stall_nothing_is_sent_and_then_everything() -> None:
@@ -168,7 +168,7 @@ async def test_during_a_stall_nothing_is_sent_and_then_everything() -> None:
 
 async def test_half_open_nothing_comes_not_even_a_pong_or_a_close() -> None:
     toml = "[[step]]\nsend = {text = 'now'}\n[[step]]\nhalf_open = true"
-    async with joined(toml) as (client, happenings):
+    async with joined(toml) as (client, server_events):
         assert await client.recv() == "now"
         pong = await client.ping()
         await client.send("ping")
@@ -178,7 +178,7 @@ async def test_half_open_nothing_comes_not_even_a_pong_or_a_close() -> None:
         client.transport.abort()
         await closing
         await asyncio.gather(pong, return_exceptions=True)
-    (ended,) = (each for each in happenings if isinstance(each, CallEnded))
+    (ended,) = (each for each in server_events if isinstance(each, CallEnded))
     assert ended.why == "error_retell"
 
 

@@ -14,7 +14,8 @@ from support.callers import join
 from support.receiver import Receiver
 
 from retell_voice.emulator import Emulator, RegisteredCall, silent_agent, webhooks
-from retell_voice.emulator.happenings import WebhookFailed, WebhookSent
+from retell_voice.emulator.rest.call_json import call_body
+from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
 from retell_voice.emulator.webhooks import Webhooks, sign, webhook_body
 from retell_voice.errors import ConfigError
 from retell_voice.events import Utterance, Word
@@ -55,13 +56,13 @@ async def test_the_life_of_a_call_is_posted() -> None:
     (started, at_start), (ended, at_end) = receiver.events
     assert (started, at_start["call_status"]) == ("call_started", "ongoing")
     assert "end_timestamp" not in at_start
-    assert (ended, at_end) == ("call_ended", json.loads(json.dumps(call.details())))
+    assert (ended, at_end) == ("call_ended", json.loads(json.dumps(call_body(call))))
     assert at_end["disconnection_reason"] == "agent_hangup"
     for request in receiver.requests:
         assert verified(request.body, request.headers)
         assert not verified(request.body.replace(b"agent", b"agenda"), request.headers)
         assert not verify(request.body.decode(), "other", request.headers["x-retell-signature"])
-    told = [happening async for happening in emulator.events]
+    told = [server_event async for server_event in emulator.events]
     sent = [each for each in told if isinstance(each, WebhookSent)]
     assert [(each.call, each.event) for each in sent] == [
         (call.name, "call_started"),

@@ -124,7 +124,7 @@ async def test_there_is_an_end_to_what_may_wait(
 
 
 async def test_one_that_hangs_is_killed() -> None:
-    async with Worker("the voice", ["espeak"], patience=0.2) as worker:
+    async with Worker("the voice", ["espeak"], answer_timeout=0.2) as worker:
         await asyncio.sleep(0.5)  # nothing is due
         assert worker.deaths == 0
         signalled(worker, signal.SIGSTOP)
@@ -133,7 +133,7 @@ async def test_one_that_hangs_is_killed() -> None:
 
 
 async def test_one_that_hangs_is_killed_though_nobody_waits_so_long() -> None:
-    async with Worker("the voice", ["espeak"], patience=0.2) as worker:
+    async with Worker("the voice", ["espeak"], answer_timeout=0.2) as worker:
         signalled(worker, signal.SIGSTOP)
         async with asyncio.timeout(10):
             while not worker.deaths:

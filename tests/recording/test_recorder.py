@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices.tap import Tap
+from retell_voice.devices.streams.tap import Tap
+from retell_voice.engine.observer import Observed
 from retell_voice.errors import ConfigError
 from retell_voice.events import (
     CallState,
@@ -27,7 +28,6 @@ from retell_voice.events import (
     Transcript,
     Utterance,
 )
-from retell_voice.observer import Observed
 from retell_voice.recording.recorder import Recorder
 
 RATE = 8000

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice import events, jsonl
+from retell_voice import events
 from retell_voice.errors import ConfigError
+from retell_voice.recording import jsonl
 from retell_voice.report.account import clock, figures, outcome, read, spans
 
 STATISTICS = events.Statistics(at=1.0, playout_depth=0.5, playout_target=0.04)

@@ -14,7 +14,7 @@ PRELUDE = """
 import json, sys, threading, time
 import numpy as np
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices import portaudio
+from retell_voice.devices.portaudio import devices as portaudio
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.errors import DeviceError, DeviceNotFound
 

@@ -141,12 +141,12 @@ async def test_hanging_up_while_the_sound_server_hangs(home):
                 assert time.monotonic() - begin < 4
 
 
-PATIENCE = """
+IMPATIENT_CALL = """
 import asyncio, json, sys
 from retell_voice import Call, Ended, Statistics
 
 async def main():
-    async with Call(sys.argv[1], url=sys.argv[2], device_patience=1) as call:
+    async with Call(sys.argv[1], url=sys.argv[2], device_timeout=1) as call:
         async for event in call:
             if isinstance(event, Statistics):
                 print(flush=True)
@@ -160,7 +160,7 @@ async def test_a_sound_server_that_does_not_come_back(home):
     with VirtualCard() as card:
         async with Emulator() as emulator, asyncio.timeout(30):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", PATIENCE, emulator.register().call_id, emulator.url),
+                *(sys.executable, "-c", IMPATIENT_CALL, emulator.register().call_id, emulator.url),
                 env=card.env | home,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -24,7 +24,7 @@ from retell_voice.emulator.actions import (
 )
 from retell_voice.emulator.dialogue.machine import Dialogue
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.happenings import Happening
+from retell_voice.emulator.server_events import ServerEvent
 from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.emulator.speech.vad import Boundary, Gate
 from retell_voice.events import Word
@@ -236,7 +236,7 @@ def said(actions: Iterable[Action]) -> str:
     return "".join(action.text for action in actions if isinstance(action, Say))
 
 
-def reports(actions: Iterable[Action], kind: type[Happening]) -> list[dict[str, Any]]:
+def reports(actions: Iterable[Action], kind: type[ServerEvent]) -> list[dict[str, Any]]:
     """The details of what is told of one kind."""
     told = (action for action in actions if isinstance(action, Report))
     return [dict(each.details) for each in told if each.kind is kind]

@@ -18,18 +18,18 @@ from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.transport.ports import Closed
 from retell_voice.transport.websocket import WebSocketConnection, connect
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 SECRET = "call_0123456789abcdef"
 
 
-async def dial(prefix: str, patience: float = PATIENCE) -> WebSocketConnection:
+async def dial(prefix: str, connect_timeout: float = TIMEOUT) -> WebSocketConnection:
     return await connect(
         prefix,
         SECRET,
         sample_width=2,
         updates=True,
         alignment=False,
-        patience=patience,
+        connect_timeout=connect_timeout,
         clock=lambda: 7.0,
     )
 
@@ -47,7 +47,7 @@ async def plain_server(answer: bytes):
 
         def serve_one() -> None:
             peer, _ = listening.accept()
-            peer.settimeout(PATIENCE)
+            peer.settimeout(TIMEOUT)
             with peer, contextlib.suppress(OSError):
                 peer.sendall(answer)
                 while peer.recv(4096):
@@ -108,7 +108,7 @@ async def test_a_frame_is_sent_at_once_or_not_at_all() -> None:
         closed.set()
 
     frames = [number.to_bytes(4, "big") * 4000 for number in range(10_000)]
-    async with server(handler, max_queue=None) as prefix, asyncio.timeout(PATIENCE):
+    async with server(handler, max_queue=None) as prefix, asyncio.timeout(TIMEOUT):
         connection = await dial(prefix)
         taken = next(n for n, frame in enumerate(frames) if not connection.send_now(frame))
         assert taken > 0
@@ -191,9 +191,9 @@ async def test_what_is_not_a_websocket_url_is_refused(prefix: str) -> None:
         await dial(prefix)
 
 
-async def refused(prefix: str, patience: float = PATIENCE) -> RetellVoiceError:
+async def refused(prefix: str, connect_timeout: float = TIMEOUT) -> RetellVoiceError:
     with pytest.raises(RetellVoiceError) as caught:
-        await dial(prefix, patience)
+        await dial(prefix, connect_timeout)
     error = caught.value
     assert "\n" not in str(error)
     for text in (str(error), error.hint, repr(error)):
@@ -220,7 +220,7 @@ async def test_nobody_listens(host: str) -> None:
 
 async def test_no_answer_in_time() -> None:
     async with plain_server(b"") as port:
-        error = await refused(f"ws://127.0.0.1:{port}/audio", patience=0.05)
+        error = await refused(f"ws://127.0.0.1:{port}/audio", connect_timeout=0.05)
     assert "did not answer within 0.05 s" in str(error)
 
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Measure, Report
 from retell_voice.emulator.dialogue.mouth import Answer, Mouth
-from retell_voice.emulator.happenings import AgentInterrupted
-from retell_voice.emulator.llm.happenings import (
+from retell_voice.emulator.llm.server_events import (
     DigitPressed,
     LlmMessageUnknown,
     MetadataForwarded,
@@ -22,6 +21,7 @@ from retell_voice.emulator.llm.happenings import (
     ToolReturned,
     TransferRequested,
 )
+from retell_voice.emulator.server_events import AgentInterrupted
 from retell_voice.protocol.llm import (
     AgentInterrupt,
     LlmMessage,
@@ -32,7 +32,7 @@ from retell_voice.protocol.llm import (
     UnknownLlmMessage,
 )
 
-_PATIENCE = 10.0
+_ANSWER_TIMEOUT = 10.0
 """Seconds without anything of an answer after which whoever watches is told."""
 
 
@@ -147,14 +147,14 @@ class Answers:
         """Tell once of each answer of which nothing has come for long, though more is to come."""
         actions: list[Action] = []
         for answer in self._mouth.answers:
-            late = now - answer.news >= _PATIENCE * self._rate
+            late = now - answer.news >= _ANSWER_TIMEOUT * self._rate
             if late and not (answer.complete or answer.overdue):
                 answer.overdue = True
                 details = {
                     "number": answer.number,
                     "interrupt": answer.interrupt,
                     "begun": answer.begun,
-                    "seconds": _PATIENCE,
+                    "seconds": _ANSWER_TIMEOUT,
                 }
                 actions.append(Report(ResponseOverdue, details))
         return actions

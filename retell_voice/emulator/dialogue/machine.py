@@ -40,8 +40,8 @@ from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSett
 from retell_voice.emulator.dialogue.mouth import Answer, Mouth
 from retell_voice.emulator.dialogue.silence import Silence
 from retell_voice.emulator.dialogue.transcript import CallTranscript
-from retell_voice.emulator.happenings import AgentSpoke, UserSpoke
-from retell_voice.emulator.llm import happenings as happened
+from retell_voice.emulator.llm import server_events as happened
+from retell_voice.emulator.server_events import AgentSpoke, UserSpoke
 from retell_voice.emulator.speech.ports import Speech
 from retell_voice.emulator.speech.vad import Detector
 from retell_voice.events import Role, Word

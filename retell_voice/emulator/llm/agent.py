@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from retell_voice.emulator.actions import (
@@ -29,7 +30,6 @@ from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.dialogue.machine import Dialogue
 from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.dial import HUNG_UP
-from retell_voice.emulator.llm.happenings import LlmFailed, LlmMessageMalformed, LlmRetrying
 from retell_voice.emulator.llm.link import (
     DEFAULT_LINK,
     LinkChanged,
@@ -39,14 +39,16 @@ from retell_voice.emulator.llm.link import (
     LlmLink,
     LlmMalformed,
 )
+from retell_voice.emulator.llm.server_events import LlmFailed, LlmMessageMalformed, LlmRetrying
 from retell_voice.emulator.performance import Part, Performance
+from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.speech.neural import DetectorKind, new_detector
 from retell_voice.emulator.speech.ports import SpeechFailed, SpeechToText, TextToSpeech
 from retell_voice.protocol.llm import ResponseRequired, llm_url
 
 _QUICK = {"onset_ms": 100, "release_ms": 100}  # how much speech counts is the dialogue's to decide
-_ENGINE_PATIENCE = 30.0  # seconds for one recognition or one sentence
+_ENGINE_TIMEOUT = 30.0  # seconds for one recognition or one sentence
 
 
 class Voices(Protocol):
@@ -68,7 +70,7 @@ def llm_agent(
     *,
     detector: DetectorKind = "auto",
     link: LinkSettings = DEFAULT_LINK,
-    patience: float = 60.0,
+    audio_timeout: float = 60.0,
 ) -> Agent:
     """Return an agent that says what an LLM server answers.
 
@@ -79,7 +81,7 @@ def llm_agent(
         detector: what tells speech from other sound: ``neural``, ``energy``, or ``auto``,
             the better one that is installed.
         link: how patient to be with the LLM server.
-        patience: seconds without any microphone audio, silence included, after which the
+        audio_timeout: seconds without any microphone audio, silence included, after which the
             caller is given up.
 
     Raises:
@@ -100,13 +102,15 @@ def llm_agent(
         server = LlmLink(
             url,
             call.call_id,
-            details=call.details,
+            details=partial(call_body, call),
             settings=link,
             retrying=lambda why: session.tell(LlmRetrying, why=why),
         )
         try:
             async with server:
-                await _LlmPerformance(session, patience, dialogue, server, engines).run(dialogue)
+                await _LlmPerformance(session, audio_timeout, dialogue, server, engines).run(
+                    dialogue
+                )
         except LlmFailure as failure:
             _tell(session, failure)
             await _give_up(session, failure)
@@ -126,12 +130,12 @@ class _LlmPerformance(Performance):
     def __init__(
         self,
         session: Session,
-        patience: float,
+        audio_timeout: float,
         dialogue: Dialogue,
         link: LlmLink,
         engines: Voices,
     ) -> None:
-        super().__init__(session, patience)
+        super().__init__(session, audio_timeout)
         self._dialogue = dialogue
         self._link = link
         self._engines = engines
@@ -206,7 +210,7 @@ class _LlmPerformance(Performance):
         began = now()
         ears = self._engines.speech_to_text
         try:
-            async with asyncio.timeout(_ENGINE_PATIENCE):
+            async with asyncio.timeout(_ENGINE_TIMEOUT):
                 words = await ears.recognize(action.samples, self.session.audio.rate)
         except (SpeechFailed, TimeoutError) as error:
             self.add(self._dialogue.not_recognized(action.job, _why(error)))
@@ -220,7 +224,7 @@ class _LlmPerformance(Performance):
         began = now()
         voice = self._engines.text_to_speech
         try:
-            async with asyncio.timeout(_ENGINE_PATIENCE):
+            async with asyncio.timeout(_ENGINE_TIMEOUT):
                 speech = await voice.synthesize(action.text, self.session.audio.rate)
         except (SpeechFailed, TimeoutError) as error:
             self.add(self._dialogue.not_synthesized(action.sentence, _why(error)))
@@ -230,4 +234,4 @@ class _LlmPerformance(Performance):
 
 
 def _why(error: Exception) -> str:
-    return str(error) or f"it took more than {_ENGINE_PATIENCE:g} s"
+    return str(error) or f"it took more than {_ENGINE_TIMEOUT:g} s"

@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
 from retell_voice.errors import mask
+from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
-from retell_voice.unreached import unreached
 
 OPEN = "error_llm_websocket_open"
 LOST = "error_llm_websocket_lost_connection"
@@ -65,7 +65,7 @@ class LinkSettings:
         refused_pause: the same when the first dial of a call fails at once, as where no server
             runs. Not Retell's: so that a developer is told within a second.
         ping_interval: seconds between ``ping_pong`` messages, with ``auto_reconnect``.
-        patience: seconds without one from the server after which it is dialled anew.
+        keepalive_timeout: seconds without one from the server after which it is dialled anew.
         silent_redials: times that this is done in a call.
         broken_redials: times that a connection which broke (1006) is dialled anew in a call, and
             times that one is which was closed for a restart (1001, 1012).
@@ -76,7 +76,7 @@ class LinkSettings:
     pause: float = 3.0
     refused_pause: float = 0.5
     ping_interval: float = 2.0
-    patience: float = 5.0
+    keepalive_timeout: float = 5.0
     silent_redials: int = 2
     broken_redials: int = 4
 
@@ -146,7 +146,7 @@ class _Opening(websocket_connect):
         return exc
 
 
-async def _connect(address: str, patience: float) -> ClientConnection:
+async def _connect(address: str, connect_timeout: float) -> ClientConnection:
     host = urlsplit(address).hostname or ""
     is_local = host in ("localhost", "::1") or host.startswith("127.")
     return await _Opening(
@@ -154,7 +154,7 @@ async def _connect(address: str, patience: float) -> ClientConnection:
         compression=None,
         max_size=_MAX_MESSAGE,
         ping_interval=None,  # ping_pong does that, and only for a server that asks for it
-        open_timeout=patience,
+        open_timeout=connect_timeout,
         close_timeout=_CLOSE_TIMEOUT,
         proxy=None if is_local else True,
         logger=_logger,
@@ -167,12 +167,12 @@ def _may_pass(error: Exception) -> bool:
         case InvalidStatus():
             return error.response.status_code == 429 or error.response.status_code >= 500
         case OSError():
-            return unreached(error, "", 0.0).temporary
+            return explain_unreachable(error, "", 0.0).temporary
         case _:
             return isinstance(error, EOFError)
 
 
-def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]:  # noqa: PLR0911 - a table of errors
+def _explain(error: Exception, address: str, connect_timeout: float) -> tuple[str, str]:  # noqa: PLR0911 - a table of errors
     """Return what happened and what to try."""
     parts = urlsplit(address)
     name = parts.hostname or ""
@@ -191,13 +191,13 @@ def _explain(error: Exception, address: str, patience: float) -> tuple[str, str]
             return f"{host} answered, but not as a WebSocket", "check the port and the path"
         case TimeoutError():
             return (
-                f"{host} did not accept the connection within {patience:g} s",
+                f"{host} did not accept the connection within {connect_timeout:g} s",
                 "is its event loop free, and no firewall before it?",
             )
         case WebSocketException():
             return f"{host}, or the proxy before it, cannot be used", "check the URL and http_proxy"
         case _:
-            why = unreached(error, host, patience)
+            why = explain_unreachable(error, host, connect_timeout)
             return why.words, why.hint
 
 

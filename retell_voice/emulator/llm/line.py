@@ -132,7 +132,7 @@ class Line:
                     await hang_up(self._websocket, 1007 if corrupt else 1008, failure.words)
                     return Ending(failure)
         except ConnectionClosed as error:
-            return self._how(error)
+            return self._closed_by(error)
 
     async def _write(self) -> None:
         while True:
@@ -147,13 +147,13 @@ class Line:
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
-        patience = self._settings.patience
+        limit = self._settings.keepalive_timeout
         while True:
             await self._kept.wait()
-            left = self._alive_at + patience - clock()
+            left = self._alive_at + limit - clock()
             if left <= 0:
                 self._silent = True
-                await hang_up(self._websocket, 1001, f"no ping_pong for {patience:g} s")
+                await hang_up(self._websocket, 1001, f"no ping_pong for {limit:g} s")
                 return
             self.send(PingPong(timestamp=int(self._clock() * 1000)))
             self._pinged_at = self._pinged_at or clock()
@@ -167,9 +167,9 @@ class Line:
                 return
         self._waiting.popleft()
 
-    def _how(self, error: ConnectionClosed) -> Ending:
+    def _closed_by(self, error: ConnectionClosed) -> Ending:
         if self._silent:
-            words = f"no ping_pong for {self._settings.patience:g} s"
+            words = f"no ping_pong for {self._settings.keepalive_timeout:g} s"
             hint = "auto_reconnect is on: answer each ping_pong, also while an answer is streamed"
             return Ending(LlmFailure(LOST, f"LLM server: {words}", hint), "silent")
         if error.rcvd is not None and error.rcvd_then_sent:

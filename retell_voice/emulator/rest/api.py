@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
 from retell_voice.emulator.calls import STORAGE, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.rest.call_json import call_body, registration_body
 from retell_voice.emulator.rest.fields import parse_object
 from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
 from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
@@ -182,10 +183,10 @@ class Rest:
         call = parse_registration(request.body)
         if not self._office.register(call):
             raise HttpError(429, "too many calls are registered or ongoing")
-        return Reply(201, call.registration())
+        return Reply(201, registration_body(call))
 
     def _get_call(self, _: Request, call_id: str) -> Reply:
-        return Reply(200, self._call(call_id).details())
+        return Reply(200, call_body(self._call(call_id)))
 
     def _list_v1(self, request: Request, _: str) -> Reply:
         return Reply(200, list_v1(urlsplit(request.target).query, self._office.calls))
@@ -199,7 +200,7 @@ class Rest:
     def _update_call(self, request: Request, call_id: str) -> Reply:
         call = self._call(call_id)
         update_call(call, request.body)
-        return Reply(200, call.details())
+        return Reply(200, call_body(call))
 
     def _stop_call(self, _: Request, call_id: str) -> Reply:
         call = self._call(call_id)

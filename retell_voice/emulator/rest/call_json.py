@@ -9,14 +9,12 @@ made up: ``agent_version`` is 0, ``access_token`` is empty, as there is no room 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.protocol.llm import transcript_item
-
-if TYPE_CHECKING:
-    from retell_voice.emulator.calls import RegisteredCall
 
 
 def registration_body(call: RegisteredCall) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.rest.fields import Fields
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
@@ -142,7 +143,7 @@ def filter_v1(criteria: Fields) -> Test:
 
 def _all(tests: list[_Test]) -> Test:
     def test(call: RegisteredCall) -> bool:
-        body = call.details(transcripts=False)
+        body = call_body(call, transcripts=False)
         body["e2e_latency_p50"] = body.get("latency", {}).get("e2e", {}).get("p50")
         return all(each(call, body) for each in tests)
 

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.rest.fields import Fields, load_object, parse_object
 from retell_voice.emulator.rest.filters import Test, filter_v1, filter_v2, filter_v3
 
@@ -55,7 +56,7 @@ def list_v3(body: bytes, calls: Iterable[RegisteredCall]) -> dict[str, Any]:
         matching = _after(read, (int(at[1]), int(at[2])), matching)
     matching = matching[skip or 0 :]
     answer: dict[str, Any] = {
-        "items": [call.details(transcripts=False) for call in matching[:limit]],
+        "items": [call_body(call, transcripts=False) for call in matching[:limit]],
         "has_more": len(matching) > limit,
     }
     if answer["has_more"]:
@@ -79,7 +80,7 @@ def _array(
         if last is None:
             read.wrong("pagination_key", "is the call_id of no call")
         matching = _after(read, _position(last), matching)
-    return [call.details() for call in matching[:limit]]
+    return [call_body(call) for call in matching[:limit]]
 
 
 def _sorted(read: Fields, test: Test, calls: Iterable[RegisteredCall]) -> list[RegisteredCall]:

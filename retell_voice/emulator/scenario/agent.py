@@ -17,7 +17,6 @@ from websockets.exceptions import ConnectionClosed
 
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.agents import Agent
-from retell_voice.emulator.happenings import ScenarioFailed, ScenarioStep
 from retell_voice.emulator.scenario import faults
 from retell_voice.emulator.scenario.delivery import pieces
 from retell_voice.emulator.scenario.listener import Listener
@@ -43,6 +42,7 @@ from retell_voice.emulator.scenario.steps import (
     Wait,
 )
 from retell_voice.emulator.scenario.studio import Studio
+from retell_voice.emulator.server_events import ScenarioFailed, ScenarioStep
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.hum import Hum
 from retell_voice.emulator.speech.ports import SpeechFailed, TextToSpeech

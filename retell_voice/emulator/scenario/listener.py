@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from retell_voice.emulator.happenings import UserSpoke
+from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings, EnergyDetector
 

@@ -34,7 +34,7 @@ class Worker:
     Args:
         name: what to call it when it fails.
         arguments: of ``retell_voice.emulator.speech.worker``.
-        patience: seconds without any answer, though one is due, after which it is killed;
+        answer_timeout: seconds without any answer, though one is due, after which it is killed;
             up to twice as long.
 
     Attributes:
@@ -43,10 +43,12 @@ class Worker:
         deaths: how often the process has died.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], *, patience: float = 60.0) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], *, answer_timeout: float = 60.0
+    ) -> None:
         self._name = name
         self._arguments = arguments
-        self._patience = patience
+        self._answer_timeout = answer_timeout
         self._child: Child | None = None
         self._loaded = asyncio.Event()  # and can take requests, or never will again
         self._failure: Exception | None = None  # why it is not started any more
@@ -188,9 +190,9 @@ class Worker:
     async def _watch(self, child: Child) -> None:
         while True:
             due, before = self._due, self._answered
-            await asyncio.sleep(self._patience)
+            await asyncio.sleep(self._answer_timeout)
             if due and before == self._answered:
-                child.kill(f"it gave no answer for {self._patience:g} s")
+                child.kill(f"it gave no answer for {self._answer_timeout:g} s")
 
     async def _end(self) -> None:
         closed = SpeechFailed(f"{self._name} has been closed")

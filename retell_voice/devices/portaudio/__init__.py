@@ -1,0 +1,1 @@
+"""This computer's sound devices, through PortAudio."""

@@ -1,0 +1,116 @@
+"""What runs on the threads of PortAudio.
+
+A callback gets raw bytes, times that may be missing, and flags; the ends of ``ports`` get mono
+samples, a delay and whether there was a gap. One that fails says so and falls silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.devices.ports import Sink, Source
+from retell_voice.devices.upkeep.latency import GapMeter
+
+_BELIEVABLE_DELAY = 5.0
+"""Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
+
+_PLENTY = 1.0
+"""What was heard cannot come too late to be heard."""
+
+End = TypeVar("End", Sink, Source)
+
+
+class Run(Generic[End]):
+    """One time from ``start`` to ``stop``: what its callbacks know, so that none outlives it."""
+
+    def __init__(self, end: End, channels: int, block: int, rate: int) -> None:
+        self.end: End = end
+        self.rate = rate
+        self.channels = channels
+        self.mono: Samples = np.zeros(block, np.int16)
+        self.sum = np.zeros(block, np.int32)
+        self.latency = 0.0
+        self.called = False
+        """Whether PortAudio has ever called back."""
+        self.stopping = False
+        self.told = False
+
+    def lost(self, why: str, final: bool = False) -> None:
+        """Say once that the device is gone, unless it was told to go."""
+        if not self.stopping and not self.told:
+            self.told = True
+            self.end.lost(why, final)
+
+    def failed(self, error: Exception) -> None:
+        """Say that a callback failed, which it would again. Runs on: audio callback thread."""
+        self.lost(f"a fault in this program: {error!r}", final=True)
+
+
+def capture_callback(run: Run[Sink]) -> Callable[..., None]:
+    """Return what PortAudio is to call for an input."""
+    write_rt, pair, seconds = run.end.write_rt, run.channels > 1, 1 / run.rate
+    gaps = GapMeter()
+
+    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
+        """Runs on: audio callback thread."""
+        try:
+            run.called = True
+            heard, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
+            if heard and gaps.note_rt(heard, _PLENTY, frames * seconds, 0.0):
+                xrun = True
+            samples = np.frombuffer(data, np.int16)
+            if pair:
+                samples = _left_and_right_rt(run, samples, frames)
+            write_rt(samples, xrun)
+        except Exception as error:
+            run.failed(error)
+
+    return _callback_rt
+
+
+def playout_callback(run: Run[Source]) -> Callable[..., None]:
+    """Return what PortAudio is to call for an output."""
+    fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
+    gaps = GapMeter()
+
+    def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
+        """Runs on: audio callback thread."""
+        out = np.frombuffer(data, np.int16)
+        run.called = True
+        try:
+            heard = time.outputBufferDacTime
+            delay, xrun = heard - time.currentTime, bool(status.output_underflow)
+            if delay == 0.0 or delay > _BELIEVABLE_DELAY:
+                delay = run.latency
+            else:
+                delay = max(delay, 0.0)  # less: the callback is late
+                late = gaps.note_rt(heard, delay, frames * seconds, run.latency)
+                xrun = xrun or late
+            if channels == 1:
+                fill_rt(out, delay, xrun)
+                return
+            mono = run.mono[:frames] if frames <= len(run.mono) else np.zeros(frames, np.int16)
+            fill_rt(mono, delay, xrun)
+            out.fill(0)
+            out.reshape(-1, channels)[:, :2] = mono[:, None]
+        except Exception as error:
+            out.fill(0)
+            run.failed(error)
+
+    return _callback_rt
+
+
+def _left_and_right_rt(run: Run[Sink], samples: Samples, frames: int) -> Samples:
+    """Return the mean of the first two channels. Runs on: audio callback thread."""
+    both = samples.reshape(-1, run.channels)
+    if frames > len(run.mono):
+        run.mono, run.sum = np.zeros(frames, np.int16), np.zeros(frames, np.int32)
+    total, mono = run.sum[:frames], run.mono[:frames]
+    np.add(both[:, 0], both[:, 1], out=total, dtype=np.int32)
+    np.right_shift(total, 1, out=total)
+    mono[:] = total
+    return mono

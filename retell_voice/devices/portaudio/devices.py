@@ -1,0 +1,329 @@
+"""Microphones and speakers of this computer, through PortAudio.
+
+Two streams, not one for both: a call needs no sample-exact coupling of its two directions, and
+half of a pair can then fail or be changed alone.
+
+::
+
+    find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback, see callbacks] ─▶ sink.write_rt
+    find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback, see callbacks] ◀─ source.fill_rt
+
+A default device that opens but never calls back within a second gives way to the next there is.
+
+What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
+all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
+A device that is started again may have come back with another number: it is looked for by name
+(a default device: as the default there is now), and if that does not help PortAudio's list is
+made anew, should no other stream be open.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
+from typing import Any, Generic
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.portaudio import library
+from retell_voice.devices.portaudio.callbacks import End, Run, capture_callback, playout_callback
+from retell_voice.devices.portaudio.library import portaudio
+from retell_voice.devices.portaudio.lookup import (
+    DeviceInfo,
+    Direction,
+    Found,
+    best_settings,
+    channels_at,
+    instead_of,
+    list_devices,
+    resolve,
+)
+from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+from retell_voice.devices.upkeep.watchdog import START_TIMEOUT
+from retell_voice.errors import DeviceError
+
+__all__ = [
+    "DeviceInfo",
+    "PortAudioMicrophone",
+    "PortAudioSpeaker",
+    "find_microphone",
+    "find_speaker",
+    "list_devices",
+    "open_devices",
+]
+
+_DEFAULT_START_TIMEOUT = 1.0
+"""Less than for a device that was asked for: the next one may do."""
+_GONE = "it was unplugged, or the sound server ended"
+
+
+class _Device(ABC, Generic[End]):
+    """What both directions have in common.
+
+    Args:
+        audio: format of the call, whose rate is used if the device has it.
+        name: name of the device or a part of it, None for the default one.
+        host_api: its host API, where several have a device of that name; None for any.
+        latency: seconds, or PortAudio's ``"low"`` or ``"high"``.
+        block_ms: length of a callback's block.
+
+    Raises:
+        DeviceNotFound: there is no such device, or none at all.
+        DeviceError: PortAudio is missing.
+    """
+
+    timeout = 0.5
+    """Seconds without a block after which it is taken for lost."""
+    start_timeout = START_TIMEOUT
+    """Seconds that the first block may take."""
+
+    _direction: Direction
+    _word: str
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        name: str | None = None,
+        *,
+        host_api: str | None = None,
+        latency: float | str = "low",
+        block_ms: float = 10.0,
+    ) -> None:
+        with library.in_use():
+            device = resolve(self._direction, name, host_api)
+            self._rate, self._channels = best_settings(self._direction, device, audio.rate)
+        self._is_exact = self._rate == audio.rate
+        self._wanted = name
+        if name is None:
+            self.start_timeout = _DEFAULT_START_TIMEOUT
+        self._began = 0.0
+        self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
+        self._mute: list[Found] = []  # default devices through which no audio ever passed
+        self._device = device
+        self._suggested = self._least = latency
+        self._block = max(1, round(self._rate * block_ms / 1000))
+        self._latency: float | None = None
+        self._opening = self._opened = False
+        self._stream: Any = None
+        self._run: Run[End] | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self._device.name
+
+    @property
+    def host_api(self) -> str:
+        """The host API that it belongs to."""
+        return self._device.host_api
+
+    @property
+    def why(self) -> str:
+        """In words, why it is this device."""
+        return self._device.why
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, Hz."""
+        return self._rate
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that PortAudio stated when it was last opened; None before, or unknown."""
+        return self._latency
+
+    def suggest(self, latency: float | str) -> None:
+        """Use this latency from the next start on: seconds, but never less than it was made with,
+        or ``"low"`` for that."""
+        own = self._least
+        if isinstance(latency, str) or own == "high":
+            self._suggested = own
+        else:
+            self._suggested = latency if isinstance(own, str) else max(own, latency)
+
+    def _open(self, end: End) -> None:
+        self._drop()
+        try:
+            self._open_once(end)
+        except (DeviceError, portaudio().PortAudioError):
+            # What was plugged in since is not in PortAudio's list.
+            if not (self._opened and library.refresh()):
+                raise
+            self._open_once(end)
+        self._opened = True
+
+    def _open_once(self, end: End) -> None:
+        sd = portaudio()
+        self._opening = True
+        try:
+            with library.in_use():
+                device = self._device = self._found_again()
+                run = Run(end, self._channels, self._block, self._rate)
+                stream_type = (
+                    sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
+                )
+                stream = stream_type(
+                    device=device.index,
+                    samplerate=self._rate,
+                    channels=self._channels,
+                    dtype="int16",
+                    blocksize=self._block,
+                    latency=self._suggested,
+                    callback=self._callback(run),
+                    finished_callback=lambda: run.lost(_GONE),
+                )
+                library.enter()  # until it is closed
+                self._stream, self._run, self._began = stream, run, monotonic()
+                run.latency = float(stream.latency)
+                stream.start()
+                self._latency = run.latency or None
+        except (sd.PortAudioError, ValueError) as error:
+            self._drop()
+            if self._mute:
+                self._pass_over()
+            raise _refused(self._word, self._device, self._rate, error) from error
+        finally:
+            self._opening = False
+
+    def _found_again(self) -> Found:
+        """Return the device as it is numbered now; the rate stays, the call relies on it."""
+        if self._wanted is not None:
+            device = resolve(self._direction, self._device.name, self._device.host_api)
+            return replace(device, why=self._device.why)
+        device = self._default()
+        if device.name != self._device.name:
+            self._channels = channels_at(self._direction, device, self._rate) or self._channels
+        return device
+
+    def _pass_over(self) -> None:
+        """Let another default device have the next try, unless this one has ever worked."""
+        device = self._device
+        if self._wanted is None and (device.name, device.host_api) not in self._has_worked:
+            self._mute.append(device)
+
+    def _default(self) -> Found:
+        if not self._mute:
+            return resolve(self._direction, None)
+        if other := instead_of(self._mute, self._direction, self._rate):
+            return other
+        self._mute.clear()  # none of them was any better: is one just slow?
+        self.start_timeout = START_TIMEOUT
+        return resolve(self._direction, None)
+
+    @abstractmethod
+    def _callback(self, run: Run[End]) -> Callable[..., None]:
+        """Return what PortAudio is to call."""
+
+    def stop(self) -> None:
+        """Stop and close, within a second; safe to call twice, when ``start`` failed, and from
+        another thread while it hangs."""
+        if self._opening:
+            library.leave_open_at_exit()
+        self._drop()
+
+    def _drop(self) -> None:
+        stream, self._stream = self._stream, None
+        run, self._run = self._run, None
+        if run is not None:
+            run.stopping = True
+            if run.called:
+                self._has_worked.add((self._device.name, self._device.host_api))
+            elif monotonic() - self._began >= self.start_timeout:
+                self._pass_over()
+        if stream is not None:
+            library.close(stream)
+
+
+class PortAudioMicrophone(_Device[Sink]):
+    """A microphone of this computer; see ``find_microphone``."""
+
+    never_silent = True
+    _direction = "input"
+    _word = "microphone"
+
+    @property
+    def can_block(self) -> bool:
+        """Whether frames are cut on its own thread: where nothing is to be resampled that is a
+        copy, and cheaper, and sooner, than to wake another thread for it."""
+        return self._is_exact
+
+    def start(self, sink: Sink) -> None:
+        """Open and begin to push into ``sink``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self._open(sink)
+
+    def _callback(self, run: Run[Sink]) -> Callable[..., None]:
+        return capture_callback(run)
+
+
+class PortAudioSpeaker(_Device[Source]):
+    """A speaker of this computer; see ``find_speaker``."""
+
+    _direction = "output"
+    _word = "speaker"
+
+    def start(self, source: Source) -> None:
+        """Open and begin to pull from ``source``.
+
+        Raises:
+            DeviceError: it cannot be opened.
+        """
+        self._open(source)
+
+    def _callback(self, run: Run[Source]) -> Callable[..., None]:
+        return playout_callback(run)
+
+
+def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:
+    """Return in plain words why a device did not open."""
+    text = str(error.args[0]).removeprefix("Error ").split(": ", 1)[-1] if error.args else ""
+    if len(error.args) > 2:  # what the host API says, as (its index, its code, its words)
+        text = f"{text} ({error.args[2][-1]})"
+    lower = text.lower()
+    if "sample rate" in lower:
+        hint = f"it does not take {rate} Hz; try another one: `retell-voice devices`"
+    elif "permission" in lower:
+        hint = "you may not use it: join the group `audio`, or allow it in the privacy settings"
+    elif "busy" in lower or "unavailable" in lower:
+        hint = "another program may hold it, or the sound server is gone; close it, or try another"
+    else:
+        hint = "try another one: `retell-voice devices` lists them"
+    return DeviceError(f"{word} {device.name!r} does not open: {text or 'no reason given'}", hint)
+
+
+def find_microphone(audio: AudioFormat, name: str | None = None) -> Microphone:
+    """Return the default microphone, or the one of that name or part of a name; not yet open.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return PortAudioMicrophone(audio, name)
+
+
+def find_speaker(audio: AudioFormat, name: str | None = None) -> Speaker:
+    """Return the default speaker, or the one of that name or part of a name; not yet open.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return PortAudioSpeaker(audio, name)
+
+
+def open_devices(
+    audio: AudioFormat,
+    input: str | None = None,  # noqa: A002 - as the options are called
+    output: str | None = None,
+) -> tuple[Microphone, Speaker]:
+    """Find both devices; see ``find_microphone`` and ``find_speaker``.
+
+    Raises:
+        DeviceNotFound: there is none; the error lists what there is.
+        DeviceError: PortAudio is missing.
+    """
+    return find_microphone(audio, input), find_speaker(audio, output)

@@ -1,0 +1,1 @@
+"""The two directions of audio between devices and the event loop."""

@@ -1,0 +1,222 @@
+"""Where the threads of audio and the event loop meet.
+
+::
+
+    microphone ─▶ NearEnd.write_rt ─▶ ring ─▶ capture thread ─▶ post(frame) ─▶ event loop
+    speaker    ◀─ FarEnd.fill_rt  ◀─ turn (queue) ◀─ push, clear ◀─ event loop
+                        └─▶ reports ─▶ poll ─▶ event loop
+
+The way in is in ``capture``, the way out is here. Where nothing is to be resampled there is no
+ring and no capture thread: the microphone's own cuts the frames and posts them.
+
+Single values and deques cross without locks: each has one thread that writes and one that
+reads, and CPython makes each of those operations atomic. A *turn* is one generation of agent
+audio: ``clear`` puts a new one in place with one assignment, which the next callback sees
+before anything else, however much of the old turn is still queued.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.gain import Gain
+from retell_voice.audio.levels import dbfs, peak
+from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
+from retell_voice.audio.resample import Resampler
+from retell_voice.devices.streams.ring import Ring
+from retell_voice.devices.streams.tap import Tap
+from retell_voice.errors import DeviceLost
+from retell_voice.events import Event
+
+_READY_SECONDS = 1.0
+"""Audio the callback takes over in advance: more would only make a ``clear`` dearer."""
+_TEXTS_ALONE = 1000
+"""Texts without audio that a turn may hold."""
+
+
+class Audible:
+    """A notice: the playout has something to ``poll``."""
+
+
+Notice = bytes | Event | DeviceLost | Audible
+"""A frame, an event without its time, the end of a device, or that there is news of playout."""
+
+Post = Callable[[Notice], None]
+"""Hands a notice to the event loop; called on any thread, neither blocks nor raises."""
+
+
+class _Turn:
+    """One generation of agent audio on its way to the callback."""
+
+    def __init__(self, pushed_before: int) -> None:
+        self.queue: deque[tuple[Samples, str | None]] = deque()
+        self.pushed_before = pushed_before
+        self.texts = 0
+        self.finishing = False
+
+
+class FarEnd:
+    """Takes agent audio on the event loop and gives the speaker what to play.
+
+    Args:
+        audio: encoding and rate of the call.
+        rate: the speaker's samples a second.
+        limit: seconds of audio that may be queued; what is over is dropped, the newest first.
+        target: (lowest, highest) depth of the jitter buffer, seconds.
+        volume: how loud it is at the beginning, 0–2.
+        audible: called on the audio callback thread when there is something to ``poll``; must
+            neither block nor raise.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFormat,
+        rate: int,
+        limit: float,
+        target: tuple[float, float] = DEFAULT_TARGET,
+        *,
+        volume: float = 1.0,
+        audible: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.rate = rate
+        self.xruns = 0
+        """Times the device ran out of samples."""
+        self.fault: Exception | None = None
+        """What went wrong in the callback, if anything ever did: a defect."""
+        self.playout = Playout(rate, target)
+        """The jitter buffer. Read its counters; its audio belongs to the callback."""
+        self.gain = Gain(rate, volume)
+        """How loud it is."""
+        self.tap: Tap | None = None
+        """Gets what is played, silence included, if somebody listens in."""
+        self._audio = audio
+        self._resampler = Resampler(audio.rate, rate)
+        self._limit = round(limit * rate)
+        self._pushed = 0  # samples, all turns
+        self._audible = audible
+        self._asked_to_poll = False
+        self._turn = self._current = _Turn(0)  # the event loop's and the callback's
+        self._retired: deque[_Turn] = deque()
+        self._ready = round(_READY_SECONDS * rate)
+        self._lag = 0  # samples between what was pulled last and what is heard now
+        self._played = Ring(rate)
+        self._metered = 0
+        self._metering = False
+
+    # Event loop
+
+    def push(self, data: bytes, text: str | None = None) -> float:
+        """Queue encoded agent audio; return the seconds of it that had to be dropped."""
+        return self._push(self._resampler.process(self._audio.decode(data)), text)
+
+    def clear(self) -> None:
+        """Make everything queued so far inaudible from the next block on."""
+        self._resampler.reset()
+        self._turn = _Turn(self._pushed)
+
+    def finish(self) -> None:
+        """Say that no more audio will come: what is left plays without waiting for more."""
+        self._push(self._resampler.flush(), None)
+        self._turn.finishing = True
+
+    @property
+    def depth(self) -> float:
+        """Seconds of agent audio queued and not yet played."""
+        return self._queued / self.rate
+
+    @property
+    def hearing(self) -> int:
+        """Position, in samples pulled, of what is heard now; exact when a block was filled."""
+        return self.playout.position - self._lag
+
+    @property
+    def silent(self) -> bool:
+        """True when all that was pushed has been heard, to the last sample, and reported."""
+        playout = self.playout
+        # By the books, which change when a block has been played: between queue and playout a
+        # sample is nowhere to be seen.
+        played = self._pushed == playout.heard + playout.discarded
+        return played and playout.silent and not playout.reports
+
+    def poll(self) -> list[tuple[Report, float]]:
+        """Return the reports that have become audible, and how many seconds ago each did."""
+        self._retired.clear()
+        self._asked_to_poll = False  # first: what becomes audible from here on is told again
+        audible = self.hearing
+        reports = self.playout.reports
+        heard = []
+        while reports and reports[0].position <= audible:
+            report = reports.popleft()
+            heard.append((report, (audible - report.position) / self.rate))
+            if isinstance(report, Stopped) and not self._queued:
+                self._resampler.reset()  # its rest, 3 ms at most, is not for the next utterance
+        return heard
+
+    def level(self) -> float:
+        """Return the peak level played since the last call, dBFS; the first begins to meter."""
+        self._metering = True
+        samples, self._metered = self._played.read(self._metered)
+        return dbfs(peak(samples))
+
+    @property
+    def discarded(self) -> int:
+        """Samples thrown away, whether or not the callback has seen the clear yet."""
+        done = self.playout.heard + self.playout.discarded
+        return self.playout.discarded + max(0, self._turn.pushed_before - done)
+
+    @property
+    def _queued(self) -> int:
+        # What a clear throws away is gone, whether or not the callback has seen the clear yet.
+        done = self.playout.heard + self.playout.discarded
+        return self._pushed - max(done, self._turn.pushed_before)
+
+    def _push(self, samples: Samples, text: str | None) -> float:
+        taken = samples[: max(0, self._limit - self._queued)]
+        if text and not len(taken):  # text alone goes with the audio that follows
+            self._turn.texts += 1
+        if len(taken) or (text and self._turn.texts <= _TEXTS_ALONE):
+            self._pushed += len(taken)
+            self._turn.queue.append((taken, text))
+        return (len(samples) - len(taken)) / self.rate
+
+    # Audio callback
+
+    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
+        """Runs on: audio callback thread. Fill ``out``, shape (n,)."""
+        try:
+            self._fill_rt(out)
+            self._lag = len(out) + round(delay * self.rate)
+            if self.playout.reports and not self._asked_to_poll:
+                self._ask_to_poll_rt()
+        except Exception as error:
+            out[:] = 0
+            self.fault = error
+        if xrun:
+            self.xruns += 1
+
+    def _fill_rt(self, out: Samples) -> None:
+        """Runs on: audio callback thread."""
+        playout, turn = self.playout, self._turn
+        if turn is not self._current:
+            self._retired.append(self._current)  # may be large: freed on the event loop
+            self._current = turn
+            playout.clear(turn.pushed_before - playout.heard - playout.discarded - playout.depth)
+        while turn.queue and playout.depth < self._ready:
+            playout.push(*turn.queue.popleft())
+        playout.finishing = turn.finishing and not turn.queue
+        sounds = playout.pull(out)
+        self.gain.apply_rt(out)
+        if sounds and self._metering:
+            self._played.write_rt(out)
+        if self.tap is not None:
+            self.tap.write_rt(out, playout.position)
+
+    def _ask_to_poll_rt(self) -> None:
+        """Runs on: audio callback thread. Say that the oldest report is audible, if it is."""
+        with suppress(IndexError):  # polled this very moment
+            if self.playout.reports[0].position <= self.playout.position - self._lag:
+                self._asked_to_poll = True
+                self._audible()

@@ -1,0 +1,1 @@
+"""Devices that are lost, silent, late or drifting."""

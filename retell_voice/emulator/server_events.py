@@ -1,0 +1,202 @@
+"""What an emulator tells you: one bounded stream of these, in the order they happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerEvent:
+    """Base of all; ``str`` gives one line for people.
+
+    Attributes:
+        call: the call's name, its call_id masked.
+        at: seconds since the call was joined; 0 before.
+    """
+
+    call: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRegistered(ServerEvent):
+    """A call was registered and waits for its caller."""
+
+    format: str
+
+    def __str__(self) -> str:
+        return f"registered, {self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallJoined(ServerEvent):
+    """The caller's WebSocket is open."""
+
+    format: str
+
+    def __str__(self) -> str:
+        return f"joined, {self.format}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused(ServerEvent):
+    """A WebSocket was refused with an HTTP status."""
+
+    status: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"refused with {self.status}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class UserSpoke(ServerEvent):
+    """The user finished speaking; seconds, with the little before and after that is kept.
+
+    Attributes:
+        content: its words, where somebody looked for them.
+    """
+
+    duration: float
+    content: str = ""
+
+    def __str__(self) -> str:
+        return f"user spoke {self.duration:.1f} s" + (f": {self.content}" if self.content else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpoke(ServerEvent):
+    """The agent sent an utterance of so many seconds."""
+
+    duration: float
+    content: str
+
+    def __str__(self) -> str:
+        return f"agent says {self.duration:.1f} s: {self.content}"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentInterrupted(ServerEvent):
+    """The user talked over the agent and ``clear`` was sent; seconds of its speech left unheard."""
+
+    unheard: float
+
+    def __str__(self) -> str:
+        return f"user interrupts, clear sent, {self.unheard:.1f} s unheard"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(ServerEvent):
+    """The call ended; the WebSocket's close code and reason, and Retell's word for why."""
+
+    code: int
+    reason: str
+    why: str
+
+    def __str__(self) -> str:
+        words = f" ({self.reason})" if self.reason else ""
+        return f"ended: {self.why}, close code {self.code}{words}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioStep(ServerEvent):
+    """A scenario's step begins.
+
+    Attributes:
+        name: what kind of step: ``say``, ``wait``, …
+        number: its place in the file, ``2``, or ``2.1`` within step 2.
+        details: the rest of it, short.
+    """
+
+    name: str
+    number: str
+    details: str
+
+    def __str__(self) -> str:
+        return f"step {self.number}: {self.name} {self.details}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFailed(ServerEvent):
+    """What a scenario waited for did not come, or it does not fit the call; the call was closed.
+
+    Attributes:
+        number: the step, as in ``ScenarioStep``; empty when it never began.
+        why: one line for people.
+    """
+
+    number: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"the scenario failed at step {self.number}: {self.why}" if self.number else self.why
+
+
+@dataclass(frozen=True, slots=True)
+class CallExpired(ServerEvent):
+    """Nobody joined a registered call within so many seconds."""
+
+    expiry: float
+
+    def __str__(self) -> str:
+        return f"expired: nobody joined within {self.expiry:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSent(ServerEvent):
+    """A webhook was answered with this 2xx status."""
+
+    event: str
+    status: int
+
+    def __str__(self) -> str:
+        return f"webhook {self.event} sent: answered {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFailed(ServerEvent):
+    """A webhook was not answered with 2xx, or not sent; ``again``: it is tried once more."""
+
+    event: str
+    why: str
+    again: bool = False
+
+    def __str__(self) -> str:
+        return f"webhook {self.event} failed: {self.why}{'; trying again' if self.again else ''}"
+
+
+class ServerEvents:
+    """The stream: ``async for server_event in emulator.events``; ends when the emulator stops.
+
+    Holds the last ``limit`` that nobody has read yet, older ones are dropped and counted in
+    ``dropped``. One reader at a time.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._waiting: deque[ServerEvent] = deque(maxlen=limit)
+        self._news = asyncio.Event()
+        self._closed = False
+        self.dropped = 0
+
+    def tell(self, server_event: ServerEvent) -> None:
+        """Add to the stream."""
+        self.dropped += len(self._waiting) == self._waiting.maxlen
+        self._waiting.append(server_event)
+        self._news.set()
+
+    def close(self) -> None:
+        """End the stream after what it holds."""
+        self._closed = True
+        self._news.set()
+
+    async def __aiter__(self) -> AsyncIterator[ServerEvent]:
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            if self._closed:
+                return
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,1 @@
+"""One call, from opening it to its last event."""

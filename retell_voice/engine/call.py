@@ -1,0 +1,327 @@
+"""One call, from opening the devices to the last word heard.
+
+::
+
+    connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed, its last
+                     └────────────────────▲         words play out; live → ended: you hung up,
+                                                    the network failed or a device stayed away
+
+Here is how a call is opened and what its user sees of it; what goes on in between is in
+``conversation``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from types import TracebackType
+from typing import Self, TypeVar
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.playout import DEFAULT_TARGET
+from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.streams.far_end import Notice
+from retell_voice.engine.conversation import Conversation
+from retell_voice.engine.journal import Journal
+from retell_voice.engine.observer import Observed, Observer
+from retell_voice.errors import ConnectError, DeviceError, mask
+from retell_voice.events import CallState, Event, Statistics
+from retell_voice.threads.detached import run_detached, run_to_completion
+from retell_voice.threads.mailbox import mailbox_of
+from retell_voice.transport.ports import Connection
+from retell_voice.transport.retry import full_jitter, is_worth_retrying
+from retell_voice.transport.websocket import connect
+
+_T = TypeVar("_T")
+
+DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
+PLAYOUT_LIMIT = 600.0
+"""Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
+
+
+class Call:
+    """A call: an async context manager, and an async iterator of its events.
+
+    ::
+
+        async with Call(call_id) as call:
+            async for event in call:
+                print(event)
+
+    Args:
+        call_id: the registered call. A secret: it also authenticates.
+        url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
+        audio: encoding and rate with which the call was registered.
+        microphone, speaker: your hardware; None opens the default devices.
+        frame_ms: length of a frame of microphone audio, 20–250 ms.
+        updates: ask for the transcript and turns.
+        alignment: ask for audio together with its text.
+        level_interval: seconds between ``Levels`` events, None for none.
+        drain_timeout: seconds that the agent's last words may play after the server closed.
+        connect_timeout: seconds that the server may take to answer.
+        connect_attempts: how often to try, where trying again may help: of the HTTP statuses
+            4xx only after 429.
+        jitter: lowest and highest depth of the jitter buffer, seconds.
+        volume: times the agent's amplitude, 0–2; see ``Call.volume``.
+        device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
+            before the call ends; 0 ends it at once.
+        recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
+
+    Raises:
+        AudioFormatError: the frame length is out of range.
+
+    Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
+    call cannot be opened, ``ValueError`` for a volume out of range. Once it is open, iteration
+    never raises for what happens to the call: it ends with an ``Ended`` event that holds the
+    error, if there was one. One task may iterate; events that nobody reads are dropped beyond
+    4096, the oldest first, and counted.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        *,
+        url: str = DEFAULT_URL,
+        audio: AudioFormat | None = None,
+        microphone: Microphone | None = None,
+        speaker: Speaker | None = None,
+        frame_ms: int = 20,
+        updates: bool = True,
+        alignment: bool = False,
+        level_interval: float | None = None,
+        drain_timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        connect_attempts: int = 3,
+        jitter: tuple[float, float] = DEFAULT_TARGET,
+        volume: float = 1.0,
+        device_timeout: float = 60.0,
+        recorder: Observer | None = None,
+    ) -> None:
+        self._call_id = call_id
+        self._url = url
+        self._audio = audio or AudioFormat()
+        self._wanted_microphone = microphone
+        self._wanted_speaker = speaker
+        self._frame_ms = frame_ms
+        self._updates = updates
+        self._alignment = alignment
+        self._level_interval = level_interval
+        self._drain_timeout = drain_timeout
+        self._connect_timeout = connect_timeout
+        self._connect_attempts = connect_attempts
+        self._jitter = jitter
+        self._volume = volume
+        self._device_patience = device_timeout
+        self._recorder = recorder
+
+        self._journal = Journal()
+        self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
+        self._devices: AudioIO | None = None
+        self._conversation: Conversation | None = None
+        self._runner: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {mask(self._call_id)} {self._journal.state}>"
+
+    @property
+    def state(self) -> CallState:
+        """Where the call is in its life."""
+        return self._journal.state
+
+    @property
+    def audio(self) -> AudioFormat:
+        """Encoding and rate of the call."""
+        return self._audio
+
+    @property
+    def microphone(self) -> Microphone:
+        """The microphone in use, once the call is open."""
+        return _opened(self._devices).microphone
+
+    @property
+    def speaker(self) -> Speaker:
+        """The speaker in use, once the call is open."""
+        return _opened(self._devices).speaker
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent instead of what the microphone hears."""
+        return _opened(self._devices).capture.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        _opened(self._devices).capture.muted = muted
+
+    @property
+    def volume(self) -> float:
+        """Times the agent's amplitude, 0–2: 1, as at first, leaves every sample as it came.
+
+        A change takes 20 ms and makes no click; what would be too loud for a sample bends. A
+        recorder hears it as it is heard.
+
+        Raises (when set):
+            ValueError: it is outside 0–2.
+        """
+        return _opened(self._devices).playout.gain.value
+
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        _opened(self._devices).playout.gain.value = volume
+
+    def statistics(self) -> Statistics:
+        """Return the figures of the call so far, once it is open."""
+        return _opened(self._conversation).statistics()
+
+    async def use(
+        self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
+    ) -> None:
+        """Go on with another microphone, another speaker or both, at whatever rates they have.
+
+        A new device is started beside the old one and takes over when audio passes through it;
+        ``DeviceChanged`` says so. The old one then plays what it has been given, and is closed
+        when this returns, which takes as long as devices take to open and close. Each sample of
+        the agent's is played by one of the two, none by both or by neither; the last block of
+        the old device and the first of the new one fade, over 5–30 ms, so that nothing clicks.
+        Of your own voice, at most a block of each microphone is missing in between. Cancelling
+        ends the waiting, not the change.
+
+        Raises:
+            DeviceError: a device cannot be opened, or no audio passes through it within two
+                seconds, or the call has ended. The call goes on with both old devices.
+            ConfigError: a file cannot be written; as above.
+        """
+        runner, devices = _opened(self._runner), _opened(self._devices)
+        using = run_detached(partial(devices.use, microphone, speaker))
+        # A device may hang while it opens: that must not outlive the call.
+        await asyncio.wait((using, runner), return_when=asyncio.FIRST_COMPLETED)
+        if not using.done():
+            raise DeviceError("the call is over: no other device can be used")
+        using.result()
+
+    async def hang_up(self) -> None:
+        """End the call; its ``Ended`` event follows. Returns within a second or so."""
+        await _opened(self._conversation).hang_up()
+
+    async def __aenter__(self) -> Self:
+        self._mailbox = mailbox_of(asyncio.get_running_loop())
+        self._journal.begin()
+        connection: Connection | None = None
+        try:
+            await run_to_completion(self._find_devices)
+            devices = _opened(self._devices)
+            connection = await self._connect()
+            conversation = self._conversation = Conversation(
+                self._journal,
+                devices,
+                connection,
+                frame_seconds=self._frame_seconds,
+                level_interval=self._level_interval,
+                drain_timeout=self._drain_timeout,
+            )
+            await self._begin_recording(devices)
+            # Not before: what a file says would be lost, and a file to write would be begun,
+            # for a call that may not come about.
+            await run_to_completion(devices.start)
+            if conversation.failure is not None:
+                raise conversation.failure
+        except BaseException:
+            self._journal.state = CallState.ENDED
+            if connection is not None:
+                await connection.close()
+            if self._devices is not None:
+                await run_to_completion(self._devices.stop)
+            await self._end_recording()
+            raise
+        self._journal.move_to(CallState.LIVE)
+        self._runner = asyncio.create_task(self._run(conversation))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._journal.state is not CallState.ENDED:
+            await self.hang_up()
+        await _opened(self._runner)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._journal.events.get()
+        if event is None:
+            await _opened(self._runner)  # raises if the call failed through a defect of ours
+            raise StopAsyncIteration
+        return event
+
+    async def _run(self, conversation: Conversation) -> None:
+        try:
+            await conversation.run()
+        finally:
+            await self._end_recording()
+
+    async def _begin_recording(self, devices: AudioIO) -> None:
+        if self._recorder is None:
+            return
+        near, far = devices.tap()
+        call = Observed(
+            at=self._journal.now(),
+            audio=self._audio,
+            microphone=devices.microphone.name,
+            speaker=devices.speaker.name,
+            near_end=near,
+            far_end=far,
+            moments=devices.moments,
+            tell=self._post,
+        )
+        await run_to_completion(partial(self._recorder.begin, call))
+        self._journal.events.watch = self._recorder.event
+
+    async def _end_recording(self) -> None:
+        if self._recorder is not None:
+            self._journal.events.watch = None
+            await run_to_completion(self._recorder.end)
+
+    async def _connect(self) -> Connection:
+        for attempt, delay in enumerate(full_jitter(), 1):
+            try:
+                return await connect(
+                    self._url,
+                    self._call_id,
+                    sample_width=self._audio.sample_width,
+                    updates=self._updates,
+                    alignment=self._alignment,
+                    connect_timeout=self._connect_timeout,
+                    clock=self._journal.now,
+                )
+            except ConnectError as error:
+                if attempt == self._connect_attempts or not is_worth_retrying(error):
+                    raise
+            await asyncio.sleep(delay)
+        raise AssertionError("the delays never end")
+
+    def _find_devices(self) -> None:
+        self._devices = AudioIO(
+            self._audio,
+            self._wanted_microphone,
+            self._wanted_speaker,
+            frame_ms=self._frame_ms,
+            limit=PLAYOUT_LIMIT,
+            jitter=self._jitter,
+            volume=self._volume,
+            device_timeout=self._device_patience,
+            post=self._post,
+        )
+
+    def _post(self, notice: Notice) -> None:
+        """Take a frame or news from a device. Runs on: any thread."""
+        self._mailbox.post(_opened(self._conversation).take, notice)
+
+
+def _opened(part: _T | None) -> _T:
+    if part is None:
+        raise RuntimeError("the call is not open: use it inside 'async with'")
+    return part

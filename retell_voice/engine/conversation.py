@@ -1,0 +1,247 @@
+"""A call while it is open: what flows each way, and what is noticed of it.
+
+::
+
+    post ─▶ take ─▶ frames ─▶ send ────▶ connection
+                └─▶ events                   │
+    playout ◀─ push, clear ◀─ receive ◀──────┘     heartbeat, observe: now and then
+
+Four small tasks on one event loop. What arrives is handled at once and without waiting, so that
+nothing ever stands in front of a ``clear``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import replace
+from math import ceil
+
+from retell_voice import events
+from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.streams.far_end import Audible, Notice
+from retell_voice.engine.journal import Journal
+from retell_voice.engine.outcome import ended, heard
+from retell_voice.errors import DeviceLost
+from retell_voice.events import CallState, Event, Statistics
+from retell_voice.protocol.messages import AgentAudio, Clear, Pong
+from retell_voice.threads.detached import run_to_completion
+from retell_voice.transport.ports import Closed, Connection
+
+_SEND_LIMIT = 1.0
+"""Seconds that microphone audio may wait for the network, or for an event loop that a program
+blocks; older audio is dropped."""
+_LOOK_INTERVAL = 0.2
+"""Seconds between two looks at what nobody reports: levels, silence, clocks."""
+_STATISTICS_INTERVAL = 1.0
+_HEARTBEAT_INTERVAL = 5.0
+_SILENCE_LIMIT = 15.0
+"""Without any sign of life for three heartbeats, a connection is broken."""
+
+
+class Conversation:
+    """Drives one connection, one microphone and one speaker.
+
+    Args:
+        journal: where everything is written down.
+        devices: both devices, not yet started.
+        connection: the way to the server, open.
+        frame_seconds: length of a frame of microphone audio.
+        level_interval: seconds between ``Levels`` events, None for none.
+        drain_timeout: seconds that the agent's last words may play after the server closed.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        devices: AudioIO,
+        connection: Connection,
+        *,
+        frame_seconds: float,
+        level_interval: float | None,
+        drain_timeout: float,
+    ) -> None:
+        self.failure: DeviceLost | None = None
+        """The device that was lost and ends the call."""
+        self._journal = journal
+        self._devices = devices
+        self._connection = connection
+        self._frame_seconds = frame_seconds
+        self._level_interval = level_interval
+        self._drain_timeout = drain_timeout
+        self._frames: deque[bytes] = deque(maxlen=ceil(_SEND_LIMIT / frame_seconds))
+        self._frame_waits = asyncio.Event()
+        self._over = asyncio.Event()  # no reason left to go on playing
+        self._hung_up = False
+        self._unheard = 0.0  # seconds of agent audio that the end cut off
+
+    def statistics(self) -> Statistics:
+        """Return the figures so far."""
+        journal = self._journal
+        return journal.counters.snapshot(
+            journal.now(), self._devices, self._connection, journal.events.dropped
+        )
+
+    async def hang_up(self) -> None:
+        """End it; returns within a second or so."""
+        if self._connection.closed is None:  # what has ended already keeps its reason
+            self._hung_up = True
+        self._over.set()
+        self._silence()
+        await self._connection.close()
+
+    def take(self, notice: Notice, waited: float) -> None:
+        """Take a frame or news from a device, on the event loop, which was busy while it waited.
+
+        ``waited``: seconds.
+        """
+        journal = self._journal
+        match notice:
+            case bytes():
+                if journal.state in (CallState.CONNECTING, CallState.LIVE):
+                    if waited > _SEND_LIMIT:
+                        journal.counters.frame_dropped(self._frame_seconds)
+                        return
+                    if not self._frames and self._connection.send_now(notice):
+                        journal.counters.sent(notice)
+                        return
+                    if len(self._frames) == self._frames.maxlen:
+                        journal.counters.frame_dropped(self._frame_seconds)
+                    self._frames.append(notice)
+                    self._frame_waits.set()
+            case Audible() if journal.state is not CallState.ENDED:
+                self._tell_playout()
+            case Event() if journal.state is not CallState.ENDED:
+                journal.tell(replace(notice, at=journal.now()))
+            case DeviceLost():
+                if self.failure is None and self._connection.closed is None:
+                    self.failure = notice
+                self._over.set()
+                self._closing = asyncio.create_task(self._connection.close())
+
+    async def run(self) -> None:
+        """Converse until the end, close everything and tell how it ended."""
+        defect: BaseException | None = None
+        try:
+            await self._converse()
+        except BaseException as error:
+            defect = error
+            raise
+        finally:
+            try:
+                self._silence()
+                await self._connection.close()
+                await run_to_completion(self._devices.stop)
+            finally:
+                self._say_goodbye(defect)
+
+    async def _converse(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            others = [
+                group.create_task(self._send()),
+                group.create_task(self._send_heartbeats()),
+                group.create_task(self._observe()),
+            ]
+            await self._receive()
+            closed = self._connection.closed
+            if closed is not None and closed.by == "server" and not self._over.is_set():
+                self._journal.move_to(CallState.DRAINING)
+                self._devices.playout.finish()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), self._drain_timeout)
+            for task in others:
+                task.cancel()
+
+    async def _receive(self) -> None:
+        counters, playout = self._journal.counters, self._devices.playout
+        async for message in self._connection:
+            counters.messages += 1
+            match message:
+                case AgentAudio(data=data, text=text):
+                    counters.received(data, playout.push(data, text))
+                case Clear(at=at):
+                    playout.clear()
+                    counters.cleared(at)
+                case Pong():
+                    pass
+                case _:
+                    self._journal.tell(message)
+
+    async def _send(self) -> None:
+        while True:
+            self._frame_waits.clear()
+            while self._frames:
+                frame = self._frames.popleft()
+                await self._connection.send_audio(frame)
+                self._journal.counters.sent(frame)
+            await self._frame_waits.wait()
+
+    async def _send_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_INTERVAL)
+            await self._connection.ping()
+
+    async def _observe(self) -> None:
+        """Look after everything that does not report by itself."""
+        devices, connection, journal = self._devices, self._connection, self._journal
+        levels_due = statistics_due = now = journal.now()
+        interval = min(_LOOK_INTERVAL, self._level_interval or _LOOK_INTERVAL)
+        while True:
+            await asyncio.sleep(interval)
+            was, now = now, journal.now()
+            self._tell_playout()
+            if self._level_interval is not None and now >= levels_due:
+                levels_due = now + self._level_interval
+                levels = devices.capture.level(), devices.playout.level()
+                journal.events.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
+            if now >= statistics_due:
+                statistics_due = max(now, statistics_due + _STATISTICS_INTERVAL)
+                self._tell_drops(now)
+                journal.events.put(self.statistics())
+            devices.look(now)
+            # A loop that stood still may have unread signs of life: give it another round.
+            if now - was < 1 and now - connection.heard_at > _SILENCE_LIMIT:
+                connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
+            if devices.fault is not None:
+                raise devices.fault
+
+    def _tell_playout(self) -> None:
+        now, playout = self._journal.now(), self._devices.playout
+        for report, ago in playout.poll():
+            self._journal.tell(heard(report, playout.rate, now, ago))
+        if self._journal.state is CallState.DRAINING and playout.silent:
+            self._over.set()
+
+    def _tell_drops(self, now: float) -> None:
+        for loss in self._journal.counters.drops(now):
+            self._journal.events.put(loss)
+
+    def _silence(self) -> None:
+        """Let nothing more be heard."""
+        self._unheard += self._devices.playout.depth
+        self._devices.playout.clear()
+
+    def _say_goodbye(self, defect: BaseException | None) -> None:
+        journal = self._journal
+        now = journal.now()
+        self._tell_playout()
+        if journal.counters.agent_speaking:
+            journal.tell(
+                events.AgentStopped(
+                    at=now, interrupted=True, discarded=self._unheard, silent_since=now
+                )
+            )
+        self._tell_drops(now)
+        journal.move_to(CallState.ENDED)
+        journal.events.put(
+            ended(
+                self._connection.closed or Closed("network", 1006, ""),
+                self.statistics(),
+                hung_up=self._hung_up,
+                failure=self.failure,
+                defect=defect,
+                answered=journal.counters.messages > 0,
+            )
+        )
+        journal.events.close()

@@ -1,0 +1,127 @@
+"""Keeping count of a call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import Literal
+
+from retell_voice.devices.audio_io import AudioIO
+from retell_voice.events import (
+    AgentStarted,
+    AgentStopped,
+    AudioDropped,
+    DeviceChanged,
+    Event,
+    MalformedMessage,
+    Statistics,
+    UnknownMessage,
+)
+from retell_voice.transport.ports import Connection
+
+_CLEARS_KEPT = 1000
+
+
+class Counters:
+    """What a call itself counts; the rest its devices and its connection know."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        """Messages received, of any kind."""
+        self._sent = self._bytes_sent = self._frames_dropped = 0
+        self._bytes_received = self._clears = 0
+        self._unknown = self._malformed = self._device_losses = 0
+        self._overflowed = 0.0
+        self._untold: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
+        self._cleared_at: float | None = None
+        self.agent_speaking = False
+        """Whether the agent is heard just now."""
+        self._clear_times: deque[float] = deque(maxlen=_CLEARS_KEPT)
+
+    def sent(self, frame: bytes) -> None:
+        """Count a frame that the network took."""
+        self._sent += 1
+        self._bytes_sent += len(frame)
+
+    def frame_dropped(self, seconds: float) -> None:
+        """Count a frame that it did not take."""
+        self._frames_dropped += 1
+        self._untold["near_end"] += seconds
+
+    def received(self, data: bytes, lost: float) -> None:
+        """Count agent audio, and the seconds of it for which there was no room."""
+        self._bytes_received += len(data)
+        self._overflowed += lost
+        self._untold["far_end"] += lost
+
+    def cleared(self, at: float) -> None:
+        """Count a ``clear`` that came at this time."""
+        self._clears += 1
+        if self._cleared_at is None:  # of several in a row, the first is the one to answer
+            self._cleared_at = at
+
+    def told(self, event: Event) -> None:
+        """Count what an event stands for."""
+        match event:
+            case UnknownMessage():
+                self._unknown += 1
+            case MalformedMessage():
+                self._malformed += 1
+            case DeviceChanged(state="lost"):
+                self._device_losses += 1
+            case AgentStarted():
+                self.agent_speaking = True
+                self._cleared_at = None
+            case AgentStopped(interrupted=interrupted, silent_since=silent_since):
+                self.agent_speaking = False
+                if interrupted and self._cleared_at is not None:
+                    self._clear_times.append(silent_since - self._cleared_at)
+                self._cleared_at = None
+
+    def drops(self, now: float) -> list[AudioDropped]:
+        """Return events for the audio lost since the last call."""
+        lost = [
+            AudioDropped(at=now, side=side, duration=seconds)
+            for side, seconds in self._untold.items()
+            if seconds
+        ]
+        self._untold = dict.fromkeys(self._untold, 0.0)
+        return lost
+
+    def snapshot(
+        self, now: float, devices: AudioIO, connection: Connection | None, events_dropped: int
+    ) -> Statistics:
+        """Return all figures at this time."""
+        bridge, playout = devices.playout, devices.playout.playout
+        return Statistics(
+            at=now,
+            frames_sent=self._sent,
+            bytes_sent=self._bytes_sent,
+            frames_dropped=self._frames_dropped,
+            bytes_received=self._bytes_received,
+            clears=self._clears,
+            unknown_messages=self._unknown,
+            malformed_messages=self._malformed,
+            events_dropped=events_dropped,
+            capture_xruns=devices.capture.xruns,
+            playback_xruns=bridge.xruns,
+            underruns=playout.underruns,
+            concealed=playout.concealed / bridge.rate,
+            playout_depth=bridge.depth,
+            playout_target=playout.target / bridge.rate,
+            heard=playout.heard / bridge.rate,
+            discarded=bridge.discarded / bridge.rate,
+            overflowed=self._overflowed,
+            device_losses=self._device_losses,
+            capture_latency=devices.microphone.latency,
+            playback_latency=devices.speaker.latency,
+            capture_drift=devices.capture_drift.ppm,
+            playback_drift=devices.playback_drift.ppm,
+            clear_to_silence_p50=_percentile(self._clear_times, 50),
+            clear_to_silence_p95=_percentile(self._clear_times, 95),
+            round_trip=None if connection is None else connection.round_trip,
+        )
+
+
+def _percentile(figures: Collection[float], percent: int) -> float | None:
+    return sorted(figures)[(len(figures) - 1) * percent // 100] if figures else None

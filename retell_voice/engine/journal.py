@@ -1,0 +1,44 @@
+"""What is written down of a call: its time, its state, its figures, and what its reader gets."""
+
+from __future__ import annotations
+
+import time
+
+from retell_voice.engine.counters import Counters
+from retell_voice.engine.event_queue import EventQueue
+from retell_voice.events import CallState, Event, StateChanged
+
+
+class Journal:
+    """The account of one call.
+
+    Attributes:
+        state: where the call is in its life.
+        events: the events that wait to be read.
+        counters: what was counted.
+    """
+
+    def __init__(self) -> None:
+        self.state = CallState.CONNECTING
+        self.events = EventQueue()
+        self.counters = Counters()
+        self._opened = time.monotonic()
+
+    def begin(self) -> None:
+        """Say that the call is being opened; its time begins."""
+        self._opened = time.monotonic()
+        self.move_to(CallState.CONNECTING)
+
+    def now(self) -> float:
+        """Return the call's time, seconds."""
+        return time.monotonic() - self._opened
+
+    def tell(self, event: Event) -> None:
+        """Count an event and pass it on."""
+        self.counters.told(event)
+        self.events.put(event)
+
+    def move_to(self, state: CallState) -> None:
+        """Say that the call is in another state."""
+        self.state = state
+        self.events.put(StateChanged(at=self.now(), state=state))

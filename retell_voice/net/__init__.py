@@ -1,0 +1,1 @@
+"""What every connection to the network has in common."""

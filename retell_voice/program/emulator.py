@@ -1,0 +1,147 @@
+"""An emulator as the settings want it: its agent, and the engines that hear and speak for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent
+from retell_voice.errors import ConfigError
+from retell_voice.settings.schema import Sourced
+from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+
+if TYPE_CHECKING:  # it loads much
+    from retell_voice.emulator import Engines
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A running emulator.
+
+    Attributes:
+        emulator: it.
+        engines: what hears and speaks, a line each; empty for the parrot, which needs none.
+    """
+
+    emulator: Emulator
+    engines: tuple[str, ...] = ()
+
+
+@asynccontextmanager
+async def stage(settings: EmulatorSettings) -> AsyncIterator[Stage]:
+    """Run an emulator for the length of the block.
+
+    Raises:
+        ConfigError: a setting cannot be used, or the address cannot be listened on.
+    """
+    async with AsyncExitStack() as stack:
+        agent, engines = await _agent(settings, stack)
+        emulator = Emulator(
+            host=settings.host.value,
+            port=settings.port.value,
+            api_key=settings.api_key.value,
+            prefix=settings.prefix.value,
+            agent=agent,
+            accept_any=settings.accept_any.value,
+            audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
+            expiry=settings.expiry.value,
+            answer_pings=settings.answer_pings.value,
+            max_calls=settings.max_calls.value,
+            webhook_url=settings.webhook_url.value,
+        )
+        try:
+            await stack.enter_async_context(emulator)
+        except OSError as error:
+            code = error.errno or 0
+            # The system's own words: asyncio's name the address once more. Look-ups count below 0.
+            why = os.strerror(code) if code > 0 else error.strerror
+            host, port = settings.host, settings.port
+            raise ConfigError(
+                f"cannot listen on {host.value} port {port.value}: {why}",
+                f"--port 0 takes any free one (host: {host.source}, port: {port.source})",
+            ) from None
+        yield Stage(emulator, engines)
+
+
+def for_talk(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSettings:
+    """Return the emulator's settings for a call of this process."""
+    return replace(
+        emulator,
+        host=Sourced("127.0.0.1"),
+        port=Sourced(0),
+        prefix=Sourced(""),
+        webhook_url=Sourced(None),
+        **{
+            name: given
+            for name in ("llm", "scenario", "interruptible")
+            if (given := getattr(talk, name)).source != "default"
+        },
+    )
+
+
+async def _agent(
+    settings: EmulatorSettings, stack: AsyncExitStack
+) -> tuple[Agent, tuple[str, ...]]:
+    llm, scenario = settings.llm, settings.scenario
+    if llm.value and scenario.value:
+        raise ConfigError(
+            f"{llm.source} and {scenario.source} each say what the agent does: give one"
+        )
+    if not settings.voice.value == settings.ears.value == "auto":
+        from retell_voice.emulator.speech.engines import check_names  # as below
+
+        check_names(settings.voice.value, settings.ears.value)  # also where they are of no use
+    if llm.value:
+        return await _llm_agent(llm.value, settings, stack)
+    if scenario.value:
+        return await _scenario_agent(scenario.value, settings, stack)
+    return parrot_agent(ParrotSettings(interruptible=settings.interruptible.value)), ()
+
+
+async def _llm_agent(
+    url: str, settings: EmulatorSettings, stack: AsyncExitStack
+) -> tuple[Agent, tuple[str, ...]]:
+    # Imported here: the parrot needs none of it.
+    from retell_voice.emulator.dialogue.manner import DialogueSettings
+    from retell_voice.emulator.llm.agent import llm_agent
+    from retell_voice.emulator.speech.neural import DetectorKind
+
+    dialogue = DialogueSettings(
+        endpoint_ms=settings.endpoint_ms.value,
+        barge_in_ms=settings.barge_in_ms.value,
+        begin_message_delay_ms=settings.begin_message_delay_ms.value,
+        reminder_trigger_ms=settings.reminder_trigger_ms.value,
+        reminder_max_count=settings.reminder_max_count.value,
+        end_call_after_silence_ms=settings.end_call_after_silence_ms.value,
+        interruptible=settings.interruptible.value,
+    )
+    engines = await _open_engines(settings.voice.value, settings.ears.value, stack)
+    agent = llm_agent(
+        url, engines, dialogue, detector=cast("DetectorKind", settings.detector.value)
+    )
+    return agent, engines.describe()
+
+
+async def _scenario_agent(
+    path: str, settings: EmulatorSettings, stack: AsyncExitStack
+) -> tuple[Agent, tuple[str, ...]]:
+    from retell_voice.emulator.scenario import scenario_agent
+
+    engines = await _open_engines(settings.voice.value, "none", stack)
+    voice, _ = engines.describe()  # nobody's words are looked for, so no ears are missing
+    file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only
+    agent = scenario_agent(file, text_to_speech=engines.text_to_speech)
+    return agent, (voice,)
+
+
+async def _open_engines(voice: str, ears: str, stack: AsyncExitStack) -> Engines:
+    from retell_voice.emulator.speech.engines import open_engines
+
+    if sys.stderr.isatty():  # it takes seconds
+        print("loading what speaks and hears", file=sys.stderr, flush=True)
+    return await stack.enter_async_context(open_engines(voice, ears))

@@ -1,0 +1,176 @@
+"""What a setting is; the settings themselves stand in ``retell_voice.settings.tables``.
+
+From those tables come the options and their help, the names of the environment variables, the
+keys of the config file, ``config.example.toml`` and the README's table
+(``retell_voice.cli.reference``). ``retell_voice.settings.load`` reads the values.
+
+A value carries where it came from, so that a complaint can say which of the four to mend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeVar
+
+from retell_voice.errors import ConfigError, did_you_mean, mask, show
+
+T = TypeVar("T")
+
+DEFAULT = "default"
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
+
+class Secret(str):
+    """Text that a repr must not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(mask(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced(Generic[T]):
+    """A value and where it came from: ``default``, ``…/config.toml line 7``, a variable, a flag."""
+
+    value: T
+    source: str = DEFAULT
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it was given on the command line."""
+        return self.source.startswith("-") or self.source == "CALL_ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table. ``minimum`` and ``maximum`` include themselves."""
+
+    kind: type
+    default: Any
+    help: str
+    panel: str
+    metavar: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    read: Callable[[str], object] | None = None
+    """Reads a text that has a form of its own; raises ValueError with what it should be."""
+    variable: str = ""
+    """Name of its environment variable, where that is not made from its own."""
+    is_option: bool = True
+    """Whether it can be given on the command line."""
+    name: str = ""
+    section: str = ""
+
+    @property
+    def env(self) -> str:
+        """Name of its environment variable."""
+        made = "_".join(filter(None, ("RETELL_VOICE", self.section, self.name))).upper()
+        return self.variable or made
+
+    @property
+    def flag(self) -> str:
+        """Name of its option; ``call_id`` is an argument."""
+        return "CALL_ID" if self.name == "call_id" else "--" + self.name.replace("_", "-")
+
+    @property
+    def allowed(self) -> str:
+        """What it accepts, for people; empty when that goes without saying."""
+        if self.minimum is not None:
+            return f"{self.minimum}–{self.maximum} {self.unit}".rstrip()
+        return ", ".join(self.choices)
+
+    def check(self, value: object, label: str) -> Any:
+        """Return a value of the right type; ``""`` means unset where the default is None.
+
+        Args:
+            value: what was given.
+            label: how a message names the setting where it was given.
+
+        Raises:
+            ConfigError: wrong type or out of range. Never shows a secret.
+        """
+        kind: type = str if self.kind is Secret else self.kind
+        right = isinstance(value, (int, float) if kind is float else kind)
+        if not right or (isinstance(value, bool) and kind is not bool):
+            given = "" if self.kind is Secret else f", not {show(value)}"
+            raise ConfigError(f"{label} must be {_KINDS[kind]}{given}")
+        if value == "" and self.default is None:
+            return None
+        if isinstance(value, (int, float)) and kind is not bool:
+            low = -math.inf if self.minimum is None else self.minimum
+            high = math.inf if self.maximum is None else self.maximum
+            if not low <= value <= high or value in (math.inf, -math.inf):
+                allowed = f"outside {self.allowed}" if self.allowed else "no usable number"
+                raise ConfigError(f"{label}: {show(value)} is {allowed}")
+        if self.choices and value not in self.choices:
+            raise ConfigError(
+                f"{label}: {show(value)} is not one of {self.allowed}",
+                did_you_mean(str(value), self.choices),
+            )
+        if self.prefixes and not str(value).startswith(self.prefixes):
+            allowed = " or ".join(self.prefixes)
+            raise ConfigError(f"{label}: {show(value)} does not begin with {allowed}")
+        if self.read is not None:
+            try:
+                self.read(str(value))
+            except ValueError as error:
+                hint = f"for example {self.default}"
+                raise ConfigError(f"{label}: {show(value)} is not {error}", hint) from None
+        return self.kind(value)
+
+    def parse(self, text: str, label: str) -> Any:
+        """Return the value that a text of the environment or the command line means."""
+        value: object = text
+        if self.kind is bool:
+            low = text.strip().lower()
+            value = True if low in _TRUE else False if low in _FALSE else text
+        elif self.kind in (int, float):
+            try:
+                value = self.kind(text)
+            except ValueError:
+                value = text
+        return self.check(value, label)
+
+
+def setting(
+    default: T,
+    text: str,
+    panel: str,
+    *,
+    kind: type | None = None,
+    **more: Any,
+) -> Sourced[T]:
+    """Declare a row of the table; its name is the name of the field."""
+    row = Setting(kind or type(default), default, text, panel, **more)
+    return field(default=Sourced(default), metadata={"setting": row})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Base of the tables; ``section`` is their name in the config file, "" its top level."""
+
+    section: ClassVar[str] = ""
+
+
+def table(settings: type[Settings]) -> dict[str, Setting]:
+    """Return the rows of a table by name, in the order of declaration."""
+    rows: dict[str, Setting] = {}
+    for one in fields(settings):
+        row: Setting = one.metadata["setting"]
+        rows[one.name] = Setting(
+            **{f.name: getattr(row, f.name) for f in fields(row)}
+            | {"name": one.name, "section": settings.section}
+        )
+    return rows

@@ -1,0 +1,183 @@
+"""Settings of ``retell-voice emulator``."""
+
+# ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from retell_voice.settings.schema import Secret, Settings, Sourced, setting
+
+_SERVER, _AGENT, _TURNS = "The server", "The agent", "Turns of an LLM server's calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings(Settings):
+    """Settings of ``retell-voice emulator``; section ``[emulator]`` of the file."""
+
+    section: ClassVar[str] = "emulator"
+
+    host: Sourced[str] = setting(
+        "127.0.0.1",
+        "Address to listen at. 0.0.0.0 lets everyone on your network in.",
+        _SERVER,
+        metavar="ADDRESS",
+    )
+    port: Sourced[int] = setting(
+        8080,
+        "Port to listen at; 0 takes any free one.",
+        _SERVER,
+        minimum=0,
+        maximum=65535,
+        metavar="PORT",
+    )
+    prefix: Sourced[str] = setting(
+        "", "Path before every route, for example /retell.", _SERVER, metavar="PATH"
+    )
+    api_key: Sourced[str | None] = setting(
+        None,
+        "The only API key that REST calls may carry; without it any will do. It is a secret: "
+        "rather set it in the environment or the config file.",
+        _SERVER,
+        kind=Secret,
+        metavar="KEY",
+    )
+    accept_any: Sourced[bool] = setting(
+        False,
+        "Let any call_id in, registered or not, in the format of --encoding and --rate.",
+        _SERVER,
+    )
+    encoding: Sourced[str] = setting(
+        "s16le",
+        "Encoding of calls that nobody registered.",
+        _SERVER,
+        choices=("s16le", "mulaw"),
+        metavar="NAME",
+    )
+    rate: Sourced[int] = setting(
+        24000,
+        "Sample rate of calls that nobody registered.",
+        _SERVER,
+        minimum=8000,
+        maximum=48000,
+        unit="Hz",
+        metavar="HZ",
+    )
+    expiry: Sourced[float] = setting(
+        300.0,
+        "Seconds within which a registered call must be joined.",
+        _SERVER,
+        minimum=1,
+        maximum=86400,
+        unit="s",
+        metavar="SECONDS",
+    )
+    max_calls: Sourced[int] = setting(
+        10_000,
+        "Calls registered or ongoing, beyond which register-call answers 429.",
+        _SERVER,
+        minimum=1,
+        maximum=10_000,
+        metavar="N",
+    )
+    webhook_url: Sourced[str | None] = setting(
+        None,
+        "Where call_started and call_ended are posted, signed with --api-key.",
+        _SERVER,
+        kind=str,
+        prefixes=("http://", "https://"),
+        metavar="URL",
+    )
+    answer_pings: Sourced[bool] = setting(True, "Answer the client's heartbeat.", _SERVER)
+    llm: Sourced[str | None] = setting(
+        None,
+        "Custom LLM server to dial for each call; /CALL_ID is appended. Without it the agent is "
+        "a parrot.",
+        _AGENT,
+        kind=str,
+        prefixes=("ws://", "wss://"),
+        metavar="URL",
+    )
+    scenario: Sourced[str | None] = setting(
+        None,
+        "TOML file that says what the server does and when, faults included.",
+        _AGENT,
+        kind=str,
+        metavar="FILE",
+    )
+    interruptible: Sourced[bool] = setting(
+        True, "Let callers talk over the agent; not where their microphones hear it.", _AGENT
+    )
+    voice: Sourced[str] = setting(
+        "auto",
+        "The voice of an LLM server or a scenario: piper, espeak, hum (a murmur, which needs "
+        "nothing), or a .onnx file of Piper's; auto is the best that is installed.",
+        _AGENT,
+        metavar="NAME",
+    )
+    ears: Sourced[str] = setting(
+        "auto",
+        "What recognises the caller for an LLM server: whisper, pocketsphinx, none (type what the "
+        "caller says), or a directory with a model of faster-whisper; auto is the best that is "
+        "installed.",
+        _AGENT,
+        metavar="NAME",
+    )
+    detector: Sourced[str] = setting(
+        "auto",
+        "What tells speech from noise: energy judges by level and is cheap, neural needs the "
+        "extra 'emulator'. auto: neural for an LLM server where installed, energy for the parrot.",
+        _AGENT,
+        choices=("auto", "neural", "energy"),
+        metavar="NAME",
+    )
+    endpoint_ms: Sourced[int] = setting(
+        600,
+        "Silence after which the caller's turn is over, at responsiveness 1.",
+        _TURNS,
+        minimum=100,
+        maximum=5000,
+        unit="ms",
+        metavar="MS",
+    )
+    barge_in_ms: Sourced[int] = setting(
+        200,
+        "Speech that interrupts the agent, at interruption sensitivity 1.",
+        _TURNS,
+        minimum=20,
+        maximum=2000,
+        unit="ms",
+        metavar="MS",
+    )
+    begin_message_delay_ms: Sourced[int] = setting(
+        0,
+        "How long the agent waits before its first words.",
+        _TURNS,
+        minimum=0,
+        maximum=5000,
+        unit="ms",
+        metavar="MS",
+    )
+    reminder_trigger_ms: Sourced[int] = setting(
+        10_000,
+        "Silence after which the LLM server is asked for a reminder.",
+        _TURNS,
+        minimum=1000,
+        maximum=600_000,
+        unit="ms",
+        metavar="MS",
+    )
+    reminder_max_count: Sourced[int] = setting(
+        1, "Reminders in a row.", _TURNS, minimum=0, maximum=100, metavar="N"
+    )
+    end_call_after_silence_ms: Sourced[int] = setting(
+        600_000,
+        "Silence of the caller after which the call is ended, unless it was registered with its "
+        "own.",
+        _TURNS,
+        minimum=10_000,
+        maximum=3_600_000,
+        unit="ms",
+        metavar="MS",
+    )

@@ -1,0 +1,58 @@
+"""Work that may hang for ever, as drivers do: on a thread that nobody waits for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+_HANG_SECONDS = 6.0
+"""Longer than a recorder takes to write its last on a slow disk."""
+
+
+def run_detached(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Begin work on a thread of its own, and return the future of what it returns or raises.
+
+    Cancelling the future ends the waiting, not the work. Neither the event loop nor the program
+    waits for it when they end, as they do for asyncio's own threads.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may be late
+
+    def settle(result: _T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # it is a result then
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="retell-voice apart", daemon=True).start()
+    return future
+
+
+async def run_to_completion(work: Callable[[], None]) -> None:
+    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed.
+
+    What hangs is left to itself then.
+    """
+    working = run_detached(work)
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait((working,), timeout=_HANG_SECONDS)
+        raise

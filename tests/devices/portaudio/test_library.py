@@ -1,0 +1,298 @@
+"""When PortAudio's list may be made anew, and what a device does to be found again."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+import sounddevice
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.portaudio import devices as portaudio
+from retell_voice.devices.portaudio import library, lookup
+from retell_voice.devices.portaudio.lookup import Found
+from retell_voice.errors import DeviceError, DeviceNotFound
+
+
+@pytest.fixture
+def refreshed(monkeypatch):
+    """Count what would be done to PortAudio; fail if a test leaves it in use."""
+    done = []
+    monkeypatch.setattr(sounddevice, "_terminate", lambda: done.append("terminate"))
+    monkeypatch.setattr(sounddevice, "_initialize", lambda: done.append("initialize"))
+    yield done
+    assert library._users == 0
+
+
+def test_the_list_is_made_anew_only_when_nobody_uses_it(refreshed):
+    library.enter()
+    with library.in_use():
+        assert not library.refresh()
+    assert not library.refresh()
+    assert refreshed == []
+    library.leave()
+    assert library.refresh()
+    assert refreshed == ["terminate", "initialize"]
+
+
+def test_portaudio_that_did_not_start_again_is_started_the_next_time(refreshed, monkeypatch):
+    def not_running():
+        raise sounddevice.PortAudioError("PortAudio not initialized")
+
+    monkeypatch.setattr(sounddevice, "_terminate", not_running)
+    assert library.refresh()
+    assert refreshed == ["initialize"]
+
+
+def test_whoever_comes_during_a_refresh_waits_for_its_end(refreshed, monkeypatch):
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        under_way.set()
+        go_on.wait(5)
+        refreshed.append("initialize")
+
+    monkeypatch.setattr(sounddevice, "_initialize", slow)
+    refreshing = threading.Thread(target=library.refresh)
+    refreshing.start()
+    assert under_way.wait(5)
+    entered = []
+    user = threading.Thread(target=lambda: (library.enter(), entered.append(list(refreshed))))
+    user.start()
+    user.join(0.05)
+    assert entered == []
+    go_on.set()
+    user.join(5)
+    refreshing.join(5)
+    assert entered == [["terminate", "initialize"]]
+    library.leave()
+
+
+class Stream:
+    """PortAudio's, of a device that is there only after a refresh."""
+
+    latency = 0.02
+
+    def __init__(self, **settings):
+        self.settings = settings
+        self.closed = False
+
+    def start(self):
+        pass
+
+    def abort(self, ignore_errors):
+        pass
+
+    def close(self, ignore_errors):
+        self.closed = True
+
+
+@pytest.fixture
+def plugged(refreshed, monkeypatch):
+    """The names of the outputs there are, as a list to change; PortAudio sees it as it was."""
+    there, seen = ["Jabra", "Built-in"], ["Jabra", "Built-in"]
+
+    def resolve(direction, name, host_api=None):
+        if name is None:
+            name = seen[0] if seen else ""
+        if name not in seen:
+            raise DeviceNotFound(f"there is no speaker {name!r}")
+        return Found(seen.index(name), name, "ALSA", 2, 48000)
+
+    def initialize():
+        refreshed.append("initialize")
+        seen[:] = there
+
+    monkeypatch.setattr(sounddevice, "_initialize", initialize)
+    monkeypatch.setattr(portaudio, "resolve", resolve)
+    monkeypatch.setattr(portaudio, "best_settings", lambda *_: (24000, 1))
+    monkeypatch.setattr(portaudio, "channels_at", lambda *_: 1)
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Stream)
+    return there
+
+
+class Source:
+    def fill_rt(self, out, delay=0.0, xrun=False):
+        pass
+
+    def lost(self, why, final=False):
+        pass
+
+
+@pytest.mark.parametrize(("name", "back"), [("Jabra", "Jabra"), (None, "Built-in")])
+def test_a_device_is_found_again_where_it_is_numbered_now(plugged, refreshed, name, back):
+    speaker = portaudio.find_speaker(AudioFormat(), name)
+    speaker.start(Source())
+    assert (speaker.name, speaker._stream.settings["device"]) == ("Jabra", 0)
+    plugged[:] = ["Built-in"]
+    speaker.stop()
+    library.refresh()
+    refreshed.clear()
+    if name:
+        with pytest.raises(DeviceNotFound):
+            speaker.start(Source())
+        plugged[:] = ["Built-in", "HDMI", "Jabra"]
+    speaker.start(Source())
+    assert (speaker.name, speaker._stream.settings["device"]) == (back, 2 if name else 0)
+    assert bool(refreshed) is bool(name)  # only where it had to be
+    speaker.stop()
+
+
+def test_no_refresh_at_the_first_start_nor_while_another_call_plays(plugged, refreshed):
+    other = portaudio.find_speaker(AudioFormat(), "Built-in")
+    speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
+    plugged[:] = ["Built-in"]
+    library.refresh()
+    refreshed.clear()
+    with pytest.raises(DeviceError):
+        speaker.start(Source())  # the first time: what was found a moment ago
+    other.start(Source())
+    speaker._opened = True
+    plugged[:] = ["Built-in", "Jabra"]
+    with pytest.raises(DeviceError):
+        speaker.start(Source())
+    assert refreshed == []
+    other.stop()
+    speaker.start(Source())
+    assert refreshed == ["terminate", "initialize"]
+    speaker.stop()
+
+
+def test_stopping_while_it_is_being_opened_leaves_portaudio_alone_at_exit(plugged, monkeypatch):
+    forgotten, opening, go_on = [], threading.Event(), threading.Event()
+    monkeypatch.setattr(library.atexit, "unregister", forgotten.append)
+
+    class Hangs(Stream):
+        def start(self):
+            opening.set()
+            go_on.wait(5)
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Hangs)
+    speaker = portaudio.find_speaker(AudioFormat())
+    starting = threading.Thread(target=speaker.start, args=(Source(),))
+    starting.start()
+    assert opening.wait(5)
+    speaker.stop()
+    assert forgotten == [sounddevice._exit_handler]
+    go_on.set()
+    starting.join(5)
+    speaker.stop()
+
+
+@pytest.mark.parametrize(
+    ("made_with", "suggested", "used"),
+    [
+        ("low", 0.06, 0.06),
+        ("low", "low", "low"),
+        (0.05, "low", 0.05),
+        (0.05, 0.03, 0.05),
+        (0.05, 0.06, 0.06),
+        ("high", 0.12, "high"),
+    ],
+)
+def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
+    plugged, made_with, suggested, used
+):
+    speaker = portaudio.PortAudioSpeaker(AudioFormat(), latency=made_with)
+    speaker.suggest(suggested)
+    speaker.start(Source())
+    assert speaker._stream.settings["latency"] == used
+    speaker.stop()
+
+
+def test_a_microphone_cuts_frames_itself_where_there_is_nothing_to_resample(plugged):
+    assert portaudio.PortAudioMicrophone(AudioFormat(rate=24000)).can_block
+    assert not portaudio.PortAudioMicrophone(AudioFormat(rate=16000)).can_block
+
+
+@pytest.fixture
+def mute(plugged, monkeypatch):
+    """Names of outputs that open and never call back, as a list to change; time does not pass."""
+    names = ["Jabra"]
+
+    class Speaks(Stream):
+        def start(self):
+            if plugged[self.settings["device"]] not in names:
+                self.settings["callback"](bytearray(480), 240, TIMES, sounddevice.CallbackFlags(0))
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Speaks)
+    monkeypatch.setattr(
+        lookup,
+        "all_devices",
+        lambda _: [Found(index, name, "ALSA", 2, 48000) for index, name in enumerate(plugged)],
+    )
+    monkeypatch.setattr(lookup, "default_device", lambda _: lookup.all_devices("output")[0])
+    monkeypatch.setattr(lookup, "channels_at", lambda *_: 1)
+    now = [0.0]
+    monkeypatch.setattr("retell_voice.devices.portaudio.devices.monotonic", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += seconds
+
+    return SimpleNamespace(names=names, wait=wait)
+
+
+TIMES = SimpleNamespace(outputBufferDacTime=0.0, currentTime=0.0)
+
+
+def test_a_default_device_through_which_no_audio_passes_gives_way(plugged, mute):
+    speaker = portaudio.find_speaker(AudioFormat())
+    assert speaker.start_timeout == 1.0
+
+    def started(after):
+        mute.wait(after)
+        speaker.stop()
+        speaker.start(Source())
+        return speaker.name
+
+    speaker.start(Source())
+    assert speaker.name == "Jabra"
+    assert started(0.9) == "Jabra"  # it may still come
+    assert started(1.1) == "Built-in"
+    assert speaker.why == "no audio passes through 'Jabra'"
+    mute.names.append("Built-in")
+    assert [started(99), started(1.1)] == ["Built-in"] * 2, "it has worked: it is waited for"
+    speaker.stop()
+
+
+def test_where_no_default_device_works_the_first_gets_more_time(plugged, mute):
+    mute.names[:] = plugged
+    speaker = portaudio.find_speaker(AudioFormat())
+    tried = []
+    for _ in range(4):
+        speaker.start(Source())
+        tried.append((speaker.name, speaker.start_timeout))
+        mute.wait(1.1)
+        speaker.stop()
+    assert tried == [("Jabra", 1.0), ("Built-in", 1.0), ("Jabra", 2.0), ("Jabra", 2.0)]
+
+
+def test_what_is_tried_in_its_place_and_does_not_open_is_not_tried_again(
+    plugged, mute, monkeypatch
+):
+    plugged.append("HDMI")
+    library.refresh()
+    start = sounddevice.RawOutputStream.start
+
+    def refuses(stream):
+        if plugged[stream.settings["device"]] == "Built-in":
+            raise sounddevice.PortAudioError("busy")
+        start(stream)
+
+    monkeypatch.setattr(sounddevice.RawOutputStream, "start", refuses)
+    speaker = portaudio.find_speaker(AudioFormat())
+    speaker.start(Source())
+    mute.wait(1.1)
+    speaker.stop()
+    speaker.start(Source())
+    assert speaker.name == "HDMI"
+    speaker.stop()
+
+
+def test_a_device_that_was_asked_for_gives_way_to_none(plugged, mute):
+    speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
+    assert speaker.start_timeout == 2.0
+    for _ in range(2):
+        speaker.start(Source())
+        mute.wait(9)
+        assert speaker.name == "Jabra"
+        speaker.stop()

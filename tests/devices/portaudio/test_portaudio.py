@@ -1,0 +1,67 @@
+"""What must hold when PortAudio does not.
+
+The streams themselves run on a sound server, in tests/sound, the callbacks in test_callbacks.
+"""
+
+import threading
+
+import pytest
+import sounddevice
+
+from retell_voice.devices.portaudio import devices as portaudio
+from retell_voice.devices.portaudio import library
+from retell_voice.devices.portaudio.lookup import Found
+
+
+def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(library, "_CLOSE_SECONDS", 0.05)
+    forgotten = []
+    monkeypatch.setattr(library.atexit, "unregister", forgotten.append)
+    hung, closed = threading.Event(), threading.Event()
+
+    class Stream:
+        def abort(self, ignore_errors):
+            hung.wait(10)
+
+        def close(self, ignore_errors):
+            closed.set()
+
+    library.enter()
+    library.close(Stream())
+    assert not closed.is_set()
+    assert forgotten == [sounddevice._exit_handler]
+    hung.set()
+    assert closed.wait(5)
+    forgotten.clear()
+    library.enter()
+    library.close(Stream())
+    assert closed.is_set()
+    assert forgotten == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (("Error opening RawInputStream: Invalid sample rate", -9997), "Invalid sample", "24000"),
+        (("Error opening RawInputStream: Device unavailable", -9985), "Device unav", "another"),
+        (
+            (
+                "Error starting stream: Unanticipated host error",
+                -9999,
+                (0, -13, "Permission denied"),
+            ),
+            r"Unanticipated host error \(Permission denied\)",
+            "you may not",
+        ),
+        (("Out of memory",), "Out of memory", "devices"),
+        ((), "no reason given", "devices"),
+    ],
+)
+def test_why_a_device_does_not_open(arguments, message, hint):
+    device = Found(0, "Jabra", "ALSA", 1, 48000)
+    error = portaudio._refused("microphone", device, 24000, sounddevice.PortAudioError(*arguments))
+    with pytest.raises(
+        portaudio.DeviceError, match=f"^microphone 'Jabra' does not open: {message}"
+    ):
+        raise error
+    assert hint in error.hint

@@ -1,0 +1,478 @@
+import queue
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.playout import Spoken, Started, Stopped
+from retell_voice.devices.streams.far_end import FarEnd
+from retell_voice.devices.streams.near_end import NearEnd
+from retell_voice.devices.streams.ring import Ring
+from retell_voice.devices.streams.tap import Tap
+from retell_voice.events import InputFinished
+
+AUDIO = AudioFormat(Encoding.S16LE, 8000)
+TIMEOUT = 5.0
+
+
+def speech(count: int, level: int = 1000) -> np.ndarray:
+    return np.full(count, level, np.int16)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 25), max_size=20))
+def test_a_ring_gives_what_was_written_since_or_its_newest_part(sizes: list[int]) -> None:
+    ring, everything, read = Ring(10), np.empty(0, np.int16), 0
+    for index, size in enumerate(sizes):
+        new = np.arange(size).astype(np.int16) + 100 * index
+        ring.write_rt(new)
+        everything = np.concatenate((everything, new))
+        if index % 2:
+            got, end = ring.read(read)
+            assert end == len(everything)
+            assert got.tolist() == everything[max(read, end - 10) :].tolist()
+            read = end
+
+
+class Capture:
+    """A capture bridge whose posts can be waited for."""
+
+    def __init__(
+        self, audio: AudioFormat = AUDIO, rate: int = 8000, *, can_block: bool = False
+    ) -> None:
+        self.posts: queue.Queue[object] = queue.Queue()
+        self.bridge = NearEnd(audio, rate, 20, self.posts.put, can_block=can_block)
+
+    def frame(self) -> np.ndarray:
+        post = self.posts.get(timeout=TIMEOUT)
+        assert isinstance(post, bytes)
+        return np.frombuffer(post, "<i2")
+
+
+@pytest.fixture(params=[False, True], ids=["thread", "can_block"])
+def capture(request):
+    capture = Capture(can_block=request.param)
+    capture.bridge.start()
+    yield capture
+    capture.bridge.stop()
+
+
+def test_what_the_microphone_hears_becomes_frames(capture: Capture) -> None:
+    assert capture.bridge.level() == -100
+    samples = np.arange(480).astype(np.int16)
+    for part in np.split(samples, 6):
+        capture.bridge.write_rt(part)
+    frames = np.concatenate([capture.frame() for _ in range(3)])
+    assert np.array_equal(frames, samples)
+    assert capture.bridge.level() == pytest.approx(20 * np.log10(479 / 32768))
+    assert capture.bridge.level() == -100
+
+
+def test_it_tells_for_how_long_nobody_has_spoken(capture: Capture) -> None:
+    def hear(level: int) -> float:
+        capture.bridge.write_rt(np.full(1600, level, np.int16))
+        for _ in range(10):
+            capture.frame()
+        return capture.bridge.quiet
+
+    assert hear(5000) == 0.2, "not attentive yet"
+    capture.bridge.attentive = True
+    assert hear(5000) == 0
+    assert [hear(100), hear(0), hear(-100)] == pytest.approx([0.2, 0.4, 0.6])
+    capture.bridge.muted = True
+    assert hear(-5000) == 0
+
+
+def test_blocks_of_any_size_pass(capture: Capture) -> None:
+    samples = np.arange(6400).astype(np.int16)
+    capture.bridge.write_rt(samples)
+    assert np.array_equal(np.concatenate([capture.frame() for _ in range(40)]), samples)
+
+
+def test_muted_it_sends_silence_and_does_not_stop(capture: Capture) -> None:
+    capture.bridge.muted = True
+    capture.bridge.write_rt(speech(160))
+    assert not capture.frame().any()
+    assert capture.bridge.level() == -100
+    capture.bridge.muted = False
+    capture.bridge.write_rt(speech(160))
+    assert capture.frame().all()
+
+
+def test_a_microphone_at_another_rate_is_resampled() -> None:
+    capture = Capture(AudioFormat(Encoding.S16LE, 8000), 48000)
+    capture.bridge.start()
+    capture.bridge.write_rt(speech(48000 // 10))
+    frames = np.concatenate([capture.frame() for _ in range(4)])
+    assert np.all(np.abs(frames[40:].astype(int) - 1000) <= 1)
+    capture.bridge.stop()
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 44100, 48000])
+def test_the_thread_wakes_when_a_frame_is_complete_and_not_before(monkeypatch, rate: int) -> None:
+    """However late a frame is, it is due with the block that completes it."""
+    monkeypatch.setattr("retell_voice.devices.streams.near_end._LOOK_SECONDS", TIMEOUT)
+    capture, slow = Capture(rate=rate), Capture(rate=rate, can_block=True)
+    woken = 0
+    acquire = capture.bridge._wake.acquire
+
+    class Wake:
+        locked, release = capture.bridge._wake.locked, capture.bridge._wake.release
+
+        def acquire(self, timeout: float) -> bool:
+            nonlocal woken
+            woken += 1
+            return acquire(timeout=timeout)
+
+    capture.bridge._wake = Wake()  # type: ignore[assignment]
+    capture.bridge.start()
+    frames = 0
+    for _ in range(400):
+        block = speech(rate // 400)
+        slow.bridge.write_rt(block)
+        capture.bridge.write_rt(block)
+        if not slow.posts.empty():  # complete with this very block
+            assert np.array_equal(capture.frame(), slow.frame())
+            frames += 1
+    assert frames >= 45
+    assert capture.posts.empty()
+    assert woken <= frames + 1
+    capture.bridge.stop()
+
+
+def test_what_the_thread_cannot_take_within_a_second_is_lost_oldest_first_and_counted() -> None:
+    capture = Capture()
+    samples = np.arange(12000).astype(np.int16)
+    for part in np.split(samples, 100):
+        capture.bridge.write_rt(part)
+    capture.bridge.start()  # a thread that only now gets to run
+    frames = np.concatenate([capture.frame() for _ in range(50)])
+    assert np.array_equal(frames, samples[4000:])
+    assert capture.bridge.xruns == 1
+    capture.bridge.stop()
+
+
+def test_the_end_of_the_input_follows_its_last_audio(capture: Capture) -> None:
+    capture.bridge.write_rt(speech(160))
+    capture.bridge.finished()
+    capture.bridge.write_rt(speech(160))
+    posts = [capture.posts.get(timeout=TIMEOUT) for _ in range(3)]
+    ends = [index for index, post in enumerate(posts) if isinstance(post, InputFinished)]
+    assert ends in ([1], [2])
+
+
+def test_zeros_are_no_sound_and_muting_changes_nothing_about_that(capture: Capture) -> None:
+    capture.bridge.muted = True
+    capture.bridge.write_rt(speech(160, 0))
+    capture.frame()
+    assert capture.bridge.sounds == 0
+    capture.bridge.write_rt(speech(160, 1))
+    capture.frame()
+    assert capture.bridge.sounds == 1
+
+
+def test_overflows_the_device_reports_are_counted(capture: Capture) -> None:
+    capture.bridge.write_rt(speech(10), xrun=True)
+    capture.bridge.write_rt(speech(10))
+    assert capture.bridge.xruns == 1
+
+
+def test_a_patient_microphone_needs_no_thread() -> None:
+    capture = Capture(can_block=True)
+    capture.bridge.start()
+    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
+    block = speech(160)
+    capture.bridge.write_rt(block)
+    block[:] = 0  # what was given is copied
+    assert capture.posts.qsize() == 1
+    assert capture.frame().all()
+    assert capture.bridge.position == 160
+
+
+def test_the_capture_thread_ends(capture: Capture) -> None:
+    capture.bridge.stop()
+    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
+
+
+def playout(limit: float = 60.0, rate: int = 8000, audio: AudioFormat = AUDIO) -> FarEnd:
+    return FarEnd(audio, rate, limit)
+
+
+def fill(bridge: FarEnd, blocks: int, delay: float = 0.0) -> np.ndarray:
+    heard = []
+    for _ in range(blocks):
+        out = np.full(80, -1, np.int16)
+        bridge.fill_rt(out, delay)
+        heard.append(out)
+    return np.concatenate(heard)
+
+
+def test_what_is_pushed_is_heard() -> None:
+    bridge = playout()
+    samples = np.arange(1, 2401).astype(np.int16)
+    for part in np.split(samples, 8):
+        bridge.push(AUDIO.encode(part))
+    assert bridge.depth == 0.3
+    assert np.array_equal(fill(bridge, 30), samples)
+    assert bridge.depth == 0
+
+
+def test_clear_reaches_silence_in_the_next_block_however_much_is_queued() -> None:
+    bridge = playout(limit=600)
+    minute = AUDIO.encode(speech(60 * 8000))
+    for _ in range(5):
+        bridge.push(minute)
+    assert fill(bridge, 10).all()
+    bridge.clear()
+    block = fill(bridge, 1)
+    assert not block[int(0.008 * 8000) :].any()
+    assert not fill(bridge, 100).any()
+    assert bridge.depth == 0
+    played = 10 * 80 + 48
+    assert bridge.playout.discarded == 5 * 60 * 8000 - played
+
+
+def test_a_turn_pushed_right_after_clear_is_heard_whole() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(8000, -5000)))
+    fill(bridge, 10)
+    bridge.clear()
+    turn = np.arange(1, 801).astype(np.int16)
+    bridge.push(AUDIO.encode(turn))
+    heard = fill(bridge, 20)
+    assert heard[heard > 0][:800].tolist() == turn.tolist()
+    assert (heard[48:] >= 0).all()
+
+
+def test_several_clears_between_two_blocks_count_everything_once() -> None:
+    bridge = playout()
+    for _ in range(3):
+        bridge.push(AUDIO.encode(speech(8000)))
+        bridge.clear()
+    fill(bridge, 1)
+    assert (bridge.playout.discarded, bridge.playout.heard) == (24000, 0)
+    assert bridge.depth == 0
+    assert bridge.silent
+
+
+def test_clear_empties_the_resampler_too() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(800, 30000)))
+    bridge.clear()
+    bridge.push(AUDIO.encode(speech(800, 0)))
+    assert not fill(bridge, 60).any()
+
+
+def test_what_the_resampler_holds_at_an_end_is_not_the_next_beginning() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(800, 30000)))
+    assert fill(bridge, 60 + 6 * 35).any()
+    assert [type(report) for report, _ in bridge.poll()] == [Started, Stopped]
+    bridge.push(AUDIO.encode(speech(800, 0)))
+    assert not fill(bridge, 60).any()
+
+
+def test_over_the_limit_the_newest_is_dropped_and_told() -> None:
+    bridge = playout(limit=1.0)
+    assert bridge.push(AUDIO.encode(speech(6000))) == 0
+    assert bridge.push(AUDIO.encode(speech(6000))) == 0.5
+    assert bridge.push(AUDIO.encode(speech(80))) == 0.01
+    assert bridge.depth == 1.0
+    fill(bridge, 50)
+    assert bridge.push(AUDIO.encode(speech(4000))) == 0
+
+
+def test_reports_come_when_they_are_heard_not_when_they_are_pulled() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(400)), "hello")
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == []  # pulled, heard in 15 ms
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == []  # 10 ms later, 5 ms to go
+    fill(bridge, 1, delay=0.015)
+    assert bridge.poll() == [(Started(0), 0.005), (Spoken(0, "hello", 400), 0.005)]
+    bridge.finish()
+    fill(bridge, 5, delay=0.015)
+    assert bridge.poll() == [(Stopped(400), 0.005)]
+
+
+def test_what_became_audible_is_announced_once_and_again_when_it_was_polled() -> None:
+    announced = 0
+
+    def audible() -> None:
+        nonlocal announced
+        announced += 1
+
+    bridge = FarEnd(AUDIO, 8000, 60.0, audible=audible)
+    fill(bridge, 10)
+    assert announced == 0
+    bridge.push(AUDIO.encode(speech(400)), "hello")
+    fill(bridge, 2, delay=0.015)
+    assert announced == 0  # not heard yet
+    fill(bridge, 3, delay=0.015)
+    assert announced == 1
+    assert len(bridge.poll()) == 2
+    fill(bridge, 10, delay=0.015)
+    assert announced == 1
+    bridge.finish()
+    fill(bridge, 5, delay=0.015)
+    assert announced == 2
+    assert [type(report) for report, _ in bridge.poll()] == [Stopped]
+
+
+def test_it_is_silent_only_once_the_last_sample_was_heard_and_told() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(100)))
+    bridge.finish()
+    assert not bridge.silent
+    fill(bridge, 2, delay=0.02)
+    assert not bridge.silent
+    fill(bridge, 3, delay=0.02)
+    bridge.poll()
+    assert bridge.silent
+
+
+def test_finish_plays_what_the_resampler_still_held() -> None:
+    bridge = playout(rate=48000)
+    bridge.push(AUDIO.encode(speech(400)))
+    bridge.finish()
+    fill(bridge, 200)
+    assert bridge.playout.heard == 2400
+
+
+def test_the_played_level_is_metered() -> None:
+    bridge = playout()
+    bridge.push(AUDIO.encode(speech(800, -16384)))
+    assert bridge.level() == -100
+    fill(bridge, 5)
+    assert bridge.level() == pytest.approx(-6.02, abs=0.01)
+    fill(bridge, 200)
+    assert bridge.level() == pytest.approx(-6.02, abs=0.01)  # the rest of it, and silence
+    fill(bridge, 200)
+    assert bridge.level() == -100
+
+
+def test_a_listener_and_the_meter_hear_it_as_loud_as_it_is_played() -> None:
+    bridge = playout()
+    tap = bridge.tap = Tap(8000)
+    bridge.level()
+    bridge.gain.value = 0.5
+    bridge.push(speech(1600).tobytes())
+    heard = fill(bridge, 20)
+    assert np.array_equal(tap.read(0)[0], heard)
+    assert set(heard[400:1600]) == {500}
+    assert bridge.level() == pytest.approx(20 * np.log10(heard.max() / 32768))
+
+
+def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
+    bridge = playout()
+    bridge._turn.queue.append((None, None))  # type: ignore[arg-type]
+    assert not fill(bridge, 5).any()
+    assert isinstance(bridge.fault, Exception)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["push", "fill", "clear"]), st.integers(0, 900)), max_size=40
+    )
+)
+def test_the_books_balance_whatever_happens(steps: list[tuple[str, int]]) -> None:
+    bridge, pushed = playout(), 0
+    for step, size in steps:
+        if step == "push":
+            assert bridge.push(AUDIO.encode(speech(size))) == 0
+            pushed += size
+        elif step == "fill":
+            fill(bridge, 1 + size // 80)
+        else:
+            bridge.clear()
+        assert bridge._queued >= 0
+        counted = bridge.playout.heard + bridge.discarded
+        assert counted + round(bridge.depth * 8000) == pushed
+    fill(bridge, 1)
+    counted = bridge.playout.heard + bridge.playout.discarded
+    assert counted + round(bridge.depth * 8000) == pushed
+
+
+def test_clears_from_another_thread_never_let_the_old_turn_through() -> None:
+    """The event loop and a callback against each other; every turn sounds before its clear."""
+    bridge = playout(limit=600)
+    cleared, sounding_blocks = 0, 0
+    stop, heard = threading.Event(), threading.Event()
+    faults: list[str] = []
+
+    def callback() -> None:
+        nonlocal sounding_blocks
+        out = np.zeros(80, np.int16)
+        while not stop.is_set():
+            newest = cleared  # all turns up to this one were cleared before this block
+            bridge.fill_rt(out)
+            sounding = out[48:][out[48:] != 0]  # behind any fade
+            if len(sounding):
+                sounding_blocks += 1
+                if sounding.min() <= newest:
+                    faults.append(f"turn {sounding.min()} sounded after clear {newest}")
+                if sounding.max() > newest:
+                    heard.set()
+
+    thread = threading.Thread(target=callback)
+    thread.start()
+    for turn in range(1, 200):
+        heard.clear()
+        bridge._push(np.broadcast_to(np.int16(turn), 4_000_000), None)  # never runs dry
+        assert heard.wait(TIMEOUT)
+        bridge.clear()
+        cleared = turn
+    stop.set()
+    thread.join()
+    assert sounding_blocks >= 199
+    assert not faults
+    assert bridge.fault is None
+
+
+def test_what_was_cleared_takes_no_room_from_the_next_turn() -> None:
+    bridge = playout(limit=1.0)
+    bridge.push(AUDIO.encode(speech(8000)))
+    bridge.clear()
+    assert bridge.depth == 0
+    assert bridge.push(AUDIO.encode(speech(4000))) == 0
+    assert bridge.depth == 0.5
+
+
+def test_it_is_not_silent_while_a_sample_is_on_its_way_to_the_playout() -> None:
+    seen: list[bool] = []
+    bridge = playout()
+    push = bridge.playout.push
+
+    def spy(samples: np.ndarray, text: str | None) -> None:
+        seen.append(bridge.silent)  # taken from the queue, not yet in the playout
+        push(samples, text)
+
+    bridge.playout.push = spy  # type: ignore[method-assign]
+    bridge.push(AUDIO.encode(speech(800)))
+    fill(bridge, 1)
+    assert seen == [False]
+
+
+def test_texts_without_audio_are_bounded() -> None:
+    bridge = playout()
+    for _ in range(5000):
+        bridge.push(b"", "text")
+    assert len(bridge._turn.queue) == 1000
+    fill(bridge, 10)
+    assert bridge.playout.underruns == 0
+
+
+def test_a_fault_on_the_capture_side_is_kept_not_raised(capture: Capture) -> None:
+    capture.bridge.write_rt(None)  # type: ignore[arg-type]
+    assert isinstance(capture.bridge.fault, TypeError)
+
+
+def test_a_delay_that_is_no_number_is_a_fault_not_an_exception() -> None:
+    bridge = playout()
+    bridge.fill_rt(np.zeros(80, np.int16), float("nan"))
+    assert isinstance(bridge.fault, ValueError)

@@ -1,0 +1,68 @@
+"""Errors become a message and an exit code, in one place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from retell_voice import errors
+from retell_voice.errors import DeviceNotFound, RetellVoiceError
+from retell_voice.program.failure import EXIT_CODES, complain, reported
+
+KINDS = [
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, RetellVoiceError)
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_exit_code_is_documented(kind: type[RetellVoiceError]) -> None:
+    assert kind.exit_code in EXIT_CODES
+
+
+def test_an_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught, reported(as_json=lambda: True):
+        raise DeviceNotFound("no microphone", "plug one in")
+    assert caught.value.code == 3
+    shown = capsys.readouterr()
+    assert shown.err == "retell-voice: no microphone\n  plug one in\n"
+    assert json.loads(shown.out) == {
+        "event": "error",
+        "type": "DeviceNotFound",
+        "message": "no microphone",
+        "hint": "plug one in",
+        "exit_code": 3,
+    }
+
+
+def test_a_defect(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETELL_VOICE_DEBUG", "0")
+    with pytest.raises(SystemExit) as caught, reported():
+        raise KeyError("x")
+    assert caught.value.code == 1
+    assert "KeyError: 'x'\n  --debug" in capsys.readouterr().err
+    monkeypatch.setenv("RETELL_VOICE_DEBUG", "1")
+    with pytest.raises(SystemExit), reported():
+        raise KeyError("x")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_outside_a_call() -> None:
+    with pytest.raises(SystemExit) as caught, reported():
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+
+
+def test_an_exit_passes() -> None:
+    with pytest.raises(SystemExit) as caught, reported():
+        raise SystemExit(7)
+    assert caught.value.code == 7
+    with reported():
+        pass
+
+
+def test_a_message_without_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("careful")
+    assert capsys.readouterr().err == "retell-voice: careful\n"

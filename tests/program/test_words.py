@@ -1,0 +1,53 @@
+"""Events in words, and texts of the server made harmless."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.events import AgentStarted, Ended, LatencyChanged, MicrophoneSilent
+from retell_voice.program.words import clean, clock, ending, news, warn
+
+
+@given(st.text())
+def test_clean_texts_are_printable(text: str) -> None:
+    cleaned = clean(text)
+    assert not any(ord(each) < 32 or 127 <= ord(each) < 160 for each in cleaned)
+    cleaned.encode("utf-8")
+    assert clean(cleaned) == cleaned
+
+
+def test_what_people_should_know() -> None:
+    assert "no permission" in str(warn(MicrophoneSilent(name="Jabra")))
+    assert warn(AgentStarted()) is None
+
+
+def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:
+    up = LatencyChanged(side="far_end", why="gaps", old=0.01, new=0.03)
+    down = LatencyChanged(side="near_end", why="calm", old=0.03, new=None)
+    assert (news(up), warn(down)) == (None, None)
+    assert str(warn(up)).startswith("the speaker had gaps")
+    assert str(warn(up)).endswith("more latency, 30 ms")
+    assert str(news(down)).endswith("the microphone has had no gaps for long: less latency")
+
+
+@pytest.mark.parametrize(
+    ("ended", "text"),
+    [
+        (Ended(by="you", code=1000, reason=""), "you hung up (1000)"),
+        (
+            Ended(by="server", code=1011, reason="no\x1b money"),
+            "the server closed the call (1011: no money)",
+        ),
+        (Ended(by="network", code=None, reason=""), "the connection was lost"),
+        (Ended(by="device", code=1000, reason="bye"), "a device was lost (1000: bye)"),
+    ],
+)
+def test_code_and_reason_always_show(ended: Ended, text: str) -> None:
+    assert ending(ended) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (59.99, "00:59"), (3661, "61:01")])
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
