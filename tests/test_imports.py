@@ -18,7 +18,7 @@ PROGRAM = ENGINE | {"emulator", "program", "recording", "settings"}
 MAY_IMPORT = {
     "errors": {"errors"},
     "events": BASE,
-    "threads": {"threads"},
+    "threads": BASE | {"audio", "threads"},
     "net": BASE | {"net"},
     "protocol": BASE | {"protocol"},
     "audio": BASE | {"audio"},

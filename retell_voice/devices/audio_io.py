@@ -1,137 +1,311 @@
-"""A microphone and a speaker at work for one call."""
+"""A microphone and a speaker that stay open for as long as a program likes.
+
+::
+
+    microphone ─▶ NearEnd ─▶ listeners, the call that is up
+    speaker    ◀─ Output  ◀─ the call that is up, sounds of one's own
+        ▲
+        └─ a Supervisor for each: brings it back when it is lost, gives it more latency after gaps
+
+Calls borrow them one after the other, and no stream is opened again for that::
+
+    async with AudioIO() as io:
+        for call_id in call_ids:
+            async with Call(call_id, audio=io) as call:
+                async for event in call:
+                    ...
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
 
-from retell_voice.audio.format import AudioFormat
-from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
+from retell_voice.audio.resample import resample_whole
+from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
+from retell_voice.devices.lease import Lease
+from retell_voice.devices.listener import Listener
+from retell_voice.devices.ports import Microphone, Speaker, traits_of
 from retell_voice.devices.streams.convert import as_microphone, as_speaker
-from retell_voice.devices.streams.far_end import Audible, FarEnd, Post
 from retell_voice.devices.streams.near_end import NearEnd
-from retell_voice.devices.streams.tap import Tap
+from retell_voice.devices.streams.notices import Notice
+from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.devices.upkeep.watchdog import ZerosWatch
-from retell_voice.errors import DeviceError
-from retell_voice.events import DeviceChanged, MicrophoneSilent
+from retell_voice.errors import DeviceError, DeviceLost
+from retell_voice.events import DeviceChanged, Event, MicrophoneSilent
+from retell_voice.threads.detached import run_detached, run_to_completion
+from retell_voice.threads.event_queue import EventQueue
+from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
+_LOOK_SECONDS = 0.2
+"""From one look at devices that do not report by themselves to the next."""
 _SWITCH_SECONDS = 1.0
-"""How long the end of a call waits for a device that is just taking over."""
+"""How long closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
+_MOST_EVENTS = 256
+
+WATCH = Clock("retell-voice watch")
+"""One thread for all the devices of a process that are watched."""
 
 
 class AudioIO:
-    """Both devices with their bridges, started, watched and stopped together.
+    """Both devices, open and watched; an async context manager, and an async iterator of events.
 
-    Making one finds the default devices where none are given, which may take a while;
-    starting and stopping may, too: do all of it away from the event loop.
+    A device that is lost comes back by itself, as during a call: ``DeviceChanged`` tells. Without
+    a call nothing is sent and nothing but ``play`` is heard. Making one finds the default devices
+    where none are given, which may take a while.
 
     Args:
-        audio: encoding and rate of the call.
-        microphone, speaker: the devices, None for the default ones.
-        frame_ms: length of a frame of microphone audio, 20–250 ms.
-        limit: seconds of agent audio that may be queued.
-        jitter: lowest and highest depth of the jitter buffer, seconds.
-        volume: times the agent's amplitude, 0–2.
-        device_timeout: seconds that a lost device may stay away before the call is to end.
-        post: takes what there is to be told; on any thread.
+        microphone, speaker: your hardware; None finds the default devices.
+        rate: samples a second to open default devices with, if they have it. Calls at another rate
+            are resampled.
+        volume: times the amplitude of everything that is played, 0–2; see ``volume``.
+        device_timeout: seconds that a lost device may stay away before the call that is up ends
+            with a ``DeviceLost``; 0 ends it at once. Without a call there is no such limit.
 
     Raises:
         DeviceNotFound: there is no default device.
+        DeviceError: PortAudio is missing, or a device is not what ``devices.ports`` describes.
         ValueError: the volume is out of range.
+
+    Entering it raises ``DeviceError`` when a device cannot be opened. Iterating yields
+    ``DeviceChanged``, ``LatencyChanged``, ``MicrophoneSilent`` and ``InputFinished`` until it is
+    closed; their ``at`` counts seconds since it was opened. Events that nobody reads are dropped
+    beyond 256, the oldest first.
     """
 
     def __init__(
         self,
-        audio: AudioFormat,
-        microphone: Microphone | None,
-        speaker: Speaker | None,
+        microphone: Microphone | None = None,
+        speaker: Speaker | None = None,
         *,
-        frame_ms: int,
-        limit: float,
-        jitter: tuple[float, float],
-        volume: float,
-        device_timeout: float,
-        post: Post,
+        rate: int = 24000,
+        volume: float = 1.0,
+        device_timeout: float = 60.0,
     ) -> None:
         if microphone is None or speaker is None:
-            from retell_voice.devices.portaudio import devices as portaudio  # noqa: PLC0415 - not for devices of one's own
+            from retell_voice.devices.portaudio import devices  # noqa: PLC0415 - not for one's own
 
-            microphone = microphone or portaudio.find_microphone(audio)
-            speaker = speaker or portaudio.find_speaker(audio)
-        self.microphone = microphone
-        self.speaker = speaker
-        self._near_rate = microphone.rate
-        self._can_block = getattr(microphone, "can_block", False)
-        self._post = post
+            audio = AudioFormat(rate=rate)
+            microphone = microphone or devices.find_microphone(audio)
+            speaker = speaker or devices.find_speaker(audio)
+        self._microphone = microphone
+        self._speaker = speaker
+        self._can_block = traits_of(microphone).can_block
         self._device_timeout = device_timeout
-        self.capture = NearEnd(
-            audio,
-            microphone.rate,
-            frame_ms,
-            post,
-            can_block=self._can_block,
-        )
-        self.playout = FarEnd(
-            audio, speaker.rate, limit, jitter, volume=volume, audible=lambda: post(Audible())
-        )
-        self._near_end = self._near_keeper(microphone)
-        self._far_end = self._far_keeper(speaker)
+        self.near_end = NearEnd(microphone.rate, self._post, can_block=self._can_block)
+        self.output = Output(speaker.rate, volume)
+        self._near = self._near_supervisor(microphone)
+        self._far = self._far_supervisor(speaker)
         self._aside: list[Supervisor] = []  # those of devices that are to take over
+        self._retired_starts = 0
         self._switching = threading.Lock()  # held while they do
-        self._stopped = False
+        self._lease: Lease | None = None
+        self._is_open = self._is_closed = False
+        self._opened_at = 0.0
+        self._ticking: Ticking | None = None
         self._zeros, self._tried_again = ZerosWatch(), False
         self._drifting: object = None  # what is at work, as it was at the last look
-        self.capture_drift = ClockDrift(self._near_rate)
-        self.playback_drift = ClockDrift(self.playout.rate)
+        self.capture_drift = ClockDrift(self.near_end.rate)
+        self.playback_drift = ClockDrift(self.output.rate)
+        self._events: EventQueue | None = None
+        self._mailbox: Mailbox | None = None
 
-    def _near_keeper(self, microphone: Microphone) -> Supervisor:
-        return Supervisor(
-            "near_end",
-            as_microphone(microphone, self._near_rate, can_block=self._can_block),
-            NullMicrophone(self._near_rate),
-            new_gate=lambda tell: CaptureGate(self.capture, tell),
-            post=self._post,
-            device_timeout=self._device_timeout,
-        )
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "open" if self._is_open else "not open"
+        return f"<AudioIO {self._microphone.name!r} {self._speaker.name!r} {state}>"
 
-    def _far_keeper(self, speaker: Speaker) -> Supervisor:
-        return Supervisor(
-            "far_end",
-            as_speaker(speaker, self.playout.rate),
-            NullSpeaker(self.playout.rate),
-            new_gate=lambda tell: PlayoutGate(self.playout, tell),
-            post=self._post,
-            device_timeout=self._device_timeout,
-        )
+    @property
+    def microphone(self) -> Microphone:
+        """The microphone in use."""
+        return self._microphone
 
-    def tap(self) -> tuple[Tap, Tap]:
-        """Return near and far end for somebody who listens in; before ``start``, and once."""
-        near, far = Tap(self._near_rate), Tap(self.playout.rate)
-        self.capture.tap, self.playout.tap = near, far
-        return near, far
+    @property
+    def speaker(self) -> Speaker:
+        """The speaker in use."""
+        return self._speaker
 
-    def moments(self) -> tuple[float, float]:
-        """Return how many seconds of the near end have been spoken and of the far end been heard
-        by this moment. A block behind, as devices work in blocks. Runs on: any thread."""
-        spoken = self.capture.position / self._near_rate + (self.microphone.latency or 0.0)
-        return spoken, self.playout.hearing / self.playout.rate
+    @property
+    def muted(self) -> bool:
+        """Whether silence is passed on instead of what the microphone hears, to a call and to
+        listeners. It lasts from one call to the next."""
+        return self.near_end.muted
 
-    def start(self) -> None:
-        """Open both devices; what the microphone hears is posted from here on.
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self.near_end.muted = muted
+
+    @property
+    def volume(self) -> float:
+        """Times the amplitude of everything that is played, 0–2: 1 leaves every sample as it is.
+
+        A change takes 20 ms and makes no click; what would be too loud for a sample bends. It lasts
+        from one call to the next.
+
+        Raises (when set):
+            ValueError: it is outside 0–2.
+        """
+        return self.output.gain.value
+
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        self.output.gain.value = volume
+
+    @property
+    def openings(self) -> int:
+        """Times that a stream of a device was opened, both sides together."""
+        supervisors = (self._near, self._far, *self._aside)
+        return self._retired_starts + sum(each.starts for each in supervisors)
+
+    @property
+    def away(self) -> str:
+        """Which devices are lost and why, one line; empty while both are there."""
+        return "; ".join(filter(None, (self._near.trouble, self._far.trouble)))
+
+    @property
+    def fault(self) -> Exception | None:
+        """What went wrong on one of the audio threads, if anything ever did: a defect."""
+        return self.near_end.fault or self.output.fault
+
+    # Opening and closing
+
+    def open(self) -> None:
+        """Open both devices. Blocks; ``async with`` does it away from the event loop.
 
         Raises:
             DeviceError: one of them cannot be opened.
+            RuntimeError: it has been open before.
         """
-        self._far_end.start()
-        self.capture.start()
-        self._near_end.start()
+        if self._is_open or self._is_closed:
+            raise RuntimeError("an AudioIO is opened once; make another one")
+        self._is_open = True
+        self._opened_at = time.monotonic()
+        try:
+            self._far.start()
+            self.near_end.start()
+            self._near.start()
+        except BaseException:
+            self.close()
+            raise
+        self._ticking = WATCH.begin(_LOOK_SECONDS, self._look, self._watch_failed)
 
-    def use(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
+    def close(self) -> None:
+        """Stop and close both devices, each whatever the other does; safe to call twice. Blocks.
+
+        A call that is up ends with a ``DeviceLost``.
+        """
+        lease = self._lease
+        if lease is not None:
+            lease.post(DeviceLost("the AudioIO was closed during the call"))
+        self._is_closed = True
+        if self._ticking is not None:
+            WATCH.end(self._ticking)
+        for supervisor in (self._near, self._far, *self._aside):
+            supervisor.end()
+        alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
+        with ExitStack() as stack:
+            if alone:
+                stack.callback(self._switching.release)
+            stack.callback(self._close_events)
+            stack.callback(self.near_end.stop)
+            for supervisor in (*self._aside, self._far, self._near):
+                stack.callback(supervisor.stop)
+
+    async def __aenter__(self) -> Self:
+        self._mailbox = mailbox_of(asyncio.get_running_loop())
+        self._events = EventQueue(_MOST_EVENTS)
+        await run_to_completion(self.open)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await run_to_completion(self.close)
+
+    def __aiter__(self) -> Self:
+        if self._events is None:
+            raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
+        return self
+
+    async def __anext__(self) -> Event:
+        assert self._events is not None  # noqa: S101 - __aiter__ has looked
+        event = await self._events.get()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    # Between and beside calls
+
+    async def play(self, sound: Samples | Path | str, rate: int | None = None) -> None:
+        """Play a sound of your own, beside the agent if it speaks; returns when it was heard.
+
+        Several are played one after the other, up to 32 at a time. Cancelling fades it out.
+
+        Args:
+            sound: samples, shape (n,), mono int16; or a WAV file.
+            rate: samples a second of samples; None: those of the speaker.
+
+        Raises:
+            ConfigError: the file cannot be read.
+            RuntimeError: too many sounds wait, or it is not open.
+            TypeError: it is no samples.
+        """
+        if not self._is_open or self._is_closed:
+            raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
+        samples = await run_detached(partial(self._prepared, sound, rate))
+        heard = asyncio.Event()
+        mailbox = mailbox_of(asyncio.get_running_loop())
+        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None))
+        if not self.output.play(playing):
+            raise RuntimeError(f"{MOST_SOUNDS} sounds wait to be played; one more is refused")
+        try:
+            await heard.wait()
+        except asyncio.CancelledError:
+            playing.is_stopping = True
+            raise
+
+    def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
+        """Return a listener to what the microphone hears, or to what is played.
+
+        For a wake word, a level meter, a recorder: whether or not a call is up.
+        """
+        stream = self.near_end if side == "near_end" else self.output
+        return Listener(stream)
+
+    def levels(self) -> tuple[float, float]:
+        """Return the peak levels of near end and far end since the last call, dBFS.
+
+        −100 for digital silence. For one reader; a call with ``level_interval`` is one.
+        """
+        return self.near_end.level(), self.output.level()
+
+    async def use(
+        self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
+    ) -> None:
+        """Go on with another microphone, another speaker or both; see ``Call.use``.
+
+        Raises:
+            DeviceError: a device cannot be opened, no audio passes through it, or it is closed.
+        """
+        await run_detached(partial(self.switch, microphone, speaker))
+
+    def switch(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
         """Put other devices in the place of those in use, None for no change; then stop these.
 
         Blocks for as long as the devices take to open and to close.
@@ -142,76 +316,135 @@ class AudioIO:
         """
         with self._switching, ExitStack() as failing:
             far = near = None
-            if speaker is not None and speaker is not self.speaker:
-                far = self._far_keeper(speaker)
-            if microphone is not None and microphone is not self.microphone:
-                near = self._near_keeper(microphone)
+            if speaker is not None and speaker is not self._speaker:
+                far = self._far_supervisor(speaker)
+            if microphone is not None and microphone is not self._microphone:
+                near = self._near_supervisor(microphone)
             # The microphone last: what it hears meanwhile is not sent.
-            self._aside = [keeper for keeper in (far, near) if keeper is not None]
+            self._aside = [each for each in (far, near) if each is not None]
             failing.callback(self._aside.clear)
-            for keeper in self._aside:
-                if self._stopped:
-                    raise DeviceError("the call is over: no other device can be used")
-                keeper.start_aside()
-                failing.callback(keeper.stop)
+            for supervisor in self._aside:
+                if self._is_closed:
+                    raise DeviceError("the devices are closed: no other one can be used")
+                supervisor.start_aside()
+                failing.callback(supervisor.stop)
             failing.pop_all()
             replaced = []
             if far is not None and speaker is not None:
-                far.take_over(self._far_end)
-                replaced.append(self._far_end)
-                self._far_end, self.speaker = far, speaker
+                far.take_over(self._far)
+                replaced.append(self._far)
+                self._far, self._speaker = far, speaker
                 self._post(DeviceChanged(side="far_end", state="changed", name=speaker.name))
             if near is not None and microphone is not None:
-                near.take_over(self._near_end)
-                replaced.append(self._near_end)
-                self._near_end, self.microphone = near, microphone
+                near.take_over(self._near)
+                replaced.append(self._near)
+                self._near, self._microphone = near, microphone
                 self._zeros, self._tried_again = ZerosWatch(), False
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
-            for keeper in replaced:
-                keeper.retire()
+            for supervisor in replaced:
+                self._retired_starts += supervisor.starts
+                supervisor.retire()
 
-    def stop(self) -> None:
-        """Stop and close both devices, each whatever the other does; safe to call twice."""
-        self._stopped = True
-        for keeper in (self._near_end, self._far_end, *self._aside):
-            keeper.end()
-        alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
-        with ExitStack() as stack:
-            if alone:
-                stack.callback(self._switching.release)
-            stack.callback(self.capture.stop)
-            for keeper in (*self._aside, self._far_end, self._near_end):
-                stack.callback(keeper.stop)
+    # A call
 
-    @property
-    def fault(self) -> Exception | None:
-        """What went wrong on one of the audio threads, if anything ever did: a defect."""
-        return self.capture.fault or self.playout.fault
+    def lend(self, lease: Lease) -> None:
+        """Let a call have the devices; see ``Lease.begin``."""
+        if not self._is_open or self._is_closed:
+            raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
+        if self._lease is not None:
+            raise RuntimeError("these devices are in another call")
+        if self.away:
+            raise DeviceLost(self.away)
+        self._lease = lease
+        self.output.connect(lease.far_end)
+        self.near_end.connect(lease.frames)
 
-    def look(self, now: float) -> None:
-        """Notice a device that stopped or went mute without saying so, and compare the clocks.
+    def take_back(self, lease: Lease) -> None:
+        """Take them from a call that is over; safe to call twice."""
+        if self._lease is lease:
+            self.near_end.connect(None)
+            self.output.connect(None)
+            self._lease = None
 
-        ``now``: seconds. Cheap; called in the rhythm of a frame.
-        """
-        silent = self.playout.silent
+    # Supervision
+
+    def _near_supervisor(self, microphone: Microphone) -> Supervisor:
+        rate = self.near_end.rate
+        return Supervisor(
+            "near_end",
+            as_microphone(microphone, rate, can_block=self._can_block, lost=self._near_lost),
+            NullMicrophone(rate),
+            new_gate=lambda tell: CaptureGate(self.near_end, tell),
+            post=self._post,
+            device_timeout=self._device_timeout,
+        )
+
+    def _far_supervisor(self, speaker: Speaker) -> Supervisor:
+        return Supervisor(
+            "far_end",
+            as_speaker(speaker, self.output.rate),
+            NullSpeaker(self.output.rate),
+            new_gate=lambda tell: PlayoutGate(self.output, tell),
+            post=self._post,
+            device_timeout=self._device_timeout,
+        )
+
+    def _near_lost(self, samples: int) -> None:
+        """Runs on: a relay's thread."""
+        self.near_end.lost += samples
+
+    def _look(self) -> None:
+        """Runs on: watch thread. Notice what no device tells, and compare the clocks."""
+        now = time.monotonic()
+        lease, near_end, output = self._lease, self.near_end, self.output
+        silent = output.is_silent and (lease is None or lease.far_end.silent)
         # While the agent speaks, its user mostly listens.
-        listens = self.capture.muted or not silent or self.capture.quiet >= _QUIET_SECONDS
-        self._near_end.look(now, pause=listens)
-        self.capture.attentive = self._near_end.raised
-        self._far_end.look(now, pause=silent)
-        never_silent = getattr(self.microphone, "never_silent", False)
-        listening = never_silent and self._near_end.at_work and not self.capture.muted
-        if self._zeros.look(now, self.capture.sounds, listening=listening):
-            self._post(MicrophoneSilent(name=self.microphone.name))
+        listens = near_end.muted or not silent or near_end.quiet >= _QUIET_SECONDS
+        self._near.look(now, pause=lease is None or listens)
+        near_end.attentive = self._near.raised
+        self._far.look(now, pause=silent)
+        never_silent = traits_of(self._microphone).never_silent
+        listening = never_silent and self._near.at_work and not near_end.muted
+        if self._zeros.look(now, near_end.sounds, listening=listening):
+            self._post(MicrophoneSilent(name=self._microphone.name))
             if not self._tried_again:
                 self._tried_again = True
-                self._near_end.open_again()  # some are mute only until then
-        near, far = self._near_end, self._far_end
-        drifting = near, near.breaks, self.capture.xruns, far, far.breaks, self.playout.xruns
+                self._near.open_again()  # some are mute only until then
+        near, far = self._near, self._far
+        drifting = near, near.breaks, near_end.xruns, far, far.breaks, output.xruns
         if drifting != self._drifting or not (near.at_work and far.at_work):
             self._drifting = drifting  # stand-ins run on this machine's clock, gaps on none
-            self.capture_drift = ClockDrift(self._near_rate)
-            self.playback_drift = ClockDrift(self.playout.rate)
-        self.capture_drift.look(now, self.capture.position)
-        self.playback_drift.look(now, self.playout.playout.position)
+            self.capture_drift = ClockDrift(near_end.rate)
+            self.playback_drift = ClockDrift(output.rate)
+        self.capture_drift.look(now, near_end.position)
+        self.playback_drift.look(now, output.position)
+
+    def _watch_failed(self, error: Exception) -> None:
+        self.output.fault = error
+
+    def _post(self, notice: Notice) -> None:
+        """Pass on what a device has to tell. Runs on: any thread."""
+        lease = self._lease
+        if lease is not None:
+            lease.post(notice)
+        if self._mailbox is not None and isinstance(notice, Event):
+            self._mailbox.post(self._take, notice)
+
+    def _take(self, event: Event, waited: float) -> None:
+        if self._events is not None:
+            at = time.monotonic() - self._opened_at - waited
+            self._events.put(replace(event, at=at))
+
+    def _close_events(self) -> None:
+        if self._mailbox is not None and self._events is not None:
+            events: Callable[[], None] = self._events.close
+            self._mailbox.post(lambda *_: events(), None)
+
+    def _prepared(self, sound: Samples | Path | str, rate: int | None) -> Samples:
+        """Return a sound at the speaker's rate."""
+        if isinstance(sound, Path | str):
+            sound, rate = read_wav(sound)
+        elif not is_samples(sound):
+            raise TypeError(f"a sound must be {SAMPLES}, or a WAV file; it is {described(sound)}")
+        return resample_whole(sound, rate or self.output.rate, self.output.rate)

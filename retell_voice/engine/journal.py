@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from retell_voice.engine.counters import Counters
-from retell_voice.engine.event_queue import EventQueue
+from retell_voice.threads.event_queue import EventQueue
 from retell_voice.events import CallState, Event, StateChanged
 
 

@@ -1,31 +1,41 @@
-"""Devices as a call that is under way needs them: at its rate, and on the thread it relies on.
+"""Devices at the rate, and on the kind of thread, that an open ``AudioIO`` relies on.
 
-A call resamples between its server and its devices, and what comes before and after that keeps
-its rate for the whole call. A device that takes another's place at another rate is wrapped.
+Near end and output keep their rates for as long as they are open. A device that takes another's
+place at another rate is wrapped.
 """
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
+from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
-from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
-from retell_voice.devices.streams.ring import Ring
+from retell_voice.devices.ports import (
+    AdjustableLatency,
+    DeviceTraits,
+    Microphone,
+    Sink,
+    Source,
+    Speaker,
+    traits_of,
+)
 from retell_voice.devices.upkeep.gates import fits_rt, takes_rt
+from retell_voice.threads.relay import Block, Relay
 
-_RING_SECONDS = 1.0
-_LOOK_SECONDS = 0.1
+Lost = Callable[[int], None]
+"""Is told of samples, at the rate relied on, that a relay lost."""
 
 
-def as_microphone(microphone: Microphone, rate: int, *, can_block: bool) -> Microphone:
+def as_microphone(microphone: Microphone, rate: int, *, can_block: bool, lost: Lost) -> Microphone:
     """Return a microphone that delivers at this rate; ``can_block``: on a thread that has time."""
-    if microphone.rate == rate and (not can_block or getattr(microphone, "can_block", False)):
+    if microphone.rate == rate and (not can_block or traits_of(microphone).can_block):
         return microphone
-    return _Microphone(microphone, rate)
+    return _Microphone(microphone, rate, lost)
 
 
 def as_speaker(speaker: Speaker, rate: int) -> Speaker:
@@ -34,14 +44,17 @@ def as_speaker(speaker: Speaker, rate: int) -> Speaker:
 
 
 class _Wrapped:
-    """Passes on what a call looks for in a device."""
+    """Passes on what there is to know about a device."""
 
     def __init__(self, device: Any, rate: int) -> None:
         self._device = device
         self.rate = rate
-        for name in ("timeout", "start_timeout", "suggest", "never_silent"):
-            if hasattr(device, name):
-                setattr(self, name, getattr(device, name))
+        if isinstance(device, AdjustableLatency):
+            self.suggest_latency = device.suggest_latency
+
+    @property
+    def traits(self) -> DeviceTraits:
+        return traits_of(self._device)
 
     @property
     def name(self) -> str:
@@ -57,15 +70,18 @@ class _Wrapped:
 class _Microphone(_Wrapped):
     """Resamples on a thread of its own, which may take its time."""
 
-    can_block = True
-
-    def __init__(self, microphone: Microphone, rate: int) -> None:
+    def __init__(self, microphone: Microphone, rate: int, lost: Lost) -> None:
         super().__init__(microphone, rate)
+        self._lost = lost
         self._run: _MicrophoneRun | None = None
+
+    @property
+    def traits(self) -> DeviceTraits:
+        return replace(super().traits, can_block=True)
 
     def start(self, sink: Sink) -> None:
         self.stop()
-        run = self._run = _MicrophoneRun(sink, self._device.rate, self.rate)
+        run = self._run = _MicrophoneRun(sink, self._device.rate, self.rate, self._lost)
         try:
             self._device.start(run)
         except BaseException:
@@ -80,58 +96,49 @@ class _Microphone(_Wrapped):
 
 
 class _MicrophoneRun:
-    """One start of a wrapped microphone: its sink, with a ring and a thread behind it."""
+    """One start of a wrapped microphone: its sink, with a relay behind it."""
 
-    def __init__(self, sink: Sink, rate: int, wanted: int) -> None:
+    def __init__(self, sink: Sink, rate: int, wanted: int, lost: Lost) -> None:
         self._sink = sink
-        self._ring = Ring(round(_RING_SECONDS * rate))
         self._resampler = Resampler(rate, wanted)
-        self._xruns = 0
-        self._has_finished = self._stopping = False
-        self._wake = threading.Lock()  # locked: nothing came since the thread last looked
-        self._wake.acquire()
-        self._thread = threading.Thread(target=self._pass_on, name="retell-voice rate", daemon=True)
-        self._thread.start()
+        self._step = wanted / rate
+        self._lost = lost
+        self._stopped = False
+        self._relay = Relay(
+            "retell-voice resampler", rate, self._resample, finished=self._sink.finished
+        )
+        self._relay.start()
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Runs on: audio callback thread. Keep samples for the thread."""
-        if not fits_rt(samples, self):
-            return
-        self._ring.write_rt(samples)
-        self._xruns += xrun
-        # No other thread releases this lock now, so one that is locked here stays locked.
-        if self._wake.locked():
-            self._wake.release()
+    def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None:
+        """Runs on: audio callback thread. Keep samples for the relay's thread."""
+        if fits_rt(samples, self):
+            self._relay.write_rt(samples, delay, xrun)
 
     def finished(self) -> None:
-        """Say so; the thread sees it within a tenth of a second."""
-        self._has_finished = True
+        self._relay.finish()
 
     def lost(self, why: str, final: bool = False) -> None:
         self._sink.lost(why, final)
 
     def stop(self) -> None:
-        """Let the thread end; it sees that within a tenth of a second."""
-        self._stopping = True
+        """Let the relay's thread end; returns at once, and nothing comes from it any more."""
+        self._stopped = True
+        self._relay.stop(wait=False)
 
-    def _pass_on(self) -> None:
-        read = xruns = 0
-        while not self._stopping:
-            self._wake.acquire(timeout=_LOOK_SECONDS)
-            has_finished = self._has_finished  # before the ring: its last audio goes first
-            samples, read = self._ring.read(read)
-            if len(samples) and not self._stopping:
-                seen, xruns = xruns, self._xruns
-                self._sink.write_rt(self._resampler.process(samples), xruns > seen)
-            if has_finished:
-                self._sink.finished()
-                return
+    def _resample(self, block: Block) -> None:
+        """Runs on: relay thread."""
+        if self._stopped:
+            return
+        if block.lost:
+            self._lost(round(block.lost * self._step))
+        samples = self._resampler.process(block.samples)
+        self._sink.write_rt(samples, monotonic() - block.spoken_at, block.xrun or block.lost > 0)
 
 
 class _Speaker(_Wrapped):
-    """Resamples in the callback, which is dearer than what is meant to be there.
+    """Resamples in the callback, which costs more there than anything else.
 
-    It is the price of a rate that the call did not begin with.
+    It is the price of a rate that the devices were not opened with.
     """
 
     def start(self, source: Source) -> None:

@@ -1,13 +1,9 @@
-"""Where the threads of audio and the event loop meet.
+"""The far end: one call's agent audio on its way to the speaker.
 
 ::
 
-    microphone ─▶ NearEnd.write_rt ─▶ ring ─▶ capture thread ─▶ post(frame) ─▶ event loop
-    speaker    ◀─ FarEnd.fill_rt  ◀─ turn (queue) ◀─ push, clear ◀─ event loop
-                        └─▶ reports ─▶ poll ─▶ event loop
-
-The way in is in ``capture``, the way out is here. Where nothing is to be resampled there is no
-ring and no capture thread: the microphone's own cuts the frames and posts them.
+    push, clear ─▶ turn (queue) ─▶ [callback: jitter buffer: pull] ─▶ Output ─▶ speaker
+      event loop ◀─ poll ◀─ reports ◀──┘
 
 Single values and deques cross without locks: each has one thread that writes and one that
 reads, and CPython makes each of those operations atomic. A *turn* is one generation of agent
@@ -22,30 +18,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.audio.gain import Gain
-from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
 from retell_voice.audio.resample import Resampler
-from retell_voice.devices.streams.ring import Ring
-from retell_voice.devices.streams.tap import Tap
-from retell_voice.errors import DeviceLost
-from retell_voice.events import Event
 
 _READY_SECONDS = 1.0
 """Audio the callback takes over in advance: more would only make a ``clear`` dearer."""
 _TEXTS_ALONE = 1000
 """Texts without audio that a turn may hold."""
-
-
-class Audible:
-    """A notice: the playout has something to ``poll``."""
-
-
-Notice = bytes | Event | DeviceLost | Audible
-"""A frame, an event without its time, the end of a device, or that there is news of playout."""
-
-Post = Callable[[Notice], None]
-"""Hands a notice to the event loop; called on any thread, neither blocks nor raises."""
 
 
 class _Turn:
@@ -66,7 +45,6 @@ class FarEnd:
         rate: the speaker's samples a second.
         limit: seconds of audio that may be queued; what is over is dropped, the newest first.
         target: (lowest, highest) depth of the jitter buffer, seconds.
-        volume: how loud it is at the beginning, 0–2.
         audible: called on the audio callback thread when there is something to ``poll``; must
             neither block nor raise.
     """
@@ -78,20 +56,13 @@ class FarEnd:
         limit: float,
         target: tuple[float, float] = DEFAULT_TARGET,
         *,
-        volume: float = 1.0,
         audible: Callable[[], None] = lambda: None,
     ) -> None:
         self.rate = rate
-        self.xruns = 0
-        """Times the device ran out of samples."""
         self.fault: Exception | None = None
         """What went wrong in the callback, if anything ever did: a defect."""
         self.playout = Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
-        self.gain = Gain(rate, volume)
-        """How loud it is."""
-        self.tap: Tap | None = None
-        """Gets what is played, silence included, if somebody listens in."""
         self._audio = audio
         self._resampler = Resampler(audio.rate, rate)
         self._limit = round(limit * rate)
@@ -102,9 +73,6 @@ class FarEnd:
         self._retired: deque[_Turn] = deque()
         self._ready = round(_READY_SECONDS * rate)
         self._lag = 0  # samples between what was pulled last and what is heard now
-        self._played = Ring(rate)
-        self._metered = 0
-        self._metering = False
 
     # Event loop
 
@@ -155,12 +123,6 @@ class FarEnd:
                 self._resampler.reset()  # its rest, 3 ms at most, is not for the next utterance
         return heard
 
-    def level(self) -> float:
-        """Return the peak level played since the last call, dBFS; the first begins to meter."""
-        self._metering = True
-        samples, self._metered = self._played.read(self._metered)
-        return dbfs(peak(samples))
-
     @property
     def discarded(self) -> int:
         """Samples thrown away, whether or not the callback has seen the clear yet."""
@@ -184,20 +146,23 @@ class FarEnd:
 
     # Audio callback
 
-    def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
-        """Runs on: audio callback thread. Fill ``out``, shape (n,)."""
+    def fill_rt(self, out: Samples, delay: float = 0.0) -> bool:
+        """Runs on: audio callback thread. Fill ``out``, shape (n,); False: it is all silence.
+
+        ``delay``: seconds until ``out[0]`` is heard.
+        """
         try:
-            self._fill_rt(out)
+            sounds = self._fill_rt(out)
             self._lag = len(out) + round(delay * self.rate)
             if self.playout.reports and not self._asked_to_poll:
                 self._ask_to_poll_rt()
         except Exception as error:
             out[:] = 0
             self.fault = error
-        if xrun:
-            self.xruns += 1
+            return False
+        return sounds
 
-    def _fill_rt(self, out: Samples) -> None:
+    def _fill_rt(self, out: Samples) -> bool:
         """Runs on: audio callback thread."""
         playout, turn = self.playout, self._turn
         if turn is not self._current:
@@ -207,12 +172,7 @@ class FarEnd:
         while turn.queue and playout.depth < self._ready:
             playout.push(*turn.queue.popleft())
         playout.finishing = turn.finishing and not turn.queue
-        sounds = playout.pull(out)
-        self.gain.apply_rt(out)
-        if sounds and self._metering:
-            self._played.write_rt(out)
-        if self.tap is not None:
-            self.tap.write_rt(out, playout.position)
+        return playout.pull(out)
 
     def _ask_to_poll_rt(self) -> None:
         """Runs on: audio callback thread. Say that the oldest report is audible, if it is."""

@@ -1,8 +1,21 @@
-"""The microphone's way to the event loop; see ``bridge``."""
+"""The near end: one path from the microphone to whoever takes what it hears.
+
+::
+
+    device ─▶ gate ─▶ write_rt ─▶ Relay ─▶ echo control ─▶ mute ─▶ meter ─▶ taps
+                                                                      └─▶ CallFrames: resample,
+                                                                          encode, frame ─▶ post
+                                    ▲
+    speaker ─▶ FarReference ────────┘ what was really played, with its time
+
+It outlives calls: a call plugs in its ``CallFrames`` and takes them out again. All of it happens on
+the relay's thread. Where no stage needs more time than a copy (no echo control, and the call has
+the microphone's rate) it happens on the microphone's own thread, which saves waking another.
+"""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,163 +23,182 @@ from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.audio.framing import Framer
 from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.resample import Resampler
-from retell_voice.devices.streams.far_end import Post
-from retell_voice.devices.streams.ring import Ring
+from retell_voice.devices.streams.notices import Post
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.events import InputFinished
+from retell_voice.threads.relay import Block, Relay
 
-_RING_SECONDS = 1.0
-_LOOK_SECONDS = 0.1
-"""The thread wakes when a frame is complete, and this often when none is: levels, the end."""
-_STOP_SECONDS = 1.0
 _SPEECH = 200
 """A peak of −44 dBFS: a room is quieter, a voice is louder."""
+_IDLE_SECONDS = 0.02
+"""How often the thread wakes for taps and echo control while no call is up."""
+
+Stage = Callable[[Samples, float], Samples]
+"""Echo control's seat: near-end samples, shape (n,), and when the first was spoken (seconds of
+``time.monotonic``) in; as many or fewer out. Runs on the near-end thread."""
 
 
-class NearEnd:
-    """Takes the microphone's samples and posts encoded frames of the wire.
-
-    What the capture thread has not taken within a second is lost, the oldest first, and
-    counted.
+class CallFrames:
+    """What one call takes from the near end: frames of its own format.
 
     Args:
-        audio: encoding and rate of the call.
-        rate: the microphone's samples a second.
+        audio: encoding and rate of what is sent.
+        rate: the near end's samples a second.
         frame_ms: length of a frame, 20–250 ms.
         post: takes the frames.
-        can_block: the microphone's thread may take the time to resample and to encode; then there
-            is no capture thread and no ring.
 
     Raises:
         AudioFormatError: the frame length is out of range.
     """
 
-    def __init__(
-        self, audio: AudioFormat, rate: int, frame_ms: int, post: Post, *, can_block: bool = False
-    ) -> None:
-        self.muted = False
-        """Sends silence instead of what the microphone hears."""
-        self.fault: Exception | None = None
-        """What went wrong on one of the threads, if anything ever did: a defect."""
-        self.sounds = 0
-        """Times that something else than digital zeros was heard, muted or not."""
-        self.position = 0
-        """Samples that the device has delivered."""
-        self.attentive = False
-        """Whether it is to tell speech from silence, see ``quiet``."""
-        self.tap: Tap | None = None
-        """Gets what is sent, at the microphone's rate, if somebody listens in."""
-        self._device_xruns = self._ring_xruns = 0  # the callback's and the thread's
+    def __init__(self, audio: AudioFormat, rate: int, frame_ms: int, post: Post) -> None:
+        self.is_copy = audio.rate == rate
+        """Whether nothing has to be resampled."""
         self._resampler = Resampler(rate, audio.rate)
         self._framer = Framer(audio, frame_ms)
         self._post = post
-        self._rate = rate
+
+    @property
+    def needed(self) -> int:
+        """Near-end samples that complete the next frame."""
+        return self._resampler.needed(self._framer.missing)
+
+    def take(self, samples: Samples) -> None:
+        """Post the frames that become complete."""
+        for frame in self._framer.push(self._resampler.process(samples)):
+            self._post(frame)
+
+
+class NearEnd:
+    """Takes what the microphone hears and passes it on to taps and to the call.
+
+    What its thread has not taken within a second is lost, the oldest first, counted and told.
+
+    Args:
+        rate: the microphone's samples a second.
+        post: is told that the input has finished.
+        can_block: the microphone's thread may take the time to resample and to encode.
+    """
+
+    def __init__(self, rate: int, post: Post, *, can_block: bool = False) -> None:
+        self.rate = rate
+        self.muted = False
+        """Passes on silence instead of what the microphone hears."""
+        self.sounds = 0
+        """Times that something else than digital zeros was heard, muted or not."""
+        self.attentive = False
+        """Whether to tell speech from silence, see ``quiet``."""
+        self.xruns = 0
+        """Times the device or the relay lost audio."""
+        self.lost = 0
+        """Samples that the relay lost."""
+        self._can_block = can_block
+        self._echo: Stage | None = None
+        self._taps: tuple[Tap, ...] = ()
+        self._call: CallFrames | None = None
         self._peak = 0
         self._metering = False
         self._loud_at = 0  # as position
-        self._can_block = can_block
-        if can_block:
-            return
-        self._size = round(_RING_SECONDS * rate)
-        self._ring = Ring(self._size)
-        self._due = self._resampler.needed(self._framer.missing)  # completes the next frame
-        self._finished = False
-        self._stopping = False
-        self._wake = threading.Lock()  # locked: nothing due since the thread last looked
-        self._wake.acquire()
-        self._thread = threading.Thread(target=self._run, name="retell-voice capture", daemon=True)
+        self._relay = Relay(
+            "retell-voice near end",
+            rate,
+            self._take,
+            needed=self._needed,
+            finished=lambda: post(InputFinished()),
+        )
 
     @property
-    def xruns(self) -> int:
-        """Times the device or the ring lost audio."""
-        return self._device_xruns + self._ring_xruns
+    def fault(self) -> Exception | None:
+        """What went wrong on one of the threads, if anything ever did: a defect."""
+        return self._relay.fault
 
-    def start(self) -> None:
-        """Start the capture thread, where there is one."""
-        if not self._can_block:
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the capture thread; the device has stopped by now and writes no more."""
-        if self._can_block:
-            return
-        self._stopping = True
-        if self._thread.is_alive():
-            if self._wake.locked():
-                self._wake.release()
-            self._thread.join(_STOP_SECONDS)
+    @property
+    def position(self) -> int:
+        """Samples that the device has delivered."""
+        return self._relay.position
 
     @property
     def quiet(self) -> float:
         """Seconds for which nobody has spoken, as far as it was attentive."""
-        return (self.position - self._loud_at) / self._rate
+        return (self.position - self._loud_at) / self.rate
 
     def level(self) -> float:
-        """Return the peak level sent since the last call, dBFS; the first begins to meter."""
+        """Return the peak level passed on since the last call, dBFS; the first begins to meter."""
         self._metering = True
         magnitude, self._peak = self._peak, 0
         return dbfs(magnitude)
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
-        """Runs on: audio callback thread. Take samples, shape (n,)."""
-        try:
-            if xrun:
-                self._device_xruns += 1
-            if self._can_block:
-                self._take(samples, self.position + len(samples))
-                self.position += len(samples)
-                return
-            self._ring.write_rt(samples)
-            self.position = self._ring.written
-            # No other thread releases this lock now, so one that is locked here stays locked.
-            if self.position >= self._due and self._wake.locked():
-                self._wake.release()
-        except Exception as error:
-            self.fault = error
+    # Who listens; on the event loop or any other one thread
+
+    def start(self) -> None:
+        """Begin to work; before the microphone is started."""
+        self._choose_thread()
+
+    def stop(self) -> None:
+        """Stop; the device has stopped by now and writes no more."""
+        self._relay.stop()
+
+    def connect(self, call: CallFrames | None) -> None:
+        """Let a call take what is heard from here on; None: no call is up."""
+        self._call = call
+        self._choose_thread()
+
+    def use_echo_control(self, stage: Stage | None) -> None:
+        """Let everything pass through this stage first."""
+        self._echo = stage
+        self._choose_thread()
+
+    def tap(self) -> Tap:
+        """Return a tap that hears what is passed on from here on."""
+        tap = Tap(self.rate, self._relay.done)
+        self._taps = (*self._taps, tap)
+        return tap
+
+    def untap(self, tap: Tap) -> None:
+        """Let a tap hear no more; safe to call twice."""
+        self._taps = tuple(each for each in self._taps if each is not tap)
+
+    def _choose_thread(self) -> None:
+        is_cheap = self._can_block or self._call is None or self._call.is_copy
+        self._relay.inline = is_cheap and self._echo is None
+        self._relay.start()
+
+    # The microphone
+
+    def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None:
+        """Runs on: audio callback thread. Take samples, shape (n,); see ``Sink``."""
+        self._relay.write_rt(samples, delay, xrun)
 
     def finished(self) -> None:
         """Say that nothing more will come from the device that writes now."""
-        if self._can_block:
-            self._post(InputFinished())
-        else:
-            self._finished = True
+        self._relay.finish()
 
-    def _run(self) -> None:
-        try:
-            self._capture()
-        except Exception as error:
-            self.fault = error
+    # The near-end thread
 
-    def _capture(self) -> None:
-        read = 0
-        while not self._stopping:
-            # What comes after this look and is due releases the lock.
-            if self.position < self._due:
-                self._wake.acquire(timeout=_LOOK_SECONDS)
-            finished = self._finished  # looked at before the ring: its last audio goes first
-            if self._ring.written - read > self._size:
-                self._ring_xruns += 1
-            samples, read = self._ring.read(read)
-            self._take(samples, read)
-            self._due = read + self._resampler.needed(self._framer.missing)
-            if finished:
-                self._finished = False
-                self._post(InputFinished())
+    def _needed(self) -> int:
+        call = self._call
+        idle = round(_IDLE_SECONDS * self.rate)
+        if call is None:
+            return idle
+        return call.needed if self._echo is None else min(call.needed, idle // 2)
 
-    def _take(self, samples: Samples, position: int) -> None:
-        """Post the frames that become complete with the samples up to a position.
-
-        Runs on: capture thread, or a can_block one.
-        """
+    def _take(self, block: Block) -> None:
+        """Runs on: near-end thread, or the microphone's. Let a block pass through all stages."""
+        samples = block.samples
+        self.xruns += block.xrun + (block.lost > 0)
+        self.lost += block.lost
+        if self._echo is not None:
+            samples = self._echo(samples, block.spoken_at)
         if np.count_nonzero(samples):
             self.sounds += 1
             if self.attentive and peak(samples) > _SPEECH:
-                self._loud_at = position
+                self._loud_at = block.position
             if self.muted:
                 samples = np.zeros_like(samples)
             elif self._metering:
                 self._peak = max(self._peak, peak(samples))
-        if self.tap is not None:
-            self.tap.write_rt(samples, position)
-        for frame in self._framer.push(self._resampler.process(samples)):
-            self._post(frame)
+        for tap in self._taps:
+            tap.write_rt(samples, block.position)
+        call = self._call
+        if call is not None:
+            call.take(samples)

@@ -1,6 +1,6 @@
 import asyncio
 
-from retell_voice.engine.event_queue import EventQueue
+from retell_voice.threads.event_queue import EventQueue
 from retell_voice.events import Event
 
 

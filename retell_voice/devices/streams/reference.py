@@ -1,0 +1,112 @@
+"""The far-end reference: what was really played, and when it was heard.
+
+::
+
+    speaker's callback ─▶ FarReference.write_rt     after volume, fades and concealment
+    near-end thread    ◀─ ReferenceReader.read      in step with what the microphone hears
+
+No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
+or so, as callbacks do, while an echo canceller needs a stream without steps: a reader goes on
+where it stopped for as long as the times agree with that to within 10 ms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.resample import Resampler
+from retell_voice.audio.ring import Ring
+
+_SECONDS = 2.0
+_TOLERANCE = 0.01
+"""Seconds by which times may disagree with the count of samples before they are believed."""
+_DISAGREEING_READS = 20
+"""Reads for which they must disagree: a fifth of a second."""
+
+
+class FarReference:
+    """The last two seconds that a speaker played; one thread writes, others read.
+
+    Args:
+        rate: samples a second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.ring = Ring(round(_SECONDS * rate))
+        self.anchor: tuple[int, float] | None = None
+        """A position, and when that sample is heard; None before the first block."""
+
+    def write_rt(self, samples: Samples, heard_at: float) -> None:
+        """Runs on: audio callback thread. Append samples, shape (n,), first heard at a time."""
+        start = self.ring.written
+        self.ring.write_rt(samples)
+        self.anchor = start, heard_at  # last: it never points beyond what is there
+
+    def position_at(self, time: float) -> int | None:
+        """Return the position of what was heard at a time, None while nothing is known."""
+        if self.anchor is None:
+            return None
+        position, heard_at = self.anchor
+        return position + round((time - heard_at) * self.rate)
+
+
+class ReferenceReader:
+    """Reads a reference at the rate of the near end, and in step with it.
+
+    Args:
+        reference: what to read.
+        rate: the near end's samples a second.
+    """
+
+    def __init__(self, reference: FarReference, rate: int) -> None:
+        self.jumps = 0
+        """Times that it had to skip or to repeat: a device was exchanged, lost or fell behind."""
+        self._reference = reference
+        self._resampler = Resampler(reference.rate, rate)
+        self._step = reference.rate / rate
+        self._next: float | None = None  # position in the reference of what is returned next
+        self._fed = 0  # position up to which the resampler has been fed
+        self._off = 0  # reads in a row that disagreed
+        self._held: Samples = np.zeros(0, np.int16)
+
+    def read(self, count: int, at: float) -> Samples:
+        """Return ``count`` samples that were heard from the time ``at`` on, shape (count,).
+
+        Silence where nothing was played, or where that is not known any more.
+        """
+        wanted = self._reference.position_at(at)
+        if wanted is None:
+            return np.zeros(count, np.int16)
+        if self._next is None:
+            self._jump(wanted)
+        elif abs(wanted - self._next) > _TOLERANCE * self._reference.rate:
+            self._off += 1
+            if self._off >= _DISAGREEING_READS:
+                self.jumps += 1
+                self._jump(wanted)
+        else:
+            self._off = 0
+        if (lacking := count - len(self._held)) > 0:
+            self._held = np.concatenate((self._held, self._pull(self._resampler.needed(lacking))))
+        taken, self._held = self._held[:count], self._held[count:]
+        self._next = (self._next or 0.0) + count * self._step
+        return taken
+
+    def _jump(self, to: int) -> None:
+        self._next, self._fed, self._off = float(to), to, 0
+        self._resampler.reset()
+        self._held = self._held[:0]
+
+    def _pull(self, count: int) -> Samples:
+        """Take samples out of the ring, silence for those it does not have."""
+        start = self._fed
+        self._fed = stop = start + count
+        ring = self._reference.ring
+        written = ring.written
+        first, last = max(start, written - ring.size, 0), min(stop, written)
+        out = np.zeros(count, np.int16)
+        if first < last:
+            out[first - start : last - start] = ring.between(first, last)
+        return self._resampler.process(out)
