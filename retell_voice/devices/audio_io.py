@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.ports import Microphone, Speaker, traits_of
 from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.far_end import Audible, FarEnd, Post
 from retell_voice.devices.streams.near_end import NearEnd
@@ -66,7 +66,7 @@ class AudioIO:
         self.microphone = microphone
         self.speaker = speaker
         self._near_rate = microphone.rate
-        self._can_block = getattr(microphone, "can_block", False)
+        self._can_block = traits_of(microphone).can_block
         self._post = post
         self._device_timeout = device_timeout
         self.capture = NearEnd(
@@ -200,8 +200,11 @@ class AudioIO:
         self._near_end.look(now, pause=listens)
         self.capture.attentive = self._near_end.raised
         self._far_end.look(now, pause=silent)
-        never_silent = getattr(self.microphone, "never_silent", False)
-        listening = never_silent and self._near_end.at_work and not self.capture.muted
+        listening = (
+            traits_of(self.microphone).never_silent
+            and self._near_end.at_work
+            and not self.capture.muted
+        )
         if self._zeros.look(now, self.capture.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self.microphone.name))
             if not self._tried_again:

@@ -7,13 +7,22 @@ its rate for the whole call. A device that takes another's place at another rate
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
-from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+from retell_voice.devices.ports import (
+    AdjustableLatency,
+    DeviceTraits,
+    Microphone,
+    Sink,
+    Source,
+    Speaker,
+    traits_of,
+)
 from retell_voice.devices.streams.ring import Ring
 from retell_voice.devices.upkeep.gates import fits_rt, takes_rt
 
@@ -23,7 +32,7 @@ _LOOK_SECONDS = 0.1
 
 def as_microphone(microphone: Microphone, rate: int, *, can_block: bool) -> Microphone:
     """Return a microphone that delivers at this rate; ``can_block``: on a thread that has time."""
-    if microphone.rate == rate and (not can_block or getattr(microphone, "can_block", False)):
+    if microphone.rate == rate and (not can_block or traits_of(microphone).can_block):
         return microphone
     return _Microphone(microphone, rate)
 
@@ -39,9 +48,12 @@ class _Wrapped:
     def __init__(self, device: Any, rate: int) -> None:
         self._device = device
         self.rate = rate
-        for name in ("timeout", "start_timeout", "suggest", "never_silent"):
-            if hasattr(device, name):
-                setattr(self, name, getattr(device, name))
+        if isinstance(device, AdjustableLatency):
+            self.suggest_latency = device.suggest_latency
+
+    @property
+    def traits(self) -> DeviceTraits:
+        return traits_of(self._device)
 
     @property
     def name(self) -> str:
@@ -57,11 +69,13 @@ class _Wrapped:
 class _Microphone(_Wrapped):
     """Resamples on a thread of its own, which may take its time."""
 
-    can_block = True
-
     def __init__(self, microphone: Microphone, rate: int) -> None:
         super().__init__(microphone, rate)
         self._run: _MicrophoneRun | None = None
+
+    @property
+    def traits(self) -> DeviceTraits:
+        return replace(super().traits, can_block=True)
 
     def start(self, sink: Sink) -> None:
         self.stop()
