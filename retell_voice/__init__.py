@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from retell_voice.audio.format import AudioFormat, Encoding, Samples
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
-    from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
+    from retell_voice.devices.ports import (
+        AdjustableLatency,
+        DeviceTraits,
+        Microphone,
+        Sink,
+        Source,
+        Speaker,
+    )
     from retell_voice.engine.call import DEFAULT_URL, Call
     from retell_voice.engine.observer import Observed, Observer
     from retell_voice.errors import (
@@ -67,6 +74,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_URL",
+    "AdjustableLatency",
     "AgentStarted",
     "AgentStopped",
     "Alignment",
@@ -83,6 +91,7 @@ __all__ = [
     "DeviceError",
     "DeviceLost",
     "DeviceNotFound",
+    "DeviceTraits",
     "Encoding",
     "Ended",
     "Event",

@@ -22,8 +22,9 @@ def choices(microphone: Microphone, speaker: Speaker) -> tuple[Choice, ...]:
         DeviceError: PortAudio is not installed or does not start.
     """
     used = {
-        (side, device.name, getattr(device, "host_api", None))
+        (side, device.name, device.host_api)
         for side, device in (("near_end", microphone), ("far_end", speaker))
+        if isinstance(device, PortAudioMicrophone | PortAudioSpeaker)
     }
     with in_use():
         return tuple(

@@ -21,7 +21,7 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import CLOCK, Ticking
-from retell_voice.devices.ports import Sink, Source
+from retell_voice.devices.ports import DeviceTraits, Sink, Source
 from retell_voice.errors import ConfigError
 
 BLOCKS_PER_SECOND = 50
@@ -111,9 +111,8 @@ class _Clockwork:
     """What ticks with all others of its kind, on one thread for the process, until stopped."""
 
     latency: float | None = 0.0
-    timeout = inf
-    """Keeps time itself; must not be started again, which would play or write a file anew."""
-    can_block = True
+    # Never lost: a second start would play or write the file from its beginning again.
+    traits = DeviceTraits(block_timeout=inf, can_block=True)
     clock = CLOCK
 
     def __init__(self, name: str, rate: int, speed: float) -> None:

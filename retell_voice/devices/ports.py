@@ -47,29 +47,23 @@ other; the call resamples.
                 source.fill_rt(block)
                 self._file.write(block.tobytes())  # takes as long as the block plays
 
-A device that is lost is given up (``stop``) and started anew (``start``) every second, on a
-thread, until it works. Five attributes are looked for and may be missing:
+A lost device is stopped, then started again every second, on a worker thread, until it works.
 
-``timeout``
-    seconds without a block after which the device is taken for lost; 2 without it
-``start_timeout``
-    seconds that the first block after ``start`` may take; 2 without it, never less than ``timeout``
-``suggest``
-    a method that takes seconds of latency, or ``"low"``, to open with from the next ``start``
-    on; then it is opened anew with more while it has gaps, and with less when they are gone
-``never_silent``
-    True for a microphone that never delivers pure digital zeros unless it is muted somewhere;
-    then people are told when it does
-``can_block``
-    True for a microphone whose ``write_rt`` may take the time to resample and to encode, some tens
-    of microseconds: the call then needs no thread of its own for that
+A device that differs from the defaults of ``DeviceTraits`` says so in an attribute ``traits``. One
+that can be opened with more or less latency is an ``AdjustableLatency``: while it has gaps it is
+opened with more, and with less once they are gone.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
 from retell_voice.audio.format import Samples
+from retell_voice.errors import DeviceError, show
+
+Latency = float | Literal["low"]
+"""Seconds, or as little as the device has."""
 
 
 class Sink(Protocol):
@@ -164,3 +158,50 @@ class Speaker(Protocol):
     def stop(self) -> None:
         """Stop and close; safe to call twice, when ``start`` failed, and from another thread while
         it hangs. ``start`` may be called again afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTraits:
+    """What a call must know of a device beyond its methods.
+
+    Hardware states it in an attribute or property ``traits``, which is read before every start;
+    without one the defaults hold.
+
+    Attributes:
+        block_timeout: seconds without a block after which the device counts as lost.
+        start_timeout: seconds that the first block after ``start`` may take; never less than
+            ``block_timeout``.
+        never_silent: this microphone delivers pure digital zeros only while it is muted somewhere;
+            people are told when it does.
+        can_block: this microphone's ``write_rt`` may take the time to resample and to encode, some
+            tens of microseconds; the call then needs no thread of its own for that.
+    """
+
+    block_timeout: float = 2.0
+    start_timeout: float = 2.0
+    never_silent: bool = False
+    can_block: bool = False
+
+
+DEFAULT_TRAITS = DeviceTraits()
+
+
+def traits_of(device: object) -> DeviceTraits:
+    """Return what a device states in ``traits``, or the defaults.
+
+    Raises:
+        DeviceError: its ``traits`` are of another type.
+    """
+    traits = getattr(device, "traits", DEFAULT_TRAITS)
+    if not isinstance(traits, DeviceTraits):
+        kind = type(device).__name__
+        raise DeviceError(f"{kind}.traits is {show(traits)}, not a DeviceTraits")
+    return traits
+
+
+@runtime_checkable
+class AdjustableLatency(Protocol):
+    """A device that can be opened with more or less latency."""
+
+    def suggest_latency(self, latency: Latency) -> None:
+        """Open with this latency from the next ``start`` on."""

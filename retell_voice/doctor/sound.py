@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.levels import dbfs, peak
@@ -24,6 +25,9 @@ from retell_voice.doctor.acoustics import (
 from retell_voice.doctor.ends import CHIMES, EVERY, Ear, Mouth, round_trips
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import DeviceError
+
+if TYPE_CHECKING:
+    from retell_voice.devices.portaudio.devices import PortAudioMicrophone, PortAudioSpeaker
 
 Meter = Callable[[float, float], None]
 """Shows the level of the microphone: dBFS, and seconds left."""
@@ -70,7 +74,7 @@ def examine(
         yield _failed("devices", error, worst)
         return
     for device, word in ((microphone, "microphone"), (speaker, "speaker")):
-        yield judge_device(word, device.name, getattr(device, "why", ""), device.rate, audio.rate)
+        yield judge_device(word, device.name, device.why, device.rate, audio.rate)
     yield _rates(microphone.name, speaker.name)
     ear = Ear()
     try:
@@ -165,7 +169,7 @@ def zeros_hint() -> str:
 
 def _find(
     audio: AudioFormat, input_name: str | None, output_name: str | None
-) -> tuple[Microphone, Speaker]:
+) -> tuple[PortAudioMicrophone, PortAudioSpeaker]:
     from retell_voice.devices.portaudio.devices import open_devices  # noqa: PLC0415 - opens PortAudio
 
     return open_devices(audio, input_name, output_name)

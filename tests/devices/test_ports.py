@@ -9,9 +9,17 @@ import pytest
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices import ports
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.devices.ports import (
+    AdjustableLatency,
+    DeviceTraits,
+    Microphone,
+    Speaker,
+    traits_of,
+)
 from retell_voice.emulator import Emulator, Session
 from retell_voice.engine.call import Call
+from retell_voice.errors import DeviceError
 from retell_voice.events import Ended, InputFinished
 
 AUDIO = AudioFormat("s16le", 16000)
@@ -20,7 +28,7 @@ AUDIO = AudioFormat("s16le", 16000)
 def example() -> dict[str, type]:
     text = ports.__doc__ or ""
     start = text.index("    class PipeMicrophone")
-    code = text[start : text.index("A device that is lost")]
+    code = text[start : text.index("A lost device")]
     names: dict[str, type] = {}
     exec(textwrap.dedent(code), {"np": np, "threading": threading}, names)
     return names
@@ -81,3 +89,37 @@ async def test_the_example_holds_a_call(pipe) -> None:
     assert events[-1].error is None
     played = np.frombuffer(bytes(speaker._file.heard), "<i2")
     assert np.count_nonzero(played == 500) == 1600
+
+
+def test_a_device_without_traits_has_the_defaults() -> None:
+    assert traits_of(example()["PipeMicrophone"](None)) == DeviceTraits()
+
+
+def test_traits_are_what_the_device_states_now() -> None:
+    class Slow(NullSpeaker):
+        @property
+        def traits(self) -> DeviceTraits:
+            return DeviceTraits(start_timeout=self.seconds)
+
+    speaker = Slow()
+    for speaker.seconds in (5.0, 6.0):
+        assert traits_of(speaker).start_timeout == speaker.seconds
+
+
+def test_traits_of_another_type_name_the_culprit() -> None:
+    class Board(NullMicrophone):
+        traits = {"block_timeout": 0.5}  # noqa: RUF012 - a user's mistake
+
+    with pytest.raises(
+        DeviceError, match=r"^Board\.traits is \{'block_timeout': 0\.5\}, not a Dev"
+    ):
+        traits_of(Board())
+
+
+def test_a_device_whose_latency_can_be_set_is_told_by_its_method() -> None:
+    class Adjustable(NullSpeaker):
+        def suggest_latency(self, latency) -> None:
+            pass
+
+    assert isinstance(Adjustable(), AdjustableLatency)
+    assert not isinstance(NullSpeaker(), AdjustableLatency)

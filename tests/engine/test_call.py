@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
 from pathlib import Path
@@ -22,6 +23,7 @@ from retell_voice.devices.files import (
     WavWriter,
     read_wav,
 )
+from retell_voice.devices.ports import DeviceTraits
 from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.devices.upkeep.watchdog import ZerosWatch
 from retell_voice.emulator import Emulator, Session
@@ -553,10 +555,9 @@ async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_err
     assert end.statistics.device_losses == 1
 
 
-async def test_a_device_that_stops_without_a_word_is_lost(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.START_TIMEOUT", 0.1)
+async def test_a_device_that_stops_without_a_word_is_lost() -> None:
     speaker = Flaky("silent")
-    speaker.timeout = 0.1
+    speaker.traits = DeviceTraits(block_timeout=0.1, start_timeout=0.1)
     async with calling(listen, speaker=speaker, device_timeout=0) as call:
         end = ended(await collect(call))
     assert end.by == "device"
@@ -641,7 +642,7 @@ async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeyp
 class Deaf(NullMicrophone):
     """A microphone that nobody lets hear."""
 
-    never_silent = True
+    traits = replace(NullMicrophone.traits, never_silent=True)
 
 
 async def test_a_microphone_of_zeros_is_told_once(monkeypatch) -> None:
@@ -919,7 +920,7 @@ async def test_one_message_cannot_end_the_call() -> None:
 
 async def test_a_microphone_that_has_finished_is_followed_by_silence() -> None:
     class Brief(NullMicrophone):
-        timeout = 0.1
+        traits = DeviceTraits(block_timeout=0.1)
 
         def start(self, sink) -> None:
             sink.write_rt(tone(0.1))

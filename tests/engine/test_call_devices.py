@@ -4,12 +4,14 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.devices.ports import DeviceTraits
 from retell_voice.emulator import Emulator, Session
 from retell_voice.engine.call import Call
 from retell_voice.errors import DeviceError, DeviceLost
@@ -42,7 +44,7 @@ class Hearing(NullSpeaker):
     def __init__(self, rate: int = RATE, name: str = "first", *, fault: str = "") -> None:
         super().__init__(rate, name=name)
         if fault:
-            self.timeout = 0.1
+            self.traits = DeviceTraits(block_timeout=0.1, start_timeout=0.1)
         self.blocks: list[np.ndarray] = []
         self.fault = fault
 
@@ -241,8 +243,7 @@ async def test_another_microphone_at_another_rate() -> None:
 
 
 @pytest.mark.parametrize("fault", ["refuses", "is silent", "is lost"])
-async def test_a_device_that_does_not_work_changes_nothing(monkeypatch, fault: str) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.START_TIMEOUT", 0.1)
+async def test_a_device_that_does_not_work_changes_nothing(fault: str) -> None:
     words = {"refuses": "it is busy", "is silent": "no audio passes", "is lost": "it burns"}
     first, second, microphone = Hearing(), Hearing(name="second", fault=fault), Counting()
     async with calling(says(NUMBERS), speaker=first) as call:
@@ -311,7 +312,7 @@ async def test_another_device_ends_the_wait_for_one_that_is_lost(monkeypatch) ->
 
 
 class Deaf(NullMicrophone):
-    never_silent = True
+    traits = replace(NullMicrophone.traits, never_silent=True)
 
 
 async def test_a_new_microphone_of_zeros_is_told(monkeypatch) -> None:

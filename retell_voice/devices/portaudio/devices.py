@@ -39,8 +39,7 @@ from retell_voice.devices.portaudio.lookup import (
     list_devices,
     resolve,
 )
-from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
-from retell_voice.devices.upkeep.watchdog import START_TIMEOUT
+from retell_voice.devices.ports import DEFAULT_TRAITS, DeviceTraits, Latency, Sink, Source
 from retell_voice.errors import DeviceError
 
 __all__ = [
@@ -53,6 +52,8 @@ __all__ = [
     "open_devices",
 ]
 
+_BLOCK_TIMEOUT = 0.5
+_START_TIMEOUT = DEFAULT_TRAITS.start_timeout
 _DEFAULT_START_TIMEOUT = 1.0
 """Less than for a device that was asked for: the next one may do."""
 _GONE = "it was unplugged, or the sound server ended"
@@ -73,11 +74,6 @@ class _Device(ABC, Generic[End]):
         DeviceError: PortAudio is missing.
     """
 
-    timeout = 0.5
-    """Seconds without a block after which it is taken for lost."""
-    start_timeout = START_TIMEOUT
-    """Seconds that the first block may take."""
-
     _direction: Direction
     _word: str
 
@@ -95,13 +91,13 @@ class _Device(ABC, Generic[End]):
             self._rate, self._channels = best_settings(self._direction, device, audio.rate)
         self._is_exact = self._rate == audio.rate
         self._wanted = name
-        if name is None:
-            self.start_timeout = _DEFAULT_START_TIMEOUT
+        self._start_timeout = _DEFAULT_START_TIMEOUT if name is None else _START_TIMEOUT
         self._began = 0.0
         self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
         self._mute: list[Found] = []  # default devices through which no audio ever passed
         self._device = device
-        self._suggested = self._least = latency
+        self._suggested: float | str = latency
+        self._least = latency
         self._block = max(1, round(self._rate * block_ms / 1000))
         self._latency: float | None = None
         self._opening = self._opened = False
@@ -133,9 +129,14 @@ class _Device(ABC, Generic[End]):
         """Seconds that PortAudio stated when it was last opened; None before, or unknown."""
         return self._latency
 
-    def suggest(self, latency: float | str) -> None:
-        """Use this latency from the next start on: seconds, but never less than it was made with,
-        or ``"low"`` for that."""
+    @property
+    def traits(self) -> DeviceTraits:
+        """What a call must know of it; see ``DeviceTraits``."""
+        return DeviceTraits(block_timeout=_BLOCK_TIMEOUT, start_timeout=self._start_timeout)
+
+    def suggest_latency(self, latency: Latency) -> None:
+        """Open with this latency from the next start on: seconds, but never less than it was made
+        with, or ``"low"`` for that."""
         own = self._least
         if isinstance(latency, str) or own == "high":
             self._suggested = own
@@ -208,7 +209,7 @@ class _Device(ABC, Generic[End]):
         if other := instead_of(self._mute, self._direction, self._rate):
             return other
         self._mute.clear()  # none of them was any better: is one just slow?
-        self.start_timeout = START_TIMEOUT
+        self._start_timeout = _START_TIMEOUT
         return resolve(self._direction, None)
 
     @abstractmethod
@@ -229,7 +230,7 @@ class _Device(ABC, Generic[End]):
             run.stopping = True
             if run.called:
                 self._has_worked.add((self._device.name, self._device.host_api))
-            elif monotonic() - self._began >= self.start_timeout:
+            elif monotonic() - self._began >= self._start_timeout:
                 self._pass_over()
         if stream is not None:
             library.close(stream)
@@ -238,15 +239,15 @@ class _Device(ABC, Generic[End]):
 class PortAudioMicrophone(_Device[Sink]):
     """A microphone of this computer; see ``find_microphone``."""
 
-    never_silent = True
     _direction = "input"
     _word = "microphone"
 
     @property
-    def can_block(self) -> bool:
-        """Whether frames are cut on its own thread: where nothing is to be resampled that is a
-        copy, and cheaper, and sooner, than to wake another thread for it."""
-        return self._is_exact
+    def traits(self) -> DeviceTraits:
+        """What a call must know of it; see ``DeviceTraits``."""
+        # Where nothing is resampled, cutting frames is a copy: cheaper and sooner on its own
+        # thread than to wake another one for it.
+        return replace(super().traits, never_silent=True, can_block=self._is_exact)
 
     def start(self, sink: Sink) -> None:
         """Open and begin to push into ``sink``.
@@ -295,7 +296,7 @@ def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceErr
     return DeviceError(f"{word} {device.name!r} does not open: {text or 'no reason given'}", hint)
 
 
-def find_microphone(audio: AudioFormat, name: str | None = None) -> Microphone:
+def find_microphone(audio: AudioFormat, name: str | None = None) -> PortAudioMicrophone:
     """Return the default microphone, or the one of that name or part of a name; not yet open.
 
     Raises:
@@ -305,7 +306,7 @@ def find_microphone(audio: AudioFormat, name: str | None = None) -> Microphone:
     return PortAudioMicrophone(audio, name)
 
 
-def find_speaker(audio: AudioFormat, name: str | None = None) -> Speaker:
+def find_speaker(audio: AudioFormat, name: str | None = None) -> PortAudioSpeaker:
     """Return the default speaker, or the one of that name or part of a name; not yet open.
 
     Raises:
@@ -319,7 +320,7 @@ def open_devices(
     audio: AudioFormat,
     input: str | None = None,  # noqa: A002 - as the options are called
     output: str | None = None,
-) -> tuple[Microphone, Speaker]:
+) -> tuple[PortAudioMicrophone, PortAudioSpeaker]:
     """Find both devices; see ``find_microphone`` and ``find_speaker``.
 
     Raises:

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections import deque
 
-STEPS: tuple[float | str, ...] = ("low", 0.03, 0.06, 0.12)
+from retell_voice.devices.ports import Latency
+
+STEPS: tuple[Latency, ...] = ("low", 0.03, 0.06, 0.12)
 """Latencies to suggest to PortAudio, seconds; the first is the least that the device has."""
 
 _BLOCKS_BEHIND = 3
@@ -90,7 +92,7 @@ class LatencySteps:
         self._calm = _CALM
 
     @property
-    def suggested(self) -> float | str:
+    def suggested(self) -> Latency:
         """The latency to ask for, seconds or ``"low"``."""
         return STEPS[self._step]
 

@@ -23,10 +23,11 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
+from retell_voice.devices.ports import AdjustableLatency, traits_of
 from retell_voice.devices.streams.far_end import Post
 from retell_voice.devices.upkeep.gates import Gate
 from retell_voice.devices.upkeep.latency import LatencySteps
-from retell_voice.devices.upkeep.watchdog import DEVICE_TIMEOUT, START_TIMEOUT, Watchdog
+from retell_voice.devices.upkeep.watchdog import Watchdog
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, Event, LatencyChanged
 
@@ -79,8 +80,6 @@ class Supervisor:
         self._new_gate = new_gate
         self._post = post
         self._device_timeout = device_timeout
-        self._timeout: float = getattr(device, "timeout", DEVICE_TIMEOUT)
-        self._suggest: Callable[[float | str], None] | None = getattr(device, "suggest", None)
         self._steps = LatencySteps()
 
         self._gate = self._new_gate(self._lost)  # the open one
@@ -112,8 +111,13 @@ class Supervisor:
         return self._steps.raised
 
     @property
+    def _timeout(self) -> float:
+        return traits_of(self._device).block_timeout
+
+    @property
     def _start_timeout(self) -> float:
-        return max(self._timeout, getattr(self._device, "start_timeout", START_TIMEOUT))
+        traits = traits_of(self._device)
+        return max(traits.block_timeout, traits.start_timeout)
 
     @property
     def _words(self) -> str:
@@ -213,7 +217,11 @@ class Supervisor:
                 self._begin(self._retire, gate)
             else:
                 gate.lost(f"no audio has passed for {self._timeout:g} s" if gate.blocks else _MUTE)
-        elif self._suggest and not self._opening and self._steps.look(now, gate.xruns, pause=pause):
+        elif (
+            isinstance(self._device, AdjustableLatency)
+            and not self._opening
+            and self._steps.look(now, gate.xruns, pause=pause)
+        ):
             self._begin(self._change_latency, gate)
 
     def open_again(self) -> None:
@@ -237,8 +245,8 @@ class Supervisor:
                 self._thread.start()
 
     def _change_latency(self, gate: Gate) -> None:
-        if self._suggest is not None:
-            self._suggest(self._steps.suggested)
+        if isinstance(self._device, AdjustableLatency):
+            self._device.suggest_latency(self._steps.suggested)
         old = self._device.latency
         if self._open_anew(gate):
             why: Literal["gaps", "calm"] = "calm" if self._steps.went_down else "gaps"

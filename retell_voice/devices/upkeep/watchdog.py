@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEVICE_TIMEOUT = 2.0
-"""Seconds without a block after which a device is taken for lost, unless it knows better."""
-START_TIMEOUT = 2.0
-"""Seconds that the first block may take: Bluetooth, for one, is slow to wake."""
 ZEROS_TIMEOUT = 5.0
 """Seconds of nothing but digital zeros after which a microphone is taken for muted."""
 
@@ -21,7 +17,7 @@ class Watchdog:
 
     Attributes:
         timeout: seconds without a block after which the device is lost.
-        start_timeout: seconds that the first block may take.
+        start_timeout: seconds that the first block may take: Bluetooth, for one, is slow to wake.
     """
 
     timeout: float

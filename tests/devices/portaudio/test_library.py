@@ -193,15 +193,15 @@ def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
     plugged, made_with, suggested, used
 ):
     speaker = portaudio.PortAudioSpeaker(AudioFormat(), latency=made_with)
-    speaker.suggest(suggested)
+    speaker.suggest_latency(suggested)
     speaker.start(Source())
     assert speaker._stream.settings["latency"] == used
     speaker.stop()
 
 
 def test_a_microphone_cuts_frames_itself_where_there_is_nothing_to_resample(plugged):
-    assert portaudio.PortAudioMicrophone(AudioFormat(rate=24000)).can_block
-    assert not portaudio.PortAudioMicrophone(AudioFormat(rate=16000)).can_block
+    assert portaudio.PortAudioMicrophone(AudioFormat(rate=24000)).traits.can_block
+    assert not portaudio.PortAudioMicrophone(AudioFormat(rate=16000)).traits.can_block
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ TIMES = SimpleNamespace(outputBufferDacTime=0.0, currentTime=0.0)
 
 def test_a_default_device_through_which_no_audio_passes_gives_way(plugged, mute):
     speaker = portaudio.find_speaker(AudioFormat())
-    assert speaker.start_timeout == 1.0
+    assert speaker.traits.start_timeout == 1.0
 
     def started(after):
         mute.wait(after)
@@ -260,7 +260,7 @@ def test_where_no_default_device_works_the_first_gets_more_time(plugged, mute):
     tried = []
     for _ in range(4):
         speaker.start(Source())
-        tried.append((speaker.name, speaker.start_timeout))
+        tried.append((speaker.name, speaker.traits.start_timeout))
         mute.wait(1.1)
         speaker.stop()
     assert tried == [("Jabra", 1.0), ("Built-in", 1.0), ("Jabra", 2.0), ("Jabra", 2.0)]
@@ -290,7 +290,7 @@ def test_what_is_tried_in_its_place_and_does_not_open_is_not_tried_again(
 
 def test_a_device_that_was_asked_for_gives_way_to_none(plugged, mute):
     speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
-    assert speaker.start_timeout == 2.0
+    assert speaker.traits.start_timeout == 2.0
     for _ in range(2):
         speaker.start(Source())
         mute.wait(9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.ports import DeviceTraits, Microphone, Speaker
 from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.errors import DeviceError
 
@@ -16,7 +16,8 @@ WAIT = 5.0
 class Hardware:
     """A device that a test plays."""
 
-    name, latency, timeout, never_silent = "headset", 0.012, 0.5, True
+    name, latency = "headset", 0.012
+    traits = DeviceTraits(block_timeout=0.5, never_silent=True)
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -31,7 +32,7 @@ class Hardware:
     def stop(self) -> None:
         self.stops += 1
 
-    def suggest(self, latency) -> None:
+    def suggest_latency(self, latency) -> None:
         self.suggested = latency
 
 
@@ -82,8 +83,8 @@ def test_a_microphone_at_another_rate(rate: int, wanted: int) -> None:
     microphone = as_microphone(hardware, wanted, can_block=True)
     assert isinstance(microphone, Microphone)
     assert (microphone.rate, microphone.name, microphone.latency) == (wanted, "headset", 0.012)
-    assert (microphone.can_block, microphone.never_silent, microphone.timeout) == (True, True, 0.5)
-    microphone.suggest(0.03)
+    assert microphone.traits == DeviceTraits(block_timeout=0.5, never_silent=True, can_block=True)
+    microphone.suggest_latency(0.03)
     assert hardware.suggested == 0.03
     microphone.start(sink)
     said = sine(rate, 0.9)

@@ -8,6 +8,7 @@ import pytest
 
 from retell_voice.devices.clock import Clock
 from retell_voice.devices.files import NullSpeaker
+from retell_voice.devices.ports import DeviceTraits
 from retell_voice.devices.upkeep import supervisor as keeper_module
 from retell_voice.devices.upkeep.gates import CaptureGate, Gate, PlayoutGate
 from retell_voice.devices.upkeep.supervisor import Supervisor
@@ -112,12 +113,11 @@ BACK = DeviceChanged(side="far_end", state="back", name="device")
 @pytest.fixture
 def rig(monkeypatch):
     monkeypatch.setattr(keeper_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(keeper_module, "START_TIMEOUT", 0.05)
     made = []
 
     def make(*plan, device_timeout=60.0, timeout=0.05):
         device = Speaker(*plan)
-        device.timeout = timeout
+        device.traits = DeviceTraits(block_timeout=timeout, start_timeout=timeout)
         made.append(Rig(device, device_timeout))
         made[-1].keeper.start()
         return made[-1]
@@ -398,7 +398,7 @@ def test_a_loss_while_stopping_changes_nothing(rig):
 class Tunable(Speaker):
     latency = 0.01
 
-    def suggest(self, latency) -> None:
+    def suggest_latency(self, latency) -> None:
         self.suggested = latency
 
     def start(self, source) -> None:
@@ -441,7 +441,7 @@ def test_a_device_with_gaps_is_opened_anew_with_more_latency(rig):
 
 def test_a_device_may_say_how_long_its_first_block_takes(rig):
     device = Speaker()
-    device.timeout, device.start_timeout = 0.1, 0.5
+    device.traits = DeviceTraits(block_timeout=0.1, start_timeout=0.5)
     made = Rig(device)
     gate = made.keeper._gate  # as if it had been started, and then not a word
     lost = [made.keeper.look(tick * 0.1) or gate.why for tick in range(8)]
@@ -534,7 +534,7 @@ def aside(rig, *plan, name="other") -> Rig:
     """Return a rig with another device for the same bridge, not yet started."""
     device = Speaker(*plan)
     device.clock = Clock(name)
-    device.timeout = 0.05
+    device.traits = DeviceTraits(block_timeout=0.05, start_timeout=0.05)
     return Rig(device, bridge=rig.bridge)
 
 
