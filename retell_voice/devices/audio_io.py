@@ -182,8 +182,10 @@ class AudioIO:
 
     # Opening and closing
 
-    def open(self) -> None:
+    def open(self, lease: Lease | None = None) -> None:
         """Open both devices. Blocks; ``async with`` does it away from the event loop.
+
+        ``lease``: of a call that has them from the first sample on.
 
         Raises:
             DeviceError: one of them cannot be opened.
@@ -193,6 +195,8 @@ class AudioIO:
             raise RuntimeError("an AudioIO is opened once; make another one")
         self._is_open = True
         self._opened_at = time.monotonic()
+        if lease is not None:
+            self.lend(lease)
         try:
             self._far.start()
             self.near_end.start()

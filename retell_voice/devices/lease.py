@@ -12,6 +12,7 @@ from retell_voice.devices.streams.near_end import CallFrames, NearEnd
 from retell_voice.devices.streams.notices import Audible, Post
 from retell_voice.devices.streams.output import Output
 from retell_voice.devices.streams.tap import Tap
+from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.events import AudioDropped
 
 _FADE_SECONDS = 0.2
@@ -23,6 +24,8 @@ class Lender(Protocol):
 
     near_end: NearEnd
     output: Output
+    capture_drift: ClockDrift
+    playback_drift: ClockDrift
 
     @property
     def microphone(self) -> Microphone: ...

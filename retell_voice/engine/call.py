@@ -20,8 +20,9 @@ from typing import Self, TypeVar
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.lease import Lease
 from retell_voice.devices.ports import Microphone, Speaker
-from retell_voice.devices.streams.far_end import Notice
+from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
@@ -83,7 +84,7 @@ class Call:
         call_id: str,
         *,
         url: str = DEFAULT_URL,
-        audio: AudioFormat | None = None,
+        audio: AudioFormat | AudioIO | None = None,
         microphone: Microphone | None = None,
         speaker: Speaker | None = None,
         frame_ms: int = 20,
@@ -94,13 +95,14 @@ class Call:
         connect_timeout: float = 10.0,
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
-        volume: float = 1.0,
+        volume: float | None = None,
         device_timeout: float = 60.0,
         recorder: Observer | None = None,
     ) -> None:
         self._call_id = call_id
         self._url = url
-        self._audio = audio or AudioFormat()
+        self._borrowed = audio if isinstance(audio, AudioIO) else None
+        self._audio = audio if isinstance(audio, AudioFormat) else AudioFormat()
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
         self._frame_ms = frame_ms
@@ -112,12 +114,14 @@ class Call:
         self._connect_attempts = connect_attempts
         self._jitter = jitter
         self._volume = volume
-        self._device_patience = device_timeout
+        self._device_timeout = device_timeout
         self._recorder = recorder
 
         self._journal = Journal()
         self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
-        self._devices: AudioIO | None = None
+        self._entered = False
+        self._io: AudioIO | None = None
+        self._lease: Lease | None = None
         self._conversation: Conversation | None = None
         self._runner: asyncio.Task[None] | None = None
 
@@ -137,25 +141,28 @@ class Call:
     @property
     def microphone(self) -> Microphone:
         """The microphone in use, once the call is open."""
-        return _opened(self._devices).microphone
+        return _opened(self._io).microphone
 
     @property
     def speaker(self) -> Speaker:
         """The speaker in use, once the call is open."""
-        return _opened(self._devices).speaker
+        return _opened(self._io).speaker
 
     @property
     def muted(self) -> bool:
-        """Whether silence is sent instead of what the microphone hears."""
-        return _opened(self._devices).capture.muted
+        """Whether silence is sent instead of what the microphone hears.
+
+        Of a borrowed ``AudioIO`` it stays muted when the call is over.
+        """
+        return _opened(self._io).muted
 
     @muted.setter
     def muted(self, muted: bool) -> None:
-        _opened(self._devices).capture.muted = muted
+        _opened(self._io).muted = muted
 
     @property
     def volume(self) -> float:
-        """Times the agent's amplitude, 0–2: 1, as at first, leaves every sample as it came.
+        """Times the agent's amplitude, 0–2: 1 leaves every sample as it came.
 
         A change takes 20 ms and makes no click; what would be too loud for a sample bends. A
         recorder hears it as it is heard.
@@ -163,11 +170,11 @@ class Call:
         Raises (when set):
             ValueError: it is outside 0–2.
         """
-        return _opened(self._devices).playout.gain.value
+        return _opened(self._io).volume
 
     @volume.setter
     def volume(self, volume: float) -> None:
-        _opened(self._devices).playout.gain.value = volume
+        _opened(self._io).volume = volume
 
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
@@ -191,8 +198,10 @@ class Call:
                 seconds, or the call has ended. The call goes on with both old devices.
             ConfigError: a file cannot be written; as above.
         """
-        runner, devices = _opened(self._runner), _opened(self._devices)
-        using = run_detached(partial(devices.use, microphone, speaker))
+        runner, io = _opened(self._runner), _opened(self._io)
+        if self.state is CallState.ENDED:
+            raise DeviceError("the call is over: no other device can be used")
+        using = run_detached(partial(io.switch, microphone, speaker))
         # A device may hang while it opens: that must not outlive the call.
         await asyncio.wait((using, runner), return_when=asyncio.FIRST_COMPLETED)
         if not using.done():
@@ -204,17 +213,21 @@ class Call:
         await _opened(self._conversation).hang_up()
 
     async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a call is held once: make another Call to call again")
+        self._entered = True
         self._mailbox = mailbox_of(asyncio.get_running_loop())
         self._journal.begin()
         connection: Connection | None = None
         try:
             await run_to_completion(self._find_devices)
-            devices = _opened(self._devices)
+            io, devices = _opened(self._io), _opened(self._lease)
             connection = await self._connect()
             conversation = self._conversation = Conversation(
                 self._journal,
                 devices,
                 connection,
+                release=self._release,
                 frame_seconds=self._frame_seconds,
                 level_interval=self._level_interval,
                 drain_timeout=self._drain_timeout,
@@ -222,15 +235,17 @@ class Call:
             await self._begin_recording(devices)
             # Not before: what a file says would be lost, and a file to write would be begun,
             # for a call that may not come about.
-            await run_to_completion(devices.start)
+            if self._borrowed is None:
+                await run_to_completion(partial(io.open, devices))
+            else:
+                devices.begin()
             if conversation.failure is not None:
                 raise conversation.failure
         except BaseException:
             self._journal.state = CallState.ENDED
             if connection is not None:
                 await connection.close()
-            if self._devices is not None:
-                await run_to_completion(self._devices.stop)
+            await run_to_completion(self._release)
             await self._end_recording()
             raise
         self._journal.move_to(CallState.LIVE)
@@ -263,15 +278,15 @@ class Call:
         finally:
             await self._end_recording()
 
-    async def _begin_recording(self, devices: AudioIO) -> None:
+    async def _begin_recording(self, devices: Lease) -> None:
         if self._recorder is None:
             return
         near, far = devices.tap()
         call = Observed(
             at=self._journal.now(),
             audio=self._audio,
-            microphone=devices.microphone.name,
-            speaker=devices.speaker.name,
+            microphone=devices.io.microphone.name,
+            speaker=devices.io.speaker.name,
             near_end=near,
             far_end=far,
             moments=devices.moments,
@@ -304,17 +319,35 @@ class Call:
         raise AssertionError("the delays never end")
 
     def _find_devices(self) -> None:
-        self._devices = AudioIO(
-            self._audio,
-            self._wanted_microphone,
-            self._wanted_speaker,
+        if (io := self._borrowed) is None:
+            io = AudioIO(
+                self._wanted_microphone,
+                self._wanted_speaker,
+                rate=self._audio.rate,
+                volume=1.0 if self._volume is None else self._volume,
+                device_timeout=self._device_timeout,
+            )
+        elif self._volume is not None:
+            io.volume = self._volume
+        self._io = io
+        self._lease = Lease(
+            io,
+            sends=self._audio,
+            receives=self._audio,
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
-            volume=self._volume,
-            device_timeout=self._device_patience,
             post=self._post,
         )
+
+    def _release(self) -> None:
+        """Give the devices back, or close them. Runs on: a thread of its own."""
+        try:
+            if self._lease is not None:
+                self._lease.end()
+        finally:
+            if self._io is not None and self._borrowed is None:
+                self._io.close()
 
     def _post(self, notice: Notice) -> None:
         """Take a frame or news from a device. Runs on: any thread."""

@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 
 from retell_voice import events
-from retell_voice.devices.audio_io import AudioIO
-from retell_voice.devices.streams.far_end import Audible, Notice
+from retell_voice.devices.lease import Lease
+from retell_voice.devices.streams.notices import Audible, Notice
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.outcome import ended, heard
 from retell_voice.errors import DeviceLost
@@ -45,7 +46,8 @@ class Conversation:
 
     Args:
         journal: where everything is written down.
-        devices: both devices, not yet started.
+        devices: what the call has of the devices, not yet begun.
+        release: gives them back, or closes them; may take a while, so it runs on a thread.
         connection: the way to the server, open.
         frame_seconds: length of a frame of microphone audio.
         level_interval: seconds between ``Levels`` events, None for none.
@@ -55,9 +57,10 @@ class Conversation:
     def __init__(
         self,
         journal: Journal,
-        devices: AudioIO,
+        devices: Lease,
         connection: Connection,
         *,
+        release: Callable[[], None],
         frame_seconds: float,
         level_interval: float | None,
         drain_timeout: float,
@@ -66,6 +69,7 @@ class Conversation:
         """The device that was lost and ends the call."""
         self._journal = journal
         self._devices = devices
+        self._release = release
         self._connection = connection
         self._frame_seconds = frame_seconds
         self._level_interval = level_interval
@@ -132,7 +136,7 @@ class Conversation:
             try:
                 self._silence()
                 await self._connection.close()
-                await run_to_completion(self._devices.stop)
+                await run_to_completion(self._release)
             finally:
                 self._say_goodbye(defect)
 
@@ -147,21 +151,21 @@ class Conversation:
             closed = self._connection.closed
             if closed is not None and closed.by == "server" and not self._over.is_set():
                 self._journal.move_to(CallState.DRAINING)
-                self._devices.playout.finish()
+                self._devices.far_end.finish()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._over.wait(), self._drain_timeout)
             for task in others:
                 task.cancel()
 
     async def _receive(self) -> None:
-        counters, playout = self._journal.counters, self._devices.playout
+        counters, far_end = self._journal.counters, self._devices.far_end
         async for message in self._connection:
             counters.messages += 1
             match message:
                 case AgentAudio(data=data, text=text):
-                    counters.received(data, playout.push(data, text))
+                    counters.received(data, far_end.push(data, text))
                 case Clear(at=at):
-                    playout.clear()
+                    far_end.clear()
                     counters.cleared(at)
                 case Pong():
                     pass
@@ -193,13 +197,12 @@ class Conversation:
             self._tell_playout()
             if self._level_interval is not None and now >= levels_due:
                 levels_due = now + self._level_interval
-                levels = devices.capture.level(), devices.playout.level()
+                levels = devices.io.near_end.level(), devices.io.output.level()
                 journal.events.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
             if now >= statistics_due:
                 statistics_due = max(now, statistics_due + _STATISTICS_INTERVAL)
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
-            devices.look(now)
             # A loop that stood still may have unread signs of life: give it another round.
             if now - was < 1 and now - connection.heard_at > _SILENCE_LIMIT:
                 connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
@@ -207,20 +210,20 @@ class Conversation:
                 raise devices.fault
 
     def _tell_playout(self) -> None:
-        now, playout = self._journal.now(), self._devices.playout
-        for report, ago in playout.poll():
-            self._journal.tell(heard(report, playout.rate, now, ago))
-        if self._journal.state is CallState.DRAINING and playout.silent:
+        now, far_end = self._journal.now(), self._devices.far_end
+        for report, ago in far_end.poll():
+            self._journal.tell(heard(report, far_end.rate, now, ago))
+        if self._journal.state is CallState.DRAINING and far_end.silent:
             self._over.set()
 
     def _tell_drops(self, now: float) -> None:
-        for loss in self._journal.counters.drops(now):
+        for loss in (*self._journal.counters.drops(now), *self._devices.drops(now)):
             self._journal.events.put(loss)
 
     def _silence(self) -> None:
         """Let nothing more be heard."""
-        self._unheard += self._devices.playout.depth
-        self._devices.playout.clear()
+        self._unheard += self._devices.far_end.depth
+        self._devices.far_end.clear()
 
     def _say_goodbye(self, defect: BaseException | None) -> None:
         journal = self._journal

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import Literal
 
-from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.lease import Lease
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -89,10 +89,10 @@ class Counters:
         return lost
 
     def snapshot(
-        self, now: float, devices: AudioIO, connection: Connection | None, events_dropped: int
+        self, now: float, devices: Lease, connection: Connection | None, events_dropped: int
     ) -> Statistics:
         """Return all figures at this time."""
-        bridge, playout = devices.playout, devices.playout.playout
+        io, far_end, playout = devices.io, devices.far_end, devices.far_end.playout
         return Statistics(
             at=now,
             frames_sent=self._sent,
@@ -103,20 +103,20 @@ class Counters:
             unknown_messages=self._unknown,
             malformed_messages=self._malformed,
             events_dropped=events_dropped,
-            capture_xruns=devices.capture.xruns,
-            playback_xruns=bridge.xruns,
+            capture_xruns=devices.capture_xruns,
+            playback_xruns=devices.playback_xruns,
             underruns=playout.underruns,
-            concealed=playout.concealed / bridge.rate,
-            playout_depth=bridge.depth,
-            playout_target=playout.target / bridge.rate,
-            heard=playout.heard / bridge.rate,
-            discarded=bridge.discarded / bridge.rate,
+            concealed=playout.concealed / far_end.rate,
+            playout_depth=far_end.depth,
+            playout_target=playout.target / far_end.rate,
+            heard=playout.heard / far_end.rate,
+            discarded=far_end.discarded / far_end.rate,
             overflowed=self._overflowed,
             device_losses=self._device_losses,
-            capture_latency=devices.microphone.latency,
-            playback_latency=devices.speaker.latency,
-            capture_drift=devices.capture_drift.ppm,
-            playback_drift=devices.playback_drift.ppm,
+            capture_latency=io.microphone.latency,
+            playback_latency=io.speaker.latency,
+            capture_drift=io.capture_drift.ppm,
+            playback_drift=io.playback_drift.ppm,
             clear_to_silence_p50=_percentile(self._clear_times, 50),
             clear_to_silence_p95=_percentile(self._clear_times, 95),
             round_trip=None if connection is None else connection.round_trip,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from retell_voice.engine.counters import Counters
-from retell_voice.threads.event_queue import EventQueue
 from retell_voice.events import CallState, Event, StateChanged
+from retell_voice.threads.event_queue import EventQueue
 
 
 class Journal:

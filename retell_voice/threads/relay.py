@@ -18,8 +18,6 @@ from typing import NamedTuple
 from retell_voice.audio.format import Samples
 from retell_voice.audio.ring import Ring
 
-_LOOK_SECONDS = 0.1
-"""The thread wakes when enough samples are there, and this often when they are not."""
 _STOP_SECONDS = 1.0
 
 
@@ -53,6 +51,7 @@ class Relay:
         needed: returns how many samples are worth waking up for, asked after each work.
         finished: called after the last audio once ``finish`` was called.
         seconds: how much audio may wait.
+        look: seconds after which the thread wakes when not enough has come.
     """
 
     def __init__(
@@ -64,6 +63,7 @@ class Relay:
         needed: Callable[[], int] = lambda: 1,
         finished: Callable[[], None] = lambda: None,
         seconds: float = 1.0,
+        look: float = 0.1,
     ) -> None:
         self.inline = False
         """Whether to work on the device's own thread, without a ring and a thread between."""
@@ -71,6 +71,7 @@ class Relay:
         """What went wrong in ``work``, if anything ever did: a defect."""
         self._name = name
         self._rate = rate
+        self._look = look
         self._work = work
         self._needed = needed
         self._finished = finished
@@ -159,7 +160,7 @@ class Relay:
         while not self._stopping:
             # What comes after this look and is due releases the lock.
             if ring.written < self._due and not self._has_finished:
-                self._wake.acquire(timeout=_LOOK_SECONDS)
+                self._wake.acquire(timeout=self._look)
             has_finished = self._has_finished  # before the ring: its last audio goes first
             known, spoken_at = self._anchor
             seen, xruns = xruns, self._xruns

@@ -414,7 +414,7 @@ async def test_when_the_network_stalls_the_oldest_audio_goes_and_the_rest_is_liv
         ) as call:
             while (await until(call, AudioDropped)).side != "near_end":
                 pass
-            resumed_at = call._devices.capture.position
+            resumed_at = call._io.near_end.position
             resume.set()
             await until(call, InputFinished)
             statistics = call.statistics()
@@ -666,13 +666,13 @@ async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
 
     async with calling(listen, microphone=Mends(8000)) as call:
         await until(call, Statistics)
-        drift = call._devices.capture_drift
+        drift = call._io.capture_drift
         monkeypatch.setattr(ZerosWatch, "look", lambda *_, **__: True)  # silent again and again
         for _ in range(3):
             await until(call, MicrophoneSilent)
         await until(call, Statistics)
         assert len(starts) == 2
-        assert call._devices.capture_drift is not drift, "a pause is no drift"
+        assert call._io.capture_drift is not drift, "a pause is no drift"
         await call.hang_up()
 
 
@@ -813,7 +813,7 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
     with pytest.raises(ExceptionGroup) as caught:
         async with calling(listen) as call:
             await until(call, Statistics)
-            call._devices.playout._turn.queue.append((None, None))
+            call._lease.far_end._turn.queue.append((None, None))
             async for event in call:
                 events.append(event)  # noqa: PERF401 - kept although it raises
     assert caught.group_contains(TypeError)

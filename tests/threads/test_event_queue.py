@@ -1,7 +1,7 @@
 import asyncio
 
-from retell_voice.threads.event_queue import EventQueue
 from retell_voice.events import Event
+from retell_voice.threads.event_queue import EventQueue
 
 
 async def test_events_come_in_order_and_end_with_none() -> None:

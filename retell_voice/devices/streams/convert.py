@@ -31,7 +31,9 @@ Lost = Callable[[int], None]
 """Is told of samples, at the rate relied on, that a relay lost."""
 
 
-def as_microphone(microphone: Microphone, rate: int, *, can_block: bool, lost: Lost) -> Microphone:
+def as_microphone(
+    microphone: Microphone, rate: int, *, can_block: bool, lost: Lost = lambda _: None
+) -> Microphone:
     """Return a microphone that delivers at this rate; ``can_block``: on a thread that has time."""
     if microphone.rate == rate and (not can_block or traits_of(microphone).can_block):
         return microphone

@@ -24,7 +24,7 @@ from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
 from retell_voice.devices.ports import AdjustableLatency, traits_of
-from retell_voice.devices.streams.far_end import Post
+from retell_voice.devices.streams.notices import Post
 from retell_voice.devices.upkeep.gates import Gate
 from retell_voice.devices.upkeep.latency import LatencySteps
 from retell_voice.devices.upkeep.watchdog import Watchdog
@@ -95,6 +95,7 @@ class Supervisor:
         self._deadline = 0.0
         self._thread: threading.Thread | None = None
         self._watched: tuple[Gate, Watchdog] | None = None
+        self.starts = 0
         self.losses = 0
         """Times the device was lost."""
         self.breaks = 0
@@ -104,6 +105,10 @@ class Supervisor:
     def at_work(self) -> bool:
         """Whether the device itself is in its place."""
         return self._away is None
+
+    @property
+    def trouble(self) -> str:
+        return "" if self._away is None else f"{self._words} lost: {self._away}"
 
     @property
     def raised(self) -> bool:
@@ -135,6 +140,7 @@ class Supervisor:
         if self._stopping.is_set():
             return
         gate.is_open = True
+        self.starts += 1
         self._device.start(gate)
         if self._stopping.is_set():  # while it hung
             self._device.stop()
@@ -151,6 +157,7 @@ class Supervisor:
         self._is_aside = True
         gate = self._gate
         try:
+            self.starts += 1
             self._device.start(gate)
             # Stopped while it opened: whoever did so found nothing to stop.
             if self._stopping.is_set() or not self._delivers(gate):
@@ -266,6 +273,7 @@ class Supervisor:
         if self._hand_over(new):
             try:
                 self._device.stop()
+                self.starts += 1
                 self._device.start(new)
             except Exception as error:
                 new.lost(str(error))
@@ -331,6 +339,7 @@ class Supervisor:
         self._started = time.monotonic()
         gate = self._new_gate(self._lost)
         try:
+            self.starts += 1
             self._device.start(gate)
         except Exception as error:  # hardware may raise anything, and may work a second later
             self._refusal = str(error)

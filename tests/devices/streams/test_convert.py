@@ -40,10 +40,12 @@ class Sink:
     def __init__(self) -> None:
         self.samples = np.zeros(0, np.int16)
         self.xruns = 0
+        self.delays: list[float] = []
         self.why = None
         self.over = threading.Event()
 
-    def write_rt(self, samples, xrun=False):
+    def write_rt(self, samples, delay=0.0, xrun=False):
+        self.delays.append(delay)
         self.samples = np.concatenate((self.samples, samples))
         self.xruns += xrun
 
@@ -89,13 +91,14 @@ def test_a_microphone_at_another_rate(rate: int, wanted: int) -> None:
     microphone.start(sink)
     said = sine(rate, 0.9)
     for start in range(0, len(said), 80):
-        hardware.end.write_rt(said[start : start + 80], start == 160)
+        hardware.end.write_rt(said[start : start + 80], 0.25, start == 160)
     hardware.end.finished()
     assert sink.over.wait(WAIT)
     microphone.stop()
     assert hardware.stops
     assert abs(len(sink.samples) - 0.9 * wanted) < wanted // 100
     assert sink.xruns == 1
+    assert all(0.2 < delay < 5 for delay in sink.delays)
     assert likeness(sink.samples, sine(wanted, 0.9)) > 0.999
 
 
@@ -137,7 +140,7 @@ def test_one_that_does_not_open_leaves_nothing_running() -> None:
     with pytest.raises(DeviceError):
         microphone.start(Sink())
     for thread in threading.enumerate():
-        if thread.name == "retell-voice rate":
+        if thread.name == "retell-voice resampler":
             thread.join(WAIT)
             assert not thread.is_alive()
 
@@ -149,3 +152,30 @@ def test_a_microphone_that_is_lost_says_so() -> None:
     hardware.end.lost("unplugged", final=True)
     microphone.stop()
     assert sink.why == ("unplugged", True)
+
+
+def test_what_its_thread_cannot_take_is_counted_and_told() -> None:
+    hardware, sink, lost = Hardware(16000), Sink(), []
+    inside, go_on = threading.Event(), threading.Event()
+    write = sink.write_rt
+
+    def held_up(samples, delay=0.0, xrun=False):
+        write(samples, delay, xrun)
+        inside.set()
+        go_on.wait(WAIT)
+
+    sink.write_rt = held_up
+    microphone = as_microphone(hardware, 8000, can_block=False, lost=lost.append)
+    microphone.start(sink)
+    second = sine(16000)
+    hardware.end.write_rt(second[:1600])
+    assert inside.wait(WAIT)
+    for _ in range(5):
+        hardware.end.write_rt(second)
+    hardware.end.finished()
+    go_on.set()
+    assert sink.over.wait(WAIT)
+    microphone.stop()
+    assert sink.xruns == 1
+    assert lost == [4 * 8000]
+    assert abs(len(sink.samples) - 8800) < 80

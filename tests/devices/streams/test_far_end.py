@@ -1,18 +1,12 @@
-import queue
 import threading
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.playout import Spoken, Started, Stopped
 from retell_voice.devices.streams.far_end import FarEnd
-from retell_voice.devices.streams.near_end import NearEnd
-from retell_voice.devices.streams.ring import Ring
-from retell_voice.devices.streams.tap import Tap
-from retell_voice.events import InputFinished
 
 AUDIO = AudioFormat(Encoding.S16LE, 8000)
 TIMEOUT = 5.0
@@ -20,181 +14,6 @@ TIMEOUT = 5.0
 
 def speech(count: int, level: int = 1000) -> np.ndarray:
     return np.full(count, level, np.int16)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 25), max_size=20))
-def test_a_ring_gives_what_was_written_since_or_its_newest_part(sizes: list[int]) -> None:
-    ring, everything, read = Ring(10), np.empty(0, np.int16), 0
-    for index, size in enumerate(sizes):
-        new = np.arange(size).astype(np.int16) + 100 * index
-        ring.write_rt(new)
-        everything = np.concatenate((everything, new))
-        if index % 2:
-            got, end = ring.read(read)
-            assert end == len(everything)
-            assert got.tolist() == everything[max(read, end - 10) :].tolist()
-            read = end
-
-
-class Capture:
-    """A capture bridge whose posts can be waited for."""
-
-    def __init__(
-        self, audio: AudioFormat = AUDIO, rate: int = 8000, *, can_block: bool = False
-    ) -> None:
-        self.posts: queue.Queue[object] = queue.Queue()
-        self.bridge = NearEnd(audio, rate, 20, self.posts.put, can_block=can_block)
-
-    def frame(self) -> np.ndarray:
-        post = self.posts.get(timeout=TIMEOUT)
-        assert isinstance(post, bytes)
-        return np.frombuffer(post, "<i2")
-
-
-@pytest.fixture(params=[False, True], ids=["thread", "can_block"])
-def capture(request):
-    capture = Capture(can_block=request.param)
-    capture.bridge.start()
-    yield capture
-    capture.bridge.stop()
-
-
-def test_what_the_microphone_hears_becomes_frames(capture: Capture) -> None:
-    assert capture.bridge.level() == -100
-    samples = np.arange(480).astype(np.int16)
-    for part in np.split(samples, 6):
-        capture.bridge.write_rt(part)
-    frames = np.concatenate([capture.frame() for _ in range(3)])
-    assert np.array_equal(frames, samples)
-    assert capture.bridge.level() == pytest.approx(20 * np.log10(479 / 32768))
-    assert capture.bridge.level() == -100
-
-
-def test_it_tells_for_how_long_nobody_has_spoken(capture: Capture) -> None:
-    def hear(level: int) -> float:
-        capture.bridge.write_rt(np.full(1600, level, np.int16))
-        for _ in range(10):
-            capture.frame()
-        return capture.bridge.quiet
-
-    assert hear(5000) == 0.2, "not attentive yet"
-    capture.bridge.attentive = True
-    assert hear(5000) == 0
-    assert [hear(100), hear(0), hear(-100)] == pytest.approx([0.2, 0.4, 0.6])
-    capture.bridge.muted = True
-    assert hear(-5000) == 0
-
-
-def test_blocks_of_any_size_pass(capture: Capture) -> None:
-    samples = np.arange(6400).astype(np.int16)
-    capture.bridge.write_rt(samples)
-    assert np.array_equal(np.concatenate([capture.frame() for _ in range(40)]), samples)
-
-
-def test_muted_it_sends_silence_and_does_not_stop(capture: Capture) -> None:
-    capture.bridge.muted = True
-    capture.bridge.write_rt(speech(160))
-    assert not capture.frame().any()
-    assert capture.bridge.level() == -100
-    capture.bridge.muted = False
-    capture.bridge.write_rt(speech(160))
-    assert capture.frame().all()
-
-
-def test_a_microphone_at_another_rate_is_resampled() -> None:
-    capture = Capture(AudioFormat(Encoding.S16LE, 8000), 48000)
-    capture.bridge.start()
-    capture.bridge.write_rt(speech(48000 // 10))
-    frames = np.concatenate([capture.frame() for _ in range(4)])
-    assert np.all(np.abs(frames[40:].astype(int) - 1000) <= 1)
-    capture.bridge.stop()
-
-
-@pytest.mark.parametrize("rate", [8000, 11025, 44100, 48000])
-def test_the_thread_wakes_when_a_frame_is_complete_and_not_before(monkeypatch, rate: int) -> None:
-    """However late a frame is, it is due with the block that completes it."""
-    monkeypatch.setattr("retell_voice.devices.streams.near_end._LOOK_SECONDS", TIMEOUT)
-    capture, slow = Capture(rate=rate), Capture(rate=rate, can_block=True)
-    woken = 0
-    acquire = capture.bridge._wake.acquire
-
-    class Wake:
-        locked, release = capture.bridge._wake.locked, capture.bridge._wake.release
-
-        def acquire(self, timeout: float) -> bool:
-            nonlocal woken
-            woken += 1
-            return acquire(timeout=timeout)
-
-    capture.bridge._wake = Wake()  # type: ignore[assignment]
-    capture.bridge.start()
-    frames = 0
-    for _ in range(400):
-        block = speech(rate // 400)
-        slow.bridge.write_rt(block)
-        capture.bridge.write_rt(block)
-        if not slow.posts.empty():  # complete with this very block
-            assert np.array_equal(capture.frame(), slow.frame())
-            frames += 1
-    assert frames >= 45
-    assert capture.posts.empty()
-    assert woken <= frames + 1
-    capture.bridge.stop()
-
-
-def test_what_the_thread_cannot_take_within_a_second_is_lost_oldest_first_and_counted() -> None:
-    capture = Capture()
-    samples = np.arange(12000).astype(np.int16)
-    for part in np.split(samples, 100):
-        capture.bridge.write_rt(part)
-    capture.bridge.start()  # a thread that only now gets to run
-    frames = np.concatenate([capture.frame() for _ in range(50)])
-    assert np.array_equal(frames, samples[4000:])
-    assert capture.bridge.xruns == 1
-    capture.bridge.stop()
-
-
-def test_the_end_of_the_input_follows_its_last_audio(capture: Capture) -> None:
-    capture.bridge.write_rt(speech(160))
-    capture.bridge.finished()
-    capture.bridge.write_rt(speech(160))
-    posts = [capture.posts.get(timeout=TIMEOUT) for _ in range(3)]
-    ends = [index for index, post in enumerate(posts) if isinstance(post, InputFinished)]
-    assert ends in ([1], [2])
-
-
-def test_zeros_are_no_sound_and_muting_changes_nothing_about_that(capture: Capture) -> None:
-    capture.bridge.muted = True
-    capture.bridge.write_rt(speech(160, 0))
-    capture.frame()
-    assert capture.bridge.sounds == 0
-    capture.bridge.write_rt(speech(160, 1))
-    capture.frame()
-    assert capture.bridge.sounds == 1
-
-
-def test_overflows_the_device_reports_are_counted(capture: Capture) -> None:
-    capture.bridge.write_rt(speech(10), xrun=True)
-    capture.bridge.write_rt(speech(10))
-    assert capture.bridge.xruns == 1
-
-
-def test_a_patient_microphone_needs_no_thread() -> None:
-    capture = Capture(can_block=True)
-    capture.bridge.start()
-    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
-    block = speech(160)
-    capture.bridge.write_rt(block)
-    block[:] = 0  # what was given is copied
-    assert capture.posts.qsize() == 1
-    assert capture.frame().all()
-    assert capture.bridge.position == 160
-
-
-def test_the_capture_thread_ends(capture: Capture) -> None:
-    capture.bridge.stop()
-    assert not any(thread.name == "retell-voice capture" for thread in threading.enumerate())
 
 
 def playout(limit: float = 60.0, rate: int = 8000, audio: AudioFormat = AUDIO) -> FarEnd:
@@ -343,30 +162,6 @@ def test_finish_plays_what_the_resampler_still_held() -> None:
     assert bridge.playout.heard == 2400
 
 
-def test_the_played_level_is_metered() -> None:
-    bridge = playout()
-    bridge.push(AUDIO.encode(speech(800, -16384)))
-    assert bridge.level() == -100
-    fill(bridge, 5)
-    assert bridge.level() == pytest.approx(-6.02, abs=0.01)
-    fill(bridge, 200)
-    assert bridge.level() == pytest.approx(-6.02, abs=0.01)  # the rest of it, and silence
-    fill(bridge, 200)
-    assert bridge.level() == -100
-
-
-def test_a_listener_and_the_meter_hear_it_as_loud_as_it_is_played() -> None:
-    bridge = playout()
-    tap = bridge.tap = Tap(8000)
-    bridge.level()
-    bridge.gain.value = 0.5
-    bridge.push(speech(1600).tobytes())
-    heard = fill(bridge, 20)
-    assert np.array_equal(tap.read(0)[0], heard)
-    assert set(heard[400:1600]) == {500}
-    assert bridge.level() == pytest.approx(20 * np.log10(heard.max() / 32768))
-
-
 def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
     bridge = playout()
     bridge._turn.queue.append((None, None))  # type: ignore[arg-type]
@@ -465,11 +260,6 @@ def test_texts_without_audio_are_bounded() -> None:
     assert len(bridge._turn.queue) == 1000
     fill(bridge, 10)
     assert bridge.playout.underruns == 0
-
-
-def test_a_fault_on_the_capture_side_is_kept_not_raised(capture: Capture) -> None:
-    capture.bridge.write_rt(None)  # type: ignore[arg-type]
-    assert isinstance(capture.bridge.fault, TypeError)
 
 
 def test_a_delay_that_is_no_number_is_a_fault_not_an_exception() -> None:

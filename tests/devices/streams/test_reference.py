@@ -1,0 +1,81 @@
+"""What was played can be read in step with what the microphone hears."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retell_voice.devices.streams.reference import FarReference, ReferenceReader
+
+RATE = 8000
+BLOCK = 80
+
+
+def sine(count: int, rate: int, frequency: float = 300.0) -> np.ndarray:
+    return np.rint(8000 * np.sin(2 * np.pi * frequency * np.arange(count) / rate)).astype(np.int16)
+
+
+def test_before_anything_was_played_it_is_silence() -> None:
+    reader = ReferenceReader(FarReference(RATE), RATE)
+    assert reader.read(80, 5.0).tolist() == [0] * 80
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 0.004))
+def test_times_that_jitter_make_no_step(seed: int, jitter: float) -> None:
+    """A block of the far end is heard at t; a microphone hears it then, and finds it again."""
+    random = np.random.default_rng(seed)
+    played = np.arange(1, RATE + 1).astype(np.int16)
+    reference, found = FarReference(RATE), []
+    reader = ReferenceReader(reference, RATE)
+    for number in range(100):
+        at = 100.0 + number * BLOCK / RATE
+        block = played[number * BLOCK : (number + 1) * BLOCK]
+        reference.write_rt(block, at + random.uniform(-jitter, jitter))
+        if number >= 2:  # what the microphone hears now was played 20 ms ago
+            found.append(reader.read(BLOCK, at - 0.02 + random.uniform(-jitter, jitter)))
+    read = np.concatenate(found).astype(int)
+    assert np.all(np.diff(read[read > 0]) == 1)
+    off = read[-1] - played[98 * BLOCK - 1]
+    assert abs(off) <= 2 * jitter * RATE + 1
+    assert reader.jumps == 0
+
+
+@pytest.mark.parametrize(("far", "near"), [(24000, 16000), (8000, 48000), (44100, 24000)])
+def test_another_rate_is_resampled_and_stays_in_step(far: int, near: int) -> None:
+    reference = FarReference(far)
+    reader = ReferenceReader(reference, near)
+    played, wanted = sine(far, far), sine(near, near)
+    found = []
+    size, read = far // 100, near // 100
+    for number in range(100):
+        reference.write_rt(played[number * size : (number + 1) * size], 10.0 + number / 100)
+        if number >= 1:
+            found.append(reader.read(read, 10.0 + (number - 1) / 100))
+    got = np.concatenate(found)[near // 10 :].astype(int)
+    expected = wanted[near // 10 : near // 10 + len(got)].astype(int)
+    assert np.abs(got - expected).max() < 200
+
+
+def test_when_the_times_really_move_it_jumps_once() -> None:
+    reference = FarReference(RATE)
+    reader = ReferenceReader(reference, RATE)
+    played = np.arange(1, 2 * RATE + 1).astype(np.int16)
+    late = 0.0
+    for number in range(200):
+        if number == 100:
+            late = 0.05  # the device was opened again, and plays later now
+        at = 10.0 + number * BLOCK / RATE
+        reference.write_rt(played[number * BLOCK : (number + 1) * BLOCK], at + late)
+        got = reader.read(BLOCK, at - 0.06)
+    assert reader.jumps == 1
+    assert got[0] == pytest.approx(played[199 * BLOCK] - 0.06 * RATE - 0.05 * RATE, abs=2)
+
+
+def test_what_was_played_too_long_ago_or_not_yet_is_silence() -> None:
+    reference = FarReference(RATE)
+    for number in range(300):
+        reference.write_rt(np.full(BLOCK, 5, np.int16), 10.0 + number / 100)
+    old, new = ReferenceReader(reference, RATE), ReferenceReader(reference, RATE)
+    assert not old.read(BLOCK, 10.0).any()
+    assert new.read(2 * BLOCK, 12.99).tolist() == [5] * BLOCK + [0] * BLOCK
