@@ -69,11 +69,12 @@ Latency = float | Literal["low"]
 class Sink(Protocol):
     """Takes what a microphone hears. None of these methods blocks or raises."""
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+    def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: the device's callback thread. Take samples, shape (n,), mono int16.
 
-        They are copied before this returns. ``xrun``: the device lost audio before these. Samples
-        of another type or shape end the call with a ``DeviceLost``, as ``Ended.error``.
+        They are copied before this returns. ``delay``: seconds since ``samples[0]`` was spoken,
+        0.0 when unknown. ``xrun``: the device lost audio before these. Samples of another type or
+        shape end the call with a ``DeviceLost``, as ``Ended.error``.
         """
 
     def finished(self) -> None:

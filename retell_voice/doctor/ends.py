@@ -28,7 +28,12 @@ class Ear:
         self.xruns = 0
         self._blocks: list[tuple[float, Samples]] = []  # when it came, what it was
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+    def write_rt(
+        self,
+        samples: Samples,
+        delay: float = 0.0,  # noqa: ARG002 - as the port has it
+        xrun: bool = False,
+    ) -> None:
         """Runs on: the device's callback thread. Keep samples, shape (n,)."""
         self._blocks.append((time.monotonic(), samples.copy()))
         self.xruns += xrun

@@ -36,7 +36,7 @@ class Sink:
         self.full = threading.Event()
         self.finished_at: int | None = None
 
-    def write_rt(self, samples: np.ndarray, xrun: bool = False) -> None:
+    def write_rt(self, samples: np.ndarray, delay: float = 0.0, xrun: bool = False) -> None:
         self.heard = np.concatenate((self.heard, samples))
         if len(self.heard) >= self.enough:
             self.full.set()

@@ -59,13 +59,16 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
         """Runs on: audio callback thread."""
         try:
             run.called = True
-            heard, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
-            if heard and gaps.note_rt(heard, _PLENTY, frames * seconds, 0.0):
+            spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
+            delay = time.currentTime - spoken
+            if not 0.0 < delay <= _BELIEVABLE_DELAY:
+                delay = run.latency
+            if spoken and gaps.note_rt(spoken, _PLENTY, frames * seconds, 0.0):
                 xrun = True
             samples = np.frombuffer(data, np.int16)
             if pair:
                 samples = _left_and_right_rt(run, samples, frames)
-            write_rt(samples, xrun)
+            write_rt(samples, delay, xrun)
         except Exception as error:
             run.failed(error)
 

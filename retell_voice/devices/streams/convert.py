@@ -107,7 +107,12 @@ class _MicrophoneRun:
         self._thread = threading.Thread(target=self._pass_on, name="retell-voice rate", daemon=True)
         self._thread.start()
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+    def write_rt(
+        self,
+        samples: Samples,
+        delay: float = 0.0,  # noqa: ARG002 - unknown behind the ring
+        xrun: bool = False,
+    ) -> None:
         """Runs on: audio callback thread. Keep samples for the thread."""
         if not fits_rt(samples, self):
             return
@@ -136,7 +141,7 @@ class _MicrophoneRun:
             samples, read = self._ring.read(read)
             if len(samples) and not self._stopping:
                 seen, xruns = xruns, self._xruns
-                self._sink.write_rt(self._resampler.process(samples), xruns > seen)
+                self._sink.write_rt(self._resampler.process(samples), xrun=xruns > seen)
             if has_finished:
                 self._sink.finished()
                 return

@@ -107,7 +107,12 @@ class NearEnd:
         magnitude, self._peak = self._peak, 0
         return dbfs(magnitude)
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+    def write_rt(
+        self,
+        samples: Samples,
+        delay: float = 0.0,  # noqa: ARG002 - as the port has it
+        xrun: bool = False,
+    ) -> None:
         """Runs on: audio callback thread. Take samples, shape (n,)."""
         try:
             if xrun:

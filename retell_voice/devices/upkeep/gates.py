@@ -30,7 +30,7 @@ _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 
 
 class _CaptureEnd(Protocol):
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None: ...
+    def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
     def finished(self) -> None: ...
 
 
@@ -144,7 +144,7 @@ class CaptureGate(Gate):
         super().__init__(tell)
         self._bridge = bridge
 
-    def write_rt(self, samples: Samples, xrun: bool = False) -> None:
+    def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Pass samples on."""
         if not fits_rt(samples, self):
             return
@@ -154,7 +154,7 @@ class CaptureGate(Gate):
                 if self._entering or self._leaving:
                     samples = samples.copy()
                     self._soften_rt(samples)
-                self._bridge.write_rt(samples, xrun)
+                self._bridge.write_rt(samples, delay, xrun)
         finally:
             self._busy = False
         self.blocks += 1

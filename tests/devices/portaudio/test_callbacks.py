@@ -17,8 +17,8 @@ class End:
     def __init__(self, fills=None):
         self.fills, self.got, self.whys = fills, [], []
 
-    def write_rt(self, samples, xrun=False):
-        self.got.append((samples.copy(), xrun))
+    def write_rt(self, samples, delay=0.0, xrun=False):
+        self.got.append((samples.copy(), delay, xrun))
 
     def fill_rt(self, out, delay=0.0, xrun=False):
         if self.fills is None:
@@ -30,14 +30,16 @@ class End:
         self.whys.append(why)
 
 
-def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, heard=None):
-    """Return what a sink got of blocks of shape (frames, channels), heard at these times."""
+def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, spoken=None, now=None, latency=0.03):
+    """Return what a sink got of blocks of shape (frames, channels), spoken at these times."""
     end = End()
     run = callbacks.Run(end, channels, size, 100)
+    run.latency = latency
     callback = callbacks.capture_callback(run)
     for number, block in enumerate(blocks):
         data = np.asarray(block, np.int16)
-        time = SimpleNamespace(inputBufferAdcTime=heard[number] if heard else 0.0)
+        at = spoken[number] if spoken else 0.0
+        time = SimpleNamespace(inputBufferAdcTime=at, currentTime=at if now is None else now)
         callback(memoryview(data.tobytes()), len(data), time, flags)
     assert end.whys == []
     assert run.called
@@ -57,35 +59,48 @@ def play(fills, *, channels=1, size=4, now=1.0, then=1.02, latency=0.03, flags=N
 
 
 def test_a_block_goes_on_as_it_is():
-    ((samples, xrun),) = capture([[1], [-2], [32767], [-32768]])
+    ((samples, _, xrun),) = capture([[1], [-2], [32767], [-32768]])
     assert samples.tolist() == [1, -2, 32767, -32768]
     assert xrun is False
 
 
+@pytest.mark.parametrize(
+    ("spoken", "now", "delay"),
+    [
+        (1.0, 1.02, pytest.approx(0.02)),
+        (1.02, 1.0, 0.03),  # from the future
+        (0.0, 0.0, 0.03),  # a host API that does not say: the stream's latency
+        (0.0, 5000.0, 0.03),
+    ],
+)
+def test_how_long_ago_a_block_was_spoken(spoken, now, delay):
+    assert capture([[0]], spoken=[spoken], now=now)[0][1] == delay
+
+
 def test_lost_input_is_told():
-    assert capture([[0]], flags=OVERFLOW)[0][1] is True
+    assert capture([[0]], flags=OVERFLOW)[0][2] is True
 
 
 def test_input_that_was_thrown_away_is_told_though_nobody_says_so():
     block = [[0]] * 4  # 40 ms
     times = [7 + 0.04 * number for number in range(40)]
-    assert not any(xrun for _, xrun in capture(*[block] * 40, heard=times))
-    assert not any(xrun for _, xrun in capture(*[block] * 40)), "where no times are told"
+    assert not any(xrun for *_, xrun in capture(*[block] * 40, spoken=times))
+    assert not any(xrun for *_, xrun in capture(*[block] * 40)), "where no times are told"
     lost = [at + 0.08 * (number >= 20) for number, at in enumerate(times)]
-    assert sum(xrun for _, xrun in capture(*[block] * 40, heard=lost)) == 1
+    assert sum(xrun for *_, xrun in capture(*[block] * 40, spoken=lost)) == 1
     late = [at + 0.08 * (number in (20, 30)) for number, at in enumerate(times)]
-    assert not any(xrun for _, xrun in capture(*[block] * 40, heard=late)), "it came back"
+    assert not any(xrun for *_, xrun in capture(*[block] * 40, spoken=late)), "it came back"
 
 
 def test_two_channels_are_averaged_without_overflow():
     pairs = [[32767, 32767], [-32768, -32768], [32767, -32768], [100, 300]]
-    ((samples, _),) = capture(pairs, channels=2)
+    ((samples, *_),) = capture(pairs, channels=2)
     assert samples.tolist() == [32767, -32768, -1, 200]
     assert samples.dtype == np.int16
 
 
 def test_of_many_channels_the_first_two_count():
-    ((samples, _),) = capture([[10, 20, 9999, 9999]], channels=4)
+    ((samples, *_),) = capture([[10, 20, 9999, 9999]], channels=4)
     assert samples.tolist() == [15]
 
 

@@ -43,7 +43,7 @@ class Sink:
         self.why = None
         self.over = threading.Event()
 
-    def write_rt(self, samples, xrun=False):
+    def write_rt(self, samples, delay=0.0, xrun=False):
         self.samples = np.concatenate((self.samples, samples))
         self.xruns += xrun
 
@@ -89,7 +89,7 @@ def test_a_microphone_at_another_rate(rate: int, wanted: int) -> None:
     microphone.start(sink)
     said = sine(rate, 0.9)
     for start in range(0, len(said), 80):
-        hardware.end.write_rt(said[start : start + 80], start == 160)
+        hardware.end.write_rt(said[start : start + 80], xrun=start == 160)
     hardware.end.finished()
     assert sink.over.wait(WAIT)
     microphone.stop()

@@ -38,7 +38,7 @@ class Bridge:
         self.threads.put(threading.current_thread().name)
         self.inside -= 1
 
-    def write_rt(self, samples, xrun=False):
+    def write_rt(self, samples, delay=0.0, xrun=False):
         self.threads.put(threading.current_thread().name)
 
     def finished(self):
@@ -158,8 +158,9 @@ class Level:
     def fill_rt(self, out, delay=0.0, xrun=False):
         out[:] = 1000
 
-    def write_rt(self, samples, xrun=False):
+    def write_rt(self, samples, delay=0.0, xrun=False):
         self.heard.append(samples.copy())
+        self.told = delay, xrun
 
 
 @pytest.mark.parametrize("size", [1, 80, 240, 1000])
@@ -189,7 +190,8 @@ def test_a_microphone_that_enters_fades_in_and_keeps_its_own_samples():
     gate = CaptureGate(level, lambda gate: None)
     gate.enter()
     gate.write_rt(own)
-    gate.write_rt(own)
+    gate.write_rt(own, 0.02, True)
+    assert level.told == (0.02, True)
     assert (own == 1000).all(), "they belong to the device"
     assert level.heard[0][0] == 0
     assert (np.diff(level.heard[0]) > 0).all()
