@@ -151,7 +151,7 @@ class SerialBoard:
         """Give the call what was heard; return what is to be played."""
         sink, source = self._sink, self._source
         if sink is not None:
-            sink.write_rt(heard)
+            sink.write_rt(heard, len(heard) / RATE)  # sent as soon as it was whole
         block = np.zeros(len(heard), np.int16)
         if source is not None:
             # The board plays what it has, one block, before this one.

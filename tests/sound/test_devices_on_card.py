@@ -30,7 +30,8 @@ class End:
             self.enough.set()
         if self.fault:
             raise RuntimeError("on purpose")
-    def write_rt(self, samples, xrun=False):
+    def write_rt(self, samples, delay=0.0, xrun=False):
+        self.delays.append(delay)
         self.count(samples)
     def fill_rt(self, out, delay=0.0, xrun=False):
         self.delays.append(delay)
@@ -90,6 +91,7 @@ def test_start_stop_and_start_again(on_card):
             result["whys"] = sink.whys + source.whys
             result["block"] = [sink.samples / sink.blocks, source.samples / source.blocks]
             result["delays"] = [min(source.delays), max(source.delays)]
+            result["age"] = sorted(sink.delays)[len(sink.delays) // 2]
         result["rates"] = [microphone.rate, speaker.rate]
         result["why"] = microphone.why
     """)
@@ -100,6 +102,7 @@ def test_start_stop_and_start_again(on_card):
     assert result["latency before"] == [None, None]
     assert all(0 < latency < 0.1 for latency in result["latency"])
     assert all(0 <= delay < 0.2 for delay in result["delays"])
+    assert 0.01 <= result["age"] < 0.2, "a block of 10 ms is at least that old"
     assert result["why"] == "the system's default input"
 
 
