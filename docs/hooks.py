@@ -22,6 +22,8 @@ ROOMS = {
     "devices.ports": "Microphones and speakers",
     "devices.portaudio.devices": "Microphones and speakers",
     "devices.files": "Microphones and speakers",
+    "devices.audio_io": "Devices that stay open",
+    "devices.listener": "Devices that stay open",
     "recording.recorder": "Recording",
     "engine.observer": "Recording",
     "rest.calls": "Registering calls",

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from retell_voice.audio.format import AudioFormat, Encoding, Samples
+    from retell_voice.devices.audio_io import AudioIO
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
+    from retell_voice.devices.listener import Listener
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -81,6 +83,7 @@ __all__ = [
     "AudioDropped",
     "AudioFormat",
     "AudioFormatError",
+    "AudioIO",
     "Call",
     "CallDetails",
     "CallFailed",
@@ -100,6 +103,7 @@ __all__ = [
     "KeyRefused",
     "LatencyChanged",
     "Levels",
+    "Listener",
     "MalformedMessage",
     "Metadata",
     "Microphone",
@@ -140,6 +144,8 @@ _ROOMS = (
     "audio.format",
     "devices.ports",
     "devices.files",
+    "devices.listener",
+    "devices.audio_io",
     "engine.observer",
     "recording.recorder",
     "rest.calls",

@@ -13,6 +13,7 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.lease import Lease
+from retell_voice.devices.streams.reference import ReferenceReader
 from retell_voice.errors import ConfigError, DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, Event, InputFinished
 
@@ -343,7 +344,6 @@ async def test_the_watch_ends_with_the_last_one() -> None:
 
 async def test_echo_control_has_what_it_needs() -> None:
     """A perfect canceller: what comes back of what was played is taken away, by its time."""
-    from retell_voice.devices.streams.reference import ReferenceReader
 
     class Room(Microphone):
         """Hears what its speaker played half a second ago, half as loud."""

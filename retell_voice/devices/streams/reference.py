@@ -7,7 +7,7 @@
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader goes on
-where it stopped for as long as the times agree with that to within 10 ms.
+where it stopped for as long as the times agree with that to within 30 ms.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from retell_voice.audio.resample import Resampler
 from retell_voice.audio.ring import Ring
 
 _SECONDS = 2.0
-_TOLERANCE = 0.01
-"""Seconds by which times may disagree with the count of samples before they are believed."""
+_TOLERANCE = 0.03
+"""Seconds by which times may disagree with the count of samples before they are believed: sound
+servers correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
 
