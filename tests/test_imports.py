@@ -10,13 +10,14 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 
-BASE = {"errors", "events"}
+BASE = {"errors", "events", "secret"}
 SAMPLES = BASE | {"protocol", "audio"}
 IO = SAMPLES | {"echo", "devices", "net", "rest", "threads", "transport"}
 ENGINE = IO | {"engine"}
 PROGRAM = ENGINE | {"emulator", "program", "recording", "settings"}
 MAY_IMPORT = {
     "errors": {"errors"},
+    "secret": {"secret"},
     "events": BASE,
     "threads": {"threads"},
     "net": BASE | {"net"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from retell_voice.cli import manual
 from retell_voice.cli.options import Command, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.program.failure import reported
-from retell_voice.settings.load import ConfigFile, default_path, load
+from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import EmulatorSettings, RegisterSettings, TalkSettings
 
@@ -71,7 +70,7 @@ def talk(
     from retell_voice.cli.talk import talk
 
     here = settings.local.value or settings.llm.value or settings.scenario.value
-    emulator = load(EmulatorSettings, file, os.environ, {}) if here else None
+    emulator = load(EmulatorSettings, file, environment(), {}) if here else None
     return talk(
         settings,
         emulator,

@@ -15,7 +15,14 @@ from retell_voice.cli.talk import SWITCH_INTERVAL
 from retell_voice.doctor import network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
-from retell_voice.settings.load import ConfigFile, default_path, load, read_file, unknown_variables
+from retell_voice.settings.load import (
+    ConfigFile,
+    default_path,
+    environment,
+    load,
+    read_file,
+    unknown_variables,
+)
 from retell_voice.settings.tables import TalkSettings
 
 _COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
@@ -94,13 +101,13 @@ def _findings(
     if "system" in wanted:
         yield from system.examine(SWITCH_INTERVAL)
     sys.setswitchinterval(SWITCH_INTERVAL)
-    file = ConfigFile()
+    file, environ = ConfigFile(), environment()
 
     def read() -> tuple[str, ...]:
         nonlocal file
         file = read_file(config)
-        load(TalkSettings, file, os.environ, {})
-        return (*file.warnings, *unknown_variables(os.environ))
+        load(TalkSettings, file, environ, {})
+        return (*file.warnings, *unknown_variables(environ))
 
     found = list(
         system.examine_config(config or default_path(), named=config is not None, read=read)
@@ -110,7 +117,7 @@ def _findings(
     elif failed := [each for each in found if each.verdict is Verdict.FAIL]:
         raise ConfigError(failed[0].says, failed[0].hint)
     broken = any(each.verdict is Verdict.FAIL for each in found)
-    settings = load(TalkSettings, file, {} if broken else os.environ, flags)
+    settings = load(TalkSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
         audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
         meter = _Meter(shown=not quiet and sys.stderr.isatty())

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retell_voice.errors import mask, mask_url
-from retell_voice.settings.schema import Secret, Setting, Settings, Sourced, table
+from retell_voice.secret import Secret, mask, mask_url
+from retell_voice.settings.schema import Setting, Settings, Sourced, table
 from retell_voice.settings.tables import SECTIONS, TalkSettings
 
 _HEAD = """\

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests, mask_url, show
+from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests, show
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration, register_call
+from retell_voice.secret import mask_url
 from retell_voice.settings.load import find_key
 from retell_voice.settings.tables import CallSettings, RegisterSettings
 

@@ -25,13 +25,14 @@ from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
-from retell_voice.errors import ConfigError, mask
+from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clean, clock
 from retell_voice.recording.recorder import Recorder
+from retell_voice.secret import Secret, mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.settings.tables.talk import jitter_range
@@ -316,7 +317,7 @@ def _call_id(given: Sourced[str | None]) -> str:
             call_id = getpass("call_id: ")
         else:
             call_id = sys.stdin.readline()
-    call_id = (call_id or "").strip()
+    call_id = Secret(call_id or "").strip()
     if not call_id:
         raise ConfigError(
             "no call to join: give the CALL_ID that register-call returned",

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retell_voice.errors import ConfigError, show
-from retell_voice.settings.schema import Secret, Settings, Sourced, table
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Settings, Sourced, table
 from retell_voice.settings.tables import SECTIONS
 
 S = TypeVar("S", bound=Settings)
@@ -54,7 +55,7 @@ def read_file(path: Path | None) -> ConfigFile:
     """
     given, path = path, path or default_path()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = Secret(path.read_bytes().decode("utf-8-sig"))  # it may hold the API key
         mode = path.stat().st_mode
     except FileNotFoundError:
         if given is None:
@@ -82,13 +83,18 @@ def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
     """
     try:
         tomllib.loads(text)
-        found = list(_statements(text))
+        return _checked(_statements(text), path)
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _checked(
+    statements: Iterator[tuple[int, tuple[str, ...], Any]], path: str
+) -> dict[tuple[str, str], Sourced[Any]]:
     values: dict[tuple[str, str], Sourced[Any]] = {}
-    for line, where, value in found:
+    for line, where, value in statements:
         source = f"{path} line {line}"
         *sections, name = where
         section = ".".join(sections)
@@ -147,6 +153,17 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
                 yield from ((start, (name, inner), deep) for inner, deep in value.items())
             else:
                 yield start, (*section, name), value
+
+
+def environment() -> dict[str, str]:
+    """Return the variables that may be settings; those of secrets hold a ``Secret``."""
+    rows = [row for each in SECTIONS.values() for row in table(each).values()]
+    secrets = {row.env for row in rows if row.kind is Secret}
+    return {
+        name: Secret(text) if name in secrets else text
+        for name, text in os.environ.items()
+        if name.startswith("RETELL_")
+    }
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Generic, TypeVar
 
-from retell_voice.errors import ConfigError, did_you_mean, mask, show
+from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.secret import Secret
 
 T = TypeVar("T")
 
@@ -26,15 +27,6 @@ _KINDS: dict[type, str] = {
     float: "a number",
     bool: "true or false",
 }
-
-
-class Secret(str):
-    """Text that a repr must not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(mask(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from retell_voice.settings.schema import Secret, Settings, Sourced, setting
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Settings, Sourced, setting
 
 CALL, SOUND, SHOWN = "The call", "Sound", "What you see"
 

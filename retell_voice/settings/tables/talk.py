@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retell_voice.settings.schema import Secret, Sourced, setting
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Sourced, setting
 from retell_voice.settings.tables.call import CALL, SHOWN, SOUND, CallSettings
 
 MAX_JITTER_MS = 5000
