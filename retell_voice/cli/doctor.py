@@ -23,7 +23,7 @@ from retell_voice.settings.load import (
     read_file,
     unknown_variables,
 )
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables import SECTIONS, CallSettings
 
 _COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
@@ -106,7 +106,8 @@ def _findings(
     def read() -> tuple[str, ...]:
         nonlocal file
         file = read_file(config)
-        load(TalkSettings, file, environ, {})
+        for each in SECTIONS.values():
+            load(each, file, environ, {})
         return (*file.warnings, *unknown_variables(environ))
 
     found = list(
@@ -117,7 +118,7 @@ def _findings(
     elif failed := [each for each in found if each.verdict is Verdict.FAIL]:
         raise ConfigError(failed[0].says, failed[0].hint)
     broken = any(each.verdict is Verdict.FAIL for each in found)
-    settings = load(TalkSettings, file, {} if broken else environ, flags)
+    settings = load(CallSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
         audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
         meter = _Meter(shown=not quiet and sys.stderr.isatty())

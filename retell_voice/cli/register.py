@@ -14,7 +14,7 @@ from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration, register_call
 from retell_voice.secret import mask_url
 from retell_voice.settings.load import find_key
-from retell_voice.settings.tables import CallSettings, RegisterSettings
+from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
 
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more (Retry-After) is not waited for."""
@@ -53,7 +53,7 @@ def register(
 
 
 def registered(
-    settings: CallSettings, *, metadata: Sequence[str], variables: Sequence[str]
+    settings: RegistrationSettings, *, metadata: Sequence[str], variables: Sequence[str]
 ) -> Registration:
     """Register a call with ``settings.agent``; ends the program where a signal does.
 
@@ -88,7 +88,7 @@ def registered(
 
 
 async def _register(
-    settings: CallSettings,
+    settings: RegistrationSettings,
     key: str,
     metadata: Mapping[str, str] | None,
     variables: Mapping[str, str] | None,

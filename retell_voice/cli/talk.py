@@ -35,7 +35,6 @@ from retell_voice.recording.recorder import Recorder
 from retell_voice.secret import Secret, mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
-from retell_voice.settings.tables.talk import jitter_range
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
@@ -230,7 +229,7 @@ class _Conversation:
             updates=settings.updates.value,
             alignment=settings.alignment.value,
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
-            jitter=jitter_range(settings.jitter_ms.value),
+            jitter=settings.jitter_ms.value,
             volume=settings.volume.value / 100,
             recorder=self._recorder,
         )
