@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.cli.talk import SWITCH_INTERVAL
 from retell_voice.doctor import network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
+from retell_voice.program.opening import audio_format
+from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
 from retell_voice.settings.load import (
     ConfigFile,
     default_path,
@@ -100,7 +100,7 @@ def _findings(
 ) -> Iterator[Finding]:
     if "system" in wanted:
         yield from system.examine(SWITCH_INTERVAL)
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    set_switch_interval()
     file, environ = ConfigFile(), environment()
 
     def read() -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def _findings(
     broken = any(each.verdict is Verdict.FAIL for each in found)
     settings = load(CallSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
-        audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+        audio = audio_format(settings)
         meter = _Meter(shown=not quiet and sys.stderr.isatty())
 
         def ask() -> None:

@@ -256,7 +256,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         signal.raise_signal(signal.SIGTERM)
         return Registration(call_id="call_1", agent_id="agent_1", audio=AudioFormat(), body={})
 
-    monkeypatch.setattr("retell_voice.cli.register.register_call", register_call)
+    monkeypatch.setattr("retell_voice.program.registration.register_call", register_call)
     settings = RegisterSettings(agent=Sourced("agent_1"), api_key=Sourced(KEY))
     with pytest.raises(SystemExit) as caught:
         registered(settings, metadata=(), variables=())
