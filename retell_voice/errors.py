@@ -28,7 +28,6 @@ after SIGTERM and SIGHUP.
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 
 
@@ -170,21 +169,6 @@ class TooManyRequests(RestError):
     ) -> None:
         super().__init__(message, hint, status=status)
         self.retry_after = retry_after
-
-
-def mask_url(url: str) -> str:
-    """Return a URL without what may be secret in it: user, password, query, fragment."""
-    scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
-
-
-def mask(secret: str) -> str:
-    """Return a secret (call_id, API key) in a form that may be shown: its last four characters.
-
-    A secret of fewer than twelve characters is hidden altogether.
-    """
-    return f"…{secret[-4:]}" if len(secret) >= 12 else "…"
 
 
 def show(value: object) -> str:

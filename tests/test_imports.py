@@ -10,13 +10,15 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 
-BASE = {"errors", "events"}
+BASE = {"errors", "events", "secret"}
 SAMPLES = BASE | {"protocol", "audio"}
 IO = SAMPLES | {"echo", "devices", "net", "rest", "threads", "transport"}
 ENGINE = IO | {"engine"}
 PROGRAM = ENGINE | {"emulator", "program", "recording", "settings"}
+PROGRAMS = {"cli", "kiosk"}
 MAY_IMPORT = {
     "errors": {"errors"},
+    "secret": {"secret"},
     "events": BASE,
     "threads": BASE | {"audio", "threads"},
     "net": BASE | {"net"},
@@ -66,6 +68,19 @@ def test_imports_point_one_way(path: Path) -> None:
             assert parts[0] not in forbidden, f"{room} must not import {parts[0]}"
         elif (PACKAGE / parts[1]).exists() or (PACKAGE / f"{parts[1]}.py").exists():
             assert parts[1] in allowed, f"{room} must not import {name}"
+
+
+def test_programs_share_a_room_and_never_import_each_other() -> None:
+    for room, allowed in MAY_IMPORT.items():
+        mine = {room} if room in PROGRAMS else {"cli"} if room == "__main__" else set()
+        assert allowed & PROGRAMS <= mine, f"{room} must not import a program"
+        assert room in PROGRAMS | {"program"} or "program" not in allowed
+    assert "program" in MAY_IMPORT["cli"] & MAY_IMPORT["kiosk"]
+
+
+def test_every_room_is_in_the_table() -> None:
+    rooms = {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES}
+    assert rooms <= set(MAY_IMPORT)
 
 
 def modules_of(path: Path) -> set[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +12,14 @@ from retell_voice.cli import manual
 from retell_voice.cli.options import Command, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.program.failure import reported
-from retell_voice.settings.load import ConfigFile, default_path, load
+from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import EmulatorSettings, RegisterSettings, TalkSettings
+from retell_voice.settings.tables import (
+    CallSettings,
+    EmulatorSettings,
+    RegisterSettings,
+    TalkSettings,
+)
 
 app = typer.Typer(
     help=manual.ABOUT,
@@ -71,7 +75,7 @@ def talk(
     from retell_voice.cli.talk import talk
 
     here = settings.local.value or settings.llm.value or settings.scenario.value
-    emulator = load(EmulatorSettings, file, os.environ, {}) if here else None
+    emulator = load(EmulatorSettings, file, environment(), {}) if here else None
     return talk(
         settings,
         emulator,
@@ -125,8 +129,8 @@ def devices(
         list_all(as_json=as_json)
 
 
-def _talk_option(name: str) -> Any:
-    row = table(TalkSettings)[name]
+def _call_option(name: str) -> Any:
+    row = table(CallSettings)[name]
     return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
@@ -149,10 +153,10 @@ def doctor(
     seconds: Annotated[
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")
     ] = 4.0,
-    url: Annotated[str | None, _talk_option("url")] = None,
-    input_name: Annotated[str | None, _talk_option("input")] = None,
-    output_name: Annotated[str | None, _talk_option("output")] = None,
-    rate: Annotated[str | None, _talk_option("rate")] = None,
+    url: Annotated[str | None, _call_option("url")] = None,
+    input_name: Annotated[str | None, _call_option("input")] = None,
+    output_name: Annotated[str | None, _call_option("output")] = None,
+    rate: Annotated[str | None, _call_option("rate")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", metavar="", help="As JSON: one object.")
     ] = False,

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from retell_voice.cli import reference
 from retell_voice.errors import ConfigError
-from retell_voice.settings.load import ConfigFile, default_path, find_key, load
+from retell_voice.settings.load import ConfigFile, default_path, environment, find_key, load
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:
     """Print every setting, its value and where that came from; ``--json``: as an array."""
     settings = replace(settings, api_key=find_key(settings.api_key))
-    emulator = load(EmulatorSettings, file, os.environ, {})
+    emulator = load(EmulatorSettings, file, environment(), {})
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
     if settings.json.value and settings.json.is_flag:
         keys = ("key", "value", "source")

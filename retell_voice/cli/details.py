@@ -7,12 +7,13 @@ import sys
 from dataclasses import fields
 from urllib.parse import urlsplit
 
-from retell_voice.errors import ConnectError, RetellVoiceError, mask
+from retell_voice.errors import ConnectError, RetellVoiceError
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clean, clock
 from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails, get_call
+from retell_voice.secret import mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings

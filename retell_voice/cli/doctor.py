@@ -10,13 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.cli.talk import SWITCH_INTERVAL
 from retell_voice.doctor import network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
-from retell_voice.settings.load import ConfigFile, default_path, load, read_file, unknown_variables
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.program.opening import audio_format
+from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
+from retell_voice.settings.load import (
+    ConfigFile,
+    default_path,
+    environment,
+    load,
+    read_file,
+    unknown_variables,
+)
+from retell_voice.settings.tables import SECTIONS, CallSettings
 
 _COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
@@ -93,14 +100,15 @@ def _findings(
 ) -> Iterator[Finding]:
     if "system" in wanted:
         yield from system.examine(SWITCH_INTERVAL)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    file = ConfigFile()
+    set_switch_interval()
+    file, environ = ConfigFile(), environment()
 
     def read() -> tuple[str, ...]:
         nonlocal file
         file = read_file(config)
-        load(TalkSettings, file, os.environ, {})
-        return (*file.warnings, *unknown_variables(os.environ))
+        for each in SECTIONS.values():
+            load(each, file, environ, {})
+        return (*file.warnings, *unknown_variables(environ))
 
     found = list(
         system.examine_config(config or default_path(), named=config is not None, read=read)
@@ -110,9 +118,9 @@ def _findings(
     elif failed := [each for each in found if each.verdict is Verdict.FAIL]:
         raise ConfigError(failed[0].says, failed[0].hint)
     broken = any(each.verdict is Verdict.FAIL for each in found)
-    settings = load(TalkSettings, file, {} if broken else os.environ, flags)
+    settings = load(CallSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
-        audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+        audio = audio_format(settings)
         meter = _Meter(shown=not quiet and sys.stderr.isatty())
 
         def ask() -> None:

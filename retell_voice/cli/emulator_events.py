@@ -16,7 +16,7 @@ from retell_voice.emulator import (
 )
 from retell_voice.emulator.llm.dial import HUNG_UP
 from retell_voice.engine.outcome import LLM_FAILED, LLM_NOT_REACHED
-from retell_voice.errors import mask_url
+from retell_voice.secret import mask_url
 
 
 def is_warning(server_event: ServerEvent) -> bool:

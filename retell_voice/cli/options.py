@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +14,14 @@ from typer.core import TyperCommand
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
 from retell_voice.program.failure import complain, reported
-from retell_voice.settings.load import ConfigFile, load, read_file, unknown_variables
+from retell_voice.secret import Secret
+from retell_voice.settings.load import (
+    ConfigFile,
+    environment,
+    load,
+    read_file,
+    unknown_variables,
+)
 from retell_voice.settings.schema import Setting, Settings, table
 
 S = TypeVar("S", bound=Settings)
@@ -92,9 +98,10 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
             file = ConfigFile()
             with quiet, reported(debug=debug, as_json=lambda: _wants_json(flags, rows, file)):
                 file = read_file(given.pop("config"))
-                for warning in (*file.warnings, *unknown_variables(os.environ)):
+                environ = environment()
+                for warning in (*file.warnings, *unknown_variables(environ)):
                     complain(warning)
-                loaded = load(settings, file, os.environ, flags)
+                loaded = load(settings, file, environ, flags)
                 if wants_file:
                     given[_FILE] = file
                 code = function(loaded, **given)
@@ -116,7 +123,7 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
     if flags["json"] is not None:
         return bool(flags["json"])
     try:
-        if text := os.environ.get(rows["json"].env):
+        if text := environment().get(rows["json"].env):
             return bool(rows["json"].parse(text, ""))
     except ConfigError:
         return False
@@ -126,9 +133,12 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
 def _parameter(name: str, row: Setting) -> _Parameter:
     """Return a setting as a parameter of a command; None is "not given"."""
     kind: Any = bool if row.kind is bool else str
+    parser = Secret if row.kind is Secret else None
     info: Any
     if not row.flag.startswith("--"):
-        info = typer.Argument(metavar=row.flag, help=describe(row), show_default=False)
+        info = typer.Argument(
+            metavar=row.flag, help=describe(row), show_default=False, parser=parser
+        )
     else:
         flag = f"{row.flag}/--no-{row.flag[2:]}" if row.kind is bool else row.flag
         info = typer.Option(
@@ -137,6 +147,7 @@ def _parameter(name: str, row: Setting) -> _Parameter:
             help=describe(row),
             show_default=False,
             rich_help_panel=row.panel,
+            parser=parser,
         )
     return _Parameter(
         name, _Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from retell_voice.errors import mask, mask_url
-from retell_voice.settings.schema import Secret, Setting, Settings, Sourced, table
-from retell_voice.settings.tables import SECTIONS, TalkSettings
+from retell_voice.secret import Secret, mask, mask_url
+from retell_voice.settings.schema import Setting, Settings, Sourced, table
+from retell_voice.settings.tables import SECTIONS, TalkSettings, rows_of
 
 _HEAD = """\
 Settings of retell-voice, each with its default. Remove the # before the ones you change.
@@ -24,10 +24,10 @@ BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
 def example() -> str:
     """Return ``config.example.toml``."""
     parts = [_comment(_HEAD)]
-    for section, known in SECTIONS.items():
+    for section in SECTIONS:
         if section:
             parts.append(f"\n[{section}]")
-        for name, row in table(known).items():
+        for name, row in rows_of(section).items():
             text = f"{row.help} {row.allowed}".strip()
             parts.append(f"\n{_comment(text)}\n#{name} = {_toml(row.default)}")
     return "\n".join(parts) + "\n"
@@ -82,7 +82,9 @@ def _default(row: Setting, value: Any = None) -> str:
 
 def _toml(value: Any) -> str:
     # A string or number of JSON is one of TOML too; empty text stands for "none".
-    return json.dumps("" if value is None else value)
+    if not isinstance(value, int | float):
+        value = "" if value is None else str(value)
+    return json.dumps(value)
 
 
 def _comment(text: str) -> str:

@@ -1,23 +1,20 @@
-"""``retell-voice register``: register a call with an agent, for whoever is to join it."""
+"""``retell-voice register``: register a call with an agent, for another program to join."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests, mask_url, show
+from retell_voice.errors import ConfigError, TooManyRequests, show
 from retell_voice.program.failure import complain
+from retell_voice.program.registration import audio_url, registration_key
+from retell_voice.program.registration import register as register_from
 from retell_voice.program.signals import Interrupts
-from retell_voice.rest import Registration, register_call
-from retell_voice.settings.load import find_key
-from retell_voice.settings.tables import CallSettings, RegisterSettings
-
-LONGEST_WAIT = 60.0
-"""Seconds; a server that asks for more (Retry-After) is not waited for."""
-_TRIES = 3
+from retell_voice.rest import Registration
+from retell_voice.secret import mask_url
+from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
 
 
 def register(
@@ -26,10 +23,8 @@ def register(
     """Register a call, print its call_id and return the exit code; arguments as ``registered``.
 
     Raises:
-        RetellVoiceError: as ``registered``; ConfigError also where no agent is named.
+        RetellVoiceError: as ``registered``.
     """
-    if settings.agent.value is None:
-        raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
     call = registered(settings, metadata=metadata, variables=variables)
     url = audio_url(settings.api_url.value)
     # What the file and the environment say of JSON is for talk, which reads this on a pipe.
@@ -52,7 +47,7 @@ def register(
 
 
 def registered(
-    settings: CallSettings, *, metadata: Sequence[str], variables: Sequence[str]
+    settings: RegistrationSettings, *, metadata: Sequence[str], variables: Sequence[str]
 ) -> Registration:
     """Register a call with ``settings.agent``; ends the program where a signal does.
 
@@ -61,54 +56,24 @@ def registered(
         metadata, variables: ``NAME=VALUE`` each.
 
     Raises:
-        ConfigError: there is no key, or one of the arguments cannot be used.
+        ConfigError: there is no agent or no key, or one of the arguments cannot be used.
         ConnectError, RestError: as ``register_call``.
     """
-    key = find_key(settings.api_key)
-    if key.value is None:
-        raise ConfigError(
-            "there is no API key to register a call with",
-            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
-        )
-    pairs = _pairs("--metadata", metadata), _pairs("--dynamic-variable", variables)
+    key = registration_key(settings)
+    kept, prompt = _pairs("--metadata", metadata), _pairs("--dynamic-variable", variables)
     if sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
         print(f"registering a call with {settings.agent.value} at {where}", file=sys.stderr)
     with Interrupts(lambda: None) as interrupts:
-        work = _register(settings, key.value, *pairs)
-        try:
-            call = asyncio.run(interrupts.opening(work, lambda: None))
-        except KeyRefused as error:
-            hint = f"it came from {key.source}; {error.hint}"
-            raise KeyRefused(str(error), hint, status=error.status) from None
+        work = register_from(settings, key, metadata=kept, variables=prompt, waiting=_tell_wait)
+        call = asyncio.run(interrupts.opening(work, lambda: None))
         if interrupts.received is not None:  # too late to cancel anything, but not in vain
             raise SystemExit(128 + interrupts.received)
         return call
 
 
-async def _register(
-    settings: CallSettings,
-    key: str,
-    metadata: Mapping[str, str] | None,
-    variables: Mapping[str, str] | None,
-) -> Registration:
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            return await register_call(
-                settings.agent.value or "",
-                api_key=key,
-                audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
-                api_url=settings.api_url.value,
-                metadata=metadata,
-                dynamic_variables=variables,
-            )
-        except TooManyRequests as error:
-            wait = error.retry_after
-            if not tries_left or wait is None or wait > LONGEST_WAIT:
-                raise
-            complain(str(error), f"trying again in {wait:.0f} s")
-        await asyncio.sleep(wait)
-    raise AssertionError("unreachable")
+def _tell_wait(error: TooManyRequests, seconds: float) -> None:
+    complain(str(error), f"trying again in {seconds:.0f} s")
 
 
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
@@ -117,8 +82,3 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
         if not name or not mark:
             raise ConfigError(f"{option}: {show(name + mark + value)} is not NAME=VALUE")
     return {name: value for name, _, value in parted} or None
-
-
-def audio_url(api_url: str) -> str:
-    """Return where the calls of a REST API are joined: on the same host, under the same path."""
-    return f"ws{api_url.removeprefix('http').rstrip('/')}/audio-websocket"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from contextlib import suppress
 from functools import partial
@@ -11,7 +10,8 @@ from functools import partial
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.console import Console
 from retell_voice.emulator import Emulator, ServerEvent
-from retell_voice.program.emulator import Stage, stage
+from retell_voice.program.emulator import RunningEmulator, run_emulator
+from retell_voice.program.realtime import freeze_memory
 from retell_voice.program.signals import Interrupts
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
@@ -42,12 +42,11 @@ async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
 async def _until_cancelled(settings: EmulatorSettings) -> None:
     telling: asyncio.Task[None] | None = None
     try:
-        async with stage(settings) as staged:
-            print(banner(staged, settings), flush=True)
-            gc.collect()
-            gc.freeze()  # looking through all that is loaded makes audio late by 30 ms
-            console = Console(staged.emulator, _audio(settings), partial(print, flush=True))
-            telling = asyncio.create_task(_tell(staged.emulator, console))
+        async with run_emulator(settings) as running:
+            print(banner(running, settings), flush=True)
+            freeze_memory()
+            console = Console(running.emulator, _audio(settings), partial(print, flush=True))
+            telling = asyncio.create_task(_tell(running.emulator, console))
             if settings.llm.value:
                 console.listen()
             typing = asyncio.create_task(console.run())
@@ -66,9 +65,9 @@ def _audio(settings: EmulatorSettings) -> AudioFormat:
     return AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
 
 
-def banner(staged: Stage, settings: EmulatorSettings) -> str:
+def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
     """Return where it listens and how to use it."""
-    emulator = staged.emulator
+    emulator = running.emulator
     key = "API_KEY" if settings.api_key.value else "any"
     audio = f'"audio_encoding":"{settings.encoding.value}","sample_rate":{settings.rate.value}'
     body = f'{{"agent_id":"parrot","audio_websocket_protocol":"web",{audio}}}'
@@ -81,7 +80,7 @@ def banner(staged: Stage, settings: EmulatorSettings) -> str:
     return "\n".join(
         (
             f"the emulator listens at {emulator.api_url}{_reach(settings.host)}; Ctrl-C stops it",
-            *staged.engines,
+            *running.engines,
             "register a call:",
             f"  curl -s {emulator.api_url}/register-call -H 'Authorization: Bearer {key}' \\",
             f"    -H 'Content-Type: application/json' -d '{body}'",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import time
@@ -11,10 +10,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from retell_voice import __version__
-from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
@@ -22,19 +20,24 @@ from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
 from retell_voice.cli.settle import settle
 from retell_voice.cli.view import View, reduce
-from retell_voice.devices.files import WavMicrophone, WavSpeaker
-from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
-from retell_voice.errors import ConfigError, mask
+from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
+from retell_voice.program.opening import (
+    audio_format,
+    find_devices,
+    host_of,
+    make_call,
+    make_recorder,
+)
+from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clean, clock
-from retell_voice.recording.recorder import Recorder
+from retell_voice.secret import Secret, mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
-from retell_voice.settings.tables.talk import jitter_range
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
@@ -42,9 +45,6 @@ if TYPE_CHECKING:  # of no use where the call is with another server
 HANG_UP_AFTER = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
 LEVEL_INTERVAL = 1 / 12
-SWITCH_INTERVAL = 0.0005
-"""Seconds after which a Python thread gives way: at Python's own 5 ms, two busy threads were
-heard as some 240 gaps in 20 s, at this as two."""
 
 
 def talk(
@@ -66,19 +66,20 @@ def talk(
     Raises:
         RetellVoiceError: the call could not be opened.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    set_switch_interval()
     settings = settle(settings)
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
-    audio = AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+    audio = audio_format(settings)
     call_id = ""
     if settings.agent.value:
-        from retell_voice.cli.register import audio_url, registered
+        from retell_voice.cli.register import registered
+        from retell_voice.program.registration import audio_url
 
         if settings.url.source == DEFAULT:
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-        open_devices(settings, audio, speed)  # a mistake there is not to cost a call
+        find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
         call = registered(settings, metadata=metadata, variables=variables)
         call_id, audio = call.call_id, call.audio
     elif metadata or variables:
@@ -123,11 +124,8 @@ class _Conversation:
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
         self._operator: Operator | None = None
-        self._recorder: Recorder | None = None
+        self._recorder = make_recorder(settings)
         self._telling: asyncio.Task[None] | None = None
-        if settings.record.value:
-            limit = 60.0 * settings.record_minutes.value
-            self._recorder = Recorder(settings.record.value, limit=limit)
         self.view = View()
         self._viewed = time.monotonic()
         self.output = _output(settings, audio)
@@ -139,8 +137,7 @@ class _Conversation:
             interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
                 self._operator.begin(call)
-            gc.collect()
-            gc.freeze()
+            freeze_memory()
             async for event in call:
                 if isinstance(event, Ended) and self._settings.local.value:
                     self._advise(event)
@@ -208,34 +205,30 @@ class _Conversation:
 
     async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
         settings, audio = self._settings, self._audio
-        microphone, speaker = open_devices(settings, audio, self._speed)
+        microphone, speaker = find_devices(settings, audio, speed=self._speed)
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
-            from retell_voice.program.emulator import for_talk, stage  # only when local
+            from retell_voice.program.emulator import for_local_call, run_emulator  # only then
 
-            self._emulator = for_talk(settings, self._emulator)
-            staged = await stack.enter_async_context(stage(self._emulator))
-            self._telling = asyncio.create_task(self._tell(staged.emulator))
-            engines = staged.engines
-            call_id, url = staged.emulator.register(audio).call_id, staged.emulator.url
-        call = Call(
+            self._emulator = for_local_call(settings, self._emulator)
+            running = await stack.enter_async_context(run_emulator(self._emulator))
+            self._telling = asyncio.create_task(self._tell(running.emulator))
+            engines = running.engines
+            call_id, url = running.emulator.register(audio).call_id, running.emulator.url
+        call = make_call(
+            settings,
             call_id,
             url=url,
             audio=audio,
             microphone=microphone,
             speaker=speaker,
-            frame_ms=settings.frame_ms.value,
-            updates=settings.updates.value,
-            alignment=settings.alignment.value,
-            level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
-            jitter=jitter_range(settings.jitter_ms.value),
-            volume=settings.volume.value / 100,
             recorder=self._recorder,
+            level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
             call_id=mask(call_id),
-            server="the emulator" if settings.local.value else _host(settings.url),
+            server="the emulator" if settings.local.value else host_of(settings.url),
             audio=f"{audio.encoding} {audio.rate} Hz",
             microphone=microphone.name,
             speaker=speaker.name,
@@ -253,29 +246,6 @@ class _Conversation:
         for line in engines:
             self._remark(line)
         return await stack.enter_async_context(call)
-
-
-def open_devices(
-    settings: TalkSettings, audio: AudioFormat, speed: float
-) -> tuple[Microphone, Speaker]:
-    """Return the microphone and speaker that the settings ask for; files before devices.
-
-    Raises:
-        ConfigError: a file cannot be used.
-        DeviceNotFound: no such device, or none at all.
-    """
-    microphone: Microphone | None = None
-    speaker: Speaker | None = None
-    if (path := settings.input_file.value) is not None:
-        microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
-    if (path := settings.output_file.value) is not None:
-        speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
-    if microphone is None or speaker is None:
-        from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
-
-        microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
-        speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
-    return microphone, speaker
 
 
 def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
@@ -316,7 +286,7 @@ def _call_id(given: Sourced[str | None]) -> str:
             call_id = getpass("call_id: ")
         else:
             call_id = sys.stdin.readline()
-    call_id = (call_id or "").strip()
+    call_id = Secret(call_id or "").strip()
     if not call_id:
         raise ConfigError(
             "no call to join: give the CALL_ID that register-call returned",
@@ -324,14 +294,3 @@ def _call_id(given: Sourced[str | None]) -> str:
             "--agent registers one, --local talks to the built-in emulator instead",
         )
     return call_id
-
-
-def _host(url: Sourced[str]) -> str:
-    """Return the host, and port if any, of a URL, without a user's name and password."""
-    try:
-        parts = urlsplit(url.value)
-        if not parts.hostname or parts.port == 0:
-            raise ValueError("no host")
-    except ValueError as error:
-        raise ConfigError(f"{url.source}: the URL cannot be used: {error}") from None
-    return parts.netloc.rpartition("@")[2]

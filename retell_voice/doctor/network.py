@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from retell_voice.doctor.findings import Finding, Verdict
-from retell_voice.errors import ConfigError, ConnectError, Rejected, mask_url
+from retell_voice.errors import ConfigError, ConnectError, Rejected
+from retell_voice.secret import mask_url
 from retell_voice.transport.websocket import connect
 
 Address = tuple[Any, ...]

@@ -19,9 +19,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.errors import mask
 from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
+from retell_voice.secret import Secret, mask
 
 SocketProtocol = Literal["web", "twilio"]
 Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
@@ -57,7 +57,7 @@ class RegisteredCall:
     Its ``repr`` shows the call_id masked: whoever has the call_id can join the call.
     """
 
-    call_id: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
     agent_id: str = "parrot"
     protocol: SocketProtocol = "web"
     audio: AudioFormat = DEFAULT_AUDIO
@@ -90,6 +90,9 @@ class RegisteredCall:
     """Milliseconds, see ``measure``."""
     _chunks: list[Samples] = field(default_factory=list, init=False, repr=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.call_id = Secret(self.call_id)
 
     @property
     def name(self) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import h11
 
 from retell_voice.emulator.rest.replies import phrase
-from retell_voice.errors import ConfigError, mask_url
+from retell_voice.errors import ConfigError
+from retell_voice.secret import mask_url
 
 _MAX_ANSWER = 1 << 20  # bytes of an answer that are read, and dropped
 

@@ -35,7 +35,7 @@ from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
-from retell_voice.errors import mask
+from retell_voice.secret import mask
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"

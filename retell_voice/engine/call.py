@@ -26,8 +26,9 @@ from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
-from retell_voice.errors import ConnectError, DeviceError, mask
+from retell_voice.errors import ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
+from retell_voice.secret import Secret, mask
 from retell_voice.threads.detached import run_detached, run_to_completion
 from retell_voice.threads.mailbox import mailbox_of
 from retell_voice.transport.ports import Connection
@@ -99,7 +100,7 @@ class Call:
         device_timeout: float = 60.0,
         recorder: Observer | None = None,
     ) -> None:
-        self._call_id = call_id
+        call_id = self._call_id = Secret(call_id)
         self._url = url
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         self._audio = audio if isinstance(audio, AudioFormat) else AudioFormat()

@@ -1,4 +1,4 @@
-"""An emulator as the settings want it: its agent, and the engines that hear and speak for it."""
+"""An emulator made from the settings: its agent, and the engines that hear and speak for it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # it loads much
 
 
 @dataclass(frozen=True)
-class Stage:
+class RunningEmulator:
     """A running emulator.
 
     Attributes:
@@ -33,7 +33,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(settings: EmulatorSettings) -> AsyncIterator[Stage]:
+async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmulator]:
     """Run an emulator for the length of the block.
 
     Raises:
@@ -65,10 +65,10 @@ async def stage(settings: EmulatorSettings) -> AsyncIterator[Stage]:
                 f"cannot listen on {host.value} port {port.value}: {why}",
                 f"--port 0 takes any free one (host: {host.source}, port: {port.source})",
             ) from None
-        yield Stage(emulator, engines)
+        yield RunningEmulator(emulator, engines)
 
 
-def for_talk(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSettings:
+def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSettings:
     """Return the emulator's settings for a call of this process."""
     return replace(
         emulator,

@@ -28,7 +28,7 @@ from dataclasses import fields
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from retell_voice.errors import ConfigError, mask_url
+from retell_voice.errors import ConfigError
 from retell_voice.events import Role, Utterance, Word
 from retell_voice.protocol.llm_fields import Fields, LlmPayloadError, load_object
 from retell_voice.protocol.llm_messages import (
@@ -50,6 +50,7 @@ from retell_voice.protocol.llm_messages import (
     UpdateAgent,
     UpdateOnly,
 )
+from retell_voice.secret import Secret, mask_url
 
 __all__ = [
     "AgentConfig",
@@ -104,7 +105,7 @@ def llm_url(prefix: str, call_id: str) -> str:
             "it looks like ws://localhost:8080/llm-websocket; the call_id is appended to it",
         )
     path = f"{parts.path.rstrip('/')}/{quote(call_id, safe='')}"
-    return urlunsplit((scheme, parts.netloc, path, parts.query, ""))
+    return Secret(urlunsplit((scheme, parts.netloc, path, parts.query, "")))
 
 
 class RetellSide:

@@ -34,6 +34,7 @@ from retell_voice.events import (
     Word,
 )
 from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
+from retell_voice.secret import Secret
 
 CLEAR = "clear"
 PING = "ping"
@@ -51,7 +52,7 @@ def call_url(prefix: str, call_id: str, *, updates: bool, alignment: bool) -> st
     query = {"enable_update": updates, "enable_audio_alignment": alignment}
     flags = urlencode({name: "true" for name, on in query.items() if on})
     path = f"{prefix.rstrip('/')}/{quote(call_id, safe='')}"
-    return f"{path}?{flags}" if flags else path
+    return Secret(f"{path}?{flags}" if flags else path)
 
 
 class _Samples:

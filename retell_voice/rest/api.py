@@ -26,10 +26,9 @@ from retell_voice.errors import (
     NotFound,
     RestError,
     TooManyRequests,
-    mask,
-    mask_url,
 )
 from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.secret import Secret, mask, mask_url, wrap_secrets
 
 if TYPE_CHECKING:
     import retell
@@ -65,9 +64,9 @@ class Api:
     """
 
     def __init__(self, url: str, key: str, timeout: float, *, what: str, call_id: str = "") -> None:
-        self._url, self._key, self._timeout = url, key, timeout
+        self._url, self._key, self._timeout = url, Secret(key), timeout
         self._what = what
-        self._secrets = [each for each in (key, call_id, quote(call_id, safe="")) if each]
+        self._secrets = [Secret(each) for each in (key, call_id, quote(call_id, safe="")) if each]
         try:
             parts = urlsplit(url)
             self._host = f"{parts.hostname}:{parts.port}" if parts.port else f"{parts.hostname}"
@@ -127,7 +126,10 @@ class Api:
             return self.senseless("it is not JSON")
         finally:
             _ours.reset(ours)
-        return answer if isinstance(answer, dict) else self.senseless("it is not a JSON object")
+        if not isinstance(answer, dict):
+            return self.senseless("it is not a JSON object")
+        found: dict[str, Any] = wrap_secrets(answer)
+        return found
 
     def _client(self, sdk: Any) -> Any:
         try:

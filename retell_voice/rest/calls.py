@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.errors import AudioFormatError, NotFound, mask
+from retell_voice.errors import AudioFormatError, NotFound
 from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.secret import Secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
 
@@ -19,16 +20,19 @@ class Registration:
     """A call that waits to be joined.
 
     Attributes:
-        call_id: names the call and lets its bearer join it; not in the ``repr``.
+        call_id: names the call and lets its bearer join it; the ``repr`` shows its end.
         agent_id: the agent that answers.
         audio: what is spoken, both ways, as the server has it.
         body: everything the server answered; it holds the call_id.
     """
 
-    call_id: str = field(repr=False)
+    call_id: str
     agent_id: str
     audio: AudioFormat
     body: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call_id", Secret(self.call_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class CallDetails:
     """What the server knows of a call; None where it does not say.
 
     Attributes:
-        call_id: names the call; not in the ``repr``.
+        call_id: names the call; the ``repr`` shows its end.
         status: ``registered``, ``ongoing``, ``ended`` or ``error``.
         disconnection_reason: Retell's word for why it ended.
         started, ended: Unix time, seconds.
@@ -49,7 +53,7 @@ class CallDetails:
         body: everything the server answered; it holds the call_id.
     """
 
-    call_id: str = field(repr=False)
+    call_id: str
     agent_id: str | None
     status: str
     disconnection_reason: str | None
@@ -64,6 +68,9 @@ class CallDetails:
     latency: float | None
     recording_url: str | None = field(repr=False)
     body: Mapping[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "call_id", Secret(self.call_id))
 
 
 async def register_call(
@@ -107,6 +114,7 @@ async def register_call(
         "end_call_after_silence_ms": end_call_after_silence_ms,
     }
     fields = {name: value for name, value in body.items() if value is not None}
+    api_key = Secret(api_key)
     api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
     answer = await api.request("/register-call", fields)
     return _registration(answer, agent_id, audio, api)
@@ -120,10 +128,11 @@ async def get_call(
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> CallDetails:
     """Look a call up; arguments and errors as of ``register_call``."""
+    call_id, api_key = Secret(call_id), Secret(api_key)
     api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
-    path = f"/get-call/{quote(call_id, safe='')}"
+    path = Secret(f"/get-call/{quote(call_id, safe='')}")
     try:
-        answer = await api.request(f"/v2{path}")
+        answer = await api.request(Secret(f"/v2{path}"))
     except NotFound:  # a server of the Audio WebSocket's time knows it under its old path
         answer = await api.request(path)
     return _details(answer, call_id, api)

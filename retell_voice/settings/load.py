@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from retell_voice.errors import ConfigError, show
-from retell_voice.settings.schema import Secret, Settings, Sourced, table
-from retell_voice.settings.tables import SECTIONS
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Settings, Sourced, table
+from retell_voice.settings.tables import SECTIONS, rows_of
 
 S = TypeVar("S", bound=Settings)
 
@@ -54,7 +55,7 @@ def read_file(path: Path | None) -> ConfigFile:
     """
     given, path = path, path or default_path()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = Secret(path.read_bytes().decode("utf-8-sig"))  # it may hold the API key
         mode = path.stat().st_mode
     except FileNotFoundError:
         if given is None:
@@ -67,7 +68,7 @@ def read_file(path: Path | None) -> ConfigFile:
     except ValueError as error:  # a path that no system has, such as one with a NUL
         raise ConfigError(f"{path!s}: {error}") from None
     values = parse_toml(text, str(path))
-    secret = any(table(SECTIONS[s])[n].kind is Secret and v.value for (s, n), v in values.items())
+    secret = any(rows_of(s)[n].kind is Secret and v.value for (s, n), v in values.items())
     warnings: tuple[str, ...] = ()
     if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         warnings = (f"{path} holds a secret and others may read it: chmod 600",)
@@ -82,17 +83,22 @@ def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
     """
     try:
         tomllib.loads(text)
-        found = list(_statements(text))
+        return _checked(_statements(text), path)
     except RecursionError:
         raise ConfigError(f"{path}: nested too deeply") from None
     except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _checked(
+    statements: Iterator[tuple[int, tuple[str, ...], Any]], path: str
+) -> dict[tuple[str, str], Sourced[Any]]:
     values: dict[tuple[str, str], Sourced[Any]] = {}
-    for line, where, value in found:
+    for line, where, value in statements:
         source = f"{path} line {line}"
         *sections, name = where
         section = ".".join(sections)
-        rows = table(SECTIONS[section]) if section in SECTIONS else {}
+        rows = rows_of(section)
         if name not in rows:
             raise _unknown(source, where)
         values[section, name] = Sourced(rows[name].check(value, f"{source}: {name}"), source)
@@ -102,7 +108,7 @@ def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
 def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
     """Return the complaint about a key, or a section, that there is not."""
     key = ".".join(where)
-    keys = [f"{s}.{n}".lstrip(".") for s, known in SECTIONS.items() for n in table(known)]
+    keys = [f"{s}.{n}".lstrip(".") for s in SECTIONS for n in rows_of(s)]
     elsewhere = [each for each in keys if each.rpartition(".")[2] == where[-1]]
     if len(where) == 1 and (close := get_close_matches(key, filter(None, SECTIONS), n=1)):
         hint = f"did you mean [{close[0]}]?"
@@ -149,9 +155,20 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
                 yield start, (*section, name), value
 
 
+def environment() -> dict[str, str]:
+    """Return the variables that may be settings; those of secrets hold a ``Secret``."""
+    rows = [row for section in SECTIONS for row in rows_of(section).values()]
+    secrets = {row.env for row in rows if row.kind is Secret}
+    return {
+        name: Secret(text) if name in secrets else text
+        for name, text in os.environ.items()
+        if name.startswith("RETELL_")
+    }
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable that has our prefix and is no setting."""
-    known = [row.env for rows in SECTIONS.values() for row in table(rows).values()]
+    known = [row.env for section in SECTIONS for row in rows_of(section).values()]
     return [
         f"{name} is not known" + (f": did you mean {close[0]}?" if close else "")
         for name in environ

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from retell_voice.errors import ConfigError, did_you_mean, mask, show
+from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.secret import Secret
 
 T = TypeVar("T")
 
@@ -26,15 +27,6 @@ _KINDS: dict[type, str] = {
     float: "a number",
     bool: "true or false",
 }
-
-
-class Secret(str):
-    """Text that a repr must not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(mask(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     read: Callable[[str], object] | None = None
-    """Reads a text that has a form of its own; raises ValueError with what it should be."""
+    """Makes the value of a text that has a form of its own, and ``str`` makes the text again;
+    raises ValueError with what it should be."""
     variable: str = ""
     """Name of its environment variable, where that is not made from its own."""
     is_option: bool = True
@@ -92,7 +85,8 @@ class Setting:
         return ", ".join(self.choices)
 
     def check(self, value: object, label: str) -> Any:
-        """Return a value of the right type; ``""`` means unset where the default is None.
+        """Return the value that the program works with; ``""`` means unset where the default is
+        None.
 
         Args:
             value: what was given.
@@ -124,7 +118,7 @@ class Setting:
             raise ConfigError(f"{label}: {show(value)} does not begin with {allowed}")
         if self.read is not None:
             try:
-                self.read(str(value))
+                return self.read(str(value))
             except ValueError as error:
                 hint = f"for example {self.default}"
                 raise ConfigError(f"{label}: {show(value)} is not {error}", hint) from None
@@ -157,20 +151,24 @@ def setting(
     return field(default=Sourced(default), metadata={"setting": row})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Base of the tables; ``section`` is their name in the config file, "" its top level."""
+    """Base of the tables.
+
+    ``section`` is where the rows that a class declares stand in the config file, "" its top level.
+    Tables that inherit from this one share its rows, with their section and variables.
+    """
 
     section: ClassVar[str] = ""
 
 
 def table(settings: type[Settings]) -> dict[str, Setting]:
     """Return the rows of a table by name, in the order of declaration."""
-    rows: dict[str, Setting] = {}
-    for one in fields(settings):
-        row: Setting = one.metadata["setting"]
-        rows[one.name] = Setting(
-            **{f.name: getattr(row, f.name) for f in fields(row)}
-            | {"name": one.name, "section": settings.section}
-        )
-    return rows
+    sections: dict[str, str] = {}
+    for each in reversed(settings.__mro__):
+        if issubclass(each, Settings):
+            sections = {one.name: each.section for one in fields(each)} | sections
+    return {
+        one.name: replace(one.metadata["setting"], name=one.name, section=sections[one.name])
+        for one in fields(settings)
+    }

@@ -23,17 +23,11 @@ from websockets.exceptions import (
 )
 from websockets.protocol import State
 
-from retell_voice.errors import (
-    ConfigError,
-    ConnectError,
-    Rejected,
-    RetellVoiceError,
-    mask,
-    mask_url,
-)
+from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.web import WebClient, call_url
+from retell_voice.secret import mask, mask_url
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
@@ -184,7 +178,7 @@ async def connect(
     """
     host, is_local = _check(prefix)
     url = call_url(prefix, call_id, updates=updates, alignment=alignment)
-    failure: Exception | None = None
+    failure: RetellVoiceError | None = None
     try:
         websocket = await _Opening(
             url,
@@ -199,11 +193,11 @@ async def connect(
             logger=_logger,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-        failure = error
+        failure = _explain(error, host, call_id, connect_timeout)
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors hold the URL, and
         # the URL holds the call_id.
-        raise _explain(failure, host, call_id, connect_timeout)
+        raise failure
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ

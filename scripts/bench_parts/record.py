@@ -20,8 +20,8 @@ import numpy as np
 from bench_parts.server import BenchError
 from bench_parts.traces import Arrival, Trace, dump
 from retell_voice.audio.format import AudioFormat
-from retell_voice.errors import mask
 from retell_voice.protocol.messages import AgentAudio, Clear
+from retell_voice.secret import mask
 from retell_voice.transport.ports import Closed, Connection
 from retell_voice.transport.websocket import connect
 

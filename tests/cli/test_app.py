@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from support.pipes import CALL_ID, QUICK, complaint
+from support.pipes import CALL_ID, QUICK, complaint, patched
 from typer.testing import CliRunner
 
 import retell_voice
@@ -133,11 +133,11 @@ def test_a_bad_config_file(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_defect_is_one_line_unless_debugged(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import retell_voice.settings.schema as s\ndef load(*a): raise ZeroDivisionError('x')\n"
-        "import retell_voice.settings.load as c\nc.load = load\n"
+    more = patched(
+        tmp_path,
+        "def load(*a): raise ZeroDivisionError('x')\n"
+        "import retell_voice.settings.load as c\nc.load = load\n",
     )
-    more = {"PYTHONPATH": str(tmp_path)}
     result = run("talk", CALL_ID, more=more)
     lines = complaint(result, 1)
     assert "this is a defect" in lines[0]

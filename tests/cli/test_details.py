@@ -14,7 +14,8 @@ from retell_voice.cli import details
 from retell_voice.cli.details import key_for, lines, tell, to_json
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import CallDetails
-from retell_voice.settings.schema import Secret, Sourced
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import TalkSettings
 
 KEY = Secret("key_1234567890abcdef")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipes import FILES, QUICK, complaint
+from support.pipes import FILES, QUICK, complaint, patched, searching
 from support.program import Talk
 from support.rest import answer, server
 
@@ -256,7 +256,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         signal.raise_signal(signal.SIGTERM)
         return Registration(call_id="call_1", agent_id="agent_1", audio=AudioFormat(), body={})
 
-    monkeypatch.setattr("retell_voice.cli.register.register_call", register_call)
+    monkeypatch.setattr("retell_voice.program.registration.register_call", register_call)
     settings = RegisterSettings(agent=Sourced("agent_1"), api_key=Sourced(KEY))
     with pytest.raises(SystemExit) as caught:
         registered(settings, metadata=(), variables=())
@@ -289,8 +289,8 @@ async def test_a_pair_that_is_none(program: Run, pair: str) -> None:
 
 
 async def test_without_the_sdk(program: Run, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['retell'] = None\n")
-    result = await program("register", *AGENT, more={**WITH_KEY, "PYTHONPATH": str(tmp_path)})
+    more = patched(tmp_path, "import sys\nsys.modules['retell'] = None\n")
+    result = await program("register", *AGENT, more={**WITH_KEY, **more})
     assert complaint(result, 2)[1] == "  pip install 'retell-voice[register]'"
 
 
@@ -353,7 +353,7 @@ async def test_the_key_of_the_system_keyring(
     program: Run, tmp_path: Path, module: str, shown: bool
 ) -> None:
     (tmp_path / "keyring.py").write_text(module)
-    more = {"PYTHONPATH": str(tmp_path)}
+    more = searching(tmp_path)
     result = await program("config", "show", more=more)
     assert result.stderr == ""
     (line,) = (each for each in result.stdout.splitlines() if each.startswith("api_key"))

@@ -20,6 +20,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 
+from support.pipes import patched
 from support.terminal import Terminal
 
 from retell_voice.devices.files import read_wav
@@ -207,8 +208,8 @@ choose.find_microphone = lambda choice, audio: NullMicrophone(48000, name=choice
 def test_other_devices_are_chosen_and_one_does_not_work(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(OTHERS)
-    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+    more = patched(tmp_path, OTHERS)
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
         terminal.wait_for("agent Hello!")
         terminal.type("d")
         terminal.wait_for("  2  Broken")
@@ -249,8 +250,8 @@ choose.find_speaker = lambda choice, audio: Stuck(name=choice.name)
 def test_a_device_that_never_opens_does_not_hold_up_the_end(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(OTHERS + STUCK)
-    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+    more = patched(tmp_path, OTHERS + STUCK)
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
         terminal.wait_for("agent Hello!")
         terminal.type("d")
         terminal.wait_for("  3  Headset")
@@ -305,13 +306,14 @@ def test_only_what_changed_is_drawn_and_all_of_it_at_once(env: dict[str, str]) -
 def test_who_scribbles_on_the_screen_is_heard_afterwards(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
+    more = patched(
+        tmp_path,
         "import retell_voice.cli.live as live, sys\n"
         "before = live.ScreenOutput.show\n"
         "def show(*args):\n    print('scribble', file=sys.stderr)\n    before(*args)\n"
-        "live.ScreenOutput.show = show\n"
+        "live.ScreenOutput.show = show\n",
     )
-    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
         terminal.wait_for("agent Hello!")
         assert "scribble" not in terminal.text
         terminal.press("c")
@@ -322,15 +324,16 @@ def test_who_scribbles_on_the_screen_is_heard_afterwards(
 def test_a_crash_of_the_screen_leaves_the_terminal_as_it_was(
     env: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
+    more = patched(
+        tmp_path,
         "import retell_voice.cli.screen as screen\n"
         "before, count = screen.render, []\n"
         "def render(*args):\n"
         "    count.append(1)\n"
         "    return 1 / (len(count) < 9) and before(*args)\n"
-        "screen.render = render\n"
+        "screen.render = render\n",
     )
-    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
         assert terminal.wait() == 1
     check_restored(terminal)
     assert "this is a defect of retell-voice" in after_the_screen(terminal)
@@ -396,8 +399,8 @@ WavSpeaker.start = lambda self, source: threading.Event().wait()
 
 
 def test_ctrl_c_while_a_device_hangs(env: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(HANGING)
-    with Terminal(*LOCAL, env={**env, "PYTHONPATH": str(tmp_path)}) as terminal:
+    more = patched(tmp_path, HANGING)
+    with Terminal(*LOCAL, env={**env, **more}) as terminal:
         terminal.wait_for(" CONNECTING ")
         terminal.press("c")
         assert terminal.wait() == 130

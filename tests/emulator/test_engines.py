@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.pipes import searching
 
 from retell_voice.emulator.speech import engines as engines_module
 from retell_voice.emulator.speech.engines import open_engines
@@ -64,7 +65,7 @@ async def test_the_next_best_is_taken_when_the_best_does_not_work(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "piper.py").write_text("raise OSError('libgomp.so.1: no such file')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", searching(tmp_path)["PYTHONPATH"])
     async with open_engines("auto", "none") as engines:
         assert (await engines.text_to_speech.synthesize("Hello.", 8000)).duration > 0.2
         line = engines.describe()[0]

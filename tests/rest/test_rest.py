@@ -23,10 +23,10 @@ from retell_voice.errors import (
     RestError,
     RetellVoiceError,
     TooManyRequests,
-    mask,
 )
 from retell_voice.events import Utterance
 from retell_voice.rest import CallDetails, Registration, api, get_call, register_call
+from retell_voice.secret import mask
 
 KEY = "key_1234567890abcdef"
 CALL_ID = "call_1234567890abcdef"

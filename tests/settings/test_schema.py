@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
+from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.engine.call import DEFAULT_URL
 from retell_voice.errors import ConfigError
-from retell_voice.settings.schema import Secret, Setting, Sourced, did_you_mean, show, table
-from retell_voice.settings.tables import SECTIONS, EmulatorSettings, TalkSettings
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Setting, Sourced, did_you_mean, setting, show, table
+from retell_voice.settings.tables import (
+    SECTIONS,
+    CallSettings,
+    EmulatorSettings,
+    RegisterSettings,
+    SoundSettings,
+    TalkSettings,
+    rows_of,
+)
+from retell_voice.settings.tables.sound import JitterRange
 
 TALK = table(TalkSettings)
 SECRET = "call_0123456789abcdef"
@@ -22,15 +37,14 @@ def test_the_limits_are_those_of_the_audio_websocket() -> None:
         assert (rows["rate"].minimum, rows["rate"].maximum) == (MIN_RATE, MAX_RATE)
         assert rows["encoding"].choices == tuple(Encoding)
     assert (TALK["frame_ms"].minimum, TALK["frame_ms"].maximum) == (MIN_FRAME_MS, MAX_FRAME_MS)
+    assert TALK["jitter_ms"].default == DEFAULT_TARGET
     assert TALK["url"].default == DEFAULT_URL
 
 
-@pytest.mark.parametrize(
-    "row", [row for known in SECTIONS.values() for row in table(known).values()]
-)
+@pytest.mark.parametrize("row", [row for section in SECTIONS for row in rows_of(section).values()])
 def test_every_default_is_acceptable(row: Setting) -> None:
-    default = "" if row.default is None else row.default
-    assert row.check(default, row.name) == row.default
+    default = "" if row.default is None else str(row.default)
+    assert row.parse(default, row.name) == row.default
 
 
 def test_names() -> None:
@@ -40,8 +54,41 @@ def test_names() -> None:
     assert TALK["call_id"].flag == "CALL_ID"
 
 
+def test_programs_share_rows_by_inheritance() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Kiosk(CallSettings):
+        section: ClassVar[str] = "kiosk"
+        button: Sourced[int] = setting(17, "The button.", "Triggers")  # noqa: RUF009
+
+    rows = table(Kiosk)
+    assert rows["button"].env == "RETELL_VOICE_KIOSK_BUTTON"
+    assert rows["button"].section == "kiosk"
+    assert rows["volume"] == table(SoundSettings)["volume"] == TALK["volume"]
+    assert rows["agent"] == table(RegisterSettings)["agent"]
+
+
+def test_a_parsed_value_travels_and_its_text_is_shown() -> None:
+    row = TALK["jitter_ms"]
+    assert row.check("0:5000", "jitter_ms") == JitterRange(0.0, 5.0)
+    assert row.parse("60:220", "--jitter-ms") == (0.06, 0.22)
+    assert str(row.default) == "40:220"
+
+
+@given(st.integers(0, 5000), st.integers(0, 5000))
+def test_the_text_of_a_jitter_range_is_the_range(one: int, other: int) -> None:
+    text = f"{min(one, other)}:{max(one, other)}"
+    assert str(JitterRange.read(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "40", "40:", ":40", "220:40", "-1:40", "0:5001", "0.5:40"])
+def test_no_jitter_range(text: str) -> None:
+    with pytest.raises(ConfigError, match="is not MIN:MAX") as caught:
+        TALK["jitter_ms"].parse(text, "--jitter-ms")
+    assert caught.value.hint == "for example 40:220"
+
+
 def test_no_two_settings_share_a_variable() -> None:
-    names = [row.env for known in SECTIONS.values() for row in table(known).values()]
+    names = [row.env for section in SECTIONS for row in rows_of(section).values()]
     assert len(set(names)) == len(names)
 
 

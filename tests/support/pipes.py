@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 from retell_voice.emulator import CALLER
 
@@ -20,3 +21,15 @@ def complaint(result: subprocess.CompletedProcess[str], code: int) -> list[str]:
     assert len(lines) <= 2
     assert CALL_ID not in result.stderr + result.stdout
     return lines
+
+
+def patched(directory: Path, code: str) -> dict[str, str]:
+    """Return variables with which a program of Python's runs ``code`` before anything else."""
+    (directory / "sitecustomize.py").write_text(code)
+    return searching(directory)
+
+
+def searching(directory: Path) -> dict[str, str]:
+    """Return variables with which a program of Python's looks for modules there first."""
+    rest = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(directory), rest)))}

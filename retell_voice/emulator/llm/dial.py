@@ -13,9 +13,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
-from retell_voice.errors import mask
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
+from retell_voice.secret import mask
 
 OPEN = "error_llm_websocket_open"
 LOST = "error_llm_websocket_lost_connection"
@@ -110,14 +110,14 @@ async def dial(
         try:
             return await _connect(address, settings.connect_timeout)
         except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-            failure = error
-        words, hint = _explain(failure, address, settings.connect_timeout)
+            words, hint = _explain(error, address, settings.connect_timeout)
+            may_pass = _may_pass(error)
+            refused = isinstance(error, OSError) and not isinstance(error, TimeoutError)
         words = f"LLM server: {words}".replace(call_id, mask(call_id))
-        if attempt == settings.attempts or not _may_pass(failure):
+        if attempt == settings.attempts or not may_pass:
             break
         if attempt == 1:
             retrying(words)
-        refused = isinstance(failure, OSError) and not isinstance(failure, TimeoutError)
         await asyncio.sleep(settings.refused_pause if refused and not again else settings.pause)
     # Raised out here, so that it has no context: the library's errors hold the URL, and the URL
     # holds the call_id.

@@ -47,7 +47,6 @@ from retell_voice.emulator.llm.dial import (
     dial,
 )
 from retell_voice.emulator.llm.line import Ending, Line
-from retell_voice.errors import mask
 from retell_voice.protocol.llm import (
     CallDetails,
     Config,
@@ -56,6 +55,7 @@ from retell_voice.protocol.llm import (
     LlmPingPong,
     RetellSide,
 )
+from retell_voice.secret import mask
 
 __all__ = [
     "DEFAULT_LINK",

@@ -1,11 +1,13 @@
-"""The settings themselves: one table a command, one row a setting.
+"""The settings themselves: one table a program, one row a setting.
 
+Programs share rows by inheritance: a row belongs to the section of the class that declares it.
 ``retell_voice.settings.schema`` has the machinery.
 """
 
-from retell_voice.settings.schema import Settings
-from retell_voice.settings.tables.call import CallSettings, RegisterSettings
+from retell_voice.settings.schema import Setting, Settings, table
+from retell_voice.settings.tables.call import CallSettings, RegisterSettings, RegistrationSettings
 from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.sound import SoundSettings
 from retell_voice.settings.tables.talk import TalkSettings
 
 SECTIONS: dict[str, type[Settings]] = {
@@ -13,4 +15,20 @@ SECTIONS: dict[str, type[Settings]] = {
 }
 """Sections of the file, the top level first; what ``register`` has, ``talk`` has too."""
 
-__all__ = ["SECTIONS", "CallSettings", "EmulatorSettings", "RegisterSettings", "TalkSettings"]
+
+def rows_of(section: str) -> dict[str, Setting]:
+    """Return the settings that stand in a section of the file, by name; none of an unknown one."""
+    rows = table(SECTIONS[section]) if section in SECTIONS else {}
+    return {name: row for name, row in rows.items() if row.section == section}
+
+
+__all__ = [
+    "SECTIONS",
+    "CallSettings",
+    "EmulatorSettings",
+    "RegisterSettings",
+    "RegistrationSettings",
+    "SoundSettings",
+    "TalkSettings",
+    "rows_of",
+]

@@ -1,4 +1,4 @@
-"""Settings of a call, whether it is registered, talked or both."""
+"""Settings of a call: how it is registered, and how it is held."""
 
 # ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
 
@@ -7,23 +7,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from retell_voice.settings.schema import Secret, Settings, Sourced, setting
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Settings, Sourced, setting
+from retell_voice.settings.tables.sound import SOUND, SoundSettings
 
-CALL, SOUND, SHOWN = "The call", "Sound", "What you see"
+CALL, SHOWN = "The call", "What you see"
 
 
-def _has_host(text: str) -> None:
+def _api_url(text: str) -> str:
     try:
         host = urlsplit(text).hostname
     except ValueError:
         host = None
     if not host:
         raise ValueError("the URL of a REST API")
+    return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSettings(Settings):
-    """What ``retell-voice register`` and ``talk`` share; top level of the file."""
+@dataclass(frozen=True, kw_only=True)
+class RegistrationSettings(Settings):
+    """What every program that registers calls has; top level of the file."""
 
     agent: Sourced[str | None] = setting(
         None,
@@ -39,7 +42,7 @@ class CallSettings(Settings):
         CALL,
         prefixes=("http://", "https://"),
         metavar="URL",
-        read=_has_host,
+        read=_api_url,
     )
     api_key: Sourced[str | None] = setting(
         None,
@@ -68,10 +71,46 @@ class CallSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterSettings(CallSettings):
+@dataclass(frozen=True, kw_only=True)
+class RegisterSettings(RegistrationSettings):
     """Settings of ``retell-voice register``."""
 
     json: Sourced[bool] = setting(
         False, "Print the call and all that the server answered, as one JSON object.", SHOWN
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallSettings(SoundSettings, RegistrationSettings):
+    """What every program that holds calls has; top level of the file."""
+
+    url: Sourced[str] = setting(
+        "wss://api.retellai.com/audio-websocket",
+        "Server to call; /CALL_ID is appended. With --agent, without it: that of --api-url.",
+        CALL,
+        prefixes=("ws://", "wss://"),
+        metavar="URL",
+    )
+    updates: Sourced[bool] = setting(
+        True, "Ask the server for the transcript and for whose turn it is.", CALL
+    )
+    alignment: Sourced[bool] = setting(
+        False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
+    )
+    record: Sourced[str | None] = setting(
+        None,
+        "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "
+        "the transcript and all events. Only you can read it.",
+        SHOWN,
+        kind=str,
+        metavar="DIR",
+    )
+    record_minutes: Sourced[int] = setting(
+        120,
+        "Recording ends after so long; the call goes on.",
+        SHOWN,
+        minimum=1,
+        maximum=1440,
+        unit="min",
+        metavar="MINUTES",
     )

@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from retell_voice.settings.schema import Secret, Settings, Sourced, setting
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Settings, Sourced, setting
 
 _SERVER, _AGENT, _TURNS = "The server", "The agent", "Turns of an LLM server's calls"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EmulatorSettings(Settings):
     """Settings of ``retell-voice emulator``; section ``[emulator]`` of the file."""
 

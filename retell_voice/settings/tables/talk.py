@@ -6,25 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retell_voice.settings.schema import Secret, Sourced, setting
-from retell_voice.settings.tables.call import CALL, SHOWN, SOUND, CallSettings
-
-MAX_JITTER_MS = 5000
-
-
-def jitter_range(text: str) -> tuple[float, float]:
-    """Return the lowest and highest depth of the jitter buffer, seconds.
-
-    Raises:
-        ValueError: says what the text should be.
-    """
-    low, mark, high = text.partition(":")
-    if mark and low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= MAX_JITTER_MS:
-        return int(low) / 1000, int(high) / 1000
-    raise ValueError(f"MIN:MAX, whole milliseconds, 0 ≤ MIN ≤ MAX ≤ {MAX_JITTER_MS}")
+from retell_voice.secret import Secret
+from retell_voice.settings.schema import Sourced, setting
+from retell_voice.settings.tables.call import CALL, SHOWN, CallSettings
+from retell_voice.settings.tables.sound import SOUND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TalkSettings(CallSettings):
     """Settings of ``retell-voice talk``; top level of the file."""
 
@@ -34,13 +22,6 @@ class TalkSettings(CallSettings):
         "visible to every user of the machine (ps): '-' reads it from standard input.",
         CALL,
         kind=Secret,
-    )
-    url: Sourced[str] = setting(
-        "wss://api.retellai.com/audio-websocket",
-        "Server to call; /CALL_ID is appended. With --agent, without it: that of --api-url.",
-        CALL,
-        prefixes=("ws://", "wss://"),
-        metavar="URL",
     )
     local: Sourced[bool] = setting(
         False,
@@ -70,89 +51,10 @@ class TalkSettings(CallSettings):
         "not, or it hears and interrupts itself.",
         CALL,
     )
-    updates: Sourced[bool] = setting(
-        True, "Ask the server for the transcript and for whose turn it is.", CALL
-    )
-    alignment: Sourced[bool] = setting(
-        False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
-    )
-    frame_ms: Sourced[int] = setting(
-        20,
-        "Length of the frames of microphone audio that are sent.",
-        SOUND,
-        minimum=20,
-        maximum=250,
-        unit="ms",
-        metavar="MS",
-    )
-    jitter_ms: Sourced[str] = setting(
-        "40:220",
-        "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
-        "Higher rides out a worse network, lower answers sooner.",
-        SOUND,
-        metavar="MIN:MAX",
-        read=jitter_range,
-    )
-    volume: Sourced[int] = setting(
-        100,
-        "How loud the agent is; + and - change it during the call.",
-        SOUND,
-        minimum=0,
-        maximum=200,
-        unit="%",
-        metavar="PERCENT",
-    )
-    input: Sourced[str | None] = setting(
-        None,
-        "Microphone, by its name or a part of it ('retell-voice devices' lists them). "
-        "Without it: the system's default.",
-        SOUND,
-        kind=str,
-        metavar="NAME",
-    )
-    output: Sourced[str | None] = setting(
-        None,
-        "Speaker, by its name or a part of it. Without it: the system's default.",
-        SOUND,
-        kind=str,
-        metavar="NAME",
-    )
-    input_file: Sourced[str | None] = setting(
-        None,
-        "A WAV file is the microphone, then silence. When it is over and the agent has been "
-        "silent for 3 s, the call is hung up.",
-        SOUND,
-        kind=str,
-        metavar="WAV",
-    )
-    output_file: Sourced[str | None] = setting(
-        None,
-        "A WAV file is the speaker; one that is there is replaced.",
-        SOUND,
-        kind=str,
-        metavar="WAV",
-    )
     push_to_talk: Sourced[bool] = setting(
         False,
         "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
         SOUND,
-    )
-    record: Sourced[str | None] = setting(
-        None,
-        "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "
-        "the transcript and all events. Only you can read it.",
-        SHOWN,
-        kind=str,
-        metavar="DIR",
-    )
-    record_minutes: Sourced[int] = setting(
-        120,
-        "Recording ends after so long; the call goes on.",
-        SHOWN,
-        minimum=1,
-        maximum=1440,
-        unit="min",
-        metavar="MINUTES",
     )
     json: Sourced[bool] = setting(
         False, "Print one JSON object a line for each event, on standard output.", SHOWN

@@ -1,0 +1,112 @@
+"""A call made from the settings: its audio format, devices, recorder, and the call itself."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.devices.files import WavMicrophone, WavSpeaker
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.engine.call import Call
+from retell_voice.errors import ConfigError
+from retell_voice.recording.recorder import Recorder
+from retell_voice.settings.schema import Sourced
+from retell_voice.settings.tables import CallSettings, RegistrationSettings, SoundSettings
+
+
+def audio_format(settings: RegistrationSettings) -> AudioFormat:
+    """Return the format that calls are registered with."""
+    return AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
+
+
+def find_devices(
+    settings: SoundSettings, audio: AudioFormat, *, speed: float = 1.0
+) -> tuple[Microphone, Speaker]:
+    """Return the microphone and speaker that the settings name, not yet open; files win.
+
+    Args:
+        settings: which ones.
+        audio: format of the call.
+        speed: how many times faster than real time files are.
+
+    Raises:
+        ConfigError: a file cannot be used.
+        DeviceNotFound: no such device, or none at all.
+    """
+    microphone: Microphone | None = None
+    speaker: Speaker | None = None
+    if (path := settings.input_file.value) is not None:
+        microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
+    if (path := settings.output_file.value) is not None:
+        speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
+    if microphone is None or speaker is None:
+        from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
+
+        microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
+        speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
+    return microphone, speaker
+
+
+def make_recorder(settings: CallSettings) -> Recorder | None:
+    """Return a recorder for one call, None where none is wanted.
+
+    Raises:
+        ConfigError: its directory cannot be made or written to.
+    """
+    if settings.record.value is None:
+        return None
+    return Recorder(settings.record.value, limit=60.0 * settings.record_minutes.value)
+
+
+def make_call(
+    settings: CallSettings,
+    call_id: str,
+    *,
+    audio: AudioFormat,
+    microphone: Microphone,
+    speaker: Speaker,
+    url: str | None = None,
+    recorder: Recorder | None = None,
+    level_interval: float | None = None,
+) -> Call:
+    """Return a call, to be entered.
+
+    Args:
+        settings: how it is held.
+        call_id: of a registered call.
+        audio: the format it was registered with.
+        microphone, speaker: its devices.
+        url: where it is joined; None for the one of the settings.
+        recorder: see ``make_recorder``.
+        level_interval: seconds between ``Levels`` events, None for none.
+    """
+    return Call(
+        call_id,
+        url=settings.url.value if url is None else url,
+        audio=audio,
+        microphone=microphone,
+        speaker=speaker,
+        frame_ms=settings.frame_ms.value,
+        updates=settings.updates.value,
+        alignment=settings.alignment.value,
+        level_interval=level_interval,
+        jitter=settings.jitter_ms.value,
+        volume=settings.volume.value / 100,
+        recorder=recorder,
+    )
+
+
+def host_of(url: Sourced[str]) -> str:
+    """Return the host, and port if any, of a URL, without a user's name and password.
+
+    Raises:
+        ConfigError: it has none, or no usable port.
+    """
+    try:
+        parts = urlsplit(url.value)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError("no host")
+    except ValueError as error:
+        raise ConfigError(f"{url.source}: the URL cannot be used: {error}") from None
+    return parts.netloc.rpartition("@")[2]

@@ -1,0 +1,86 @@
+"""Registering a call from the settings: the key, the wait when there are too many calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.program.opening import audio_format
+from retell_voice.rest import Registration, register_call
+from retell_voice.settings.load import find_key
+from retell_voice.settings.schema import Sourced
+from retell_voice.settings.tables import RegistrationSettings
+
+LONGEST_WAIT = 60.0
+"""Seconds; a server that asks for more (Retry-After) is not waited for."""
+_TRIES = 3
+
+
+def registration_key(settings: RegistrationSettings) -> Sourced[str]:
+    """Return the API key to register calls with; may ask the system keyring, which takes a moment.
+
+    Raises:
+        ConfigError: there is none, or no agent to register calls with.
+    """
+    if settings.agent.value is None:
+        raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
+    key = find_key(settings.api_key)
+    if key.value is None:
+        raise ConfigError(
+            "there is no API key to register a call with",
+            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
+        )
+    return Sourced(key.value, key.source)
+
+
+async def register(
+    settings: RegistrationSettings,
+    key: Sourced[str],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+    waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Registration:
+    """Register a call with the agent of the settings.
+
+    A server that has too many calls and says for how long is asked again then, twice.
+
+    Args:
+        settings: with whom, where and how.
+        key: of ``registration_key``.
+        metadata: kept with the call.
+        variables: fill in the agent's prompt.
+        waiting: is told why, and for how many seconds, before each wait.
+        sleep: waits for so many seconds.
+
+    Raises:
+        ConfigError: one of the arguments cannot be used.
+        ConnectError, RestError: as ``register_call``.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            return await register_call(
+                settings.agent.value or "",
+                api_key=key.value,
+                audio=audio_format(settings),
+                api_url=settings.api_url.value,
+                metadata=metadata,
+                dynamic_variables=variables,
+            )
+        except KeyRefused as error:
+            hint = f"it came from {key.source}; {error.hint}"
+            raise KeyRefused(str(error), hint, status=error.status) from None
+        except TooManyRequests as error:
+            wait = error.retry_after
+            if not tries_left or wait is None or wait > LONGEST_WAIT:
+                raise
+            waiting(error, wait)
+        await sleep(wait)
+    raise AssertionError("unreachable")
+
+
+def audio_url(api_url: str) -> str:
+    """Return where the calls of a REST API are joined: on the same host, under the same path."""
+    return f"ws{api_url.removeprefix('http').rstrip('/')}/audio-websocket"

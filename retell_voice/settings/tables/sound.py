@@ -1,0 +1,98 @@
+"""Settings of sound: which devices, how long the frames, how deep the jitter buffer."""
+
+# ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from retell_voice.settings.schema import Settings, Sourced, setting
+
+SOUND = "Sound"
+MAX_JITTER_MS = 5000
+
+
+class JitterRange(NamedTuple):
+    """Lowest and highest depth of the jitter buffer, seconds; as text ``MIN:MAX``, milliseconds."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def read(cls, text: str) -> JitterRange:
+        """Return the range that a text means.
+
+        Raises:
+            ValueError: says what the text should be.
+        """
+        low, mark, high = text.partition(":")
+        if mark and low.isdecimal() and high.isdecimal() and int(low) <= int(high) <= MAX_JITTER_MS:
+            return cls(int(low) / 1000, int(high) / 1000)
+        raise ValueError(f"MIN:MAX, whole milliseconds, 0 ≤ MIN ≤ MAX ≤ {MAX_JITTER_MS}")
+
+    def __str__(self) -> str:
+        return f"{self.low * 1000:.0f}:{self.high * 1000:.0f}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSettings(Settings):
+    """What every program that makes or takes sound has; top level of the file."""
+
+    frame_ms: Sourced[int] = setting(
+        20,
+        "Length of the frames of microphone audio that are sent.",
+        SOUND,
+        minimum=20,
+        maximum=250,
+        unit="ms",
+        metavar="MS",
+    )
+    jitter_ms: Sourced[JitterRange] = setting(
+        JitterRange(0.04, 0.22),
+        "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
+        "Higher rides out a worse network, lower answers sooner.",
+        SOUND,
+        kind=str,
+        metavar="MIN:MAX",
+        read=JitterRange.read,
+    )
+    volume: Sourced[int] = setting(
+        100,
+        "How loud the agent is; + and - change it during the call.",
+        SOUND,
+        minimum=0,
+        maximum=200,
+        unit="%",
+        metavar="PERCENT",
+    )
+    input: Sourced[str | None] = setting(
+        None,
+        "Microphone, by its name or a part of it ('retell-voice devices' lists them). "
+        "Without it: the system's default.",
+        SOUND,
+        kind=str,
+        metavar="NAME",
+    )
+    output: Sourced[str | None] = setting(
+        None,
+        "Speaker, by its name or a part of it. Without it: the system's default.",
+        SOUND,
+        kind=str,
+        metavar="NAME",
+    )
+    input_file: Sourced[str | None] = setting(
+        None,
+        "A WAV file is the microphone, then silence. When it is over and the agent has been "
+        "silent for 3 s, the call is hung up.",
+        SOUND,
+        kind=str,
+        metavar="WAV",
+    )
+    output_file: Sourced[str | None] = setting(
+        None,
+        "A WAV file is the speaker; one that is there is replaced.",
+        SOUND,
+        kind=str,
+        metavar="WAV",
+    )
