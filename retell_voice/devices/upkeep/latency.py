@@ -3,11 +3,11 @@
 ::
 
     low ──▶ 0.03 ──▶ 0.06 ──▶ 0.12 s        two gaps within 5 s: a step up, every 2 s at most
-     └─────────┴────────┴───────▲            four within one: all the way up
-        ◀──      ◀──      ◀──                20 s without one: a step down, in a pause
+     └─────────┴────────┴───────▲            four within 1 s: all the way up
+        ◀──      ◀──      ◀──                20 s without a gap: a step down, in a pause
 
-A step costs a gap itself, as the device is opened anew. Where a step down proves to be wrong, the
-time that leads to the next doubles.
+A step may cost a gap itself, as the device is opened again for it. So each relapse, a step up after
+a step down, doubles the time without a gap that the next step down waits for, up to 10 minutes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ _MANY, _MANY_WINDOW = 4, 1.0
 _SETTLE = 1.0
 """Seconds after a start in which gaps do not count: devices stumble when they start."""
 _PACE = 2.0
-_CALM = 20.0
-_LONGEST_CALM = 16 * _CALM
+_CALM, _LONGEST_CALM = 20.0, 600.0
 
 
 class GapMeter:
@@ -107,12 +106,12 @@ class LatencySteps:
         self._gaps.clear()
 
     def look(self, now: float, gaps: int, *, pause: bool) -> bool:
-        """Return whether to open the device anew with what is ``suggested`` now.
+        """Return whether to open the device again with what is ``suggested`` now.
 
         Args:
             now: the time, seconds.
             gaps: times that the device lost audio since it was started.
-            pause: nothing would be lost if it were opened anew now.
+            pause: nothing would be lost if it were opened again now.
         """
         if self._changed is None:
             self._changed = now

@@ -2,6 +2,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retell_voice.devices.upkeep.latency import STEPS, GapMeter, LatencySteps
 
@@ -74,23 +76,51 @@ def test_it_comes_down_step_by_step_but_not_while_the_agent_speaks() -> None:
     assert at[1] - at[0] == pytest.approx(20, abs=0.1)
 
 
-def test_where_coming_down_was_wrong_the_next_time_is_later() -> None:
+def test_each_relapse_doubles_the_wait_for_the_next_step_down_up_to_ten_minutes() -> None:
     call = Call()
     call.go_on(3, every=0.9)
     assert call.steps.suggested == 0.03
     waits = []
-    for _ in range(3):
+    for _ in range(7):
         begin = call.now
         while call.steps.suggested != "low":
             call.go_on(1)
         waits.append(call.now - begin)
         while call.steps.suggested == "low":
             call.go_on(1, every=0.4)
-    assert waits == [
-        pytest.approx(20, abs=4),
-        pytest.approx(40, abs=4),
-        pytest.approx(80, abs=4),
-    ]
+    assert waits == [pytest.approx(calm, abs=4) for calm in (20, 40, 80, 160, 320, 600, 600)]
+
+
+periods = st.tuples(
+    st.sampled_from([0.5, 1.0, 4.0, 7.0, 19.5, 21.0, 45.0, 200.0, 700.0]), st.integers(0, 5)
+)
+
+
+@given(st.lists(periods, max_size=40))
+def test_steps_keep_their_rules_whatever_gaps_there_are(call: list[tuple[float, int]]) -> None:
+    """A call is periods of (seconds, gaps at their end), looked at twice a second."""
+    steps, now, gaps = LatencySteps(), 0.0, 0
+    seen: list[float] = []  # times of the gaps that count
+    changed, level, calm, lowered = 0.5, 0, 20.0, False
+    for seconds, news in call:
+        end = now + seconds
+        while now < end:
+            now += 0.5
+            if now == end:
+                gaps += news
+                seen += [now] * news * (now - changed >= 1.0)
+            if not steps.look(now, gaps, pause=True):
+                continue
+            before, level = level, STEPS.index(steps.suggested)
+            if level > before:
+                assert sum(now - gap <= 5.0 for gap in seen) >= 2
+                assert now - changed >= 2.0
+                calm = min(2 * calm, 600.0) if lowered else calm
+            else:
+                assert level == before - 1
+                assert now - max([changed, *seen[-1:]]) >= calm
+            assert steps.went_down is (level < before)
+            changed, gaps, lowered = now, 0, level < before
 
 
 def test_another_start_counts_from_nothing() -> None:
