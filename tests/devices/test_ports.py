@@ -3,25 +3,26 @@
 import os
 import textwrap
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices import ports
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.emulator import Emulator, Session
 from retell_voice.engine.call import Call
 from retell_voice.events import Ended, InputFinished
 
-AUDIO = AudioFormat("s16le", 16000)
+AUDIO = AudioFormat(Encoding.S16LE, 16000)
 
 
-def example() -> dict[str, type]:
+def example() -> dict[str, Any]:
     text = ports.__doc__ or ""
     start = text.index("    class PipeMicrophone")
     code = text[start : text.index("A device that is lost")]
-    names: dict[str, type] = {}
+    names: dict[str, Any] = {}
     exec(textwrap.dedent(code), {"np": np, "threading": threading}, names)
     return names
 
@@ -61,7 +62,8 @@ async def test_the_example_holds_a_call(pipe) -> None:
                 return
 
     made = example()
-    microphone, speaker = made["PipeMicrophone"](pipe), made["PipeSpeaker"](Paced())
+    played = Paced()
+    microphone, speaker = made["PipeMicrophone"](pipe), made["PipeSpeaker"](played)
     assert isinstance(microphone, Microphone)
     assert isinstance(speaker, Speaker)
     async with (
@@ -79,5 +81,4 @@ async def test_the_example_holds_a_call(pipe) -> None:
     assert any(isinstance(event, InputFinished) for event in events)
     assert isinstance(events[-1], Ended)
     assert events[-1].error is None
-    played = np.frombuffer(bytes(speaker._file.heard), "<i2")
-    assert np.count_nonzero(played == 500) == 1600
+    assert np.count_nonzero(np.frombuffer(bytes(played.heard), "<i2") == 500) == 1600

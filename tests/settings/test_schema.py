@@ -8,8 +8,8 @@ import pytest
 
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
 from retell_voice.engine.call import DEFAULT_URL
-from retell_voice.errors import ConfigError
-from retell_voice.settings.schema import Secret, Setting, Sourced, did_you_mean, show, table
+from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.settings.schema import Secret, Setting, Sourced, table
 from retell_voice.settings.tables import SECTIONS, EmulatorSettings, TalkSettings
 
 TALK = table(TalkSettings)

@@ -1,6 +1,7 @@
 """The callbacks by themselves; the streams run on a sound server, in tests/sound."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class End:
 def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, heard=None):
     """Return what a sink got of blocks of shape (frames, channels), heard at these times."""
     end = End()
-    run = callbacks.Run(end, channels, size, 100)
+    run: Any = callbacks.Run(end, channels, size, 100)
     callback = callbacks.capture_callback(run)
     for number, block in enumerate(blocks):
         data = np.asarray(block, np.int16)
@@ -128,11 +129,13 @@ def test_a_fault_of_ours_is_silence(channels):
 
 
 def test_a_device_is_lost_once_and_not_after_it_was_stopped():
-    run = callbacks.Run(End(), 1, 4, 100)
+    end = End()
+    run = callbacks.Run(end, 1, 4, 100)
     run.lost("first")
     run.lost("second")
-    assert run.end.whys == ["first"]
-    stopped = callbacks.Run(End(), 1, 4, 100)
+    assert end.whys == ["first"]
+    end = End()
+    stopped = callbacks.Run(end, 1, 4, 100)
     stopped.stopping = True
     stopped.lost("late")
-    assert stopped.end.whys == []
+    assert end.whys == []
