@@ -166,7 +166,8 @@ serial = example("serial_audio")
 )
 def test_frames_are_found_in_any_pieces(blocks: list[list[int]], cuts: list[int]) -> None:
     stream = b"".join(serial.pack(np.array(block, np.int16)) for block in blocks)
-    unpacker, found, at = serial.Unpacker(), [], 0
+    unpacker, at = serial.Unpacker(), 0
+    found: list[list[int]] = []
     while at < len(stream):
         size = cuts[len(found) % len(cuts)]
         found += [each.tolist() for each in unpacker.feed(stream[at : at + size])]

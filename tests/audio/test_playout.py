@@ -324,7 +324,7 @@ TestPlayoutMachine.settings = settings(max_examples=80, stateful_step_count=40, 
 
 def voice(rate: int, seconds: float, pitch: float = 160.0) -> np.ndarray:
     time = np.arange(round(rate * seconds)) / rate
-    waves = sum(np.sin(2 * np.pi * pitch * n * time) / n for n in (1, 2, 3, 5))
+    waves = np.sum([np.sin(2 * np.pi * pitch * n * time) / n for n in (1, 2, 3, 5)], axis=0)
     return (6000 * waves).astype(np.int16)
 
 

@@ -43,7 +43,11 @@ def test_a_last_line_without_its_end_counts_and_no_text_is_too_odd() -> None:
 async def test_a_thread_reads_until_the_end() -> None:
     reader, writer = os.pipe()
     loop, taken = asyncio.get_running_loop(), asyncio.Queue[str]()
-    read_lines(reader, lambda line: loop.call_soon_threadsafe(taken.put_nowait, line) and None)
+
+    def take(line: str) -> None:
+        loop.call_soon_threadsafe(taken.put_nowait, line)
+
+    read_lines(reader, take)
     os.write(writer, b"hello\nyou")
     assert await asyncio.wait_for(taken.get(), 5) == "hello"
     os.close(writer)

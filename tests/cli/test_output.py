@@ -13,6 +13,7 @@ from retell_voice.cli import output
 from retell_voice.cli.output import JsonOutput, PlainOutput
 from retell_voice.cli.view import View
 from retell_voice.events import AgentStarted, CallState, Ended, InputFinished, StateChanged
+from retell_voice.program import stdout
 
 
 class Blocked(io.StringIO):
@@ -72,7 +73,7 @@ def test_a_reader_that_stands_still_costs_lines_not_memory(
 def test_a_reader_that_is_gone_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Gone())
     silenced: list[Any] = []
-    monkeypatch.setattr(output.stdout, "silence", lambda: silenced.append(1))
+    monkeypatch.setattr(stdout, "silence", lambda: silenced.append(1))
     told = threading.Event()
     plain = PlainOutput()
     plain.open(View(), told.set)

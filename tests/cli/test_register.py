@@ -297,7 +297,7 @@ async def test_without_the_sdk(program: Run, tmp_path: Path) -> None:
 # Which call
 
 
-def settled(**given: tuple[object, str]) -> TalkSettings:
+def settled(**given: tuple[Any, str]) -> TalkSettings:
     return settle(TalkSettings(**{name: Sourced(*each) for name, each in given.items()}))
 
 

@@ -206,7 +206,8 @@ def test_nothing_moves_when_somebody_speaks_or_a_caption_comes() -> None:
 
 
 def test_a_panel_takes_the_room_it_needs() -> None:
-    for panel, last in (("help", "audio lost."), ("statistics", "devices lost")):
+    panels: dict[Panel, str] = {"help": "audio lost.", "statistics": "devices lost"}
+    for panel, last in panels.items():
         roomy = picture(VIEW, 80, 24, Controls(panel=panel))
         assert "●" in roomy[1], "the meters stay"
         tight = picture(VIEW, 80, 18, Controls(panel=panel))

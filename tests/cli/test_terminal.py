@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def test_captions_follow_the_voice(env: dict[str, str]) -> None:
     """Word by word: each is seen before the next."""
     with Terminal(*LOCAL, "--alignment", env=env) as terminal:
         for said in ("Hello!", "I am the", "parrot.", "Say something,"):
-            terminal.wait_for(lambda seen, said=said: heard(seen).endswith(said))
+            terminal.wait_for(hears(said))
         terminal.press("c")
         assert terminal.wait() == 0
 
@@ -154,6 +154,10 @@ def test_captions_follow_the_voice(env: dict[str, str]) -> None:
 def heard(terminal: Terminal) -> str:
     found = re.search(r"^heard (.*)$", terminal.text, re.MULTILINE)
     return found[1].rstrip() if found else ""
+
+
+def hears(words: str) -> Callable[[Terminal], bool]:
+    return lambda seen: heard(seen).endswith(words)
 
 
 def test_the_agent_is_turned_down_and_up(env: dict[str, str], tmp_path: Path) -> None:

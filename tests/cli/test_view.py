@@ -8,6 +8,7 @@ from functools import reduce as fold
 
 import pytest
 
+from retell_voice.cli.controls import Side
 from retell_voice.cli.view import SILENCE, Meter, Note, View, reduce
 from retell_voice.errors import CallFailed
 from retell_voice.events import (
@@ -85,7 +86,8 @@ def test_the_input_is_over_and_the_agent_has_been_silent() -> None:
 
 
 def test_a_device_goes_and_another_comes() -> None:
-    for side, field in (("near_end", "microphone"), ("far_end", "speaker")):
+    fields: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
+    for side, field in fields.items():
         view = after(DeviceChanged(side=side, state="lost", name="Jabra", why="unplugged", at=1.0))
         assert view.notes == (Note(1.0, f"the {field} is gone, the call waits for it: unplugged"),)
         assert view.lost == {side}

@@ -3,11 +3,12 @@
 import os
 import textwrap
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices import ports
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.ports import (
@@ -22,10 +23,10 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import DeviceError
 from retell_voice.events import Ended, InputFinished
 
-AUDIO = AudioFormat("s16le", 16000)
+AUDIO = AudioFormat(Encoding.S16LE, 16000)
 
 
-def example() -> dict[str, type]:
+def example() -> dict[str, Any]:
     text = ports.__doc__ or ""
     start = text.index("    class PipeMicrophone")
     code = text[start : text.index("A lost device")]
@@ -69,7 +70,8 @@ async def test_the_example_holds_a_call(pipe) -> None:
                 return
 
     made = example()
-    microphone, speaker = made["PipeMicrophone"](pipe), made["PipeSpeaker"](Paced())
+    played = Paced()
+    microphone, speaker = made["PipeMicrophone"](pipe), made["PipeSpeaker"](played)
     assert isinstance(microphone, Microphone)
     assert isinstance(speaker, Speaker)
     async with (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ PASS, WARN, FAIL = Verdict.PASS, Verdict.WARN, Verdict.FAIL
 RATE, BLOCK = 16000, 160
 
 
-def blocks_with(starts: list[float], *, lag: float, seconds: float = 4.0) -> list:
+def blocks_with(starts: list[float], *, lag: float, seconds: float = 4.0) -> list[Any]:
     """Return 10 ms blocks, from time 100 on, that hear a chime ``lag`` after each start."""
     heard = np.random.default_rng(3).normal(0, 30, round(seconds * RATE))
     bell = chime(RATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 from retell_voice.doctor import system
 from retell_voice.doctor.findings import Verdict
@@ -57,7 +58,7 @@ def test_the_wall_clock() -> None:
     assert "1970-01-01" in unset.says
 
 
-def config(path: Path, warnings: tuple[str, ...] = (), *, named: bool = False) -> list:
+def config(path: Path, warnings: tuple[str, ...] = (), *, named: bool = False) -> list[Any]:
     return list(system.examine_config(path, named=named, read=lambda: warnings))
 
 

@@ -1,6 +1,7 @@
 """What an LLM server sends, and what becomes of it in a call."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from support.stage import (
@@ -45,7 +46,7 @@ from retell_voice.protocol.llm import (
 )
 
 
-def asked(text: str = "Hello?", **options: object) -> Stage:
+def asked(text: str = "Hello?", **options: Any) -> Stage:
     """A call in which response 1 is awaited."""
     stage = Stage(server=mute, **options)
     stage.llm(complete(0, ""))

@@ -1,6 +1,7 @@
 """Turns in a call with an LLM server; no clock but the audio."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -495,6 +496,7 @@ def test_tools_are_in_the_transcript_where_they_were_called() -> None:
     stage.wait(1)
     asked = stage.asked()[-1]
     items = asked.transcript_with_tool_calls
+    assert items is not None
     assert [type(each).__name__ for each in items] == [
         *("Utterance", "Utterance", "ToolCallInvocation", "ToolCallResult"),
         *("Utterance", "Utterance"),
@@ -551,7 +553,7 @@ STEPS = st.one_of(
 )
 
 
-def take(stage: Stage, step: tuple) -> None:
+def take(stage: Stage, step: tuple[str, int, Any]) -> None:
     what, number, value = step
     newest = max([each.response_id for each in stage.asked()], default=0)
     match what:
@@ -586,7 +588,7 @@ def take(stage: Stage, step: tuple) -> None:
 @settings(deadline=None, max_examples=200)
 @given(st.lists(STEPS, max_size=14), st.booleans(), st.sampled_from([0.02, 0.3, 2.0]))
 def test_whatever_happens_the_actions_are_consistent(
-    steps: list[tuple], answers: bool, slowness: float
+    steps: list[tuple[str, int, Any]], answers: bool, slowness: float
 ) -> None:
     patience = replace(DEFAULT_DIALOGUE, end_call_after_silence_ms=15_000, reminder_trigger_ms=6000)
     server = echo if answers else mute

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,8 @@ async def test_an_unknown_name_is_a_mistake_of_yours(voice: str, ears: str) -> N
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
-    found = engines_module.find_spec
     monkeypatch.setattr(
-        engines_module, "find_spec", lambda name: None if name in missing else found(name)
+        engines_module, "find_spec", lambda name: None if name in missing else find_spec(name)
     )
     monkeypatch.setattr(engines_module, "find_library", lambda _: None)
 

@@ -5,11 +5,10 @@ import importlib
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -39,6 +38,7 @@ from retell_voice.emulator.llm.server_events import (
 )
 from retell_voice.emulator.speech.hum import Hum
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
+from retell_voice.protocol.llm import LlmSide
 
 QUICK = LinkSettings(attempts=2, pause=0.01, refused_pause=0.01, ping_interval=0.02)
 AUDIO = AudioFormat(rate=16000)
@@ -48,8 +48,8 @@ class Voices:
     """Ears that are told what they hear, a voice that hums."""
 
     def __init__(self) -> None:
-        self.speech_to_text = Ears()
-        self.text_to_speech = Hum()
+        self.speech_to_text: Any = Ears()
+        self.text_to_speech: Any = Hum()
 
 
 def emulator(
@@ -70,19 +70,19 @@ async def happened(emulator: Emulator) -> list[Any]:
 
 
 @pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The example that streams, a little quicker; ``wire`` is what went over it."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
-    module = importlib.import_module("llm_server_streaming")
+    module: Any = importlib.import_module("llm_server_streaming")
     wire: list[str] = []
 
-    class Recorded(module.LlmSide):
+    class Recorded(LlmSide):
         def receive(self, text: str | bytes) -> Any:
             wire.append(f"in {json.loads(text)['interaction_type']}")
             return super().receive(text)
 
         def encode(self, message: Any) -> str:
-            text = super().encode(message)
+            text: str = super().encode(message)
             wire.append(f"out {json.loads(text)['response_type']}")
             return text
 
@@ -103,7 +103,7 @@ EVERY_MESSAGE = {
 }
 
 
-async def test_a_whole_conversation(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_whole_conversation(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = asyncio.Event()
     look = example.TOOLS["get_weather"]
 
@@ -205,7 +205,7 @@ async def test_a_whole_conversation(example: ModuleType, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-async def test_a_restarted_server_is_survived(example: ModuleType, graceful: bool) -> None:
+async def test_a_restarted_server_is_survived(example: Any, graceful: bool) -> None:
     connections: list[ServerConnection] = []
 
     async def remembered(websocket: ServerConnection) -> None:
@@ -247,7 +247,7 @@ async def test_a_restarted_server_is_survived(example: ModuleType, graceful: boo
 async def test_get_call_tells_the_whole_conversation() -> None:
     """Also of a tool that is called last of all, after which nothing is said."""
     tool = {"tool_call_id": "t1", "name": "hang_up", "arguments": '{"why": "done"}'}
-    result = {"tool_call_id": "t1", "content": "done", "successful": True}
+    result: dict[str, Any] = {"tool_call_id": "t1", "content": "done", "successful": True}
 
     async def handler(websocket: ServerConnection) -> None:
         config = {"auto_reconnect": True}
@@ -264,7 +264,7 @@ async def test_get_call_tells_the_whole_conversation() -> None:
                     assert pinged.is_set()
                     await websocket.send(response(1, "Well. Goodbye."))
                 case "response_required":
-                    for kind, fields in {"invocation": tool, "result": result}.items():
+                    for kind, fields in (("invocation", tool), ("result", result)):
                         body = {"response_type": f"tool_call_{kind}", **fields}
                         await websocket.send(json.dumps(body))
                     await websocket.send(response(2, "", end_call=True))
@@ -434,6 +434,7 @@ async def test_a_server_that_fails_ends_the_call_in_retells_words(end: str, why:
             "ws://127.0.0.1:9/llm" if end == "nobody" else url
         )
     assert caller.client.close_code == 1011
+    assert caller.client.close_reason
     assert caller.client.close_reason.startswith(f"{why}: LLM server: ")
     assert details["disconnection_reason"] == why
     assert details["call_status"] == "error"
@@ -525,6 +526,7 @@ async def test_a_typed_turn_needs_a_call() -> None:
 
 async def test_what_is_told_never_has_the_call_id_though_the_server_names_it() -> None:
     async def handler(websocket: ServerConnection) -> None:
+        assert websocket.request
         call_id = websocket.request.path.rpartition("/")[2]
         tool = {"tool_call_id": call_id, "name": "log", "arguments": json.dumps({"call": call_id})}
         for kind, fields in (

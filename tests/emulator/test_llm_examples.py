@@ -96,7 +96,7 @@ def words(chunks: list[Response]) -> str:
 
 
 @asynccontextmanager
-async def call(url: str, **settings: float) -> AsyncIterator[Caller]:
+async def call(url: str, **settings: Any) -> AsyncIterator[Caller]:
     quick = replace(DEFAULT_LINK, ping_interval=0.01, **settings)
     async with (
         asyncio.timeout(LONG),

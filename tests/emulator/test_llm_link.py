@@ -143,7 +143,7 @@ async def test_it_dials_the_call_and_says_what_is_said() -> None:
 
 
 async def test_hanging_up_closes_with_1000_and_leaves_nothing() -> None:
-    closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    closed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def handler(websocket: ServerConnection) -> None:
         await websocket.wait_closed()
@@ -663,7 +663,8 @@ async def plain_server(says: bytes) -> AsyncIterator[tuple[int, asyncio.Event]]:
     handling = set()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handling.add(asyncio.current_task())
+        if task := asyncio.current_task():
+            handling.add(task)
         await reader.read(1)
         heard.set()
         writer.write(says)
@@ -777,7 +778,7 @@ async def test_one_who_hangs_up_while_redialling_leaves_nothing() -> None:
 
 
 async def test_a_link_that_is_left_at_once_closes_its_connection() -> None:
-    closed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    closed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def handler(websocket: ServerConnection) -> None:
         await websocket.wait_closed()

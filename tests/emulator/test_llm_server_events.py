@@ -1,5 +1,7 @@
 """What is told of a call with an LLM server: a line each, for people."""
 
+from typing import Any
+
 import pytest
 
 from retell_voice.emulator.llm.server_events import (
@@ -86,5 +88,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("kind", "details", "line"), LINES)
-def test_each_is_a_line_for_people(kind: type[ServerEvent], details: dict, line: str) -> None:
+def test_each_is_a_line_for_people(
+    kind: type[ServerEvent], details: dict[str, Any], line: str
+) -> None:
     assert str(kind(call="…", **details)) == line

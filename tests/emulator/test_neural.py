@@ -78,7 +78,7 @@ def test_a_quiet_speaker_is_heard_after_a_loud_one() -> None:
 
 
 def tones(*frequencies: float) -> np.ndarray:
-    return sum(np.sin(2 * np.pi * each * TIME) for each in frequencies) * 4000
+    return 4000 * np.sum([np.sin(2 * np.pi * each * TIME) for each in frequencies], axis=0)
 
 
 def melody() -> np.ndarray:

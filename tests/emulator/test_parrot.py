@@ -49,7 +49,7 @@ def said(actions: list[Action]) -> Samples:
 
 def kinds(actions: list[Action]) -> list[str]:
     """Names of the actions, runs of the same as one."""
-    names = []
+    names: list[str] = []
     for action in actions:
         name = type(action).__name__
         if isinstance(action, Update):

@@ -170,7 +170,7 @@ async def test_half_open_nothing_comes_not_even_a_pong_or_a_close() -> None:
     toml = "[[step]]\nsend = {text = 'now'}\n[[step]]\nhalf_open = true"
     async with joined(toml) as (client, server_events):
         assert await client.recv() == "now"
-        pong = await client.ping()
+        pong = asyncio.ensure_future(await client.ping())
         await client.send("ping")
         closing = asyncio.create_task(client.close())
         done, _ = await asyncio.wait({pong, closing}, timeout=1.3)  # the emulator's own is 1 s
@@ -232,7 +232,7 @@ def test_what_a_wire_held_goes_out_in_one_piece() -> None:
     wire.write(b"1")
     with wire.held():
         wire.write(b"2")
-        wire.write(bytearray(b"3"))
+        wire.write(bytearray(b"3"))  # type: ignore[arg-type]  # as websockets does
         wire.write_eof()
         assert transport.log == [b"1"]
     assert transport.log == [b"1", b"23", "end"]
@@ -263,7 +263,12 @@ async def test_clear_and_audio_come_in_one_segment() -> None:
         async with join(emulator, call) as client:
             arrived: list[bytes] = []
             feed = client.data_received
-            client.data_received = lambda data: (arrived.append(data), feed(data))
+
+            def take(data: bytes) -> None:
+                arrived.append(data)
+                feed(data)
+
+            client.data_received = take
             await client.send("go")
             assert [await client.recv() for _ in range(3)] == ["clear", b"\1\2", "clear"]
     assert b"\x81\x05clear\x82\x02\1\2\x81\x05clear" in arrived

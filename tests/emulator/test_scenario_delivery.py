@@ -1,6 +1,7 @@
 """When audio goes out, and in what pieces."""
 
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ SECOND = Speech(
 )
 
 
-def send(**delivery: float) -> list[tuple[float, int, str]]:
+def send(**delivery: Any) -> list[tuple[float, int, str]]:
     sent = list(pieces(SECOND, AUDIO, Delivery(**delivery), 250, Random(1)))
     assert b"".join(piece.data for piece in sent) == AUDIO.encode(SECOND.samples)
     return [(piece.due, len(piece.data), piece.text) for piece in sent]

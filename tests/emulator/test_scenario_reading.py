@@ -175,7 +175,9 @@ def test_how_audio_can_be_sent(text: str, expected: Delivery) -> None:
         "tone = {seconds = 1}",
         "silence = {seconds = 1}",
     ):
-        assert deed(f"{sound}\n{text}\nalignment = 'forced'").delivery == expected
+        speak = deed(f"{sound}\n{text}\nalignment = 'forced'")
+        assert isinstance(speak, Speak)
+        assert speak.delivery == expected
 
 
 def test_steps_can_hold_steps() -> None:

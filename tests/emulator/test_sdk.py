@@ -29,8 +29,8 @@ async def client(emulator: Emulator) -> AsyncIterator[retell.AsyncRetell]:
 
 def client_of(emulator: Emulator, **settings: Any) -> retell.AsyncRetell:
     # Strict: an answer that the SDK's schema does not have is an error.
-    settings = {"api_key": KEY, "_strict_response_validation": True} | settings
-    return retell.AsyncRetell(base_url=emulator.api_url, **settings)
+    strict: dict[str, Any] = {"api_key": KEY, "_strict_response_validation": True}
+    return retell.AsyncRetell(base_url=emulator.api_url, **strict | settings)
 
 
 async def registered(client: retell.AsyncRetell, **fields: Any) -> dict[str, Any]:

@@ -35,7 +35,8 @@ async def test_unread_the_oldest_go_and_are_counted() -> None:
     for number in range(5):
         server_events.tell(UserSpoke(call="…", duration=number))
     server_events.close()
-    assert [each.duration async for each in server_events] == [2, 3, 4]
+    kept = [each.duration async for each in server_events if isinstance(each, UserSpoke)]
+    assert kept == [2, 3, 4]
     assert server_events.dropped == 2
 
 

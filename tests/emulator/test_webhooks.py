@@ -72,11 +72,12 @@ async def test_the_life_of_a_call_is_posted() -> None:
 
 
 async def test_a_call_that_nobody_joins_ends_without_having_begun() -> None:
-    async with Receiver() as receiver:
-        settings = {"webhook_url": receiver.url, "webhook_key": KEY, "expiry": 0.01}
-        async with Emulator(**settings) as emulator:
-            emulator.register()
-            await receiver.received(1)
+    async with (
+        Receiver() as receiver,
+        Emulator(webhook_url=receiver.url, webhook_key=KEY, expiry=0.01) as emulator,
+    ):
+        emulator.register()
+        await receiver.received(1)
     ((event, call),) = receiver.events
     assert (event, call["call_status"]) == ("call_ended", "error")
     assert call["disconnection_reason"] == "registered_call_timeout"

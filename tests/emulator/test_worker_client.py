@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def asked(worker: Worker, *texts: str) -> list[asyncio.Task]:
+async def asked(worker: Worker, *texts: str) -> list[asyncio.Task[Any]]:
     """Ask a stopped worker, so that what it is asked waits."""
     tasks = [asyncio.create_task(worker.request(HELLO | {"text": text})) for text in texts]
     await asyncio.sleep(0)
@@ -222,6 +223,7 @@ async def test_loading_may_be_cancelled(tmp_path: Path) -> None:
     entering = asyncio.create_task(worker.__aenter__())
     await until(lambda: worker.pid)
     pid = worker.pid
+    assert pid
     entering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await entering

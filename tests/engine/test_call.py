@@ -3,15 +3,16 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from support.calls import AUDIO, calling, listen, until
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -26,7 +27,7 @@ from retell_voice.devices.files import (
 from retell_voice.devices.ports import DeviceTraits
 from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.devices.upkeep.watchdog import ZerosWatch
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Session
 from retell_voice.engine import call as call_module
 from retell_voice.engine import conversation as conversation_module
 from retell_voice.engine.call import Call
@@ -60,34 +61,13 @@ from retell_voice.events import (
     Utterance,
 )
 
-AUDIO = AudioFormat(Encoding.S16LE, 8000)
-Agent = Callable[[Session], Awaitable[None]]
-
 
 def tone(seconds: float, level: int = 8000) -> np.ndarray:
     return np.full(round(seconds * AUDIO.rate), level, np.int16)
 
 
-@asynccontextmanager
-async def calling(agent: Agent, **options):
-    options = {"microphone": NullMicrophone(8000), "speaker": NullSpeaker(8000), **options}
-    audio = options.setdefault("audio", AUDIO)
-    async with Emulator(agent=agent, record=True) as emulator:
-        registered = emulator.register(audio)
-        async with Call(registered.call_id, url=emulator.url, **options) as call:
-            call.registered = registered
-            yield call
-
-
 async def collect(call: Call) -> list[Event]:
     return [event async for event in call]
-
-
-async def until(call: Call, kind: type[Event]) -> Event:
-    async for event in call:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"the call ended without {kind.__name__}")
 
 
 def ended(events: list[Event]) -> Ended:
@@ -99,11 +79,6 @@ def ended(events: list[Event]) -> Ended:
 def assert_nothing_runs() -> None:
     names = {thread.name for thread in threading.enumerate()}
     assert not names & {"retell-voice clock", "retell-voice capture"}
-
-
-async def listen(session: Session) -> None:
-    async for _ in session:
-        pass
 
 
 async def test_a_call_from_greeting_to_goodbye(tmp_path: Path) -> None:
@@ -281,11 +256,12 @@ async def test_hanging_up_cuts_the_last_words_but_not_the_servers_reason() -> No
         await session.close(1011, "error_llm")
 
     async with calling(agent) as call:
-        async for event in call:
-            if isinstance(event, StateChanged) and event.state is CallState.DRAINING:
-                await call.hang_up()
-    assert (event.by, event.reason, type(event.error)) == ("server", "error_llm", CallFailed)
-    assert event.statistics.heard < 2
+        while (await until(call, StateChanged)).state is not CallState.DRAINING:
+            pass
+        await call.hang_up()
+        end = ended(await collect(call))
+    assert (end.by, end.reason, type(end.error)) == ("server", "error_llm", CallFailed)
+    assert end.statistics.heard < 2
 
 
 async def test_leaving_the_context_hangs_up_and_closes_the_devices() -> None:
@@ -576,6 +552,7 @@ async def test_a_device_that_stays_away_ends_the_call(monkeypatch) -> None:
     assert end.by == "device"
     why = "it was unplugged; it did not come back within 0.2 s"
     assert end.reason == f"speaker 'nothing' lost: {why}"
+    assert end.error
     assert end.error.hint == "the last attempt: speaker: it is busy"
     (change,) = (event for event in events if isinstance(event, DeviceChanged))
     assert change.state == "lost"
@@ -620,6 +597,7 @@ async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeyp
     states = []
     async with calling(agent, speaker=speaker) as call:
         async for event in call:
+            end = event
             match event:
                 case DeviceChanged():
                     states.append((event.side, event.state, event.name))
@@ -634,9 +612,10 @@ async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeyp
     heard = np.concatenate(speaker.heard)
     assert 0 < np.count_nonzero(heard == 1000) < 1.4 * 8000
     assert np.count_nonzero(heard == 2000) == 0.2 * 8000
-    assert (event.by, event.error) == ("server", None)
-    assert event.statistics.heard == pytest.approx(1.7)
-    assert event.statistics.device_losses == 1
+    assert isinstance(end, Ended)
+    assert (end.by, end.error) == ("server", None)
+    assert end.statistics.heard == pytest.approx(1.7)
+    assert end.statistics.device_losses == 1
 
 
 class Deaf(NullMicrophone):
@@ -712,6 +691,7 @@ async def test_microphone_audio_that_a_blocked_event_loop_made_old_is_not_sent()
     async with calling(listen) as call:
         await until(call, Statistics)
         conversation = call._conversation
+        assert conversation
         sent = call.statistics().frames_sent
         for waited in (5.0, 1.01):
             conversation.take(bytes(320), waited)
@@ -820,8 +800,9 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
     assert call.state is CallState.ENDED
     assert_nothing_runs()
     await call.registered.wait()
-    assert events[-1].error.exit_code == 1
-    assert isinstance(events[-1], Ended)
+    error = ended(events).error
+    assert error
+    assert error.exit_code == 1
 
 
 async def test_the_format_is_checked_before_anything_is_opened() -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.calls import AUDIO, Agent, calling, listen, until
 
-from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.ports import DeviceTraits
 from retell_voice.emulator import Emulator, Session
@@ -21,15 +21,12 @@ from retell_voice.events import (
     CallState,
     DeviceChanged,
     Ended,
-    Event,
     Levels,
     MicrophoneSilent,
     Statistics,
 )
 
-AUDIO = AudioFormat(Encoding.S16LE, 8000)
 RATE = AUDIO.rate
-Agent = Callable[[Session], Awaitable[None]]
 
 
 @pytest.fixture(autouse=True)
@@ -85,30 +82,10 @@ class Counting(NullMicrophone):
         self.run(tick, sink.lost)
 
 
-@asynccontextmanager
-async def calling(agent: Agent, **options):
-    options = {"microphone": NullMicrophone(RATE), "speaker": NullSpeaker(RATE), **options}
-    async with Emulator(agent=agent, record=True) as emulator, asyncio.timeout(30):
-        registered = emulator.register(AUDIO)
-        async with Call(registered.call_id, url=emulator.url, audio=AUDIO, **options) as call:
-            call.registered = registered
-            yield call
-
-
-async def until(call: Call, kind: type[Event], count: int = 1) -> Event:
-    async for event in call:
-        if isinstance(event, kind):
-            count -= 1
-            if not count:
-                return event
-    raise AssertionError(f"the call ended without {kind.__name__}")
-
-
 def says(samples: np.ndarray) -> Agent:
     async def agent(session: Session) -> None:
         await session.send_audio(samples)
-        async for _ in session:
-            pass
+        await listen(session)
 
     return agent
 
@@ -444,11 +421,11 @@ WRONG = [
 
 @pytest.mark.parametrize(("block", "what"), [*WRONG, (bytes(320), "bytes")])
 async def test_a_microphone_that_gives_no_samples_ends_the_call_and_says_what_it_gave(
-    block: object, what: str
+    block: Any, what: str
 ) -> None:
     with pytest.raises(DeviceLost) as caught:
         async with calling(says(sine(0.1)), microphone=Feeding(block)) as call:
-            raise (await until(call, Ended)).error
+            raise (await until(call, Ended)).error or AssertionError("no error")
     assert str(caught.value) == (
         f"microphone 'my board' lost: it gave write_rt {what}, not mono int16, shape (n,)"
     )
@@ -460,11 +437,11 @@ async def test_a_microphone_that_gives_no_samples_ends_the_call_and_says_what_it
     [*WRONG, (bytearray(b"x" * 320), "bytearray"), (READ_ONLY, "int16, shape (160,)")],
 )
 async def test_a_speaker_that_gives_no_room_for_samples_ends_the_call(
-    block: object, what: str
+    block: Any, what: str
 ) -> None:
     with pytest.raises(DeviceLost) as caught:
         async with calling(says(sine(0.1)), speaker=Asking(block)) as call:
-            raise (await until(call, Ended)).error
+            raise (await until(call, Ended)).error or AssertionError("no error")
     assert str(caught.value) == (
         f"speaker 'my board' lost: it gave fill_rt {what}, not mono int16, shape (n,) and writable"
     )

@@ -34,6 +34,7 @@ def test_how_a_call_ended(closed, hung_up, failure, answered, by, code, error, w
     assert type(event.error) is (error or type(None))
     assert words in str(event.error)
     if error in (CallFailed, Rejected):
+        assert isinstance(event.error, CallFailed | Rejected)
         assert event.error.code == code
 
 
@@ -56,6 +57,7 @@ def test_whose_part_it_was_that_the_server_closed(code: int, reason: str, hint: 
             defect=None,
             answered=answered,
         ).error
+        assert error
         if hint:
             assert hint in error.hint
             assert error.hint.endswith("owner's to mend")
@@ -84,5 +86,6 @@ def test_a_defect_is_told_as_one() -> None:
         defect=KeyError("x"),
         answered=True,
     )
+    assert event.error
     assert event.error.exit_code == 1
     assert "KeyError" in str(event.error)

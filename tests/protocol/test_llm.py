@@ -108,7 +108,7 @@ def test_what_retell_says_survives_the_way(message: LlmMessage) -> None:
     assert LLM.receive(RETELL.encode(message)) == message
 
 
-ALL_FROM_LLM = {
+ALL_FROM_LLM: dict[str, dict[str, Any]] = {
     "config": {"config": {}},
     "update_agent": {"agent_config": {}},
     "ping_pong": {"timestamp": 1},
@@ -118,7 +118,7 @@ ALL_FROM_LLM = {
     "tool_call_result": {"tool_call_id": "a", "content": "b"},
     "metadata": {"metadata": 1},
 }
-ALL_FROM_RETELL = {
+ALL_FROM_RETELL: dict[str, dict[str, Any]] = {
     "ping_pong": {"timestamp": 1},
     "call_details": {"call": {}},
     "response_required": {"response_id": 1},

@@ -12,11 +12,12 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.engine.observer import Observed
 from retell_voice.errors import ConfigError
@@ -43,7 +44,7 @@ class Sides:
         self.looks = 0
         self.observed = Observed(
             at=0.25,
-            audio=AudioFormat("s16le", RATE),
+            audio=AudioFormat(Encoding.S16LE, RATE),
             microphone="mic",
             speaker="loud",
             near_end=self.near,
@@ -83,7 +84,7 @@ def audio(path: Path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
 
 
-def events(path: Path) -> list[dict]:
+def events(path: Path) -> list[dict[str, Any]]:
     return [json.loads(each) for each in (path / "events.jsonl").read_text().splitlines()]
 
 

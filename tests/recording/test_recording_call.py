@@ -36,7 +36,7 @@ from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator, Session
 
 RATE = 8000
-AUDIO = AudioFormat("s16le", RATE)
+AUDIO = AudioFormat(rate=RATE)
 BLOCK = RATE // 100
 
 

@@ -11,8 +11,8 @@ from retell_voice.events import CallState, StateChanged, Transcript, Utterance, 
 from retell_voice.recording.story import Story, as_json, as_text, unchanged
 
 HELLO = Utterance("agent", "Hello!", (Word("Hello!", 0.5, 1.0),))
-UTTERANCES = st.tuples(st.sampled_from(("agent", "user")), st.sampled_from(("a", "b", ""))).map(
-    lambda pair: Utterance(*pair)
+UTTERANCES = st.builds(
+    Utterance, st.sampled_from(("agent", "user")), st.sampled_from(("a", "b", ""))
 )
 
 

@@ -268,7 +268,7 @@ async def test_who_is_not_there() -> None:
         ({"api_url": "https://x?y=1"}, "not the URL of a REST API"),
     ],
 )
-async def test_what_cannot_be_is_refused_at_once(settings: dict[str, str], says: str) -> None:
+async def test_what_cannot_be_is_refused_at_once(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:
         await register_call("a", **{"api_key": KEY} | settings)
     assert KEY not in str(caught.value)

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from bench_parts import crowd, detectors, reply
+from bench_parts.figures import REPO
 from bench_parts.questioner import sounding
 from bench_parts.reply import Reply, Stamps
 from bench_parts.server import BenchError
@@ -174,7 +175,7 @@ def test_the_detectors_are_measured() -> None:
 
 def bench(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(reply.REPO / "scripts" / "bench-emulator"), *options],
+        [sys.executable, str(REPO / "scripts" / "bench-emulator"), *options],
         check=False,
         capture_output=True,
         text=True,

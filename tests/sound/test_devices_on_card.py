@@ -241,6 +241,7 @@ def test_the_sound_server_ends(home):
             text=True,
         )
         try:
+            assert process.stdout
             assert process.stdout.readline() == "running\n"
             card.kill("pipewire-pulse")
             out, _ = process.communicate("", timeout=20)

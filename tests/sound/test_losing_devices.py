@@ -165,6 +165,7 @@ async def test_a_sound_server_that_does_not_come_back(home):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            assert process.stdout
             await process.stdout.readline()
             await process.stdout.readline()
             card.freeze()

@@ -25,8 +25,8 @@ async def ask(
     answer = await reader.read()
     writer.close()
     await writer.wait_closed()
-    head, _, content = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(content)
+    status, _, content = answer.partition(b"\r\n\r\n")
+    return int(status.split()[1]), json.loads(content)
 
 
 async def messages(client: ClientConnection) -> list[str | bytes]:

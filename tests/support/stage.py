@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -193,7 +194,7 @@ class Stage:
     def when(self, kind: type[Action], count: int = 0) -> float:
         return [at for at, action in self.log if isinstance(action, kind)][count]
 
-    def asked(self) -> list[LlmMessage]:
+    def asked(self) -> list[ResponseRequired | ReminderRequired]:
         """What the LLM server has to answer."""
         asked = [action.message for action in self.all(Ask)]
         return [each for each in asked if isinstance(each, ResponseRequired | ReminderRequired)]
@@ -209,15 +210,13 @@ class Stage:
             match action:
                 case Ask():
                     for message in self.server(action.message):
-                        self._later(0.0, lambda each=message: self.dialogue.answered(each))
+                        self._later(0.0, partial(self.dialogue.answered, message))
                 case Recognize(job=job, samples=samples):
-                    words = words_of(samples)
-                    later = lambda job=job, words=words: self.dialogue.recognized(job, words)  # noqa: E731
-                    self._later(self.listening, later)
+                    heard = partial(self.dialogue.recognized, job, words_of(samples))
+                    self._later(self.listening, heard)
                 case Synthesize(sentence=number, text=text):
-                    speech = speech_of(text)
-                    later = lambda n=number, s=speech: self.dialogue.synthesized(n, s)  # noqa: E731
-                    self._later(self.speaking, later)
+                    made = partial(self.dialogue.synthesized, number, speech_of(text))
+                    self._later(self.speaking, made)
 
     def _later(self, seconds: float, what: Callable[[], list[Action]]) -> None:
         self._due.append((self.now + seconds, what))

@@ -99,7 +99,7 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
-            data = self._child.read_nonblocking(65536, timeout=TIMEOUT)
+            data: Any = self._child.read_nonblocking(65536, timeout=TIMEOUT)  # bytes
         except (pexpect.EOF, pexpect.TIMEOUT):
             return False
         self.raw += data

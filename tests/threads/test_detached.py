@@ -58,7 +58,12 @@ async def test_to_the_end_also_when_nobody_waits_any_more() -> None:
 async def test_what_hangs_is_left_to_itself_when_nobody_waits_any_more(monkeypatch) -> None:
     monkeypatch.setattr("retell_voice.threads.detached._HANG_SECONDS", 0.01)
     begun, go = threading.Event(), threading.Event()
-    waiting = asyncio.create_task(run_to_completion(lambda: (begun.set(), go.wait())))
+
+    def hang() -> None:
+        begun.set()
+        go.wait()
+
+    waiting = asyncio.create_task(run_to_completion(hang))
     await asyncio.to_thread(begun.wait, 10)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

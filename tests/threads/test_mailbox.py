@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
@@ -59,11 +60,12 @@ async def test_what_comes_in_one_go_wakes_the_loop_once(monkeypatch) -> None:
 
 async def test_a_taker_that_raises_holds_nobody_up() -> None:
     loop = asyncio.get_running_loop()
-    told: list[dict] = []
+    told: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: told.append(context))
     got: list[int] = []
     box = Mailbox(loop)
-    box.post(lambda _, waited: int("x"), 1)
+    broken: Any = lambda _, waited: int("x")  # noqa: E731
+    box.post(broken, 1)
     box.post(lambda notice, waited: got.append(notice), 1)
     await asyncio.sleep(0)
     assert got == [1]

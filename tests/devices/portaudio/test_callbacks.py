@@ -1,6 +1,7 @@
 """The callbacks by themselves; the streams run on a sound server, in tests/sound."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,11 +144,13 @@ def test_a_fault_of_ours_is_silence(channels):
 
 
 def test_a_device_is_lost_once_and_not_after_it_was_stopped():
-    run = callbacks.Run(End(), 1, 4, 100)
+    end = End()
+    run = callbacks.Run(end, 1, 4, 100)
     run.lost("first")
     run.lost("second")
-    assert run.end.whys == ["first"]
-    stopped = callbacks.Run(End(), 1, 4, 100)
+    assert end.whys == ["first"]
+    end = End()
+    stopped = callbacks.Run(end, 1, 4, 100)
     stopped.stopping = True
     stopped.lost("late")
-    assert stopped.end.whys == []
+    assert end.whys == []

@@ -1,7 +1,9 @@
 """When PortAudio's list may be made anew, and what a device does to be found again."""
 
+import atexit
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import sounddevice
@@ -56,7 +58,12 @@ def test_whoever_comes_during_a_refresh_waits_for_its_end(refreshed, monkeypatch
     refreshing.start()
     assert under_way.wait(5)
     entered = []
-    user = threading.Thread(target=lambda: (library.enter(), entered.append(list(refreshed))))
+
+    def enter():
+        library.enter()
+        entered.append(list(refreshed))
+
+    user = threading.Thread(target=enter)
     user.start()
     user.join(0.05)
     assert entered == []
@@ -118,9 +125,13 @@ class Source:
         pass
 
 
+def find_speaker(name: str | None = None) -> Any:
+    return portaudio.find_speaker(AudioFormat(), name)
+
+
 @pytest.mark.parametrize(("name", "back"), [("Jabra", "Jabra"), (None, "Built-in")])
 def test_a_device_is_found_again_where_it_is_numbered_now(plugged, refreshed, name, back):
-    speaker = portaudio.find_speaker(AudioFormat(), name)
+    speaker = find_speaker(name)
     speaker.start(Source())
     assert (speaker.name, speaker._stream.settings["device"]) == ("Jabra", 0)
     plugged[:] = ["Built-in"]
@@ -138,8 +149,8 @@ def test_a_device_is_found_again_where_it_is_numbered_now(plugged, refreshed, na
 
 
 def test_no_refresh_at_the_first_start_nor_while_another_call_plays(plugged, refreshed):
-    other = portaudio.find_speaker(AudioFormat(), "Built-in")
-    speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
+    other = find_speaker("Built-in")
+    speaker = find_speaker("Jabra")
     plugged[:] = ["Built-in"]
     library.refresh()
     refreshed.clear()
@@ -158,8 +169,9 @@ def test_no_refresh_at_the_first_start_nor_while_another_call_plays(plugged, ref
 
 
 def test_stopping_while_it_is_being_opened_leaves_portaudio_alone_at_exit(plugged, monkeypatch):
-    forgotten, opening, go_on = [], threading.Event(), threading.Event()
-    monkeypatch.setattr(library.atexit, "unregister", forgotten.append)
+    opening, go_on = threading.Event(), threading.Event()
+    forgotten: list[object] = []
+    monkeypatch.setattr(atexit, "unregister", forgotten.append)
 
     class Hangs(Stream):
         def start(self):
@@ -167,7 +179,7 @@ def test_stopping_while_it_is_being_opened_leaves_portaudio_alone_at_exit(plugge
             go_on.wait(5)
 
     monkeypatch.setattr(sounddevice, "RawOutputStream", Hangs)
-    speaker = portaudio.find_speaker(AudioFormat())
+    speaker = find_speaker()
     starting = threading.Thread(target=speaker.start, args=(Source(),))
     starting.start()
     assert opening.wait(5)
@@ -256,7 +268,7 @@ def test_a_default_device_through_which_no_audio_passes_gives_way(plugged, mute)
 
 def test_where_no_default_device_works_the_first_gets_more_time(plugged, mute):
     mute.names[:] = plugged
-    speaker = portaudio.find_speaker(AudioFormat())
+    speaker = find_speaker()
     tried = []
     for _ in range(4):
         speaker.start(Source())
@@ -279,7 +291,7 @@ def test_what_is_tried_in_its_place_and_does_not_open_is_not_tried_again(
         start(stream)
 
     monkeypatch.setattr(sounddevice.RawOutputStream, "start", refuses)
-    speaker = portaudio.find_speaker(AudioFormat())
+    speaker = find_speaker()
     speaker.start(Source())
     mute.wait(1.1)
     speaker.stop()

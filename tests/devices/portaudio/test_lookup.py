@@ -8,7 +8,7 @@ import builtins
 import pytest
 import sounddevice
 
-from retell_voice.devices.portaudio import lookup
+from retell_voice.devices.portaudio import library, lookup
 from retell_voice.errors import DeviceError, DeviceNotFound
 
 # (name, host API, inputs, outputs), as sounddevice prints them on such machines
@@ -180,5 +180,5 @@ def test_portaudio_is_missing(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DeviceError, match="PortAudio library was not found") as caught:
-        lookup.portaudio()
+        library.portaudio()
     assert caught.value.hint

@@ -3,6 +3,7 @@
 The streams themselves run on a sound server, in tests/sound, the callbacks in test_callbacks.
 """
 
+import atexit
 import threading
 
 import pytest
@@ -11,12 +12,13 @@ import sounddevice
 from retell_voice.devices.portaudio import devices as portaudio
 from retell_voice.devices.portaudio import library
 from retell_voice.devices.portaudio.lookup import Found
+from retell_voice.errors import DeviceError
 
 
 def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(library, "_CLOSE_SECONDS", 0.05)
-    forgotten = []
-    monkeypatch.setattr(library.atexit, "unregister", forgotten.append)
+    forgotten: list[object] = []
+    monkeypatch.setattr(atexit, "unregister", forgotten.append)
     hung, closed = threading.Event(), threading.Event()
 
     class Stream:
@@ -60,8 +62,6 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
 def test_why_a_device_does_not_open(arguments, message, hint):
     device = Found(0, "Jabra", "ALSA", 1, 48000)
     error = portaudio._refused("microphone", device, 24000, sounddevice.PortAudioError(*arguments))
-    with pytest.raises(
-        portaudio.DeviceError, match=f"^microphone 'Jabra' does not open: {message}"
-    ):
+    with pytest.raises(DeviceError, match=f"^microphone 'Jabra' does not open: {message}"):
         raise error
     assert hint in error.hint

@@ -1,6 +1,7 @@
 """Devices of another rate than the call began with."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ class Hardware:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self.end = None
+        self.end: Any = None
         self.stops = 0
 
     def start(self, end) -> None:
@@ -82,8 +83,9 @@ def test_a_device_that_fits_is_left_alone() -> None:
 @pytest.mark.parametrize(("rate", "wanted"), [(8000, 24000), (48000, 16000), (16000, 16000)])
 def test_a_microphone_at_another_rate(rate: int, wanted: int) -> None:
     hardware, sink = Hardware(rate), Sink()
-    microphone = as_microphone(hardware, wanted, can_block=True)
-    assert isinstance(microphone, Microphone)
+    converted = as_microphone(hardware, wanted, can_block=True)
+    assert isinstance(converted, Microphone)
+    microphone: Any = converted
     assert (microphone.rate, microphone.name, microphone.latency) == (wanted, "headset", 0.012)
     assert microphone.traits == DeviceTraits(block_timeout=0.5, never_silent=True, can_block=True)
     microphone.suggest_latency(0.03)

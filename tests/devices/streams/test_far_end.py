@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.format import AudioFormat, Encoding, Samples
 from retell_voice.audio.playout import Spoken, Started, Stopped
 from retell_voice.devices.streams.far_end import FarEnd
 
@@ -243,7 +243,7 @@ def test_it_is_not_silent_while_a_sample_is_on_its_way_to_the_playout() -> None:
     bridge = playout()
     push = bridge.playout.push
 
-    def spy(samples: np.ndarray, text: str | None) -> None:
+    def spy(samples: Samples, text: str | None = None) -> None:
         seen.append(bridge.silent)  # taken from the queue, not yet in the playout
         push(samples, text)
 

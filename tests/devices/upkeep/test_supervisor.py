@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from retell_voice.devices.clock import Clock
 from retell_voice.devices.files import NullSpeaker
 from retell_voice.devices.ports import DeviceTraits
 from retell_voice.devices.upkeep import supervisor as keeper_module
-from retell_voice.devices.upkeep.gates import CaptureGate, Gate, PlayoutGate
+from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, LatencyChanged
@@ -186,7 +187,8 @@ def test_whoever_enters_fades_in_and_whoever_leaves_fades_out(size, monkeypatch)
 
 
 def test_a_microphone_that_enters_fades_in_and_keeps_its_own_samples():
-    level, own = Level(), np.full(80, 1000, np.int16)
+    own = np.full(80, 1000, np.int16)
+    level: Any = Level()
     gate = CaptureGate(level, lambda gate: None)
     gate.enter()
     gate.write_rt(own)
@@ -228,7 +230,7 @@ def test_a_gate_is_handed_over_without_two_ever_being_inside():
     bridge, over = Bridge(), threading.Event()
     gates = [PlayoutGate(bridge, lambda gate: None) for _ in range(2)]
 
-    def hammer(gate: Gate) -> None:
+    def hammer(gate: PlayoutGate) -> None:
         block = np.zeros(8, np.int16)
         while not over.is_set():
             gate.fill_rt(block)
@@ -574,7 +576,7 @@ def test_another_device_takes_over_from_one_that_is_lost(rig):
 def test_a_device_that_cannot_take_over_leaves_the_first_alone(rig, fault):
     rig = rig()
     other = aside(rig)
-    device = other.device
+    device: Any = other.device
     if fault == "refuses":
         device.start = lambda source: (_ for _ in ()).throw(DeviceError("busy"))
     elif fault == "is silent":
@@ -592,7 +594,7 @@ def test_a_device_that_cannot_take_over_leaves_the_first_alone(rig, fault):
 
 def test_a_device_that_is_lost_just_before_it_takes_over_is_lost_then(rig):
     rig = rig()
-    other = aside(rig, "silent")
+    other: Any = aside(rig, "silent")
     other.device.start = lambda source: None
     gate = other.keeper._gate
     gate.blocks = 1
