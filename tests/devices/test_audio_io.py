@@ -5,6 +5,7 @@ import threading
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ class Microphone(NullMicrophone):
 
 
 @asynccontextmanager
-async def opened(**options) -> AsyncIterator[AudioIO]:
+async def opened(**options: Any) -> AsyncIterator[Any]:
+    """Open devices of this file's own kinds, and look that no thread is left."""
     options = {"microphone": Microphone(), "speaker": Speaker(), **options}
     before = set(threading.enumerate())
     async with asyncio.timeout(TIMEOUT), AudioIO(**options) as io:
@@ -187,7 +189,7 @@ async def test_mute_and_volume_hold_for_listeners_and_sounds() -> None:
             io.volume = 3.0
 
 
-def _passed(io: AudioIO, blocks: int) -> None:
+def _passed(io: Any, blocks: int) -> None:
     """Wait until so many blocks more have come from the microphone."""
     wanted = io.near_end.position + blocks * io.microphone.block
     done = threading.Event()
@@ -292,7 +294,7 @@ async def test_a_call_gets_frames_only_from_begin_to_end() -> None:
 
 
 async def test_closing_it_ends_the_call_that_is_up() -> None:
-    notices = []
+    notices: list[object] = []
     async with opened() as io:
         lease_of(io, notices.append).begin()
     assert any(isinstance(each, DeviceLost) for each in notices)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -390,7 +389,7 @@ async def test_when_the_network_stalls_the_oldest_audio_goes_and_the_rest_is_liv
         ) as call:
             while (await until(call, AudioDropped)).side != "near_end":
                 pass
-            resumed_at = call._io.near_end.position
+            resumed_at = opened_io(call).near_end.position
             resume.set()
             await until(call, InputFinished)
             statistics = call.statistics()
@@ -645,13 +644,13 @@ async def test_a_microphone_of_zeros_is_opened_anew_once(monkeypatch) -> None:
 
     async with calling(listen, microphone=Mends(8000)) as call:
         await until(call, Statistics)
-        drift = call._io.capture_drift
+        drift = opened_io(call).capture_drift
         monkeypatch.setattr(ZerosWatch, "look", lambda *_, **__: True)  # silent again and again
         for _ in range(3):
             await until(call, MicrophoneSilent)
         await until(call, Statistics)
         assert len(starts) == 2
-        assert call._io.capture_drift is not drift, "a pause is no drift"
+        assert opened_io(call).capture_drift is not drift, "a pause is no drift"
         await call.hang_up()
 
 
@@ -793,7 +792,9 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
     with pytest.raises(ExceptionGroup) as caught:
         async with calling(listen) as call:
             await until(call, Statistics)
-            call._lease.far_end._turn.queue.append((None, None))
+            assert call._lease
+            broken: Any = (None, None)
+            call._lease.far_end._turn.queue.append(broken)
             async for event in call:
                 events.append(event)  # noqa: PERF401 - kept although it raises
     assert caught.group_contains(TypeError)

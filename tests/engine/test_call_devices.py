@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +10,7 @@ from support.calls import AUDIO, Agent, calling, listen, until
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.ports import DeviceTraits
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Session
 from retell_voice.engine.call import Call
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import (

@@ -1,7 +1,6 @@
 """The callbacks by themselves; the streams run on a sound server, in tests/sound."""
 
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
