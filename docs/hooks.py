@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import retell_voice
-from retell_voice.cli.reference import example, options
+from retell_voice.cli.reference import example, exit_codes, options
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "retell_voice"
@@ -41,6 +41,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     match page.file.src_uri:
         case "configuration.md":
             return markdown.replace("{{ options }}", options()).replace("{{ example }}", example())
+        case "exit-codes.md":
+            return markdown.replace("{{ exit_codes }}", exit_codes())
         case "api.md":
             return markdown.replace("{{ api }}", api())
         case "changelog.md":

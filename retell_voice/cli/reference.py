@@ -1,4 +1,4 @@
-"""Texts made from the table of settings: the example file and the README's table."""
+"""Texts generated from the tables of settings: the example file and pages of the documentation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from retell_voice.program.failure import EXIT_CODES
 from retell_voice.secret import Secret, mask, mask_url
 from retell_voice.settings.schema import Setting, Settings, Sourced, table
 from retell_voice.settings.tables import SECTIONS, TalkSettings, rows_of
@@ -18,7 +19,6 @@ Settings of retell-voice, each with its default. Remove the # before the ones yo
 The command line goes before the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
 that before this file, and this file before the defaults. 'retell-voice config show' shows
 what holds and why, and where this file is looked for."""
-BEGIN, END = "<!-- options:begin -->", "<!-- options:end -->"
 
 
 def example() -> str:
@@ -48,6 +48,12 @@ def options() -> str:
             lines.append(f"| `{_option(row)}` | {default} | `{row.env}` | {text} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def exit_codes() -> str:
+    """Return the table of exit codes in Markdown."""
+    rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
 def in_force(settings: Settings) -> list[tuple[str, str, str]]:
@@ -95,16 +101,5 @@ def _comment(text: str) -> str:
     )
 
 
-def update_readme(path: Path) -> None:
-    """Put the table of options between its markers in a README."""
-    text = path.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not end:
-        raise ValueError(f"{path} lacks {BEGIN} and {END}")
-    path.write_text(f"{head}{begin}\n{options()}{end}{tail}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    update_readme(Path("README.md"))
     Path("config.example.toml").write_text(example(), encoding="utf-8")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from retell_voice.cli.reference import BEGIN, END, example, in_force, options
+from retell_voice.cli.reference import example, exit_codes, in_force
+from retell_voice.errors import RetellVoiceError
 from retell_voice.settings.load import ConfigFile, load, parse_toml
 from retell_voice.settings.schema import Sourced, table
 from retell_voice.settings.tables import SECTIONS, TalkSettings
@@ -18,12 +19,6 @@ def test_the_example_is_the_generated_one() -> None:
     assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example(), (
         "run: python -m retell_voice.cli.reference"
     )
-
-
-def test_the_readme_has_the_generated_options() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = readme.partition(BEGIN)[2].partition(END)[0]
-    assert found.strip() == options().strip(), "run: python -m retell_voice.cli.reference"
 
 
 def test_the_example_loads_as_it_is() -> None:
@@ -46,3 +41,12 @@ def test_settings_in_force_say_whence_and_hide_secrets() -> None:
     assert shown["call_id"] == ("…cdef", "X")
     assert shown["updates"] == ("true", "default")
     assert shown["input"] == ("", "default")
+
+
+def test_every_error_has_its_exit_code_in_the_table() -> None:
+    def kinds(kind: type[RetellVoiceError]) -> list[type[RetellVoiceError]]:
+        return [kind, *(each for child in kind.__subclasses__() for each in kinds(child))]
+
+    listed = exit_codes()
+    for kind in kinds(RetellVoiceError):
+        assert f"\n| {kind.exit_code} | " in listed
