@@ -124,7 +124,7 @@ async def test_a_wav_file_and_samples_of_another_rate(tmp_path) -> None:
 async def test_a_sound_that_cannot_be_played(tmp_path) -> None:
     async with opened() as io:
         with pytest.raises(TypeError, match="a sound must be"):
-            await io.play([1, 2, 3])  # type: ignore[arg-type]
+            await io.play([1, 2, 3])
         with pytest.raises(ConfigError):
             await io.play(tmp_path / "missing.wav")
         long = np.ones(RATE * 60, np.int16)

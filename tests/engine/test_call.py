@@ -8,6 +8,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from support.calls import AUDIO, calling, listen, until
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.files import (
     NullMicrophone,
     NullSpeaker,
@@ -59,6 +61,11 @@ from retell_voice.events import (
     UnknownMessage,
     Utterance,
 )
+
+
+def opened_io(call: Call) -> AudioIO:
+    assert call._io
+    return call._io
 
 
 def tone(seconds: float, level: int = 8000) -> np.ndarray:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
 from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.engine.call import DEFAULT_URL
-from retell_voice.errors import ConfigError
+from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.secret import Secret
-from retell_voice.settings.schema import Setting, Sourced, did_you_mean, setting, show, table
+from retell_voice.settings.schema import Setting, Sourced, setting, table
 from retell_voice.settings.tables import (
     SECTIONS,
     CallSettings,

@@ -42,7 +42,7 @@ class Sink:
         self.samples = np.zeros(0, np.int16)
         self.xruns = 0
         self.delays: list[float] = []
-        self.why = None
+        self.why: tuple[Any, Any] | None = None
         self.over = threading.Event()
 
     def write_rt(self, samples, delay=0.0, xrun=False):
@@ -157,7 +157,8 @@ def test_a_microphone_that_is_lost_says_so() -> None:
 
 
 def test_what_its_thread_cannot_take_is_counted_and_told() -> None:
-    hardware, sink, lost = Hardware(16000), Sink(), []
+    lost: list[int] = []
+    hardware, sink = Hardware(16000), Sink()
     inside, go_on = threading.Event(), threading.Event()
     write = sink.write_rt
 
@@ -166,7 +167,7 @@ def test_what_its_thread_cannot_take_is_counted_and_told() -> None:
         inside.set()
         go_on.wait(WAIT)
 
-    sink.write_rt = held_up
+    sink.write_rt = held_up  # type: ignore[method-assign]
     microphone = as_microphone(hardware, 8000, can_block=False, lost=lost.append)
     microphone.start(sink)
     second = sine(16000)

@@ -115,7 +115,7 @@ def test_only_so_many_sounds_wait() -> None:
     output = Output(8000)
     for _ in range(MOST_SOUNDS):
         played(output, speech(10))
-    assert not output.play(Sound(speech(10), list))
+    assert not output.play(Sound(speech(10), lambda: None))
 
 
 def test_the_played_level_is_metered() -> None:
