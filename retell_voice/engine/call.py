@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
@@ -26,18 +26,16 @@ from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
-from retell_voice.errors import ConnectError, DeviceError
+from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
-from retell_voice.secret import Secret, mask
 from retell_voice.threads.detached import run_detached, run_to_completion
 from retell_voice.threads.mailbox import mailbox_of
-from retell_voice.transport.ports import Connection
+from retell_voice.transport.ports import Connection, Route
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
-from retell_voice.transport.websocket import connect
 
 _T = TypeVar("_T")
 
-DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
+DEFAULT_FRAME_MS = 20
 PLAYOUT_LIMIT = 600.0
 """Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
 
@@ -52,26 +50,30 @@ class Call:
                 print(event)
 
     Args:
-        call_id: the registered call. A secret: it also authenticates.
-        url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
-        audio: encoding and rate with which the call was registered.
-        microphone, speaker: your hardware; None opens the default devices.
-        frame_ms: length of a frame of microphone audio, 20–250 ms.
-        updates: ask for the transcript and turns.
-        alignment: ask for audio together with its text.
+        route: what is dialled, or the call_id of a registered call (a secret: it also
+            authenticates), for which ``web_route`` makes a route.
+        url, updates, alignment, text_heartbeat, connect_timeout: for a call_id only, and what they
+            are by default: see ``web_route``. A route states these itself.
+        audio: for a call_id, the encoding and rate with which the call was registered; for either,
+            an ``AudioIO`` whose open devices the call borrows (and a call_id then means s16le at
+            24 kHz: for another format make a ``web_route``). Without one the call opens devices of
+            its own and closes them.
+        microphone, speaker: your hardware; None opens the default devices. Not with an ``AudioIO``.
+        frame_ms: length of a frame of microphone audio, 20–250 ms; None: what the route demands,
+            else 20.
         level_interval: seconds between ``Levels`` events, None for none.
         drain_timeout: seconds that the agent's last words may play after the server closed.
-        connect_timeout: seconds that the server may take to answer.
         connect_attempts: how often to try, where trying again may help: of the HTTP statuses
             4xx only after 429.
         jitter: lowest and highest depth of the jitter buffer, seconds.
-        volume: times the agent's amplitude, 0–2; see ``Call.volume``.
+        volume: times the agent's amplitude, 0–2; see ``Call.volume``. None: 1, or what the borrowed
+            ``AudioIO`` has.
         device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
-            before the call ends; 0 ends it at once.
+            before the call ends; 0 ends it at once. A borrowed ``AudioIO`` has its own.
         recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
 
     Raises:
-        AudioFormatError: the frame length is out of range.
+        AudioFormatError: the frame length is out of range, or not the one the route demands.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
     call cannot be opened, ``ValueError`` for a volume out of range. Once it is open, iteration
@@ -82,36 +84,42 @@ class Call:
 
     def __init__(
         self,
-        call_id: str,
+        route: Route | str,
         *,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         audio: AudioFormat | AudioIO | None = None,
         microphone: Microphone | None = None,
         speaker: Speaker | None = None,
-        frame_ms: int = 20,
-        updates: bool = True,
-        alignment: bool = False,
+        frame_ms: int | None = None,
+        updates: bool | None = None,
+        alignment: bool | None = None,
+        text_heartbeat: bool | None = None,
         level_interval: float | None = None,
         drain_timeout: float = 30.0,
-        connect_timeout: float = 10.0,
+        connect_timeout: float | None = None,
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
         volume: float | None = None,
         device_timeout: float = 60.0,
         recorder: Observer | None = None,
     ) -> None:
-        call_id = self._call_id = Secret(call_id)
-        self._url = url
         self._borrowed = audio if isinstance(audio, AudioIO) else None
-        self._audio = audio if isinstance(audio, AudioFormat) else AudioFormat()
+        if self._borrowed is not None and (microphone is not None or speaker is not None):
+            raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
+        self._route = _route(
+            route,
+            url=url,
+            audio=None if isinstance(audio, AudioIO) else audio,
+            updates=updates,
+            alignment=alignment,
+            text_heartbeat=text_heartbeat,
+            connect_timeout=connect_timeout,
+        )
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
-        self._frame_ms = frame_ms
-        self._updates = updates
-        self._alignment = alignment
+        self._frame_ms = _frame_ms(frame_ms, self._route)
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
-        self._connect_timeout = connect_timeout
         self._connect_attempts = connect_attempts
         self._jitter = jitter
         self._volume = volume
@@ -119,7 +127,7 @@ class Call:
         self._recorder = recorder
 
         self._journal = Journal()
-        self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
+        self._frame_seconds = self.audio.frame_samples(self._frame_ms) / self.audio.rate
         self._entered = False
         self._io: AudioIO | None = None
         self._lease: Lease | None = None
@@ -127,7 +135,7 @@ class Call:
         self._runner: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Call {mask(self._call_id)} {self._journal.state}>"
+        return f"<Call {self._route.label} {self._journal.state}>"
 
     @property
     def state(self) -> CallState:
@@ -136,8 +144,13 @@ class Call:
 
     @property
     def audio(self) -> AudioFormat:
-        """Encoding and rate of the call."""
-        return self._audio
+        """Encoding and rate of what you send; ``route.far_end`` has those of the agent's voice."""
+        return self._route.near_end
+
+    @property
+    def route(self) -> Route:
+        """What the call is dialled over."""
+        return self._route
 
     @property
     def microphone(self) -> Microphone:
@@ -285,7 +298,7 @@ class Call:
         near, far = devices.tap()
         call = Observed(
             at=self._journal.now(),
-            audio=self._audio,
+            audio=self.audio,
             microphone=devices.io.microphone.name,
             speaker=devices.io.speaker.name,
             near_end=near,
@@ -304,15 +317,7 @@ class Call:
     async def _connect(self) -> Connection:
         for attempt, delay in enumerate(full_jitter(), 1):
             try:
-                return await connect(
-                    self._url,
-                    self._call_id,
-                    sample_width=self._audio.sample_width,
-                    updates=self._updates,
-                    alignment=self._alignment,
-                    connect_timeout=self._connect_timeout,
-                    clock=self._journal.now,
-                )
+                return await self._route.connect(self._journal.now)
             except ConnectError as error:
                 if attempt == self._connect_attempts or not is_worth_retrying(error):
                     raise
@@ -324,7 +329,7 @@ class Call:
             io = AudioIO(
                 self._wanted_microphone,
                 self._wanted_speaker,
-                rate=self._audio.rate,
+                rate=self.audio.rate,
                 volume=1.0 if self._volume is None else self._volume,
                 device_timeout=self._device_timeout,
             )
@@ -333,8 +338,8 @@ class Call:
         self._io = io
         self._lease = Lease(
             io,
-            sends=self._audio,
-            receives=self._audio,
+            sends=self._route.near_end,
+            receives=self._route.far_end,
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
@@ -359,3 +364,25 @@ def _opened(part: _T | None) -> _T:
     if part is None:
         raise RuntimeError("the call is not open: use it inside 'async with'")
     return part
+
+
+def _route(route: Route | str, **web: Any) -> Route:
+    """Return a route: the one that was given, or that of a registered call."""
+    given = {name: value for name, value in web.items() if value is not None}
+    if isinstance(route, str):
+        from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
+
+        return web_route(route, **given)
+    if not callable(getattr(route, "connect", None)):
+        raise TypeError(f"a call takes a call_id or a route, not {type(route).__name__}")
+    if given:
+        raise TypeError(f"a route states these itself: {', '.join(given)}")
+    return route
+
+
+def _frame_ms(wanted: int | None, route: Route) -> int:
+    if wanted is None:
+        return route.frame_ms or DEFAULT_FRAME_MS
+    if route.frame_ms not in (None, wanted):
+        raise AudioFormatError(f"{route.label} takes frames of {route.frame_ms} ms, not {wanted}")
+    return wanted

@@ -20,6 +20,7 @@ from dataclasses import replace
 from math import ceil
 
 from retell_voice import events
+from retell_voice.audio.playout import Cued
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.streams.notices import Audible, Notice
 from retell_voice.engine.journal import Journal
@@ -162,8 +163,8 @@ class Conversation:
         async for message in self._connection:
             counters.messages += 1
             match message:
-                case AgentAudio(data=data, text=text):
-                    counters.received(data, far_end.push(data, text))
+                case AgentAudio(data=data, text=text, cue=cue):
+                    counters.received(data, far_end.push(data, text, cue))
                 case Clear(at=at):
                     far_end.clear()
                     counters.cleared(at)
@@ -212,7 +213,10 @@ class Conversation:
     def _tell_playout(self) -> None:
         now, far_end = self._journal.now(), self._devices.far_end
         for report, ago in far_end.poll():
-            self._journal.tell(heard(report, far_end.rate, now, ago))
+            if isinstance(report, Cued):
+                self._connection.heard(report.cue)
+            else:
+                self._journal.tell(heard(report, far_end.rate, now, ago))
         if self._journal.state is CallState.DRAINING and far_end.silent:
             self._over.set()
 

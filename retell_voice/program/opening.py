@@ -90,6 +90,7 @@ def make_call(
         frame_ms=settings.frame_ms.value,
         updates=settings.updates.value,
         alignment=settings.alignment.value,
+        text_heartbeat=settings.text_heartbeat.value,
         level_interval=level_interval,
         jitter=settings.jitter_ms.value,
         volume=settings.volume.value / 100,

@@ -1,22 +1,21 @@
 """Calls that borrow devices which stay open, over real sockets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from support.calls import AUDIO, Agent, until
 
-from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, Session
 from retell_voice.engine.call import Call
 from retell_voice.errors import DeviceLost
-from retell_voice.events import AgentStarted, AgentStopped, DeviceChanged, Ended, Event, Statistics
+from retell_voice.events import AgentStarted, AgentStopped, DeviceChanged, Ended, Statistics
+from retell_voice.transport.ports import Route
+from retell_voice.transport.route import web_route
 
-RATE = 8000
-AUDIO = AudioFormat(Encoding.S16LE, RATE)
-Agent = Callable[[Session], Awaitable[None]]
+RATE = AUDIO.rate
 
 
 class Hearing(NullSpeaker):
@@ -61,6 +60,10 @@ class Counting(NullMicrophone):
         self.run(tick, sink.lost)
 
 
+def route_to(emulator: Emulator, call_id: str) -> Route:
+    return web_route(call_id, url=emulator.url, audio=AUDIO)
+
+
 def says(level: int, count: int = 1600) -> Agent:
     async def agent(session: Session) -> None:
         await session.send_audio(np.full(count, level, np.int16))
@@ -70,13 +73,6 @@ def says(level: int, count: int = 1600) -> Agent:
     return agent
 
 
-async def until(call: Call, kind: type[Event]) -> Event:
-    async for event in call:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"the call ended without {kind.__name__}")
-
-
 async def test_three_calls_in_a_row_open_no_device_again() -> None:
     microphone, speaker = Counting(), Hearing()
     sent: list[np.ndarray] = []
@@ -84,7 +80,7 @@ async def test_three_calls_in_a_row_open_no_device_again() -> None:
         for level in (1000, 2000, 3000):
             async with Emulator(agent=says(level), record=True) as emulator:
                 registered = emulator.register(AUDIO)
-                call = Call(emulator_route(emulator, registered.call_id), audio=io)
+                call = Call(route_to(emulator, registered.call_id), audio=io)
                 async with call:
                     assert (call.microphone, call.speaker) == (microphone, speaker)
                     await until(call, AgentStarted)
@@ -106,20 +102,21 @@ async def test_three_calls_in_a_row_open_no_device_again() -> None:
 
 
 async def test_an_interrupted_call_leaves_nothing_for_the_next_one() -> None:
-    async with asyncio.timeout(60), AudioIO(Counting(), Hearing()) as io:
+    speaker = Hearing()
+    async with asyncio.timeout(60), AudioIO(Counting(), speaker) as io:
         async with Emulator(agent=says(5000, 60 * RATE)) as emulator:
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 await until(call, AgentStarted)
                 await call.hang_up()
-        io.speaker.blocks.clear()
+        speaker.blocks.clear()
         async with Emulator(agent=says(700)) as emulator:
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 assert call.statistics().heard == 0
                 await until(call, AgentStarted)
                 await until(call, AgentStopped)
-        assert set(np.abs(io.speaker.heard)) <= set(range(701))
+        assert set(np.abs(speaker.heard)) <= set(range(701))
 
 
 async def test_the_figures_of_a_call_are_its_own() -> None:
@@ -127,32 +124,34 @@ async def test_the_figures_of_a_call_are_its_own() -> None:
         io.output.xruns, io.near_end.xruns = 7, 8
         async with Emulator(agent=says(100)) as emulator:
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 await until(call, AgentStarted)
                 statistics = call.statistics()
         assert (statistics.playback_xruns, statistics.capture_xruns) == (0, 0)
 
 
 async def test_mute_and_volume_last_from_one_call_to_the_next() -> None:
-    async with asyncio.timeout(60), AudioIO(Counting(), Hearing()) as io:
+    speaker = Hearing()
+    async with asyncio.timeout(60), AudioIO(Counting(), speaker) as io:
         for number in range(2):
             async with Emulator(agent=says(1000), record=True) as emulator:
                 registered = emulator.register(AUDIO)
-                async with Call(emulator_route(emulator, registered.call_id), audio=io) as call:
+                async with Call(route_to(emulator, registered.call_id), audio=io) as call:
                     assert (call.muted, call.volume) == ((False, 1.0), (True, 0.5))[number]
                     call.muted, call.volume = True, 0.5
                     await until(call, AgentStopped)
         assert not registered.received.any()
-        assert io.speaker.heard[-800:].max() <= 500
+        assert speaker.heard[-800:].max() <= 500
 
 
 async def test_a_device_lost_in_a_call_is_told_to_it_and_to_the_owner_and_comes_back() -> None:
-    async with asyncio.timeout(60), AudioIO(Counting(), Hearing()) as io:
+    speaker = Hearing()
+    async with asyncio.timeout(60), AudioIO(Counting(), speaker) as io:
         async with Emulator(agent=says(100)) as emulator:
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 await until(call, AgentStarted)
-                io.speaker.source.lost("unplugged")
+                speaker.source.lost("unplugged")
                 assert (await until(call, DeviceChanged)).state == "lost"
                 assert (await until(call, DeviceChanged)).state == "back"
         told = []
@@ -164,22 +163,23 @@ async def test_a_device_lost_in_a_call_is_told_to_it_and_to_the_owner_and_comes_
 
 
 async def test_devices_that_stay_away_end_the_call_and_are_still_brought_back() -> None:
-    async with asyncio.timeout(60), AudioIO(Counting(), Hearing(), device_timeout=0.3) as io:
-        async with Emulator(agent=says(100)) as emulator:
+    async with asyncio.timeout(60), Emulator(agent=says(100)) as emulator:
+        speaker = Hearing()
+        async with AudioIO(Counting(), speaker, device_timeout=0.3) as io:
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 await until(call, AgentStarted)
-                start = io.speaker.start
-                io.speaker.start = refuse
-                io.speaker.source.lost("unplugged")
+                start = speaker.start
+                speaker.start = refuse  # type: ignore[method-assign]
+                speaker.source.lost("unplugged")
                 ended = await until(call, Ended)
             assert isinstance(ended.error, DeviceLost)
-            io.speaker.start = start
+            speaker.start = start  # type: ignore[method-assign]
             async for event in io:
                 if isinstance(event, DeviceChanged) and event.state == "back":
                     break
             call_id = emulator.register(AUDIO).call_id
-            async with Call(emulator_route(emulator, call_id), audio=io) as call:
+            async with Call(route_to(emulator, call_id), audio=io) as call:
                 await until(call, AgentStarted)
 
 
@@ -191,7 +191,7 @@ async def test_closing_the_devices_ends_the_call() -> None:
     async with asyncio.timeout(60), Emulator(agent=says(100)) as emulator:
         call_id = emulator.register(AUDIO).call_id
         async with AudioIO(Counting(), Hearing()) as io:
-            call = await Call(emulator_route(emulator, call_id), audio=io).__aenter__()
+            call = await Call(route_to(emulator, call_id), audio=io).__aenter__()
             await until(call, AgentStarted)
         ended = await until(call, Ended)
         assert isinstance(ended.error, DeviceLost)
@@ -201,13 +201,13 @@ async def test_closing_the_devices_ends_the_call() -> None:
 async def test_devices_that_are_not_open_or_in_another_call_are_refused() -> None:
     async with asyncio.timeout(60), Emulator(agent=says(100)) as emulator:
         io = AudioIO(Counting(), Hearing())
-        route = emulator_route(emulator, emulator.register(AUDIO).call_id)
+        route = route_to(emulator, emulator.register(AUDIO).call_id)
         with pytest.raises(RuntimeError, match="not open"):
             await Call(route, audio=io).__aenter__()
         async with io:
-            first = emulator_route(emulator, emulator.register(AUDIO).call_id)
+            first = route_to(emulator, emulator.register(AUDIO).call_id)
             async with Call(first, audio=io) as call:
-                second = emulator_route(emulator, emulator.register(AUDIO).call_id)
+                second = route_to(emulator, emulator.register(AUDIO).call_id)
                 with pytest.raises(RuntimeError, match="in another call"):
                     await Call(second, audio=io).__aenter__()
                 await until(call, Statistics)

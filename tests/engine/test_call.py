@@ -328,7 +328,13 @@ async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
     monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.5)
     async with (
         silent_server() as (url, pings),
-        Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call,
+        Call(
+            "c",
+            url=url,
+            microphone=NullMicrophone(),
+            speaker=NullSpeaker(),
+            text_heartbeat=True,
+        ) as call,
     ):
         for _ in range(50):
             await pings.get()
@@ -800,7 +806,7 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
         async with calling(listen) as call:
             await until(call, Statistics)
             assert call._lease
-            broken: Any = (None, None)
+            broken: Any = (None, None, None)
             call._lease.far_end._turn.queue.append(broken)
             async for event in call:
                 events.append(event)  # noqa: PERF401 - kept although it raises

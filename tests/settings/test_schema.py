@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
 from retell_voice.audio.playout import DEFAULT_TARGET
-from retell_voice.engine.call import DEFAULT_URL
 from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Setting, Sourced, setting, table
@@ -26,6 +25,7 @@ from retell_voice.settings.tables import (
     rows_of,
 )
 from retell_voice.settings.tables.sound import JitterRange
+from retell_voice.transport.route import DEFAULT_URL
 
 TALK = table(TalkSettings)
 SECRET = "call_0123456789abcdef"

@@ -97,6 +97,12 @@ class CallSettings(SoundSettings, RegistrationSettings):
     alignment: Sourced[bool] = setting(
         False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
     )
+    text_heartbeat: Sourced[bool] = setting(
+        False,
+        "Send the text 'ping' beside WebSocket's own ping, as Retell's browser client did. Some "
+        "servers count on it; others, which read JSON only, end the call.",
+        CALL,
+    )
     record: Sourced[str | None] = setting(
         None,
         "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "

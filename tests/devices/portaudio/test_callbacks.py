@@ -1,6 +1,7 @@
 """The callbacks by themselves; the streams run on a sound server, in tests/sound."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class End:
 def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, spoken=None, now=None, latency=0.03):
     """Return what a sink got of blocks of shape (frames, channels), spoken at these times."""
     end = End()
-    run = callbacks.Run(end, channels, size, 100)
+    run: callbacks.Run[Any] = callbacks.Run(end, channels, size, 100)
     run.latency = latency
     callback = callbacks.capture_callback(run)
     for number, block in enumerate(blocks):

@@ -448,7 +448,10 @@ def test_a_device_may_say_how_long_its_first_block_takes(rig):
     device.traits = DeviceTraits(block_timeout=0.1, start_timeout=0.5)
     made = Rig(device)
     gate = made.keeper._gate  # as if it had been started, and then not a word
-    lost = [made.keeper.look(tick * 0.1) or gate.why for tick in range(8)]
+    lost = []
+    for tick in range(8):
+        made.keeper.look(tick * 0.1)
+        lost.append(gate.why)
     assert lost[:6] == [None] * 6
     assert lost[7] == "it opens, but no audio passes"
     made.keeper.stop()
