@@ -16,6 +16,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "retell_voice"
 ROOMS = {
     "engine.call": "The call",
+    "transport.ports": "The call",
+    "transport.route": "The call",
     "events": "Events",
     "errors": "Errors",
     "audio.format": "Audio",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import Microphone, Sink, Source, Speaker
-    from retell_voice.engine.call import DEFAULT_URL, Call
+    from retell_voice.engine.call import Call
     from retell_voice.engine.observer import Observed, Observer
     from retell_voice.errors import (
         AudioFormatError,
@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     )
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.transport.ports import Route
+    from retell_voice.transport.route import DEFAULT_URL, web_route
 
 __version__ = "0.1.0"
 
@@ -106,6 +108,7 @@ __all__ = [
     "Rejected",
     "RestError",
     "RetellVoiceError",
+    "Route",
     "Samples",
     "Sink",
     "Source",
@@ -123,6 +126,7 @@ __all__ = [
     "get_call",
     "open_devices",
     "register_call",
+    "web_route",
 ]
 
 _ROOMS = (
@@ -134,6 +138,8 @@ _ROOMS = (
     "engine.observer",
     "recording.recorder",
     "rest.calls",
+    "transport.ports",
+    "transport.route",
     "engine.call",
     "devices.portaudio.devices",
 )

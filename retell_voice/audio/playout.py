@@ -65,7 +65,18 @@ class Spoken:
     samples: int
 
 
-Report = Started | Stopped | Spoken
+@dataclass(frozen=True, slots=True)
+class Cued:
+    """The first sample that came with this cue stands at this position.
+
+    A cue that came without audio: all that was queued before it has been played by then.
+    """
+
+    position: int
+    cue: object
+
+
+Report = Started | Stopped | Spoken | Cued
 """What happened in a pull; positions count all samples pulled so far, silence included."""
 
 
@@ -116,7 +127,8 @@ class Playout:
         self.reports: deque[Report] = deque()
         """What happened, oldest first; the reader takes reports from the left."""
 
-        self._chunks: deque[tuple[Samples, str | None]] = deque()
+        self._chunks: deque[tuple[Samples, str | None, object]] = deque()
+        self._due: deque[object] = deque()  # cues that nothing was queued before
         self._offset = 0  # samples of the first chunk already played
         self._speaking = False  # between Started and Stopped
         self._playing = False
@@ -129,16 +141,24 @@ class Playout:
         """True when nothing is queued, nothing sounds, and the end has been reported."""
         return not (self._speaking or self.depth or self._tail_from < self._tail_to)
 
-    def push(self, samples: Samples, text: str | None = None) -> None:
+    def push(self, samples: Samples, text: str | None = None, cue: object = None) -> None:
         """Queue agent audio, shape (n,). The array is kept, not copied.
 
-        ``text`` is reported when the first of these samples is pulled.
+        ``text`` and ``cue`` are reported when the first of these samples is pulled. Where there
+        are none, text waits for the audio that follows, a cue only for what is queued before it.
+        ``clear`` drops those that were not reported.
         """
+        if not len(samples):
+            if cue is not None and not (self.depth or self._playing):
+                self._due.append(cue)
+            elif text or cue is not None:
+                self._chunks.append((samples, text, cue))
+            return
         if self._playing:
             self._spare = self.depth if self._spare is None else min(self._spare, self.depth)
-        elif self._speaking and not self.depth and len(samples):
+        elif self._speaking and not self.depth:
             self._learn(self.position - self._dry_at)
-        self._chunks.append((samples, text))
+        self._chunks.append((samples, text, cue))
         self.depth += len(samples)
         self._since_push = 0
 
@@ -159,9 +179,12 @@ class Playout:
         self.discarded += lost
         self.depth = self._offset = 0
         self._chunks.clear()
+        self._due.clear()
 
     def pull(self, out: Samples) -> bool:
         """Fill ``out``, shape (n,), with what is to be played next; False: it is all silence."""
+        while self._due:
+            self.reports.append(Cued(self.position, self._due.popleft()))
         if self.silent:
             out.fill(0)
             self.position += len(out)
@@ -244,9 +267,12 @@ class Playout:
                 self._playing = False
                 self._dry_at = self.position + filled
                 break
-            samples, text = self._chunks[0]
-            if text and not self._offset:
-                self.reports.append(Spoken(self.position + filled, text, len(samples)))
+            samples, text, cue = self._chunks[0]
+            if not self._offset:
+                if text:
+                    self.reports.append(Spoken(self.position + filled, text, len(samples)))
+                if cue is not None:
+                    self.reports.append(Cued(self.position + filled, cue))
             part = samples[self._offset : self._offset + len(out) - filled]
             out[filled : filled + len(part)] = part
             filled += len(part)

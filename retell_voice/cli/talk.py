@@ -228,6 +228,7 @@ class _Conversation:
             frame_ms=settings.frame_ms.value,
             updates=settings.updates.value,
             alignment=settings.alignment.value,
+            text_heartbeat=settings.text_heartbeat.value,
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
             jitter=jitter_range(settings.jitter_ms.value),
             volume=settings.volume.value / 100,

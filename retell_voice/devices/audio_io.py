@@ -32,6 +32,7 @@ class AudioIO:
 
     Args:
         audio: encoding and rate of the call.
+        far_audio: the same of what the agent says, where it differs.
         microphone, speaker: the devices, None for the default ones.
         frame_ms: length of a frame of microphone audio, 20–250 ms.
         limit: seconds of agent audio that may be queued.
@@ -57,12 +58,14 @@ class AudioIO:
         volume: float,
         device_timeout: float,
         post: Post,
+        far_audio: AudioFormat | None = None,
     ) -> None:
+        far_audio = far_audio or audio
         if microphone is None or speaker is None:
             from retell_voice.devices.portaudio import devices as portaudio  # noqa: PLC0415 - not for devices of one's own
 
             microphone = microphone or portaudio.find_microphone(audio)
-            speaker = speaker or portaudio.find_speaker(audio)
+            speaker = speaker or portaudio.find_speaker(far_audio)
         self.microphone = microphone
         self.speaker = speaker
         self._near_rate = microphone.rate
@@ -77,7 +80,7 @@ class AudioIO:
             can_block=self._can_block,
         )
         self.playout = FarEnd(
-            audio, speaker.rate, limit, jitter, volume=volume, audible=lambda: post(Audible())
+            far_audio, speaker.rate, limit, jitter, volume=volume, audible=lambda: post(Audible())
         )
         self._near_end = self._near_keeper(microphone)
         self._far_end = self._far_keeper(speaker)

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import ConfigError, ConnectError, Rejected, mask_url
-from retell_voice.transport.websocket import connect
+from retell_voice.transport.route import web_route
 
 Address = tuple[Any, ...]
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
@@ -212,15 +212,8 @@ async def _join(url: str, step_timeout: float) -> Finding:
     began = time.monotonic()
     made_up = f"doctor-{os.urandom(8).hex()}"
     try:
-        connection = await connect(
-            url,
-            made_up,
-            sample_width=2,
-            updates=False,
-            alignment=False,
-            connect_timeout=step_timeout,
-            clock=time.monotonic,
-        )
+        route = web_route(made_up, url=url, updates=False, connect_timeout=step_timeout)
+        connection = await route.connect(time.monotonic)
     except Rejected as error:
         return _with_time(judge_refusal(error), time.monotonic() - began)
     except ConfigError as error:

@@ -46,6 +46,7 @@ async def converse(session: Session, agent: Agent) -> None:
 
 async def _speak(session: Session, agent: Agent) -> None:
     try:
+        await session.begin()
         await agent(session)
     except CallOver:
         return

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 from websockets.server import ServerProtocol
 
 from retell_voice.emulator.http import HttpPeer
@@ -28,6 +30,9 @@ class Door(ServerConnection):
         protocol, server: from ``serve``.
         respond: answers plain HTTP requests.
         doors: holds the connections that speak HTTP, so that a stopping server can close them.
+
+    Attributes:
+        on_ping: called when a ping of WebSocket's own has come, which is answered anyway.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Door(ServerConnection):
         **settings: Any,
     ) -> None:
         super().__init__(protocol, server, **settings)
+        self.on_ping: Callable[[], None] = lambda: None
         self._http: HttpPeer | None = HttpPeer(respond)
         self._doors = doors
         self._answered = 0
@@ -74,6 +80,11 @@ class Door(ServerConnection):
         elif self._http.answered > self._answered:
             self._answered = self._http.answered
             self._wait(_REQUEST_TIMEOUT)
+
+    def process_event(self, event: Event) -> None:
+        super().process_event(event)
+        if isinstance(event, Frame) and event.opcode is Opcode.PING:
+            self.on_ping()
 
     def eof_received(self) -> None:
         if self._http is None:

@@ -29,6 +29,7 @@ from websockets.http11 import Request, Response
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.dialects import DIALECTS
 from retell_voice.emulator.door import Door
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest
@@ -66,7 +67,7 @@ class Emulator:
             no ``call_analyzed``. Those not sent a second after the emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
         stall_timeout: seconds after which a caller that does not read loses the call.
-        answer_pings: answer ``ping`` with ``pong``.
+        answer_pings: answer the text ``ping`` with ``pong``; WebSocket's own is always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
         now: the clock of the timestamps, Unix seconds.
 
@@ -280,8 +281,9 @@ class Emulator:
             raise HttpError(409, "this call has been joined already")
         if call.over:
             raise HttpError(410, "this call is over, or was not joined in time")
-        if call.protocol != "web":
-            raise HttpError(400, "this call was registered for twilio, which is not spoken here")
+        if call.protocol not in DIALECTS:
+            why = f"this call was registered for {call.protocol}, which is not spoken here"
+            raise HttpError(400, why)
         return call
 
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
@@ -304,13 +306,9 @@ class Emulator:
         except HttpError as error:  # another caller was quicker by the length of a handshake
             await websocket.close(1008, str(error))
             return
-        query = parse_qs(urlsplit(target).query)
-        session = self._open_session(
-            call,
-            websocket,
-            updates=_flag(query, "enable_update"),
-            alignment=_flag(query, "enable_audio_alignment"),
-        )
+        answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(target).query))
+        session = self._open_session(call, websocket, answer)
+        cast(Door, websocket).on_ping = session.pinged.set
         self._registry.join(call)
         session.tell(CallJoined, format=call.format)
         conversation = asyncio.create_task(converse(session, self._agent))
@@ -332,10 +330,6 @@ def _why(websocket: ServerConnection) -> str:
     sent, received = websocket.protocol.close_sent, websocket.protocol.close_rcvd
     broken = sent is not None and received is None and sent.code in _NOT_A_WEBSOCKET
     return "error_frontend_corrupted_payload" if broken else "user_hangup"
-
-
-def _flag(query: dict[str, list[str]], name: str) -> bool:
-    return query.get(name, ["false"])[-1].lower() in ("true", "1")
 
 
 def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:

@@ -17,16 +17,18 @@ import json
 from collections import deque
 from typing import Any
 
+import numpy as np
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.dialects import Answer
 from retell_voice.emulator.server_events import ServerEvent, ServerEvents
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
-from retell_voice.protocol.messages import MicrophoneAudio, Ping
-from retell_voice.protocol.web import WebServer
+from retell_voice.protocol.dialect import Message
+from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
 
 INBOX = 60.0
 """Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
@@ -53,6 +55,7 @@ class Session:
     Attributes:
         call: the call as it was registered; its transcript is kept there.
         websocket: the connection itself, for tests that must send what no agent would.
+        dialect: what is spoken on it.
         updates, alignment: what the caller asked for.
         dropped: samples of microphone audio dropped because the agent did not read them.
         dropped_texts: texts dropped for the same reason.
@@ -62,9 +65,8 @@ class Session:
         self,
         call: RegisteredCall,
         websocket: ServerConnection,
+        answer: Answer,
         *,
-        updates: bool = False,
-        alignment: bool = False,
         chunk_ms: int = 100,
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
@@ -73,19 +75,20 @@ class Session:
     ) -> None:
         self.call = call
         self.websocket = websocket
-        self.updates = updates
-        self.alignment = alignment
-        self.chunk_ms = chunk_ms
+        self.dialect = answer.dialect
+        self.updates = answer.updates
+        self.alignment = answer.alignment
+        self.chunk_ms = self.dialect.frame_ms or chunk_ms
         self.dropped = 0
         self.dropped_texts = 0
         self.why: str | None = None
         """Retell's ``disconnection_reason`` once this side has closed the call."""
         self.pinged = asyncio.Event()
-        """Set by every heartbeat of the caller; for whoever waits for the next one to clear."""
+        """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
+        for the next one to clear."""
         self._server_events = server_events
         self._opened = asyncio.get_running_loop().time()
-        self._dialect = WebServer(call.audio.sample_width, alignment=alignment)
-        self._chunk = call.audio.rate * chunk_ms // 1000
+        self._chunk = call.audio.rate * self.chunk_ms // 1000
         self._stall_timeout = stall_timeout
         self._answer_pings = answer_pings
         self._record = record
@@ -94,6 +97,7 @@ class Session:
         self._inbox_texts = 0
         self._inbox_limit = int(INBOX * call.audio.rate)
         self._news = asyncio.Event()
+        self._begun = asyncio.Event()
         self._typed: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
         self._over = False
 
@@ -101,6 +105,11 @@ class Session:
     def audio(self) -> AudioFormat:
         """Encoding and rate of the call, both directions."""
         return self.call.audio
+
+    async def begin(self) -> None:
+        """Wait until the caller has said what its dialect begins with, or is gone."""
+        if not self.dialect.is_ready:
+            await self._begun.wait()
 
     async def receive(self) -> Samples | str | None:
         """Return what the caller sent next.
@@ -148,7 +157,8 @@ class Session:
 
         Args:
             audio: samples, shape (n,), mono int16 at the call's rate, sent in messages of
-                ``chunk_ms``; or bytes as encoded on the wire, sent as one message whatever
+                ``chunk_ms``, the last of them filled up with silence where the dialect wants all
+                of one length; or bytes as encoded on the wire, sent as one message whatever
                 their number, so that a sample may be split.
             text: what it says; goes with the first message when alignment is on.
 
@@ -156,21 +166,23 @@ class Session:
             TypeError: it is neither; floats, two channels and lists are not converted.
         """
         if isinstance(audio, bytes):
-            await self.send(self._dialect.audio(audio, text))
+            await self.send(self.dialect.audio(audio, text))
             return
         if not is_samples(audio):
             raise TypeError(f"audio must be {SAMPLES}, or bytes; it is {described(audio)}")
         for start in range(0, len(audio), self._chunk):
-            chunk = self.audio.encode(audio[start : start + self._chunk])
-            await self.send(self._dialect.audio(chunk, text))
+            chunk = audio[start : start + self._chunk]
+            if self.dialect.frame_ms is not None:
+                chunk = np.pad(chunk, (0, self._chunk - len(chunk)))
+            await self.send(self.dialect.audio(self.audio.encode(chunk), text))
             text = ""
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""
-        await self.send(self._dialect.clear())
+        await self.send(self.dialect.clear())
 
     async def update(self, transcript: tuple[Utterance, ...], turn: Role | None = None) -> None:
-        """Keep the transcript of the whole call so far; send it if the caller wants updates.
+        """Keep the transcript of the whole call so far; send it to a caller who wants updates.
 
         Args:
             transcript: every utterance of the call.
@@ -178,13 +190,17 @@ class Session:
         """
         self.call.transcript = transcript
         if self.updates:
-            await self.send(self._dialect.update(transcript, turn))
+            await self._send_if_any(self.dialect.update(transcript, turn))
 
     async def metadata(self, metadata: Any) -> None:
-        """Send metadata for the caller's program; any JSON value."""
-        await self.send(self._dialect.metadata(metadata))
+        """Send metadata for the caller's program, any JSON value, where the dialect has that."""
+        await self._send_if_any(self.dialect.metadata(metadata))
 
-    async def send(self, message: str | bytes) -> None:
+    async def _send_if_any(self, message: Message | None) -> None:
+        if message is not None:
+            await self.send(message)
+
+    async def send(self, message: Message) -> None:
         """Send any message.
 
         A caller that has not read for ``stall_timeout`` seconds loses the call.
@@ -240,13 +256,16 @@ class Session:
         """Read what the caller sends until it is gone; the emulator does this."""
         try:
             async for message in self.websocket:
-                for event in self._dialect.receive(message):
+                for event in self.dialect.receive(message):
                     await self._take(event)
+                if self.dialect.is_ready:
+                    self._begun.set()
         except (ConnectionClosed, CallOver):
             pass
         finally:
             self._over = True
             self._news.set()
+            self._begun.set()
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -261,7 +280,9 @@ class Session:
             case Ping():
                 self.pinged.set()
                 if self._answer_pings:
-                    await self.send(self._dialect.pong())
+                    await self._send_if_any(self.dialect.pong())
+            case Reply():
+                await self.send(event.message)
             case UnknownMessage() if self._inbox_texts < MAX_TEXTS:
                 self._inbox_texts += 1
                 self._put(event.message)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
@@ -25,17 +25,16 @@ from retell_voice.devices.streams.far_end import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
-from retell_voice.errors import ConnectError, DeviceError, mask
+from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.threads.detached import run_detached, run_to_completion
 from retell_voice.threads.mailbox import mailbox_of
-from retell_voice.transport.ports import Connection
+from retell_voice.transport.ports import Connection, Route
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
-from retell_voice.transport.websocket import connect
 
 _T = TypeVar("_T")
 
-DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
+DEFAULT_FRAME_MS = 20
 PLAYOUT_LIMIT = 600.0
 """Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
 
@@ -50,16 +49,15 @@ class Call:
                 print(event)
 
     Args:
-        call_id: the registered call. A secret: it also authenticates.
-        url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
-        audio: encoding and rate with which the call was registered.
+        route: what is dialled, or the call_id of a registered call (a secret: it also
+            authenticates), for which ``web_route`` makes a route.
+        url, audio, updates, alignment, text_heartbeat, connect_timeout: for a call_id only, and
+            what they are by default: see ``web_route``. A route states these itself.
         microphone, speaker: your hardware; None opens the default devices.
-        frame_ms: length of a frame of microphone audio, 20–250 ms.
-        updates: ask for the transcript and turns.
-        alignment: ask for audio together with its text.
+        frame_ms: length of a frame of microphone audio, 20–250 ms; None: what the route demands,
+            else 20.
         level_interval: seconds between ``Levels`` events, None for none.
         drain_timeout: seconds that the agent's last words may play after the server closed.
-        connect_timeout: seconds that the server may take to answer.
         connect_attempts: how often to try, where trying again may help: of the HTTP statuses
             4xx only after 429.
         jitter: lowest and highest depth of the jitter buffer, seconds.
@@ -69,7 +67,7 @@ class Call:
         recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
 
     Raises:
-        AudioFormatError: the frame length is out of range.
+        AudioFormatError: the frame length is out of range, or not the one the route demands.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
     call cannot be opened, ``ValueError`` for a volume out of range. Once it is open, iteration
@@ -80,35 +78,39 @@ class Call:
 
     def __init__(
         self,
-        call_id: str,
+        route: Route | str,
         *,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         audio: AudioFormat | None = None,
         microphone: Microphone | None = None,
         speaker: Speaker | None = None,
-        frame_ms: int = 20,
-        updates: bool = True,
-        alignment: bool = False,
+        frame_ms: int | None = None,
+        updates: bool | None = None,
+        alignment: bool | None = None,
+        text_heartbeat: bool | None = None,
         level_interval: float | None = None,
         drain_timeout: float = 30.0,
-        connect_timeout: float = 10.0,
+        connect_timeout: float | None = None,
         connect_attempts: int = 3,
         jitter: tuple[float, float] = DEFAULT_TARGET,
         volume: float = 1.0,
         device_timeout: float = 60.0,
         recorder: Observer | None = None,
     ) -> None:
-        self._call_id = call_id
-        self._url = url
-        self._audio = audio or AudioFormat()
+        self._route = _route(
+            route,
+            url=url,
+            audio=audio,
+            updates=updates,
+            alignment=alignment,
+            text_heartbeat=text_heartbeat,
+            connect_timeout=connect_timeout,
+        )
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
-        self._frame_ms = frame_ms
-        self._updates = updates
-        self._alignment = alignment
+        self._frame_ms = _frame_ms(frame_ms, self._route)
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
-        self._connect_timeout = connect_timeout
         self._connect_attempts = connect_attempts
         self._jitter = jitter
         self._volume = volume
@@ -116,13 +118,14 @@ class Call:
         self._recorder = recorder
 
         self._journal = Journal()
-        self._frame_seconds = self._audio.frame_samples(frame_ms) / self._audio.rate
+        audio = self._route.near_end
+        self._frame_seconds = audio.frame_samples(self._frame_ms) / audio.rate
         self._devices: AudioIO | None = None
         self._conversation: Conversation | None = None
         self._runner: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Call {mask(self._call_id)} {self._journal.state}>"
+        return f"<Call {self._route.label} {self._journal.state}>"
 
     @property
     def state(self) -> CallState:
@@ -131,8 +134,13 @@ class Call:
 
     @property
     def audio(self) -> AudioFormat:
-        """Encoding and rate of the call."""
-        return self._audio
+        """Encoding and rate of what you send; ``route.far_end`` has those of the agent's voice."""
+        return self._route.near_end
+
+    @property
+    def route(self) -> Route:
+        """What the call is dialled over."""
+        return self._route
 
     @property
     def microphone(self) -> Microphone:
@@ -269,7 +277,7 @@ class Call:
         near, far = devices.tap()
         call = Observed(
             at=self._journal.now(),
-            audio=self._audio,
+            audio=self.audio,
             microphone=devices.microphone.name,
             speaker=devices.speaker.name,
             near_end=near,
@@ -288,15 +296,7 @@ class Call:
     async def _connect(self) -> Connection:
         for attempt, delay in enumerate(full_jitter(), 1):
             try:
-                return await connect(
-                    self._url,
-                    self._call_id,
-                    sample_width=self._audio.sample_width,
-                    updates=self._updates,
-                    alignment=self._alignment,
-                    connect_timeout=self._connect_timeout,
-                    clock=self._journal.now,
-                )
+                return await self._route.connect(self._journal.now)
             except ConnectError as error:
                 if attempt == self._connect_attempts or not is_worth_retrying(error):
                     raise
@@ -305,7 +305,7 @@ class Call:
 
     def _find_devices(self) -> None:
         self._devices = AudioIO(
-            self._audio,
+            self._route.near_end,
             self._wanted_microphone,
             self._wanted_speaker,
             frame_ms=self._frame_ms,
@@ -314,6 +314,7 @@ class Call:
             volume=self._volume,
             device_timeout=self._device_patience,
             post=self._post,
+            far_audio=self._route.far_end,
         )
 
     def _post(self, notice: Notice) -> None:
@@ -325,3 +326,25 @@ def _opened(part: _T | None) -> _T:
     if part is None:
         raise RuntimeError("the call is not open: use it inside 'async with'")
     return part
+
+
+def _route(route: Route | str, **web: Any) -> Route:
+    """Return a route: the one that was given, or that of a registered call."""
+    given = {name: value for name, value in web.items() if value is not None}
+    if isinstance(route, str):
+        from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
+
+        return web_route(route, **given)
+    if not callable(getattr(route, "connect", None)):
+        raise TypeError(f"a call takes a call_id or a route, not {type(route).__name__}")
+    if given:
+        raise TypeError(f"a route states these itself: {', '.join(given)}")
+    return route
+
+
+def _frame_ms(wanted: int | None, route: Route) -> int:
+    if wanted is None:
+        return route.frame_ms or DEFAULT_FRAME_MS
+    if route.frame_ms not in (None, wanted):
+        raise AudioFormatError(f"{route.label} takes frames of {route.frame_ms} ms, not {wanted}")
+    return wanted

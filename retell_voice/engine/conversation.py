@@ -19,6 +19,7 @@ from dataclasses import replace
 from math import ceil
 
 from retell_voice import events
+from retell_voice.audio.playout import Cued
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.streams.far_end import Audible, Notice
 from retell_voice.engine.journal import Journal
@@ -158,8 +159,8 @@ class Conversation:
         async for message in self._connection:
             counters.messages += 1
             match message:
-                case AgentAudio(data=data, text=text):
-                    counters.received(data, playout.push(data, text))
+                case AgentAudio(data=data, text=text, cue=cue):
+                    counters.received(data, playout.push(data, text, cue))
                 case Clear(at=at):
                     playout.clear()
                     counters.cleared(at)
@@ -209,7 +210,10 @@ class Conversation:
     def _tell_playout(self) -> None:
         now, playout = self._journal.now(), self._devices.playout
         for report, ago in playout.poll():
-            self._journal.tell(heard(report, playout.rate, now, ago))
+            if isinstance(report, Cued):
+                self._connection.heard(report.cue)
+            else:
+                self._journal.tell(heard(report, playout.rate, now, ago))
         if self._journal.state is CallState.DRAINING and playout.silent:
             self._over.set()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from retell_voice.audio.playout import Report, Spoken, Started, Stopped
+from retell_voice.audio.playout import Spoken, Started, Stopped
 from retell_voice.errors import CallFailed, DeviceLost, Rejected, RetellVoiceError
 from retell_voice.events import AgentStarted, AgentStopped, Alignment, Ended, Event, Statistics
 from retell_voice.transport.ports import Closed
@@ -17,7 +17,7 @@ _NORMAL = (1000, 1005)
 """Close codes of a call that ended as it should: normal closure, and none given."""
 
 
-def heard(report: Report, rate: int, now: float, ago: float) -> Event:
+def heard(report: Started | Spoken | Stopped, rate: int, now: float, ago: float) -> Event:
     """Return the event for a report of the playout.
 
     Args:
@@ -71,23 +71,23 @@ def ended(
         by, error, code = "you", None, 1000
     elif closed.by == "server":
         by = "server"
-        error = None if code in _NORMAL else _server_error(code, reason, answered)
+        error = None if code in _NORMAL else _server_error(closed, answered)
     else:
-        by, error = "network", _network_error(code, reason)
+        by, error = "network", _network_error(closed)
     return Ended(
         at=statistics.at, by=by, code=code, reason=reason, error=error, statistics=statistics
     )
 
 
-def _server_error(code: int, reason: str, answered: bool) -> CallFailed | Rejected:
+def _server_error(closed: Closed, answered: bool) -> CallFailed | Rejected:
+    code, reason, hint = closed.code, closed.reason, closed.hint
     said = f"{code} {reason}".rstrip()
-    hint = ""
     if reason.startswith(LLM_NOT_REACHED):
-        hint = "the agent's LLM server cannot be reached: it is the agent's owner's to mend"
+        hint = "the agent's LLM server cannot be reached: the agent's owner must fix this"
     elif reason.startswith(LLM_FAILED):
-        hint = "the agent's LLM server failed: it is the agent's owner's to mend"
-    elif code == _INTERNAL_ERROR:
-        hint = "it was the agent that failed: it is its owner's to mend"
+        hint = "the agent's LLM server failed: the agent's owner must fix this"
+    elif code == _INTERNAL_ERROR and not hint:
+        hint = "the agent failed: its owner must fix this"
     if answered:
         return CallFailed(f"server: it closed the call: {said}", hint, code=code, reason=reason)
     return Rejected(
@@ -97,10 +97,10 @@ def _server_error(code: int, reason: str, answered: bool) -> CallFailed | Reject
     )
 
 
-def _network_error(code: int, reason: str) -> CallFailed:
+def _network_error(closed: Closed) -> CallFailed:
     return CallFailed(
-        f"network: the connection broke off: {code} {reason}".rstrip(),
-        "check the network; the call can not be joined again",
-        code=code,
-        reason=reason,
+        f"network: the connection broke off: {closed.code} {closed.reason}".rstrip(),
+        closed.hint or "check the network; the call can not be joined again",
+        code=closed.code,
+        reason=closed.reason,
     )

@@ -15,16 +15,24 @@ class AgentAudio(Event):
     """Agent audio as encoded on the wire, whole samples only.
 
     ``text`` is what it says when the server aligns text with audio; the first audio of a
-    text carries it.
+    text carries it. ``cue`` is for the dialect to be told when the first sample is heard.
     """
 
     data: bytes
     text: str | None = None
+    cue: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Clear(Event):
     """Drop all agent audio that has not been heard yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Event):
+    """A message that the dialect sends back at once; either side."""
+
+    message: str | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +50,10 @@ class MicrophoneAudio(Event):
 @dataclass(frozen=True, slots=True)
 class Ping(Event):
     """A heartbeat as a server receives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Event):
+    """All that was sent before this mark has been heard, or was cleared: a server is told so."""
+
+    name: str

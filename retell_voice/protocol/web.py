@@ -2,14 +2,15 @@
 
 ::
 
-    client → server   binary: microphone audio     text: "ping"
+    client → server   binary: microphone audio     text: "ping" (if asked for)
     server → client   binary: agent audio          text: "clear", "pong"
                       JSON: {"event_type": "update", "transcript": […], "turntaking": …}
                             {"event_type": "metadata", "metadata": …}
                             {"text": …, "audio": "<base64>"}  (instead of binary audio)
 
 Source: Retell's "Audio WebSocket" reference; ``ping``/``pong`` as its browser client used
-them. Feed whole messages, get lists of events; a message never raises, however broken.
+them: a server that reads JSON only may not survive a ``ping``. Feed whole messages, get lists
+of events; a message never raises, however broken.
 Audio frames may have any length: a byte that is half a sample waits for the next frame.
 """
 
@@ -76,14 +77,31 @@ class WebClient:
 
     Args:
         sample_width: bytes a sample of the call's encoding takes.
+        text_heartbeat: send the text ``ping`` as well.
     """
 
-    def __init__(self, sample_width: int) -> None:
+    def __init__(self, sample_width: int, *, text_heartbeat: bool = False) -> None:
         self._samples = _Samples(sample_width)
+        self._text_heartbeat = text_heartbeat
 
-    def ping(self) -> str:
-        """Return the heartbeat message."""
-        return PING
+    def opening(self) -> tuple[()]:
+        """Nothing is said first."""
+        return ()
+
+    def audio(self, frame: bytes, at: float = 0.0) -> bytes:  # noqa: ARG002 - no times on the wire
+        """Encode a frame of microphone audio."""
+        return frame
+
+    def heard(self, cue: object) -> None:
+        """No message comes with a cue."""
+
+    def ping(self) -> str | None:
+        """Return the heartbeat, if there is one of text."""
+        return PING if self._text_heartbeat else None
+
+    def closing(self) -> tuple[()]:
+        """Nothing is said last."""
+        return ()
 
     def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:
         """Decode one message from the server.
@@ -141,6 +159,9 @@ class WebServer:
         alignment: send audio as base64 with its text instead of binary.
     """
 
+    frame_ms = None
+    is_ready = True
+
     def __init__(self, sample_width: int, *, alignment: bool = False) -> None:
         self._samples = _Samples(sample_width)
         self._alignment = alignment
@@ -163,6 +184,9 @@ class WebServer:
     def clear(self) -> str:
         """Encode: drop what has not been heard."""
         return CLEAR
+
+    def mark(self, name: str) -> None:
+        """What is heard cannot be asked."""
 
     def pong(self) -> str:
         """Encode the answer to a heartbeat."""

@@ -1,11 +1,17 @@
-"""What a call needs of the thing that carries it."""
+"""What a call needs of the thing that carries it.
+
+::
+
+    Route ── connect ──▶ Connection ── events in, audio frames out ──▶ one end
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from retell_voice.audio.format import AudioFormat
 from retell_voice.events import Event
 
 
@@ -17,11 +23,13 @@ class Closed:
         by: who closed it; ``network`` when it broke without a closing handshake.
         code: WebSocket close code, or its nearest equivalent; 1006 when it broke.
         reason: the words that came with the code, possibly empty.
+        hint: one line: what may have brought it about and what to try, if that is known.
     """
 
     by: Literal["you", "server", "network"]
     code: int
     reason: str
+    hint: str = ""
 
 
 class Connection(Protocol):
@@ -52,6 +60,9 @@ class Connection(Protocol):
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
 
+    def heard(self, cue: object) -> None:
+        """Say that a cue which came with ``AgentAudio`` has been heard; never blocks."""
+
     async def ping(self) -> None:
         """Send one heartbeat; its answer shows in ``heard_at`` and ``round_trip``."""
 
@@ -60,3 +71,35 @@ class Connection(Protocol):
 
     def give_up(self, reason: str) -> None:
         """Take the connection for broken, at once and whatever the server does."""
+
+
+class Route(Protocol):
+    """What a call is dialled over: a ``Call`` is made of one, and connects once or more often.
+
+    ``repr`` shows no secret.
+    """
+
+    @property
+    def label(self) -> str:
+        """What people call it; without secrets."""
+
+    @property
+    def near_end(self) -> AudioFormat:
+        """Encoding and rate of what is sent: your voice."""
+
+    @property
+    def far_end(self) -> AudioFormat:
+        """Encoding and rate of what comes: the agent's voice."""
+
+    @property
+    def frame_ms(self) -> int | None:
+        """Length that every frame sent must have, ms; None: any from 20 to 250."""
+
+    async def connect(self, clock: Callable[[], float]) -> Connection:
+        """Open a connection; ``clock`` returns the call's time, seconds, and stamps its events.
+
+        Raises:
+            ConfigError: it cannot be dialled as it stands.
+            ConnectError: the server was not reached; ``temporary`` says whether to try again.
+            Rejected: it was reached and did not open the call; as above.
+        """

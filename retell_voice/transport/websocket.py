@@ -8,7 +8,8 @@ import json
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -33,10 +34,13 @@ from retell_voice.errors import (
 )
 from retell_voice.events import Event
 from retell_voice.net.unreachable import explain_unreachable
-from retell_voice.protocol.web import WebClient, call_url
+from retell_voice.protocol.dialect import ClientDialect, Message
+from retell_voice.protocol.messages import Pong, Reply
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
+_SOON = 2.0
+"""Seconds after a message in which its effect would show."""
 _UNSENT = 4096
 """Bytes that may wait in the socket: less than a tenth of a second of audio at 24 kHz."""
 _READ = 64 * 1024
@@ -51,11 +55,26 @@ _logger = logging.getLogger("retell_voice.websocket")
 _logger.setLevel(logging.INFO)
 
 
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """What one attempt to reach a server takes.
+
+    Attributes:
+        url: of the WebSocket, whole. It may hold secrets.
+        dialect: what is spoken, new for each attempt.
+        headers: of the request, beside WebSocket's own. They may hold secrets.
+    """
+
+    url: str = field(repr=False)
+    dialect: ClientDialect
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class WebSocketConnection:
     """A ``Connection`` over a WebSocket."""
 
     def __init__(
-        self, websocket: ClientConnection, dialect: WebClient, clock: Callable[[], float]
+        self, websocket: ClientConnection, dialect: ClientDialect, clock: Callable[[], float]
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
@@ -64,6 +83,11 @@ class WebSocketConnection:
         self._closed: Closed | None = None
         self._heard_at = clock()
         self._round_trip: float | None = None
+        self._heartbeats = 0  # of the dialect's own
+        self._heartbeat_at = 0.0
+        self._answers_heartbeats = False
+        for message in dialect.opening():
+            self._say(message)
 
     @property
     def closed(self) -> Closed | None:
@@ -90,6 +114,10 @@ class WebSocketConnection:
             else:
                 self._heard_at = self._clock()
                 for event in self._dialect.receive(message, self._heard_at):
+                    if isinstance(event, Reply):
+                        self._say(event.message)
+                        continue
+                    self._answers_heartbeats |= isinstance(event, Pong)
                     yield event
 
     def send_now(self, frame: bytes) -> bool:
@@ -97,17 +125,27 @@ class WebSocketConnection:
         websocket = self._websocket
         if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
             return False
-        broadcast((websocket,), frame)  # the library's only way to send without a task
+        self._say(self._dialect.audio(frame, self._clock()))
         return True
 
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
-        await self._send(frame)
+        await self._send(self._dialect.audio(frame, self._clock()))
+
+    def heard(self, cue: object) -> None:
+        """Say that a cue has been heard, in the dialect's words if it has any."""
+        message = self._dialect.heard(cue)
+        if message is not None:
+            self._say(message)
 
     async def ping(self) -> None:
-        """Send one heartbeat: the dialect's, which not every server answers, and WebSocket's
-        own, which all of them must."""
-        await self._send(self._dialect.ping())
+        """Send one heartbeat: WebSocket's own, which every server must answer, and the dialect's
+        if it has one."""
+        message = self._dialect.ping()
+        if message is not None:
+            self._heartbeats += 1
+            self._heartbeat_at = self._clock()
+            await self._send(message)
         sent = self._clock()
 
         def answered(pong: asyncio.Future[float]) -> None:
@@ -121,6 +159,9 @@ class WebSocketConnection:
 
     async def close(self) -> None:
         """Hang up, within a second or so."""
+        if not self._hanging_up:
+            for message in self._dialect.closing():
+                self._say(message)
         self._hanging_up = True
         try:
             # The library's own limit starts once the closing frame has left.
@@ -134,7 +175,11 @@ class WebSocketConnection:
         self._closed = self._closed or Closed("network", 1006, reason)
         self._websocket.transport.abort()
 
-    async def _send(self, message: str | bytes) -> None:
+    def _say(self, message: Message) -> None:
+        """Send at once, whatever the network still has to take; nothing once it has ended."""
+        broadcast((self._websocket,), message)  # the library's only way to send without a task
+
+    async def _send(self, message: Message) -> None:
         try:
             await self._websocket.send(message)
         except ConnectionClosed as error:
@@ -142,12 +187,23 @@ class WebSocketConnection:
 
     def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
-            return Closed("server", error.rcvd.code, error.rcvd.reason)
+            return Closed("server", error.rcvd.code, error.rcvd.reason, self._after_heartbeat())
         if self._hanging_up:
             return Closed("you", 1000, "")
         if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
             return Closed("network", error.sent.code, error.sent.reason)
-        return Closed("network", 1006, str(error.__cause__ or ""))
+        return Closed("network", 1006, str(error.__cause__ or ""), self._after_heartbeat())
+
+    def _after_heartbeat(self) -> str:
+        """Return a hint if it was the dialect's heartbeat that the server died of."""
+        # It dies of the first. Any later end that comes soon after one is chance.
+        soon = self._clock() - self._heartbeat_at <= _SOON
+        if self._heartbeats != 1 or self._answers_heartbeats or not soon:
+            return ""
+        return (
+            f"it came right after the text heartbeat {self._dialect.ping()!r}, which ends servers "
+            "that read JSON only: leave that out (--no-text-heartbeat, text_heartbeat=False)"
+        )
 
 
 class _Opening(websocket_connect):
@@ -158,22 +214,17 @@ class _Opening(websocket_connect):
 
 
 async def connect(
-    prefix: str,
-    call_id: str,
+    dial: Dial,
     *,
-    sample_width: int,
-    updates: bool,
-    alignment: bool,
+    secrets: Sequence[str] = (),
     connect_timeout: float,
     clock: Callable[[], float],
 ) -> WebSocketConnection:
-    """Open the Audio WebSocket of a call, dialect ``web``.
+    """Open a WebSocket and say what its dialect says first.
 
     Args:
-        prefix: URL to which ``/{call_id}`` is appended, with or without a trailing slash.
-        call_id: the call; never shown whole in an error.
-        sample_width: bytes a sample takes on the wire.
-        updates, alignment: what to ask the server for.
+        dial: where to, and in which dialect.
+        secrets: never shown whole in an error, whoever says them.
         connect_timeout: seconds until the server must have answered.
         clock: what to stamp events with.
 
@@ -182,12 +233,12 @@ async def connect(
         ConnectError: the server was not reached.
         Rejected: it was, and answered with something else than a WebSocket.
     """
-    host, is_local = _check(prefix)
-    url = call_url(prefix, call_id, updates=updates, alignment=alignment)
+    host, is_local = server_of(dial.url)
     failure: Exception | None = None
     try:
         websocket = await _Opening(
-            url,
+            dial.url,
+            additional_headers=dial.headers,
             compression=None,  # doubles the CPU and saves 17 % of speech
             max_size=_MAX_MESSAGE,
             max_queue=None,  # never stop reading: a clear would wait behind what it cancels
@@ -202,12 +253,12 @@ async def connect(
         failure = error
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors hold the URL, and
-        # the URL holds the call_id.
-        raise _explain(failure, host, call_id, connect_timeout)
+        # the URL may hold the call_id.
+        raise _explain(failure, host, secrets, connect_timeout)
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, WebClient(sample_width), clock)
+    return WebSocketConnection(websocket, dial.dialect, clock)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
@@ -219,33 +270,35 @@ def _keep_unsent_low(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _UNSENT)
 
 
-def _check(prefix: str) -> tuple[str, bool]:
-    """Return host and port for people, and whether the host is this machine."""
+def server_of(url: str) -> tuple[str, bool]:
+    """Return host and port for people, and whether the host is this machine.
+
+    Raises:
+        ConfigError: it is not the URL of a WebSocket.
+    """
     try:
-        parts = urlsplit(prefix)
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ConfigError(
-            f"{mask_url(prefix)!r} is not the URL of a WebSocket",
-            "it looks like wss://host/audio-websocket; the call_id is given separately",
-        )
-    if parts.query or parts.fragment:
-        raise ConfigError(
-            f"{mask_url(prefix)!r} has a query: the URL must end where /CALL_ID follows"
+            f"{mask_url(url)!r} is not the URL of a WebSocket",
+            "it looks like wss://host/path, or ws:// without TLS",
         )
     local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
 
 
-def _explain(error: Exception, host: str, call_id: str, connect_timeout: float) -> RetellVoiceError:
+def _explain(
+    error: Exception, host: str, secrets: Sequence[str], connect_timeout: float
+) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
-            return _rejected(error, host, call_id)
+            return _rejected(error, host, secrets)
         case UnicodeError():
-            return ConfigError(f"there can be no host {host.rpartition(':')[0]!r}", "check the URL")
+            return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
         case ImportError():
             return ConfigError(
                 "the proxy that the environment asks for needs the package python-socks",
@@ -266,7 +319,7 @@ def _explain(error: Exception, host: str, call_id: str, connect_timeout: float) 
             return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
-def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
+def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Rejected:
     status = error.response.status_code
     try:
         phrase = f" {HTTPStatus(status).phrase}"
@@ -275,7 +328,9 @@ def _rejected(error: InvalidStatus, host: str, call_id: str) -> Rejected:
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, TypeError, KeyError):
         body = str(json.loads(body)["message"])
-    said = " ".join(body.replace(call_id, mask(call_id)).split())[:200]
+    for secret in secrets:
+        body = body.replace(secret, mask(secret))
+    said = " ".join(body.split())[:200]
     hint = {
         401: "check the call_id: it also authenticates",
         403: "check the call_id: it also authenticates",

@@ -23,7 +23,7 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import mask
 from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.transport.ports import Closed, Connection
-from retell_voice.transport.websocket import connect
+from retell_voice.transport.route import web_route
 
 _FRAME_MS = 20
 _HEARTBEAT = 5.0
@@ -73,15 +73,8 @@ async def listen(
     Raises:
         RetellVoiceError: the call was not joined.
     """
-    connection = await connect(
-        url,
-        call_id,
-        sample_width=audio.sample_width,
-        updates=False,
-        alignment=False,
-        connect_timeout=_TIMEOUT,
-        clock=time.monotonic,
-    )
+    route = web_route(call_id, url=url, audio=audio, updates=False, connect_timeout=_TIMEOUT)
+    connection = await route.connect(time.monotonic)
     joined = first = time.monotonic()
     saying = asyncio.create_task(_say_nothing(connection, audio))
     try:

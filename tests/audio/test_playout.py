@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from retell_voice.audio.playout import Playout, Spoken, Started, Stopped
+from retell_voice.audio.playout import Cued, Playout, Spoken, Started, Stopped
 
 RATE = 1000
 FADE = 6
@@ -113,6 +113,56 @@ def test_text_is_reported_where_its_audio_starts() -> None:
     assert list(playout.reports) == [Started(0), Spoken(0, "one", 45)]
     pull(playout, 50)
     assert playout.reports[-1] == Spoken(45, "two", 20)
+
+
+def test_a_cue_is_reported_where_its_audio_starts_and_beside_its_text() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(45), "one", cue=0)  # any object but None is one
+    playout.push(speech(20), cue="b")
+    pull(playout, 70)
+    assert list(playout.reports) == [Started(0), Spoken(0, "one", 45), Cued(0, 0), Cued(45, "b")]
+
+
+def test_a_cue_without_audio_waits_for_what_is_queued_and_for_nothing_else() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(0), cue="at once")
+    pull(playout, 10)
+    assert list(playout.reports) == [Cued(0, "at once")]
+    assert playout.silent
+    playout.push(speech(10))
+    playout.push(speech(0), cue="after it")
+    pull(playout, 30)
+    assert list(playout.reports) == [Cued(0, "at once")], "it waits with its audio"
+    pull(playout, 60)
+    assert list(playout.reports)[1:] == [Started(70), Cued(80, "after it")]
+    playout.push(speech(0), cue="run dry")
+    pull(playout, 10)
+    assert playout.reports[-1] == Cued(100, "run dry")
+    assert (playout.underruns, playout.target) == (0, 40)
+
+
+def test_text_that_waits_for_its_audio_holds_no_cue_back() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(0), "soon")
+    playout.push(speech(0), cue="now")
+    pull(playout, 10)
+    assert list(playout.reports) == [Cued(0, "now")]
+    playout.push(speech(50))
+    pull(playout, 60)
+    assert list(playout.reports)[1:] == [Started(10), Spoken(10, "soon", 0)]
+
+
+def test_clear_drops_the_cues_that_were_not_heard() -> None:
+    playout = Playout(RATE)
+    playout.push(speech(0), cue="due")
+    playout.clear()
+    playout.push(speech(50), cue="heard")
+    pull(playout, 20)
+    playout.push(speech(50), cue="cleared")
+    playout.push(speech(0), cue="cleared too")
+    playout.clear()
+    pull(playout, 500)
+    assert [each.cue for each in playout.reports if isinstance(each, Cued)] == ["heard"]
 
 
 def test_clear_fades_and_then_is_silent() -> None:
@@ -267,11 +317,48 @@ def test_without_clear_every_sample_is_heard_once_and_in_order(data: st.DataObje
     assert playout.silent
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_cue_comes_back_once_at_the_sample_that_it_came_with(data: st.DataObject) -> None:
+    playout = Plain(RATE, target=(0.02, 0.1))
+    listener = Listener(playout)
+    heard_at: list[int] = []  # where each sample was heard
+    cues: list[tuple[int, bool, int]] = []  # samples before it, whether it has some, when pushed
+
+    def listen(count: int, block: int) -> None:
+        for _ in range(count):
+            begin = playout.position
+            _, _, place = listener.pull(block)
+            heard_at.extend(range(begin + place.start, begin + place.stop))
+
+    total = 0
+    for _ in range(data.draw(st.integers(1, 15))):
+        size = data.draw(st.integers(0, 60))
+        if data.draw(st.booleans()):
+            cues.append((total, size > 0, playout.position))
+            playout.push(speech(size), data.draw(st.none() | st.just("word")), len(cues) - 1)
+        else:
+            playout.push(speech(size))
+        total += size
+        listen(block=data.draw(st.integers(1, 30)), count=data.draw(st.integers(0, 12)))
+    playout.finishing = True
+    listen(200, block=10)
+    reported = [each for each in playout.reports if isinstance(each, Cued)]
+    assert sorted(each.cue for each in reported) == list(range(len(cues)))
+    for each in reported:
+        before, has_audio, pushed_at = cues[each.cue]
+        played = heard_at[before - 1] + 1 if before else 0
+        assert each.position == (heard_at[before] if has_audio else max(played, pushed_at))
+
+
 class PlayoutMachine(RuleBasedStateMachine):
     """Any order of push, pull and clear keeps the books and lets nothing old be heard."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.outstanding: set[int] = set()
+        self.cues = 0
+        self.seen = 0
         self.playout = Plain(RATE, target=(0.02, 0.1))
         self.listener = Listener(self.playout)
         self.generation = 0
@@ -279,10 +366,15 @@ class PlayoutMachine(RuleBasedStateMachine):
         self.pulled = 0
         self.since_clear = 0
 
-    @rule(size=st.integers(0, 120), text=st.none() | st.just("word"))
-    def push(self, size: int, text: str | None) -> None:
+    @rule(size=st.integers(0, 120), text=st.none() | st.just("word"), cued=st.booleans())
+    def push(self, size: int, text: str | None, cued: bool) -> None:
+        cue = None
+        if cued:
+            cue = self.cues
+            self.cues += 1
+            self.outstanding.add(cue)
         # Each generation is one level; its fade can only be quieter than the level.
-        self.playout.push(np.full(size, 1000 * (1 + self.generation % 30), np.int16), text)
+        self.playout.push(np.full(size, 1000 * (1 + self.generation % 30), np.int16), text, cue)
         self.pushed += size
 
     @rule(block=st.integers(1, 400))
@@ -299,8 +391,26 @@ class PlayoutMachine(RuleBasedStateMachine):
     def clear(self) -> None:
         self.playout.clear()
         assert self.playout.depth == 0
+        self.each_cue_comes_back_once()
+        self.outstanding.clear()  # of the rest none may ever come back
         self.generation += 1
         self.since_clear = 0
+
+    def teardown(self) -> None:
+        self.playout.finishing = True
+        while not self.playout.silent:
+            self.pull(50)
+        self.pull(1)
+        self.each_cue_comes_back_once()
+        assert not self.outstanding
+
+    @invariant()
+    def each_cue_comes_back_once(self) -> None:
+        new = list(self.playout.reports)[self.seen :]
+        self.seen += len(new)
+        for report in new:
+            if isinstance(report, Cued):
+                self.outstanding.remove(report.cue)
 
     @invariant()
     def the_books_balance(self) -> None:
@@ -311,10 +421,11 @@ class PlayoutMachine(RuleBasedStateMachine):
 
     @invariant()
     def reports_alternate_and_are_in_order(self) -> None:
-        ends = [report for report in self.playout.reports if not isinstance(report, Spoken)]
-        kinds = [type(report) for report in ends]
+        # A cue may be due during a fade, or in a gap that later turns out to have been the end.
+        told = [report for report in self.playout.reports if not isinstance(report, Cued)]
+        kinds = [type(report) for report in told if not isinstance(report, Spoken)]
         assert kinds == [(Started, Stopped)[index % 2] for index in range(len(kinds))]
-        positions = [report.position for report in self.playout.reports]
+        positions = [report.position for report in told]
         assert positions == sorted(positions)
 
 

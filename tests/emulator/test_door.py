@@ -7,7 +7,7 @@ import socket
 import pytest
 from websockets.asyncio.client import connect
 
-from retell_voice.emulator import Emulator, door, silent_agent
+from retell_voice.emulator import Emulator, Session, door, silent_agent
 
 UPGRADE = (
     "GET /audio-websocket/{} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -89,6 +89,24 @@ async def test_a_call_outlives_the_time_for_a_request(monkeypatch: pytest.Monkey
             await asyncio.sleep(0.1)  # that time must really pass: nothing tells that it has
             await client.send("ping")
             assert await client.recv() == "pong"
+
+
+async def test_pings_of_websockets_own_are_answered_and_told() -> None:
+    pinged = asyncio.Event()
+
+    async def agent(session: Session) -> None:
+        while True:
+            await session.pinged.wait()
+            session.pinged.clear()
+            pinged.set()
+
+    async with Emulator(agent=agent, answer_pings=False) as emulator, asyncio.timeout(5):
+        call = emulator.register()
+        async with connect(f"{emulator.url}/{call.call_id}") as client:
+            for _ in range(2):
+                await (await client.ping())
+                await pinged.wait()
+                pinged.clear()
 
 
 async def test_who_asks_and_never_reads_is_shown_out() -> None:

@@ -344,7 +344,13 @@ async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
     monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.5)
     async with (
         silent_server() as (url, pings),
-        Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call,
+        Call(
+            "c",
+            url=url,
+            microphone=NullMicrophone(),
+            speaker=NullSpeaker(),
+            text_heartbeat=True,
+        ) as call,
     ):
         for _ in range(50):
             await pings.get()
@@ -812,7 +818,7 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
     with pytest.raises(ExceptionGroup) as caught:
         async with calling(listen) as call:
             await until(call, Statistics)
-            call._devices.playout._turn.queue.append((None, None))
+            call._devices.playout._turn.queue.append((None, None, None))
             async for event in call:
                 events.append(event)  # noqa: PERF401 - kept although it raises
     assert caught.group_contains(TypeError)

@@ -42,7 +42,7 @@ def test_how_a_call_ended(closed, hung_up, failure, answered, by, code, error, w
     [
         (1011, "error_llm_websocket_open: nobody listens", "LLM server cannot be reached: "),
         (1011, "error_llm_websocket_runtime: it crashed", "LLM server failed: "),
-        (1011, "the agent failed", "it was the agent that failed: "),
+        (1011, "it crashed", "the agent failed: "),
         (4001, "no such agent", ""),
     ],
 )
@@ -58,9 +58,32 @@ def test_whose_part_it_was_that_the_server_closed(code: int, reason: str, hint: 
         ).error
         if hint:
             assert hint in error.hint
-            assert error.hint.endswith("owner's to mend")
+            assert error.hint.endswith("owner must fix this")
         else:
             assert error.hint.startswith("" if answered else "check the call_id")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize(
+    ("by", "code", "reason", "told"),
+    [
+        ("server", 1011, "", True),
+        ("server", 4000, "no JSON", True),
+        ("network", 1006, "", True),
+        ("server", 1011, "error_llm_websocket_open", False),  # the server knows better
+    ],
+)
+def test_what_may_have_brought_the_end_about_is_the_hint(by, code, reason, told, answered) -> None:
+    closed = Closed(by, code, reason, "it was the heartbeat")
+    event = ended(closed, Statistics(), hung_up=False, failure=None, defect=None, answered=answered)
+    assert (event.error.hint == "it was the heartbeat") is told
+    assert event.error.code == code
+
+
+def test_a_normal_end_needs_no_hint() -> None:
+    closed = Closed("server", 1000, "", "it was the heartbeat")
+    event = ended(closed, Statistics(), hung_up=False, failure=None, defect=None, answered=True)
+    assert event.error is None
 
 
 def test_reports_become_events() -> None:

@@ -65,6 +65,25 @@ def test_an_update_may_leave_out_words_transcript_or_turn() -> None:
     assert client.receive(message) == [Transcript(utterances=(Utterance("user", "a"),))]
 
 
+def test_the_text_heartbeat_is_sent_on_request_only() -> None:
+    assert WebClient(2).ping() is None
+    assert WebClient(2, text_heartbeat=True).ping() == "ping"
+
+
+def test_nothing_is_said_at_the_beginning_at_the_end_or_about_what_was_heard() -> None:
+    client, server = WebClient(2), WebServer(2)
+    assert [*client.opening(), *client.closing()] == []
+    assert client.heard("cue") is None
+    assert server.mark("cue") is None
+
+
+def test_a_frame_of_the_microphone_goes_out_as_it_is() -> None:
+    frame = b"\1\2\3\4"
+    assert WebServer(2).receive(WebClient(2).audio(frame, 1.5), 2.5) == [
+        MicrophoneAudio(at=2.5, data=frame)
+    ]
+
+
 def test_alignment_is_audio_with_its_text() -> None:
     client, server = WebClient(2), WebServer(2, alignment=True)
     message = server.audio(b"\1\2", "Hello")
@@ -158,7 +177,7 @@ def test_the_server_hears_audio_and_heartbeats() -> None:
     assert server.receive(b"\1\2\3", 1.0) == [MicrophoneAudio(at=1.0, data=b"\1\2")]
     assert server.receive(b"") == []
     assert server.receive(b"\4") == [MicrophoneAudio(data=b"\3\4")]
-    assert server.receive(WebClient(2).ping()) == [Ping()]
+    assert server.receive(WebClient(2, text_heartbeat=True).ping() or "") == [Ping()]
     assert server.receive("what?") == [UnknownMessage(message="what?")]
     assert server.pong() == "pong"
     assert server.clear() == "clear"

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
-from retell_voice.engine.call import DEFAULT_URL
 from retell_voice.errors import ConfigError
 from retell_voice.settings.schema import Secret, Setting, Sourced, did_you_mean, show, table
 from retell_voice.settings.tables import SECTIONS, EmulatorSettings, TalkSettings
+from retell_voice.transport.route import DEFAULT_URL
 
 TALK = table(TalkSettings)
 SECRET = "call_0123456789abcdef"

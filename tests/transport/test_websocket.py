@@ -2,36 +2,41 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 import pytest
+from support.phone import PhoneClient, PhoneServer
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.errors import ConfigError, Rejected, RetellVoiceError
-from retell_voice.events import UnknownMessage
-from retell_voice.protocol.messages import AgentAudio, Clear
-from retell_voice.transport.ports import Closed
-from retell_voice.transport.websocket import WebSocketConnection, connect
+from retell_voice.events import Event, MalformedMessage, UnknownMessage
+from retell_voice.protocol.messages import AgentAudio, Clear, Marked
+from retell_voice.transport.ports import Closed, Connection
+from retell_voice.transport.route import web_route
+from retell_voice.transport.websocket import Dial, WebSocketConnection, connect
 
 TIMEOUT = 5.0
 SECRET = "call_0123456789abcdef"
 
 
-async def dial(prefix: str, connect_timeout: float = TIMEOUT) -> WebSocketConnection:
-    return await connect(
-        prefix,
-        SECRET,
-        sample_width=2,
-        updates=True,
-        alignment=False,
-        connect_timeout=connect_timeout,
-        clock=lambda: 7.0,
+async def dial(
+    prefix: str, connect_timeout: float = TIMEOUT, *, text_heartbeat: bool = False
+) -> Connection:
+    route = web_route(
+        SECRET, url=prefix, text_heartbeat=text_heartbeat, connect_timeout=connect_timeout
     )
+    return await route.connect(lambda: 7.0)
+
+
+async def dial_phone(url: str, clock: Callable[[], float] = lambda: 7.0) -> WebSocketConnection:
+    return await connect(Dial(url, PhoneClient()), connect_timeout=TIMEOUT, clock=clock)
 
 
 @asynccontextmanager
@@ -80,20 +85,141 @@ async def test_messages_come_as_events_with_the_calls_time() -> None:
     assert connection.closed == Closed("server", 1000, "bye")
 
 
-async def test_frames_and_heartbeats_arrive() -> None:
+@pytest.mark.parametrize(("text_heartbeat", "texts"), [(False, []), (True, ["ping"])])
+async def test_frames_and_heartbeats_arrive(text_heartbeat: bool, texts: list[str]) -> None:
     got: list[str | bytes] = []
 
     async def handler(socket: ServerConnection) -> None:
-        got.extend([message async for message in socket])
+        async for message in socket:
+            got.append(message)
+            if message == b"\3\4":
+                await socket.send("heard")
 
-    async with server(handler) as prefix:
-        connection = await dial(prefix)
+    async with server(handler) as prefix, asyncio.timeout(TIMEOUT):
+        connection = await dial(prefix, text_heartbeat=text_heartbeat)
         await connection.send_audio(b"\1\2")
         await connection.ping()
+        await connection.send_audio(b"\3\4")
+        async for _ in connection:
+            assert connection.round_trip == 0.0  # by the clock that stands still
+            await connection.close()
+    assert got == [b"\1\2", *texts, b"\3\4"]
+    assert connection.closed == Closed("you", 1000, "")
+
+
+async def die_of_ping(socket: ServerConnection) -> None:
+    async for message in socket:
+        if message == "ping":
+            await socket.close(1011, "Expecting value: line 1 column 1 (char 0)")
+
+
+async def break_at_ping(socket: ServerConnection) -> None:
+    async for message in socket:
+        if message == "ping":
+            socket.transport.abort()
+
+
+async def answer_ping_and_die_later(socket: ServerConnection) -> None:
+    async for message in socket:
+        if message == "ping":
+            await socket.send("pong")
+            await socket.close(1011, "of something else")
+
+
+@pytest.mark.parametrize(
+    ("handler", "names_it"),
+    [(die_of_ping, True), (break_at_ping, True), (answer_ping_and_die_later, False)],
+)
+async def test_an_end_right_after_the_text_heartbeat_names_that(handler, names_it: bool) -> None:
+    async with server(handler) as prefix, asyncio.timeout(TIMEOUT):
+        connection = await dial(prefix, text_heartbeat=True)
+        await connection.ping()
+        assert len([event async for event in connection]) == (not names_it)
+        closed = connection.closed
+    assert closed is not None
+    assert closed.code in (1011, 1006)
+    assert ("'ping'" in closed.hint, "--no-text-heartbeat" in closed.hint) == (names_it, names_it)
+
+
+async def test_an_end_long_after_the_text_heartbeat_has_another_cause() -> None:
+    time = 7.0
+
+    async def handler(socket: ServerConnection) -> None:
+        nonlocal time
+        assert await socket.recv() == "ping"
+        time += 3.0
+        await socket.close(1011, "of something else")
+
+    async with server(handler) as prefix, asyncio.timeout(TIMEOUT):
+        route = web_route(SECRET, url=prefix, text_heartbeat=True)
+        connection = await route.connect(lambda: time)
+        await connection.ping()
+        assert [event async for event in connection] == []
+    assert connection.closed == Closed("server", 1011, "of something else")
+
+
+async def test_a_dialect_says_what_belongs_to_the_beginning_the_end_and_each_frame() -> None:
+    got: list[Any] = []
+
+    async def handler(socket: ServerConnection) -> None:
+        got.extend([json.loads(message) async for message in socket])
+
+    async with server(handler) as url, asyncio.timeout(TIMEOUT):
+        connection = await dial_phone(url)
+        assert connection.send_now(b"\1\2")
+        await connection.send_audio(b"\3\4")
+        await connection.ping()
+        await connection.close()
         await connection.close()
         assert [event async for event in connection] == []
-    assert got == [b"\1\2", "ping"]
-    assert connection.closed == Closed("you", 1000, "")
+        assert not connection.send_now(b"late")
+    assert got == [
+        {"event": "connected"},
+        {"event": "start", "stream": "s1"},
+        {"event": "media", "chunk": 1, "at": 7.0, "payload": "AQI="},
+        {"event": "media", "chunk": 2, "at": 7.0, "payload": "AwQ="},
+        {"event": "stop"},
+    ]
+
+
+async def test_what_was_heard_is_said_once_and_replies_go_back_by_themselves() -> None:
+    got: list[Event] = []
+
+    async def handler(socket: ServerConnection) -> None:
+        dialect = PhoneServer()
+        for name in ("heard", "cleared"):
+            await socket.send(dialect.mark(name))
+        while len(got) < 2:
+            got.extend(dialect.receive(await socket.recv()))
+            if got == [Marked(name="heard")]:
+                await socket.send(dialect.clear())
+        await socket.close()
+
+    async with server(handler) as url, asyncio.timeout(TIMEOUT):
+        connection = await dial_phone(url)
+        events = []
+        async for event in connection:
+            events.append(event)
+            if len(events) == 2:
+                connection.heard(events[0].cue)
+                connection.heard(events[0].cue)
+        connection.heard(events[1].cue)  # it was, just before the clear
+        connection.heard("of another call")
+    assert [type(event) for event in events] == [AgentAudio, AgentAudio, Clear]
+    assert got == [Marked(name="heard"), Marked(name="cleared")]
+
+
+async def test_headers_of_a_route_are_sent() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        await socket.send(socket.request.headers["X-Token"])
+        await socket.close()
+
+    async with server(handler) as url:
+        dial = Dial(url, PhoneClient(), {"X-Token": "t0"})
+        assert "t0" not in repr(dial)
+        connection = await connect(dial, connect_timeout=TIMEOUT, clock=lambda: 0.0)
+        assert [type(event) async for event in connection] == [MalformedMessage]
 
 
 async def test_a_frame_is_sent_at_once_or_not_at_all() -> None:

@@ -52,7 +52,7 @@ class _Turn:
     """One generation of agent audio on its way to the callback."""
 
     def __init__(self, pushed_before: int) -> None:
-        self.queue: deque[tuple[Samples, str | None]] = deque()
+        self.queue: deque[tuple[Samples, str | None, object]] = deque()
         self.pushed_before = pushed_before
         self.texts = 0
         self.finishing = False
@@ -108,9 +108,13 @@ class FarEnd:
 
     # Event loop
 
-    def push(self, data: bytes, text: str | None = None) -> float:
-        """Queue encoded agent audio; return the seconds of it that had to be dropped."""
-        return self._push(self._resampler.process(self._audio.decode(data)), text)
+    def push(self, data: bytes, text: str | None = None, cue: object = None) -> float:
+        """Queue encoded agent audio; return the seconds of it that had to be dropped.
+
+        ``cue`` comes back from ``poll`` when its first sample is heard, see ``Cued``; the dialect
+        bounds how many are on their way.
+        """
+        return self._push(self._resampler.process(self._audio.decode(data)), text, cue)
 
     def clear(self) -> None:
         """Make everything queued so far inaudible from the next block on."""
@@ -119,7 +123,7 @@ class FarEnd:
 
     def finish(self) -> None:
         """Say that no more audio will come: what is left plays without waiting for more."""
-        self._push(self._resampler.flush(), None)
+        self._push(self._resampler.flush())
         self._turn.finishing = True
 
     @property
@@ -173,13 +177,13 @@ class FarEnd:
         done = self.playout.heard + self.playout.discarded
         return self._pushed - max(done, self._turn.pushed_before)
 
-    def _push(self, samples: Samples, text: str | None) -> float:
+    def _push(self, samples: Samples, text: str | None = None, cue: object = None) -> float:
         taken = samples[: max(0, self._limit - self._queued)]
         if text and not len(taken):  # text alone goes with the audio that follows
             self._turn.texts += 1
-        if len(taken) or (text and self._turn.texts <= _TEXTS_ALONE):
+        if len(taken) or cue is not None or (text and self._turn.texts <= _TEXTS_ALONE):
             self._pushed += len(taken)
-            self._turn.queue.append((taken, text))
+            self._turn.queue.append((taken, text, cue))
         return (len(samples) - len(taken)) / self.rate
 
     # Audio callback

@@ -214,8 +214,9 @@ class _Performance:
     async def _speak(self, deed: Speak) -> None:
         session = self._session
         speech = await self._studio.make(deed, session.audio.rate)
-        aligned = deed.alignment == "forced" or (session.alignment and deed.alignment == "asked")
-        dialect = self._aligned if aligned else self._plain
+        dialect = {"asked": session.dialect, "forced": self._aligned}.get(
+            deed.alignment, self._plain
+        )
         start = self._now()
         for piece in pieces(speech, session.audio, deed.delivery, session.chunk_ms, self._random):
             await self._sleep_until(start + piece.due)

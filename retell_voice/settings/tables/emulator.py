@@ -89,7 +89,7 @@ class EmulatorSettings(Settings):
         prefixes=("http://", "https://"),
         metavar="URL",
     )
-    answer_pings: Sourced[bool] = setting(True, "Answer the client's heartbeat.", _SERVER)
+    answer_pings: Sourced[bool] = setting(True, "Answer the text 'ping' with 'pong'.", _SERVER)
     llm: Sourced[str | None] = setting(
         None,
         "Custom LLM server to dial for each call; /CALL_ID is appended. Without it the agent is "

@@ -76,6 +76,12 @@ class TalkSettings(CallSettings):
     alignment: Sourced[bool] = setting(
         False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
     )
+    text_heartbeat: Sourced[bool] = setting(
+        False,
+        "Send the text 'ping' beside WebSocket's own ping, as Retell's browser client did. Some "
+        "servers count on it; it ends others, which read JSON only.",
+        CALL,
+    )
     frame_ms: Sourced[int] = setting(
         20,
         "Length of the frames of microphone audio that are sent.",

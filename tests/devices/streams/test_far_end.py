@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.audio.playout import Spoken, Started, Stopped
+from retell_voice.audio.playout import Cued, Spoken, Started, Stopped
 from retell_voice.devices.streams.far_end import FarEnd
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.ring import Ring
@@ -299,6 +299,34 @@ def test_reports_come_when_they_are_heard_not_when_they_are_pulled() -> None:
     assert bridge.poll() == [(Stopped(400), 0.005)]
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_cue_comes_back_when_it_is_heard_and_never_after_a_clear(rate: int) -> None:
+    bridge = playout(rate=rate)
+    block = rate // 100
+    bridge.push(AUDIO.encode(speech(400)), cue="first")
+    bridge.push(b"", cue="second")
+    heard = []
+    for _ in range(12):
+        bridge.fill_rt(np.zeros(block, np.int16), 0.015)
+        heard.append([each.cue for each, _ in bridge.poll() if isinstance(each, Cued)])
+    assert heard == [[], [], ["first"], [], [], [], [], ["second"], [], [], [], []]
+    bridge.push(AUDIO.encode(speech(400)), cue="third")
+    bridge.push(b"", cue="fourth")
+    bridge.clear()
+    bridge.push(b"", cue="fifth")
+    for _ in range(50):
+        bridge.fill_rt(np.zeros(block, np.int16), 0.015)
+    assert [each.cue for each, _ in bridge.poll() if isinstance(each, Cued)] == ["fifth"]
+
+
+def test_a_cue_whose_audio_finds_no_room_comes_back_all_the_same() -> None:
+    bridge = playout(limit=0.1)
+    assert bridge.push(AUDIO.encode(speech(800)), cue="first") == 0
+    assert bridge.push(AUDIO.encode(speech(800)), cue="second") == 0.1
+    fill(bridge, 12)
+    assert [each.cue for each, _ in bridge.poll() if isinstance(each, Cued)] == ["first", "second"]
+
+
 def test_what_became_audible_is_announced_once_and_again_when_it_was_polled() -> None:
     announced = 0
 
@@ -369,7 +397,7 @@ def test_a_listener_and_the_meter_hear_it_as_loud_as_it_is_played() -> None:
 
 def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
     bridge = playout()
-    bridge._turn.queue.append((None, None))  # type: ignore[arg-type]
+    bridge._turn.queue.append((None, None, None))  # type: ignore[arg-type]
     assert not fill(bridge, 5).any()
     assert isinstance(bridge.fault, Exception)
 
@@ -448,9 +476,9 @@ def test_it_is_not_silent_while_a_sample_is_on_its_way_to_the_playout() -> None:
     bridge = playout()
     push = bridge.playout.push
 
-    def spy(samples: np.ndarray, text: str | None) -> None:
+    def spy(samples: np.ndarray, text: str | None, cue: object) -> None:
         seen.append(bridge.silent)  # taken from the queue, not yet in the playout
-        push(samples, text)
+        push(samples, text, cue)
 
     bridge.playout.push = spy  # type: ignore[method-assign]
     bridge.push(AUDIO.encode(speech(800)))

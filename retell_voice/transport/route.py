@@ -1,0 +1,116 @@
+"""The routes over a WebSocket: which server, which dialect, which audio.
+
+A new dialect needs a function here, beside ``web_route``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.errors import ConfigError, mask, mask_url
+from retell_voice.protocol.web import WebClient, call_url
+from retell_voice.transport.ports import Connection, Route
+from retell_voice.transport.websocket import Dial, connect, server_of
+
+DEFAULT_URL = "wss://api.retellai.com/audio-websocket"
+
+
+class WebSocketRoute:
+    """A ``Route`` over a WebSocket, whatever the dialect.
+
+    Args:
+        label: what people call it; without secrets.
+        dial: returns what an attempt to connect takes; raises ConfigError where that cannot be
+            made. Called anew for each.
+        near_end: encoding and rate of what is sent.
+        far_end: the same of what comes; None: as ``near_end``.
+        frame_ms: length that every frame sent must have, ms; None: any.
+        secrets: what must never be shown whole.
+        connect_timeout: seconds that the server may take to answer.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        dial: Callable[[], Dial],
+        *,
+        near_end: AudioFormat,
+        far_end: AudioFormat | None = None,
+        frame_ms: int | None = None,
+        secrets: Sequence[str] = (),
+        connect_timeout: float = 10.0,
+    ) -> None:
+        self.label = label
+        self.near_end = near_end
+        self.far_end = far_end or near_end
+        self.frame_ms = frame_ms
+        self._dial = dial
+        self._secrets = secrets
+        self._connect_timeout = connect_timeout
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.label}>"
+
+    async def connect(self, clock: Callable[[], float]) -> Connection:
+        """Open a connection; see ``Route.connect``."""
+        return await connect(
+            self._dial(),
+            secrets=self._secrets,
+            connect_timeout=self._connect_timeout,
+            clock=clock,
+        )
+
+
+def web_route(
+    call_id: str,
+    *,
+    url: str = DEFAULT_URL,
+    audio: AudioFormat | None = None,
+    updates: bool = True,
+    alignment: bool = False,
+    text_heartbeat: bool = False,
+    connect_timeout: float = 10.0,
+) -> Route:
+    """Return the route of a registered call: Retell's Audio WebSocket, dialect ``web``.
+
+    Args:
+        call_id: the registered call. A secret: it also authenticates.
+        url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
+        audio: encoding and rate with which the call was registered; None: s16le, 24 kHz.
+        updates: ask for the transcript and turns.
+        alignment: ask for audio together with its text.
+        text_heartbeat: send the text ``ping`` beside WebSocket's own, for servers that count on
+            it; one that reads JSON only may not survive it.
+        connect_timeout: seconds that the server may take to answer.
+
+    Raises:
+        ConfigError: the call_id is empty.
+    """
+    if not call_id:
+        raise ConfigError("the call_id is empty", "give the one that register-call returned")
+    audio = audio or AudioFormat()
+
+    def dial() -> Dial:
+        _check_prefix(url)
+        return Dial(
+            call_url(url, call_id, updates=updates, alignment=alignment),
+            WebClient(audio.sample_width, text_heartbeat=text_heartbeat),
+        )
+
+    return WebSocketRoute(
+        mask(call_id),
+        dial,
+        near_end=audio,
+        secrets=(call_id,),
+        connect_timeout=connect_timeout,
+    )
+
+
+def _check_prefix(url: str) -> None:
+    """Raise ConfigError unless a call_id can be appended to the URL of a WebSocket."""
+    server_of(url)
+    parts = urlsplit(url)
+    if parts.query or parts.fragment:
+        raise ConfigError(f"{mask_url(url)!r} has a query: the URL must end where /CALL_ID follows")
