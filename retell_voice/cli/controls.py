@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,14 +15,15 @@ LOUDEST = 200
 """Percent."""
 STEP = 10
 FIRST_HOLD = 0.75
-"""Seconds for which one press of the space bar counts as holding it. Terminals tell when a key
-goes down and, while it is held, again and again, but not when it comes up. The first repeat takes
-up to two thirds of a second."""
+"""Seconds for which one press of the space bar counts as holding it, where the terminal does not
+tell when it comes up: then it tells of presses again and again. The first repeat takes up to two
+thirds of a second."""
 NEXT_HOLD = 0.25
 """The same for each repeat: they come every 30 to 100 ms."""
 NOTICE = 4.0
 """Seconds for which an answer to a key shows."""
 _PAGE = 5  # utterances
+_ONCE = frozenset("mMdDsS?hHqQ") | {"f1"}  # keys that do nothing more while they are held
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Controls:
     Attributes:
         has_keys: there is a keyboard.
         muted: the switch; see ``silent``.
-        held_until: time until which the space bar counts as held.
+        held_until: time until which the space bar counts as held; infinite where it will be told.
+        tells_releases: the terminal tells when keys come up.
         volume: of the agent, percent.
         panel: what covers the conversation.
         choices: the devices there are, None while they are looked for.
@@ -54,6 +57,7 @@ class Controls:
     has_keys: bool = False
     muted: bool = False
     held_until: float = 0.0
+    tells_releases: bool = False
     volume: int = 100
     panel: Panel = ""
     choices: tuple[Choice, ...] | None = None
@@ -109,9 +113,13 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
         now: call time, seconds.
         said: utterances in the conversation.
     """
+    if key.is_tracked and not controls.tells_releases:
+        controls = replace(controls, tells_releases=True)
     if key.name == " ":
         return _space(controls, key, now), None
-    if key.action == "release":
+    if key.name == "unfocus":
+        return replace(controls, held_until=min(controls.held_until, now)), None
+    if key.action == "release" or (key.action == "repeat" and key.name in _ONCE):
         return controls, None
     if controls.panel == "devices" and (key.name.isdecimal() or key.name in ("enter", "backspace")):
         return _choose(controls, key.name, now)
@@ -153,6 +161,8 @@ def _space(controls: Controls, key: Key, now: float) -> Controls:
         if key.action == "repeat" or now < controls.held_until:
             return controls
         return controls.noticed("you are heard; the space bar matters while muted (m)", now)
+    if key.is_tracked:
+        return replace(controls, held_until=math.inf, notice="")
     held = now < controls.held_until
     until = now + (NEXT_HOLD if held else FIRST_HOLD)
     return replace(controls, held_until=max(controls.held_until, until), notice="")

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from retell_voice.cli.keys import Decoder, Key
+from retell_voice.cli.keys import Decoder, Key, KeyboardFlags, Told
 from retell_voice.cli.terminal import Terminal
 
 _LONE = 0.05  # seconds after which Esc is the key, and not the beginning of another
@@ -43,7 +43,11 @@ class Keyboard:
     def _run(self) -> None:
         fd = self._terminal.keys
         with suppress(OSError, ValueError):  # the terminal is gone
+            interruptions = 0
             while fd is not None and not self._over.is_set():
+                if self._terminal.interruptions != interruptions:
+                    interruptions = self._terminal.interruptions
+                    self._take(Key("unfocus"))
                 if not self._terminal.is_ours:  # who reads in the background is stopped
                     self._over.wait(_LOOK)
                     continue
@@ -52,7 +56,15 @@ class Keyboard:
                     return
                 for key in self._decoder.feed(data) if data else self._decoder.flush():
                     if not self._over.is_set():
-                        self._take(key)
+                        self._handle(key)
+
+    def _handle(self, key: Told) -> None:
+        if isinstance(key, KeyboardFlags):
+            self._terminal.answered(key.flags)
+        elif (number := self._terminal.signal_of(key)) is not None:
+            os.killpg(os.getpgrp(), number)  # as the system does where the key is no key
+        else:
+            self._take(key)
 
 
 if sys.platform != "win32":

@@ -6,8 +6,10 @@
     enter tab backspace esc up down left right home end pageup pagedown insert delete f1 … f20
     ctrl-a … ctrl-z    alt-a and the like: Esc and a key at once
     paste              text that was pasted, whatever it says: none of it is a key
+    unfocus            another window has the keyboard now
 
-What a terminal says of itself (positions, focus, colours) is no key and is left out.
+Some terminals, when asked (see ``key_reports``), tell also when a key repeats and when it comes
+up. What else a terminal says of itself (positions, colours) is no key and is left out.
 """
 
 from __future__ import annotations
@@ -36,15 +38,37 @@ _CSI_BEGUN = re.compile(rb"\x1b\[(?:\[?|[0-?]*[ -/]*)\Z")
 _SS3 = re.compile(rb"\x1bO(.)", re.DOTALL)
 _STRING = re.compile(rb"\x1b[P\]X^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_END = b"\x1b[201~"
+_FLAGS = re.compile(rb"\x1b\[\?(\d{1,4})u")
+TELLS_RELEASES = 0b11011
+"""Settings of kitty's protocol that it takes: every key unambiguous, told when it repeats and comes
+up, also where it is a character, and with its text."""
 _LONGEST = 4096  # bytes of a sequence that does not end
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and what was done with it; few terminals tell of more than presses."""
+    """A key and what was done with it.
+
+    Attributes:
+        name: see above.
+        action: most terminals tell of presses only, and of a repeat as another press.
+        is_tracked: whether its release will be told, too.
+    """
 
     name: str
     action: Action = "press"
+    is_tracked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyboardFlags:
+    """A terminal's answer: the settings of kitty's keyboard protocol that hold now."""
+
+    flags: int
+
+
+Told = Key | KeyboardFlags
+"""What a terminal tells."""
 
 
 class Decoder:
@@ -53,23 +77,24 @@ class Decoder:
     def __init__(self) -> None:
         self._rest = b""
         self._pasting = False
+        self._tells_releases = False
 
     @property
     def waiting(self) -> bool:
         """Whether a sequence has begun that may never go on: see ``flush``."""
         return bool(self._rest) and not self._pasting
 
-    def feed(self, data: bytes) -> list[Key]:
-        """Return the keys that ``data`` completes."""
+    def feed(self, data: bytes) -> list[Told]:
+        """Return the keys and answers that ``data`` completes."""
         self._rest += data
-        keys: list[Key] = []
+        keys: list[Told] = []
         while self._rest and (taken := self._step(keys)):
             self._rest = self._rest[taken:]
         if len(self._rest) > _LONGEST:
             self._rest = b""
         return keys
 
-    def flush(self) -> list[Key]:
+    def flush(self) -> list[Told]:
         """Return what was waiting for more, now that nothing came for a moment: mostly Esc."""
         if not self.waiting:
             return []
@@ -78,7 +103,7 @@ class Decoder:
             return [Key("esc")]
         return [Key(f"alt-{chr(rest[1])}")] if rest[0] == _ESC and len(rest) == 2 else []
 
-    def _step(self, keys: list[Key]) -> int:
+    def _step(self, keys: list[Told]) -> int:
         """Take one key off the rest; return how many bytes that was, 0 when more must come."""
         rest = self._rest
         if self._pasting:
@@ -99,7 +124,7 @@ class Decoder:
                 return end
         return 0
 
-    def _paste(self, keys: list[Key]) -> int:
+    def _paste(self, keys: list[Told]) -> int:
         end = self._rest.find(_PASTE_END)
         if end < 0:  # what was pasted is of no use; its end may come in two parts
             return max(len(self._rest) - len(_PASTE_END) + 1, 0)
@@ -107,14 +132,18 @@ class Decoder:
         keys.append(Key("paste"))
         return end + len(_PASTE_END)
 
-    def _escape(self, keys: list[Key]) -> int:  # noqa: PLR0911 - a table of beginnings
+    def _escape(self, keys: list[Told]) -> int:  # noqa: PLR0911 - a table of beginnings
         rest = self._rest
         if (found := _CSI.match(rest)) or _CSI_BEGUN.match(rest):
             if found is None:
                 return 0
             if found[0] == b"\x1b[200~":
                 self._pasting = True
-            elif key := _sequence(found[0][2:].decode("latin-1")):
+            elif answer := _FLAGS.fullmatch(found[0]):
+                flags = int(answer[1])
+                self._tells_releases = flags & TELLS_RELEASES == TELLS_RELEASES
+                keys.append(KeyboardFlags(flags))
+            elif key := _sequence(found[0][2:].decode("latin-1"), self._tells_releases):
                 keys.append(key)
             return found.end()
         if found := _SS3.match(rest):
@@ -134,18 +163,24 @@ class Decoder:
         return 2
 
 
-def _sequence(text: str) -> Key | None:
+def _sequence(text: str, tells_releases: bool) -> Key | None:
     """Return the key of a control sequence without its introducer, None when it is none.
 
-    Where a terminal tells of more than presses, it does so in the second parameter, after a
-    colon (the "progressive enhancement" of the keyboard that kitty began).
+    In kitty's protocol it is ``CODE:SHIFTED:BASE ; MODIFIERS:ACTION ; TEXT u``: which key it is
+    here and on an American keyboard, what was done with it and the characters that it types.
     """
-    parameters, final = text[:-1].split(";"), text[-1]
-    code = parameters[0].split(":")[0]
-    modifiers, _, action = (parameters[1] if len(parameters) > 1 else "").partition(":")
-    held = int(modifiers or 1) - 1 if modifiers.isdecimal() or not modifiers else 0
-    if final == "u" and code.isdecimal() and int(code) < 0x110000:
-        name = _character(int(code), held)
+    parameters, final = [each.split(":") for each in text[:-1].split(";")], text[-1]
+    code, _, base, *_ = [*parameters[0], "", ""]
+    modifiers, action, *_ = [*(parameters[1] if len(parameters) > 1 else []), "", ""]
+    typed = parameters[2] if len(parameters) > 2 else []
+    held = int(modifiers) - 1 if modifiers.isdecimal() else 0
+    if final == "u" and _is_code(code):
+        named = int(base) if held & _CTRL and _is_code(base) else int(code)
+        name = _character(named, held)
+        if not held & (_CTRL | _ALT) and len(typed) == 1 and _is_code(typed[0]):
+            name = _character(int(typed[0]), 0) or name
+    elif final == "O" and not code:
+        name = "unfocus"
     elif final == "~" and code.isdecimal():
         name = _TILDE.get(int(code), "")
     elif final == "Z":
@@ -154,7 +189,13 @@ def _sequence(text: str) -> Key | None:
         name = _FINAL.get(final, "")
     else:
         name = ""
-    return Key(name, _ACTIONS.get(action, "press")) if name else None
+    if not name:
+        return None
+    return Key(name, _ACTIONS.get(action, "press"), tells_releases and final == "u")
+
+
+def _is_code(text: str) -> bool:
+    return text.isdecimal() and int(text[:9]) < 0x110000
 
 
 def _character(code: int, held: int) -> str:

@@ -18,7 +18,7 @@ from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
 from retell_voice.cli.terminal import Terminal
 from retell_voice.cli.view import View
-from retell_voice.events import Event, Levels
+from retell_voice.events import CallState, Event, Levels
 from retell_voice.program import stdout
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ class ScreenOutput:
         try:
             console = Console(highlight=False, force_terminal=True, legacy_windows=False)
             while not self._over:
+                if self._controls.muted and self._view.state is CallState.LIVE:
+                    self._terminal.want_releases()
                 self._terminal.draw(lambda anew: self._paint(console, anew))
                 time.sleep(_PACE)
                 self._dirty.wait(_IDLE)

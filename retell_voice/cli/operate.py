@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -140,8 +141,8 @@ class Operator:
         now = self._view().at
         call.muted = controls.silent(now)
         call.volume = controls.volume / 100
-        if controls.muted and not call.muted:
-            if self._release is not None:
-                self._release.cancel()
+        if self._release is not None:
+            self._release.cancel()
+        if controls.muted and not call.muted and math.isfinite(controls.held_until):
             loop = asyncio.get_running_loop()
             self._release = loop.call_later(controls.held_until - now, self._apply)

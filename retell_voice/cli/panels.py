@@ -21,11 +21,17 @@ _KEYS = (
     ("Ctrl-L", "draw the screen anew"),
 )
 
+_NO_RELEASES = (
+    f"This terminal does not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after "
+    f"one press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "
+    f"Where keys do not repeat, use m."
+)
+
 
 def panel(view: View, controls: Controls, width: int) -> list[Text]:
     """Return the open panel, top first; its lines may be wider than the screen."""
     if controls.panel == "help":
-        return _help(width)
+        return _help(width, tells_releases=controls.tells_releases)
     if controls.panel == "statistics":
         return _statistics(view, width)
     return _devices(controls, width)
@@ -41,7 +47,7 @@ def hint(controls: Controls) -> Text:
     return Text.assemble((f"1-{len(controls.choices)}", "bold"), " takes it   ", *closes)
 
 
-def _help(width: int) -> list[Text]:
+def _help(width: int, *, tells_releases: bool) -> list[Text]:
     label = 9 if width >= 40 else 8
     lines = []
     for key, what in _KEYS:
@@ -49,9 +55,7 @@ def _help(width: int) -> list[Text]:
         lines.append(Text.assemble((f"{key:<{label}}", "bold"), first))
         lines += [Text(" " * label + line) for line in more]
     notes = (
-        f"Terminals do not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after one "
-        f"press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "
-        f"Where keys do not repeat, use m.",
+        *([] if tells_releases else [_NO_RELEASES]),
         f"Good: round trip up to {ROUND_TRIP[0] * 1000:.0f} ms, jitter buffer up to "
         f"{JITTER[0] * 1000:.0f} ms. Fair: up to {ROUND_TRIP[1] * 1000:.0f} and "
         f"{JITTER[1] * 1000:.0f} ms, or a gap within {RECENT:.0f} s. Poor: more, or audio lost.",

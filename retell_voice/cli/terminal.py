@@ -6,23 +6,28 @@
                                                                in the background: given back
 
 Keys arrive one by one and unechoed, but Ctrl-C, Ctrl-Z and Ctrl-\\ stay signals of the system's, so
-that they work whatever this program is busy with. One thread writes (the screen's); the main
-thread, on which signals arrive, only waits for it, and not for long: a terminal that stands still
-takes nothing.
+that they work whatever this program is busy with; where the terminal makes keys of them
+(``key_reports``), ``signal_of`` makes signals of them again. One thread writes (the screen's); the
+main thread, on which signals arrive, only waits for it, and not for long: a terminal that stands
+still takes nothing.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from retell_voice.cli.key_reports import KeyReports
+from retell_voice.cli.keys import Key
 from retell_voice.cli.painter import ENTER, LEAVE
 
 if sys.platform != "win32":
@@ -30,7 +35,7 @@ if sys.platform != "win32":
 
 _TIMEOUT = 0.2  # seconds for a terminal that stands still
 _SIZE = (80, 24)
-_ICANON_ECHO = 3  # index of the local modes in what tcgetattr returns
+_LOCAL, _CHARACTERS = 3, 6  # where local modes and special characters are in tcgetattr's list
 
 
 class Terminal:
@@ -48,6 +53,11 @@ class Terminal:
         self._wanted = False
         self._has_page = False  # what we draw on
         self._is_spoilt = False  # by whoever had the terminal while we were stopped
+        self.interruptions = 0
+        """How often another program has had it; what was held then may have come up."""
+        self._reports = KeyReports()
+        self._wants_releases = False
+        self._answers: deque[int] = deque()
         self._writing = threading.Lock()
         self._before: dict[int, Any] = {}
 
@@ -109,6 +119,32 @@ class Terminal:
             while self._before:
                 signal.signal(*self._before.popitem())
 
+    def want_releases(self) -> None:
+        """Ask the terminal, with the next picture, to tell when keys come up."""
+        self._wants_releases = True
+
+    def answered(self, flags: int) -> None:
+        """Take the terminal's answer to that, on any thread."""
+        self._answers.append(flags)
+        self._changed()
+
+    def signal_of(self, key: Key) -> int | None:
+        """Return the signal that a key stands for, None for most."""
+        if sys.platform == "win32" or self._modes is None or not self._modes[_LOCAL] & termios.ISIG:
+            return None
+        if key.action != "press" or not re.fullmatch(r"ctrl-[@-_a-z]", key.name):
+            return None
+        character = bytes([ord(key.name[-1]) & 0x1F])
+        signals = {
+            self._modes[_CHARACTERS][index]: number
+            for index, number in (
+                (termios.VINTR, signal.SIGINT),
+                (termios.VQUIT, signal.SIGQUIT),
+                (termios.VSUSP, signal.SIGTSTP),
+            )
+        }
+        return signals.get(character)
+
     def draw(self, make: Callable[[bool], str]) -> None:
         """Write what ``make`` returns, on the thread of the screen, if the terminal is ours.
 
@@ -124,8 +160,20 @@ class Terminal:
             if anew:
                 self._set_modes()
                 self._has_page, self._is_spoilt = True, False
-            text = (ENTER if anew else "") + make(anew)
+            text = (ENTER if anew else "") + self._ask(anew) + make(anew)
             self._write(text.encode(sys.stdout.encoding or "ascii", "replace"))
+
+    def _ask(self, anew: bool) -> str:
+        """Return what to send to be told when keys come up."""
+        text = ""
+        if anew:
+            self._answers.clear()
+            text = self._reports.leave()
+        if self._wants_releases and self._in is not None:
+            text += self._reports.ask()
+        while self._answers:
+            text += self._reports.answered(self._answers.popleft())
+        return text
 
     def _write(self, data: bytes) -> None:
         while data:
@@ -138,15 +186,16 @@ class Terminal:
             modes = termios.tcgetattr(self._in)
             if self._modes is None:
                 self._modes = [*modes[:6], list(modes[6])]
-            modes[_ICANON_ECHO] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
-            modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
+            modes[_LOCAL] &= ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+            modes[_CHARACTERS][termios.VMIN], modes[_CHARACTERS][termios.VTIME] = 1, 0
             termios.tcsetattr(self._in, termios.TCSANOW, modes)
 
     def _leave(self, timeout: float = _TIMEOUT) -> None:
         """Leave our page and our modes. What was typed and not read is not for the shell."""
         if self._has_page:
             self._has_page = False
-            leaving = threading.Thread(target=self._write_leave, daemon=True)
+            text = self._reports.leave() + LEAVE
+            leaving = threading.Thread(target=self._write_leave, args=(text,), daemon=True)
             leaving.start()
             leaving.join(None if timeout < 0 else timeout)
         if sys.platform != "win32" and self._in is not None and self._modes is not None:
@@ -155,9 +204,9 @@ class Terminal:
                 termios.tcsetattr(self._in, termios.TCSANOW, self._modes)
                 termios.tcflush(self._in, termios.TCIFLUSH)
 
-    def _write_leave(self) -> None:
+    def _write_leave(self, text: str) -> None:
         with suppress(OSError):
-            self._write(LEAVE.encode())
+            self._write(text.encode())
 
     # Signals, on the main thread
 
@@ -181,6 +230,7 @@ class Terminal:
         """Take the terminal again; a shell may have changed anything of it meanwhile."""
         if self._wanted:
             self._is_spoilt = True
+            self.interruptions += 1
             self._set_modes()
             self._changed()
 

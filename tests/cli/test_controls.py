@@ -69,6 +69,25 @@ def test_a_terminal_that_tells_when_a_key_comes_up() -> None:
     assert press(Controls(), Key("q", "release"), 1.0, 0) == (Controls(), None)
 
 
+def test_a_key_whose_release_will_be_told_is_held_until_then() -> None:
+    down, up = (Key(" ", action, is_tracked=True) for action in ("press", "release"))
+    controls, _ = press(Controls(muted=True), down, 10.0, 0)
+    assert controls.tells_releases
+    assert not controls.silent(10.0 + 3600), "though nothing repeats"
+    assert press(controls, up, 12.0, 0)[0].silent(12.0)
+    assert press(controls, Key("unfocus"), 12.0, 0)[0].silent(12.0)
+    again, _ = press(controls, Key(" ", "repeat", is_tracked=True), 11.0, 0)
+    assert again.held_until == controls.held_until
+
+
+def test_a_key_that_switches_does_so_once_while_it_is_held() -> None:
+    held = Key("m", "repeat", is_tracked=True)
+    controls = after(Controls(), "m")
+    assert press(controls, held, 10.0, 0)[0].muted
+    assert press(Controls(), Key("q", "repeat"), 10.0, 0)[1] is None
+    assert press(controls, Key("+", "repeat"), 10.0, 0)[0].volume == 110
+
+
 def test_muting_while_held_is_at_once() -> None:
     controls = after(Controls(muted=True), " ", now=10.0)
     assert not after(controls, "m", now=10.1).silent(10.1)

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.cli.keys import Decoder, Key
+from retell_voice.cli.keys import Decoder, Key, KeyboardFlags
 
 
 def names(*portions: bytes) -> list[str]:
     decoder = Decoder()
     keys = [key for portion in portions for key in decoder.feed(portion)]
-    return [key.name for key in [*keys, *decoder.flush()]]
+    return [key.name for key in [*keys, *decoder.flush()] if isinstance(key, Key)]
 
 
 KNOWN = [
@@ -34,7 +34,7 @@ KNOWN = [
     (b"q\x1b[200~q\x1b[Aquit\x1b\x1b[201~m", ["q", "paste", "m"]),
     # What a terminal says of itself, and sequences that mean nothing here.
     (b"\x1b[?2026;2$yq", ["q"]),
-    (b"\x1b[24;80R\x1b[I\x1b[Oq", ["q"]),
+    (b"\x1b[24;80R\x1b[Iq\x1b[O", ["q", "unfocus"]),
     (b"\x1b]11;rgb:0000/0000/0000\x07q", ["q"]),
     (b"\x1bP1$r0m\x1b\\q", ["q"]),
     (b"\x1b[[Aq", ["q"]),
@@ -42,6 +42,11 @@ KNOWN = [
     # The keyboard that tells more.
     (b"\x1b[97u\x1b[97;2u\x1b[99;5u\x1b[27u", ["a", "A", "ctrl-c", "esc"]),
     (b"\x1b[57441;2uq", ["q"]),
+    (b"\x1b[13u\x1b[9u\x1b[127u\x1b[13~", ["enter", "tab", "backspace", "f3"]),
+    (b"\x1b[61:43;2;43u\x1b[47:63;2:1;63u\x1b[97;65;65u", ["+", "?", "A"]),  # Shift, Caps Lock
+    (b"\x1b[57413;129;43u\x1b[48;3u", ["+", "alt-0"]),  # of the keypad, with Num Lock
+    (b"\x1b[1089::99;5u\x1b[92;5u\x1b[1089::99;1;1089u", ["ctrl-c", "ctrl-\\", "с"]),
+    (b"\x1b[97;1;98:99u\x1b[97;1;u\x1b[97;1;10u\x1b[99999999999u", ["a", "a", "enter"]),
 ]
 
 
@@ -63,6 +68,24 @@ def test_what_was_done_with_a_key() -> None:
         Key(" ", "repeat"),
         Key(" ", "release"),
     ]
+
+
+def test_releases_are_told_where_the_terminal_says_so() -> None:
+    decoder = Decoder()
+    assert decoder.feed(b"\x1b[32;1u") == [Key(" ")]
+    assert decoder.feed(b"\x1b[?0u\x1b[?5u\x1b[32;1u") == [
+        KeyboardFlags(0),
+        KeyboardFlags(5),
+        Key(" "),
+    ]
+    assert decoder.feed(b"\x1b[?31u\x1b[32;1;32u\x1b[32;1:3u \x1b[A") == [
+        KeyboardFlags(31),
+        Key(" ", "press", is_tracked=True),
+        Key(" ", "release", is_tracked=True),
+        Key(" "),
+        Key("up"),
+    ]
+    assert decoder.feed(b"\x1b[?99999u") == []
 
 
 def test_a_lone_escape_needs_a_moment() -> None:

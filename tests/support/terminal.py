@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import termios
 import time
@@ -14,6 +15,30 @@ import pyte
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
 
+_SHELL = """
+import os, signal, sys, termios
+
+def foreground(group):
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, group)
+
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    foreground(os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, "-m", "retell_voice", *sys.argv[1:]])
+modes = termios.tcgetattr(0)
+while os.WIFSTOPPED(status := os.waitpid(child, os.WUNTRACED)[1]):
+    foreground(os.getpgrp())
+    assert termios.tcgetattr(0) == modes
+    os.write(1, b"[stopped]")
+    assert os.read(0, 99) == b"fg\\n"
+    foreground(child)
+    os.kill(child, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
 
 class Terminal:
     """``retell-voice`` in a terminal of its own; a context manager.
@@ -22,21 +47,25 @@ class Terminal:
         arguments: its command line.
         env: its environment.
         size: lines and columns.
-        encoding: what the terminal shows.
+        under_shell: whether a shell starts it that goes on with it where Ctrl-Z has stopped it.
 
     Attributes:
         raw: all that the program wrote.
     """
 
     def __init__(
-        self, *arguments: str, env: Mapping[str, str], size: tuple[int, int] = (24, 80)
+        self,
+        *arguments: str,
+        env: Mapping[str, str],
+        size: tuple[int, int] = (24, 80),
+        under_shell: bool = False,
     ) -> None:
         self.raw = b""
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
             sys.executable,
-            ["-m", "retell_voice", *arguments],
+            [*(("-c", _SHELL) if under_shell else ("-m", "retell_voice")), *arguments],
             env={**env, "TERM": "xterm-256color"},
             dimensions=size,
             timeout=TIMEOUT,
@@ -103,5 +132,82 @@ class Terminal:
         except (pexpect.EOF, pexpect.TIMEOUT):
             return False
         self.raw += data
-        self._stream.feed(data)
+        self._shown(data)
         return True
+
+    def _shown(self, data: bytes) -> None:
+        self._stream.feed(data)
+
+
+class KittyTerminal(Terminal):
+    """A terminal that tells when keys come up, if it is asked to.
+
+    Args:
+        arguments: as of ``Terminal``.
+        known: those of the keyboard settings that it knows.
+        options: as of ``Terminal``.
+
+    Attributes:
+        keyboard: the stack of keyboard settings of the page that is shown.
+        focus: whether it tells that another window has the keyboard.
+    """
+
+    _SPECIAL = re.compile(rb"\x1b\[([?><])([0-9]*)([uhl])")
+    _BEGUN = re.compile(rb"\x1b(\[[?><]?[0-9]*)?\Z")
+
+    def __init__(self, *arguments: str, known: int = 0b11111, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._known = known
+        self._pages: dict[bool, list[int]] = {False: [], True: []}
+        self._is_other_page = False
+        self.focus = False
+        self._rest = b""
+
+    @property
+    def keyboard(self) -> list[int]:
+        """The stack of keyboard settings of the page that is shown."""
+        return self._pages[self._is_other_page]
+
+    @property
+    def tells_releases(self) -> bool:
+        """Whether every key is told when it goes down and comes up."""
+        return bool(self.keyboard) and self.keyboard[-1] & 0b11011 == 0b11011
+
+    def down(self, key: str) -> None:
+        """Press a key that is a character, and hold it."""
+        self.type(f"\x1b[{ord(key)};1;{ord(key)}u" if self.tells_releases else key)
+
+    def up(self, key: str) -> None:
+        """Let go of it."""
+        if self.tells_releases:
+            self.type(f"\x1b[{ord(key)};1:3u")
+
+    def press(self, key: str) -> None:
+        """Press a key with Ctrl, and let go of it."""
+        if self.tells_releases:
+            self.type(f"\x1b[{ord(key)};5u\x1b[{ord(key)};5:3u")
+        else:
+            super().press(key)
+
+    def _shown(self, data: bytes) -> None:
+        data = self._rest + data
+        begun = self._BEGUN.search(data)
+        whole = data[: begun.start()] if begun else data
+        self._rest = data[len(whole) :]
+        for kind, number, final in self._SPECIAL.findall(whole):
+            self._take(kind + final, int(number or 0))
+        super()._shown(re.sub(rb"\x1b\[[?><][0-9]*u", b"", whole))
+
+    def _take(self, what: bytes, number: int) -> None:
+        match what:
+            case b"?u":
+                self.type(f"\x1b[?{self.keyboard[-1] if self.keyboard else 0}u")
+            case b">u":
+                self.keyboard.append(number & self._known)
+            case b"<u":
+                self.keyboard[-1:] = []
+            case b"?h" | b"?l" if number == 1049:
+                self._is_other_page = what == b"?h"
+                self._pages[True] = self._pages[True] if self._is_other_page else []
+            case b"?h" | b"?l" if number == 1004:
+                self.focus = what == b"?h"
