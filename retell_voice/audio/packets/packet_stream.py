@@ -1,0 +1,334 @@
+"""One stream of samples out of packets, whatever the network does to them.
+
+::
+
+                            first packet, and it has waited for the target
+    silence ────────────────────────────────────────────────────────────────▶ playing
+     ▲                                                                          │
+     │                                                          each time that all has been played
+     │                                                                          │
+     │                        the next packet is here:                          ▼
+     │                          as it was sent ───────────────────────────────▶ normal
+     │                          its delay is 10 ms and more over the target ──▶ accelerate
+     │                          its delay is 5 ms and more under the target ──▶ preemptive expand
+     │                          something else was played before it ──────────▶ merge
+     │                        it is missing, the one after it has its FEC ────▶ recover
+     │                        it is missing ──────────────────────────────────▶ conceal
+     │ made up for 120 ms                                                         │
+     └────────────────────────────────────────────────────────────────────────────┘
+
+- *normal*: decoded as it was sent.
+- *accelerate*, *preemptive expand*: decoded, then a pitch period shorter or longer; where it is
+  quiet, by any length.
+- *merge*: decoded, and cross-faded from a concealment or from silence.
+- *recover*: a lost packet, from the forward error correction in the next.
+- *conceal*: the decoder's concealment, which fades from 60 ms on and is silent at 120 ms.
+
+A packet is *late*, not lost, as long as none that follows it is here: it is played in full when
+it comes, and the delay grows by what was concealed. It is given back by acceleration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.packets.delay_estimator import DelayEstimator
+from retell_voice.audio.packets.packet import Decoder
+from retell_voice.audio.packets.packet_buffer import PacketBuffer, Queued
+from retell_voice.audio.packets.sync_buffer import SyncBuffer
+from retell_voice.audio.packets.time_stretch import TimeStretch, best_start, cross_fade, fade_out
+
+_TOO_LONG, _TOO_SHORT = 0.01, 0.005
+"""Seconds off the target from which time is stretched."""
+_STRETCH_EVERY = ((0.2, 0.02), (0.03, 0.05), (0.0, 0.1))
+"""Seconds off the target, and from one stretch of speech to the next, at least."""
+_LIKENESS = (0.9, 0.5)
+"""How much alike two periods must be: on the target, and ``_URGENT`` seconds off it."""
+_URGENT = 0.06
+_NEVER = 2.0
+_JUMP = 1.0
+"""Seconds before its turn that no packet comes, unless the timestamps have jumped."""
+_STEP = 0.01
+"""Seconds concealed at once while nothing is here."""
+_LOUD, _SILENT = 0.06, 0.12
+_LONGEST = 0.12
+"""Seconds concealed at once at most: the longest packet."""
+_MERGE = 0.005
+
+
+class Outcome(StrEnum):
+    """Where samples came from."""
+
+    NORMAL = "normal"
+    ACCELERATE = "accelerate"
+    PREEMPTIVE_EXPAND = "preemptive expand"
+    MERGE = "merge"
+    RECOVER = "recover"
+    CONCEAL = "conceal"
+    SILENCE = "silence"
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was done to a stream; samples, where it does not say otherwise."""
+
+    concealed: int = 0
+    """Made up by the decoder's concealment."""
+    recovered: int = 0
+    """Of lost packets, from the next one's redundancy."""
+    accelerated: int = 0
+    """Left out, to bring the delay down."""
+    expanded: int = 0
+    """Added, to bring it up."""
+    undecoded: int = 0
+    """In packets that the decoder refused."""
+    undecodable: int = 0
+    """Those packets."""
+    underruns: int = 0
+    """Times that nothing was here when it was due, and that the stream went on."""
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    """How often each came to pass."""
+
+    @property
+    def made_up(self) -> int:
+        """Samples in the stream that no packet was played for."""
+        return self.concealed + self.recovered + self.expanded
+
+
+class PacketStream:
+    """Decides where the next samples come from and puts them into the sync buffer.
+
+    Args:
+        rate: samples a second.
+        decoder: decodes at that rate.
+        packets: what has arrived.
+        delays: how long packets should wait.
+    """
+
+    def __init__(
+        self, rate: int, decoder: Decoder, packets: PacketBuffer, delays: DelayEstimator
+    ) -> None:
+        self._decoder, self._packets, self._delays = decoder, packets, delays
+        self._stretcher = TimeStretch(rate)
+        self.sync = SyncBuffer(self._stretcher.needed, rate // 4)
+        """Decoded samples that wait to be played."""
+        self.counts = Counts()
+        self.outcome = Outcome.SILENCE
+        """Where the last samples came from."""
+        self.playing = False
+        """True while something sounds or is concealed."""
+        self.finishing = False
+        """Nothing more will come: what is here plays at once, nothing is made up."""
+
+        self._rate = rate
+        self._too_long, self._too_short = round(_TOO_LONG * rate), round(_TOO_SHORT * rate)
+        self._jump = round(_JUMP * rate)
+        self._step, self._merge = round(_STEP * rate), round(_MERGE * rate)
+        self._longest, self._silent = round(_LONGEST * rate), round(_SILENT * rate)
+        # How loud concealment is, by how long it has gone on.
+        self._loud = round(_LOUD * rate)
+        fade = fade_out(self._silent - self._loud)
+        self._loudness = np.concatenate(
+            (np.ones(self._loud, np.float32), fade, np.zeros(self._longest, np.float32))
+        )
+        self._nothing = np.zeros(self._merge, np.int16)
+        self._fresh = True  # the decoder has not begun: the first packet needs no fade in
+        self._next = 0  # the sample of the stream that follows those in the sync buffer
+        self._dry = 0  # samples made up while nothing was here, in place of _next and after it
+        self._made_up = 0  # samples made up in a row
+        self._ran_dry = False
+        self._stretched_at = 0
+
+    def delay(self, now: int) -> int:
+        """Return how long the fastest packets wait, in samples, at a position."""
+        return self._delays.delay(now + len(self.sync), self._next)
+
+    def produce(self, now: int) -> int:
+        """Fill the empty sync buffer, or return how many samples of silence come first.
+
+        Args:
+            now: samples pulled so far.
+        """
+        first = self._packets.first
+        if first is None:
+            return self._go_on_without()
+        early = self._delays.target - self._delays.delay(now, first.start)
+        if early > self._delays.target + self._jump:
+            early = -self._jump  # overdue
+        if not self.playing and early > 0 and not self.finishing:
+            self._note(Outcome.SILENCE)
+            return early
+        missing = first.start - self._next - self._dry
+        if self.playing and missing > 0:
+            self._bridge(now, first, missing, early)
+        else:
+            self._play(now)
+        return 0
+
+    def stop(self) -> None:
+        """Play nothing more of what was decoded."""
+        self.playing = False
+        self._dry = self._made_up = 0
+        self.sync.clear()
+
+    def reset(self) -> None:
+        """Forget the stream so far, the decoder's state included."""
+        self.stop()
+        self._decoder.reset()
+        self._ran_dry = False
+
+    def _note(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.counts.outcomes[outcome] += 1
+
+    def _go_on_without(self) -> int:
+        """Conceal that nothing is here; return the samples of silence once that has faded."""
+        if not self.playing or self.finishing or self._made_up >= self._silent:
+            self.stop()
+            self._note(Outcome.SILENCE)
+            return self._rate
+        self._ran_dry = True
+        self._append_concealed(self._conceal(self._step))
+        self._dry += self._step
+        return 0
+
+    def _bridge(self, now: int, first: Queued, missing: int, early: int) -> None:
+        """Make up what is missing before the first packet, or play it if it is time for that.
+
+        Args:
+            now: samples pulled so far.
+            first: the packet.
+            missing: samples before it, those already made up not counted.
+            early: samples until its turn.
+        """
+        sounding = self._conceal(self._step) if self._dry else None
+        if self._recover(first, missing, sounding):
+            return
+        if sounding is not None and early > 0:
+            self._append_concealed(sounding[: min(missing, early)])
+            self._dry += min(missing, early, self._step)
+        elif sounding is None and early > -self._too_long:
+            count = min(missing, max(first.duration, self._step), self._longest)
+            self._append_concealed(self._conceal(count))
+            self._next += count
+            self._packets.give_up(one=count < missing)
+        else:
+            self._play(now, sounding)
+
+    def _conceal(self, count: int) -> Samples:
+        """Return what sounds if the concealment goes on; changes the decoder's state alone."""
+        if self._made_up >= self._silent:
+            return np.zeros(count, np.int16)
+        made_up = self._decoder.conceal(count)[:count]
+        loudness = self._loudness[self._made_up :][: len(made_up)]
+        return (made_up * loudness).astype(np.int16)
+
+    def _append_concealed(self, samples: Samples) -> None:
+        self.sync.append(samples)
+        self.counts.concealed += len(samples)
+        self._made_up += len(samples)
+        self._note(Outcome.CONCEAL)
+
+    def _recover(self, first: Queued, missing: int, sounding: Samples | None) -> bool:
+        """Put what is missing before a packet into the sync buffer, if the packet holds it."""
+        if self._dry + missing > first.duration:
+            return False
+        found = self._decoder.recover(first.payload, self._dry + missing)
+        if found is None:
+            return False
+        found = found[self._dry :]
+        if sounding is not None:
+            found = self._join(sounding, found)
+        self.sync.append(found)
+        self.counts.recovered += len(found)
+        self._next, self._dry, self._made_up = first.start, 0, 0
+        self._packets.give_up()
+        self._note(Outcome.RECOVER)
+        return True
+
+    def _play(self, now: int, sounding: Samples | None = None) -> None:
+        """Decode the first packet; ``sounding`` is what sounds if the concealment goes on."""
+        queued = self._packets.take()
+        in_order = self.playing and queued.start == self._next + self._dry
+        joins = not (self._fresh or (in_order and self._made_up < self._loud))
+        if joins and sounding is None:
+            sounding = self._conceal(self._step) if self.playing else self._nothing
+        # Otherwise it is here in time: what was due before it is lost, or was never sent (DTX).
+        if self._ran_dry and queued.start < self._next + max(self._dry, 1):
+            self.counts.underruns += 1
+        self.playing, self._fresh, self._ran_dry = True, False, False
+        self._next, self._dry = queued.start + queued.duration, 0
+        samples = self._decode(queued)
+        if samples is None:
+            return
+        self._made_up = 0
+        if sounding is None:
+            self.sync.append(samples)
+            self._note(self._stretch(now))
+        else:
+            most = self._delays.delay(now, queued.start) - self._delays.target
+            skipped = best_start(sounding[: self._merge], samples, min(most, len(samples) // 2))
+            self.counts.accelerated += skipped
+            self.sync.append(self._join(sounding, samples[skipped:]))
+            self._note(Outcome.MERGE)
+
+    def _decode(self, queued: Queued) -> Samples | None:
+        """Return the samples of a packet; None: it has been concealed."""
+        try:
+            samples = self._decoder.decode(queued.payload)
+            if len(samples) == queued.duration:
+                return samples
+        except ValueError:
+            pass
+        self.counts.undecodable += 1
+        self.counts.undecoded += queued.duration
+        self._append_concealed(self._conceal(min(queued.duration, self._longest)))
+        return None
+
+    def _join(self, sounding: Samples, samples: Samples) -> Samples:
+        """Return samples that begin as what sounds."""
+        joined = samples.copy()
+        count = min(self._merge, len(sounding), len(samples))
+        joined[:count] = cross_fade(sounding[:count], joined[:count])
+        return joined
+
+    def _stretch(self, now: int) -> Outcome:
+        """Bring the delay nearer to the target, if it is far off and the signal permits."""
+        off = self.delay(now) - self._delays.target
+        far = abs(off) / self._rate
+        if self.finishing or -self._too_short < off < self._too_long:
+            return Outcome.NORMAL
+        wait = next(wait for least, wait in _STRETCH_EVERY if far >= least)
+        likeness = _LIKENESS[0] + min(far / _URGENT, 1.0) * (_LIKENESS[1] - _LIKENESS[0])
+        if now - self._stretched_at < wait * self._rate:
+            likeness = _NEVER  # what is quiet may be stretched all the time
+        elif off > 0:
+            self._decode_ahead()
+        if off > 0:
+            samples, gone = self._stretcher.shorten(self.sync.waiting, off, likeness)
+            self.counts.accelerated += gone
+        else:
+            history, waiting = self.sync.history, self.sync.waiting
+            samples, gone = self._stretcher.lengthen(history, waiting, -off, likeness)
+            self.counts.expanded += gone
+        if not gone:
+            return Outcome.NORMAL
+        self.sync.replace(samples)
+        self._stretched_at = now
+        return Outcome.ACCELERATE if off > 0 else Outcome.PREEMPTIVE_EXPAND
+
+    def _decode_ahead(self) -> None:
+        """Decode what follows without a gap until there is enough to shorten it."""
+        while len(self.sync) < self._stretcher.needed:
+            first = self._packets.first
+            if first is None or first.start != self._next:
+                return
+            self._packets.take()
+            self._next += first.duration
+            samples = self._decode(first)
+            if samples is not None:
+                self.sync.append(samples)
