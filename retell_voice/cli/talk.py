@@ -37,10 +37,12 @@ from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.settings.tables.talk import jitter_range
 
 if TYPE_CHECKING:  # of no use where the call is with another server
-    from retell_voice.emulator import Emulator
+    from retell_voice.emulator import Emulator, LlmFailed
 
 HANG_UP_AFTER = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
+ANSWER_WITHIN = 10.0
+"""The same while the agent owes the user an answer."""
 LEVEL_INTERVAL = 1 / 12
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a Python thread gives way: at Python's own 5 ms, two busy threads were
@@ -125,6 +127,7 @@ class _Conversation:
         self._operator: Operator | None = None
         self._recorder: Recorder | None = None
         self._telling: asyncio.Task[None] | None = None
+        self._llm_failed: LlmFailed | None = None
         if settings.record.value:
             limit = 60.0 * settings.record_minutes.value
             self._recorder = Recorder(settings.record.value, limit=limit)
@@ -146,9 +149,8 @@ class _Conversation:
                     self._advise(event)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
-                if self._settings.input_file.value and self.view.all_said(
-                    HANG_UP_AFTER / self._speed
-                ):
+                silence = ANSWER_WITHIN if self.view.turn == "user" else HANG_UP_AFTER
+                if self._settings.input_file.value and self.view.all_said(silence / self._speed):
                     self.hang_up()
 
     def hang_up(self) -> None:
@@ -168,12 +170,15 @@ class _Conversation:
         if ended.by == "server" and ended.error is not None:
             from retell_voice.cli.emulator_events import hint  # only when local
 
-            ended.error.hint = hint(ended.reason, self._emulator.llm.value)
+            ended.error.hint = hint(ended.reason, self._emulator.llm.value, self._llm_failed)
 
     async def _tell(self, emulator: Emulator) -> None:
         from retell_voice.cli.emulator_events import is_warning  # only when local
+        from retell_voice.emulator import LlmFailed
 
         async for server_event in emulator.events:
+            if isinstance(server_event, LlmFailed):
+                self._llm_failed = server_event
             if is_warning(server_event):
                 self._remark(clean(str(server_event)), f"{clock(self._now().at)}  warning: ")
 

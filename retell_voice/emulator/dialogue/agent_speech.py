@@ -1,14 +1,14 @@
-"""The agent's voice in a call: answers that arrive in pieces, spoken sentence by sentence.
+"""What the agent says in a call: answers that stream in, spoken sentence by sentence.
 
-Pure; time is a number of samples of the caller's audio, given by the caller of each method.
+Pure; times are samples of the caller's audio, passed in by the caller of each method.
 
 ::
 
-    add ─▶ sentences ─▶ to_make ─▶ (synthesis) ─▶ made ─▶ ready ─▶ say ─▶ … heard ─▶ finished
-                                                                   cut: what was not heard is gone
+    add ─▶ sentences ─▶ to_synthesize ─▶ (TTS) ─▶ synthesized ─▶ ready ─▶ say ─▶ … ─▶ finished
+                                                               cut: drop what was not heard
 
-One answer is spoken at a time; the next begins when the one before it has been heard. Of what
-the caller still has to play it keeps an estimate: what was sent, less the time that went by.
+One answer is spoken at a time; the next begins when the one before it has been heard. How much
+the caller still has to play is an estimate: what was sent, minus the time since then.
 """
 
 from __future__ import annotations
@@ -23,46 +23,47 @@ from retell_voice.emulator.dialogue.sentences import Sentences
 from retell_voice.emulator.dialogue.transcript import CallTranscript, Line, Piece
 from retell_voice.emulator.speech.ports import Speech, spread
 
-_AHEAD = 2  # sentences that are made before they can be said
+_AHEAD = 2  # sentences synthesised before they can be spoken
 
 
 @dataclass(eq=False)
 class Sentence:
-    """One sentence; ``speech`` once it is made, None where it could not be."""
+    """One sentence; ``speech`` is None until it is synthesised, and for ever if that failed."""
 
     number: int
     text: str
-    guarded: bool
-    asked: bool = False
-    made: bool = False
+    protected: bool
+    requested: bool = False
+    synthesized: bool = False
     speech: Speech | None = None
 
 
 @dataclass(eq=False, kw_only=True)
 class Answer:
-    """What the LLM server has the agent say in one go, a ``response`` or an ``agent_interrupt``.
+    """A ``response`` or an ``agent_interrupt`` of the LLM server.
 
     Attributes:
         number: its response_id or interrupt_id.
-        interrupt: which of the two it is.
-        news: when something of it came last, or it was asked for.
-        begun: something of it has come.
+        interrupt: whether it is an ``agent_interrupt``.
+        updated_at: when it was asked for, or the last of it came.
+        started: some of it has come.
         complete: no more of it will come.
-        overdue: it has been told of that no more of it came for long.
-        guarded: the user may not interrupt the sentence that is coming.
-        end_call, transfer, digits: what is to be done when it has been heard.
-        line: of the transcript; None until something of it is said.
+        overdue: it has been reported that nothing more came of it.
+        protected: the user must not interrupt the sentence that is coming in.
+        end_call, transfer, show_transferee, digits: what to do once it has been heard.
+        line: of the transcript; None until some of it is spoken.
     """
 
     number: int
     interrupt: bool = False
-    news: int = 0
-    begun: bool = False
+    updated_at: int = 0
+    started: bool = False
     complete: bool = False
     overdue: bool = False
-    guarded: bool = False
+    protected: bool = False
     end_call: bool = False
     transfer: str | None = None
+    show_transferee: bool = False
     digits: str | None = None
     line: Line | None = None
     text: Sentences = field(default_factory=Sentences)
@@ -73,37 +74,37 @@ class Answer:
 class _Said:
     speech: Speech
     piece: Piece
-    start: int  # when it is sent, or what is before it has been played
-    guarded: bool
+    start: int  # when it was sent, or when all before it has been played
+    protected: bool
 
 
-class Mouth:
-    """The agent's voice.
+class AgentSpeech:
+    """The queue of what the agent says.
 
     Args:
-        lag: how much later than it is sent audio is heard, samples; likewise the others.
-        ahead: how much is sent before it is heard.
-        stalled: an answer is given up when no more of it has come for so long.
+        lag: how much later than it is sent audio is heard, samples; likewise the next two.
+        ahead: how much may be sent before it is heard.
+        stalled: an answer that has not been added to for so long no longer holds up others.
     """
 
     def __init__(self, *, lag: int, ahead: int, stalled: int) -> None:
         self._lag, self._ahead, self._stalled = lag, ahead, stalled
         self._answers: deque[Answer] = deque()
-        self._making: dict[int, Sentence] = {}
+        self._synthesizing: dict[int, Sentence] = {}
         self._said: list[_Said] = []  # of the first answer
         self._sentences = 0
         self.playing_until = 0
         """When the caller will have played everything."""
 
-    # -- what is to be said ------------------------------------------------------------------
+    # -- text --------------------------------------------------------------------------------
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """What is being said or waited for, in order."""
+        """The answers being spoken or waited for, in order."""
         return tuple(self._answers)
 
     def expect(self, answer: Answer, *, first: bool = False) -> None:
-        """Await the text of an answer, to be said after the others or before them."""
+        """Queue an answer whose text is still to come, after the others or before them."""
         if first:
             self._answers.appendleft(answer)
         else:
@@ -117,65 +118,65 @@ class Mouth:
         return None
 
     def add(
-        self, answer: Answer, text: str, now: int, *, complete: bool, guarded: bool = False
+        self, answer: Answer, text: str, now: int, *, complete: bool, protected: bool = False
     ) -> None:
-        """Take the next piece of an answer's text; ``guarded`` if it may not be interrupted."""
-        answer.begun, answer.news, answer.complete = True, now, complete
-        answer.guarded = answer.guarded or guarded
-        if whole := answer.text.feed(text):
-            self._queue(answer, whole)
-            answer.guarded = guarded
+        """Take the next chunk of an answer; ``protected`` if it must not be interrupted."""
+        answer.started, answer.updated_at, answer.complete = True, now, complete
+        answer.protected = answer.protected or protected
+        if sentences := answer.text.feed(text):
+            self._enqueue(answer, sentences)
+            answer.protected = protected
         if complete:
-            self._queue(answer, answer.text.finish())
+            self._enqueue(answer, answer.text.finish())
 
     def pause(self, since: int) -> None:
-        """Let go of sentences that seem complete, of which no more has come since."""
+        """Release sentences that seem complete and have not been added to since then."""
         for answer in self._answers:
-            if answer.news <= since:
-                self._queue(answer, answer.text.pause())
+            if answer.updated_at <= since:
+                self._enqueue(answer, answer.text.pause())
 
-    def _queue(self, answer: Answer, texts: list[str]) -> None:
+    def _enqueue(self, answer: Answer, texts: list[str]) -> None:
         for text in texts:
             self._sentences += 1
-            sentence = Sentence(self._sentences, text, answer.guarded)
+            sentence = Sentence(self._sentences, text, answer.protected)
             if not any(map(str.isalnum, text)):  # nothing to pronounce
-                sentence.asked = sentence.made = True
+                sentence.requested = sentence.synthesized = True
                 sentence.speech = Speech(np.zeros(0, np.int16), 1)
             answer.unsaid.append(sentence)
 
-    # -- making speech of it -----------------------------------------------------------------
+    # -- synthesis ---------------------------------------------------------------------------
 
-    def to_make(self, now: int) -> Iterator[Sentence]:
-        """Yield the sentences of which speech is to be made now."""
+    def to_synthesize(self, now: int) -> Iterator[Sentence]:
+        """Yield the sentences to synthesise now."""
         if self.playing_until - now > self._ahead:
             return
         unsaid = (sentence for answer in self._answers for sentence in answer.unsaid)
         for sentence, _ in zip(unsaid, range(_AHEAD), strict=False):
-            if not sentence.asked:
-                sentence.asked = True
-                self._making[sentence.number] = sentence
+            if not sentence.requested:
+                sentence.requested = True
+                self._synthesizing[sentence.number] = sentence
                 yield sentence
 
-    def made(self, number: int, speech: Speech | None) -> Sentence | None:
-        """Take the speech of a sentence, None when it failed; None if it is not wanted any more."""
-        sentence = self._making.pop(number, None)
+    def synthesized(self, number: int, speech: Speech | None) -> Sentence | None:
+        """Take the speech of a sentence, None if that failed; return None if it is not wanted."""
+        sentence = self._synthesizing.pop(number, None)
         if sentence is not None:
-            sentence.made = True
+            sentence.synthesized = True
             if speech is not None and not speech.words:
                 speech = replace(speech, words=spread(sentence.text, 0, speech.duration))
             sentence.speech = speech
         return sentence
 
-    # -- saying it ---------------------------------------------------------------------------
+    # -- speaking ----------------------------------------------------------------------------
 
     def ready(self) -> Answer | None:
-        """Return the first answer if its next sentence can be said."""
-        if self._answers and self._answers[0].unsaid and self._answers[0].unsaid[0].made:
+        """Return the first answer if its next sentence can be spoken."""
+        if self._answers and self._answers[0].unsaid and self._answers[0].unsaid[0].synthesized:
             return self._answers[0]
         return None
 
     def say(self, transcript: CallTranscript, now: int) -> Speech | None:
-        """Say the next sentence of the first answer; return its speech, None if there is none."""
+        """Speak the next sentence of the first answer; return its speech, None if it has none."""
         answer = self._answers[0]
         sentence = answer.unsaid.popleft()
         speech = sentence.speech
@@ -185,47 +186,47 @@ class Mouth:
         start = max(now, self.playing_until - self._lag)
         words = speech.utterance("agent", start / speech.rate).words
         piece = answer.line.add(sentence.text, words)
-        self._said.append(_Said(speech, piece, start, sentence.guarded))
+        self._said.append(_Said(speech, piece, start, sentence.protected))
         if len(speech.samples):
             self.playing_until = start + self._lag + len(speech.samples)
         return speech
 
     def finished(self, now: int) -> Answer | None:
-        """Take out and return the first answer if it has been said and heard."""
-        if not self._answers or self._answers[0].unsaid or self.sounding(now):
+        """Remove and return the first answer if it has been spoken and heard."""
+        if not self._answers or self._answers[0].unsaid or self.playing(now):
             return None
         answer = self._answers[0]
-        needed_by_others = answer.end_call or answer.transfer or len(self._answers) > 1
-        if answer.complete or (needed_by_others and answer.begun and self._stalls(answer, now)):
+        holds_up = answer.end_call or answer.transfer or len(self._answers) > 1
+        if answer.complete or (holds_up and answer.started and self._stalls(answer, now)):
             self._said.clear()
             return self._answers.popleft()
         return None
 
-    def sounding(self, now: int) -> bool:
-        """Whether the caller still plays something."""
+    def playing(self, now: int) -> bool:
+        """Whether the caller is still playing something."""
         return now < self.playing_until
 
-    def guarded(self, now: int) -> bool:
-        """Whether what the caller plays now may not be interrupted."""
+    def protected(self, now: int) -> bool:
+        """Whether what the caller is playing must not be interrupted."""
         played = [said for said in self._said if said.start + self._lag <= now] or self._said[:1]
-        return self.sounding(now) and played[-1].guarded
+        return self.playing(now) and played[-1].protected
 
     def busy(self, now: int) -> bool:
-        """Whether something is being said, or is about to be."""
-        return self.sounding(now) or any(
+        """Whether the agent is speaking or about to."""
+        return self.playing(now) or any(
             answer.unsaid or not (answer.complete or self._stalls(answer, now))
             for answer in self._answers
         )
 
     def _stalls(self, answer: Answer, now: int) -> bool:
-        return now - answer.news >= self._stalled
+        return now - answer.updated_at >= self._stalled
 
     # -- falling silent ----------------------------------------------------------------------
 
     def cut(self, now: int) -> int:
-        """Fall silent: leave in the transcript what was heard; return how much was not, samples.
+        """Fall silent, leaving in the transcript what was heard; return what was not, samples.
 
-        What has not been said yet stays, see ``drop``.
+        What has not been spoken yet stays, see ``drop``.
         """
         unheard = max(0, self.playing_until - now)
         for said in self._said:
@@ -239,11 +240,11 @@ class Mouth:
         return unheard
 
     def drop(self, answer: Answer) -> frozenset[int]:
-        """Forget an answer; return the numbers of its sentences of which speech is being made."""
+        """Drop an answer; return the numbers of its sentences that are being synthesised."""
         if answer is self._answers[0]:
             self._said.clear()
         self._answers.remove(answer)
-        numbers = frozenset(each.number for each in answer.unsaid) & self._making.keys()
+        numbers = frozenset(each.number for each in answer.unsaid) & self._synthesizing.keys()
         for number in numbers:
-            del self._making[number]
+            del self._synthesizing[number]
         return numbers
