@@ -8,6 +8,7 @@ from retell_voice.cli.captions import Captions
 from retell_voice.cli.turns import Turns
 from retell_voice.cli.view import View
 from retell_voice.events import (
+    AgentStarted,
     AgentStopped,
     Alignment,
     CallState,
@@ -38,6 +39,7 @@ class Lines:
         self._heard = Captions()
         self._turns = Turns()
         self._printed: list[Utterance] = []
+        self._agent_speaking = self._draining = False
 
     def opening(self, view: View) -> list[str]:
         """Return what is said before the first event."""
@@ -56,9 +58,22 @@ class Lines:
     def feed(self, event: Event) -> list[str]:
         """Return the lines that an event makes; mostly none."""
         self._turns = self._turns.after(event)
-        return self._transcript(event) + [
-            f"{clock(event.at)}  {line}" for line in self._lines(event)
-        ]
+        lines = self._last_words(event) + self._lines(event)
+        return self._transcript(event) + [f"{clock(event.at)}  {line}" for line in lines]
+
+    def _last_words(self, event: Event) -> list[str]:
+        """Return a line once, if the agent is still heard after the server has hung up."""
+        was_heard = self._draining and self._agent_speaking
+        match event:
+            case AgentStarted():
+                self._agent_speaking = True
+            case AgentStopped():
+                self._agent_speaking = False
+            case StateChanged(state=state):
+                self._draining = state is CallState.DRAINING
+        if was_heard or not (self._draining and self._agent_speaking):
+            return []
+        return ["the server has hung up; its last words are being played"]
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each event
         match event:
@@ -73,8 +88,6 @@ class Lines:
                 return [f"metadata: {clean(json.dumps(metadata, ensure_ascii=False))}"]
             case StateChanged(state=CallState.LIVE):
                 return ["connected"]
-            case StateChanged(state=CallState.DRAINING):
-                return ["the server has hung up; its last words are being played"]
             case Ended():
                 return self._caption(event.at, "")  # how it ended is for the summary
         if warning := warn(event):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from shlex import quote
 
 from retell_voice.cli.view import SPEECH, View
@@ -16,7 +17,9 @@ def summary(view: View) -> list[str]:
     """Return lines that say how the call went; none of one that did not come about."""
     if view.ended is None:
         return []
-    lines = [ending(view.ended), f"length {clock(view.at)}"]
+    # The reason is part of the error, which is told as well: once is enough.
+    ended = view.ended if view.ended.error is None else replace(view.ended, reason="")
+    lines = [ending(ended), f"length {clock(view.at)}"]
     if shares := _shares(view):
         lines.append(shares)
     figures = view.statistics

@@ -40,10 +40,12 @@ from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
 if TYPE_CHECKING:  # of no use where the call is with another server
-    from retell_voice.emulator import Emulator
+    from retell_voice.emulator import Emulator, LlmFailed
 
 HANG_UP_AFTER = 3.0
 """Seconds of the agent's silence after which a call whose input file is over is hung up."""
+ANSWER_WITHIN = 10.0
+"""The same while the agent owes the user an answer."""
 LEVEL_INTERVAL = 1 / 12
 
 
@@ -126,6 +128,7 @@ class _Conversation:
         self._operator: Operator | None = None
         self._recorder = make_recorder(settings)
         self._telling: asyncio.Task[None] | None = None
+        self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
         self.output = _output(settings, audio)
@@ -143,9 +146,8 @@ class _Conversation:
                     self._advise(event)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
-                if self._settings.input_file.value and self.view.all_said(
-                    HANG_UP_AFTER / self._speed
-                ):
+                silence = ANSWER_WITHIN if self.view.turn == "user" else HANG_UP_AFTER
+                if self._settings.input_file.value and self.view.all_said(silence / self._speed):
                     self.hang_up()
 
     def hang_up(self) -> None:
@@ -165,12 +167,15 @@ class _Conversation:
         if ended.by == "server" and ended.error is not None:
             from retell_voice.cli.emulator_events import hint  # only when local
 
-            ended.error.hint = hint(ended.reason, self._emulator.llm.value)
+            ended.error.hint = hint(ended.reason, self._emulator.llm.value, self._llm_failed)
 
     async def _tell(self, emulator: Emulator) -> None:
         from retell_voice.cli.emulator_events import is_warning  # only when local
+        from retell_voice.emulator import LlmFailed
 
         async for server_event in emulator.events:
+            if isinstance(server_event, LlmFailed):
+                self._llm_failed = server_event
             if is_warning(server_event):
                 self._remark(clean(str(server_event)), f"{clock(self._now().at)}  warning: ")
 

@@ -96,7 +96,6 @@ class AudioIO:
         volume: float = 1.0,
         device_timeout: float = 60.0,
     ) -> None:
-        far_audio = far_audio or audio
         if microphone is None or speaker is None:
             from retell_voice.devices.portaudio import devices  # noqa: PLC0415 - not for one's own
 

@@ -1,7 +1,7 @@
 """Retell's side of a call, on your own machine.
 
 ``Emulator`` serves register-call, get-call and the Audio WebSocket on one port. To test your
-own hardware against a server of your making, give it an agent::
+hardware against a server that does what you want, give it an agent::
 
     async def agent(session: Session) -> None:
         await session.send_audio(samples, "Hello!")
@@ -14,8 +14,8 @@ own hardware against a server of your making, give it an agent::
         await call.wait()
         print(len(call.received), call.disconnection_reason)
 
-Agents that are there: ``parrot_agent``, ``silent_agent``, ``scenario_agent`` (a TOML file) and
-``llm_agent`` (your LLM server, with a voice and ears of ``open_engines``).
+Ready-made agents: ``parrot_agent``, ``silent_agent``, ``scenario_agent`` (a TOML file) and
+``llm_agent`` (your LLM server, with the TTS and ASR of ``open_engines``).
 """
 
 from importlib import import_module
@@ -32,6 +32,7 @@ from retell_voice.emulator.llm.server_events import (
     LlmMessageMalformed,
     LlmMessageUnknown,
     LlmRetrying,
+    LlmStatistics,
     MetadataForwarded,
     ResponseDropped,
     ResponseOverdue,
@@ -64,7 +65,7 @@ from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings
 
 if TYPE_CHECKING:
-    from retell_voice.emulator.dialogue.manner import DialogueSettings
+    from retell_voice.emulator.dialogue.settings import DialogueSettings
     from retell_voice.emulator.llm.agent import llm_agent
     from retell_voice.emulator.llm.dial import LinkSettings
     from retell_voice.emulator.scenario import scenario_agent
@@ -96,6 +97,7 @@ __all__ = [
     "LlmMessageMalformed",
     "LlmMessageUnknown",
     "LlmRetrying",
+    "LlmStatistics",
     "MetadataForwarded",
     "ParrotSettings",
     "RegisteredCall",
@@ -122,14 +124,14 @@ __all__ = [
 ]
 
 _LATER = {
-    "DialogueSettings": "dialogue.manner",
+    "DialogueSettings": "dialogue.settings",
     "Engines": "speech.engines",
     "LinkSettings": "llm.dial",
     "llm_agent": "llm.agent",
     "open_engines": "speech.engines",
     "scenario_agent": "scenario",
 }
-"""Names that are loaded when they are first used, and where they live."""
+"""Names that are loaded on first use, and their modules."""
 
 
 def __getattr__(name: str) -> Any:

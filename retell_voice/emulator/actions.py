@@ -1,7 +1,7 @@
-"""What an agent wants done: a state machine answers with lists of these, a server carries them out.
+"""What an agent's state machine wants done: it returns lists of these, a runner carries them out.
 
-To be done in their order. The last four are for an agent whose words come from an LLM server;
-what becomes of them is told to the state machine later.
+In order. The last four are for an agent whose words come from an LLM server; their results go
+back to the state machine later.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from retell_voice.protocol.llm import LlmMessage
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something for the server to do."""
+    """Base class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,19 +32,19 @@ class Say(Action):
 
 @dataclass(frozen=True, slots=True)
 class Clear(Action):
-    """Send ``clear``; audio not sent yet is not to be sent any more."""
+    """Send ``clear``, and none of the audio that is still queued."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update(Action):
-    """The transcript has changed, and perhaps the turn."""
+    """Send the transcript and, if it has changed, the turn."""
 
     transcript: tuple[Utterance, ...]
     turn: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Announce(Action):
+class SendMetadata(Action):
     """Send metadata, any JSON value."""
 
     metadata: Any
@@ -61,7 +61,7 @@ class HangUp(Action):
 
 @dataclass(frozen=True, slots=True)
 class Report(Action):
-    """Tell whoever watches the emulator."""
+    """Emit a server event."""
 
     kind: type[ServerEvent]
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Report(Action):
 
 @dataclass(frozen=True, slots=True)
 class Measure(Action):
-    """Note how long something took, see ``RegisteredCall.measure``."""
+    """Record a latency, see ``RegisteredCall.measure``."""
 
     kind: Latency
     milliseconds: float
@@ -84,12 +84,12 @@ class Ask(Action):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognize(Action):
-    """Find the words of what the user said.
+    """Recognise speech.
 
     Attributes:
-        job: by which the words are handed back.
+        job: number to hand the words back with.
         samples: shape (n,), at the call's rate.
-        partial: more of it is being said; False: it may be all, as the user is silent.
+        partial: the user is still speaking; False: the user is silent, this may be all.
     """
 
     job: int
@@ -99,10 +99,10 @@ class Recognize(Action):
 
 @dataclass(frozen=True, slots=True)
 class Synthesize(Action):
-    """Make speech of a sentence.
+    """Synthesise a sentence.
 
     Attributes:
-        sentence: its number, by which the speech is handed back.
+        sentence: number to hand the speech back with.
         text: what to say.
     """
 
@@ -112,6 +112,6 @@ class Synthesize(Action):
 
 @dataclass(frozen=True, slots=True)
 class Cancel(Action):
-    """The speech of these sentences is not wanted any more."""
+    """Cancel the synthesis of these sentences."""
 
     sentences: frozenset[int]

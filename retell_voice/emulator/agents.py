@@ -1,4 +1,4 @@
-"""Agents and how one is run: an agent is a coroutine that holds its side of one call."""
+"""Agents, and how one is run: an agent is a coroutine that holds its side of one call."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from retell_voice.emulator.parrot import DEFAULT_PARROT, Parrot, ParrotSettings
-from retell_voice.emulator.performance import Performance
 from retell_voice.emulator.recordings import GREETING, load_speech
+from retell_voice.emulator.runner import AgentRunner
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
 
@@ -30,7 +30,7 @@ async def silent_agent(session: Session) -> None:
 
 
 async def converse(session: Session, agent: Agent) -> None:
-    """Run ``agent`` until it or the caller has had enough; the connection is closed then."""
+    """Run ``agent`` until it returns or the caller is gone; then close the connection."""
     listening = asyncio.create_task(session.run())
     speaking = asyncio.create_task(_speak(session, agent))
     try:
@@ -68,10 +68,10 @@ def parrot_agent(
 
     Args:
         settings: how it behaves.
-        greeting: recording of what it says first, see ``recordings.load_speech``.
-        detector: how it judges what is speech.
+        greeting: recording of the greeting, see ``recordings.load_speech``.
+        detector: settings of the voice detector.
         audio_timeout: seconds without any microphone audio, silence included, after which it
-            gives the call up.
+            gives up the call.
     """
 
     async def agent(session: Session) -> None:
@@ -83,6 +83,6 @@ def parrot_agent(
             detector=EnergyDetector(rate, detector),
             chunk_ms=session.chunk_ms,
         )
-        await Performance(session, audio_timeout).run(parrot)
+        await AgentRunner(session, audio_timeout).run(parrot)
 
     return agent

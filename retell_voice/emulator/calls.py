@@ -1,4 +1,4 @@
-"""The calls an emulator knows: registered, ongoing, ended. No I/O; time is an argument.
+"""The calls of an emulator: registered, ongoing, ended. No I/O; time is an argument.
 
 ::
 
@@ -26,19 +26,19 @@ from retell_voice.secret import Secret, mask
 SocketProtocol = Literal["web", "twilio"]
 Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
 STORAGE: tuple[Storage, ...] = get_args(Storage)
-"""Retell's ``data_storage_setting``, ever stricter."""
+"""Retell's ``data_storage_setting``, from the laxest to the strictest."""
 
 Latency = Literal["asr", "e2e", "llm", "llm_websocket_network_rtt", "tts"]
 
 NEVER_JOINED = "registered_call_timeout"
 """``disconnection_reason`` of a call that was registered and not joined in time.
 
-Of the two words Retell's API has today, ``error_user_not_joined`` belongs to web calls, which
-nobody registers; they have a token that is void after 30 s.
+(``error_user_not_joined`` is for web calls, which are not registered: their access token expires
+after 30 s.)
 """
 
 DEFAULT_AUDIO = AudioFormat()
-"""Format of a call for which none is given."""
+"""Format of a call if none is given."""
 
 
 class CallStatus(StrEnum):
@@ -52,9 +52,9 @@ class CallStatus(StrEnum):
 
 @dataclass(kw_only=True, eq=False)
 class RegisteredCall:
-    """One call as the server keeps it.
+    """One call, as the server keeps it.
 
-    Its ``repr`` shows the call_id masked: whoever has the call_id can join the call.
+    Its ``repr`` leaves out the call_id: anyone who has it can join the call.
     """
 
     call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
@@ -70,22 +70,22 @@ class RegisteredCall:
     drop_call_if_machine_detected: bool = False
 
     registered_at: float = 0.0
-    """Unix time of the registration, seconds; likewise the next two."""
+    """Unix time of the registration, in seconds; likewise the next two."""
     started_at: float | None = None
     ended_at: float | None = None
     status: CallStatus = CallStatus.REGISTERED
     disconnection_reason: str | None = None
-    """Retell's word for why the call ended: ``user_hangup``, ``agent_hangup``, …"""
+    """Why the call ended: ``user_hangup``, ``agent_hangup``, …"""
     close_code: int | None = None
-    """WebSocket close code and reason with which the call ended."""
+    """WebSocket close code and reason at the end of the call."""
     close_reason: str = ""
     transcript: tuple[Utterance, ...] = ()
     transcript_with_tool_calls: tuple[Said, ...] | None = None
-    """The same with tool calls in their places, where the agent has tools."""
+    """The same with tool calls, if the agent can have any."""
     storage: Storage = "everything"
     custom_attributes: Mapping[str, str | float | bool] | None = None
     number: int = 0
-    """Position in the order of registration."""
+    """Number in the order of registration."""
     latencies: dict[Latency, list[float]] = field(default_factory=dict, init=False)
     """Milliseconds, see ``measure``."""
     _chunks: list[Samples] = field(default_factory=list, init=False, repr=False)
@@ -96,7 +96,7 @@ class RegisteredCall:
 
     @property
     def name(self) -> str:
-        """The call_id in a form that may be shown."""
+        """The call_id, masked."""
         return mask(self.call_id)
 
     @property
@@ -106,12 +106,12 @@ class RegisteredCall:
 
     @property
     def over(self) -> bool:
-        """Whether the call can no longer be joined because it has ended or expired."""
+        """Whether the call has ended or expired, and cannot be joined any more."""
         return self.status in (CallStatus.ENDED, CallStatus.ERROR)
 
     @property
     def received(self) -> Samples:
-        """All microphone audio that arrived, shape (n,); needs ``Emulator(record=True)``."""
+        """All microphone audio received, shape (n,); needs ``Emulator(record=True)``."""
         return np.concatenate(self._chunks) if self._chunks else np.zeros(0, np.int16)
 
     def record(self, samples: Samples) -> None:
@@ -119,12 +119,12 @@ class RegisteredCall:
         self._chunks.append(samples)
 
     def measure(self, kind: Latency, milliseconds: float) -> None:
-        """Note one latency; get-call shows their distribution once the call is over.
+        """Record a latency; get-call returns their distribution once the call is over.
 
         Args:
             kind: ``e2e``: from the user's last sound to the agent's first; ``llm``: from a
-                request to the first words that can be spoken; ``llm_websocket_network_rtt``;
-                ``tts``: from a sentence to its first sound; ``asr``: transcription.
+                request to the first words; ``llm_websocket_network_rtt``; ``tts``: synthesis of a
+                sentence; ``asr``: recognition of an utterance.
         """
         self.latencies.setdefault(kind, []).append(milliseconds)
 
@@ -134,7 +134,7 @@ class RegisteredCall:
         self.started_at = now
 
     def end(self, now: float, why: str) -> None:
-        """Note that the call is over; the first reason stands."""
+        """Note that the call is over; the first reason counts."""
         if self.over:
             return
         failed = why.startswith("error") or why == NEVER_JOINED
@@ -149,12 +149,12 @@ class RegisteredCall:
 
 
 class Calls:
-    """All calls, by call_id; the oldest that are over are forgotten beyond ``limit``.
+    """All calls, by call_id; beyond ``limit`` the oldest that are over are forgotten.
 
     Args:
         expiry: seconds within which a registered call must be joined.
         limit: calls kept.
-        max_open: calls that may be registered or ongoing at a time; None: as many as are kept.
+        max_open: calls that may be registered or ongoing at a time; None: ``limit``.
     """
 
     def __init__(
@@ -164,14 +164,14 @@ class Calls:
         self.max_open = min(limit, max_open) if max_open is not None else limit
         self._limit = limit
         self._calls: dict[str, RegisteredCall] = {}
-        self._waiting: deque[RegisteredCall] = deque()  # those to be joined are all in here
+        self._waiting: deque[RegisteredCall] = deque()  # all that can be joined, and others
         self._registered = 0
 
     def __iter__(self) -> Iterator[RegisteredCall]:
         return iter(self._calls.values())
 
     def add(self, call: RegisteredCall, now: float) -> bool:
-        """Keep a new call; False when there are too many that are not over."""
+        """Add a new call; False if too many are registered or ongoing."""
         if sum(not each.over for each in self) >= self.max_open:
             return False
         if len(self._calls) >= self._limit:
@@ -200,7 +200,7 @@ class Calls:
         return expired
 
     def next_expiry(self) -> float | None:
-        """Return when a call expires if nothing happens; None if none is waiting."""
+        """Return when the next call expires; None if none is waiting to be joined."""
         return self._waiting[0].registered_at + self.expiry if self._next() else None
 
     def _next(self) -> bool:

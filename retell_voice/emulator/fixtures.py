@@ -30,7 +30,7 @@ from retell_voice.emulator.scenario import Scenario, scenario_agent
 from retell_voice.emulator.server import Emulator
 from retell_voice.emulator.server_events import ScenarioFailed, ServerEvent
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.speech.ports import TextToSpeech
+from retell_voice.emulator.speech.ports import Tts
 
 T = TypeVar("T")
 What: TypeAlias = type[ServerEvent] | Callable[[ServerEvent], bool]
@@ -233,7 +233,7 @@ class Emulators:
         *,
         agent: Agent | None = None,
         speed: float = 1.0,
-        text_to_speech: TextToSpeech | None = None,
+        tts: Tts | None = None,
         **options: Any,
     ) -> RunningEmulator:
         """Start one.
@@ -242,7 +242,7 @@ class Emulators:
             scenario: what it does in every call: a file, beside the test unless its path is
                 absolute, or what ``parse_scenario`` returns.
             agent: or an agent; without either a parrot.
-            speed, text_to_speech: of a scenario, see ``scenario_agent``.
+            speed, tts: of a scenario, see ``scenario_agent``.
             options: of ``Emulator``.
 
         Raises:
@@ -255,7 +255,7 @@ class Emulators:
                 raise TypeError("a scenario or an agent, not both")
             if not isinstance(scenario, Scenario):
                 scenario = self._folder / scenario
-            agent = scenario_agent(scenario, speed=speed, text_to_speech=text_to_speech)
+            agent = scenario_agent(scenario, speed=speed, tts=tts)
         running = RunningEmulator(agent or parrot_agent(), **options)
         self._running.append(running)
         return running

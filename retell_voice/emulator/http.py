@@ -1,7 +1,7 @@
-"""HTTP/1.1 at the server's side, until a request turns out to be a WebSocket's. Sans-IO.
+"""The server's side of HTTP/1.1, until a request asks for a WebSocket. Sans-IO.
 
-``websockets`` reads requests without bodies only, so requests are read here with ``h11``
-first. Bytes in, bytes out; what a WebSocket client sent is kept and handed over untouched.
+``websockets`` only reads requests without a body, so requests are first read here with ``h11``.
+Bytes in, bytes out; what a WebSocket client sent is kept and handed over untouched.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MAX_BODY = 1 << 20
 
 
 class HttpPeer:
-    """One connection's HTTP.
+    """The HTTP of one connection.
 
     Args:
-        respond: answers a whole request; must not raise.
+        respond: answers a request; must not raise.
 
     Attributes:
-        upgrade: once a request asks for a WebSocket: every byte from its first on.
+        upgrade: once a request asks for a WebSocket: all bytes from its first one on.
         closing: nothing more will be read; close once everything is sent.
         answered: requests answered so far.
     """

@@ -1,8 +1,8 @@
 """The parrot: an agent that greets, listens, and says back what you said.
 
-A pure state machine. Its clock is the caller's audio: time is the number of microphone
-samples received, so a caller at eight times real time has the same conversation in an eighth
-of the time. What it does is a list of ``Action`` for a server to carry out.
+A pure state machine. Its clock is the caller's audio: time is the number of microphone samples
+received, so a caller at eight times real time has the same conversation in an eighth of the
+time. Its output is lists of ``Action`` for a server to carry out.
 
 ::
 
@@ -10,10 +10,10 @@ of the time. What it does is a list of ``Action`` for a server to carry out.
     user speaks, agent silent    ─▶ user's turn
     user speaks, agent heard     ─▶ clear, transcript cut to what was heard, user's turn
     user has spoken              ─▶ transcript, agent's turn, the same words back
-    user types                   ─▶ as if spoken, but hummed back: it has no words of its own
+    user types                   ─▶ as if spoken, but mumbled back: the parrot has no TTS
     silence for too long         ─▶ hang up
 
-What the caller still has to play is an estimate: what was sent, less the time that has gone by.
+How much the caller still has to play is an estimate: what was sent, minus the time since then.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
-from retell_voice.emulator.history import History
+from retell_voice.emulator.actions import Action, Clear, HangUp, Report, Say, SendMetadata, Update
+from retell_voice.emulator.audio_history import AudioHistory
 from retell_voice.emulator.llm.server_events import UserTyped
 from retell_voice.emulator.server_events import AgentInterrupted, AgentSpoke, UserSpoke
-from retell_voice.emulator.speech.hum import hum
-from retell_voice.emulator.speech.ports import NoRecognizer, Recognizer, Speech
+from retell_voice.emulator.speech.mumble import mumble
+from retell_voice.emulator.speech.ports import Speech
 from retell_voice.emulator.speech.vad import Boundary, Detector, EnergyDetector
 from retell_voice.events import Role, Utterance
 
 METADATA: Mapping[str, Any] = {"emulator": "retell-voice", "agent": "parrot"}
-"""What the parrot tells a caller's program at the start of every call."""
+"""The metadata that the parrot sends at the start of every call."""
 
 _LOOKBACK_MS = 1000  # how long before it is known speech may have begun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParrotSettings:
-    """How a parrot behaves, all in milliseconds of the caller's audio.
+    """How a parrot behaves; times in milliseconds of the caller's audio.
 
     Attributes:
-        preroll_ms: how much from before the speech was noticed is said back with it.
-        tail_ms: how much from after it.
-        longest_ms: the longest answer; what was said beyond it is not said back.
+        preroll_ms: audio from before the detected start that is said back with the speech.
+        tail_ms: audio from after its end.
+        longest_ms: the longest answer; anything longer is cut.
         lag_ms: how much later than it is sent agent audio is heard.
-        end_call_after_silence_ms: hang up when the user is silent that long after the agent
-            has spoken; a call may be registered with its own.
+        end_call_after_silence_ms: hang up after this much silence of the user once the agent has
+            spoken; a call can be registered with its own.
         longest_call_ms: hang up then in any case.
-        interruptible: False: what the user begins to say while the agent is heard is ignored.
-            For a microphone that hears the speaker: the parrot would interrupt itself.
+        interruptible: False: speech that begins while the agent is heard is ignored. For a
+            microphone that picks up the speaker: the parrot would interrupt itself.
     """
 
     preroll_ms: int = 250
@@ -73,8 +73,7 @@ class Parrot:
         greeting: what it says first, at the call's rate.
         settings: how it behaves.
         detector: finds the user's speech; an ``EnergyDetector`` if None.
-        recognizer: finds its words.
-        chunk_ms: length of the pieces in which it says things.
+        chunk_ms: length of the chunks of agent audio.
     """
 
     def __init__(
@@ -83,19 +82,18 @@ class Parrot:
         settings: ParrotSettings = DEFAULT_PARROT,
         *,
         detector: Detector | None = None,
-        recognizer: Recognizer | None = None,
         chunk_ms: int = 100,
     ) -> None:
         self._greeting = greeting
         self._rate = rate = greeting.rate
         self._settings = settings
         self._detector = detector or EnergyDetector(rate)
-        self._recognizer = recognizer or NoRecognizer()
+
         self._chunk = max(1, rate * chunk_ms // 1000)
         self._now = 0  # all times are samples of the caller's audio
-        self._heard = History()
+        self._heard = AudioHistory()
         self._user_began: int | None = None  # while the user speaks
-        self._saying: Speech | None = None  # what the caller is playing, or has played last
+        self._saying: Speech | None = None  # what the caller is playing, or played last
         self._said_at = 0
         self._user_silent_since = 0
         self._over = False
@@ -103,7 +101,7 @@ class Parrot:
 
     @property
     def playing_since(self) -> int:
-        """When the caller began to play what was said last, samples of its own audio."""
+        """When the caller began to play the last utterance, samples of its own audio."""
         return self._said_at + self._samples(self._settings.lag_ms)
 
     @property
@@ -113,7 +111,7 @@ class Parrot:
 
     def start(self) -> list[Action]:
         """Begin the call: greet at once, before any microphone audio."""
-        return [Announce(METADATA), *self._say(self._greeting, 0)]
+        return [SendMetadata(METADATA), *self._say(self._greeting, 0)]
 
     def receive(self, samples: Samples) -> list[Action]:
         """Take microphone audio, shape (n,), any n; return what to do about it."""
@@ -134,7 +132,7 @@ class Parrot:
         return actions
 
     def typed(self, text: str) -> list[Action]:
-        """Take a user turn that was typed; it takes the place of what is being spoken."""
+        """Take a user turn that was typed; it replaces what is being spoken."""
         text = text.strip()
         if self._over or not text:
             return []
@@ -143,8 +141,12 @@ class Parrot:
         self._user_silent_since = self._now
         self.transcript = (*self.transcript, Utterance("user", text, ()))
         longest = self._samples(self._settings.longest_ms)
-        answer = hum(text, self._rate).until(longest)
+        answer = mumble(text, self._rate).until(longest)
         return [*actions, Update(self.transcript, "user"), *self._say(answer, self._now)]
+
+    def finish(self) -> list[Action]:
+        """Return what to report once the call is over: nothing."""
+        return []
 
     def _user_begins(self, boundary: Boundary) -> list[Action]:
         sounding = boundary.known < self.playing_until
@@ -155,7 +157,7 @@ class Parrot:
         return [*actions, Update(self.transcript, "user")]
 
     def _fall_silent(self, now: int) -> list[Action]:
-        """Leave in the transcript what was heard of what the caller is playing, if it is."""
+        """Silence the agent if it is heard; leave in the transcript what was heard of it."""
         saying, until = self._saying, self.playing_until
         self._saying = None
         if saying is None or now >= until:
@@ -168,14 +170,14 @@ class Parrot:
 
     def _user_ends(self, boundary: Boundary) -> list[Action]:
         began = self._user_began
-        if began is None:  # it was ignored
+        if began is None:  # the speech was ignored
             return []
         self._user_began = None
         self._user_silent_since = boundary.at
         end = boundary.at + self._samples(self._settings.tail_ms)
         longest = self._samples(self._settings.longest_ms)
         samples = self._heard.between(began, min(end, began + longest))
-        speech = Speech(samples, self._rate, self._recognizer.words(samples, self._rate))
+        speech = Speech(samples, self._rate)
         self._add("user", speech, began)
         duration = (end - began) / self._rate
         return [

@@ -1,11 +1,11 @@
-"""The lives of an emulator's calls: every change is kept, told, and sent to the webhook.
+"""The lifecycle of an emulator's calls: each change is kept, reported, and sent to the webhook.
 
 ::
 
     register ──▶ join ──▶ end     call_started once joined, call_ended once over
         └──────▶ expire           call_ended only: the call never began
 
-Runs in the emulator's event loop, whose timer ends the calls that nobody joins.
+Runs in the emulator's event loop; a timer ends the calls that nobody joins.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _LEAST_WAIT = 0.001  # the loop's clock and that of the calls may differ by this
 
 
 class Registry:
-    """Keeps calls and says what becomes of them.
+    """Keeps calls and reports what happens to them.
 
     Args:
         calls: where they are kept.
-        server_events: where it is told.
+        server_events: where to report.
         now: the clock of the calls, Unix seconds.
-        webhook_url: where it is sent; None: nowhere.
-        webhook_key: signs what is sent.
+        webhook_url: where to send webhooks; None: nowhere.
+        webhook_key: key to sign webhooks with.
 
     Raises:
-        ConfigError: nothing can be sent to that URL, or there is no key.
+        ConfigError: webhooks cannot be sent to that URL, or there is no key.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Registry:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Expire calls, also when nobody looks, from now on."""
+        """Start the timer that expires calls."""
         self._loop = asyncio.get_running_loop()
         self._sweep()
 
     async def stop(self) -> None:
-        """Expire no more; wait for what is still to be sent, a second at most."""
+        """Stop the timer; wait for webhooks that are still to be sent, a second at most."""
         self._loop = None
         if self._timer is not None:
             self._timer.cancel()
@@ -72,7 +72,7 @@ class Registry:
             await self._webhooks.stop()
 
     def register(self, call: RegisteredCall) -> bool:
-        """Keep a new call; False when there are too many that are not over."""
+        """Add a new call; False if too many are registered or ongoing."""
         self._sweep()
         if not self.calls.add(call, self._now()):
             return False
@@ -81,7 +81,7 @@ class Registry:
         return True
 
     def find(self, call_id: str) -> RegisteredCall | None:
-        """Return a call by its call_id, expired if it was not joined in time, or None."""
+        """Return a call by its call_id, or None; it has expired if it was not joined in time."""
         self._sweep()
         return self.calls.get(call_id)
 
@@ -91,12 +91,12 @@ class Registry:
         self._send("call_started", call)
 
     def end(self, call: RegisteredCall, why: str) -> None:
-        """Note that a call is over; ``why`` is Retell's word for it."""
+        """Note that a call is over; ``why`` is its ``disconnection_reason``."""
         call.end(self._now(), why)
         self._send("call_ended", call)
 
     def forget(self, call: RegisteredCall) -> None:
-        """Remove a call, so that its call_id can be used again; it ends if it is not over."""
+        """Remove a call, so that its call_id can be used again; end it if it is not over."""
         if not call.over:
             self.end(call, "manual_stopped")
         self.calls.remove(call)

@@ -29,8 +29,8 @@ from websockets.http11 import Request, Response
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.dialects import DIALECTS
-from retell_voice.emulator.door import Door
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
@@ -120,7 +120,7 @@ class Emulator:
             record=record,
             server_events=self.events,
         )
-        self._doors: set[Door] = set()
+        self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
         self._stopping = False
         self._conversations: dict[asyncio.Task[None], Session] = {}
@@ -132,12 +132,14 @@ class Emulator:
         Raises:
             OSError: the address cannot be listened on.
         """
-        door = partial(Door, respond=self._rest.respond, doors=self._doors)
+        connection = partial(
+            HttpConnection, respond=self._rest.respond, http_connections=self._http_connections
+        )
         self._server = await serve(
             self._serve,
             self._host,
             self._port,
-            create_connection=cast(Any, door),
+            create_connection=cast(Any, connection),
             process_request=self._admit,
             compression=None,
             close_timeout=1.0,
@@ -162,8 +164,8 @@ class Emulator:
         await asyncio.gather(*self._closing)
         for conversation in self._conversations:
             conversation.cancel()
-        for door in list(self._doors):
-            door.shut()
+        for connection in list(self._http_connections):
+            connection.shut()
         await self._server.wait_closed()
         await self._registry.stop()
         self.events.close()
@@ -240,7 +242,7 @@ class Emulator:
         """Give a call a user turn without audio, as if the user had said it.
 
         It interrupts the agent as speech does. An agent whose words come from an LLM server
-        answers it, the parrot hums it back, one of yours reads it with ``Session.next_typed``;
+        answers it, the parrot mumbles it back, one of yours reads it with ``Session.next_typed``;
         a scenario and the silent agent do not take it.
 
         Args:
@@ -308,7 +310,7 @@ class Emulator:
             return
         answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(target).query))
         session = self._open_session(call, websocket, answer)
-        cast(Door, websocket).on_ping = session.pinged.set
+        cast(HttpConnection, websocket).on_ping = session.pinged.set
         self._registry.join(call)
         session.tell(CallJoined, format=call.format)
         conversation = asyncio.create_task(converse(session, self._agent))

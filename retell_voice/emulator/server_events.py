@@ -1,4 +1,4 @@
-"""What an emulator tells you: one bounded stream of these, in the order they happened."""
+"""Server events: what happens in an emulator, one bounded stream in order."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerEvent:
-    """Base of all; ``str`` gives one line for people.
+    """Base class; ``str`` gives one line for people.
 
     Attributes:
-        call: the call's name, its call_id masked.
+        call: the call_id, masked.
         at: seconds since the call was joined; 0 before.
     """
 
@@ -23,7 +24,7 @@ class ServerEvent:
 
 @dataclass(frozen=True, slots=True)
 class CallRegistered(ServerEvent):
-    """A call was registered and waits for its caller."""
+    """A call was registered and is waiting for its caller."""
 
     format: str
 
@@ -54,10 +55,11 @@ class CallRefused(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class UserSpoke(ServerEvent):
-    """The user finished speaking; seconds, with the little before and after that is kept.
+    """The user finished speaking.
 
     Attributes:
-        content: its words, where somebody looked for them.
+        duration: seconds, with the pre-roll and tail that are kept.
+        content: the words, if they were recognised.
     """
 
     duration: float
@@ -69,7 +71,7 @@ class UserSpoke(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class AgentSpoke(ServerEvent):
-    """The agent sent an utterance of so many seconds."""
+    """The agent sent an utterance, ``duration`` in seconds."""
 
     duration: float
     content: str
@@ -80,17 +82,29 @@ class AgentSpoke(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class AgentInterrupted(ServerEvent):
-    """The user talked over the agent and ``clear`` was sent; seconds of its speech left unheard."""
+    """The agent was interrupted and ``clear`` was sent.
+
+    Attributes:
+        unheard: seconds of its speech that were not heard.
+        by: the user, or an ``agent_interrupt`` of the LLM server.
+    """
 
     unheard: float
+    by: Literal["user", "agent_interrupt"] = "user"
 
     def __str__(self) -> str:
-        return f"user interrupts, clear sent, {self.unheard:.1f} s unheard"
+        who = "user interrupts" if self.by == "user" else "the agent interrupts itself"
+        return f"{who}, clear sent, {self.unheard:.1f} s unheard"
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded(ServerEvent):
-    """The call ended; the WebSocket's close code and reason, and Retell's word for why."""
+    """The call ended.
+
+    Attributes:
+        code, reason: the WebSocket's close code and reason.
+        why: the call's ``disconnection_reason``.
+    """
 
     code: int
     reason: str
@@ -106,9 +120,9 @@ class ScenarioStep(ServerEvent):
     """A scenario's step begins.
 
     Attributes:
-        name: what kind of step: ``say``, ``wait``, …
+        name: the kind of step: ``say``, ``wait``, …
         number: its place in the file, ``2``, or ``2.1`` within step 2.
-        details: the rest of it, short.
+        details: the rest of it, shortened.
     """
 
     name: str
@@ -121,10 +135,10 @@ class ScenarioStep(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioFailed(ServerEvent):
-    """What a scenario waited for did not come, or it does not fit the call; the call was closed.
+    """A scenario waited in vain, or does not fit the call; the call was closed.
 
     Attributes:
-        number: the step, as in ``ScenarioStep``; empty when it never began.
+        number: the step, as in ``ScenarioStep``; empty if it never began.
         why: one line for people.
     """
 
@@ -158,21 +172,21 @@ class WebhookSent(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class WebhookFailed(ServerEvent):
-    """A webhook was not answered with 2xx, or not sent; ``again``: it is tried once more."""
+    """A webhook was not sent, or not answered with 2xx; ``again``: it will be retried."""
 
     event: str
     why: str
     again: bool = False
 
     def __str__(self) -> str:
-        return f"webhook {self.event} failed: {self.why}{'; trying again' if self.again else ''}"
+        return f"webhook {self.event} failed: {self.why}{'; retrying' if self.again else ''}"
 
 
 class ServerEvents:
     """The stream: ``async for server_event in emulator.events``; ends when the emulator stops.
 
-    Holds the last ``limit`` that nobody has read yet, older ones are dropped and counted in
-    ``dropped``. One reader at a time.
+    Keeps the last ``limit`` unread events; older ones are dropped and counted in ``dropped``.
+    One reader at a time.
     """
 
     def __init__(self, limit: int = 1000) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.post import Poster, PostError
+from retell_voice.emulator.http_post import HttpPoster, PostError
 from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
 from retell_voice.errors import ConfigError
@@ -70,7 +70,7 @@ class Webhooks:
                 "a webhook is signed with the API key, and there is none",
                 "give the key that your server verifies with",
             )
-        self._poster = Poster(url)
+        self._poster = HttpPoster(url)
         self._key = key.encode()
         self._tell = tell
         self._now = now

@@ -344,7 +344,6 @@ class Call:
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
             post=self._post,
-            far_audio=self._route.far_end,
         )
 
     def _release(self) -> None:

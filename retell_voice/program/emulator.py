@@ -92,10 +92,10 @@ async def _agent(
         raise ConfigError(
             f"{llm.source} and {scenario.source} each say what the agent does: give one"
         )
-    if not settings.voice.value == settings.ears.value == "auto":
+    if not settings.tts.value == settings.asr.value == "auto":
         from retell_voice.emulator.speech.engines import check_names  # as below
 
-        check_names(settings.voice.value, settings.ears.value)  # also where they are of no use
+        check_names(settings.tts.value, settings.asr.value)  # even if they are not used
     if llm.value:
         return await _llm_agent(llm.value, settings, stack)
     if scenario.value:
@@ -107,7 +107,7 @@ async def _llm_agent(
     url: str, settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
     # Imported here: the parrot needs none of it.
-    from retell_voice.emulator.dialogue.manner import DialogueSettings
+    from retell_voice.emulator.dialogue.settings import DialogueSettings
     from retell_voice.emulator.llm.agent import llm_agent
     from retell_voice.emulator.speech.neural import DetectorKind
 
@@ -120,7 +120,7 @@ async def _llm_agent(
         end_call_after_silence_ms=settings.end_call_after_silence_ms.value,
         interruptible=settings.interruptible.value,
     )
-    engines = await _open_engines(settings.voice.value, settings.ears.value, stack)
+    engines = await _open_engines(settings.tts.value, settings.asr.value, stack)
     agent = llm_agent(
         url, engines, dialogue, detector=cast("DetectorKind", settings.detector.value)
     )
@@ -132,16 +132,16 @@ async def _scenario_agent(
 ) -> tuple[Agent, tuple[str, ...]]:
     from retell_voice.emulator.scenario import scenario_agent
 
-    engines = await _open_engines(settings.voice.value, "none", stack)
-    voice, _ = engines.describe()  # nobody's words are looked for, so no ears are missing
+    engines = await _open_engines(settings.tts.value, "none", stack)
+    tts, _ = engines.describe()  # a scenario needs no ASR
     file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only
-    agent = scenario_agent(file, text_to_speech=engines.text_to_speech)
-    return agent, (voice,)
+    agent = scenario_agent(file, tts=engines.tts)
+    return agent, (tts,)
 
 
-async def _open_engines(voice: str, ears: str, stack: AsyncExitStack) -> Engines:
+async def _open_engines(tts: str, asr: str, stack: AsyncExitStack) -> Engines:
     from retell_voice.emulator.speech.engines import open_engines
 
     if sys.stderr.isatty():  # it takes seconds
-        print("loading what speaks and hears", file=sys.stderr, flush=True)
-    return await stack.enter_async_context(open_engines(voice, ears))
+        print("loading the speech engines", file=sys.stderr, flush=True)
+    return await stack.enter_async_context(open_engines(tts, asr))

@@ -11,13 +11,15 @@
 Sources: Retell's "LLM WebSocket" reference (docs.retellai.com/api-references/llm-websocket) and
 its guides "Set up your server" and "Troubleshooting" (docs.retellai.com/integrate-llm). By them
 
-* a message without ``response_type`` is taken for a ``response``, as the first servers sent it;
-* ``content`` and ``content_complete`` are required; a message with a field missing or of the
-  wrong type is logged and dropped, and the call goes on: that is for who reads this to do.
+* a message without ``response_type`` is a ``response``, as the first servers sent it;
+* ``content_complete`` is required; with it, ``content`` may be null or missing: nothing to say;
+* a ``ping_pong`` counts whatever its ``timestamp``;
+* a message with a field missing or of the wrong type is logged and dropped, and the call goes on
+  (left to the caller).
 
-A field that is not known is ignored, one that is null counts as absent. A whole number may be
-written as ``3.0``: to JavaScript it is the same. In a transcript an item whose role is not
-known is left out, a message whose type is not known is passed on.
+Unknown fields are ignored, null counts as absent, a byte order mark is skipped. An integer may be
+written as ``3.0``: to JavaScript it is the same. In a transcript, items of an unknown role are left
+out; messages of an unknown type are passed on.
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ _TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
 
 
 def llm_url(prefix: str, call_id: str) -> str:
-    """Return the URL of one call's custom-LLM WebSocket. It holds the call_id: keep it secret.
+    """Return the URL of one call's custom-LLM WebSocket. It contains the call_id: keep it secret.
 
     The call_id becomes the last part of the path, a query stays, http and https stand for ws
     and wss (Retell's "Set up your server" and "Troubleshooting").
@@ -95,7 +97,7 @@ def llm_url(prefix: str, call_id: str) -> str:
     """
     try:
         parts = urlsplit(prefix)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises unless it is a number
     except ValueError:
         parts = urlsplit("")
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
@@ -109,7 +111,7 @@ def llm_url(prefix: str, call_id: str) -> str:
 
 
 class RetellSide:
-    """Retell's side: hears the LLM server, speaks to it."""
+    """Retell's side: decodes what the LLM server sends, encodes what Retell sends."""
 
     def receive(self, text: str | bytes) -> LlmMessage:
         """Decode one message of the LLM server; raises nothing but ``LlmPayloadError``."""
@@ -125,7 +127,7 @@ class RetellSide:
 
 
 class LlmSide:
-    """The developer's side: hears Retell, speaks to it."""
+    """The developer's side: decodes what Retell sends, encodes what the LLM server sends."""
 
     def receive(self, text: str | bytes) -> LlmMessage:
         """Decode one message of Retell; raises nothing but ``LlmPayloadError``."""
@@ -172,9 +174,10 @@ def _agent_interrupt(it: Fields) -> AgentInterrupt:
 
 
 def _speech(it: Fields) -> dict[str, Any]:
+    content = it.string("content")
     return {
-        "content": it.need(it.string, "content"),
         "content_complete": it.need(it.flag, "content_complete"),
+        "content": content or "",
         "no_interruption_allowed": it.flag("no_interruption_allowed"),
         "end_call": it.flag("end_call") or False,
         "transfer_number": it.string("transfer_number"),
@@ -201,7 +204,7 @@ def _result(it: Fields) -> ToolCallResult:
 def _update_only(it: Fields) -> UpdateOnly:
     turn = it.string("turntaking")
     if turn is not None and turn not in _SPEAKERS:
-        raise it.error("turntaking", f"is neither of {', '.join(_SPEAKERS)}")
+        raise it.error("turntaking", f"is not one of {', '.join(_SPEAKERS)}")
     return UpdateOnly(turn=None if turn is None else _SPEAKERS[turn], **_transcripts(it))
 
 
@@ -246,7 +249,7 @@ _Table = dict[str, tuple[type[LlmMessage], _Decoder]]
 _FROM_LLM: _Table = {
     "config": (Config, _config),
     "update_agent": (UpdateAgent, _update_agent),
-    "ping_pong": (LlmPingPong, lambda it: LlmPingPong(timestamp=it.need(it.rounded, "timestamp"))),
+    "ping_pong": (LlmPingPong, lambda it: LlmPingPong(timestamp=it.milliseconds("timestamp"))),
     "response": (Response, _response),
     "agent_interrupt": (AgentInterrupt, _agent_interrupt),
     "tool_call_invocation": (ToolCallInvocation, _invocation),
@@ -303,7 +306,7 @@ def _body(message: LlmMessage) -> dict[str, Any]:
 
 
 def transcript_item(said: Said) -> dict[str, Any]:
-    """Return an item of a transcript as JSON has it."""
+    """Return an item of a transcript as it is in JSON."""
     match said:
         case Utterance():
             return {**_present(said), "words": [_present(word) for word in said.words]}

@@ -1,4 +1,4 @@
-"""Reading the fields of a JSON object by name and type; whatever is wrong names the field."""
+"""Reads the fields of a JSON object by name and type; errors name the field."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _KINDS: dict[type, str] = {
 
 
 class LlmPayloadError(ValueError):
-    """A message cannot be read: not a JSON object, or a field missing or of the wrong type.
+    """A message is malformed: not a JSON object, or a field is missing or of the wrong type.
 
     Attributes:
-        field: the field, with where it stands (``agent_config.responsiveness``); empty when it
-            is the message as a whole.
+        field: the path of the field (``agent_config.responsiveness``); empty if it is the message
+            as a whole.
     """
 
     def __init__(self, problem: str, field: str = "") -> None:
@@ -35,15 +35,15 @@ class LlmPayloadError(ValueError):
 
 
 class Fields:
-    """The fields of one JSON object. One that is null counts as absent.
+    """The fields of one JSON object; null counts as absent.
 
-    Each method that is named after a type returns the value, or None where it is absent, and
-    raises ``LlmPayloadError`` where it is something else.
+    The methods named after a type return the value, or None if it is absent, and raise
+    ``LlmPayloadError`` if it is anything else.
 
     Args:
         body: the object, as parsed.
-        message: what the message is called in errors.
-        path: where the object stands in the message, with the dot that follows.
+        message: name of the message, for errors.
+        path: path of the object in the message, with a trailing dot.
     """
 
     def __init__(self, body: dict[str, Any], message: str, path: str = "") -> None:
@@ -52,14 +52,14 @@ class Fields:
         self._path = path
 
     def need(self, read: Callable[[str], _T | None], name: str) -> _T:
-        """Read a field that must be there: ``fields.need(fields.string, "name")``."""
+        """Read a required field: ``fields.need(fields.string, "name")``."""
         value = read(name)
         if value is None:
             raise self.error(name, "is missing")
         return value
 
     def anything(self, name: str) -> Any:
-        """Return any JSON value, null as well; only a field that is not there is missing."""
+        """Return a required field of any type, null included."""
         if name not in self._body:
             raise self.error(name, "is missing")
         return self._body[name]
@@ -90,26 +90,33 @@ class Fields:
         return value
 
     def whole(self, name: str, least: int = -_LARGEST) -> int | None:
-        """A whole number, which may be written as ``3.0``."""
+        """An integer, which may be written as ``3.0``."""
         value = self.number(name)
         if value is not None and value != int(value):
             raise self.error(name, f"is {value:g}, must be a whole number")
         return self.rounded(name, least)
 
     def rounded(self, name: str, least: int = -_LARGEST) -> int | None:
-        """A number of which the fraction does not matter, as of milliseconds."""
+        """A number whose fraction does not matter, such as milliseconds."""
         value = self.number(name)
         if value is not None and value < least:
             raise self.error(name, f"is {value:g}, must be at least {least}")
         return None if value is None else round(value)
 
+    def milliseconds(self, name: str) -> int | None:
+        """A timestamp; None also if it is not a number of a sensible size."""
+        try:
+            return self.rounded(name)
+        except LlmPayloadError:
+            return None
+
     def inner(self, name: str) -> Fields | None:
-        """An object, for its fields to be read."""
+        """A nested object."""
         value = self.mapping(name)
         return None if value is None else Fields(value, self._message, f"{self._path}{name}.")
 
     def items(self, name: str) -> list[Fields] | None:
-        """An array of objects, for their fields to be read."""
+        """An array of objects."""
         values = self._typed(name, list)
         if values is None:
             return None
@@ -122,7 +129,7 @@ class Fields:
         ]
 
     def error(self, name: str, problem: str) -> LlmPayloadError:
-        """Return the error that says this of a field."""
+        """Return the error that names a field and its problem."""
         field = f"{self._path}{name}"
         return LlmPayloadError(f"{self._message}: {field} {problem}", field)
 
@@ -137,7 +144,9 @@ class Fields:
 
 
 def load_object(text: str | bytes) -> dict[str, Any]:
-    """Parse a message that must be one JSON object; raises ``LlmPayloadError``."""
+    """Parse a message that must be a JSON object; raises ``LlmPayloadError``."""
+    if isinstance(text, str):
+        text = text.removeprefix("\ufeff")
     try:
         body = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What is said over the custom-LLM WebSocket: the thirteen messages of ``protocol.llm``.
+"""The thirteen messages of the custom-LLM WebSocket, see ``protocol.llm``.
 
 Source: Retell's "LLM WebSocket" reference (docs.retellai.com/api-references/llm-websocket).
 """
@@ -19,12 +19,12 @@ class LlmMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(LlmMessage):
-    """LLM server → Retell, first if at all: what this connection is to have.
+    """LLM server → Retell, optional, first: features of this connection.
 
     Attributes:
-        auto_reconnect: exchange ``ping_pong`` every 2 s; after 5 s without, connect anew.
+        auto_reconnect: exchange ``ping_pong`` every 2 s; after 5 s without, reconnect.
         call_details: send one ``call_details``.
-        transcript_with_tool_calls: send that transcript beside the plain one.
+        transcript_with_tool_calls: send that transcript next to the plain one.
     """
 
     auto_reconnect: bool = False
@@ -58,9 +58,9 @@ class UpdateAgent(LlmMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmPingPong(LlmMessage):
-    """LLM server → Retell: alive; ``timestamp`` in milliseconds since 1970."""
+    """LLM server → Retell: keepalive; ``timestamp`` in Unix ms, None if it was not a number."""
 
-    timestamp: int
+    timestamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +71,12 @@ class Response(LlmMessage):
         response_id: the request that it answers; 0 is the begin message.
         content: what to say; may be empty.
         content_complete: no chunk of this response follows.
-        no_interruption_allowed: the user cannot interrupt this; None leaves it open.
-        end_call: hang up once it has been said. One of this, ``transfer_number`` and
+        no_interruption_allowed: the user cannot interrupt this; None: unspecified.
+        end_call: hang up once it has been spoken. Only one of this, ``transfer_number`` and
             ``digit_to_press`` is done, in this order of precedence.
-        transfer_number: transfer the call there once it has been said.
-        show_transferee_as_caller: whose number the transfer shows.
-        digit_to_press: the digit to press once it has been said.
+        transfer_number: transfer the call there once it has been spoken.
+        show_transferee_as_caller: whether the transfer shows the caller's number.
+        digit_to_press: the digit to press once it has been spoken.
     """
 
     response_id: int
@@ -91,7 +91,7 @@ class Response(LlmMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentInterrupt(LlmMessage):
-    """LLM server → Retell: say this at once, whoever is speaking; a ``Response`` unasked for.
+    """LLM server → Retell: say this at once, whoever is speaking; an unrequested ``Response``.
 
     Attributes:
         interrupt_id: the same for all its chunks; another one discards those before.
@@ -128,7 +128,7 @@ class ToolCallResult(LlmMessage):
     Attributes:
         tool_call_id: the call it belongs to.
         content: the result, any text.
-        successful: whether the tool succeeded; None when that was not said.
+        successful: whether the tool succeeded; None if unspecified.
     """
 
     tool_call_id: str
@@ -149,26 +149,26 @@ Said = Utterance | ToolCallInvocation | ToolCallResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PingPong(LlmMessage):
-    """Retell → LLM server: alive; ``timestamp`` in milliseconds since 1970."""
+    """Retell → LLM server: keepalive; ``timestamp`` in Unix milliseconds."""
 
     timestamp: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDetails(LlmMessage):
-    """Retell → LLM server: the call as get-call shows it, once, if ``Config`` asks for it."""
+    """Retell → LLM server: the call as get-call returns it, once, if ``Config`` asks for it."""
 
     call: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateOnly(LlmMessage):
-    """Retell → LLM server: the transcript changed, or the turn; nothing is to be answered.
+    """Retell → LLM server: the transcript or the turn has changed; no answer is expected.
 
     Attributes:
         transcript: the whole call so far.
         transcript_with_tool_calls: the same with tool calls, if ``Config`` asks for it.
-        turn: who speaks from now on, where that changes.
+        turn: who speaks from now on, if that changes.
     """
 
     transcript: tuple[Utterance, ...] = ()
@@ -178,7 +178,7 @@ class UpdateOnly(LlmMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseRequired(LlmMessage):
-    """Retell → LLM server: answer the user; earlier ``response_id`` are outdated by this."""
+    """Retell → LLM server: answer the user; earlier ``response_id`` are now outdated."""
 
     response_id: int
     transcript: tuple[Utterance, ...] = ()
@@ -196,6 +196,6 @@ class ReminderRequired(LlmMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownLlmMessage(LlmMessage):
-    """A message of a type that is not known; its first 4096 characters."""
+    """A message of an unknown type; its first 4096 characters."""
 
     message: str

@@ -34,9 +34,9 @@ from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator import Emulator
 from retell_voice.emulator.actions import Action, Ask, Measure, Recognize, Say, Synthesize
 from retell_voice.emulator.calls import Latency
-from retell_voice.emulator.dialogue.ears import Ears
+from retell_voice.emulator.dialogue.user_speech import UserSpeech
 from retell_voice.emulator.llm.agent import llm_agent
-from retell_voice.emulator.performance import Performance
+from retell_voice.emulator.runner import AgentRunner
 from retell_voice.emulator.speech.engines import open_engines
 from retell_voice.emulator.speech.neural import DetectorKind
 from retell_voice.errors import ConfigError
@@ -157,32 +157,35 @@ def _kind(action: Action) -> str:
 def stamped() -> Iterator[Stamps]:
     """Stamp what the agents of this process decide to do, all of which is handed to ``add``.
 
-    That a turn is over is seen by its passage, whose last recognition has a number then: as it
+    That a turn is over is seen by its segment, whose last recognition has a number then: as it
     is begun before, there is no action that says so.
     """
-    stamps, add, to_recognize = Stamps(), Performance.add, Ears.to_recognize
+    stamps, add, to_recognize = Stamps(), AgentRunner.add, UserSpeech.to_recognize
 
-    def adding(self: Performance, actions: list[Action]) -> None:
+    def adding(self: AgentRunner, actions: list[Action]) -> None:
         now = time.monotonic()
         for action in actions:
             stamps.take(_kind(action), now)
         add(self, actions)
 
-    def deciding(self: Ears, endpoint: int) -> Recognize | None:
-        before = [passage.final for passage in self.passages]
+    def deciding(self: UserSpeech, endpoint: int) -> Recognize | None:
+        before = [segment.final for segment in self.segments]
         recognize = to_recognize(self, endpoint)
-        if [passage.final for passage in self.passages] != before:
+        if [segment.final for segment in self.segments] != before:
             stamps.take("decided", time.monotonic())
         return recognize
 
-    with patch.object(Performance, "add", adding), patch.object(Ears, "to_recognize", deciding):
+    with (
+        patch.object(AgentRunner, "add", adding),
+        patch.object(UserSpeech, "to_recognize", deciding),
+    ):
         yield stamps
 
 
-async def voiced(texts: Sequence[str], voice: str = "auto") -> list[Samples]:
+async def voiced(texts: Sequence[str], tts: str = "auto") -> list[Samples]:
     """Return texts as speech, shape (n,) each, at ``RATE``."""
-    async with open_engines(voice, "none") as engines:
-        return [(await engines.text_to_speech.synthesize(text, RATE)).samples for text in texts]
+    async with open_engines(tts, "none") as engines:
+        return [(await engines.tts.synthesize(text, RATE)).samples for text in texts]
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class Measured:
     """One call.
 
     Attributes:
-        about: the voice and the ears, as they describe themselves.
+        about: TTS and ASR, as they describe themselves.
         replies: its turns.
         passed_over: turns that were not answered once, after their end.
         told: the emulator's own measures, milliseconds, as get-call has them.
@@ -203,8 +206,8 @@ class Measured:
 
 
 async def measure(
-    voice: str,
-    ears: str,
+    tts: str,
+    asr: str,
     turns: Sequence[Samples],
     tell: Callable[[str], None] = print,
     *,
@@ -213,7 +216,7 @@ async def measure(
     """Hold one call in real time, some six seconds a turn.
 
     Args:
-        voice, ears: of the agent, see ``engines``.
+        tts, asr: of the agent, see ``engines``.
         turns: what the caller says, shape (n,) each, at ``RATE``.
         tell: takes a line about each turn.
         detector: finds its ends.
@@ -227,7 +230,7 @@ async def measure(
     with tempfile.TemporaryDirectory() as folder, stamped() as stamps:
         said = Path(folder) / "turns.npz"
         np.savez(said, *turns)
-        async with open_engines(voice, ears) as engines, child(example, "--port=0") as server:
+        async with open_engines(tts, asr) as engines, child(example, "--port=0") as server:
             url = (await next_line(server, "the LLM server")).split()[-1]
             async with Emulator(agent=llm_agent(url, engines, detector=detector)) as emulator:
                 call = emulator.register(AudioFormat(rate=RATE))
@@ -285,13 +288,13 @@ def run(
     engines: Sequence[tuple[str, str]] = ENGINES,
     tell: Callable[[str], None],
 ) -> list[Row]:
-    """Measure with each pair of voice and ears that is installed."""
+    """Measure with each pair of TTS and ASR that is installed."""
     said = asyncio.run(voiced(TURNS[:turns]))
     found: list[Row] = []
-    for voice, ears in engines:
-        tell(f"{voice} and {ears} …")
+    for tts, asr in engines:
+        tell(f"{tts} and {asr} …")
         try:
-            found += rows(asyncio.run(measure(voice, ears, said, tell)))
+            found += rows(asyncio.run(measure(tts, asr, said, tell)))
         except ConfigError as error:
-            found.append(Row(f"{voice} and {ears}", f"not measured: {error}"))
+            found.append(Row(f"{tts} and {asr}", f"not measured: {error}"))
     return found

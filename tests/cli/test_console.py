@@ -145,7 +145,7 @@ async def emulator(env: dict[str, str]) -> AsyncIterator[Program]:
     server = await start(str(EXAMPLE), "--port", "0", env=env)
     listening = await server.until("ws://")
     url = next(word for word in listening.split() if word.startswith("ws://"))
-    options = ("--port", "0", "--llm", url, "--voice", "hum", "--ears", "none")
+    options = ("--port", "0", "--llm", url, "--tts", "mumble", "--asr", "none")
     program = await start("-m", "retell_voice", "emulator", *options, env=env)
     yield program
     for each in (program, server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.view import View
 from retell_voice.events import (
+    AgentStarted,
     AgentStopped,
     Alignment,
     AudioDropped,
@@ -105,8 +106,18 @@ def test_states_metadata_warnings() -> None:
         "00:03  the speaker is back: Jabra ",
         "00:03  the microphone is now: Desk",
         "00:04  the input is over",
-        "00:05  the server has hung up; its last words are being played",
     ]
+
+
+def test_last_words_are_announced_only_if_there_are_some() -> None:
+    draining = StateChanged(state=CallState.DRAINING, at=5)
+    line = "the server has hung up; its last words are being played"
+    assert printed(AgentStarted(at=1), AgentStopped(at=2), draining, END) == []
+    heard = printed(AgentStarted(at=1), draining, AgentStopped(at=6), END)
+    assert heard == [f"00:05  {line}"]
+    # What had just arrived is heard a moment later; two utterances are announced once each.
+    late = printed(draining, AgentStarted(at=6), Levels(near_end=0, far_end=0, at=7), END)
+    assert late == [f"00:06  {line}"]
 
 
 def test_opening_and_history() -> None:

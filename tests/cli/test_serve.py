@@ -101,13 +101,13 @@ def test_a_port_that_is_taken(run: Run) -> None:
     assert "RETELL_VOICE_EMULATOR_PORT" in hint
 
 
-@pytest.mark.parametrize("what", ["voice", "ears"])
+@pytest.mark.parametrize("what", ["tts", "asr"])
 @pytest.mark.parametrize("agent", [(), ("--scenario", "x.toml")])
 def test_an_engine_that_there_is_not(
     refuse: Callable[..., str], what: str, agent: tuple[str, ...]
 ) -> None:
     told = refuse("emulator", "--port", "0", f"--{what}", "nix", *agent, code=2)
-    assert f"there is no {what} 'nix', and no such file" in told
+    assert f"no {what.upper()} engine 'nix', and no such file" in told
 
 
 def test_an_address_that_is_not_ours(run: Run) -> None:

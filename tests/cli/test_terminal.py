@@ -132,7 +132,7 @@ step = [
 def test_a_reminder_is_a_line_of_its_own(env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "reminded.toml"
     path.write_text(REMINDED)
-    more = {"RETELL_VOICE_EMULATOR_VOICE": "hum"}
+    more = {"RETELL_VOICE_EMULATOR_TTS": "mumble"}
     with Terminal(*LOCAL, "--scenario", str(path), env={**env, **more}) as terminal:
         terminal.wait_for("agent Hello.")
         terminal.wait_for("agent Are you there?")

@@ -20,23 +20,25 @@ from support.stage import (
 
 from retell_voice.emulator.actions import (
     Action,
-    Announce,
     Ask,
     Cancel,
     Clear,
     HangUp,
     Say,
+    SendMetadata,
     Synthesize,
     Update,
 )
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE
 from retell_voice.emulator.llm.server_events import (
     DigitPressed,
+    LlmStatistics,
     ResponseDropped,
     ResponseOverdue,
     SpeechLost,
     TransferRequested,
 )
+from retell_voice.emulator.server_events import AgentInterrupted
 from retell_voice.protocol.llm import (
     Config,
     LlmMetadata,
@@ -136,8 +138,8 @@ def test_an_outdated_response_is_dropped() -> None:
     )
     assert [(each["number"], each["why"], each["asked"], each["so_far"]) for each in dropped] == [
         (1, "it is outdated", True, 1),
-        (3, "nobody asked for it; the newest is 2", False, 2),
-        (-1, "nobody asked for it; the newest is 2", False, 3),
+        (3, "it was not requested; the newest response_id is 2", False, 2),
+        (-1, "it was not requested; the newest response_id is 2", False, 3),
     ]
     assert said(stage.wait(1)) == "New."
 
@@ -149,10 +151,17 @@ def test_after_it_is_complete_no_more_of_a_response_counts() -> None:
     assert said(stage.wait(1)) == "All."
 
 
-def test_what_is_never_complete_is_told_once() -> None:
+def test_what_is_never_complete_is_reported_once() -> None:
     stage = asked()
     assert reports(stage.wait(9.9), ResponseOverdue) == []
-    late = {"number": 1, "interrupt": False, "begun": False, "seconds": 10.0}
+    late = {
+        "number": 1,
+        "interrupt": False,
+        "begun": False,
+        "seconds": 10.0,
+        "cut_short": "",
+        "other_ids": (),
+    }
     assert reports(stage.wait(20), ResponseOverdue) == [late]
     stage = asked()
     stage.wait(5)
@@ -167,7 +176,107 @@ def test_what_is_never_complete_is_told_once() -> None:
     assert reports(stage.since(0), ResponseOverdue) == []
 
 
+def overdue(actions: list[Action]) -> list[tuple[int, bool, str, tuple[int, ...]]]:
+    return [
+        (each["number"], each["begun"], each["cut_short"], each["other_ids"])
+        for each in reports(actions, ResponseOverdue)
+    ]
+
+
+def test_a_question_that_is_not_answered_before_the_next_turn_is_reported() -> None:
+    stage = asked()
+    stage.wait(1.2)
+    actions = stage.do(stage.dialogue.typed("Are you there?"))
+    assert overdue(actions) == [(1, False, "the next turn began", ())]
+    seconds = [each["seconds"] for each in reports(actions, ResponseOverdue)]
+    assert seconds == pytest.approx([1.2], abs=0.1)
+    stage.llm(complete(2, "Yes."))
+    assert overdue(stage.dialogue.finish()) == []
+
+
+def test_a_spoken_turn_reports_it_too() -> None:
+    stage = asked()
+    stage.wait(1.5)
+    stage.say(TIME)
+    stage.wait(1)
+    assert overdue(stage.since(0)) == [(1, False, "the next turn began", ())]
+
+
+def test_the_user_going_on_at_once_is_no_fault_of_the_server() -> None:
+    stage = asked()
+    stage.wait(0.8)
+    assert overdue(stage.do(stage.dialogue.typed("And another thing."))) == []
+
+
+def test_a_question_that_is_not_answered_before_the_hang_up_is_reported() -> None:
+    stage = asked()
+    stage.wait(1.2)
+    assert overdue(stage.dialogue.finish()) == [(1, False, "the call ended", ())]
+    stage = asked()
+    stage.wait(0.3)
+    assert overdue(stage.dialogue.finish()) == []
+
+
+def test_answers_to_other_questions_are_named_with_the_one_that_is_missing() -> None:
+    stage = asked()
+    stage.wait(0.3)
+    stage.llm(complete(7, "Hello."), complete(0, "Hello."), complete(7, "Hello."))
+    stage.wait(0.3)
+    assert overdue(stage.dialogue.finish()) == [(1, False, "the call ended", (7, 0))]
+    actions = stage.do(stage.dialogue.typed("Hello?"))
+    assert overdue(actions) == []  # reported once
+    stage.wait(1.2)
+    assert overdue(stage.dialogue.finish()) == [(2, False, "the call ended", ())]
+
+
+def test_an_answer_that_was_overdue_is_not_reported_again() -> None:
+    stage = asked()
+    stage.wait(11)
+    assert overdue(stage.since(0)) == [(1, False, "", ())]
+    assert overdue(stage.do(stage.dialogue.typed("Hello?"))) == []
+
+
+def test_an_answer_that_may_still_be_streaming_is_not_reported() -> None:
+    stage = asked()
+    stage.llm(chunk(1, "One moment, I am looking. "))
+    stage.wait(3)
+    assert overdue(stage.do(stage.dialogue.typed("Hello?"))) == []
+    stage.llm(chunk(2, "One moment, I am looking. "))
+    stage.wait(6)
+    actions = stage.do(stage.dialogue.typed("Hello?"))
+    assert overdue(actions) == [(2, True, "the next turn began", ())]
+
+
+def test_after_the_call_it_is_told_how_often_and_how_quickly_it_was_answered() -> None:
+    stage = asked()
+    assert reports(Stage(server=mute).dialogue.finish(), LlmStatistics) == []
+    for number, wait in enumerate((0.2, 0.4, 1.0, None), 1):
+        if wait is not None:
+            stage.wait(wait)
+            stage.llm(complete(number, "Yes."))
+            stage.wait(3)
+            stage.do(stage.dialogue.typed("Again."))
+    (told,) = reports(stage.dialogue.finish(), LlmStatistics)
+    assert (told["asked"], told["answered"]) == (4, 3)
+    assert told["median_ms"] == pytest.approx(400, abs=1)
+    assert told["p95_ms"] == pytest.approx(1000, abs=1)
+
+
 # -- agent_interrupt -----------------------------------------------------------------------------
+
+
+def test_who_interrupts_the_agent_is_told() -> None:
+    stage = asked()
+    stage.llm(chunk(1, "This is a long story that nobody wants to hear."))
+    stage.wait(1.5)
+    assert [each["by"] for each in reports(stage.llm(interrupt(1, "Wait!")), AgentInterrupted)] == [
+        "agent_interrupt"
+    ]
+    stage = asked()
+    stage.llm(chunk(1, "This is a long story that nobody wants to hear."))
+    stage.wait(1.5)
+    actions = stage.do(stage.dialogue.typed("Stop!"))
+    assert [each["by"] for each in reports(actions, AgentInterrupted)] == ["user"]
 
 
 def test_an_agent_interrupt_cuts_what_the_agent_says() -> None:
@@ -268,10 +377,21 @@ def test_a_transfer_ends_the_call_after_its_words() -> None:
     stage.llm(complete(1, "I will connect you.", transfer_number="+15550100"))
     actions = stage.wait(3)
     assert kinds(actions)[-2:] == ["TransferRequested", "HangUp"]
-    assert reports(actions, TransferRequested) == [{"number": "+15550100"}]
+    assert reports(actions, TransferRequested) == [
+        {"number": "+15550100", "show_transferee_as_caller": False}
+    ]
     last = stage.all(HangUp)[0]
     assert (last.why, last.reason) == ("call_transfer", "transferred to +15550100")
     assert stage.when(HangUp) > 1.2
+
+
+@pytest.mark.parametrize("shown", [True, False, None])
+def test_whose_number_a_transfer_shows_is_passed_on(shown: bool | None) -> None:
+    stage = asked()
+    stage.llm(chunk(1, "Well.", transfer_number="+1", show_transferee_as_caller=shown))
+    stage.llm(complete(1, "Goodbye."))
+    told = reports(stage.wait(3), TransferRequested)
+    assert told == [{"number": "+1", "show_transferee_as_caller": bool(shown)}]
 
 
 def test_digits_are_pressed_and_the_call_goes_on() -> None:
@@ -285,8 +405,8 @@ def test_digits_are_pressed_and_the_call_goes_on() -> None:
 def test_metadata_is_forwarded() -> None:
     stage = asked()
     actions = stage.llm(LlmMetadata(metadata=[1, {"a": None}]))
-    assert actions[0] == Announce([1, {"a": None}])
-    assert kinds(actions) == ["Announce", "MetadataForwarded"]
+    assert actions[0] == SendMetadata([1, {"a": None}])
+    assert kinds(actions) == ["SendMetadata", "MetadataForwarded"]
 
 
 def test_what_is_not_known_is_told() -> None:

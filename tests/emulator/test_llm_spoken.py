@@ -16,7 +16,7 @@ RATE = 16000
 
 
 async def recognised(engines: Engines, samples: Samples) -> str:
-    words = await engines.speech_to_text.recognize(samples, RATE)
+    words = await engines.asr.recognize(samples, RATE)
     return " ".join(word.word for word in words).lower()
 
 
@@ -27,7 +27,7 @@ async def test_a_question_that_is_spoken_is_heard_answered_and_spoken(
     example = importlib.import_module("llm_server_streaming")
     monkeypatch.setattr(example, "PACE", 0.005)
     async with open_engines("piper", "whisper") as engines, example.listen(0) as url:
-        question = await engines.text_to_speech.synthesize("What is the weather like?", RATE)
+        question = await engines.tts.synthesize("What is the weather like?", RATE)
         async with Emulator(agent=llm_agent(url, engines)) as retell:
             call = retell.register(AudioFormat(rate=RATE))
             async with talker(retell, call, speed=4) as caller:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
 from retell_voice.emulator.speech import neural
-from retell_voice.emulator.speech.hum import hum
+from retell_voice.emulator.speech.mumble import mumble
 from retell_voice.emulator.speech.neural import NeuralDetector, NeuralSettings, new_detector
 from retell_voice.emulator.speech.vad import Boundary, EnergyDetector
 from retell_voice.errors import ConfigError
@@ -108,7 +108,7 @@ LOUD = {
     "a siren": np.sin(np.cumsum(0.3 + 0.1 * np.sin(3 * TIME))) * 8000 * ON_AND_OFF,
     "a keyboard": clatter(),
     "a melody": melody(),
-    "a hum": hum("Hello there, how are you today? We are fine.", RATE).samples,
+    "a hum": mumble("Hello there, how are you today? We are fine.", RATE).samples,
 }
 
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
+from retell_voice.emulator.actions import Action, Clear, HangUp, Report, Say, SendMetadata, Update
 from retell_voice.emulator.parrot import DEFAULT_PARROT, METADATA, Parrot, ParrotSettings
 from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
-from retell_voice.emulator.server_events import AgentInterrupted, AgentSpoke, UserSpoke
-from retell_voice.events import Word
+from retell_voice.emulator.server_events import AgentInterrupted, UserSpoke
 
 RATE = 16000
 FRAME = RATE // 50
@@ -70,8 +69,8 @@ def sentence() -> Samples:
 
 def test_it_greets_at_once() -> None:
     actions = [action for _, action in Listener().log]
-    assert kinds(actions) == ["Announce", "Update agent", "Say", "AgentSpoke"]
-    assert actions[0] == Announce(METADATA)
+    assert kinds(actions) == ["SendMetadata", "Update agent", "Say", "AgentSpoke"]
+    assert actions[0] == SendMetadata(METADATA)
     assert np.array_equal(said(actions), load_speech(GREETING, RATE).samples)
     pieces = [action for action in actions if isinstance(action, Say)]
     assert {len(piece.samples) for piece in pieces[:-1]} == {RATE // 10}
@@ -283,21 +282,3 @@ def test_memory_does_not_grow_while_nobody_speaks() -> None:
     listener.wait(60)
     kept = listener.parrot._heard.between(0, listener.now)
     assert len(kept) <= 1.3 * RATE
-
-
-class OneWord:
-    """A recogniser that hears the same every time."""
-
-    def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:
-        return (Word("hello", 0.25, len(samples) / rate),)
-
-
-def test_with_a_recogniser_the_words_are_known() -> None:
-    parrot = Parrot(load_speech(GREETING, RATE), recognizer=OneWord())
-    parrot.start()
-    actions: list[Action] = []
-    for piece in (np.zeros(5 * RATE, np.int16), sentence(), np.zeros(RATE, np.int16)):
-        actions += parrot.receive(piece)
-    assert [each.content for each in parrot.transcript[1:]] == ["hello", "hello"]
-    spoke = [each for each in actions if isinstance(each, Report) and each.kind is AgentSpoke]
-    assert spoke[0].details["content"] == "hello"

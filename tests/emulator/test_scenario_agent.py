@@ -19,7 +19,7 @@ from retell_voice.emulator import Emulator
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
 from retell_voice.emulator.scenario.faults import Wire
 from retell_voice.emulator.server_events import CallEnded, ScenarioFailed, ServerEvent
-from retell_voice.emulator.speech.hum import hum
+from retell_voice.emulator.speech.mumble import mumble
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.errors import ConfigError
 
@@ -60,20 +60,20 @@ class Voice:
         if text == "no":
             raise SpeechFailed("the voice died")
         self.said.append((text, rate))
-        return hum(text, rate)
+        return mumble(text, rate)
 
 
 async def test_everything_is_spoken_once_before_the_first_step() -> None:
     voice = Voice()
     toml = "[[step]]\nrepeat = 3\nstep = [{say = 'one'}, {say = 'two'}]\n[[step]]\nsay = 'one'"
-    async with joined(toml, text_to_speech=voice) as (client, _):
+    async with joined(toml, tts=voice) as (client, _):
         await messages(client)
     assert voice.said == [("one", 8000), ("two", 8000)]
 
 
 async def test_a_voice_that_fails_fails_the_scenario_before_it_begins() -> None:
     toml = "[[step]]\nclear = true\n[[step]]\nsay = 'no'"
-    async with joined(toml, text_to_speech=Voice()) as (client, server_events):
+    async with joined(toml, tts=Voice()) as (client, server_events):
         with pytest.raises(ConnectionClosedError):
             await client.recv()
     assert (client.close_code, client.close_reason) == (1011, "the voice died")
@@ -103,7 +103,7 @@ def test_what_cannot_be_performed_is_known_before_the_call(tmp_path: Path) -> No
         ConfigError, match=r"scenario 'x', step 2\.1: .*a\.wav: No such file"
     ) as caught:
         scenario_agent(parse_scenario(toml, folder=tmp_path))
-    assert caught.value.hint == f"its recordings are looked for in {tmp_path}"
+    assert caught.value.hint == f"recordings are looked up in {tmp_path}"
     with pytest.raises(ConfigError, match="cannot run at 0 times real time"):
         scenario_agent(parse_scenario("[[step]]\nclear = true"), speed=0)
     with pytest.raises(ConfigError, match=r"a\.toml: No such file"):

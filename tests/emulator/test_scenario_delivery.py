@@ -8,8 +8,8 @@ import pytest
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.scenario.delivery import pieces
+from retell_voice.emulator.scenario.sounds import tone
 from retell_voice.emulator.scenario.steps import Delivery, Tone
-from retell_voice.emulator.scenario.studio import tone
 from retell_voice.emulator.speech.ports import Speech
 from retell_voice.events import Word
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from retell_voice.emulator.scenario import KINDS, load_scenario, parse_scenario
-from retell_voice.emulator.scenario.garbage import GARBAGE
+from retell_voice.emulator.scenario import STEP_KINDS, load_scenario, parse_scenario
+from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.scenario.table import Table
 
 ROOT = Path(__file__).parents[2]
@@ -16,13 +16,13 @@ SHOWN = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = sorted((ROOT / "examples" / "scenarios").glob("*.toml"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STEP_KINDS)
 def test_every_kind_of_step_has_its_section(kind: str) -> None:
     assert re.search(rf"^### .*`{kind}`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", GARBAGE)
-def test_every_kind_of_garbage_is_told(name: str) -> None:
+@pytest.mark.parametrize("name", BAD_MESSAGES)
+def test_every_bad_message_is_documented(name: str) -> None:
     assert f"| `{name}` |" in PAGE
 
 
@@ -40,7 +40,7 @@ def test_every_key_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return take(table, key, default)
 
     monkeypatch.setattr(Table, "take", noting)
-    for text in (*SHOWN, "step = [{garbage = 'huge_text'}, {close = {}}]"):
+    for text in (*SHOWN, "step = [{bad_message = 'huge_text'}, {close = {}}]"):
         parse_scenario(text)
     for path in EXAMPLES:
         load_scenario(path)

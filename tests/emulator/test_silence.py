@@ -6,7 +6,7 @@ import pytest
 from support.stage import TIME, Stage, complete, mute
 
 from retell_voice.emulator.actions import Ask, HangUp
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE
 from retell_voice.protocol.llm import (
     AgentConfig,
     ReminderRequired,

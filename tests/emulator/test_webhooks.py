@@ -95,7 +95,7 @@ async def test_what_fails_is_tried_again_and_does_not_keep_back_what_follows() -
     assert [event for event, _ in receiver.events] == ["call_started"] * 3 + ["call_ended"] * 2
     assert {body["call_status"] for _, body in receiver.events[:3]} == {"registered"}
     at = receiver.url.partition("?")[0]
-    again = "; trying again"
+    again = "; retrying"
     assert [text for _, text in sender.told] == [
         f"webhook call_started failed: {at} answered 500 Internal Server Error{again}",
         f"webhook call_started failed: {at} answered 302, and redirects are not followed{again}",

@@ -1,4 +1,4 @@
-"""A worker's own side: the order of its work, its pipes, and what it keeps from."""
+"""Inside a worker: the order of its work, its pipes, and what it must not do."""
 
 import subprocess
 import sys
@@ -9,16 +9,16 @@ import pytest
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.speech.ports import Speech
-from retell_voice.emulator.speech.worker import Requests, answer, hearing, speaking
+from retell_voice.emulator.speech.worker import Requests, answer, asr_work, tts_work
 from retell_voice.emulator.speech.workers.frames import Frame, Unpacker
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 
 
-class Voice:
-    about = "a voice"
+class TtsEngine:
+    about = "a TTS"
 
-    def say(self, text: str) -> Speech:
+    def synthesize(self, text: str) -> Speech:
         if text == "no":
             raise ConfigError("it will not")
         if text == "broken":
@@ -26,11 +26,11 @@ class Voice:
         return Speech(np.full(len(text) * 100, 1000, np.int16), 16000, (Word(text, 0.0, 1.0),))
 
 
-class Ears:
-    about = "ears"
+class AsrEngine:
+    about = "an ASR"
     rate = 16000
 
-    def hear(self, samples: Samples) -> tuple[Word, ...]:
+    def recognize(self, samples: Samples) -> tuple[Word, ...]:
         return (Word(str(len(samples)), 0.0, 1.0),)
 
 
@@ -41,7 +41,7 @@ def test_requests_keep_their_order() -> None:
     assert [requests.take().head["id"] for _ in range(3)] == [0, 1, 2]
 
 
-def test_a_request_that_waits_can_be_withdrawn() -> None:
+def test_a_queued_request_can_be_withdrawn() -> None:
     requests = Requests()
     for number in range(3):
         requests.put(Frame({"id": number}))
@@ -51,12 +51,12 @@ def test_a_request_that_waits_can_be_withdrawn() -> None:
     assert taken == [{"id": 0}, {"cancel": 1}, {"id": 2}]
 
 
-def test_a_request_that_was_withdrawn_is_answered_too() -> None:
-    withdrawn = answer(speaking(Voice()), Frame({"cancel": 1}))
+def test_a_withdrawn_request_is_answered_too() -> None:
+    withdrawn = answer(tts_work(TtsEngine()), Frame({"cancel": 1}))
     assert withdrawn.head == {"id": 1, "error": "it was withdrawn"}
 
 
-def test_who_takes_waits_for_a_request() -> None:
+def test_taking_blocks_until_there_is_a_request() -> None:
     requests, taken = Requests(), []
     taker = threading.Thread(target=lambda: taken.append(requests.take()))
     taker.start()
@@ -67,22 +67,22 @@ def test_who_takes_waits_for_a_request() -> None:
 
 
 def test_a_text_is_answered_at_the_rate_of_the_call() -> None:
-    said = answer(speaking(Voice()), Frame({"id": 4, "text": "Hello", "rate": 8000}))
+    said = answer(tts_work(TtsEngine()), Frame({"id": 4, "text": "Hello", "rate": 8000}))
     assert said.head == {"id": 4, "words": [("Hello", 0.0, 1.0)]}
     assert len(said.body) == 2 * 250
 
 
-def test_sound_is_heard_at_the_rate_of_the_ears() -> None:
+def test_audio_is_recognised_at_the_rate_of_the_asr() -> None:
     request = Frame({"id": 5, "rate": 48000}, bytes(2 * 4800))
-    assert answer(hearing(Ears()), request).head["words"] == [("1600", 0.0, 1.0)]
-    assert answer(hearing(Ears()), Frame({"id": 5, "rate": 48000})).head["words"] == []
+    assert answer(asr_work(AsrEngine()), request).head["words"] == [("1600", 0.0, 1.0)]
+    assert answer(asr_work(AsrEngine()), Frame({"id": 5, "rate": 48000})).head["words"] == []
 
 
 @pytest.mark.parametrize(
     ("text", "words"), [("no", "it will not"), ("broken", "RuntimeError: one")]
 )
-def test_what_cannot_be_done_is_said_in_a_line(text: str, words: str) -> None:
-    failed = answer(speaking(Voice()), Frame({"id": 6, "text": text, "rate": 8000}))
+def test_a_failure_is_one_line(text: str, words: str) -> None:
+    failed = answer(tts_work(TtsEngine()), Frame({"id": 6, "text": text, "rate": 8000}))
     assert failed.head == {"id": 6, "error": words}
 
 
@@ -114,7 +114,7 @@ def test_it_opens_no_connection(call: str) -> None:
     assert b"PermissionError: a worker opens no connection" in done.stderr
 
 
-def test_what_is_no_frame_ends_it() -> None:
+def test_input_that_is_not_a_frame_ends_it() -> None:
     command = [sys.executable, "-m", "retell_voice.emulator.speech.worker", "espeak"]
     done = subprocess.run(
         command, input=b"espeak, say hello", capture_output=True, timeout=30, check=False

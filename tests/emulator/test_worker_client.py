@@ -23,7 +23,7 @@ HELLO = {"text": "Hello there.", "rate": 8000}
 
 @pytest.fixture
 async def worker() -> AsyncIterator[Worker]:
-    async with Worker("the voice", ["espeak"]) as started:
+    async with Worker("TTS (espeak)", ["espeak"]) as started:
         yield started
 
 
@@ -65,7 +65,7 @@ async def test_many_ask_at_once(worker: Worker) -> None:
     assert [each.head["words"][1][0] for each in answers] == [f"{n}." for n in range(20)]
 
 
-async def test_when_it_dies_what_it_was_asked_fails_and_it_starts_again(
+async def test_a_crash_fails_what_is_pending_and_restarts_it(
     worker: Worker, caplog: pytest.LogCaptureFixture
 ) -> None:
     signalled(worker, signal.SIGSTOP)
@@ -73,29 +73,29 @@ async def test_when_it_dies_what_it_was_asked_fails_and_it_starts_again(
     before = worker.pid
     signalled(worker, signal.SIGKILL)
     for task in (first, second):
-        with pytest.raises(SpeechFailed, match=r"^the voice died: killed by SIGKILL$"):
+        with pytest.raises(SpeechFailed, match=r"^TTS \(espeak\) crashed: killed by SIGKILL$"):
             await task
     assert (await worker.request(HELLO)).body
     assert worker.pid != before
-    assert worker.deaths == 1
-    assert caplog.messages == ["the voice died: killed by SIGKILL; it is started again"]
+    assert worker.crashes == 1
+    assert caplog.messages == ["TTS (espeak) crashed: killed by SIGKILL; restarting it"]
 
 
-async def test_what_is_asked_while_it_starts_again_waits(worker: Worker) -> None:
+async def test_a_request_during_a_restart_waits(worker: Worker) -> None:
     signalled(worker, signal.SIGKILL)
     await until(lambda: not worker._loaded.is_set())  # there is no process for a moment only
     assert (await worker.request(HELLO)).body
 
 
-async def test_it_is_not_started_for_ever(worker: Worker) -> None:
-    for _ in range(client._MOST_DEATHS):
+async def test_it_is_not_restarted_for_ever(worker: Worker) -> None:
+    for _ in range(client._MAX_CRASHES):
         signalled(worker, signal.SIGSTOP)
         (task,) = await asked(worker, "One.")
         signalled(worker, signal.SIGKILL)
         with pytest.raises(SpeechFailed):
             await task
         await until(worker._loaded.is_set)
-    with pytest.raises(SpeechFailed, match="the voice died"):
+    with pytest.raises(SpeechFailed, match="crashed"):
         await worker.request(HELLO)
     assert worker.pid is None
 
@@ -112,37 +112,37 @@ async def test_a_request_may_be_cancelled(worker: Worker) -> None:
     assert second.cancelled()
 
 
-async def test_there_is_an_end_to_what_may_wait(
+async def test_pending_requests_are_bounded(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_MOST_WAITING", 2)
+    monkeypatch.setattr(client, "_MAX_PENDING", 2)
     signalled(worker, signal.SIGSTOP)
     tasks = await asked(worker, "One.", "Two.")
-    with pytest.raises(SpeechFailed, match="too much to do: 2 requests wait"):
+    with pytest.raises(SpeechFailed, match="overloaded: 2 requests pending"):
         await worker.request(HELLO)
     signalled(worker, signal.SIGCONT)
     await asyncio.gather(*tasks)
 
 
 async def test_one_that_hangs_is_killed() -> None:
-    async with Worker("the voice", ["espeak"], answer_timeout=0.2) as worker:
+    async with Worker("TTS (espeak)", ["espeak"], answer_timeout=0.2) as worker:
         await asyncio.sleep(0.5)  # nothing is due
-        assert worker.deaths == 0
+        assert worker.crashes == 0
         signalled(worker, signal.SIGSTOP)
-        with pytest.raises(SpeechFailed, match=r"died: it gave no answer for 0\.2 s"):
+        with pytest.raises(SpeechFailed, match=r"crashed: no answer for 0\.2 s"):
             await worker.request(HELLO)
 
 
-async def test_one_that_hangs_is_killed_though_nobody_waits_so_long() -> None:
-    async with Worker("the voice", ["espeak"], answer_timeout=0.2) as worker:
+async def test_one_that_hangs_is_killed_though_every_request_is_cancelled() -> None:
+    async with Worker("TTS (espeak)", ["espeak"], answer_timeout=0.2) as worker:
         signalled(worker, signal.SIGSTOP)
         async with asyncio.timeout(10):
-            while not worker.deaths:
+            while not worker.crashes:
                 with contextlib.suppress(TimeoutError, SpeechFailed):
                     await asyncio.wait_for(worker.request(HELLO), 0.05)
 
 
-async def test_what_was_cancelled_is_not_due_for_ever(worker: Worker) -> None:
+async def test_a_cancelled_request_does_not_stay_due(worker: Worker) -> None:
     signalled(worker, signal.SIGSTOP)
     first, second = await asked(worker, "One.", "Two.")
     second.cancel()
@@ -153,11 +153,11 @@ async def test_what_was_cancelled_is_not_due_for_ever(worker: Worker) -> None:
     await until(lambda: not worker._due)
 
 
-async def test_what_it_cannot_do_leaves_it_alive(worker: Worker) -> None:
-    with pytest.raises(SpeechFailed, match="the voice could not do it: ValueError"):
+async def test_a_failed_request_leaves_it_running(worker: Worker) -> None:
+    with pytest.raises(SpeechFailed, match=r"TTS \(espeak\) failed: ValueError"):
         await worker.request({"text": "Hello", "rate": -1})
     assert (await worker.request(HELLO)).body
-    assert worker.deaths == 0
+    assert worker.crashes == 0
 
 
 async def test_it_leaves_signals_to_the_emulator(worker: Worker) -> None:
@@ -166,11 +166,11 @@ async def test_it_leaves_signals_to_the_emulator(worker: Worker) -> None:
     assert worker.pid is not None
     assert os.getpgid(worker.pid) != os.getpgrp()  # nor is it in the group that gets them
     assert (await worker.request(HELLO)).body
-    assert worker.deaths == 0
+    assert worker.crashes == 0
 
 
 async def test_it_ends_with_the_emulator() -> None:
-    async with Worker("the voice", ["espeak"]) as worker:
+    async with Worker("TTS (espeak)", ["espeak"]) as worker:
         pid = worker.pid
         signalled(worker, signal.SIGSTOP)
         (task,) = await asked(worker, "One.")
@@ -188,7 +188,7 @@ async def test_it_ends_when_the_emulator_is_killed() -> None:
     code = (
         "import asyncio; from retell_voice.emulator.speech.workers.client import Worker\n"
         "async def main():\n"
-        "    async with Worker('the voice', ['espeak']) as worker:\n"
+        "    async with Worker('TTS (espeak)', ['espeak']) as worker:\n"
         "        print(worker.pid, flush=True)\n"
         "        await asyncio.Event().wait()\n"
         "asyncio.run(main())"
@@ -202,24 +202,24 @@ async def test_it_ends_when_the_emulator_is_killed() -> None:
     await until(lambda: not is_alive(pid))
 
 
-async def test_what_is_wrong_is_known_at_the_start(tmp_path: Path) -> None:
+async def test_an_unusable_model_is_reported_at_the_start(tmp_path: Path) -> None:
     model = tmp_path / "voice.onnx"
     with pytest.raises(ConfigError, match=r"cannot work: there is no .*voice.onnx") as caught:
-        await Worker("the voice", ["piper", "--model", str(model)]).__aenter__()
+        await Worker("TTS (espeak)", ["piper", "--model", str(model)]).__aenter__()
     assert "two files" in caught.value.hint
     model.write_bytes(b"not a model")
     (tmp_path / "voice.onnx.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"the voice cannot work: \w+: .*voice.onnx"):
-        await Worker("the voice", ["piper", "--model", str(model)]).__aenter__()
+    with pytest.raises(ConfigError, match=r"cannot work: \w+: .*voice.onnx"):
+        await Worker("TTS (espeak)", ["piper", "--model", str(model)]).__aenter__()
 
 
-async def test_one_that_dies_while_it_loads_is_not_started_again() -> None:
-    with pytest.raises(SpeechFailed, match=r"the voice died: exit code 2, .*invalid choice"):
-        await Worker("the voice", ["opera"]).__aenter__()
+async def test_a_crash_while_loading_is_final() -> None:
+    with pytest.raises(SpeechFailed, match=r"crashed: exit code 2, .*invalid choice"):
+        await Worker("TTS (espeak)", ["opera"]).__aenter__()
 
 
 async def test_loading_may_be_cancelled(tmp_path: Path) -> None:
-    worker = Worker("the voice", ["espeak"])
+    worker = Worker("TTS (espeak)", ["espeak"])
     entering = asyncio.create_task(worker.__aenter__())
     await until(lambda: worker.pid)
     pid = worker.pid

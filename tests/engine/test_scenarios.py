@@ -19,7 +19,7 @@ from retell_voice.devices.files import (
 )
 from retell_voice.emulator import Emulator
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
-from retell_voice.emulator.scenario.garbage import GARBAGE
+from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.server_events import ScenarioFailed, ScenarioStep, ServerEvent, UserSpoke
 from retell_voice.engine import conversation as conversation_module
 from retell_voice.engine.call import Call
@@ -233,17 +233,17 @@ async def test_the_caller_may_leave_at_any_time() -> None:
     assert conversation.all(ScenarioFailed) == []
 
 
-SURVIVABLE = [name for name in GARBAGE if name not in ("invalid_utf8", "bad_frame")]
+SURVIVABLE = [name for name in BAD_MESSAGES if name not in ("invalid_utf8", "bad_frame")]
 UNKNOWN = {"unknown_event", "unknown_text", "empty_text", "huge_text"}
 
 
 @pytest.mark.parametrize("name", SURVIVABLE)
-async def test_garbage_is_counted_and_survived(name: str) -> None:
+async def test_a_bad_message_is_counted_and_survived(name: str) -> None:
     call = await perform(
         f"""
         [[step]]
         repeat = 3
-        step = [{{garbage = "{name}"}}]
+        step = [{{bad_message = "{name}"}}]
         [[step]]
         tone = {{seconds = 0.1}}
         """
@@ -256,16 +256,16 @@ async def test_garbage_is_counted_and_survived(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("garbage", "code"),
+    ("step", "code"),
     [
-        ('garbage = "invalid_utf8"', 1007),
-        ('garbage = "bad_frame"', 1002),
-        ('garbage = "huge_text"\nmebibytes = 17', 1009),
+        ('bad_message = "invalid_utf8"', 1007),
+        ('bad_message = "bad_frame"', 1002),
+        ('bad_message = "huge_text"\nmebibytes = 17', 1009),
     ],
 )
-async def test_what_is_no_websocket_ends_the_call_with_its_code(garbage: str, code: int) -> None:
+async def test_what_is_not_websocket_ends_the_call_with_its_code(step: str, code: int) -> None:
     call = await perform(
-        f"[[step]]\ntone = {{seconds = 0.1}}\n[[step]]\n{garbage}\n[[step]]\nwait = {{seconds = 9}}"
+        f"[[step]]\ntone = {{seconds = 0.1}}\n[[step]]\n{step}\n[[step]]\nwait = {{seconds = 9}}"
     )
     assert call.how[:2] == ("network", code)
     assert isinstance(call.end.error, CallFailed)
@@ -544,7 +544,7 @@ ENDS = {
     "bad-network": ("server", 1000),
     "conversation": ("server", 1000),
     "frames": ("server", 1000),
-    "garbage": ("server", 1000),
+    "bad-messages": ("server", 1000),
     "half-open": ("network", 1006),
     "interruption": ("server", 1000),
     "reset": ("network", 1006),

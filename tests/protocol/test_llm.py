@@ -124,6 +124,7 @@ ALL_FROM_RETELL: dict[str, dict[str, Any]] = {
     "response_required": {"response_id": 1},
     "reminder_required": {"response_id": 1},
 }
+OPTIONAL = [("response", "content"), ("agent_interrupt", "content")]  # with content_complete
 REQUIRED = [
     (side, type_field, kind, body, missing)
     for side, type_field, table in (
@@ -132,6 +133,7 @@ REQUIRED = [
     )
     for kind, body in table.items()
     for missing in body
+    if (kind, missing) not in OPTIONAL and (side, kind) != (RETELL, "ping_pong")
 ]
 
 
@@ -243,6 +245,30 @@ def test_null_counts_as_absent() -> None:
     assert from_llm_server("metadata", metadata=None) == LlmMetadata(metadata=None)
 
 
+@pytest.mark.parametrize("kind", ["response", "agent_interrupt"])
+@pytest.mark.parametrize("complete", [True, False])
+def test_content_may_be_null_or_missing_beside_content_complete(kind: str, complete: bool) -> None:
+    body = {"response_type": kind, **ALL_FROM_LLM[kind], "content_complete": complete}
+    del body["content"]
+    for received in (body, {**body, "content": None}):
+        message = RETELL.receive(json.dumps(received))
+        assert isinstance(message, Response | AgentInterrupt)
+        assert (message.content, message.content_complete) == ("", complete)
+
+
+@pytest.mark.parametrize("timestamp", [None, "1703302407333", "", True, {}, [], 1e300, 10**400])
+def test_a_ping_pong_counts_whatever_its_timestamp(timestamp: Any) -> None:
+    assert from_llm_server("ping_pong", timestamp=timestamp) == LlmPingPong(timestamp=None)
+    assert RETELL.receive('{"response_type": "ping_pong"}') == LlmPingPong()
+
+
+@pytest.mark.parametrize("side", [RETELL, LLM])
+def test_a_byte_order_mark_is_skipped(side: RetellSide | LlmSide) -> None:
+    text = '{"response_type": "ping_pong", "interaction_type": "ping_pong", "timestamp": 1}'
+    for received in (f"\ufeff{text}", f"\ufeff{text}".encode()):
+        assert side.receive(received) in (LlmPingPong(timestamp=1), PingPong(timestamp=1))
+
+
 def test_fields_that_are_not_known_are_ignored() -> None:
     assert from_llm_server("config", config={"later": 1}, response_id=1) == Config()
     assert required([{"role": "user", "content": "a", "id": 7}]) == ResponseRequired(
@@ -285,14 +311,17 @@ def test_a_type_that_is_not_known_is_passed_on() -> None:
 def test_a_message_without_a_type_is_a_response() -> None:
     body = '{"response_id": 1, "content": "Hi", "content_complete": true}'
     assert RETELL.receive(body) == Response(response_id=1, content="Hi", content_complete=True)
-    with pytest.raises(LlmPayloadError, match=r"\(there is no response_type\): content is missing"):
+    with pytest.raises(
+        LlmPayloadError, match=r"\(there is no response_type\): content_complete is missing"
+    ):
         RETELL.receive('{"type": "response", "response_id": 1}')
     with pytest.raises(LlmPayloadError, match="interaction_type is missing"):
         LLM.receive(body)
 
 
-GARBAGE = [
-    *("", " ", "hello", "{", "[1]", "3", '"x"', "null", "true", "NaN", "\ufeff{}", "{}}"),
+NOT_OBJECTS = [
+    *("", " ", "hello", "{", "[1]", "3", '"x"', "null", "true", "NaN"),
+    *("\ufeff", "\ufeffx", "{}}"),
     '{"a":' * 100_000,
     '{"response_type": "metadata", "metadata": NaN}',
     '{"response_type": "metadata", "metadata": -Infinity}',
@@ -303,7 +332,7 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("message", GARBAGE, ids=lambda message: repr(message[:40]))
+@pytest.mark.parametrize("message", NOT_OBJECTS, ids=lambda message: repr(message[:40]))
 @pytest.mark.parametrize("side", [RETELL, LLM])
 def test_what_is_no_json_object_has_no_field(
     side: RetellSide | LlmSide, message: str | bytes
@@ -322,7 +351,7 @@ def reading(side: RetellSide | LlmSide, message: str | bytes) -> LlmMessage | Ll
 
 
 @given(st.text() | st.binary())
-def test_garbage_raises_nothing_else(message: str | bytes) -> None:
+def test_anything_else_raises_nothing_else(message: str | bytes) -> None:
     for side in (RETELL, LLM):
         assert isinstance(reading(side, message), LlmMessage | LlmPayloadError)
 

@@ -87,9 +87,9 @@ def test_what_was_asked_anew_counts() -> None:
 
 
 def test_the_table_of_replies_has_the_emulators_own_measure_beside_the_callers() -> None:
-    measured = reply.Measured(("voice: hum, a murmur", "ears: none"), [TURN], 1, {"e2e": [1400.0]})
+    measured = reply.Measured(("TTS: mumble, no words", "ears: none"), [TURN], 1, {"e2e": [1400.0]})
     lines = {row.what.strip(): row.figures for row in reply.rows(measured)}
-    assert lines["voice: hum, a murmur, ears: none"] == "1 turns of 5.0 to 5.0 s, 1 passed over"
+    assert lines["TTS: mumble, no words, ears: none"] == "1 turns of 5.0 to 5.0 s, 1 passed over"
     assert lines["last sound of the user → first of the agent"] == "1510.0 / 1510.0 / 1510.0 ms"
     assert lines["the client waited longer by (median)"] == "110.0 ms"
 
@@ -105,7 +105,7 @@ def test_where_speech_begins_and_ends() -> None:
 def test_a_reply_is_measured() -> None:
     said = (np.sin(np.arange(int(0.6 * RATE)) * 0.05) * 8000).astype(np.int16)
     told: list[str] = []
-    measured = asyncio.run(reply.measure("hum", "none", [said], told.append, detector="energy"))
+    measured = asyncio.run(reply.measure("mumble", "none", [said], told.append, detector="energy"))
     (answered,) = measured.replies
     assert measured.passed_over == 0
     assert told == [f"turn 1: {reply.describe(answered)}"]
@@ -119,7 +119,7 @@ def test_a_reply_is_measured() -> None:
 def test_a_caller_that_ends_is_a_failure() -> None:
     unreadable = np.array([None])
     with pytest.raises(BenchError, match="the caller: it ended"):
-        asyncio.run(reply.measure("hum", "none", [unreadable], detector="energy"))
+        asyncio.run(reply.measure("mumble", "none", [unreadable], detector="energy"))
 
 
 def test_what_the_parrot_has_to_say_is_known() -> None:

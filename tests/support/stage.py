@@ -24,7 +24,7 @@ from retell_voice.emulator.actions import (
     Update,
 )
 from retell_voice.emulator.dialogue.machine import Dialogue
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.server_events import ServerEvent
 from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.emulator.speech.vad import Boundary, Gate

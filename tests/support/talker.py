@@ -24,8 +24,8 @@ LONG = 30.0
 """Seconds after which whatever is waited for has failed."""
 
 
-class Ears:
-    """A ``SpeechToText`` that hears what the test says is being said."""
+class FakeAsr:
+    """An ``Asr`` that recognises what the test says is being said."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -7,7 +7,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import pexpect
 import pyte
@@ -72,7 +72,7 @@ class Terminal:
         )
         self.modes = termios.tcgetattr(self._child.child_fd)
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -105,7 +105,7 @@ class Terminal:
         """Press keys that stand for characters; ``\\r`` is Enter."""
         self._child.send(keys)
 
-    def wait_for(self, condition: str | Callable[[Terminal], Any]) -> None:
+    def wait_for(self, condition: str | Callable[[Self], Any]) -> None:
         """Read until a text is on the screen or a condition holds."""
         deadline = time.monotonic() + TIMEOUT
         while not (condition in self.text if isinstance(condition, str) else condition(self)):

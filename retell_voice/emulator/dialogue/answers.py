@@ -1,16 +1,19 @@
-"""What the LLM server has the agent say: which of its messages count, and what becomes of them.
+"""The LLM server's messages in a call: which ones count, and what is done about them.
 
 Pure. A ``response`` counts if it has the newest response_id, an ``agent_interrupt`` if it has the
-last interrupt_id, until it is complete or the user has interrupted it. An interrupt drops what
-the agent says or is about to say; a response of which nothing has come yet is spoken after it.
-What goes with an answer (hang up, transfer, press a digit: one of them) is done when it has been
-heard. Source: Retell's "LLM WebSocket" reference and guides, see ``protocol.llm``.
+newest interrupt_id, until it is complete or the user has interrupted it. An interrupt drops what
+the agent is saying or about to say; a response that has not started to come is spoken after it.
+Hanging up, transferring, pressing a digit (one per answer) happens once the answer has been heard.
+Source: Retell's "LLM WebSocket" reference and guides, see ``protocol.llm``.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from retell_voice.emulator.actions import Action, Cancel, Clear, HangUp, Measure, Report
-from retell_voice.emulator.dialogue.mouth import Answer, Mouth
+from retell_voice.emulator.dialogue.agent_speech import AgentSpeech, Answer
+from retell_voice.emulator.dialogue.questions import Questions
 from retell_voice.emulator.llm.server_events import (
     DigitPressed,
     LlmMessageUnknown,
@@ -32,35 +35,45 @@ from retell_voice.protocol.llm import (
     UnknownLlmMessage,
 )
 
-_ANSWER_TIMEOUT = 10.0
-"""Seconds without anything of an answer after which whoever watches is told."""
+_OVERDUE = 10.0
+"""Seconds without anything of an answer after which that is reported."""
+
+_SOON = 1.0
+"""The same where the next turn or the end of the call puts an end to the wait: so long must
+nothing have come, ..."""
+
+_WRONG = 0.5
+"""... something with another response_id, ..."""
+
+_STALLED = 5.0
+"""... or, of an answer that has started, no more: a tool may be at work."""
 
 
 class Answers:
     """The LLM server's part of one call.
 
     Args:
-        mouth: says it.
-        rate: samples a second.
+        speech: speaks the answers.
+        rate: samples per second.
     """
 
-    def __init__(self, mouth: Mouth, rate: int) -> None:
+    def __init__(self, speech: AgentSpeech, rate: int) -> None:
         self._dropped = 0
-        self._mouth = mouth
+        self._speech = speech
         self._rate = rate
-        self._response = 0  # the newest response_id
+        self._questions = Questions(rate)
         self._interrupts: list[int] = []  # every interrupt_id so far
         self._reported: tuple[bool, int, str] | None = None
-        mouth.expect(Answer(number=0))
+        speech.expect(Answer(number=0))
 
     def ask(self, now: int) -> int:
         """Return the next response_id, whose response is expected from now on."""
-        self._response += 1
-        self._mouth.expect(Answer(number=self._response, news=now))
-        return self._response
+        number = self._questions.ask(now)
+        self._speech.expect(Answer(number=number, updated_at=now))
+        return number
 
     def is_new(self, message: AgentInterrupt) -> bool:
-        """Whether an interrupt begins with this message."""
+        """Whether this is the first message of an interrupt."""
         return message.interrupt_id not in self._interrupts
 
     def take(self, message: Response | AgentInterrupt, now: int) -> list[Action]:
@@ -72,58 +85,71 @@ class Answers:
                 actions = self._begin_interrupt(number, now)
             newest = self._interrupts[-1]
         else:
-            number, interrupt, newest = message.response_id, False, self._response
+            number, interrupt, newest = message.response_id, False, self._questions.newest
+            if number != newest:
+                self._questions.wrong_id(number)
             if not 0 <= number <= newest:
-                why = f"nobody asked for it; the newest is {newest}"
+                why = f"it was not requested; the newest response_id is {newest}"
                 return self._drop_message(interrupt, number, why, asked=False)
-        answer = self._mouth.find(number, interrupt=interrupt)
+        answer = self._speech.find(number, interrupt=interrupt)
         if answer is None or answer.complete:
             why = "it was complete or interrupted" if number == newest else "it is outdated"
             return self._drop_message(interrupt, number, why)
         return [*actions, *self._add(answer, message, now)]
 
     def _begin_interrupt(self, number: int, now: int) -> list[Action]:
-        actions = self._fall_silent(now)
-        for answer in self._mouth.answers:
-            if answer.begun:
+        actions = self._fall_silent(now, "agent_interrupt")
+        for answer in self._speech.answers:
+            if answer.started:
                 actions += self._drop(answer, "the agent interrupts itself")
         self._interrupts.append(number)
-        self._mouth.expect(Answer(number=number, interrupt=True), first=True)
+        self._speech.expect(Answer(number=number, interrupt=True, updated_at=now), first=True)
         return actions
 
     def _add(self, answer: Answer, message: Response | AgentInterrupt, now: int) -> list[Action]:
-        first = message.content and not answer.begun and not answer.interrupt and answer.number
-        waited = (now - answer.news) / self._rate * 1000
+        actions: list[Action] = []
+        if not answer.interrupt:
+            waited = self._questions.answered(now, answer.number, words=bool(message.content))
+            actions = [] if waited is None else [Measure("llm", waited)]
+            if isinstance(message, Response) and message.show_transferee_as_caller is not None:
+                answer.show_transferee = message.show_transferee_as_caller
         answer.end_call = answer.end_call or message.end_call
         answer.transfer = message.transfer_number or answer.transfer
         answer.digits = message.digit_to_press or answer.digits
-        self._mouth.add(
+        self._speech.add(
             answer,
             message.content,
             now,
             complete=message.content_complete,
-            guarded=bool(message.no_interruption_allowed),
+            protected=bool(message.no_interruption_allowed),
         )
-        return [Measure("llm", waited)] if first else []
+        return actions
 
-    def cut(self, now: int) -> list[Action]:
-        """Silence the agent in the middle of what it says, and forget what it was to say."""
-        return [*self._fall_silent(now), *self.drop()]
+    def barge_in(self, now: int) -> list[Action]:
+        """The user interrupts: silence the agent and drop what it was about to say."""
+        return [*self._fall_silent(now, "user"), *self.drop(now)]
 
-    def _fall_silent(self, now: int) -> list[Action]:
-        if not self._mouth.sounding(now):
+    def _fall_silent(self, now: int, by: Literal["user", "agent_interrupt"]) -> list[Action]:
+        if not self._speech.playing(now):
             return []
-        unheard = self._mouth.cut(now) / self._rate
-        return [Clear(), Report(AgentInterrupted, {"unheard": unheard})]
+        unheard = self._speech.cut(now) / self._rate
+        return [Clear(), Report(AgentInterrupted, {"unheard": unheard, "by": by})]
 
-    def drop(self, why: str = "") -> list[Action]:
-        """Forget everything the agent was to say; ``why``, if this is worth to be told."""
-        return [action for answer in self._mouth.answers for action in self._drop(answer, why)]
+    def drop(self, now: int, why: str = "") -> list[Action]:
+        """Drop everything the agent was about to say; ``why`` if that is worth reporting."""
+        return [
+            action
+            for answer in self._speech.answers
+            for action in (
+                *self._cut_short(answer, now, "the next turn began"),
+                *self._drop(answer, why),
+            )
+        ]
 
     def _drop(self, answer: Answer, why: str = "") -> list[Action]:
-        sentences = self._mouth.drop(answer)
+        sentences = self._speech.drop(answer)
         actions: list[Action] = [Cancel(sentences)] if sentences else []
-        if why and answer.begun:
+        if why and answer.started:
             actions += self._drop_message(answer.interrupt, answer.number, why)
         return actions
 
@@ -131,8 +157,8 @@ class Answers:
         self, interrupt: bool, number: int, why: str, *, asked: bool = True
     ) -> list[Action]:
         self._dropped += 1
-        told, self._reported = self._reported, (interrupt, number, why)
-        if told == self._reported:  # the rest of a stream need not be told chunk by chunk
+        before, self._reported = self._reported, (interrupt, number, why)
+        if before == self._reported:  # no need to report a stream chunk by chunk
             return []
         details = {
             "interrupt": interrupt,
@@ -144,66 +170,99 @@ class Answers:
         return [Report(ResponseDropped, details)]
 
     def overdue(self, now: int) -> list[Action]:
-        """Tell once of each answer of which nothing has come for long, though more is to come."""
+        """Report once each answer that has stopped coming, though it is not complete."""
         actions: list[Action] = []
-        for answer in self._mouth.answers:
-            late = now - answer.news >= _ANSWER_TIMEOUT * self._rate
-            if late and not (answer.complete or answer.overdue):
-                answer.overdue = True
-                details = {
-                    "number": answer.number,
-                    "interrupt": answer.interrupt,
-                    "begun": answer.begun,
-                    "seconds": _ANSWER_TIMEOUT,
-                }
-                actions.append(Report(ResponseOverdue, details))
+        for answer in self._speech.answers:
+            if self._owed(answer) and now - answer.updated_at >= _OVERDUE * self._rate:
+                actions += self._report_overdue(answer, _OVERDUE)
         return actions
 
+    def _cut_short(self, answer: Answer, now: int, cut_short: str) -> list[Action]:
+        """Report an answer that will never come, as the wait for it ends before it is overdue."""
+        waited = (now - answer.updated_at) / self._rate
+        if answer.started:
+            least = _STALLED
+        else:
+            least = _WRONG if self._questions.wrong_ids and not answer.interrupt else _SOON
+        if not self._owed(answer) or waited < least:
+            return []
+        return self._report_overdue(answer, waited, cut_short)
+
+    @staticmethod
+    def _owed(answer: Answer) -> bool:
+        return not (answer.complete or answer.overdue)
+
+    def _report_overdue(self, answer: Answer, seconds: float, cut_short: str = "") -> list[Action]:
+        answer.overdue = True
+        details = {
+            "number": answer.number,
+            "interrupt": answer.interrupt,
+            "begun": answer.started,
+            "seconds": seconds,
+            "cut_short": cut_short,
+            "other_ids": () if answer.interrupt else self._questions.wrong_ids,
+        }
+        return [Report(ResponseOverdue, details)]
+
     def start_again(self, now: int) -> bool:
-        """The connection is a new one: nothing more comes of what has begun to come.
+        """The connection is a new one: nothing more comes of what has started to come.
 
         Returns:
-            Whether an answer must be asked for again. The begin message comes by itself.
+            Whether an answer must be requested again. The begin message comes by itself.
         """
         wanted = False
-        for answer in self._mouth.answers:
-            if answer.begun and not answer.complete:
-                self._mouth.add(answer, "", now, complete=True)
+        for answer in self._speech.answers:
+            if answer.started and not answer.complete:
+                self._speech.add(answer, "", now, complete=True)
                 wanted = wanted or not answer.interrupt
-            elif not answer.begun and answer.number > 0:
-                self._mouth.drop(answer)
+            elif not answer.started and answer.number > 0:
+                self._speech.drop(answer)
                 wanted = True
         self._interrupts.clear()
         return wanted
 
     def end(self, now: int) -> None:
-        """Nothing more comes of anything."""
+        """Nothing more will come."""
         self.start_again(now)
-        for answer in self._mouth.answers:
-            if not answer.begun:
-                self._mouth.drop(answer)
+        for answer in self._speech.answers:
+            if not answer.started:
+                self._speech.drop(answer)
+
+    def summary(self, now: int) -> list[Action]:
+        """Report at the end of the call what never came, and how quickly the rest did."""
+        owed = [
+            action
+            for answer in self._speech.answers
+            for action in self._cut_short(answer, now, "the call ended")
+        ]
+        return [*owed, *self._questions.summary()]
 
 
-def afterwards(answer: Answer) -> list[Action]:
-    """Return what is to be done with an answer that has been heard."""
+def after_playback(answer: Answer) -> list[Action]:
+    """Return what to do about an answer once it has been heard."""
     if answer.end_call:
         return [HangUp("the agent ended the call", "agent_hangup")]
     if answer.transfer:
-        told = Report(TransferRequested, {"number": answer.transfer})
-        return [told, HangUp(f"transferred to {answer.transfer}", "call_transfer")]
+        details = {
+            "number": answer.transfer,
+            "show_transferee_as_caller": answer.show_transferee,
+        }
+        transferred = HangUp(f"transferred to {answer.transfer}", "call_transfer")
+        return [Report(TransferRequested, details), transferred]
     if answer.digits:
         return [Report(DigitPressed, {"digits": answer.digits})]
     return []
 
 
-def told(message: LlmMessage) -> list[Action]:
-    """Return what whoever watches is told of a message that is not spoken."""
+def report(message: LlmMessage) -> list[Action]:
+    """Return what to report of a message that is not spoken."""
     match message:
         case ToolCallInvocation(tool_call_id=call, name=name, arguments=arguments):
             details = {"tool_call_id": call, "name": name, "arguments": arguments}
             return [Report(ToolCalled, details)]
-        case ToolCallResult(tool_call_id=call, content=content):
-            return [Report(ToolReturned, {"tool_call_id": call, "content": content})]
+        case ToolCallResult(tool_call_id=call, content=content, successful=successful):
+            returned = {"tool_call_id": call, "content": content, "successful": successful}
+            return [Report(ToolReturned, returned)]
         case LlmMetadata(metadata=metadata):
             return [Report(MetadataForwarded, {"metadata": metadata})]
         case UnknownLlmMessage(message=text):

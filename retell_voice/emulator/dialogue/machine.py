@@ -2,8 +2,8 @@
 
 A pure state machine. Its clock is the caller's audio: time is the number of microphone samples
 received, so a caller at twenty times real time has the same conversation in a twentieth of the
-time. What it does is a list of ``Action`` for a server to carry out; what becomes of those that
-take time comes back through ``recognized``, ``synthesized`` and ``answered``.
+time. Its output is lists of ``Action`` for a server to carry out; the results of those that take
+time come back through ``recognized``, ``synthesized`` and ``answered``.
 
 ::
 
@@ -12,12 +12,12 @@ take time comes back through ``recognized``, ``synthesized`` and ``answered``.
     response, chunk by chunk ─▶ sentences ─▶ Synthesize ─▶ Say, in order ─▶ heard
     silence ─▶ reminder_required ─▶ … ─▶ hang up
 
-The user's turn lasts from the first sound to the last word that has been recognised: until then
-nothing of an answer is spoken, unless the user speaks over an agent that may not be interrupted,
-or that interrupts. What the user says while an answer is being made, and before any of it is
-heard, joins what was said before, and the answer is asked for anew; a cough, in which no words
-are found, leaves it as it is. What is longer than a cough and has no words is told to the LLM
-server as what it is, so that the agent can ask to hear it again.
+The user's turn lasts from the first sound to the last recognised word. Until then nothing of an
+answer is spoken, unless the user speaks over an agent that must not be interrupted, or that
+interrupts. What the user says while an answer is being prepared, before any of it is heard, joins
+what was said before, and the answer is requested again; a cough, in which no words are recognised,
+changes nothing. Longer speech without words is passed to the LLM server as unintelligible, so that
+the agent can ask the user to repeat it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from __future__ import annotations
 from retell_voice.audio.format import Samples
 from retell_voice.emulator.actions import (
     Action,
-    Announce,
     Ask,
     HangUp,
     Measure,
     Report,
     Say,
+    SendMetadata,
     Synthesize,
     Update,
 )
-from retell_voice.emulator.dialogue.answers import Answers, afterwards, told
-from retell_voice.emulator.dialogue.ears import Ears, Noticed
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
-from retell_voice.emulator.dialogue.mouth import Answer, Mouth
+from retell_voice.emulator.dialogue.agent_speech import AgentSpeech, Answer
+from retell_voice.emulator.dialogue.answers import Answers, after_playback, report
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.dialogue.silence import Silence
 from retell_voice.emulator.dialogue.transcript import CallTranscript
+from retell_voice.emulator.dialogue.user_speech import PendingSpeech, UserSpeech
 from retell_voice.emulator.llm import server_events as happened
 from retell_voice.emulator.server_events import AgentSpoke, UserSpoke
 from retell_voice.emulator.speech.ports import Speech
@@ -56,18 +56,18 @@ from retell_voice.protocol.llm import (
     UpdateAgent,
 )
 
-_TICK_MS = 20  # how exactly the times of the settings are kept
-_GOES_ON = "the user goes on"
+_TICK_MS = 20  # resolution of the times in the settings
+_GOES_ON = "the user went on"
 
 
 class Dialogue:
     """Retell's side of one call.
 
     Args:
-        rate: samples a second.
-        detector: finds the user's speech; the quicker, the quicker a barge-in can be.
-        settings: how the conversation is held.
-        chunk_ms: length of the pieces in which things are said.
+        rate: samples per second.
+        detector: finds the user's speech; a barge-in can be no quicker than it is.
+        settings: turn-taking.
+        chunk_ms: length of the chunks of agent audio.
     """
 
     def __init__(
@@ -83,30 +83,30 @@ class Dialogue:
         self._settings = settings
         self._chunk = max(1, rate * chunk_ms // 1000)
         self._tick = max(1, self._samples(_TICK_MS))
-        self._ears = Ears(rate, detector, settings)
-        self._mouth = Mouth(
+        self._user = UserSpeech(rate, detector, settings)
+        self._agent = AgentSpeech(
             lag=self._samples(settings.lag_ms),
             ahead=self._samples(settings.ahead_ms),
             stalled=self._samples(settings.stalled_ms),
         )
-        self._answers = Answers(self._mouth, rate)
+        self._answers = Answers(self._agent, rate)
         self._speaker: Role | None = None
-        self._changed = False  # the transcript, and nobody has been told yet
-        self._wanted = False  # the user has said something that nobody has been asked to answer
+        self._transcript_changed = False  # since the last update
+        self._answer_due = False  # the LLM server has not been asked yet to answer the user
         self._silence = Silence(rate)
-        self._spoken_until: int | None = None  # the user, if the agent has not answered yet
-        self._last: HangUp | None = None  # when the agent has said what it has to say
+        self._spoken_until: int | None = None  # end of the user's speech, until it is answered
+        self._final: HangUp | None = None  # once the agent has said all that has come
         self._over = False
 
     @property
     def now(self) -> int:
         """Samples of the caller's audio so far."""
-        return self._ears.now
+        return self._user.now
 
-    # -- what comes in -----------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------
 
     def start(self) -> list[Action]:
-        """Begin the call; what the agent says first comes from the LLM server."""
+        """Begin the call; the begin message comes from the LLM server."""
         return []
 
     def receive(self, samples: Samples) -> list[Action]:
@@ -115,7 +115,7 @@ class Dialogue:
         start = 0
         while start < len(samples) and not self._over:
             end = start + self._tick - self.now % self._tick
-            self._ears.hear(samples[start:end])
+            self._user.feed(samples[start:end])
             start = end
             if self.now % self._tick == 0:
                 actions += self._listen()
@@ -129,10 +129,10 @@ class Dialogue:
         if self._over or not text:
             return []
         actions: list[Action] = [Report(happened.UserTyped, {"content": text})]
-        if not self._sounding:
-            actions += self._answers.drop(_GOES_ON)
+        if not self._agent_playing:
+            actions += self._answers.drop(self.now, _GOES_ON)
         elif self._may_interrupt:
-            actions += self._cut()
+            actions += self._barge_in()
         self.transcript.user_piece().content = f" {text}"
         self._user_said_something()
         return [*actions, *self._settle()]
@@ -142,7 +142,7 @@ class Dialogue:
         return [] if self._over else self._words(job, words)
 
     def not_recognized(self, job: int, why: str) -> list[Action]:
-        """A ``Recognize`` failed; the LLM server is told that something was said."""
+        """A ``Recognize`` failed; the LLM server is told of unintelligible audio."""
         if self._over:
             return []
         lost = Report(happened.SpeechLost, {"part": "recognition", "why": why})
@@ -150,13 +150,13 @@ class Dialogue:
 
     def synthesized(self, sentence: int, speech: Speech) -> list[Action]:
         """Take the speech of a ``Synthesize``, at the call's rate."""
-        if self._over or self._mouth.made(sentence, speech) is None:
+        if self._over or self._agent.synthesized(sentence, speech) is None:
             return []
         return self._settle()
 
     def not_synthesized(self, sentence: int, why: str) -> list[Action]:
         """A ``Synthesize`` failed; the sentence is left out."""
-        if self._over or self._mouth.made(sentence, None) is None:
+        if self._over or self._agent.synthesized(sentence, None) is None:
             return []
         lost = Report(happened.SpeechLost, {"part": "synthesis", "why": why})
         return [lost, *self._settle()]
@@ -171,131 +171,136 @@ class Dialogue:
                 actions = self._answers.take(message, self.now)
             case AgentInterrupt():
                 if self._answers.is_new(message):
-                    self._ears.hold()
-                    self._changed = True
+                    self._user.hold()
+                    self._transcript_changed = True
                 actions = self._answers.take(message, self.now)
             case Config():
-                self.transcript.tools_told = message.transcript_with_tool_calls
+                self.transcript.with_tools = message.transcript_with_tool_calls
             case UpdateAgent():
                 self._settings = self._settings.changed(message.agent_config)
                 actions = [Report(happened.AgentReconfigured, self._settings.agent_config)]
             case ToolCallInvocation() | ToolCallResult():
                 self.transcript.tool(message)
             case LlmMetadata():
-                actions = [Announce(message.metadata)]
-        return [*actions, *told(message), *self._settle()]
+                actions = [SendMetadata(message.metadata)]
+        return [*actions, *report(message), *self._settle()]
 
     def link_lost(self, why: str) -> list[Action]:
-        """The connection to the LLM server broke and is dialled again."""
+        """The connection to the LLM server broke and is being redialled."""
         lost = Report(happened.LlmLinkChanged, {"state": "lost", "why": why})
         return [] if self._over else [lost]
 
     def link_back(self) -> list[Action]:
-        """The connection is back: what was asked for and has not come is asked for again."""
+        """The connection is back: request again what has not come."""
         if self._over:
             return []
         state = {"state": "back", "why": ""}
         actions: list[Action] = [Report(happened.LlmLinkChanged, state)]
         if self._answers.start_again(self.now):
-            self._wanted = True
+            self._answer_due = True
         else:
             actions.append(Ask(self.transcript.update_only()))
         return [*actions, *self._settle()]
 
     def hung_up(self, words: str) -> list[Action]:
-        """The LLM server hung up: the call ends when what it has sent has been heard."""
+        """The LLM server hung up: the call ends once all it has sent has been heard."""
         if self._over:
             return []
-        self._last = HangUp(words, "agent_hangup")
+        self._final = HangUp(words, "agent_hangup")
         self._answers.end(self.now)
         return self._settle()
+
+    def finish(self) -> list[Action]:
+        """Return what to report once the call is over."""
+        return self._answers.summary(self.now)
 
     # -- the user ----------------------------------------------------------------------------
 
     def _listen(self) -> list[Action]:
         actions: list[Action] = []
-        if self._ears.noticed:
-            actions += self._user_speaks(self._ears.noticed)
-        if (passage := self._ears.insisting) and self._sounding and self._may_interrupt:
-            passage.held, passage.cut = False, True
-            actions += self._cut()
-        if passage := self._ears.too_long():
-            return [*actions, self._ears.part(passage, self.transcript.user_piece())]
-        if recognize := self._ears.to_recognize(self._samples(self._settings.endpoint)):
+        if self._user.pending:
+            actions += self._user_speaks(self._user.pending)
+        if (segment := self._user.talking_over) and self._agent_playing and self._may_interrupt:
+            segment.held, segment.barged_in = False, True
+            actions += self._barge_in()
+        if segment := self._user.too_long():
+            return [*actions, self._user.split(segment, self.transcript.user_piece())]
+        if recognize := self._user.to_recognize(self._samples(self._settings.endpoint)):
             actions.append(recognize)
-        if known := self._ears.known():
+        if known := self._user.known():
             actions += self._words(*known)
         return actions
 
-    def _user_speaks(self, noticed: Noticed) -> list[Action]:
-        over_agent = self._sounding
+    def _user_speaks(self, pending: PendingSpeech) -> list[Action]:
+        over_agent = self._agent_playing
         if over_agent and not self._settings.interruptible:
-            self._ears.ignore()
+            self._user.ignore()
             return []
         actions: list[Action] = []
         held = over_agent and not self._may_interrupt
         if over_agent and not held:
             enough = self._samples(self._settings.barge_in or 0)
-            if noticed.amount(self._ears.spoken_until) < enough:
+            if pending.amount(self._user.spoken_until) < enough:
                 return []
-            actions = self._cut()
+            actions = self._barge_in()
         piece = self.transcript.user_piece()
-        self._ears.begin(noticed, piece, held=held, cut=over_agent and not held)
+        self._user.begin(pending, piece, held=held, barged_in=over_agent and not held)
         return actions
 
     def _words(self, job: int, words: tuple[Word, ...] | None) -> list[Action]:
-        passage = self._ears.recognized(job, words)
-        if passage is None:
+        segment = self._user.recognized(job, words)
+        if segment is None:
             return []
-        self._changed = True
-        if passage in self._ears.passages:
+        self._transcript_changed = True
+        if segment in self._user.segments:
             return self._settle()
-        said = passage.piece.content.strip()
-        details = {"duration": self._ears.duration(passage), "content": said}
+        said = segment.piece.content.strip()
+        details = {"duration": self._user.duration(segment), "content": said}
         actions: list[Action] = [Report(UserSpoke, details)]
         if said:
             self._user_said_something()
-            if not passage.held:
-                actions += self._answers.drop(_GOES_ON)
-            self._spoken_until = None if passage.held else passage.ended
+            if not segment.held:
+                actions += self._answers.drop(self.now, _GOES_ON)
+            self._spoken_until = None if segment.held else segment.ended
         else:
             self._silence.begin(self.now)
-            self._wanted = self._wanted or passage.cut  # or nobody would speak any more
+            # A cough that silenced the agent: or both would wait for the other.
+            self._answer_due = self._answer_due or segment.barged_in
         return [*actions, *self._settle()]
 
     def _user_said_something(self) -> None:
-        self._wanted = self._changed = True
+        self._answer_due = self._transcript_changed = True
         self._silence.user_spoke(self.now)
 
     # -- the agent ---------------------------------------------------------------------------
 
     @property
-    def _sounding(self) -> bool:
-        return self._mouth.sounding(self.now)
+    def _agent_playing(self) -> bool:
+        return self._agent.playing(self.now)
 
     @property
     def _may_interrupt(self) -> bool:
-        return self._settings.barge_in is not None and not self._mouth.guarded(self.now)
+        return self._settings.barge_in is not None and not self._agent.protected(self.now)
 
-    def _cut(self) -> list[Action]:
-        self._changed = True
-        return self._answers.cut(self.now)
+    def _barge_in(self) -> list[Action]:
+        self._transcript_changed = True
+        return self._answers.barge_in(self.now)
 
     def _speak(self) -> list[Action]:
         actions: list[Action] = []
         delay = self._samples(self._settings.begin_message_delay_ms)
-        self._mouth.pause(self.now - self._samples(self._settings.pause_ms))
-        while not self._ears.have_the_floor and (answer := self._mouth.ready()):
+        self._agent.pause(self.now - self._samples(self._settings.pause_ms))
+        while not self._user.has_floor and (answer := self._agent.ready()):
             if answer.number == 0 and not answer.interrupt and self.now < delay:
                 break
             actions += self._say(answer)
-        made = self._mouth.to_make(self.now)
-        return [*actions, *(Synthesize(each.number, each.text.strip()) for each in made)]
+        due = self._agent.to_synthesize(self.now)
+        return [*actions, *(Synthesize(each.number, each.text.strip()) for each in due)]
 
     def _say(self, answer: Answer) -> list[Action]:
         first = answer.line is None
-        speech = self._mouth.say(self.transcript, self.now)
-        self._changed = self._changed or answer.line is not None
+        speech = self._agent.say(self.transcript, self.now)
+        self._transcript_changed = self._transcript_changed or answer.line is not None
         if speech is None or not len(speech.samples):
             return []
         self._speaker = "agent"
@@ -311,28 +316,28 @@ class Dialogue:
         details = {"duration": speech.duration, "content": speech.content}
         return [*actions, Report(AgentSpoke, details)]
 
-    # -- what follows from where things stand ------------------------------------------------
+    # -- consequences of the state ------------------------------------------------------------
 
     def _settle(self) -> list[Action]:
         actions: list[Action] = []
-        if free := not self._mouth.busy(self.now):
-            self._ears.release()
-        if (self._ears.have_the_floor or (self._wanted and free)) and self._speaker != "user":
+        if free := not self._agent.busy(self.now):
+            self._user.release()
+        if (self._user.has_floor or (self._answer_due and free)) and self._speaker != "user":
             self._speaker = "user"
             actions += self._update("user")
-        elif self._changed:
+        elif self._transcript_changed:
             actions += self._update(None)
         actions += self._speak()
-        while not self._ears.have_the_floor and (answer := self._mouth.finished(self.now)):
+        while not self._user.has_floor and (answer := self._agent.finished(self.now)):
             self._silence.begin(self.now)
-            if self._ends_with(last := afterwards(answer)):
+            if self._ends_with(last := after_playback(answer)):
                 return [*actions, *last]
             actions += last
-        if self._last and not self._mouth.answers:
-            last = [self._last]
+        if self._final and not self._agent.answers:
+            last = [self._final]
         else:
             last = self._silence.too_long(
-                self.now, self._mouth.playing_until, self._settings, user_speaks=self._ears.busy
+                self.now, self._agent.playing_until, self._settings, user_speaks=self._user.busy
             )
         return [*actions, *(last if self._ends_with(last) else self._ask())]
 
@@ -341,11 +346,11 @@ class Dialogue:
         return self._over
 
     def _ask(self) -> list[Action]:
-        if self._wanted and not self._ears.passages and not self._mouth.busy(self.now):
-            self._wanted = False
-            return [*self._answers.drop(_GOES_ON), *self._require(reminder=False)]
-        idle = not (self._ears.busy or self._mouth.answers)
-        heard_until = self._mouth.playing_until
+        if self._answer_due and not self._user.segments and not self._agent.busy(self.now):
+            self._answer_due = False
+            return [*self._answers.drop(self.now, _GOES_ON), *self._require(reminder=False)]
+        idle = not (self._user.busy or self._agent.answers)
+        heard_until = self._agent.playing_until
         if idle and self._silence.reminder_due(self.now, heard_until, self._settings):
             self._spoken_until = None
             return self._require(reminder=True)
@@ -358,7 +363,7 @@ class Dialogue:
         return [Ask(required), Report(happened.LlmAsked, details)]
 
     def _update(self, turn: Role | None) -> list[Action]:
-        self._changed = False
+        self._transcript_changed = False
         utterances = self.transcript.utterances
         return [Update(utterances, turn), Ask(self.transcript.update_only(turn))]
 

@@ -1,7 +1,7 @@
-"""Cuts a text that arrives in pieces into sentences, so that the first is spoken early.
+"""Splits streamed text into sentences, so that the first can be spoken early.
 
-Pure, and nothing is lost: the sentences joined are the text. A sentence keeps the white space
-after it. Where a mark ends a sentence is told by what surrounds it:
+Pure and lossless: the sentences joined are the text; each keeps the white space after it. Whether
+a mark ends a sentence depends on what surrounds it:
 
 ::
 
@@ -14,15 +14,15 @@ from __future__ import annotations
 import re
 
 LONGEST = 200
-"""Characters; what has no end by then is cut at a comma, at a space, or there."""
+"""Characters; a longer sentence is cut at a comma, at a space, or there."""
 
-_WINDOW = 2 * LONGEST  # characters after which no sentence waits for what follows
-_LEAST = 40  # characters before a comma that are worth a breath
+_WINDOW = 2 * LONGEST  # characters after which a sentence no longer waits for what follows
+_LEAST = 40  # characters before a comma that is a place to cut
 _CLOSERS = "\"')\\]}”’»›"
 _MARK = re.compile(
     rf"(?P<mark>[.!?…]+[{_CLOSERS}]*)(?P<space>\s+)"  # an end where a space follows
     r"|[。！？｡]+[」』）”’】》]*\s*"  # languages without spaces
-    r"|[^\S\n]*\n\s*"  # a line is over
+    r"|[^\S\n]*\n\s*"  # end of a line
 )
 _UNDECIDED = re.compile(rf"(?P<mark>[.!?…]+[{_CLOSERS}]*)\Z")
 _BREATH = re.compile(r"[,;:–—،、，；：][" + _CLOSERS + r"]*\s*")
@@ -39,18 +39,18 @@ _BEFORE_NUMBERS = frozenset(("no", "p", "pp", "art", "abs", "ch", "sec"))
 
 
 class Sentences:
-    """A text in the making."""
+    """Splits one streamed text."""
 
     def __init__(self) -> None:
         self._rest = ""
 
     def feed(self, text: str) -> list[str]:
-        """Take the next piece of the text; return the sentences that are certain now."""
+        """Take the next chunk of the text; return the sentences that are complete now."""
         self._rest += text
         return self._cut(last=False)
 
     def pause(self) -> list[str]:
-        """Nothing has come for a while: return the rest if it looks like a whole sentence."""
+        """Nothing has come for a while: return the rest if it looks like complete sentences."""
         mark = _UNDECIDED.search(self._rest.rstrip())
         if mark is None or not _ends(self._rest, mark, ""):
             return []
@@ -74,11 +74,11 @@ class Sentences:
 
 
 def _first_end(text: str, *, last: bool) -> int | None:
-    """Return where the first sentence ends; None when that is not known yet."""
+    """Return where the first sentence ends; None if that is not known yet."""
     for found in _MARK.finditer(text):
         if found.start() >= LONGEST:
             break
-        if found.end() == len(text):  # what follows decides
+        if found.end() == len(text):  # it depends on what follows
             return len(text) if last else None
         if found["mark"] is None or _ends(text, found, text[found.end()]):
             return found.end()
@@ -110,7 +110,7 @@ def _abbreviates(word: str, following: str) -> bool:
 
 
 def _breath(text: str) -> int:
-    """Return where a text that has no end is best cut."""
+    """Return the best place to cut a text without a sentence end."""
     breaths = [found.end() for found in _BREATH.finditer(text, _LEAST)]
     spaces = [found.end() for found in re.finditer(r"\s+", text) if found.start()]
     return (breaths or spaces or [len(text)])[-1]

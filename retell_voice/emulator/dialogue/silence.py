@@ -1,16 +1,16 @@
-"""What follows from silence in a call, and from its length: reminders, and the end. Pure."""
+"""Reminders and hang-ups after silence, and the longest call. Pure."""
 
 from __future__ import annotations
 
 from retell_voice.emulator.actions import Action, HangUp
-from retell_voice.emulator.dialogue.manner import DialogueSettings
+from retell_voice.emulator.dialogue.settings import DialogueSettings
 
 
 class Silence:
-    """Keeps the time; all times are samples of the caller's audio.
+    """Keeps track of silence; all times are samples of the caller's audio.
 
     Args:
-        rate: samples a second.
+        rate: samples per second.
     """
 
     def __init__(self, rate: int) -> None:
@@ -24,7 +24,7 @@ class Silence:
         self._reminders = 0
 
     def begin(self, now: int) -> None:
-        """Nobody says anything from now on, unless something said is still being heard."""
+        """Silence begins, except for agent audio that is still being heard."""
         self._since = now
 
     def reminder_due(self, now: int, heard_until: int, settings: DialogueSettings) -> bool:
@@ -33,11 +33,11 @@ class Silence:
         Args:
             now: the time.
             heard_until: when the agent was last heard; 0: never.
-            settings: when that is, and how often.
+            settings: after how much silence, and how often.
         """
         due = (
             self._reminders < settings.reminder_max_count
-            and heard_until > 0  # a reminder follows something that the agent has said
+            and heard_until > 0  # no reminder before the agent has said anything
             and self._lasts(now, heard_until, settings.reminder_trigger_ms)
         )
         self._reminders += due
@@ -46,7 +46,7 @@ class Silence:
     def too_long(
         self, now: int, heard_until: int, settings: DialogueSettings, *, user_speaks: bool
     ) -> list[Action]:
-        """End the call if it, or the user's silence, has lasted too long."""
+        """Hang up if the call, or the user's silence, has lasted too long."""
         longest = settings.longest_call_ms
         if now >= self._rate * longest // 1000:
             return [HangUp(f"the call lasted {longest / 1000:g} s", "max_duration_reached")]

@@ -1,7 +1,7 @@
-"""What has been said in a call, in order, and the tools that were called in between.
+"""The transcript of a call, and the tool calls in between.
 
-Lines grow while they are spoken: whoever speaks holds a ``Piece`` of a line and fills it in.
-A line with no words in it is not shown.
+Lines grow while they are spoken: the speaker's side holds a ``Piece`` of a line and fills it in.
+A line without words is not shown.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from retell_voice.protocol.llm import (
 )
 
 
-class _Told(TypedDict):
+class _Transcripts(TypedDict):
     transcript: tuple[Utterance, ...]
     transcript_with_tool_calls: tuple[Said, ...] | None
 
 
 @dataclass(eq=False)
 class Piece:
-    """A part of a line; joined with the others they give its content."""
+    """A part of a line; joined, the parts give its content."""
 
     content: str = ""
     words: tuple[Word, ...] = ()
@@ -35,7 +35,7 @@ class Piece:
 
 @dataclass(eq=False)
 class Line:
-    """What one speaker says in a row."""
+    """What one speaker says without the other in between."""
 
     role: Role
     pieces: list[Piece] = field(default_factory=list)
@@ -47,26 +47,26 @@ class Line:
         return piece
 
     def utterance(self) -> Utterance:
-        """Return it as it is now."""
+        """Return the line as it is now."""
         content = "".join(piece.content for piece in self.pieces).strip()
         return Utterance(self.role, content, tuple(w for piece in self.pieces for w in piece.words))
 
 
 class CallTranscript:
-    """All lines of a call, and the messages that tell an LLM server of them.
+    """All lines of a call, and the messages that send them to an LLM server.
 
     Attributes:
-        tools_told: these messages also have the tools that were called.
+        with_tools: whether these messages include ``transcript_with_tool_calls``.
     """
 
     def __init__(self) -> None:
-        self.tools_told = False
+        self.with_tools = False
         self._items: list[Line | ToolCallInvocation | ToolCallResult] = []
 
     def user_piece(self) -> Piece:
         """Return a piece for what the user says now.
 
-        Of the same line as long as the agent has not been heard in between.
+        It belongs to the user's last line unless the agent has been heard since.
         """
         for item in reversed(self._items):
             if isinstance(item, Line) and item.role == "user":
@@ -85,31 +85,31 @@ class CallTranscript:
         return line
 
     def tool(self, item: ToolCallInvocation | ToolCallResult) -> None:
-        """Note that a tool was called or has returned."""
+        """Add a tool call or its result."""
         self._items.append(item)
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:
-        """What has been said."""
+        """The transcript without tool calls."""
         return tuple(item for item in self.with_tool_calls if isinstance(item, Utterance))
 
     @property
     def with_tool_calls(self) -> tuple[Said, ...]:
-        """What has been said, and the tools that were called."""
+        """The transcript with tool calls."""
         shown = (each.utterance() if isinstance(each, Line) else each for each in self._items)
         return tuple(each for each in shown if not isinstance(each, Utterance) or each.content)
 
     def update_only(self, turn: Role | None = None) -> UpdateOnly:
-        """Return the message that something has changed, and perhaps the turn."""
-        return UpdateOnly(**self._as_told(), turn=turn)
+        """Return the message that the transcript, and perhaps the turn, has changed."""
+        return UpdateOnly(**self._transcripts(), turn=turn)
 
     def required(
         self, response_id: int, *, reminder: bool = False
     ) -> ResponseRequired | ReminderRequired:
         """Return the message that asks for a response, or for a reminder."""
         kind = ReminderRequired if reminder else ResponseRequired
-        return kind(response_id=response_id, **self._as_told())
+        return kind(response_id=response_id, **self._transcripts())
 
-    def _as_told(self) -> _Told:
-        tools = self.with_tool_calls if self.tools_told else None
+    def _transcripts(self) -> _Transcripts:
+        tools = self.with_tool_calls if self.with_tools else None
         return {"transcript": self.utterances, "transcript_with_tool_calls": tools}

@@ -1,1 +1,1 @@
-"""The way to a custom LLM server: dial it for a call, and carry its messages to the dialogue."""
+"""The connection to a custom LLM server: dialled for each call, its messages feed the dialogue."""

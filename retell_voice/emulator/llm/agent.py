@@ -2,12 +2,12 @@
 
 ::
 
-    caller ⇄ Session ⇄ Performance ⇄ Dialogue (pure)
+    caller ⇄ Session ⇄ AgentRunner ⇄ Dialogue (pure)
                             ├──── LlmLink ⇄ LLM server
-                            └──── SpeechToText, TextToSpeech
+                            └──── Asr, Tts
 
-What takes time (recognition, synthesis, the LLM server) runs beside the listening and comes back
-to the dialogue as its next input. Synthesis that is not wanted any more is cancelled.
+What takes time (recognition, synthesis, the LLM server) runs alongside the listening and comes
+back to the dialogue as its next input. Synthesis that is no longer wanted is cancelled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from retell_voice.emulator.actions import (
 )
 from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.dialogue.machine import Dialogue
-from retell_voice.emulator.dialogue.manner import DEFAULT_DIALOGUE, DialogueSettings
+from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.dial import HUNG_UP
 from retell_voice.emulator.llm.link import (
     DEFAULT_LINK,
@@ -40,32 +40,32 @@ from retell_voice.emulator.llm.link import (
     LlmMalformed,
 )
 from retell_voice.emulator.llm.server_events import LlmFailed, LlmMessageMalformed, LlmRetrying
-from retell_voice.emulator.performance import Part, Performance
 from retell_voice.emulator.rest.call_json import call_body
+from retell_voice.emulator.runner import AgentMachine, AgentRunner
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.speech.neural import DetectorKind, new_detector
-from retell_voice.emulator.speech.ports import SpeechFailed, SpeechToText, TextToSpeech
+from retell_voice.emulator.speech.ports import Asr, SpeechFailed, Tts
 from retell_voice.protocol.llm import ResponseRequired, llm_url
 
-_QUICK = {"onset_ms": 100, "release_ms": 100}  # how much speech counts is the dialogue's to decide
+_QUICK = {"onset_ms": 100, "release_ms": 100}  # the dialogue decides how much speech counts
 _ENGINE_TIMEOUT = 30.0  # seconds for one recognition or one sentence
 
 
-class Voices(Protocol):
-    """What hears and what speaks; ``engines.Engines`` is one."""
+class SpeechEngines(Protocol):
+    """An ASR and a TTS; ``engines.Engines`` is one."""
 
     @property
-    def speech_to_text(self) -> SpeechToText:
-        """Finds the words of what callers say."""
+    def asr(self) -> Asr:
+        """Recognises what callers say."""
 
     @property
-    def text_to_speech(self) -> TextToSpeech:
+    def tts(self) -> Tts:
         """The agent's voice."""
 
 
 def llm_agent(
     url: str,
-    engines: Voices,
+    engines: SpeechEngines,
     settings: DialogueSettings = DEFAULT_DIALOGUE,
     *,
     detector: DetectorKind = "auto",
@@ -75,17 +75,17 @@ def llm_agent(
     """Return an agent that says what an LLM server answers.
 
     Args:
-        url: of the LLM server, to which the call_id is appended; it is dialled for every call.
-        engines: what hears and what speaks, for all calls.
-        settings: how the conversation is held.
-        detector: what tells speech from other sound: ``neural``, ``energy``, or ``auto``,
-            the better one that is installed.
-        link: how patient to be with the LLM server.
+        url: URL of the LLM server, to which the call_id is appended; dialled for every call.
+        engines: ASR and TTS, shared by all calls.
+        settings: turn-taking.
+        detector: voice detector: ``neural``, ``energy``, or ``auto``, the better one that is
+            installed.
+        link: time-outs and retries of the connection to the LLM server.
         audio_timeout: seconds without any microphone audio, silence included, after which the
-            caller is given up.
+            call is given up.
 
     Raises:
-        ConfigError: the URL is not one of an LLM server, or the detector is not installed.
+        ConfigError: the URL is not that of an LLM server, or the detector is not installed.
     """
     llm_url(url, "call")
     new_detector(detector, 16_000)
@@ -108,9 +108,7 @@ def llm_agent(
         )
         try:
             async with server:
-                await _LlmPerformance(session, audio_timeout, dialogue, server, engines).run(
-                    dialogue
-                )
+                await _LlmRunner(session, audio_timeout, dialogue, server, engines).run(dialogue)
         except LlmFailure as failure:
             _tell(session, failure)
             await _give_up(session, failure)
@@ -126,14 +124,14 @@ async def _give_up(session: Session, failure: LlmFailure) -> None:
     await session.close(1011, f"{failure.why}: {failure}", failure.why)
 
 
-class _LlmPerformance(Performance):
+class _LlmRunner(AgentRunner):
     def __init__(
         self,
         session: Session,
         audio_timeout: float,
         dialogue: Dialogue,
         link: LlmLink,
-        engines: Voices,
+        engines: SpeechEngines,
     ) -> None:
         super().__init__(session, audio_timeout)
         self._dialogue = dialogue
@@ -145,11 +143,11 @@ class _LlmPerformance(Performance):
         super().begin()
         self.start(self._hear_llm())
 
-    async def run(self, part: Part) -> None:
+    async def run(self, machine: AgentMachine) -> None:
         try:
-            await super().run(part)
+            await super().run(machine)
         finally:
-            self._keep_tool_calls()  # those of which no update has told
+            self._keep_tool_calls()  # those after the last update
 
     def _keep_tool_calls(self) -> None:
         said = self._dialogue.transcript.with_tool_calls
@@ -159,7 +157,7 @@ class _LlmPerformance(Performance):
         try:
             async for item in self._link:
                 self.add(self._heard_from_llm(item))
-                await asyncio.sleep(0)  # to other calls: a server may have a lot to say
+                await asyncio.sleep(0)  # let other calls run: a server may have a lot to say
         except LlmFailure as failure:
             _tell(self.session, failure)
             if failure.why == HUNG_UP:
@@ -208,10 +206,9 @@ class _LlmPerformance(Performance):
     async def _recognize(self, action: Recognize) -> None:
         now = asyncio.get_running_loop().time
         began = now()
-        ears = self._engines.speech_to_text
         try:
             async with asyncio.timeout(_ENGINE_TIMEOUT):
-                words = await ears.recognize(action.samples, self.session.audio.rate)
+                words = await self._engines.asr.recognize(action.samples, self.session.audio.rate)
         except (SpeechFailed, TimeoutError) as error:
             self.add(self._dialogue.not_recognized(action.job, _why(error)))
             return
@@ -222,10 +219,9 @@ class _LlmPerformance(Performance):
     async def _synthesize(self, action: Synthesize) -> None:
         now = asyncio.get_running_loop().time
         began = now()
-        voice = self._engines.text_to_speech
         try:
             async with asyncio.timeout(_ENGINE_TIMEOUT):
-                speech = await voice.synthesize(action.text, self.session.audio.rate)
+                speech = await self._engines.tts.synthesize(action.text, self.session.audio.rate)
         except (SpeechFailed, TimeoutError) as error:
             self.add(self._dialogue.not_synthesized(action.sentence, _why(error)))
             return

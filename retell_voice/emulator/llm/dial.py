@@ -1,4 +1,4 @@
-"""Reaching the developer's LLM server, and saying in one line why it could not be reached."""
+"""Dialling the developer's LLM server, and explaining in one line why that failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOST = "error_llm_websocket_lost_connection"
 RUNTIME = "error_llm_websocket_runtime"
 CORRUPT = "error_llm_websocket_corrupt_payload"
 HUNG_UP = "agent_hangup"
-"""Retell's words for how a call ends: the type of ``disconnection_reason`` in retell-sdk."""
+"""How a call ends: values of Retell's ``disconnection_reason``."""
 
 _CLOSE_TIMEOUT = 0.5
 _MAX_MESSAGE = 16 * 1024 * 1024
@@ -34,14 +34,14 @@ _logger.setLevel(logging.INFO)
 
 
 class LlmFailure(Exception):
-    """The LLM server could not be reached, or the conversation with it is over.
+    """The LLM server could not be reached, or the connection to it is over.
 
-    ``str`` is one line that says what happened; it never holds a whole call_id.
+    ``str`` is one line that says what happened; it never contains a whole call_id.
 
     Attributes:
-        why: Retell's ``disconnection_reason``; ``agent_hangup`` where the server hung up.
+        why: Retell's ``disconnection_reason``; ``agent_hangup`` if the server hung up.
         words: what happened.
-        hint: one line: what to try; empty when there is nothing to suggest.
+        hint: one line: what to try; may be empty.
     """
 
     def __init__(self, why: str, words: str, hint: str = "") -> None:
@@ -53,22 +53,21 @@ class LlmFailure(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """Retell's patience with an LLM server.
+    """Retell's time-outs and retries with an LLM server.
 
-    Source: its guides "Set up your server" and "Troubleshooting"
+    Source: the guides "Set up your server" and "Troubleshooting"
     (docs.retellai.com/integrate-llm).
 
     Attributes:
-        connect_timeout: seconds in which the server must have accepted the connection.
-        attempts: times it is tried.
-        pause: seconds between them.
-        refused_pause: the same when the first dial of a call fails at once, as where no server
-            runs. Not Retell's: so that a developer is told within a second.
+        connect_timeout: seconds within which the server must accept the connection.
+        attempts: how often it is dialled.
+        pause: seconds in between.
+        refused_pause: the same if the first attempt of a call is refused at once, as when no
+            server is running. Not Retell's: a developer should know within a second.
         ping_interval: seconds between ``ping_pong`` messages, with ``auto_reconnect``.
-        keepalive_timeout: seconds without one from the server after which it is dialled anew.
-        silent_redials: times that this is done in a call.
-        broken_redials: times that a connection which broke (1006) is dialled anew in a call, and
-            times that one is which was closed for a restart (1001, 1012).
+        keepalive_timeout: seconds without one from the server after which it is redialled.
+        silent_redials: how often it is redialled for that in a call.
+        broken_redials: how often it is redialled in a call because the connection broke (1006).
     """
 
     connect_timeout: float = 7.0
@@ -98,11 +97,11 @@ async def dial(
         url: as configured for the agent, without the call_id.
         call_id: the call; never shown whole in an error.
         settings: how often and how long to try.
-        again: it has been reached in this call.
-        retrying: is told in one line why the first attempt failed, if there is another.
+        again: it has been reached before in this call.
+        retrying: called with one line about why the first attempt failed, if another follows.
 
     Raises:
-        ConfigError: the URL is not one of an LLM server.
+        ConfigError: the URL is not that of an LLM server.
         LlmFailure: it was not reached; ``error_llm_websocket_open``.
     """
     address = llm_url(url, call_id)
@@ -111,16 +110,16 @@ async def dial(
             return await _connect(address, settings.connect_timeout)
         except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
             words, hint = _explain(error, address, settings.connect_timeout)
-            may_pass = _may_pass(error)
+            is_temporary = _is_temporary(error)
             refused = isinstance(error, OSError) and not isinstance(error, TimeoutError)
         words = f"LLM server: {words}".replace(call_id, mask(call_id))
-        if attempt == settings.attempts or not may_pass:
+        if attempt == settings.attempts or not is_temporary:
             break
         if attempt == 1:
             retrying(words)
         await asyncio.sleep(settings.refused_pause if refused and not again else settings.pause)
-    # Raised out here, so that it has no context: the library's errors hold the URL, and the URL
-    # holds the call_id.
+    # Raised here, so that it has no context: the library's errors contain the URL, and the URL
+    # contains the call_id.
     raise LlmFailure(OPEN, words, hint)
 
 
@@ -128,7 +127,7 @@ async def hang_up(websocket: ClientConnection, code: int = 1000, reason: str = "
     """Close a connection, within half a second whatever the server does.
 
     Args:
-        reason: cut to the 123 bytes that a close frame holds.
+        reason: cut to the 123 bytes that fit into a close frame.
     """
     try:
         async with asyncio.timeout(_CLOSE_TIMEOUT):
@@ -140,7 +139,7 @@ async def hang_up(websocket: ClientConnection, code: int = 1000, reason: str = "
 
 
 class _Opening(websocket_connect):
-    """Follows no redirect: the call_id is for the server that was named, and for no other."""
+    """Follows no redirect: the call_id is for the configured server only."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -153,7 +152,7 @@ async def _connect(address: str, connect_timeout: float) -> ClientConnection:
         address,
         compression=None,
         max_size=_MAX_MESSAGE,
-        ping_interval=None,  # ping_pong does that, and only for a server that asks for it
+        ping_interval=None,  # ping_pong does that, if the server asks for it
         open_timeout=connect_timeout,
         close_timeout=_CLOSE_TIMEOUT,
         proxy=None if is_local else True,
@@ -161,8 +160,8 @@ async def _connect(address: str, connect_timeout: float) -> ClientConnection:
     )
 
 
-def _may_pass(error: Exception) -> bool:
-    """Tell whether the same attempt may succeed in a few seconds: the server may be starting."""
+def _is_temporary(error: Exception) -> bool:
+    """Return whether another attempt may succeed in a few seconds: the server may be starting."""
     match error:
         case InvalidStatus():
             return error.response.status_code == 429 or error.response.status_code >= 500
@@ -181,10 +180,10 @@ def _explain(error: Exception, address: str, connect_timeout: float) -> tuple[st
         case InvalidStatus():
             return _answered(error, host)
         case UnicodeError():
-            return f"there can be no host {name!r}", "check the URL"
+            return f"invalid host name {name!r}", "check the URL"
         case ImportError():
             return (
-                "the proxy that the environment asks for needs the package python-socks",
+                "the proxy set in the environment needs the package python-socks",
                 "pip install python-socks, or exempt this host with no_proxy",
             )
         case InvalidHandshake() | EOFError():
@@ -192,10 +191,10 @@ def _explain(error: Exception, address: str, connect_timeout: float) -> tuple[st
         case TimeoutError():
             return (
                 f"{host} did not accept the connection within {connect_timeout:g} s",
-                "is its event loop free, and no firewall before it?",
+                "is its event loop blocked, or a firewall in the way?",
             )
         case WebSocketException():
-            return f"{host}, or the proxy before it, cannot be used", "check the URL and http_proxy"
+            return f"{host}, or a proxy on the way, cannot be used", "check the URL and http_proxy"
         case _:
             why = explain_unreachable(error, host, connect_timeout)
             return why.words, why.hint
@@ -209,7 +208,7 @@ def _answered(error: InvalidStatus, host: str) -> tuple[str, str]:
         phrase = ""
     body = " ".join((error.response.body or b"").decode("utf-8", "replace").split())[:200]
     if 300 <= status < 400:
-        hint = "redirects are not followed: name the server"
+        hint = "redirects are not followed: give the URL it redirects to"
     else:
         hint = _MISSING if status == 404 else ""
     return f"{host} answered HTTP {status}{phrase}{f': {body}' if body else ''}", hint

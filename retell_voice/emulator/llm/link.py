@@ -1,29 +1,29 @@
-"""One call's connection to the developer's LLM server: dialled, kept alive, dialled anew.
+"""One call's link to the developer's LLM server: dialled, kept alive, redialled.
 
 ::
 
-    send ─▶ Line ─▶ LLM server ─▶ Line ─▶ heard (bounded) ─▶ async for
-             └──── lost: redial ────┘
+    send ─▶ LlmConnection ─▶ LLM server ─▶ LlmConnection ─▶ inbox (bounded) ─▶ async for
+                └────── lost: redial ──────────┘
 
 How it ends, by Retell's guides "Set up your server" and "Troubleshooting"
-(docs.retellai.com/integrate-llm) and in the words of its ``disconnection_reason``:
+(docs.retellai.com/integrate-llm), as a ``disconnection_reason``:
 
 =============================================  ==============================================
 never reached                                  error_llm_websocket_open
-closed by the server with 1000                 agent_hangup, when the agent has been heard
+closed by the server with 1000                 agent_hangup, once the agent has been heard
 closed by the server without a code (1005)     error_llm_websocket_open
-closed by the server to restart (1001, 1012)   dialled anew, the fifth time …_runtime
 closed by the server with any other code       error_llm_websocket_runtime
-a binary message, a text that is no JSON       error_llm_websocket_corrupt_payload
-no ``ping_pong`` for 5 s                       dialled anew, the third time …_lost_connection
-broken (1006)                                  dialled anew, the fifth time …_runtime
-a connection that could not be dialled anew    error_llm_websocket_lost_connection
+a binary message (closed with 1007)            error_llm_websocket_corrupt_payload
+a text that is not JSON                        error_llm_websocket_corrupt_payload
+no ``ping_pong`` for 5 s                       redialled, the third time …_lost_connection
+broken (1006)                                  redialled, the fifth time …_runtime
+redialling failed                              error_llm_websocket_lost_connection
 =============================================  ==============================================
 
-Only with ``auto_reconnect`` is anything dialled anew; without, a broken connection is
-``error_llm_websocket_lost_connection``, one that is closed to restart
-``error_llm_websocket_runtime``, and a silent one is not noticed. A text that is
-no JSON ends the call here so that it is seen; Retell logs it and goes on.
+Only with ``auto_reconnect`` is anything redialled. Without it, a broken connection is
+``error_llm_websocket_lost_connection`` and a silent one goes unnoticed. A text that is not JSON
+ends the call here so that it gets noticed; Retell logs it and carries on. An empty text, and a byte
+order mark, are only reported.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from retell_voice.emulator.llm.connection import Closed, LlmConnection
 from retell_voice.emulator.llm.dial import (
     CORRUPT,
     DEFAULT_LINK,
@@ -46,7 +47,6 @@ from retell_voice.emulator.llm.dial import (
     LlmFailure,
     dial,
 )
-from retell_voice.emulator.llm.line import Ending, Line
 from retell_voice.protocol.llm import (
     CallDetails,
     Config,
@@ -67,21 +67,21 @@ __all__ = [
     "LlmMalformed",
 ]
 
-MAX_HEARD = 10_000
-"""Messages that may wait to be read; a server that sends more than that ends the call."""
+MAX_INBOX = 10_000
+"""Messages that may wait to be read; a server that sends more ends the call."""
 
 _EXCERPT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkChanged:
-    """The connection was lost and is being dialled anew, or is back; the call goes on.
+    """The connection was lost and is being redialled, or is back; the call goes on.
 
-    What was waiting to be sent when it was lost is dropped, and so is what is sent until it is
-    back. A server that is back sends its config, and maybe its begin message, once more.
+    Messages queued when it was lost are dropped, and so are those sent until it is back. A server
+    that is back sends its config, and maybe its begin message, again.
 
     Attributes:
-        state: what became of it.
+        state: lost or back.
         why: why it was lost, one line; empty when it is back.
     """
 
@@ -91,10 +91,10 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmMalformed:
-    """The server sent a message with a field missing or of the wrong type; it is passed over.
+    """The server sent a malformed message; it is ignored.
 
     Attributes:
-        problem: what is wrong with it; names the field.
+        problem: what is wrong with it; names the field if one is missing or of the wrong type.
         excerpt: its first 200 characters.
     """
 
@@ -115,19 +115,19 @@ class LlmLink:
                 ...
                 link.send(ResponseRequired(response_id=1, transcript=transcript))
 
-    Entering dials, and raises ``LlmFailure`` where nobody is reached. ``Config`` and
-    ``LlmPingPong`` are obeyed here; the former is passed on as well.
+    Entering dials, and raises ``LlmFailure`` if that fails. ``Config`` and ``LlmPingPong`` are
+    handled here; the former is passed on as well.
 
     Args:
-        url: the LLM server's, to which the call_id is appended.
+        url: URL of the LLM server, to which the call_id is appended.
         call_id: the call; never shown whole.
-        details: gives the call for ``call_details``, when the server asks for it.
-        settings: how patient to be.
-        retrying: is told in one line why the server was not reached, when it is tried again.
-        clock: seconds since 1970, for the timestamps of ``ping_pong``.
+        details: returns the call for ``call_details``, if the server asks for it.
+        settings: time-outs and retries.
+        retrying: called with one line about why the server was not reached, before a retry.
+        clock: Unix time in seconds, for the timestamps of ``ping_pong``.
 
     Attributes:
-        redials: times that the server was dialled anew.
+        redials: how often the server was redialled.
     """
 
     def __init__(
@@ -149,27 +149,27 @@ class LlmLink:
         self._clock = clock
         self._side = RetellSide()
         self._config = Config()
-        self._line: Line | None = None
+        self._connection: LlmConnection | None = None
         self._dropped = 0
         self._details_sent = False
-        self._losses = {"silent": 0, "broken": 0, "restart": 0}
-        self._heard: deque[LinkItem] = deque()
+        self._losses = {"silent": 0, "broken": 0}
+        self._inbox: deque[LinkItem] = deque()
         self._news = asyncio.Event()
         self._end: Exception | None = None
 
     @property
     def dropped(self) -> int:
         """Messages dropped because the server did not read them."""
-        return self._dropped + (self._line.dropped if self._line else 0)
+        return self._dropped + (self._connection.dropped if self._connection else 0)
 
     @property
     def round_trip(self) -> float | None:
         """Seconds from the last ``ping_pong`` to its answer, None before the first."""
-        return self._line.round_trip if self._line else None
+        return self._connection.round_trip if self._connection else None
 
     async def __aenter__(self) -> Self:
-        self._line = await self._dial()
-        self._running = asyncio.create_task(self._run(self._line))
+        self._connection = await self._dial()
+        self._running = asyncio.create_task(self._run(self._connection))
         return self
 
     async def __aexit__(
@@ -180,97 +180,99 @@ class LlmLink:
     ) -> None:
         self._running.cancel()
         await asyncio.wait([self._running])
-        if self._line is not None:  # cancelled before it began
-            await self._line.close()
+        if self._connection is not None:  # cancelled before it began
+            await self._connection.close()
 
     def send(self, message: LlmMessage) -> None:
-        """Have a message sent; never waits. While the connection is lost it is dropped."""
-        if self._line is not None:
-            self._line.send(message)
+        """Send a message; never waits. While the connection is lost it is dropped."""
+        if self._connection is not None:
+            self._connection.send(message)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> LinkItem:
-        """Return what the server says next; raises ``LlmFailure`` at the end, whenever asked."""
-        while not self._heard:
+        """Return the next item; raises ``LlmFailure`` at the end, as often as it is called."""
+        while not self._inbox:
             if self._end is not None:
                 raise self._end
             self._news.clear()
             await self._news.wait()
-        return self._heard.popleft()
+        return self._inbox.popleft()
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self, connection: LlmConnection) -> None:
         try:
             while True:
-                self._line = line
+                self._connection = connection
                 self._details_sent = False
-                ending = await line.run(partial(self._take, line))
-                self._line = None
-                self._dropped += line.dropped
-                line = await self._redial(ending)
-        except Exception as error:  # a defect too: whoever reads is to see it
+                closed = await connection.run(partial(self._take, connection))
+                self._connection = None
+                self._dropped += connection.dropped
+                connection = await self._redial(closed)
+        except Exception as error:  # even a bug: the reader must see it
             self._end = error
         finally:
-            self._line = None
+            self._connection = None
             self._news.set()
 
-    async def _dial(self, *, again: bool = False) -> Line:
+    async def _dial(self, *, again: bool = False) -> LlmConnection:
         websocket = await dial(
             self._url, self._call_id, self._settings, again=again, retrying=self._retrying
         )
-        return Line(websocket, self._settings, self._clock)
+        return LlmConnection(websocket, self._settings, self._clock)
 
-    async def _redial(self, ending: Ending) -> Line:
-        """Dial anew after a loss, or raise what the call ends with."""
-        failure, loss = ending.failure, ending.loss
+    async def _redial(self, closed: Closed) -> LlmConnection:
+        """Redial after a loss, or raise what the call ends with."""
+        failure, loss = closed.failure, closed.loss
         words = self._masked(" ".join(failure.words.split()))
         if loss is None:
             raise LlmFailure(failure.why, words, failure.hint)
         if not self._config.auto_reconnect:
-            why = failure.why if loss == "restart" else LOST
-            raise LlmFailure(why, words, "with auto_reconnect it would be dialled anew")
+            raise LlmFailure(LOST, words, "with auto_reconnect it would be redialled")
         self._losses[loss] += 1
         s = self._settings
         if self._losses[loss] > (s.silent_redials if loss == "silent" else s.broken_redials):
             raise LlmFailure(failure.why, f"{words}, {self._losses[loss]} times", failure.hint)
         self._tell(LinkChanged(state="lost", why=words))
         try:
-            line = await self._dial(again=True)
+            connection = await self._dial(again=True)
         except LlmFailure as error:
             again = error.words.removeprefix("LLM server: ")
             raise LlmFailure(LOST, f"{words}, then {again}", error.hint) from None
         self.redials += 1
-        line.keep_alive(True)
+        connection.keep_alive(True)
         self._tell(LinkChanged(state="back"))
-        return line
+        return connection
 
-    def _take(self, line: Line, text: str) -> LlmFailure | None:
+    def _take(self, connection: LlmConnection, text: str) -> LlmFailure | None:
         """Take a message of the server; what it returns ends the call."""
-        if len(self._heard) >= MAX_HEARD:
-            return LlmFailure(RUNTIME, f"LLM server: {MAX_HEARD} messages wait to be handled")
+        if len(self._inbox) >= MAX_INBOX:
+            return LlmFailure(RUNTIME, f"LLM server: {MAX_INBOX} messages wait to be handled")
+        if not text.strip("\ufeff \t\r\n"):
+            self._tell(LlmMalformed(problem="an empty text", excerpt=""))
+            return None
         try:
             message = self._side.receive(text)
         except LlmPayloadError as error:
             problem = self._masked(str(error))
             if not error.field:
-                return LlmFailure(CORRUPT, f"LLM server: it sent what is {problem}")
+                return LlmFailure(CORRUPT, f"LLM server: it sent a text that is {problem}")
             self._tell(LlmMalformed(problem=problem, excerpt=self._masked(text)[:_EXCERPT]))
             return None
         if isinstance(message, LlmPingPong):
-            line.alive()
+            connection.alive()
             return None
         if isinstance(message, Config):
             self._config = message
-            line.keep_alive(message.auto_reconnect)
+            connection.keep_alive(message.auto_reconnect)
             if message.call_details and not self._details_sent:
                 self._details_sent = True
-                line.send(CallDetails(call=self._details()))
+                connection.send(CallDetails(call=self._details()))
         self._tell(message)
         return None
 
     def _tell(self, item: LinkItem) -> None:
-        self._heard.append(item)
+        self._inbox.append(item)
         self._news.set()
 
     def _masked(self, text: str) -> str:

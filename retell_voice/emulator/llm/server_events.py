@@ -1,4 +1,4 @@
-"""What an emulator tells you of a call whose agent gets its words from an LLM server."""
+"""Server events of a call whose agent gets its words from an LLM server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from retell_voice.emulator.server_events import ServerEvent
 
 @dataclass(frozen=True, slots=True)
 class UserTyped(ServerEvent):
-    """A user turn was typed at the emulator."""
+    """A user turn was typed into the emulator."""
 
     content: str
 
@@ -28,21 +28,21 @@ class LlmAsked(ServerEvent):
 
     def __str__(self) -> str:
         wanted = "reminder" if self.reminder else "response"
-        return f"asks the LLM server for {wanted} {self.response_id}"
+        return f"asked the LLM server for {wanted} {self.response_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseDropped(ServerEvent):
-    """What the LLM server sends for a response or an agent_interrupt is not spoken.
+    """A response or agent_interrupt of the LLM server is not spoken.
 
-    Told once where it sends it in many pieces.
+    Reported once, not for every chunk.
 
     Attributes:
         number: its response_id or interrupt_id.
-        interrupt: which of the two it is.
+        interrupt: whether it is an agent_interrupt.
         why: one line.
-        so_far: messages of this call that were dropped.
-        asked: it was asked for once, and came too late.
+        so_far: messages dropped in this call.
+        asked: it was requested, but came too late.
     """
 
     number: int
@@ -58,34 +58,66 @@ class ResponseDropped(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ResponseOverdue(ServerEvent):
-    """Nothing, or nothing more, has come of a response or an agent_interrupt. Told once of each.
+    """A response or agent_interrupt has not come, or has stopped coming. Reported once for each.
+
+    After ten seconds, or earlier if the next turn or the end of the call puts an end to the wait.
 
     Attributes:
         number: its response_id or interrupt_id.
-        interrupt: which of the two it is.
-        begun: something of it had come; what is missing is ``content_complete``.
-        seconds: for how long.
+        interrupt: whether it is an agent_interrupt.
+        begun: some of it has come; ``content_complete`` is what is missing.
+        seconds: for how long nothing has come.
+        cut_short: what ended the wait early; empty if nothing did.
+        other_ids: response_ids of what came instead, and was dropped.
     """
 
     number: int
     interrupt: bool
     begun: bool
     seconds: float
+    cut_short: str = ""
+    other_ids: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        kind = "agent_interrupt" if self.interrupt else "response"
+        name = f"{'agent_interrupt' if self.interrupt else 'response'} {self.number}"
+        when = f", {self.cut_short}" if self.cut_short else ""
         if self.begun:
             return (
-                f"{kind} {self.number} is not complete, and no more of it has come for "
-                f"{self.seconds:g} s: its last message needs content_complete: true"
+                f"{name} is not complete: nothing more came for {self.seconds:.3g} s{when}; "
+                "its last message needs content_complete: true"
             )
-        hint = "" if self.number else ", the begin message; its content may be empty"
-        return f"for {self.seconds:g} s nothing has come of {kind} {self.number}{hint}"
+        hint = "" if self.number or self.interrupt else " (the begin message; it may be empty)"
+        line = f"{name}{hint} has not come for {self.seconds:.3g} s{when}"
+        if self.other_ids:
+            line += f"; what came had response_id {', '.join(map(str, self.other_ids))}"
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class LlmStatistics(ServerEvent):
+    """At the end of a call: how often the LLM server was asked and answered, and how quickly.
+
+    Attributes:
+        asked: requests for a response or a reminder.
+        answered: those of which anything came.
+        median_ms, p95_ms: from a request to its first words; None without any.
+    """
+
+    asked: int
+    answered: int
+    median_ms: float | None
+    p95_ms: float | None
+
+    def __str__(self) -> str:
+        line = f"the LLM server answered {self.answered} of {self.asked}"
+        if self.median_ms is None or self.p95_ms is None:
+            return line
+        return f"{line}, in {self.median_ms:.0f} ms (median), 95 % within {self.p95_ms:.0f} ms"
 
 
 @dataclass(frozen=True, slots=True)
 class LlmLinkChanged(ServerEvent):
-    """The connection to the LLM server broke and is dialled again, or is back."""
+    """The connection to the LLM server broke and is being redialled, or is back."""
 
     state: Literal["lost", "back"]
     why: str
@@ -96,24 +128,24 @@ class LlmLinkChanged(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class LlmRetrying(ServerEvent):
-    """The LLM server was not reached and is tried again. Told once each time it is dialled."""
+    """The LLM server was not reached and is tried again. Reported once per connection."""
 
     why: str
 
     def __str__(self) -> str:
-        return f"{self.why}; trying again"
+        return f"{self.why}; retrying"
 
 
 @dataclass(frozen=True, slots=True)
 class LlmFailed(ServerEvent):
-    """The LLM server was not reached, or the conversation with it is over.
+    """The LLM server was not reached, or the connection with it is over.
 
-    So is the call, if it hung up (``agent_hangup``) when what it has sent has been heard.
+    That ends the call; if the server hung up (``agent_hangup``), once all it sent has been heard.
 
     Attributes:
-        why: Retell's word for it, the call's ``disconnection_reason``.
+        why: the call's ``disconnection_reason``.
         words: what happened, one line.
-        hint: what to try; empty when there is nothing to suggest.
+        hint: what to try; may be empty.
     """
 
     why: str
@@ -126,7 +158,7 @@ class LlmFailed(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class LlmMessageUnknown(ServerEvent):
-    """The LLM server sent a message that is not known; it is ignored."""
+    """The LLM server sent a message of an unknown type; it is ignored."""
 
     message: str
 
@@ -136,10 +168,10 @@ class LlmMessageUnknown(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class LlmMessageMalformed(ServerEvent):
-    """The LLM server sent a message with a field missing or of the wrong type; it is ignored.
+    """The LLM server sent a malformed message, which is ignored.
 
     Attributes:
-        problem: what is wrong with it; names the field.
+        problem: what is wrong with it; names the field if one is missing or of the wrong type.
         excerpt: its first 200 characters.
     """
 
@@ -152,7 +184,7 @@ class LlmMessageMalformed(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class AgentReconfigured(ServerEvent):
-    """The LLM server set how the agent behaves; what it now is."""
+    """The LLM server changed how the agent behaves; the settings now in force."""
 
     responsiveness: float
     interruption_sensitivity: float
@@ -181,18 +213,20 @@ class ToolCalled(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class ToolReturned(ServerEvent):
-    """A tool of the LLM server returned."""
+    """A tool of the LLM server returned; ``successful`` is None if the server did not say."""
 
     tool_call_id: str
     content: str
+    successful: bool | None = None
 
     def __str__(self) -> str:
-        return f"tool call {self.tool_call_id} returned {self.content}"
+        verb = "failed with" if self.successful is False else "returned"
+        return f"tool call {self.tool_call_id} {verb} {self.content}"
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataForwarded(ServerEvent):
-    """The LLM server sent metadata, any JSON value, and the caller was sent it."""
+    """The LLM server sent metadata, any JSON value, which was forwarded to the caller."""
 
     metadata: Any
 
@@ -202,17 +236,24 @@ class MetadataForwarded(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class TransferRequested(ServerEvent):
-    """The LLM server wants the call transferred; it ends when what goes with it was heard."""
+    """The LLM server wants the call transferred; here the call ends instead.
+
+    Attributes:
+        number: where to.
+        show_transferee_as_caller: whether the transfer would show the caller's number.
+    """
 
     number: str
+    show_transferee_as_caller: bool = False
 
     def __str__(self) -> str:
-        return f"transfer to {self.number} requested"
+        shown = ", showing the transferee as caller" if self.show_transferee_as_caller else ""
+        return f"transfer to {self.number} requested{shown}"
 
 
 @dataclass(frozen=True, slots=True)
 class DigitPressed(ServerEvent):
-    """The LLM server pressed digits of the keypad, which nobody hears."""
+    """The LLM server pressed digits of the keypad; no tones are sent."""
 
     digits: str
 
@@ -222,7 +263,7 @@ class DigitPressed(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class SpeechLost(ServerEvent):
-    """An engine failed: something said was not recognised, or a sentence not spoken.
+    """The ASR or TTS failed: an utterance was not recognised, or a sentence not spoken.
 
     Attributes:
         part: which of the two.

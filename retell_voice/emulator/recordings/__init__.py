@@ -1,8 +1,8 @@
-"""The bundled recordings: what the parrot says first, and a caller to try it with.
+"""The bundled recordings: the parrot's greeting, and a caller to try it with.
 
-``greeting.wav`` has its words in ``greeting.json``: phrases with their start and end in
-seconds. ``caller.wav`` is one side of a whole conversation with the parrot, pauses included:
-it asks, is answered, asks again, and interrupts the answer. Both are made by
+``greeting.json`` has the words of ``greeting.wav``: phrases with their start and end in seconds.
+``caller.wav`` is one side of a whole conversation with the parrot, pauses included: the caller
+asks, gets an answer, asks again, and interrupts the answer. Both are made by
 ``scripts/make-recordings``, with a voice whose recordings are in the public domain (CC0).
 """
 
@@ -21,7 +21,7 @@ from retell_voice.events import Word
 _HERE = Path(__file__).parent
 
 GREETING = _HERE / "greeting.wav"
-"""What the parrot says first, 24 kHz, about four seconds."""
+"""The parrot's greeting, 24 kHz, about four seconds."""
 
 CALLER = _HERE / "caller.wav"
 """The demonstration's caller, 24 kHz, about half a minute."""
@@ -29,11 +29,11 @@ CALLER = _HERE / "caller.wav"
 
 @lru_cache(maxsize=64)
 def load_speech(path: Path, rate: int) -> Speech:
-    """Return a recording at another rate, its words from the JSON file of the same name.
+    """Return a recording at a given rate, its words from the JSON file of the same name.
 
     Args:
-        path: a PCM WAV file. Without a JSON file beside it, its words are not known.
-        rate: samples a second of the result.
+        path: a PCM WAV file. Without a JSON file next to it the words are unknown.
+        rate: samples per second of the result.
 
     Raises:
         ConfigError: either file cannot be read.

@@ -59,7 +59,7 @@ _BEYOND = {
 _Handler = Callable[[Request, str], Reply]
 
 
-class Office(Protocol):
+class CallStore(Protocol):
     """Who keeps the calls that REST is about."""
 
     calls: Calls
@@ -86,7 +86,7 @@ class Rest:
 
     def __init__(
         self,
-        office: Office,
+        office: CallStore,
         stop: Callable[[RegisteredCall], None],
         *,
         api_key: str | None = None,

@@ -1,9 +1,9 @@
-"""A call as Retell's REST API and webhooks show it. Pure.
+"""A call as JSON, as Retell's REST API and webhooks have it. Pure.
 
 The fields are those of ``retell-sdk`` 6.2 (``WebCallResponse``, ``PhoneCallResponse``) and those
-of the Audio WebSocket's time (``audio_websocket_protocol`` and the like). What the emulator
-does not have is absent: analysis, cost, recording, URLs. Two that the SDK's schema requires are
-made up: ``agent_version`` is 0, ``access_token`` is empty, as there is no room to enter.
+of the days of the Audio WebSocket (``audio_websocket_protocol`` and the like). What the emulator
+does not have is absent, such as cost. Some that the SDK requires are made up: ``agent_version`` is
+0, and ``access_token`` is empty, as there is no room to join.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from retell_voice.protocol.llm import transcript_item
 
 
 def registration_body(call: RegisteredCall) -> dict[str, Any]:
-    """Return what answers ``POST /register-call``."""
+    """Return the answer to ``POST /register-call``."""
     known = {
         "end_call_after_silence_ms": call.end_call_after_silence_ms,
         "from_number": call.from_number,
@@ -43,7 +43,7 @@ def registration_body(call: RegisteredCall) -> dict[str, Any]:
 
 
 def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
-    """Return the call object; with what was said unless ``transcripts`` is false."""
+    """Return the call, with its transcripts unless ``transcripts`` is false."""
     body = registration_body(call) | {
         "call_type": "phone_call" if call.protocol == "twilio" else "web_call",
         "access_token": "",

@@ -1,4 +1,4 @@
-"""Reading the fields of a REST request; whatever is wrong is a 4xx that says what."""
+"""Reads the fields of a REST request; anything wrong is a 4xx that says what."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from retell_voice.emulator.rest.replies import HttpError
 
-_DEEPEST = 100  # objects and arrays in one another; what is kept must be written again
+_DEEPEST = 100  # levels of nesting: what is kept must be encoded again
 
 
 def parse_object(body: bytes, *, optional: bool = False) -> Fields:
@@ -62,13 +62,13 @@ def _depth(value: Any) -> int:
 class Fields:
     """Reads the fields of a JSON object by name and type; null counts as absent.
 
-    Every method raises ``HttpError`` 422, which names the field, for a value that is not
-    what was asked for or one that is required and absent. Without ``required`` it returns
-    None for a field that is absent.
+    Every method raises ``HttpError`` 422, which names the field, for a value of the wrong type
+    and for a required one that is absent. Without ``required`` it returns None for an absent
+    field.
 
     Args:
         fields: the object.
-        path: where it stands in the body: names of fields, each with a dot.
+        path: its path in the body, with a trailing dot.
     """
 
     def __init__(self, fields: Mapping[str, Any], path: str = "") -> None:
@@ -83,7 +83,7 @@ class Fields:
         """Refuse fields of other names."""
         for name in self._fields:
             if name not in names:
-                self.wrong(name, "is not known")
+                self.wrong(name, "is unknown")
 
     def any(self, name: str) -> Any:
         """Return a field of whatever type."""
@@ -121,19 +121,19 @@ class Fields:
         return self._get(name, list, "an array", required)
 
     def map(self, name: str, kind: type | tuple[type, ...], what: str) -> Any:
-        """Return an object whose values are all of one kind."""
+        """Return an object whose values are all of one type."""
         value = self.object(name)
         if value is not None and not all(isinstance(each, kind) for each in value.values()):
             self.wrong(name, f"must be an object whose values are {what}")
         return value
 
     def inner(self, name: str) -> Fields | None:
-        """Return the fields of an object within."""
+        """Return the fields of a nested object."""
         value = self.object(name)
         return None if value is None else Fields(value, f"{self._path}{name}.")
 
     def each(self, name: str) -> list[Fields] | None:
-        """Return the fields of every object of an array."""
+        """Return the fields of each object in an array."""
         values = self.array(name)
         if values is None:
             return None

@@ -1,7 +1,7 @@
-"""Which calls a list is of: the filters of today's list-calls and of the two before. Pure.
+"""The filters of list-calls, today's and the two versions before. Pure.
 
-Each function reads ``filter_criteria`` and returns a test of a call. A filter whose name is
-not known is refused: to ignore it would return calls that were not asked for.
+Each function reads ``filter_criteria`` and returns a predicate of calls. An unknown filter is
+refused: ignoring it would return calls that were not asked for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from retell_voice.emulator.rest.fields import Fields
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
 Test = Callable[[RegisteredCall], bool]
-_Test = Callable[[RegisteredCall, Mapping[str, Any]], bool]  # of a call and its call object
-_Condition = Callable[[Any], bool]  # of a value; None where the call has none
+_Test = Callable[[RegisteredCall, Mapping[str, Any]], bool]  # of a call and its JSON
+_Condition = Callable[[Any], bool]  # of a value; None if the call has none
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
@@ -45,7 +45,7 @@ _OPERATORS = {
 }
 _AMOUNT = ("number", "range")
 _ANY = tuple(_OPERATORS)
-# Those the emulator never knows of a call match as of any call that has no such value.
+# Those the emulator never knows match as for a call without a value.
 _TYPES: dict[str, tuple[str, ...]] = {
     "agent_tag": ("enum",),
     "batch_call_id": ("string",),
@@ -66,7 +66,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "to_number": ("string",),
     "user_sentiment": ("enum",),
 }
-_BY_KEY = {  # filters of the values of an object, and the object
+_BY_KEY = {  # filters by key, and the object that has the keys
     "custom_analysis_data": "custom_analysis_data",
     "custom_attributes": "custom_attributes",
     "dynamic_variables": "retell_llm_dynamic_variables",
@@ -97,7 +97,7 @@ _V1_BOUNDS = {
 
 
 def filter_v3(criteria: Fields) -> Test:
-    """Read the filters of ``POST /v3/list-calls``: each an object of type, op and value."""
+    """Read the filters of ``POST /v3/list-calls``: objects of type, op and value."""
     criteria.only((*_TYPES, *_BY_KEY, "agent", "tool_calls"))
     tests: list[_Test] = []
     for name, types in _TYPES.items():

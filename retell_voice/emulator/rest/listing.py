@@ -1,4 +1,4 @@
-"""Lists of calls, page by page: list-calls as it is today and as it was. Pure.
+"""Lists of calls, page by page: list-calls of today and of earlier versions. Pure.
 
 ::
 
@@ -7,9 +7,9 @@
     POST /v3/list-calls   answers {"items", "has_more", "pagination_key", "total"}, the calls
                           without their transcripts
 
-Sorted by ``start_timestamp``; a call not joined yet stands where it was registered. The first
-two take the last call_id of a page for the next, the third a key that stays good when that
-call is deleted.
+Sorted by ``start_timestamp``; a call that has not been joined counts from its registration. The
+pagination_key of the first two is the last call_id of the page before, that of the third a key
+that stays valid if that call is deleted.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _position(call: RegisteredCall) -> _Position:
 
 
 def _query(query: str) -> Fields:
-    """Read a query as the object that later lists have as their body."""
+    """Return a query as the JSON body of the later versions."""
     read: dict[str, Any] = {}
     criteria: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
@@ -111,7 +111,7 @@ def _query(query: str) -> Fields:
             criteria |= load_object(value.encode(errors="replace"))
         elif (part := _CRITERION.fullmatch(name)) is None:
             read[name] = number if name == "limit" else value
-        elif part[1] == "agent_id":  # repeated, or with commas, as SDKs have done both
+        elif part[1] == "agent_id":  # repeated or comma-separated: SDKs have done both
             criteria.setdefault("agent_id", []).extend(value.split(","))
         else:
             criteria[part[1]] = number

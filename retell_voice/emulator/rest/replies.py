@@ -1,4 +1,4 @@
-"""Requests and responses of the REST calls, and what a request is refused with. Pure."""
+"""Requests, replies and errors of the REST API. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reply:
 
 
 class HttpError(Exception):
-    """A request that is refused, with the status and the words for it."""
+    """Refuses a request, with a status and a message."""
 
     def __init__(self, status: int, message: str, **headers: str) -> None:
         super().__init__(message)
@@ -44,5 +44,5 @@ def error_reply(status: int, message: str, headers: Mapping[str, str] | None = N
 
 
 def phrase(status: int) -> str:
-    """Return the words that go with a status, empty for a number that nobody has named."""
+    """Return the reason phrase of a status, empty if it has none."""
     return HTTPStatus(status).phrase if status in _STATUSES else ""

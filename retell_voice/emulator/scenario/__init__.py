@@ -1,14 +1,14 @@
-"""Scenarios: what the server does in a call, and when, as a TOML file; faults included.
+"""Scenarios: a TOML file that says what the server does in a call and when, faults included.
 
 ::
 
-    TOML ─▶ table ─▶ kinds, reading ─▶ steps ─▶ agent ─▶ Session        pure up to the steps
-                                                  ├─ studio, delivery   what it says, and when
-                                                  └─ faults             what goes wrong
+    TOML ─▶ table ─▶ step_parsers, parser ─▶ steps ─▶ agent ─▶ Session     pure up to the steps
+                                                        ├─ sounds, delivery  what it says, and when
+                                                        └─ faults            what goes wrong
 """
 
 from retell_voice.emulator.scenario.agent import scenario_agent
-from retell_voice.emulator.scenario.reading import KINDS, load_scenario, parse_scenario
+from retell_voice.emulator.scenario.parser import STEP_KINDS, load_scenario, parse_scenario
 from retell_voice.emulator.scenario.steps import Scenario
 
-__all__ = ["KINDS", "Scenario", "load_scenario", "parse_scenario", "scenario_agent"]
+__all__ = ["STEP_KINDS", "Scenario", "load_scenario", "parse_scenario", "scenario_agent"]

@@ -1,4 +1,4 @@
-"""Performs a scenario: an agent that does what a TOML file says.
+"""Runs a scenario: an agent that does what a TOML file says.
 
 Time is the event loop's, ``speed`` times as fast: at ``speed=20`` a wait of 10 s takes half a
 second, and a caller whose devices are as fast has the same call. What a scenario waits to hear
@@ -20,20 +20,21 @@ from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.scenario import faults
 from retell_voice.emulator.scenario.delivery import pieces
 from retell_voice.emulator.scenario.listener import Listener
-from retell_voice.emulator.scenario.reading import load_scenario
+from retell_voice.emulator.scenario.parser import load_scenario
+from retell_voice.emulator.scenario.sounds import SoundCache
 from retell_voice.emulator.scenario.steps import (
-    Announce,
+    BadMessage,
     Clear,
     Close,
     Condition,
     Drop,
-    Garbage,
     HalfOpen,
     Recording,
     Repeat,
     Reset,
     Scenario,
     Send,
+    SendMetadata,
     Speak,
     Stall,
     Step,
@@ -41,19 +42,18 @@ from retell_voice.emulator.scenario.steps import (
     Update,
     Wait,
 )
-from retell_voice.emulator.scenario.studio import Studio
 from retell_voice.emulator.server_events import ScenarioFailed, ScenarioStep
 from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.speech.hum import Hum
-from retell_voice.emulator.speech.ports import SpeechFailed, TextToSpeech
+from retell_voice.emulator.speech.mumble import MumbleTts
+from retell_voice.emulator.speech.ports import SpeechFailed, Tts
 from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.web import WebServer
 
 _LAG = 0.2  # seconds from sending to hearing
-_LOOK = 0.02  # seconds between two looks at whether reading is still stopped
-_GOODBYE = 1.0  # seconds that a caller has to leave once the connection has been ended
-_WHOSE = "error_retell"  # Retell's disconnection_reason for a fault of its own
+_POLL = 0.02  # seconds between checks that reading is still stopped
+_GOODBYE = 1.0  # seconds a caller has to leave once the connection has been ended
+_FAULT = "error_retell"  # Retell's disconnection_reason for a fault of its own
 _AWAITED: dict[Condition, str] = {
     "user_speaks": "the user to speak",
     "user_stops": "the user to stop speaking",
@@ -69,17 +69,17 @@ _AWAITED: dict[Condition, str] = {
 def scenario_agent(
     scenario: Scenario | Path | str,
     *,
-    text_to_speech: TextToSpeech | None = None,
+    tts: Tts | None = None,
     speed: float = 1.0,
     detector: DetectorSettings = DEFAULT_DETECTOR,
 ) -> Agent:
-    """Return an agent that performs a scenario in every call, then hangs up.
+    """Return an agent that runs a scenario in every call, then hangs up.
 
     Args:
         scenario: the scenario, or its file.
-        text_to_speech: the voice; None hums. All that is to be said is made before the first step.
+        tts: speech synthesis; None: mumbling. Everything is synthesised before the first step.
         speed: how many times as fast as real time the scenario's clock runs.
-        detector: how it judges what is the user's speech.
+        detector: settings of the voice detector.
 
     Raises:
         ConfigError: the scenario, or a recording in it, cannot be used.
@@ -88,58 +88,58 @@ def scenario_agent(
         scenario = load_scenario(scenario)
     if not speed > 0:
         raise ConfigError(f"a scenario cannot run at {speed:g} times real time")
-    for step, deed in _spoken(scenario.steps):
-        if isinstance(deed.source, Recording):
+    for step, action in _spoken(scenario.steps):
+        if isinstance(action.source, Recording):
             try:
-                read_wav(scenario.folder / deed.source.path)
+                read_wav(scenario.folder / action.source.path)
             except ConfigError as error:
-                folder = f"its recordings are looked for in {scenario.folder.absolute()}"
+                folder = f"recordings are looked up in {scenario.folder.absolute()}"
                 hint = "; ".join(filter(None, (error.hint, folder)))
                 where = f"scenario {scenario.name!r}, step {step.number}"
                 raise ConfigError(f"{where}: {error}", hint) from None
-    studio = Studio(scenario.folder, text_to_speech or Hum())
+    sounds = SoundCache(scenario.folder, tts or MumbleTts())
 
     async def agent(session: Session) -> None:
-        await _Performance(session, scenario, studio, speed, detector).run()
+        await _ScenarioRunner(session, scenario, sounds, speed, detector).run()
 
     return agent
 
 
 def _spoken(steps: tuple[Step, ...]) -> Iterator[tuple[Step, Speak]]:
     for step in steps:
-        match step.deed:
+        match step.action:
             case Speak():
-                yield step, step.deed
+                yield step, step.action
             case Repeat(steps=inner) | Together(steps=inner):
                 yield from _spoken(inner)
 
 
-class _Performance:
+class _ScenarioRunner:
     """A scenario in one call."""
 
     def __init__(
         self,
         session: Session,
         scenario: Scenario,
-        studio: Studio,
+        sounds: SoundCache,
         speed: float,
         detector: DetectorSettings,
     ) -> None:
         self._session = session
         self._scenario = scenario
-        self._studio = studio
+        self._sounds = sounds
         self._speed = speed
         self._listener = Listener(session, detector)
         self._random = Random(scenario.seed)  # noqa: S311 - the same every time
         self._heard_at = 0.0  # when the caller will have heard everything
-        session.websocket.ping_timeout = None  # its patience would end what is to be kept silent
+        session.websocket.ping_timeout = None  # or it would end a connection that must stay silent
         self._wire = faults.Wire.under(session.websocket)
         width = session.audio.sample_width
         self._aligned = WebServer(width, alignment=True)
         self._plain = WebServer(width)
 
     async def run(self) -> None:
-        """Perform it all, or until the caller leaves."""
+        """Run every step, or until the caller leaves."""
         try:
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(self._listener.listen())
@@ -157,8 +157,8 @@ class _Performance:
                 f"the scenario {scenario.name!r} is for {scenario.formats}, not {given}"
             )
         try:
-            for _, deed in _spoken(scenario.steps):
-                await self._studio.make(deed, audio.rate)
+            for _, action in _spoken(scenario.steps):
+                await self._sounds.get(action, audio.rate)
         except (SpeechFailed, ConfigError) as error:
             await self._fail(str(error))
 
@@ -175,28 +175,28 @@ class _Performance:
                 ScenarioStep, name=step.name, number=step.number, details=step.details
             )
             await self._act(step)
-            await asyncio.sleep(0)  # to other calls: what a loop does may take no time
+            await asyncio.sleep(0)  # let other calls run: the steps of a loop may take no time
 
     async def _act(self, step: Step) -> None:  # noqa: PLR0912 - a table
         session = self._session
-        match step.deed:
-            case Speak() as deed:
-                await self._speak(deed)
-            case Wait() as deed:
-                await self._wait(deed, step)
+        match step.action:
+            case Speak() as action:
+                await self._speak(action)
+            case Wait() as action:
+                await self._wait(action, step)
             case Clear():
                 await session.clear()
                 self._heard_at = self._now()
-            case Update() as deed:
-                await self._update(deed)
-            case Announce(metadata):
+            case Update() as action:
+                await self._update(action)
+            case SendMetadata(metadata):
                 await session.metadata(metadata)
             case Send(message):
                 await session.send(message)
-            case Garbage(kind, size):
-                await self._garbage(kind, size)
-            case Stall() as deed:
-                await self._stall(deed)
+            case BadMessage(kind, size):
+                await self._bad_message(kind, size)
+            case Stall() as action:
+                await self._stall(action)
             case Repeat(times, steps):
                 done = 0
                 while times is None or done < times:
@@ -205,37 +205,37 @@ class _Performance:
             case Together(steps):
                 with self._wire.held():
                     await self._do(steps)
-            case HalfOpen() | Reset() | Drop() as deed:
-                await self._break(deed)
+            case HalfOpen() | Reset() | Drop() as action:
+                await self._break(action)
             case Close(code, reason, why):
                 await session.close(code, reason, why)
                 raise CallOver
 
-    async def _speak(self, deed: Speak) -> None:
+    async def _speak(self, action: Speak) -> None:
         session = self._session
-        speech = await self._studio.make(deed, session.audio.rate)
+        speech = await self._sounds.get(action, session.audio.rate)
         dialect = {"asked": session.dialect, "forced": self._aligned}.get(
-            deed.alignment, self._plain
+            action.alignment, self._plain
         )
         start = self._now()
-        for piece in pieces(speech, session.audio, deed.delivery, session.chunk_ms, self._random):
+        for piece in pieces(speech, session.audio, action.delivery, session.chunk_ms, self._random):
             await self._sleep_until(start + piece.due)
             await session.send(dialect.audio(piece.data, piece.text))
             self._heard_at = max(self._heard_at, self._now() + _LAG)
             self._heard_at += session.audio.seconds(piece.data)
-        if deed.delivery.pace:
-            await self._sleep_until(start + speech.duration / deed.delivery.pace)
+        if action.delivery.pace:
+            await self._sleep_until(start + speech.duration / action.delivery.pace)
 
-    async def _update(self, deed: Update) -> None:
+    async def _update(self, action: Update) -> None:
         session = self._session
-        transcript = session.call.transcript if deed.transcript is None else deed.transcript
-        await session.update(transcript, deed.turn)
-        if deed.forced and not session.updates:
-            await session.send(self._plain.update(transcript, deed.turn))
+        transcript = session.call.transcript if action.transcript is None else action.transcript
+        await session.update(transcript, action.turn)
+        if action.forced and not session.updates:
+            await session.send(self._plain.update(transcript, action.turn))
 
-    async def _garbage(self, kind: str, size: int) -> None:
+    async def _bad_message(self, kind: str, size: int) -> None:
         try:
-            await faults.send_garbage(self._session.websocket, kind, size)
+            await faults.send_bad_message(self._session.websocket, kind, size)
         except ConnectionClosed:
             raise CallOver from None
 
@@ -281,15 +281,15 @@ class _Performance:
             try:
                 while self._now() < end:
                     if stall.stops != "sending":
-                        transport.pause_reading()  # once is not enough: the library resumes it
-                    await self._sleep_until(min(end, self._now() + _LOOK))
+                        transport.pause_reading()  # repeatedly: the library resumes it
+                    await self._sleep_until(min(end, self._now() + _POLL))
             finally:
                 transport.resume_reading()
 
-    async def _break(self, deed: HalfOpen | Reset | Drop) -> None:
+    async def _break(self, action: HalfOpen | Reset | Drop) -> None:
         session = self._session
-        session.why = _WHOSE
-        match deed:
+        session.why = _FAULT
+        match action:
             case HalfOpen():
                 session.websocket.close_timeout = None
                 self._wire.hold()

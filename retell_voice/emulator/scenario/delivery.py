@@ -1,4 +1,4 @@
-"""When the audio of a scenario goes out, and in what pieces. Pure: time is a result."""
+"""When a scenario's audio is sent, and in what messages. Pure: times are results."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Piece:
 
     Attributes:
         due: when to send it, seconds after the first could be sent.
-        data: encoded for the wire; perhaps not a whole number of samples.
-        text: what begins in it.
+        data: encoded for the wire; may end within a sample.
+        text: the text that begins in it.
     """
 
     due: float
@@ -33,9 +33,9 @@ def pieces(
 
     Args:
         speech: what is said, at the call's rate.
-        audio: how it is encoded.
-        delivery: in what pieces, and when.
-        chunk_ms: length of a message where ``delivery`` does not say.
+        audio: encoding and rate.
+        delivery: message length and timing.
+        chunk_ms: length of a message if ``delivery`` does not say.
         random: draws the delays.
     """
     due = at = 0.0
@@ -48,7 +48,7 @@ def pieces(
 
 
 def _ready(at: float, end: float, burst: float) -> float:
-    """Return when audio that begins at ``at`` is let go, if it is held back in bursts."""
+    """Return when audio that begins at ``at`` is released, if it is held back in bursts."""
     return min(end, (at // burst + 1) * burst) if burst else at
 
 

@@ -1,7 +1,7 @@
-"""What goes wrong between a server and its caller, made to order.
+"""Faults on demand between a server and its caller.
 
-``Wire`` stands between a WebSocket and its TCP connection and holds back what is sent; ``reset``
-breaks a connection; ``send_garbage`` sends what no server should.
+``Wire`` sits between a WebSocket and its TCP connection and can hold back what is sent; ``reset``
+breaks a connection; ``send_bad_message`` sends what no server should send.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
 
-from retell_voice.emulator.scenario.garbage import GARBAGE
+from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 
 
-async def send_garbage(websocket: ServerConnection, kind: str, size: int) -> None:
-    """Send something from ``GARBAGE``.
+async def send_bad_message(websocket: ServerConnection, kind: str, size: int) -> None:
+    """Send something from ``BAD_MESSAGES``.
 
     Raises:
-        ConnectionClosed: nothing can be sent any more.
+        ConnectionClosed: the connection is closed.
     """
-    message = GARBAGE[kind](size)
+    message = BAD_MESSAGES[kind](size)
     if kind == "bad_frame":
         websocket.transport.write(cast(bytes, message))
     else:
@@ -33,7 +33,7 @@ async def send_garbage(websocket: ServerConnection, kind: str, size: int) -> Non
 
 
 class Wire:
-    """A transport that can hold back what is written to it; otherwise the one it stands for."""
+    """Wraps a transport; can hold back what is written to it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -66,7 +66,7 @@ class Wire:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold back what is written meanwhile; then it goes out in one piece."""
+        """Hold back what is written during the block, then send it in one piece."""
         self.hold()
         try:
             yield
@@ -74,7 +74,7 @@ class Wire:
             self._release()
 
     def hold(self) -> None:
-        """Hold back all that is written from now on, for good."""
+        """Hold back everything from now on, for good."""
         self._held = []
 
     def _release(self) -> None:

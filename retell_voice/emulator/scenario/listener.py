@@ -1,4 +1,4 @@
-"""What a scenario can wait for: what was heard of the caller."""
+"""What was heard of the caller, for a scenario to wait for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings, EnergyDetector
 
-_MOST = 1000  # texts, and boundaries of speech, that nobody has waited for
+_MOST = 1000  # texts and speech boundaries kept for later waits
 
 
 class Listener:
@@ -26,7 +26,7 @@ class Listener:
         self._texts: deque[str] = deque(maxlen=_MOST)
 
     async def listen(self) -> None:
-        """Take in what comes; raises ``CallOver`` when the caller is gone."""
+        """Process what the caller sends; raises ``CallOver`` when the caller is gone."""
         began = 0
         while (message := await self._session.receive()) is not None:
             if isinstance(message, str):
@@ -45,13 +45,13 @@ class Listener:
         raise CallOver
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         while not condition():
             self._news.clear()
             await self._news.wait()
 
     async def until_speech(self, begins: bool) -> None:
-        """Wait until the user begins to speak, or stops; what came before counts, once."""
+        """Wait until the user begins to speak, or stops; earlier ones count, once."""
 
         def found() -> bool:
             while self._boundaries:
@@ -62,6 +62,6 @@ class Listener:
         await self.until(found)
 
     async def until_text(self, text: str) -> None:
-        """Wait for a text; one that came before counts, once."""
+        """Wait for a text; an earlier one counts, once."""
         await self.until(lambda: text in self._texts)
         self._texts.remove(text)

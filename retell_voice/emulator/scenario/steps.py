@@ -1,6 +1,6 @@
-"""What a scenario is made of: its steps, and what each of them does. Pure data.
+"""The data model of scenarios: steps, and what each of them does.
 
-Times are seconds, unless a name says otherwise.
+Times are seconds unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.events import Role, Utterance
 
 Alignment = Literal["asked", "off", "forced"]
-"""Whether audio goes out as base64 with its text: as the caller asked, never, always."""
+"""Whether audio is sent as base64 with its text: as the caller asked, never, always."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Sound of a text: a voice says it."""
+    """A text for the TTS."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Sound of a WAV file, in the scenario's folder unless its path is absolute."""
+    """A WAV file, in the scenario's folder unless its path is absolute."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A sine of so many dBFS (0: as loud as can be), or silence where it has no pitch."""
+    """A sine wave at a level in dBFS, or silence if ``hz`` is 0."""
 
     seconds: float
     hz: float = 0.0
@@ -44,11 +44,11 @@ class Delivery:
     """How audio is sent.
 
     Attributes:
-        pace: how many times as fast as it is heard; 0: as fast as the network takes it.
+        pace: multiple of real time; 0: as fast as the network takes it.
         chunk_ms: length of a message; 0: the emulator's own.
         chunk_bytes: length of a message instead, unless 0; samples may be split.
-        jitter_ms: every message is late by up to so much, and never before the one ahead of it.
-        burst_seconds: so much audio is held back, then sent at once, again and again.
+        jitter_ms: each message is late by up to this, but never overtakes the one before.
+        burst_seconds: this much audio is held back, then sent at once, again and again.
     """
 
     pace: float = 0.0
@@ -59,13 +59,13 @@ class Delivery:
 
     @property
     def timed(self) -> bool:
-        """Whether it takes time."""
+        """Whether sending takes time."""
         return self.pace > 0 or self.jitter_ms > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak:
-    """Send audio; ``text`` goes with it where alignment is on and the source has no words."""
+    """Send audio; ``text`` goes with it if alignment is on and the source has no words."""
 
     source: Words | Recording | Tone
     text: str = ""
@@ -88,7 +88,7 @@ Condition = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Wait; after ``at_most`` (0: never) the scenario has failed, or goes on."""
+    """Wait; after ``at_most`` (0: no limit) the scenario fails, or goes on."""
 
     condition: Condition
     amount: float = 0.0
@@ -104,7 +104,8 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Send the transcript (None: as it was) and whose turn it is; also unasked if forced."""
+    """Send the transcript (None: unchanged) and the turn; if forced, even to a caller that did
+    not ask for updates."""
 
     transcript: tuple[Utterance, ...] | None
     turn: Role | None
@@ -112,7 +113,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Announce:
+class SendMetadata:
     """Send metadata, any JSON value."""
 
     metadata: Any
@@ -120,14 +121,14 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a message as it stands."""
+    """Send a message verbatim."""
 
     message: str | bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
-    """Send something broken; ``size``: bytes of what has one."""
+class BadMessage:
+    """Send one of ``BAD_MESSAGES``; ``size`` in bytes, for those that have one."""
 
     kind: str
     size: int
@@ -138,7 +139,7 @@ Stops = Literal["sending", "reading", "both"]
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """For a time send nothing, not even a pong, or read nothing, or neither."""
+    """For a time, send nothing (not even a pong), read nothing, or both."""
 
     seconds: float
     stops: Stops
@@ -146,7 +147,7 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class HalfOpen:
-    """From now on nothing is sent, whatever the caller does; TCP stays up."""
+    """Send nothing from now on, whatever the caller does; TCP stays up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Do the steps so many times; None: until the caller leaves."""
+    """Repeat the steps; ``times`` None: until the caller leaves."""
 
     times: int | None
     steps: tuple[Step, ...]
@@ -178,19 +179,19 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Hand what the steps send to the network in one piece."""
+    """Send everything that the steps send in one piece."""
 
     steps: tuple[Step, ...]
 
 
-Deed: TypeAlias = (
+StepAction: TypeAlias = (
     Speak
     | Wait
     | Clear
     | Update
-    | Announce
+    | SendMetadata
     | Send
-    | Garbage
+    | BadMessage
     | Stall
     | HalfOpen
     | Reset
@@ -206,16 +207,16 @@ class Step:
     """One step.
 
     Attributes:
-        name: its kind, the word in the file.
-        number: its place there, ``2``, or ``2.1`` within step 2.
-        details: the rest of it, short, for people.
-        deed: what it does.
+        name: its kind, the key in the file.
+        number: its place in the file, ``2``, or ``2.1`` within step 2.
+        details: the rest of it, shortened, for people.
+        action: what it does.
     """
 
     name: str
     number: str
     details: str
-    deed: Deed
+    action: StepAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,12 +224,12 @@ class Scenario:
     """What the server does in a call, step by step; then it hangs up.
 
     Attributes:
-        name: what people call it.
+        name: for people.
         description: what it is for.
-        encoding, rate: those of the calls it is made for; None: of any.
+        encoding, rate: of the calls it is for; None: any.
         seed: of its random delays.
-        folder: where its recordings are.
-        steps: in their order.
+        folder: where relative paths of recordings start.
+        steps: in order.
     """
 
     name: str
@@ -240,11 +241,11 @@ class Scenario:
     steps: tuple[Step, ...] = ()
 
     def fits(self, audio: AudioFormat) -> bool:
-        """Return whether it is made for calls of this format."""
+        """Return whether it is for calls of this format."""
         return self.encoding in (None, audio.encoding) and self.rate in (None, audio.rate)
 
     @property
     def formats(self) -> str:
-        """The calls it is made for, in words."""
+        """The calls it is for, in words."""
         rate = f"{self.rate} Hz" if self.rate else ""
         return " ".join(filter(None, (self.encoding, rate))) or "any"

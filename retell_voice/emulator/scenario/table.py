@@ -1,4 +1,4 @@
-"""One table of a TOML file, read key by key, with complaints for people. Pure."""
+"""One table of a TOML file, read key by key, with errors for people. Pure."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from retell_voice.errors import ConfigError, did_you_mean, show
 
 
 class Table:
-    """Takes the keys of a table; as a context manager it complains of those nobody took.
+    """Reads the keys of a table; as a context manager it rejects keys that were not read.
 
     Every method raises ``ConfigError`` for a value that is missing, of the wrong type or out
     of range.
 
     Args:
-        where: the place in the file; begins every complaint.
-        body: what stands there.
+        where: the place in the file; begins every error.
+        body: the value at that place.
     """
 
     def __init__(self, where: str, body: Any) -> None:
@@ -27,7 +27,7 @@ class Table:
 
     @property
     def keys(self) -> list[str]:
-        """What stands in it."""
+        """Its keys."""
         return list(self._body)
 
     def __enter__(self) -> Self:
@@ -43,23 +43,23 @@ class Table:
         return key in self._body
 
     def wrong(self, what: str, hint: str = "") -> ConfigError:
-        """Return a complaint about this table."""
+        """Return an error about this table."""
         return ConfigError(f"{self.where}: {what}", hint)
 
     def take(self, key: str, default: Any = None) -> Any:
-        """Return a value of any type, ``default`` where there is none."""
+        """Return a value of any type, ``default`` if there is none."""
         self._known.append(key)
         return self._body.get(key, default)
 
     def text(self, key: str, default: str | None = None, *, least: int = 0) -> str:
-        """Return a text of ``least`` characters or more; without a default it must be there."""
+        """Return a text of ``least`` characters or more; required if there is no default."""
         value: str = self._expect(str, self._given(key, default), "text", key)
         if len(value) < least:
             raise self.wrong(f"{key} must not be empty")
         return value
 
     def choice(self, key: str, known: Sequence[str], default: str | None = None) -> str:
-        """Return one of the known texts."""
+        """Return one of the known values."""
         value = self.text(key, default)
         if value not in known:
             hint = did_you_mean(value, list(known))
@@ -67,9 +67,9 @@ class Table:
         return value
 
     def flag(self, key: str) -> bool:
-        """Return whether it is there; there is only ``true``."""
+        """Return whether the key is there; its only value is ``true``."""
         if self.take(key, True) is not True:
-            raise self.wrong(f"{key} can only be true", "leave it out where it is not wanted")
+            raise self.wrong(f"{key} can only be true", "leave it out otherwise")
         return key in self._body
 
     def number(
@@ -103,7 +103,7 @@ class Table:
         """Return any value that JSON has."""
         value = self._given(key, None)
         if not _is_json(value):
-            raise self.wrong(f"{key} holds a date, a time, nan or inf: JSON has none of these")
+            raise self.wrong(f"{key} contains a date, a time, nan or inf, which JSON does not have")
         return value
 
     def _given(self, key: str, default: Any) -> Any:

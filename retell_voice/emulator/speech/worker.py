@@ -4,17 +4,17 @@
 
     stdin ─▶ [reader thread: frames] ─▶ requests ─▶ [main thread: the engine] ─▶ stdout
 
-It is not for people: ``workers.client`` starts it and speaks to it in the frames of
-``workers.frames``. The first it sends is ``{"ready": …, "seconds": …}`` or ``{"failed": …,
-"hint": …}``; then, each request having an ``id`` and its answer the same:
+Not for people: ``workers.client`` starts it and talks to it in the frames of ``workers.frames``.
+Its first frame is ``{"ready": …, "seconds": …}`` or ``{"failed": …, "hint": …}``. After that every
+request has an ``id``, and so has its answer:
 
-- ``{"text": …, "rate": …}``: ``{"words": [[word, start, end], …]}`` and samples
-- ``{"rate": …}`` and samples: ``{"words": …}``
+- ``{"text": …, "rate": …}`` → ``{"words": [[word, start, end], …]}`` and samples
+- ``{"rate": …}`` and samples → ``{"words": …}``
 
-or ``{"error": …}``. ``{"cancel": id}`` withdraws a request that still waits: its answer is an
-error then, so that every request has one answer. It ends when stdin does, in the middle of
-whatever it does, and with that when the emulator is killed. Ctrl-C and SIGTERM are the
-emulator's to handle. It opens no connection.
+or ``{"error": …}``. ``{"cancel": id}`` withdraws a request that is still queued; its answer is then
+an error, so that every request has exactly one answer. The process exits as soon as stdin ends,
+whatever it is doing, and so does not outlive a killed emulator. Ctrl-C and SIGTERM are for the
+emulator to handle. It opens no connection.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.emulator.speech.workers.frames import Frame, FrameError, Unpacker, pack
-from retell_voice.emulator.speech.workers.ports import Ears, Voice
+from retell_voice.emulator.speech.workers.ports import AsrEngine, TtsEngine
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import Word
 
 Work: TypeAlias = Callable[[Frame], tuple[tuple[Word, ...], Samples]]
-"""Does what a request asks for: words, and samples at the rate it names."""
+"""Handles a request: returns words, and samples at the rate it asks for."""
 
-_NICE = 5  # the calls' audio goes first
+_NICE = 5  # the audio of the calls goes first
 
 
 class Requests:
-    """Requests in their order, from one thread to another.
+    """A queue of requests, from one thread to another.
 
-    In place of one that was withdrawn stands what withdrew it, for it is answered all the same.
+    A cancelled request is replaced by its cancellation, which is answered in its place.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Requests:
         self._news = threading.Condition()
 
     def put(self, request: Frame) -> None:
-        """Add a request, or withdraw the one that it cancels if it still waits."""
+        """Add a request, or withdraw the one it cancels if that is still queued."""
         with self._news:
             if "cancel" in request.head:
                 if (number := request.head["cancel"]) in self._waiting:
@@ -64,67 +64,67 @@ class Requests:
                 self._news.notify()
 
     def take(self) -> Frame:
-        """Return the next; waits for it."""
+        """Return the next one; blocks until there is one."""
         with self._news:
             self._news.wait_for(lambda: self._waiting)
             return self._waiting.pop(next(iter(self._waiting)))
 
 
-def speaking(voice: Voice) -> Work:
-    """Return the work of a voice."""
+def tts_work(engine: TtsEngine) -> Work:
+    """Return what handles the requests to a TTS engine."""
 
     def work(request: Frame) -> tuple[tuple[Word, ...], Samples]:
-        speech = voice.say(request.head["text"])
+        speech = engine.synthesize(request.head["text"])
         return speech.words, resample_whole(speech.samples, speech.rate, request.head["rate"])
 
     return work
 
 
-def hearing(ears: Ears) -> Work:
-    """Return the work of ears."""
+def asr_work(engine: AsrEngine) -> Work:
+    """Return what handles the requests to an ASR engine."""
 
     def work(request: Frame) -> tuple[tuple[Word, ...], Samples]:
         samples = np.frombuffer(request.body, "<i2").astype(np.int16)
         if not len(samples):
             return (), samples
-        words = ears.hear(resample_whole(samples, request.head["rate"], ears.rate))
+        words = engine.recognize(resample_whole(samples, request.head["rate"], engine.rate))
         return words, samples[:0]
 
     return work
 
 
 def load(kind: str, model: str, language: str) -> tuple[str, Work]:
-    """Return a few words about an engine and its work, done once already.
+    """Load and warm up an engine; return a few words about it and what handles its requests.
 
-    The imports are here because each of them is large, and one may be all that is installed.
+    Imports here, because each library is large and may be the only one installed.
 
     Raises:
         Exception: whatever a library raises when something is missing or broken.
     """
     threads = min(4, _cores())
     if kind in ("piper", "espeak"):
-        voice: Voice
+        tts: TtsEngine
         if kind == "piper":
             from retell_voice.emulator.speech.workers.piper import Piper
 
-            voice = Piper(model, threads)
+            tts = Piper(model, threads)
         else:
             from retell_voice.emulator.speech.workers.espeak import Espeak
 
-            voice = Espeak(language)
-        voice.say("Hello.")
-        return voice.about, speaking(voice)
-    ears: Ears
+            tts = Espeak(language)
+        tts.synthesize("Hello.")
+        return tts.about, tts_work(tts)
+    asr: AsrEngine
     if kind == "whisper":
         from retell_voice.emulator.speech.workers.whisper import Whisper
 
-        ears = Whisper(model, language, threads)
+        asr = Whisper(model, language, threads)
     else:
         from retell_voice.emulator.speech.workers.sphinx import Sphinx
 
-        ears = Sphinx(language)
-    ears.hear(np.zeros(ears.rate, np.int16))
-    return ears.about, hearing(ears)
+        asr = Sphinx(language)
+    asr.recognize(np.zeros(asr.rate, np.int16))
+    return asr.about, asr_work(asr)
 
 
 def answer(work: Work, request: Frame) -> Frame:
@@ -141,13 +141,13 @@ def answer(work: Work, request: Frame) -> Frame:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Be a worker."""
+    """Run a worker."""
     options = argparse.ArgumentParser(prog="retell_voice.emulator.speech.worker")
     options.add_argument("kind", choices=["piper", "espeak", "whisper", "pocketsphinx"])
     options.add_argument("--model", default="")
     options.add_argument("--language", default="en")
     given = options.parse_args(arguments)
-    # Of a whole terminal or service: the emulator sees to them, and this ends with it.
+    # Sent to the whole terminal or service: the emulator handles them, and takes this along.
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Return stdin and stdout for frames alone: whatever a library prints goes to stderr."""
+    """Keep stdin and stdout for frames only: whatever a library prints goes to stderr."""
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -189,7 +189,7 @@ def _read(source: int, requests: Requests) -> None:
         os._exit(1)
     except OSError:  # Windows: a broken pipe is an error, not an end
         pass
-    os._exit(0)  # whatever the main thread does
+    os._exit(0)  # whatever the main thread is doing
 
 
 def _send(sink: int, frame: Frame) -> None:

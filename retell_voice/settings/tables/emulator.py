@@ -21,13 +21,13 @@ class EmulatorSettings(Settings):
 
     host: Sourced[str] = setting(
         "127.0.0.1",
-        "Address to listen at. 0.0.0.0 lets everyone on your network in.",
+        "Address to listen on. 0.0.0.0 lets everyone on your network in.",
         _SERVER,
         metavar="ADDRESS",
     )
     port: Sourced[int] = setting(
         8080,
-        "Port to listen at; 0 takes any free one.",
+        "Port to listen on; 0 takes any free one.",
         _SERVER,
         minimum=0,
         maximum=65535,
@@ -38,8 +38,8 @@ class EmulatorSettings(Settings):
     )
     api_key: Sourced[str | None] = setting(
         None,
-        "The only API key that REST calls may carry; without it any will do. It is a secret: "
-        "rather set it in the environment or the config file.",
+        "The only API key that REST calls may carry; by default any will do. It is a secret: "
+        "set it in the environment or the config file instead.",
         _SERVER,
         kind=Secret,
         metavar="KEY",
@@ -51,14 +51,14 @@ class EmulatorSettings(Settings):
     )
     encoding: Sourced[str] = setting(
         "s16le",
-        "Encoding of calls that nobody registered.",
+        "Encoding of unregistered calls.",
         _SERVER,
         choices=("s16le", "mulaw"),
         metavar="NAME",
     )
     rate: Sourced[int] = setting(
         24000,
-        "Sample rate of calls that nobody registered.",
+        "Sample rate of unregistered calls.",
         _SERVER,
         minimum=8000,
         maximum=48000,
@@ -76,7 +76,7 @@ class EmulatorSettings(Settings):
     )
     max_calls: Sourced[int] = setting(
         10_000,
-        "Calls registered or ongoing, beyond which register-call answers 429.",
+        "Calls registered or ongoing at a time; one more is answered with 429.",
         _SERVER,
         minimum=1,
         maximum=10_000,
@@ -108,34 +108,33 @@ class EmulatorSettings(Settings):
         metavar="FILE",
     )
     interruptible: Sourced[bool] = setting(
-        True, "Let callers talk over the agent; not where their microphones hear it.", _AGENT
+        True, "Let callers talk over the agent; turn off if their microphones pick it up.", _AGENT
     )
-    voice: Sourced[str] = setting(
+    tts: Sourced[str] = setting(
         "auto",
-        "The voice of an LLM server or a scenario: piper, espeak, hum (a murmur, which needs "
-        "nothing), or a .onnx file of Piper's; auto is the best that is installed.",
+        "Speech synthesis for an LLM server or a scenario: piper, espeak, mumble (no words, needs "
+        "nothing), or a Piper voice (.onnx); auto is the best that is installed.",
         _AGENT,
         metavar="NAME",
     )
-    ears: Sourced[str] = setting(
+    asr: Sourced[str] = setting(
         "auto",
-        "What recognises the caller for an LLM server: whisper, pocketsphinx, none (type what the "
-        "caller says), or a directory with a model of faster-whisper; auto is the best that is "
-        "installed.",
+        "Speech recognition for an LLM server: whisper, pocketsphinx, none (type what the caller "
+        "says), or a directory with a faster-whisper model; auto is the best that is installed.",
         _AGENT,
         metavar="NAME",
     )
     detector: Sourced[str] = setting(
         "auto",
-        "What tells speech from noise: energy judges by level and is cheap, neural needs the "
-        "extra 'emulator'. auto: neural for an LLM server where installed, energy for the parrot.",
+        "Voice detector: energy goes by level and is cheap, neural needs the extra 'emulator'. "
+        "auto: neural for an LLM server if installed, else energy.",
         _AGENT,
         choices=("auto", "neural", "energy"),
         metavar="NAME",
     )
     endpoint_ms: Sourced[int] = setting(
         600,
-        "Silence after which the caller's turn is over, at responsiveness 1.",
+        "Silence that ends the caller's turn, at responsiveness 1.",
         _TURNS,
         minimum=100,
         maximum=5000,
@@ -174,8 +173,7 @@ class EmulatorSettings(Settings):
     )
     end_call_after_silence_ms: Sourced[int] = setting(
         600_000,
-        "Silence of the caller after which the call is ended, unless it was registered with its "
-        "own.",
+        "Silence of the caller after which the call ends, unless it was registered with its own.",
         _TURNS,
         minimum=10_000,
         maximum=3_600_000,

@@ -21,17 +21,17 @@ else:
 
 
 class Child:
-    """A process that takes frames and gives frames.
+    """A child process that takes and sends frames.
 
     ::
 
         child = await Child.start(["piper"])
         child.send(data)
-        async for frame in child.frames(): ...    # until the process has ended
-        print(child.why)
+        async for frame in child.frames(): ...    # until the process has exited
+        print(child.exit_reason)
 
     Attributes:
-        why: why it ended, in a few words; known once the frames have ended.
+        exit_reason: why it exited, in a few words; known once the frames have ended.
     """
 
     def __init__(self, process: Process) -> None:
@@ -39,9 +39,9 @@ class Child:
             raise ValueError("a child has three pipes")
         self._process = process
         self._stdin, self._stdout, self._stderr = process.stdin, process.stdout, process.stderr
-        self._last_words = b""
+        self._stderr_tail = b""
         self._fault = ""
-        self.why = ""
+        self.exit_reason = ""
 
     @classmethod
     async def start(cls, arguments: Sequence[str]) -> Child:
@@ -50,7 +50,7 @@ class Child:
         Raises:
             OSError: that is not possible.
         """
-        # -P: what lies in the directory the emulator was started in is not to be imported.
+        # -P: do not import files from the directory the emulator was started in.
         command = [sys.executable, "-P", "-m", "retell_voice.emulator.speech.worker", *arguments]
         return cls(
             await asyncio.create_subprocess_exec(
@@ -59,7 +59,7 @@ class Child:
                 stdout=PIPE,
                 stderr=PIPE,
                 creationflags=_PRIORITY,
-                start_new_session=True,  # a signal to all of the emulator's group is the emulator's
+                start_new_session=True,  # a signal to the emulator's group must not reach it
             )
         )
 
@@ -69,31 +69,31 @@ class Child:
         return self._process.pid
 
     def send(self, data: bytes) -> None:
-        """Send packed frames; nothing happens if it has ended."""
+        """Send packed frames; does nothing if it has exited."""
         self._stdin.write(data)
 
     def finish(self) -> None:
-        """Let it end: it does when its stdin has."""
+        """Let it exit, which it does once its stdin ends."""
         self._stdin.close()
 
     def kill(self, fault: str) -> None:
-        """End it, for a reason."""
+        """Kill it, for a reason."""
         self._fault = self._fault or fault
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
-        """Yield what it sends until it has ended; it is killed if nobody wants more."""
+        """Yield what it sends until it has exited; kill it if the iteration stops earlier."""
         listening = asyncio.create_task(self._listen())
         try:
             async for frame in self._frames():
                 yield frame
             code = await self._process.wait()
             await listening
-            self.why = self._fault or _epitaph(code, self._last_words)
+            self.exit_reason = self._fault or _exit_reason(code, self._stderr_tail)
         finally:
-            self.kill("it is not needed any more")
-            await self._stdout.read()  # wait() would wait for it for ever
+            self.kill("it is no longer needed")
+            await self._stdout.read()  # or wait() would never return
             await listening
             await self._process.wait()
 
@@ -110,13 +110,13 @@ class Child:
 
     async def _listen(self) -> None:
         while data := await self._stderr.read(_KEPT):
-            self._last_words = (self._last_words + data)[-_KEPT:]
+            self._stderr_tail = (self._stderr_tail + data)[-_KEPT:]
 
 
-def _epitaph(code: int, last_words: bytes) -> str:
-    """Return why a process ended: a signal, or the last line it wrote."""
+def _exit_reason(code: int, stderr_tail: bytes) -> str:
+    """Return why a process exited: a signal, or its exit code and the last line it wrote."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    lines = last_words.decode("utf-8", "replace").split("\n")
-    words = [line.strip() for line in lines if line.strip()]
-    return f"exit code {code}{f', {words[-1]}' if words else ''}"
+    lines = stderr_tail.decode("utf-8", "replace").split("\n")
+    written = [line.strip() for line in lines if line.strip()]
+    return f"exit code {code}{f', {written[-1]}' if written else ''}"

@@ -1,4 +1,4 @@
-"""The emulator's end of a worker: requests and answers, and a new process when it dies."""
+"""The emulator's end of a worker: requests and answers, and a restart when it crashes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from retell_voice.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 
-_MOST_WAITING = 64
-_MOST_DEATHS = 3  # in a row, without an answer in between
-_LOADING = 120.0  # seconds: a small computer with a slow card takes its time
-_ENDING = 0.8  # seconds until a worker that does not end is killed
+_MAX_PENDING = 64
+_MAX_CRASHES = 3  # in a row, without an answer in between
+_LOAD_TIMEOUT = 120.0  # seconds: a small computer with a slow SD card takes its time
+_EXIT_TIMEOUT = 0.8  # seconds until a worker that does not exit is killed
 
 
 class Worker:
@@ -26,21 +26,21 @@ class Worker:
 
     ::
 
-        async with Worker("the voice", ["piper"]) as worker:
+        async with Worker("TTS (piper)", ["piper"]) as worker:
             answer = await worker.request({"text": "Hello!", "rate": 8000})
 
-    What is asked when the process dies fails; what is asked while it starts again waits.
+    Requests pending when the process crashes fail; those made while it restarts wait.
 
     Args:
-        name: what to call it when it fails.
+        name: what to call it in errors.
         arguments: of ``retell_voice.emulator.speech.worker``.
         answer_timeout: seconds without any answer, though one is due, after which it is killed;
             up to twice as long.
 
     Attributes:
-        about: what the engine says of itself.
+        about: engine and model, for people.
         loading: seconds it took to load.
-        deaths: how often the process has died.
+        crashes: how often the process has crashed.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class Worker:
         self._arguments = arguments
         self._answer_timeout = answer_timeout
         self._child: Child | None = None
-        self._loaded = asyncio.Event()  # and can take requests, or never will again
-        self._failure: Exception | None = None  # why it is not started any more
+        self._loaded = asyncio.Event()  # it takes requests, or never will again
+        self._failure: Exception | None = None  # why it is no longer started
         self._pending: dict[int, asyncio.Future[Frame | SpeechFailed]] = {}
-        self._asked = 0
-        self._due = 0  # answers of the process; it gives one also where nobody waits any more
+        self._requested = 0
+        self._due = 0  # answers the process still owes, cancelled requests included
         self._answered = 0
-        self._in_a_row = 0  # deaths
+        self._crashes_in_a_row = 0
         self.about = ""
         self.loading = 0.0
-        self.deaths = 0
+        self.crashes = 0
 
     @property
     def pid(self) -> int | None:
-        """Of the process; None while there is none."""
+        """Process id; None while there is no process."""
         return self._child.pid if self._child else None
 
     async def __aenter__(self) -> Worker:
@@ -71,14 +71,14 @@ class Worker:
 
         Raises:
             ConfigError: the engine says that it cannot work.
-            SpeechFailed: it died, or took too long.
+            SpeechFailed: it crashed, or took too long.
         """
-        self._life = asyncio.create_task(self._live())
+        self._running = asyncio.create_task(self._run())
         try:
-            async with asyncio.timeout(_LOADING):
+            async with asyncio.timeout(_LOAD_TIMEOUT):
                 await self._loaded.wait()
         except TimeoutError:
-            self._failure = SpeechFailed(f"{self._name} did not load within {_LOADING:g} s")
+            self._failure = SpeechFailed(f"{self._name} did not load within {_LOAD_TIMEOUT:g} s")
         except asyncio.CancelledError:
             await self._end()
             raise
@@ -88,24 +88,24 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it; what is pending fails."""
+        """Stop it; what is pending fails."""
         await self._end()
 
     async def request(self, head: Mapping[str, Any], body: bytes = b"") -> Frame:
         """Send a request and return the answer; if cancelled, withdraw it.
 
         Raises:
-            SpeechFailed: it is too large, or there are too many, or the engine could not do
-                it, or died.
+            SpeechFailed: the request is too large, too many are pending, or the engine failed or
+                crashed.
         """
-        if len(self._pending) >= _MOST_WAITING:
-            raise SpeechFailed(f"{self._name} has too much to do: {_MOST_WAITING} requests wait")
-        number = self._asked
-        self._asked += 1
+        if len(self._pending) >= _MAX_PENDING:
+            raise SpeechFailed(f"{self._name} is overloaded: {_MAX_PENDING} requests pending")
+        number = self._requested
+        self._requested += 1
         try:
             data = pack(Frame({**head, "id": number}, body))
         except ValueError as error:
-            raise SpeechFailed(f"{self._name} cannot do it: {error}") from None
+            raise SpeechFailed(f"{self._name} failed: {error}") from None
         answer = asyncio.get_running_loop().create_future()
         self._pending[number] = answer
         try:
@@ -129,12 +129,12 @@ class Worker:
         if self._child is not None:
             self._child.send(data)
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         while self._failure is None:
             try:
                 self._child = child = await Child.start(self._arguments)
             except OSError as error:
-                self._died(str(error))
+                self._exited(str(error))
                 continue
             self._due = 0
             if self._failure is not None:  # closed meanwhile
@@ -147,25 +147,25 @@ class Worker:
             finally:
                 watching.cancel()
                 self._child = None
-            self._died(child.why)
+            self._exited(child.exit_reason)
 
-    def _died(self, why: str) -> None:
-        died = SpeechFailed(f"{self._name} died: {why}")
+    def _exited(self, why: str) -> None:
+        crash = SpeechFailed(f"{self._name} crashed: {why}")
         loaded = bool(self.about)
-        self._give_up(died)
-        if self._failure is not None:  # it was meant to, or has said why
+        self._fail_pending(crash)
+        if self._failure is not None:  # it was stopped, or has said why
             self._loaded.set()
             return
-        self.deaths += 1
-        self._in_a_row += 1
-        if loaded and self._in_a_row < _MOST_DEATHS:
+        self.crashes += 1
+        self._crashes_in_a_row += 1
+        if loaded and self._crashes_in_a_row < _MAX_CRASHES:
             self._loaded.clear()
-            _log.warning("%s; it is started again", died)
+            _log.warning("%s; restarting it", crash)
         else:
-            self._failure = died
+            self._failure = crash
             self._loaded.set()
 
-    def _give_up(self, why: SpeechFailed) -> None:
+    def _fail_pending(self, why: SpeechFailed) -> None:
         for answer in self._pending.values():
             if not answer.done():
                 answer.set_result(why)
@@ -180,11 +180,11 @@ class Worker:
         else:
             self._due -= 1
             self._answered += 1
-            self._in_a_row = 0
+            self._crashes_in_a_row = 0
             answer = self._pending.get(head["id"])
             if answer is not None and not answer.done():
                 error = head.get("error")
-                failed = SpeechFailed(f"{self._name} could not do it: {error}")
+                failed = SpeechFailed(f"{self._name} failed: {error}")
                 answer.set_result(frame if error is None else failed)
 
     async def _watch(self, child: Child) -> None:
@@ -192,15 +192,15 @@ class Worker:
             due, before = self._due, self._answered
             await asyncio.sleep(self._answer_timeout)
             if due and before == self._answered:
-                child.kill(f"it gave no answer for {self._answer_timeout:g} s")
+                child.kill(f"no answer for {self._answer_timeout:g} s")
 
     async def _end(self) -> None:
         closed = SpeechFailed(f"{self._name} has been closed")
         self._failure = self._failure or closed
-        self._give_up(closed)
+        self._fail_pending(closed)
         if self._child is not None:
             self._child.finish()
-        await asyncio.wait({self._life}, timeout=_ENDING)
-        self._life.cancel()
+        await asyncio.wait({self._running}, timeout=_EXIT_TIMEOUT)
+        self._running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._life
+            await self._running

@@ -1,7 +1,7 @@
-"""eSpeak NG: a small and robotic voice. GPL-3, so never to be loaded but by a worker.
+"""eSpeak NG: a small, robotic TTS. GPL-3, so only ever loaded by a worker.
 
-The library comes in the package ``espeakng-loader``, or with the program (on Debian, the package
-``espeak-ng``). It tells when each word is spoken.
+The library comes with the package ``espeakng-loader`` or with the program (Debian package
+``espeak-ng``). It reports when each word is spoken.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class _Event(ctypes.Structure):
 
 
 class Espeak:
-    """A ``Voice``; one in a process, as the library keeps everything in globals.
+    """A ``TtsEngine``; one per process, as the library keeps everything in globals.
 
     Args:
-        language: what is spoken, as eSpeak names its voices.
+        language: spoken language, as eSpeak names its voices.
 
     Raises:
-        ConfigError: the library is not there, does not work, or has no such voice.
+        ConfigError: the library is missing, does not work, or has no such voice.
     """
 
     def __init__(self, language: str) -> None:
@@ -53,7 +53,7 @@ class Espeak:
         self._library = ctypes.CDLL(library)
         self._rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
         if self._rate < 0:
-            raise ConfigError(f"{library} does not find its data", "install espeak-ng anew")
+            raise ConfigError(f"{library} does not find its data", "reinstall espeak-ng")
         if self._library.espeak_SetVoiceByName(voice.encode()):
             raise ConfigError(f"espeak-ng has no voice {voice!r}", "espeak-ng --voices lists them")
         kind = ctypes.CFUNCTYPE(
@@ -65,7 +65,7 @@ class Espeak:
         self._starts: list[tuple[int, float]] = []
         self.about = f"espeak-ng, {voice}"
 
-    def say(self, text: str) -> Speech:
+    def synthesize(self, text: str) -> Speech:
         """Return a text as speech."""
         self._sound.clear()
         self._starts.clear()
@@ -88,9 +88,9 @@ class Espeak:
 
 
 def timed(text: str, starts: list[tuple[int, float]], end: float) -> tuple[Word, ...]:
-    """Return the words of a text from when, in seconds, its characters begin to be spoken.
+    """Return the words of a text, given when (in seconds) some of its characters are spoken.
 
-    A word with no such character begins with the next, and every word lasts until the next.
+    A word without such a character begins with the next one; every word lasts until the next.
     """
     words = text.split()
     places = [0]
@@ -107,12 +107,12 @@ def timed(text: str, starts: list[tuple[int, float]], end: float) -> tuple[Word,
 
 
 def _find() -> tuple[str, bytes | None]:
-    """Return the path of the library, and that of its data if it does not know it."""
+    """Return the path of the library, and that of its data unless it knows that itself."""
     try:
         import espeakng_loader  # noqa: PLC0415 - one of two ways
     except ImportError:
         library = find_library("espeak-ng")
         if library is None:
-            raise ConfigError("there is no espeak-ng", "pip install espeakng-loader") from None
+            raise ConfigError("espeak-ng is not installed", "pip install espeakng-loader") from None
         return library, None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path().encode()

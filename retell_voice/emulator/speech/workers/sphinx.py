@@ -1,4 +1,4 @@
-"""PocketSphinx: small ears for English, the fallback. Model and all come in one package."""
+"""PocketSphinx: a small ASR for English, the fallback. The package includes the model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FRAMES = 100  # a second
 
 
 class Sphinx:
-    """``Ears``.
+    """An ``AsrEngine``.
 
     Args:
-        language: what is spoken.
+        language: spoken language.
 
     Raises:
         ConfigError: it is not English.
@@ -31,8 +31,8 @@ class Sphinx:
             raise ConfigError(f"pocketsphinx does not know the language {language!r}", "known: en")
         self._decoder = Decoder(samprate=self.rate, loglevel="FATAL")
 
-    def hear(self, samples: Samples) -> tuple[Word, ...]:
-        """Return the words; noises and pauses are none."""
+    def recognize(self, samples: Samples) -> tuple[Word, ...]:
+        """Return the words, without noises and pauses."""
         decoder = self._decoder
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), full_utt=True)
@@ -41,7 +41,7 @@ class Sphinx:
             return ()
         return tuple(
             Word(
-                re.sub(r"\(\d+\)$", "", each.word),  # the way it was pronounced
+                re.sub(r"\(\d+\)$", "", each.word),  # number of the pronunciation
                 each.start_frame / _FRAMES,
                 (each.end_frame + 1) / _FRAMES,
             )

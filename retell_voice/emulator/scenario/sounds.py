@@ -1,4 +1,4 @@
-"""Where the sounds of a scenario are made."""
+"""The sounds of a scenario: synthesised, loaded or generated once, then cached."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ import numpy as np
 from retell_voice.audio.format import Samples, to_int16
 from retell_voice.emulator.recordings import load_speech
 from retell_voice.emulator.scenario.steps import Recording, Speak, Tone, Words
-from retell_voice.emulator.speech.ports import Speech, TextToSpeech, spread
+from retell_voice.emulator.speech.ports import Speech, Tts, spread
 
 
-class Studio:
-    """Makes each sound once for each rate, and keeps it.
+class SoundCache:
+    """Makes each sound once per rate, and keeps it.
 
     Args:
-        folder: where recordings are that have a relative path.
-        voice: says the words.
+        folder: where relative paths of recordings start.
+        tts: synthesises the texts.
     """
 
-    def __init__(self, folder: Path, voice: TextToSpeech) -> None:
+    def __init__(self, folder: Path, tts: Tts) -> None:
         self._folder = folder
-        self._voice = voice
-        self._made: dict[tuple[Words | Recording | Tone, str, int], Speech] = {}
+        self._tts = tts
+        self._sounds: dict[tuple[Words | Recording | Tone, str, int], Speech] = {}
 
-    async def make(self, deed: Speak, rate: int) -> Speech:
-        """Return what is said, at a rate.
+    async def get(self, action: Speak, rate: int) -> Speech:
+        """Return what is said, at a given rate.
 
         Raises:
-            ConfigError: a recording cannot be read any more.
-            SpeechFailed: the voice gave up.
+            ConfigError: a recording can no longer be read.
+            SpeechFailed: the TTS failed.
         """
-        key = deed.source, deed.text, rate
-        if key not in self._made:
-            speech = await self._make(deed.source, rate)
-            if deed.text:
-                words = spread(deed.text, 0, speech.duration)
+        key = action.source, action.text, rate
+        if key not in self._sounds:
+            speech = await self._make(action.source, rate)
+            if action.text:
+                words = spread(action.text, 0, speech.duration)
                 speech = Speech(speech.samples, rate, words)
-            self._made[key] = speech
-        return self._made[key]
+            self._sounds[key] = speech
+        return self._sounds[key]
 
     async def _make(self, source: Words | Recording | Tone, rate: int) -> Speech:
         match source:
             case Words(text):
-                return await self._voice.synthesize(text, rate)
+                return await self._tts.synthesize(text, rate)
             case Recording(path):
                 return await asyncio.to_thread(load_speech, self._folder / path, rate)
             case Tone():

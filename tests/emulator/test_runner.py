@@ -9,7 +9,7 @@ from support.callers import join
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator import Emulator, Session
 from retell_voice.emulator.actions import Action
-from retell_voice.emulator.performance import Performance
+from retell_voice.emulator.runner import AgentRunner
 
 
 class Patient:
@@ -29,6 +29,9 @@ class Patient:
     def typed(self, text: str) -> list[Action]:
         return []
 
+    def finish(self) -> list[Action]:
+        return []
+
     async def count(self) -> None:
         while True:
             self.turn += 1
@@ -42,7 +45,7 @@ async def test_a_backlog_of_audio_does_not_keep_other_calls_waiting() -> None:
     async def agent(session: Session) -> None:
         await session.wait_closed()
         counting = asyncio.create_task(part.count())
-        await Performance(session, 60).run(part)
+        await AgentRunner(session, 60).run(part)
         counting.cancel()
 
     async with Emulator(agent=agent) as emulator:

@@ -1,4 +1,4 @@
-"""One HTTP POST on asyncio's streams: no redirects, certificates verified, nothing kept open."""
+"""One HTTP POST over asyncio streams: no redirects, certificates verified, nothing kept open."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from retell_voice.emulator.rest.replies import phrase
 from retell_voice.errors import ConfigError
 from retell_voice.secret import mask_url
 
-_MAX_ANSWER = 1 << 20  # bytes of an answer that are read, and dropped
+_MAX_ANSWER = 1 << 20  # bytes of an answer that are read and discarded
 
 
 class PostError(Exception):
-    """It was not answered with 2xx; says what happened instead, in words for people."""
+    """There was no answer with 2xx; says what happened instead, for people."""
 
 
-class Poster:
+class HttpPoster:
     """Posts JSON to one URL.
 
     Raises:
-        ConfigError: it is not a URL that can be posted to.
+        ConfigError: the URL cannot be posted to.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,14 +51,14 @@ class Poster:
         if not good:
             raise ConfigError(
                 f"{self._name!r} is not a URL that webhooks can be sent to",
-                "it is like https://example.org/webhook, with no user or password",
+                "it looks like https://example.org/webhook, without a user or password",
             )
 
     async def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:  # noqa: ASYNC109 - the error tells it
-        """Send a body and return the status of the answer, which is 2xx.
+        """Post a body and return the status of the answer, 2xx.
 
         Raises:
-            PostError: it was not answered so within ``timeout`` seconds.
+            PostError: there was no such answer within ``timeout`` seconds.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -67,10 +67,10 @@ class Poster:
             raise PostError(f"{self._name} did not answer within {timeout:g} s") from None
         except ssl.SSLCertVerificationError as error:
             raise PostError(
-                f"the certificate of {self._name} is not good: {error.verify_message}"
+                f"the certificate of {self._name} is not valid: {error.verify_message}"
             ) from None
         except OSError as error:
-            # The system's own words: asyncio's name the address once more. Look-ups count below 0.
+            # The system's words: asyncio's repeat the address. Errors of look-ups are negative.
             code = error.errno or 0
             why = os.strerror(code) if code > 0 else error.strerror or error
             raise PostError(f"{self._name} cannot be reached: {why}") from None

@@ -1,4 +1,4 @@
-"""What was heard lately, addressed by position in the stream."""
+"""Recent microphone audio, addressed by position in the stream."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from retell_voice.audio.format import Samples
 
 
-class History:
-    """Microphone audio of the recent past, addressed by position in the stream."""
+class AudioHistory:
+    """Recent microphone audio, addressed by position in the stream."""
 
     def __init__(self) -> None:
         self._pieces: list[Samples] = []
@@ -23,7 +23,7 @@ class History:
             self._pieces.append(samples)
 
     def forget(self, before: int) -> None:
-        """Drop whole pieces that end before a position."""
+        """Drop chunks that end before a position."""
         if self._full:
             self._pieces, self._start, self._full = [], self._now, False
         drop = 0
@@ -36,10 +36,10 @@ class History:
             del self._pieces[:drop]
 
     def limit(self, end: int) -> None:
-        """Take no more once a position is reached, until ``forget``."""
+        """Keep no more once a position is reached, until ``forget``."""
         self._full = self._now >= end
 
     def between(self, start: int, end: int) -> Samples:
-        """Return a copy of what there is between two positions."""
+        """Return a copy of the audio between two positions, as far as it is kept."""
         whole = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
         return whole[max(0, start - self._start) : max(0, end - self._start)].copy()

@@ -1,10 +1,10 @@
-"""How what an agent wants is carried out, without ever keeping it from listening.
+"""Runs an agent's state machine in a call; carrying out its actions never holds up listening.
 
 ::
 
-    microphone audio ─▶ Part.receive ─▶ actions ─▶ queue ─▶ session
-                                                    ▲
-                          Clear takes what was not said yet out of it
+    microphone audio ─▶ AgentMachine.receive ─▶ actions ─▶ queue ─▶ session
+                                                             ▲
+                          Clear removes the audio that is still queued
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.actions import Action, Announce, Clear, HangUp, Report, Say, Update
+from retell_voice.emulator.actions import (
+    Action,
+    Clear,
+    HangUp,
+    Report,
+    Say,
+    SendMetadata,
+    Update,
+)
 from retell_voice.emulator.session import CallOver, Session
 
-_MAX_WAITING = 5000  # actions: some minutes of speech; a caller that does not read is gone before
-_AT_ONCE = 10  # frames of microphone audio
+_MAX_QUEUED = 5000  # actions: minutes of speech; a caller that does not read loses the call first
+_YIELD_EVERY = 10  # frames of microphone audio
 
 
-class Part(Protocol):
-    """A state machine that holds the agent's side of a call; its clock is the caller's audio."""
+class AgentMachine(Protocol):
+    """A state machine that is the agent of a call; its clock is the caller's audio."""
 
     def start(self) -> list[Action]:
         """Begin the call, before any microphone audio."""
@@ -34,9 +42,12 @@ class Part(Protocol):
     def typed(self, text: str) -> list[Action]:
         """Take a user turn that was typed; it interrupts as speech does."""
 
+    def finish(self) -> list[Action]:
+        """Return what to report once the call is over, ``Report`` only."""
 
-class Performance:
-    """Carries out what a part wants.
+
+class AgentRunner:
+    """Carries out what a state machine wants.
 
     Args:
         session: the call.
@@ -47,24 +58,28 @@ class Performance:
     def __init__(self, session: Session, audio_timeout: float) -> None:
         self.session = session
         self._audio_timeout = audio_timeout
-        self._heard = 0  # frames
+        self._frames = 0
         self._group: asyncio.TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting: deque[Action] = deque()
+        self._queue: deque[Action] = deque()
         self._news = asyncio.Event()
 
-    async def run(self, part: Part) -> None:
-        """Perform until the call is over."""
+    async def run(self, machine: AgentMachine) -> None:
+        """Run until the call is over."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self.begin()
-                self.start(self._read_typed(part))
-                await self._listen(part)
+                self.start(self._read_typed(machine))
+                await self._listen(machine)
                 for task in self._tasks:
                     task.cancel()
         except* CallOver:
             pass
+        finally:
+            for action in machine.finish():
+                if isinstance(action, Report):
+                    self.session.tell(action.kind, **action.details)
 
     def begin(self) -> None:
         """Start what runs alongside the listening."""
@@ -78,49 +93,49 @@ class Performance:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _listen(self, part: Part) -> None:
-        self.add(part.start())
+    async def _listen(self, machine: AgentMachine) -> None:
+        self.add(machine.start())
         async for samples in self.session:
-            self._heard += 1
-            self.add(part.receive(samples))
-            if self._heard % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # to other calls: audio may have piled up
-            if len(self._waiting) > _MAX_WAITING:
+            self._frames += 1
+            self.add(machine.receive(samples))
+            if self._frames % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # let other calls run: audio may have piled up
+            if len(self._queue) > _MAX_QUEUED:
                 await self.session.close(1008, "the caller does not read", "error_unknown")
 
-    async def _read_typed(self, part: Part) -> None:
+    async def _read_typed(self, machine: AgentMachine) -> None:
         while True:
-            self.add(part.typed(await self.session.next_typed()))
+            self.add(machine.typed(await self.session.next_typed()))
 
     async def _watch(self) -> None:
-        heard = -1
-        while heard != self._heard:
-            heard = self._heard
+        frames = -1
+        while frames != self._frames:
+            frames = self._frames
             await asyncio.sleep(self._audio_timeout)
         reason = f"no microphone audio for {self._audio_timeout:g} s"
         await self.session.close(1000, reason, "error_no_audio_received")
 
     def add(self, actions: list[Action]) -> None:
-        """Have actions done, those that send something to the caller in their order."""
+        """Have actions carried out, in order as far as they send something to the caller."""
         for action in actions:
             if self.do_at_once(action):
                 continue
             if isinstance(action, Clear):
-                kept = [each for each in self._waiting if not isinstance(each, Say)]
-                self._waiting = deque(kept)
-            self._waiting.append(action)
+                kept = [each for each in self._queue if not isinstance(each, Say)]
+                self._queue = deque(kept)
+            self._queue.append(action)
         if actions:
             self._news.set()
 
     async def _act(self) -> None:
         while True:
-            while self._waiting:
-                await self.do(self._waiting.popleft())
+            while self._queue:
+                await self.do(self._queue.popleft())
             self._news.clear()
             await self._news.wait()
 
-    def do_at_once(self, action: Action) -> bool:  # noqa: ARG002 - for those that override it
-        """Carry out an action that need not wait for the caller to read; False: it does wait."""
+    def do_at_once(self, action: Action) -> bool:  # noqa: ARG002 - for overriding
+        """Carry out an action that does not depend on the caller reading; False: it does."""
         return False
 
     async def do(self, action: Action) -> None:
@@ -129,12 +144,12 @@ class Performance:
         match action:
             case Say():
                 await session.send_audio(action.samples, action.text)
-                await asyncio.sleep(0)  # to other calls: this one may have a lot to say
+                await asyncio.sleep(0)  # let other calls run: this one may have a lot to say
             case Clear():
                 await session.clear()
             case Update():
                 await session.update(action.transcript, action.turn)
-            case Announce():
+            case SendMetadata():
                 await session.metadata(action.metadata)
             case Report():
                 session.tell(action.kind, **action.details)

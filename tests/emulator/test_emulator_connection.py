@@ -7,7 +7,7 @@ import socket
 import pytest
 from websockets.asyncio.client import connect
 
-from retell_voice.emulator import Emulator, Session, door, silent_agent
+from retell_voice.emulator import Emulator, Session, connection, silent_agent
 
 UPGRADE = (
     "GET /audio-websocket/{} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -71,7 +71,7 @@ async def test_an_error_is_read_though_the_client_goes_on_sending() -> None:
 
 
 async def test_who_says_nothing_is_shown_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "_REQUEST_TIMEOUT", 0.05)
     async with Emulator() as emulator:
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
         writer.write(b"GET / HTTP/1.1\r\n")
@@ -82,7 +82,7 @@ async def test_who_says_nothing_is_shown_out(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_call_outlives_the_time_for_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "_REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "_REQUEST_TIMEOUT", 0.05)
     async with Emulator(agent=silent_agent) as emulator:
         call = emulator.register()
         async with connect(f"{emulator.url}/{call.call_id}") as client:

@@ -1,7 +1,7 @@
-"""How each kind of step is read that has no steps within it. Pure.
+"""Parses each kind of step that has no steps within it. Pure.
 
-A function takes the step's table, a key of which names the kind, and returns what the step does.
-It raises ``ConfigError`` for what cannot be done.
+A function takes the step's table and returns what the step does, or raises ``ConfigError``. The
+key that names the kind is the key of ``SIMPLE_STEPS``.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import cast, get_args
 
 from retell_voice.audio.format import MIN_RATE
-from retell_voice.emulator.scenario.garbage import GARBAGE, HUGE_TEXT
+from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES, HUGE_TEXT
 from retell_voice.emulator.scenario.steps import (
     Alignment,
-    Announce,
+    BadMessage,
     Clear,
     Close,
     Condition,
-    Deed,
     Delivery,
     Drop,
-    Garbage,
     HalfOpen,
     Recording,
     Reset,
     Send,
+    SendMetadata,
     Speak,
     Stall,
+    StepAction,
     Stops,
     Tone,
     Update,
@@ -45,15 +45,15 @@ _REASON = 123  # bytes that a close frame has for it
 _CODES = (*range(1000, 1004), *range(1007, 1015))  # that a close frame may carry, RFC 6455
 
 
-def _say(body: Table) -> Deed:
+def _say(body: Table) -> StepAction:
     return _sound(body, Words(body.text("say", least=1)))
 
 
-def _play(body: Table) -> Deed:
+def _play(body: Table) -> StepAction:
     return _sound(body, Recording(Path(body.text("play", least=1))), body.text("text", ""))
 
 
-def _tone(body: Table) -> Deed:
+def _tone(body: Table) -> StepAction:
     with body.table("tone") as tone:
         source = Tone(
             seconds=tone.number("seconds", _SHORTEST, _MOST_SOUND, "seconds"),
@@ -63,15 +63,15 @@ def _tone(body: Table) -> Deed:
     return _sound(body, source, body.text("text", ""))
 
 
-def _silence(body: Table) -> Deed:
+def _silence(body: Table) -> StepAction:
     with body.table("silence") as silence:
         source = Tone(silence.number("seconds", _SHORTEST, _MOST_SOUND, "seconds"))
     return _sound(body, source, body.text("text", ""))
 
 
-def _sound(body: Table, source: Words | Recording | Tone, text: str = "") -> Deed:
+def _sound(body: Table, source: Words | Recording | Tone, text: str = "") -> StepAction:
     if "chunk_ms" in body and "chunk_bytes" in body:
-        raise body.wrong("chunk_ms and chunk_bytes contradict each other")
+        raise body.wrong("chunk_ms and chunk_bytes exclude each other")
     in_time = "jitter_ms" in body or "burst_seconds" in body
     most_ms = int(_MOST_SOUND * 1000)
     return Speak(
@@ -88,7 +88,7 @@ def _sound(body: Table, source: Words | Recording | Tone, text: str = "") -> Dee
     )
 
 
-def _wait(body: Table) -> Deed:
+def _wait(body: Table) -> StepAction:
     with body.table("wait") as wait:
         given = [condition for condition in get_args(Condition) if condition in wait]
         if len(given) != 1:
@@ -116,7 +116,7 @@ def _wait(body: Table) -> Deed:
         )
 
 
-def _update(body: Table) -> Deed:
+def _update(body: Table) -> StepAction:
     with body.table("update") as update:
         transcript = None
         if "transcript" in update:
@@ -145,7 +145,7 @@ def _word(word: Table) -> Word:
         return Word(word.text("word"), *times)
 
 
-def _send(body: Table) -> Deed:
+def _send(body: Table) -> StepAction:
     with body.table("send") as send:
         if ("text" in send) == ("hex" in send):
             raise send.wrong("it needs one of text, hex")
@@ -157,22 +157,22 @@ def _send(body: Table) -> Deed:
             raise send.wrong("hex must be pairs of digits, like 00 ff 1b") from None
 
 
-def _garbage(body: Table) -> Deed:
-    kind = body.choice("garbage", tuple(GARBAGE))
+def _bad_message(body: Table) -> StepAction:
+    kind = body.choice("bad_message", tuple(BAD_MESSAGES))
     size = 1.0
     if kind == HUGE_TEXT:
         size = body.number("mebibytes", 0.001, 64, "mebibytes", 1)
-    return Garbage(kind, round(size * _MEBIBYTE))
+    return BadMessage(kind, round(size * _MEBIBYTE))
 
 
-def _stall(body: Table) -> Deed:
+def _stall(body: Table) -> StepAction:
     with body.table("stall") as stall:
         seconds = stall.number("seconds", _SHORTEST, _LONGEST, "seconds")
         stops = stall.choice("stops", get_args(Stops), "sending")
         return Stall(seconds, cast(Stops, stops))
 
 
-def _close(body: Table) -> Deed:
+def _close(body: Table) -> StepAction:
     if body.take("close") is True:
         return Close(1000, "", "agent_hangup")
     with body.table("close") as close:
@@ -186,15 +186,15 @@ def _close(body: Table) -> Deed:
         return Close(code, reason, close.text("disconnection_reason", why, least=1))
 
 
-def _plain(name: str, deed: Deed) -> Callable[[Table], Deed]:
-    def parse(body: Table) -> Deed:
+def _plain(name: str, action: StepAction) -> Callable[[Table], StepAction]:
+    def parse(body: Table) -> StepAction:
         body.flag(name)
-        return deed
+        return action
 
     return parse
 
 
-SIMPLE_KINDS: Mapping[str, Callable[[Table], Deed]] = {
+SIMPLE_STEPS: Mapping[str, Callable[[Table], StepAction]] = {
     "say": _say,
     "play": _play,
     "tone": _tone,
@@ -202,10 +202,10 @@ SIMPLE_KINDS: Mapping[str, Callable[[Table], Deed]] = {
     "wait": _wait,
     "clear": _plain("clear", Clear()),
     "update": _update,
-    "metadata": lambda body: Announce(body.json("metadata")),
+    "metadata": lambda body: SendMetadata(body.json("metadata")),
     "send": _send,
     "close": _close,
-    "garbage": _garbage,
+    "bad_message": _bad_message,
     "stall": _stall,
     "half_open": _plain("half_open", HalfOpen()),
     "reset": _plain("reset", Reset()),

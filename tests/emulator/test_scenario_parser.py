@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.emulator.scenario import KINDS, Scenario, load_scenario, parse_scenario
-from retell_voice.emulator.scenario.garbage import GARBAGE
+from retell_voice.emulator.scenario import STEP_KINDS, Scenario, load_scenario, parse_scenario
+from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.scenario.steps import (
-    Announce,
+    BadMessage,
     Clear,
     Close,
-    Deed,
     Delivery,
     Drop,
-    Garbage,
     HalfOpen,
     Recording,
     Repeat,
     Reset,
     Send,
+    SendMetadata,
     Speak,
     Stall,
+    StepAction,
     Together,
     Tone,
     Update,
@@ -35,11 +35,11 @@ from retell_voice.errors import ConfigError
 from retell_voice.events import Utterance, Word
 
 
-def deeds(text: str) -> list[Deed]:
-    return [step.deed for step in parse_scenario(text).steps]
+def deeds(text: str) -> list[StepAction]:
+    return [step.action for step in parse_scenario(text).steps]
 
 
-def deed(step: str) -> Deed:
+def action(step: str) -> StepAction:
     (one,) = deeds(f"[[step]]\n{step}")
     return one
 
@@ -76,7 +76,7 @@ def test_a_scenario_says_what_it_is_and_what_happens() -> None:
         ("2", "wait", "user_speaks, at_most_seconds 10"),
         ("3", "clear", ""),
     ]
-    assert [step.deed for step in scenario.steps] == [
+    assert [step.action for step in scenario.steps] == [
         Speak(source=Words("Hello there, this goes on for a while.")),
         Wait(condition="user_speaks", at_most=10),
         Clear(),
@@ -109,8 +109,8 @@ def test_a_scenario_can_be_for_calls_of_a_format(
         ("tone = {seconds = 2}", Speak(source=Tone(2, 440, -12))),
         ("tone = {hz = 1000, seconds = 0.5, dbfs = -3}", Speak(source=Tone(0.5, 1000, -3))),
         ("silence = {seconds = 1}", Speak(source=Tone(1))),
-        ("metadata = {a = [1, 2.5, true]}", Announce({"a": [1, 2.5, True]})),
-        ("metadata = 'text'", Announce("text")),
+        ("metadata = {a = [1, 2.5, true]}", SendMetadata({"a": [1, 2.5, True]})),
+        ("metadata = 'text'", SendMetadata("text")),
         ("send = {text = 'pong'}", Send("pong")),
         ("send = {hex = '00 fF'}", Send(b"\x00\xff")),
         ("close = true", Close(1000, "", "agent_hangup")),
@@ -119,8 +119,8 @@ def test_a_scenario_can_be_for_calls_of_a_format(
             "close = {code = 4000, disconnection_reason = 'machine_detected'}",
             Close(4000, "", "machine_detected"),
         ),
-        ("garbage = 'invalid_json'", Garbage("invalid_json", 1 << 20)),
-        ("garbage = 'huge_text'\nmebibytes = 17", Garbage("huge_text", 17 << 20)),
+        ("bad_message = 'invalid_json'", BadMessage("invalid_json", 1 << 20)),
+        ("bad_message = 'huge_text'\nmebibytes = 17", BadMessage("huge_text", 17 << 20)),
         ("stall = {seconds = 2}", Stall(2, "sending")),
         ("stall = {seconds = 2, stops = 'reading'}", Stall(2, "reading")),
         ("half_open = true", HalfOpen()),
@@ -134,8 +134,8 @@ def test_a_scenario_can_be_for_calls_of_a_format(
         ),
     ],
 )
-def test_what_a_step_can_do(text: str, expected: Deed) -> None:
-    assert deed(text) == expected
+def test_what_a_step_can_do(text: str, expected: StepAction) -> None:
+    assert action(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_a_step_can_do(text: str, expected: Deed) -> None:
     ],
 )
 def test_what_can_be_waited_for(text: str, expected: Wait) -> None:
-    assert deed(f"wait = {{{text}}}") == expected
+    assert action(f"wait = {{{text}}}") == expected
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_how_audio_can_be_sent(text: str, expected: Delivery) -> None:
         "tone = {seconds = 1}",
         "silence = {seconds = 1}",
     ):
-        speak = deed(f"{sound}\n{text}\nalignment = 'forced'")
+        speak = action(f"{sound}\n{text}\nalignment = 'forced'")
         assert isinstance(speak, Speak)
         assert speak.delivery == expected
 
@@ -194,13 +194,13 @@ def test_steps_can_hold_steps() -> None:
         """
     )
     first, second = scenario.steps
-    assert isinstance(first.deed, Repeat)
-    assert first.deed.times == 3
-    (together,) = first.deed.steps
-    assert isinstance(together.deed, Together)
-    assert [step.number for step in together.deed.steps] == ["1.1.1", "1.1.2"]
-    assert isinstance(second.deed, Repeat)
-    assert second.deed.times is None
+    assert isinstance(first.action, Repeat)
+    assert first.action.times == 3
+    (together,) = first.action.steps
+    assert isinstance(together.action, Together)
+    assert [step.number for step in together.action.steps] == ["1.1.1", "1.1.2"]
+    assert isinstance(second.action, Repeat)
+    assert second.action.times is None
 
 
 @pytest.mark.parametrize(
@@ -224,11 +224,15 @@ def test_steps_can_hold_steps() -> None:
             "",
         ),
         ("step = [{clear = true}, {}]", "a.toml, step 2: it is empty", "known: "),
-        ("step = [{sya = 'x'}]", "a.toml, step 1: no kind of step: 'sya'", "did you mean say?"),
+        (
+            "step = [{sya = 'x'}]",
+            "a.toml, step 1: unknown kind of step: 'sya'",
+            "did you mean say?",
+        ),
         (
             "step = [{say = 'x', clear = true}]",
             "a.toml, step 1: it does more than one thing: say, clear",
-            "do one a step",
+            "one per step",
         ),
         (
             "step = [{say = 'x', pase = 1}]",
@@ -249,7 +253,7 @@ def test_steps_can_hold_steps() -> None:
         ),
         (
             "step = [{say = 'x', chunk_ms = 1, chunk_bytes = 1}]",
-            "a.toml, step 1: chunk_ms and chunk_bytes contradict each other",
+            "a.toml, step 1: chunk_ms and chunk_bytes exclude each other",
             "",
         ),
         (
@@ -267,7 +271,7 @@ def test_steps_can_hold_steps() -> None:
         (
             "step = [{wait = {heard = false}}]",
             "a.toml, step 1, wait: heard can only be true",
-            "leave it out where it is not wanted",
+            "leave it out otherwise",
         ),
         (
             "step = [{wait = {seconds = 1, at_most_seconds = 1}}]",
@@ -279,10 +283,14 @@ def test_steps_can_hold_steps() -> None:
             "a.toml, step 1, wait: otherwise: 'goon' is not one of fail, go_on",
             "did you mean go_on?",
         ),
-        ("step = [{metadata = 1979-05-27}]", "a.toml, step 1: metadata holds a date, a time", ""),
+        (
+            "step = [{metadata = 1979-05-27}]",
+            "a.toml, step 1: metadata contains a date, a time",
+            "",
+        ),
         (
             "step = [{metadata = {a = [inf]}}]",
-            "a.toml, step 1: metadata holds a date, a time, nan or inf",
+            "a.toml, step 1: metadata contains a date, a time, nan or inf",
             "",
         ),
         (
@@ -302,12 +310,12 @@ def test_steps_can_hold_steps() -> None:
             "",
         ),
         (
-            "step = [{garbage = 'wrong_jsn'}]",
-            "a.toml, step 1: garbage: 'wrong_jsn' is not one of invalid_json,",
+            "step = [{bad_message = 'wrong_jsn'}]",
+            "a.toml, step 1: bad_message: 'wrong_jsn' is not one of invalid_json,",
             "did you mean wrong_json?",
         ),
         (
-            "step = [{garbage = 'bad_frame', mebibytes = 1}]",
+            "step = [{bad_message = 'bad_frame', mebibytes = 1}]",
             "a.toml, step 1: unknown key 'mebibytes'",
             "",
         ),
@@ -323,29 +331,29 @@ def test_steps_can_hold_steps() -> None:
         ),
         (
             "step = [{reset = true}, {clear = true}]",
-            "a.toml: step 2 is never reached: reset before it is the end",
+            "a.toml: step 2 is never reached: the reset before it ends the call",
             "",
         ),
         (
             "step = [{repeat = 'forever', step = [{clear = true}]}, {clear = true}]",
-            "a.toml: step 2 is never reached: repeat before it is the end",
+            "a.toml: step 2 is never reached: the repeat before it ends the call",
             "",
         ),
         (
             "step = [{repeat = 2, step = [{close = true}, {clear = true}]}]",
-            "a.toml, step 1: step 1.2 is never reached: close before it is the end",
+            "a.toml, step 1: step 1.2 is never reached: the close before it ends the call",
             "",
         ),
         ("step = [{repeat = 0, step = [{clear = true}]}]", "a.toml, step 1: repeat: 0 is out", ""),
         ("step = [{repeat = 2}]", "a.toml, step 1: step is missing", ""),
         (
             "step = [{together = true, step = [{wait = {heard = true}}]}]",
-            "a.toml, step 1: step 1.1, wait, takes time: it cannot be in here",
+            "a.toml, step 1: step 1.1, wait, takes time: not allowed in here",
             "",
         ),
         (
             "step = [{together = true, step = [{say = 'x', pace = 1}]}]",
-            "a.toml, step 1: step 1.1, say, takes time: it cannot be in here",
+            "a.toml, step 1: step 1.1, say, takes time: not allowed in here",
             "",
         ),
         (
@@ -353,7 +361,7 @@ def test_steps_can_hold_steps() -> None:
             "a.toml, step 1.1.1.1.1.1.1.1.1: steps within steps, more than 8 deep",
             "",
         ),
-        ("a = " + "[" * 5000, "a.toml: tables within tables, far too deep", ""),
+        ("a = " + "[" * 5000, "a.toml: nested too deeply", ""),
     ],
 )
 def test_complaints_name_step_and_key_and_what_to_do(text: str, message: str, hint: str) -> None:
@@ -389,7 +397,7 @@ def _inline(table: dict[str, str]) -> str:
 
 
 _KEYS = [
-    *KINDS,
+    *STEP_KINDS,
     *("seconds", "hz", "dbfs", "text", "hex", "pace", "chunk_ms", "chunk_bytes", "alignment"),
     *("jitter_ms", "burst_seconds", "user_speaks", "microphone_frames", "at_most_seconds"),
     *("transcript", "turn", "forced", "role", "content", "words", "word", "start_seconds"),
@@ -399,7 +407,7 @@ _KEYS = [
 _VALUES: Any = st.recursive(
     st.sampled_from(["true", "false", "0", "1", "-1", "1.5", "nan", "inf", "1" * 5000, "''"])
     | st.sampled_from(["'agent'", "'forever'", "'reading'", "1979-05-27", "'00 ff'", "'é'"])
-    | st.sampled_from([f"'{kind}'" for kind in GARBAGE]),
+    | st.sampled_from([f"'{kind}'" for kind in BAD_MESSAGES]),
     lambda inner: (
         st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
         | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=3).map(_inline)

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.receiver import Receiver
 
-from retell_voice.emulator.post import Poster, PostError
+from retell_voice.emulator.http_post import HttpPoster, PostError
 from retell_voice.errors import ConfigError
 
 
 async def test_what_is_posted_arrives_whole() -> None:
     body = "é".encode() * 300_000
     async with Receiver([201]) as receiver:
-        assert await Poster(receiver.url).post(body, {"X-Odd": "1"}, 5.0) == 201
+        assert await HttpPoster(receiver.url).post(body, {"X-Odd": "1"}, 5.0) == 201
     (request,) = receiver.requests
     assert (request.method, request.target, request.body) == ("POST", "/hook?a=1", body)
     assert request.headers["host"] == receiver.url.split("/")[2]
@@ -37,7 +37,7 @@ async def test_what_is_posted_arrives_whole() -> None:
 async def test_only_2xx_is_an_answer(status: int, says: str) -> None:
     async with Receiver([status], {"Location": "/elsewhere"}) as receiver:
         with pytest.raises(PostError) as caught:
-            await Poster(receiver.url).post(b"{}", {}, 5.0)
+            await HttpPoster(receiver.url).post(b"{}", {}, 5.0)
     assert str(caught.value).endswith(says)
     assert "a=1" not in str(caught.value)
     assert len(receiver.requests) == 1
@@ -46,14 +46,14 @@ async def test_only_2xx_is_an_answer(status: int, says: str) -> None:
 async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with Receiver([None]) as receiver:
         with pytest.raises(PostError, match=r"did not answer within 0\.05 s"):
-            await Poster(receiver.url).post(b"{}", {}, 0.05)
+            await HttpPoster(receiver.url).post(b"{}", {}, 0.05)
 
 
 async def test_who_is_not_there() -> None:
     async with Receiver() as receiver:
         pass
     with pytest.raises(PostError, match="cannot be reached: Connection refused"):
-        await Poster(receiver.url).post(b"{}", {}, 5.0)
+        await HttpPoster(receiver.url).post(b"{}", {}, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ async def test_who_speaks_something_else(greeting: bytes) -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(PostError, match="did not answer in HTTP"):
-            await Poster(f"http://127.0.0.1:{port}").post(b"{}", {}, 5.0)
+            await HttpPoster(f"http://127.0.0.1:{port}").post(b"{}", {}, 5.0)
 
 
 async def test_an_endless_answer_is_not_read_to_its_end() -> None:
@@ -83,7 +83,7 @@ async def test_an_endless_answer_is_not_read_to_its_end() -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        assert await Poster(f"http://127.0.0.1:{port}").post(b"{}", {}, 5.0) == 200
+        assert await HttpPoster(f"http://127.0.0.1:{port}").post(b"{}", {}, 5.0) == 200
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
@@ -118,12 +118,12 @@ async def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.Mon
     context, path = certificate(tmp_path)
     async with Receiver(context=context) as receiver:
         with pytest.raises(PostError, match="the certificate"):
-            await Poster(receiver.url).post(b"{}", {}, 5.0)
+            await HttpPoster(receiver.url).post(b"{}", {}, 5.0)
         monkeypatch.setenv("SSL_CERT_FILE", str(path))
-        assert await Poster(receiver.url).post(b"{}", {}, 5.0) == 204
+        assert await HttpPoster(receiver.url).post(b"{}", {}, 5.0) == 204
         other = receiver.url.replace("localhost", "127.0.0.1")
         with pytest.raises(PostError, match="the certificate"):
-            await Poster(other).post(b"{}", {}, 5.0)
+            await HttpPoster(other).post(b"{}", {}, 5.0)
     assert len(receiver.requests) == 1
 
 
@@ -142,5 +142,5 @@ async def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_a_url_that_cannot_be_posted_to_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Poster(url)
+        HttpPoster(url)
     assert "secret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""From the TOML of a scenario to its steps: everything is checked before a call begins. Pure.
+"""Parses a scenario's TOML into steps; everything is checked before a call begins. Pure.
 
 ::
 
@@ -13,7 +13,7 @@
     [[step]]
     clear = true
 
-``docs/scenarios.md`` describes every step; ``KINDS`` below is the list of them.
+``docs/scenarios.md`` describes every step; ``STEP_KINDS`` below is the list of them.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, Encoding
-from retell_voice.emulator.scenario.kinds import SIMPLE_KINDS
+from retell_voice.emulator.scenario.step_parsers import SIMPLE_STEPS
 from retell_voice.emulator.scenario.steps import (
-    Announce,
+    BadMessage,
     Clear,
     Close,
-    Deed,
     Drop,
-    Garbage,
     HalfOpen,
     Repeat,
     Reset,
     Scenario,
     Send,
+    SendMetadata,
     Speak,
     Step,
+    StepAction,
     Together,
     Update,
 )
@@ -51,10 +51,10 @@ _FOREVER = "forever"
 
 
 def load_scenario(path: Path | str) -> Scenario:
-    """Read a scenario; the recordings it names are looked for beside it.
+    """Read a scenario; its recordings are looked up next to it.
 
     Raises:
-        ConfigError: it cannot be read, or is none. Names step and key.
+        ConfigError: it cannot be read, or is not a scenario. Names step and key.
     """
     path = Path(path)
     try:
@@ -71,11 +71,11 @@ def parse_scenario(text: str, source: str = "scenario", *, folder: Path | str = 
 
     Args:
         text: the TOML.
-        source: where it is from, for complaints.
-        folder: where the recordings are that it names by a relative path.
+        source: where it comes from, for errors.
+        folder: where relative paths of recordings start.
 
     Raises:
-        ConfigError: it is none. Names step and key.
+        ConfigError: it is not a scenario. Names step and key.
     """
     try:
         try:
@@ -84,7 +84,7 @@ def parse_scenario(text: str, source: str = "scenario", *, folder: Path | str = 
             raise ConfigError(f"{source}: not TOML: {error}") from None
         return _scenario(body, source, Path(folder))
     except RecursionError:
-        raise ConfigError(f"{source}: tables within tables, far too deep") from None
+        raise ConfigError(f"{source}: nested too deeply") from None
 
 
 def _scenario(body: dict[str, Any], source: str, folder: Path) -> Scenario:
@@ -124,34 +124,34 @@ def _steps(table: Table, source: str, number: str = "") -> tuple[Step, ...]:
     steps: list[Step] = []
     for index, body in enumerate(bodies, 1):
         step = _step(_Body(source, f"{number}.{index}" if number else str(index), body))
-        if steps and _ends(steps[-1].deed):
+        if steps and _ends(steps[-1].action):
             raise table.wrong(
-                f"step {step.number} is never reached: {steps[-1].name} before it is the end"
+                f"step {step.number} is never reached: the {steps[-1].name} before it ends the call"
             )
         steps.append(step)
     return tuple(steps)
 
 
-def _ends(deed: Deed) -> bool:
-    if isinstance(deed, Repeat):
-        return deed.times is None or _ends(deed.steps[-1].deed)
-    return isinstance(deed, (Close, Drop, Reset, HalfOpen))
+def _ends(action: StepAction) -> bool:
+    if isinstance(action, Repeat):
+        return action.times is None or _ends(action.steps[-1].action)
+    return isinstance(action, (Close, Drop, Reset, HalfOpen))
 
 
 def _step(body: _Body) -> Step:
-    names = [name for name in KINDS if name in body]
+    names = [name for name in STEP_KINDS if name in body]
     if not names:
         first = body.keys[0] if body.keys else ""
         raise body.wrong(
-            f"no kind of step: {show(first)}" if first else "it is empty",
-            did_you_mean(first, list(KINDS)),
+            f"unknown kind of step: {show(first)}" if first else "it is empty",
+            did_you_mean(first, list(STEP_KINDS)),
         )
     if len(names) > 1:
-        raise body.wrong(f"it does more than one thing: {', '.join(names)}", "do one a step")
+        raise body.wrong(f"it does more than one thing: {', '.join(names)}", "one per step")
     (name,) = names
     with body:
         details = _brief(body.take(name))
-        return Step(name=name, number=body.place, details=details, deed=KINDS[name](body))
+        return Step(name=name, number=body.place, details=details, action=STEP_KINDS[name](body))
 
 
 def _brief(value: Any) -> str:
@@ -165,27 +165,27 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def _repeat(body: _Body) -> Deed:
+def _repeat(body: _Body) -> StepAction:
     times = None
     if body.take("repeat") != _FOREVER:
         times = body.whole("repeat", 1, _MOST)
     return Repeat(times, _steps(body, body.source, body.place))
 
 
-def _together(body: _Body) -> Deed:
+def _together(body: _Body) -> StepAction:
     body.flag("together")
     steps = _steps(body, body.source, body.place)
     for step in steps:
-        deed = step.deed
-        timed = isinstance(deed, Speak) and deed.delivery.timed
-        if timed or not isinstance(deed, (Speak, Clear, Update, Announce, Send, Garbage)):
-            raise body.wrong(f"step {step.number}, {step.name}, takes time: it cannot be in here")
+        action = step.action
+        timed = isinstance(action, Speak) and action.delivery.timed
+        if timed or not isinstance(action, (Speak, Clear, Update, SendMetadata, Send, BadMessage)):
+            raise body.wrong(f"step {step.number}, {step.name}, takes time: not allowed in here")
     return Together(steps)
 
 
-KINDS: Mapping[str, Callable[[_Body], Deed]] = {
-    **SIMPLE_KINDS,
+STEP_KINDS: Mapping[str, Callable[[_Body], StepAction]] = {
+    **SIMPLE_STEPS,
     "repeat": _repeat,
     "together": _together,
 }
-"""How each kind of step is read, by the key that names it."""
+"""What parses each kind of step, by the key that names it."""

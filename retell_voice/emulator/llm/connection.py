@@ -1,4 +1,4 @@
-"""One WebSocket to an LLM server: what is sent waits its turn, and silence ends it."""
+"""One WebSocket to an LLM server: a send queue, the keepalive, and how it was closed."""
 
 from __future__ import annotations
 
@@ -23,34 +23,33 @@ from retell_voice.emulator.llm.dial import (
 )
 from retell_voice.protocol.llm import LlmMessage, PingPong, RetellSide, UpdateOnly
 
-MAX_WAITING = 256
-"""Messages that may wait to be sent. Beyond it the oldest ``update_only`` is dropped, as the
-next one says all that it said; where there is none, the oldest message."""
+MAX_QUEUED = 256
+"""Messages that may wait to be sent. Beyond that the oldest ``update_only`` is dropped, as the next
+one says all of it again; if there is none, the oldest message."""
 
-_RESTARTS = {1001: "it is going away", 1012: "it restarts"}  # RFC 6455 §7.4.1 and IANA's registry
+_RESTARTS = (1001, 1012)  # going away, service restart
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Closed:
     """How a connection ended.
 
     Attributes:
-        failure: what it is if the call ends with it.
-        loss: what to redial for: the server fell silent, the connection broke, or the server
-            closed it to restart; else None.
+        failure: what the call ends with, unless the connection is redialled.
+        loss: why to redial: the server fell silent, or the connection broke; None: do not.
     """
 
     failure: LlmFailure
-    loss: Literal["silent", "broken", "restart"] | None = None
+    loss: Literal["silent", "broken"] | None = None
 
 
-class Line:
+class LlmConnection:
     """One WebSocket to an LLM server.
 
     Args:
         websocket: the connection, open.
-        settings: how patient to be.
-        clock: seconds since 1970, for the timestamps of ``ping_pong``.
+        settings: time-outs.
+        clock: Unix time in seconds, for the timestamps of ``ping_pong``.
 
     Attributes:
         dropped: messages dropped because the server did not read them.
@@ -66,56 +65,56 @@ class Line:
         self._settings = settings
         self._clock = clock
         self._side = RetellSide()
-        self._waiting: deque[tuple[type[LlmMessage], str]] = deque()
+        self._queue: deque[tuple[type[LlmMessage], str]] = deque()
         self._to_send = asyncio.Event()
-        self._kept = asyncio.Event()
+        self._keepalive = asyncio.Event()
         self._alive_at = 0.0
         self._pinged_at: float | None = None
         self._silent = False
 
     def send(self, message: LlmMessage) -> None:
-        """Have a message sent; never waits."""
-        self._waiting.append((type(message), self._side.encode(message)))
-        if len(self._waiting) > MAX_WAITING:
+        """Queue a message; never waits."""
+        self._queue.append((type(message), self._side.encode(message)))
+        if len(self._queue) > MAX_QUEUED:
             self._drop()
         self._to_send.set()
 
     def keep_alive(self, wanted: bool) -> None:
-        """Exchange ``ping_pong`` from now on, or do not."""
+        """Start or stop exchanging ``ping_pong``."""
         if not wanted:
-            self._kept.clear()
-        elif not self._kept.is_set():
+            self._keepalive.clear()
+        elif not self._keepalive.is_set():
             self._alive_at = asyncio.get_running_loop().time()
-            self._kept.set()
+            self._keepalive.set()
 
     def alive(self) -> None:
-        """Take note of a ``ping_pong`` of the server."""
+        """Note a ``ping_pong`` of the server."""
         self._alive_at = asyncio.get_running_loop().time()
         if self._pinged_at is not None:
             self.round_trip = self._alive_at - self._pinged_at
             self._pinged_at = None
 
-    async def run(self, take: Callable[[str], LlmFailure | None]) -> Ending:
-        """Converse until the connection ends; it is closed on return.
+    async def run(self, take: Callable[[str], LlmFailure | None]) -> Closed:
+        """Exchange messages until the connection ends; it is closed on return.
 
         Args:
-            take: takes a text of the server; what it returns ends the connection.
+            take: called with each text of the server; what it returns ends the connection.
         """
         try:
             async with asyncio.TaskGroup() as group:
-                helpers = [group.create_task(self._write()), group.create_task(self._keep())]
-                ending = await self._read(take)
+                helpers = [group.create_task(self._write()), group.create_task(self._ping())]
+                closed = await self._read(take)
                 for helper in helpers:
                     helper.cancel()
         finally:
             await self.close()
-        return ending
+        return closed
 
     async def close(self) -> None:
         """Hang up, within half a second."""
         await hang_up(self._websocket)
 
-    async def _read(self, take: Callable[[str], LlmFailure | None]) -> Ending:
+    async def _read(self, take: Callable[[str], LlmFailure | None]) -> Closed:
         try:
             while True:
                 message = await self._websocket.recv()
@@ -130,14 +129,14 @@ class Line:
                 if failure is not None:
                     corrupt = failure.why == CORRUPT
                     await hang_up(self._websocket, 1007 if corrupt else 1008, failure.words)
-                    return Ending(failure)
+                    return Closed(failure)
         except ConnectionClosed as error:
             return self._closed_by(error)
 
     async def _write(self) -> None:
         while True:
-            while self._waiting:
-                _, text = self._waiting.popleft()
+            while self._queue:
+                _, text = self._queue.popleft()
                 try:
                     await self._websocket.send(text)
                 except ConnectionClosed:
@@ -145,11 +144,11 @@ class Line:
             self._to_send.clear()
             await self._to_send.wait()
 
-    async def _keep(self) -> None:
+    async def _ping(self) -> None:
         clock = asyncio.get_running_loop().time
         limit = self._settings.keepalive_timeout
         while True:
-            await self._kept.wait()
+            await self._keepalive.wait()
             left = self._alive_at + limit - clock()
             if left <= 0:
                 self._silent = True
@@ -161,29 +160,28 @@ class Line:
 
     def _drop(self) -> None:
         self.dropped += 1
-        for position, (kind, _) in enumerate(self._waiting):
+        for position, (kind, _) in enumerate(self._queue):
             if kind is UpdateOnly:
-                del self._waiting[position]
+                del self._queue[position]
                 return
-        self._waiting.popleft()
+        self._queue.popleft()
 
-    def _closed_by(self, error: ConnectionClosed) -> Ending:
+    def _closed_by(self, error: ConnectionClosed) -> Closed:
         if self._silent:
             words = f"no ping_pong for {self._settings.keepalive_timeout:g} s"
-            hint = "auto_reconnect is on: answer each ping_pong, also while an answer is streamed"
-            return Ending(LlmFailure(LOST, f"LLM server: {words}", hint), "silent")
+            hint = "auto_reconnect is on: answer every ping_pong, even while streaming an answer"
+            return Closed(LlmFailure(LOST, f"LLM server: {words}", hint), "silent")
         if error.rcvd is not None and error.rcvd_then_sent:
-            code, reason = error.rcvd.code, error.rcvd.reason
-            return Ending(_closed(code, reason), "restart" if code in _RESTARTS else None)
-        if error.sent is not None:  # by the library: what came is not WebSocket, or not UTF-8
+            return Closed(_closed_with(error.rcvd.code, error.rcvd.reason))
+        if error.sent is not None:  # by the library: not a WebSocket frame, or not UTF-8
             why = CORRUPT if error.sent.code == 1007 else RUNTIME
-            words = f"what it sent cannot be read ({error.sent.code} {error.sent.reason})"
-            return Ending(LlmFailure(why, f"LLM server: {words}"))
+            words = f"it sent something unreadable ({error.sent.code} {error.sent.reason})"
+            return Closed(LlmFailure(why, f"LLM server: {words}"))
         words = "the connection broke (1006), is its process alive?"
-        return Ending(LlmFailure(RUNTIME, f"LLM server: {words}"), "broken")
+        return Closed(LlmFailure(RUNTIME, f"LLM server: {words}"), "broken")
 
 
-def _closed(code: int, reason: str) -> LlmFailure:
+def _closed_with(code: int, reason: str) -> LlmFailure:
     said = f" {reason}" if reason else ""
     if code == 1000:
         return LlmFailure(HUNG_UP, f"LLM server: it hung up (1000{said})")
@@ -193,8 +191,7 @@ def _closed(code: int, reason: str) -> LlmFailure:
             "LLM server: it closed the connection without a code (1005)",
             "close with 1000 to hang up",
         )
-    if code in _RESTARTS:
-        words = f"{_RESTARTS[code]} ({code}{said})"
-        return LlmFailure(RUNTIME, f"LLM server: {words}", "close with 1000 to hang up")
     hint = "an exception in its handler? See its log" if code == 1011 else ""
+    if code in _RESTARTS:
+        hint = "Retell only redials connections that break (1006); close with 1000 to hang up"
     return LlmFailure(RUNTIME, f"LLM server: it closed the connection ({code}{said})", hint)

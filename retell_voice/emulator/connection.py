@@ -1,7 +1,7 @@
-"""Where connections come in: HTTP and WebSocket on one port.
+"""Incoming connections: HTTP and WebSocket on one port.
 
-Every connection starts as HTTP. One that asks for a WebSocket becomes what it was created
-as, a ``ServerConnection`` of ``websockets``, and is fed everything received so far.
+Every connection starts as HTTP. One that asks for a WebSocket becomes the ``ServerConnection`` of
+``websockets`` that it is, and is fed everything received so far.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from websockets.server import ServerProtocol
 from retell_voice.emulator.http import HttpPeer
 from retell_voice.emulator.rest.replies import Reply, Request
 
-_REQUEST_TIMEOUT = 15.0  # for a whole request, and for the next on the same connection
-_LINGER = 1.0  # for the client to read an error before the connection is closed hard
-_MAX_UNSENT = 1 << 20  # responses that the client does not read
+_REQUEST_TIMEOUT = 15.0  # seconds for a request, and for the next one on the same connection
+_LINGER = 1.0  # seconds for the client to read an error before the connection is aborted
+_MAX_UNSENT = 1 << 20  # bytes of responses that the client does not read
 
 
-class Door(ServerConnection):
+class HttpConnection(ServerConnection):
     """One connection; give it to ``websockets.serve`` as ``create_connection``.
 
     Args:
         protocol, server: from ``serve``.
         respond: answers plain HTTP requests.
-        doors: holds the connections that speak HTTP, so that a stopping server can close them.
+        http_connections: those that speak HTTP, so that a stopping server can close them.
 
     Attributes:
-        on_ping: called when a ping of WebSocket's own has come, which is answered anyway.
+        on_ping: called for each WebSocket ping, which is answered anyway.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Door(ServerConnection):
         server: Server,
         *,
         respond: Callable[[Request], Reply],
-        doors: set[Door],
+        http_connections: set[HttpConnection],
         **settings: Any,
     ) -> None:
         super().__init__(protocol, server, **settings)
         self.on_ping: Callable[[], None] = lambda: None
         self._http: HttpPeer | None = HttpPeer(respond)
-        self._doors = doors
+        self._http_connections = http_connections
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -57,7 +57,7 @@ class Door(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._doors.add(self)
+        self._http_connections.add(self)
         self._wait(_REQUEST_TIMEOUT)
 
     def data_received(self, data: bytes) -> None:
@@ -107,7 +107,7 @@ class Door(ServerConnection):
         self._timer = self.loop.call_later(seconds, self.shut)
 
     def _leave_http(self) -> None:
-        self._doors.discard(self)
+        self._http_connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,6 +1,6 @@
-"""A voice that needs no engine: it murmurs a text at the pace of speech.
+"""A TTS that needs no engine: it mumbles a text at the pace of speech.
 
-One soft hum a syllable, its pitch falling over each phrase, pauses where the text has them:
+One soft hum per syllable, the pitch falling over each phrase, pauses where the text has them:
 turns, captions and interruptions are timed as with a real voice.
 """
 
@@ -17,38 +17,38 @@ from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.events import Word
 
 _PACE = 15.0
-"""Letters a second, spaces included: with its pauses about 170 words a minute."""
+"""Characters per second, spaces included: with the pauses about 170 words per minute."""
 _PAUSES = {",": 0.15, ";": 0.2, ":": 0.2, ".": 0.3, "!": 0.3, "?": 0.3}
 _PITCH = 120.0  # Hz
-_FALL = 0.2  # part of its pitch that a phrase loses
-_TIMBRE = (1.0, 0.45, 0.22, 0.1)  # of the harmonics
-_LEVEL = 0.09  # full scale 1
-_EDGE = 0.04  # seconds over which a syllable swells and fades
+_FALL = 0.2  # how far the pitch falls over a phrase
+_TIMBRE = (1.0, 0.45, 0.22, 0.1)  # levels of the harmonics
+_LEVEL = 0.09  # of full scale
+_EDGE = 0.04  # seconds of fade at either end of a phrase
 
 
-class Hum:
-    """A ``TextToSpeech`` that hums; the same text always gives the same sound."""
+class MumbleTts:
+    """A ``Tts`` that mumbles; the same text always gives the same sound."""
 
     async def synthesize(self, text: str, rate: int) -> Speech:
-        """Return the text as murmur."""
-        return await asyncio.to_thread(hum, text, rate)  # milliseconds, but many calls
+        """Return the text as mumbling."""
+        return await asyncio.to_thread(mumble, text, rate)  # milliseconds, but for many calls
 
 
-def hum(text: str, rate: int) -> Speech:
-    """Return a text as murmur, shape (n,) at ``rate``, with the times of its words."""
+def mumble(text: str, rate: int) -> Speech:
+    """Return a text as mumbling, shape (n,) at ``rate``, with timed words."""
     words: list[Word] = []
     parts = [np.zeros(0, np.int16)]
     at = 0.0
     for phrase, pause in _phrases(text):
         length = (len(phrase) + 1) / _PACE
         words += spread(phrase, at, at + length)
-        parts += [_murmur(phrase, length, rate), np.zeros(round(pause * rate), np.int16)]
+        parts += [_voiced(phrase, length, rate), np.zeros(round(pause * rate), np.int16)]
         at = sum(map(len, parts)) / rate
     return Speech(np.concatenate(parts), rate, tuple(words))
 
 
 def _phrases(text: str) -> Iterator[tuple[str, float]]:
-    """Yield what is said in one breath, with the seconds of silence after it."""
+    """Yield each phrase, with the seconds of silence after it."""
     phrase: list[str] = []
     for word in text.split():
         phrase.append(word)
@@ -60,7 +60,7 @@ def _phrases(text: str) -> Iterator[tuple[str, float]]:
         yield " ".join(phrase), 0.0
 
 
-def _murmur(phrase: str, length: float, rate: int) -> Samples:
+def _voiced(phrase: str, length: float, rate: int) -> Samples:
     time = np.arange(round(length * rate), dtype=np.float32) / np.float32(rate)
     turns = _PITCH * time * (1 - _FALL / 2 * time / length)
     sound = sum(part * np.sin(2 * np.pi * k * turns) for k, part in enumerate(_TIMBRE, 1))
