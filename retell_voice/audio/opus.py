@@ -1,7 +1,7 @@
 """The Opus codec, of libopus: mono, at the rate of the device, with concealment and FEC.
 
-libopus comes with ``pip install 'retell-voice[webrtc]'``; a system that has it needs no more.
-It is loaded when the first coder is made.
+libopus comes with ``pip install 'retell-voice[webrtc]'``; without that the system's own is used. It
+is loaded when the first encoder or decoder is made.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def packet_duration(payload: bytes) -> int:
 def has_redundancy(payload: bytes) -> bool:
     """Return whether an Opus packet also holds the frame before it (in-band FEC).
 
-    Packets of more frames than one may be said to hold it when they do not.
+    For packets of several frames the answer may be wrongly True.
     """
     if len(payload) < 2 or payload[0] >> 3 >= _CELT_FROM:
         return False
@@ -83,8 +83,8 @@ class OpusDecoder:
 
     def __init__(self, rate: int) -> None:
         _check(rate)
-        # Decoding takes less time than getting the GIL back may take: the GIL is kept.
-        library = ctypes.PyDLL(None, handle=_libopus()._handle)
+        # Keeps the GIL: decoding takes 40 µs, getting the GIL back may take far longer.
+        library = ctypes.PyDLL(_libopus()._name, handle=_libopus()._handle)
         size = _function(library, "opus_decoder_get_size", ctypes.c_int)(1)
         self._state = ctypes.create_string_buffer(size)
         self._decode = _function(

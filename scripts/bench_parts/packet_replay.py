@@ -53,7 +53,7 @@ class PacketReplay:
 
     seconds: list[Second]
     delays: list[float]
-    """Of each block: how long the fastest packets wait to be played."""
+    """Of each block: how long the usual packet waits to be played."""
     received: float
     heard: float
     discarded: float

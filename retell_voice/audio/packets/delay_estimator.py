@@ -2,32 +2,36 @@
 
 ::
 
-    arrival − timestamp ─▶ relative delay: against the fastest packet of the last 2 s
+    arrival − timestamp ─▶ relative delay: against the usual packet of the last 2 s
                         ─▶ its maximum in each half second
                         ─▶ a histogram that forgets ─▶ 95th percentile ─▶ target
 
 Arrivals are counted in samples pulled, so the target covers what the device's blocks add, and a
-sender whose clock runs fast or slow is followed. One stall weighs 2 %: it does not raise the
-target, but the third within half a minute does.
+sender whose clock runs fast or slow is followed. *Usual* is the mean of the middle half. (NetEQ
+compares with the fastest packet, but whether one makes it into an earlier block is chance.)
+One stall weighs 2 %: it does not raise the target, but the third within half a minute does.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 
 import numpy as np
 
 _WINDOW = 2.0
-"""Seconds in which the fastest packet is looked for."""
+"""Seconds in which the usual packet is looked for."""
+_FEW = 8
+"""Of fewer packets, the fastest is the usual one."""
 _INTERVAL = 0.5
 _BUCKETS = 100
 _BUCKET = 0.005
 _PERCENTILE = 0.95
 _FORGET = 0.98
 """What an interval leaves of those before it."""
-_JUMP = 1.0
-"""Seconds of relative delay from which the past says nothing: the timestamps have jumped, or the
-network was gone."""
+_TOO_LATE, _TOO_SOON = 1.0, 0.2
+"""Seconds of relative delay from which the past says nothing: the timestamps have jumped, the
+network was gone, or the device stood still."""
 
 
 class DelayEstimator:
@@ -42,42 +46,43 @@ class DelayEstimator:
         self._window = round(_WINDOW * rate)
         self._interval = round(_INTERVAL * rate)
         self._bucket = _BUCKET * rate
-        self._jump = round(_JUMP * rate)
+        self._too_late, self._too_soon = round(_TOO_LATE * rate), round(_TOO_SOON * rate)
         self._lowest, self._highest = (round(seconds * rate) for seconds in target)
         self.target = self._lowest
-        """Samples that the fastest packet should wait before it is played."""
-        # Transit times that may become the least of the window: each is less than those after it.
-        self._transits: deque[tuple[int, int]] = deque()
+        """Samples that the usual packet should wait before it is played."""
+        self._arrivals: deque[tuple[int, int]] = deque()  # when, and the transit time
+        self._transits: list[int] = []  # the same transit times, in order of size
+        self._usual = 0
         self._share = np.zeros(_BUCKETS)
         self._share[0] = 1.0
         self._slowest = 0
         self._interval_ends: int | None = None
 
     def delay(self, now: int, start: int) -> int:
-        """Return how long the fastest packet waits if the sample ``start`` is played ``now``.
+        """Return how long the usual packet waits if the sample ``start`` is played ``now``.
 
         0 before anything has arrived.
         """
-        return now - start - self._transits[0][1] if self._transits else 0
+        return now - start - self._usual if self._arrivals else 0
 
     def arrived(self, now: int, start: int) -> None:
-        """Take in that the packet with the sample ``start`` has arrived ``now``."""
+        """Record that the packet that begins with the sample ``start`` has arrived ``now``."""
         transit = now - start
-        transits = self._transits
-        if transits and transit - transits[0][1] > self._jump:
-            transits.clear()
-        while transits and transits[-1][1] >= transit:
-            transits.pop()
-        transits.append((now, transit))
-        while transits[0][0] < now - self._window:
-            transits.popleft()
+        if self._arrivals and not -self._too_soon <= transit - self._usual <= self._too_late:
+            self._arrivals.clear()
+            self._transits.clear()
+        self._arrivals.append((now, transit))
+        insort(self._transits, transit)
+        while self._arrivals[0][0] < now - self._window:
+            del self._transits[bisect_left(self._transits, self._arrivals.popleft()[1])]
+        self._usual = _usual(self._transits)
         if self._interval_ends is None:
             self._interval_ends = now + self._interval
         elif now >= self._interval_ends:
             self._learn(self._slowest)
             self._slowest = 0
             self._interval_ends = now + self._interval
-        self._slowest = max(self._slowest, transit - transits[0][1])
+        self._slowest = max(self._slowest, transit - self._usual)
 
     def _learn(self, delay: int) -> None:
         self._share *= _FORGET
@@ -85,3 +90,12 @@ class DelayEstimator:
         bucket = int(np.searchsorted(np.cumsum(self._share), _PERCENTILE))
         needed = round((bucket + 1) * self._bucket)
         self.target = min(max(needed, self._lowest), self._highest)
+
+
+def _usual(transits: list[int]) -> int:
+    """Return the mean of the middle half of transit times in order of size."""
+    if len(transits) < _FEW:
+        return transits[0]
+    quarter = len(transits) // 4
+    middle = transits[quarter : len(transits) - quarter]
+    return sum(middle) // len(middle)

@@ -12,9 +12,9 @@ from retell_voice.audio.packets.packet import Packet
 _MAX_DROPOUT = 3000
 """Sequence numbers that may be missing at once (RFC 3550, A.1)."""
 _MAX_MISORDER = 100
-"""How far behind the newest a packet may be before it is taken for another stream's."""
+"""How far behind the newest a packet of the same stream may be."""
 _REMEMBERED = 1000
-"""Lost packets remembered, so that one that comes after all is known to be late."""
+"""Lost packets remembered, to tell late ones from duplicates."""
 
 
 class Put(Enum):
@@ -120,7 +120,7 @@ class PacketBuffer:
         return first
 
     def give_up(self, *, one: bool = False) -> None:
-        """Take what is missing before the first packet for lost; ``one``: the next alone.
+        """Count what is missing before the first packet as lost; ``one``: only the next.
 
         Raises:
             IndexError: there is no packet.

@@ -5,8 +5,8 @@
     push ─▶ PacketBuffer ─▶ PacketStream ─▶ SyncBuffer ─▶ pull ─▶ speaker
        └──▶ DelayEstimator ──▶ ┘                           └────▶ Utterances ─▶ reports
 
-It has the face of a ``Playout``, but for ``push``: a stream that never ends has no ends of
-utterances, so these are found by loudness, and the target follows the arrivals.
+Used like a ``Playout``, except that ``push`` takes packets. An endless stream does not say where
+utterances end, so loudness does, and the target follows the arrivals.
 ``clear``, at any moment: what would have been played next fades out in 6 ms, then silence.
 The pull is the clock: arrivals and delays are counted in samples pulled and nothing here reads
 another. One thread owns a playout: the audio callback's.
@@ -67,12 +67,12 @@ class PacketPlayout:
 
     @property
     def target(self) -> int:
-        """Samples that the fastest packets are to wait before they are played."""
+        """Samples that the usual packet should wait before it is played."""
         return self._delays.target
 
     @property
     def delay(self) -> int:
-        """Samples that the fastest packets wait now; 0 while nothing is played."""
+        """Samples that the usual packet waits now; 0 while nothing is played."""
         return self._stream.delay(self.position) if self._stream.playing else 0
 
     @property
@@ -84,8 +84,8 @@ class PacketPlayout:
     def heard(self) -> int:
         """Samples of packets played, those that acceleration left out included.
 
-        At any time all that was pushed is heard + discarded + depth: what is made up is taken
-        off in advance.
+        What is made up is subtracted as soon as it is queued, so that at any time all that was
+        pushed is heard + discarded + depth.
         """
         return self._played + self.counts.accelerated - self.counts.made_up
 
@@ -106,7 +106,7 @@ class PacketPlayout:
 
     @property
     def underruns(self) -> int:
-        """Times that nothing was here when it was due, and that the stream went on."""
+        """Times the buffer ran dry and the stream went on."""
         return self.counts.underruns
 
     @property

@@ -24,8 +24,8 @@
 - *recover*: a lost packet, from the forward error correction in the next.
 - *conceal*: the decoder's concealment, which fades from 60 ms on and is silent at 120 ms.
 
-A packet is *late*, not lost, as long as none that follows it is here: it is played in full when
-it comes, and the delay grows by what was concealed. It is given back by acceleration.
+As long as no later packet is here, a missing one counts as late, not lost: it is played in full
+when it comes, and the delay grows by what was concealed. Acceleration gives that back.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _LIKENESS = (0.9, 0.5)
 _URGENT = 0.06
 _NEVER = 2.0
 _JUMP = 1.0
-"""Seconds before its turn that no packet comes, unless the timestamps have jumped."""
+"""A packet that is this many seconds early is not: its timestamps have jumped."""
 _STEP = 0.01
 """Seconds concealed at once while nothing is here."""
 _LOUD, _SILENT = 0.06, 0.12
@@ -74,7 +74,7 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Counts:
-    """What was done to a stream; samples, where it does not say otherwise."""
+    """What was done to a stream, in samples unless it says otherwise."""
 
     concealed: int = 0
     """Made up by the decoder's concealment."""
@@ -89,13 +89,13 @@ class Counts:
     undecodable: int = 0
     """Those packets."""
     underruns: int = 0
-    """Times that nothing was here when it was due, and that the stream went on."""
+    """Times the buffer ran dry and the stream went on."""
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    """How often each came to pass."""
+    """How often each was chosen."""
 
     @property
     def made_up(self) -> int:
-        """Samples in the stream that no packet was played for."""
+        """Samples played that came out of no packet."""
         return self.concealed + self.recovered + self.expanded
 
 
@@ -144,7 +144,7 @@ class PacketStream:
         self._stretched_at = 0
 
     def delay(self, now: int) -> int:
-        """Return how long the fastest packets wait, in samples, at a position."""
+        """Return how long the usual packet waits, in samples, at a position."""
         return self._delays.delay(now + len(self.sync), self._next)
 
     def produce(self, now: int) -> int:

@@ -38,7 +38,7 @@ class Utterances:
         self._deaf_until = 0
 
     def hear(self, samples: Samples, position: int) -> None:
-        """Take in what is played, shape (n,), from this position on."""
+        """Listen to what is played, shape (n,), from this position on."""
         if position < self._deaf_until:
             deaf = min(self._deaf_until - position, len(samples))
             samples, position = samples[deaf:], position + deaf
@@ -51,9 +51,9 @@ class Utterances:
                 self._judge(position)
 
     def interrupt(self, position: int, discarded: int) -> None:
-        """Take in that all is silent from this position on; what fades until then is not heard.
+        """Expect silence from this position on and ignore what fades out until then.
 
-        An utterance that was cut off is reported, with what was thrown away of it.
+        Reports an utterance that this cuts off, with the samples thrown away.
         """
         self._deaf_until = position
         self._energy, self._heard = 0.0, 0
@@ -61,7 +61,7 @@ class Utterances:
             self._stop(Stopped(position, True, discarded))
 
     def finish(self, position: int) -> None:
-        """Take in that nothing follows: the end is reported without waiting for 0.3 s of quiet."""
+        """Report the end, if somebody speaks, without waiting for 0.3 s of quiet."""
         self._judge(position)
         if self.speaking:
             self._stop(Stopped(self._loud_until))

@@ -30,13 +30,14 @@ def test_a_calm_network_needs_the_lowest_delay() -> None:
     assert Network().late([0, 1, 2, 3] * 500) == 15
 
 
-@pytest.mark.parametrize(("jitter", "target"), [(30, 35), (60, 65), (150, 155)])
-def test_jitter_is_covered_within_two_seconds(jitter: int, target: int) -> None:
+@pytest.mark.parametrize("jitter", [40, 100, 300])
+def test_jitter_is_covered_within_four_seconds(jitter: int) -> None:
     dice = random.Random(1)
     network = Network()
     network.late([0] * 100)
-    network.late([dice.choice((0, jitter)) for _ in range(100)])
-    assert network.delays.target == target
+    network.late([dice.uniform(0, jitter) for _ in range(200)])
+    # The usual packet is half as late as the last; that was not known at first.
+    assert jitter / 2 < network.delays.target <= jitter
 
 
 def test_the_target_stays_within_its_bounds() -> None:
@@ -61,8 +62,8 @@ def test_one_stall_does_not_raise_the_target_but_many_do() -> None:
 def test_a_calm_minute_and_a_half_is_enough_to_forget() -> None:
     dice = random.Random(1)
     network = Network()
-    network.late([dice.choice((0, 80)) for _ in range(1500)])
-    assert network.delays.target == 85
+    network.late([dice.uniform(0, 80) for _ in range(1500)])
+    assert 40 < network.delays.target < 60
     assert network.late([0] * 90 * 50) == 15
 
 
@@ -74,13 +75,30 @@ def test_a_clock_that_drifts_is_no_jitter(ppm: float) -> None:
     assert abs(network.delays.delay(now, network.sent)) <= 1
 
 
-def test_the_delay_is_that_of_the_fastest_packet_lately() -> None:
+def test_the_delay_is_that_of_the_usual_packet_lately() -> None:
     network = Network()
     assert network.delays.delay(100, 0) == 0
-    network.late([10, 0, 30])
+    network.late([10, 0, 30])  # of few, the fastest
     assert network.delays.delay(50 + 100, 60) == 40
-    network.late([12] * 101)  # the route is longer now: known after two seconds
+    network.late([12] * 101)  # the route is longer now
     assert network.delays.delay(50 + network.sent, network.sent) == -12
+
+
+def test_a_packet_that_makes_it_into_an_earlier_block_changes_nothing() -> None:
+    network = Network()
+    seen = set()
+    for _ in range(50):
+        network.late([10] * 39 + [0])
+        seen.add(network.delays.delay(1000 + network.sent, network.sent))
+    assert seen == {1000 - 50 - 10}
+    assert network.delays.target == 15
+
+
+def test_a_device_that_stood_still_is_known_at_once() -> None:
+    network = Network()
+    network.late([300] * 200)
+    network.late([0])  # 300 samples fewer were pulled meanwhile
+    assert network.delays.delay(50 + network.sent, network.sent) == 0
 
 
 @pytest.mark.parametrize("jump", [-(10**7), -1001, 1001, 10**7])

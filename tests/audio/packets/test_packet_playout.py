@@ -404,7 +404,7 @@ def test_jitter_is_waited_for_and_calm_is_not() -> None:
     call.run(10)
     learnt = rough.concealed
     call.run(90)
-    assert 0.055 <= rough.target / RATE <= 0.08
+    assert 0.03 < rough.target / RATE <= 0.05  # the usual packet comes after 30 ms
     assert rough.concealed - learnt < 0.001 * 90 * RATE
 
 
