@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import retell  # noqa: F401 - loading it takes seconds, which a lookup does not have
 from support.rest import answer, server
 
 from retell_voice.cli import details
