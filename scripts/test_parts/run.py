@@ -43,7 +43,7 @@ class Part:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, durations: Path) -> None:
-        command = [sys.executable, "-m", "pytest", "--durations-to", str(durations), *self.options]
+        command = [sys.executable, "-m", "pytest", f"--durations-to={durations}", *self.options]
         if self.niceness and os.name == "posix":
             command = ["nice", "-n", str(self.niceness), *command]
         self.process = subprocess.Popen(
