@@ -177,6 +177,8 @@ def show(value: object) -> str:
         text = repr(value)
     except ValueError:  # an integer with more digits than Python prints
         text = "such a long number"
+    except RecursionError:
+        text = "something nested too deeply"
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 

@@ -60,7 +60,8 @@ class StateChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Transcript(Event):
-    """The transcript of the whole call so far (needs ``updates=True``)."""
+    """The transcript of the whole call so far (needs ``updates=True``), also where the server sends
+    only the last few utterances of it."""
 
     utterances: tuple[Utterance, ...]
 
@@ -95,7 +96,8 @@ class AgentStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Metadata(Event):
-    """Metadata that the LLM server sent for the frontend; any JSON value."""
+    """Metadata that the LLM server sent for the frontend; any JSON value up to 100 levels deep,
+    without numbers that JSON does not have."""
 
     metadata: Any
 

@@ -6,7 +6,8 @@
     server → client   binary: agent audio          text: "clear", "pong"
                       JSON: {"event_type": "update", "transcript": […], "turntaking": …}
                             {"event_type": "metadata", "metadata": …}
-                            {"text": …, "audio": "<base64>"}  (instead of binary audio)
+                            {"text": …, "audio": "<base64>"}  (instead of binary audio),
+                            known by its "audio", whatever its event_type
 
 Source: Retell's "Audio WebSocket" reference; ``ping``/``pong`` as its browser client used
 them: a server that reads JSON only may not survive a ``ping``. Feed whole messages, get lists
@@ -16,10 +17,8 @@ Audio frames may have any length: a byte that is half a sample waits for the nex
 
 from __future__ import annotations
 
-import binascii
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Callable
+from base64 import b64encode
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -32,10 +31,12 @@ from retell_voice.events import (
     Turn,
     UnknownMessage,
     Utterance,
-    Word,
 )
+from retell_voice.protocol.lenient import decode_base64, expected, load_json, tidy
 from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
 from retell_voice.secret import Secret
+from retell_voice.protocol.transcript import History
+from retell_voice.protocol.utterances import ItemReader
 
 CLEAR = "clear"
 PING = "ping"
@@ -46,6 +47,8 @@ _TURNTAKING: dict[Role, str] = {role: name for name, role in _SPEAKERS.items()}
 _EXCERPT = 200
 _KEPT = 4096
 """Characters of an unknown message that are passed on."""
+_MOST_TOLD = 100
+"""Things wrong with a transcript that are told in a call."""
 
 
 def call_url(prefix: str, call_id: str, *, updates: bool, alignment: bool) -> str:
@@ -84,6 +87,9 @@ class WebClient:
     def __init__(self, sample_width: int, *, text_heartbeat: bool = False) -> None:
         self._samples = _Samples(sample_width)
         self._text_heartbeat = text_heartbeat
+        self._reader = ItemReader()
+        self._history: History[Utterance] = History()
+        self._told: set[str] = set()  # what was wrong with items of the transcript
 
     def opening(self) -> tuple[()]:
         """Nothing is said first."""
@@ -121,34 +127,55 @@ class WebClient:
         if not message.lstrip().startswith("{"):
             return [UnknownMessage(message=message[:_KEPT], at=at)]
         try:
-            return self._json(json.loads(message), message, at)
-        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
-            return [MalformedMessage(problem=_problem(error), excerpt=message[:_EXCERPT], at=at)]
+            return self._json(load_json(message), message, at)
+        except ValueError as error:
+            return [MalformedMessage(problem=str(error), excerpt=message[:_EXCERPT], at=at)]
 
     def _audio(self, data: bytes, text: str | None, at: float) -> list[Event]:
         data = self._samples.feed(data)
         return [AgentAudio(data=data, text=text, at=at)] if data or text else []
 
     def _json(self, body: dict[str, Any], message: str, at: float) -> list[Event]:
-        match body.get("event_type"):
-            case "update":
-                return self._update(body, at)
-            case "metadata":
-                return [Metadata(metadata=body["metadata"], at=at)]
-            case None if "audio" in body:
-                text = body.get("text") or ""
-                return self._audio(_base64(body["audio"]), _string(text), at)
-            case _:
-                return [UnknownMessage(message=message[:_KEPT], at=at)]
-
-    def _update(self, body: dict[str, Any], at: float) -> list[Event]:
+        kind, audio = body.get("event_type"), body.get("audio")
         events: list[Event] = []
-        if (spoken := body.get("transcript")) is not None:
-            events.append(Transcript(utterances=tuple(map(_utterance, spoken)), at=at))
-        if (turn := body.get("turntaking")) is not None:
-            if turn not in tuple(_SPEAKERS):  # it may be anything, and no key of a dict
-                raise ValueError(f"turntaking is neither {' nor '.join(_SPEAKERS)}")
+        if audio is not None or (kind is None and "audio" in body):
+            data = decode_base64(_string(audio)) if audio is not None else b""
+            events += self._audio(data, _string(body.get("text") or ""), at)
+        match kind:
+            case "update":
+                events += self._update(body, message, at)
+            case "metadata" if "metadata" in body:
+                events.append(Metadata(metadata=tidy(body["metadata"]), at=at))
+            case "metadata":
+                raise ValueError("metadata is missing")
+            case _ if "audio" not in body or (kind is not None and audio is None):
+                events.append(UnknownMessage(message=message[:_KEPT], at=at))
+        return events
+
+    def _update(self, body: dict[str, Any], message: str, at: float) -> list[Event]:
+        """Decode what is good in an update; the rest is told, what comes with each of them once."""
+        events: list[Event] = []
+        wrong: list[str] = []
+        again: list[str] = []
+        spoken, turn = body.get("transcript"), body.get("turntaking")
+        if isinstance(spoken, list):
+            items, again = self._reader.read(spoken)
+            said = self._history.update(items)
+            if said or not again:
+                events.append(Transcript(utterances=tuple(said), at=at))
+        elif spoken is not None:
+            wrong.append(f"transcript: {expected('a list', spoken)}")
+        if turn in tuple(_SPEAKERS):  # it may be anything, and no key of a dict
             events.append(Turn(speaker=_SPEAKERS[turn], at=at))
+        elif turn is not None:
+            again.append(f"turntaking is neither {' nor '.join(_SPEAKERS)}")
+        for problem in again:
+            if problem not in self._told and len(self._told) < _MOST_TOLD:
+                self._told.add(problem)
+                wrong.append(problem)
+        if wrong:
+            problem = "; ".join(wrong)
+            events.append(MalformedMessage(problem=problem, excerpt=message[:_EXCERPT], at=at))
         return events
 
 
@@ -218,50 +245,7 @@ class WebServer:
         return json.dumps({"event_type": "metadata", "metadata": metadata})
 
 
-def _problem(error: Exception) -> str:
-    """Return what is wrong with a message, for people."""
-    match error:
-        case json.JSONDecodeError():
-            return f"no JSON: {error}"
-        case KeyError():
-            return f"{error.args[0]} is missing"
-        case RecursionError():
-            return "nested too deeply"
-    return str(error)
-
-
-def _of_type(kind: type | tuple[type, ...], name: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        # bool is an int to Python and is not a number to JSON.
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError(f"expected {name}, got {type(value).__name__}")
-        return value
-
-    return check
-
-
-_string = _of_type(str, "a string")
-_number = _of_type((int, float), "a number")
-
-
-def _base64(value: Any) -> bytes:
-    try:
-        return b64decode(_string(value), validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"audio is not base64: {error}") from None
-
-
-def _word(value: Any) -> Word:
-    return Word(
-        word=_string(value["word"]),
-        start=float(_number(value["start"])),
-        end=float(_number(value["end"])),
-    )
-
-
-def _utterance(value: Any) -> Utterance:
-    role = value["role"]
-    if role not in ("agent", "user"):
-        raise ValueError("role is neither agent nor user")
-    words = tuple(map(_word, value.get("words") or ()))
-    return Utterance(role=role, content=_string(value["content"]), words=words)
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(expected("a string", value))
+    return value

@@ -41,7 +41,7 @@ def line(event: Event) -> str:
 
 def to_json(value: dict[str, Any]) -> str:
     """Return an object as one line of JSON."""
-    return json.dumps(_plain(value), allow_nan=False)
+    return json.dumps(plain(value), allow_nan=False)
 
 
 def error_object(error: RetellVoiceError) -> dict[str, object]:
@@ -55,18 +55,19 @@ def name(kind: type[Event]) -> str:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+    return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON can have it."""
     if isinstance(value, RetellVoiceError):
         return error_object(value)
     if is_dataclass(value):
         return _fields(value)
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float):
         # JSON has no infinity; microseconds are enough of a second.
         return round(value, 6) if math.isfinite(value) else None

@@ -8,10 +8,13 @@ long call does not write its whole transcript again with every word.
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
 
 from retell_voice.events import Event, Transcript, Utterance
-from retell_voice.recording.jsonl import line, to_json
+from retell_voice.recording.jsonl import line, plain, to_json
+
+_LONGEST = 1e6
+"""Seconds; what begins later, by its server, has no time."""
 
 
 class Story:
@@ -41,11 +44,8 @@ def unchanged(before: tuple[Utterance, ...], now: tuple[Utterance, ...]) -> int:
 
 def as_json(utterances: tuple[Utterance, ...]) -> str:
     """Return a transcript as ``transcript.json`` has it."""
-    listed: list[dict[str, Any]] = []
-    for each in utterances:
-        words = [{"word": w.word, "start": w.start, "end": w.end} for w in each.words]
-        listed.append({"role": each.role, "content": each.content, "words": words})
-    return json.dumps({"utterances": listed}, indent=1, ensure_ascii=False) + "\n"
+    body = plain({"utterances": utterances})
+    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def as_text(utterances: tuple[Utterance, ...]) -> str:
@@ -53,7 +53,8 @@ def as_text(utterances: tuple[Utterance, ...]) -> str:
     lines = []
     for each in utterances:
         said = " ".join(each.content.split())
-        start = round(each.words[0].start) if each.words else None
-        time = "     " if start is None else f"{start // 60:02}:{start % 60:02}"
+        start = each.words[0].start if each.words else math.nan
+        known = math.isfinite(start) and abs(start) < _LONGEST
+        time = f"{round(start) // 60:02}:{round(start) % 60:02}" if known else "     "
         lines.append(f"{time}  {each.role}: {said}\n")
     return "".join(lines)

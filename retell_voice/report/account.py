@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retell_voice.errors import ConfigError, show
+from retell_voice.protocol.transcript import History, Item
 
 Series = list[tuple[float, float]]
 """Times, seconds from the opening of the call, with a value each."""
@@ -19,6 +20,8 @@ SPEECH = -40.0
 """dBFS; a near end above it is taken for somebody speaking."""
 _GAP = 0.4
 """Seconds of quiet within speech."""
+_LARGEST = 1e12
+"""Beyond it a number is no figure of a call, and nothing that can be drawn."""
 _HINT = "it takes events.jsonl of a recording, its directory, or what 'talk --json' printed"
 
 
@@ -51,10 +54,12 @@ class Account:
     losses: list[tuple[float, str]] = field(default_factory=list)
     utterances: list[dict[str, Any]] = field(default_factory=list)
     statistics: dict[str, Any] = field(default_factory=dict)
-    ended: dict[str, Any] | None = None
+    ended: dict[str, str] | None = None
     began: float = 0.0
     end: float = 0.0
     truncated: bool = False
+    _told: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _history: History[dict[str, Any]] = field(default_factory=History, repr=False)
 
     @property
     def you(self) -> Spans:
@@ -104,7 +109,7 @@ def read(text: str, name: str) -> Account:
             raise ConfigError(f"{name} line {number}: not an event", _HINT)
         try:
             _take(account, event)
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             what = show(event["event"])
             raise ConfigError(
                 f"{name} line {number}: {what} is not as it should be ({error})", _HINT
@@ -119,57 +124,87 @@ def read(text: str, name: str) -> Account:
 
 
 def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of events
-    at = float(event.get("at", 0.0))
-    if not math.isfinite(at):
-        raise ValueError(f"at: {show(at)}")
-    at = max(at, 0.0)  # what was heard "a moment ago" in a call that had just begun
+    # Below 0: what was heard "a moment ago" in a call that had just begun.
+    at = max(_number(event, "at"), 0.0) if "at" in event else 0.0
     account.end = max(account.end, at)
     match event["event"]:
         case "recording" | "call":
             account.call = event
             account.began = at
         case "levels":
-            account.near.append((at, float(event["near_end"])))
-            account.far.append((at, float(event["far_end"])))
+            near, far = _number(event, "near_end"), _number(event, "far_end")
+            account.near.append((at, near))
+            account.far.append((at, far))
         case "agent_started":
             account.agent.append((at, math.inf))
         case "agent_stopped":
             if account.agent and account.agent[-1][1] == math.inf:
-                account.agent[-1] = (account.agent[-1][0], float(event["silent_since"]))
+                account.agent[-1] = (account.agent[-1][0], _number(event, "silent_since"))
             if event["interrupted"]:
-                account.clears.append(float(event["silent_since"]))
+                account.clears.append(_number(event, "silent_since"))
         case "transcript":
-            first = int(event.get("from", 0))
-            account.utterances[first:] = [dict(each) for each in event["utterances"]]
+            _take_transcript(account, event)
         case "statistics":
             _take_statistics(account, at, event)
         case "audio_dropped":
-            seconds, side = float(event["duration"]), _SIDES[event["side"]]
+            seconds, side = _number(event, "duration"), _SIDES[event["side"]]
             account.losses.append((at, f"{seconds:.2f} s of {side} audio dropped"))
         case "device_changed" if event["state"] != "changed":  # as was wanted
-            account.losses.append((at, f"{event['name']} {event['state']}"))
+            account.losses.append((at, f"{words(event['name'])} {words(event['state'])}"))
         case "recording_stopped":
-            account.losses.append((at, f"no longer recorded: {event['why']}"))
+            account.losses.append((at, f"no longer recorded: {words(event['why'])}"))
         case "ended":
-            account.ended = event
+            by, error = words(event["by"]), event.get("error")
+            code, reason = words(event["code"]), words(event["reason"] or "")
+            account.ended = {"by": by, "code": code, "reason": reason}
+            if error:
+                account.ended["error"] = words(error["message"])
             _take_statistics(account, at, event["statistics"])
 
 
 _SIDES = {"near_end": "your", "far_end": "the agent's"}
 
 
+def _take_transcript(account: Account, event: dict[str, Any]) -> None:
+    first = round(_number(event, "from")) if "from" in event else 0
+    account._told[max(first, 0) :] = [dict(each) for each in event["utterances"]]
+    # A program of before may have kept no more than its server told: the last few utterances.
+    account.utterances = account._history.update(
+        [Item(words(each.get("role")), words(each.get("content")), each) for each in account._told]
+    )
+
+
+def _number(event: dict[str, Any], name: str) -> float:
+    """Return a number that can be drawn; raises ValueError, KeyError."""
+    value = event[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name}: {show(value)}")
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"{name} is out of range")
+    return float(value)
+
+
+def words(value: object) -> str:
+    """Return whatever stands for a text as one."""
+    return value if isinstance(value, str) else "" if value is None else show(value)
+
+
 def _take_statistics(account: Account, at: float, event: dict[str, Any]) -> None:
-    new = int(event["underruns"]) - int(account.statistics.get("underruns", 0))
-    account.underruns += [at] * min(max(0, new), 1)
-    account.depth.append((at, float(event["playout_depth"])))
-    account.target.append((at, float(event["playout_target"])))
+    new = _number(event, "underruns") - account.statistics.get("underruns", 0.0)
+    account.underruns += [at] * min(max(0, int(new)), 1)
+    account.depth.append((at, _number(event, "playout_depth")))
+    account.target.append((at, _number(event, "playout_target")))
     for series, key in (
         (account.round_trip, "round_trip"),
         (account.silence, "clear_to_silence_p50"),
     ):
         if event.get(key) is not None:
-            series.append((at, float(event[key])))
-    account.statistics = event
+            series.append((at, _number(event, key)))
+    account.statistics = {key: _number(event, key) for key in event if _is_number(event[key])}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def figures(account: Account) -> list[tuple[str, str]]:
@@ -177,7 +212,7 @@ def figures(account: Account) -> list[tuple[str, str]]:
     known = account.statistics
     rows = [("length", clock(account.end))]
     names = ("started", "encoding", "rate", "microphone", "speaker", "server")
-    rows += [(name, str(account.call[name])) for name in names if account.call.get(name)]
+    rows += [(name, words(account.call[name])) for name in names if account.call.get(name)]
     if account.end:
         for name, spoken in (("you spoke", account.you), ("the agent was heard", account.agent)):
             seconds = sum(end - begin for begin, end in spoken)
@@ -205,10 +240,9 @@ def outcome(account: Account) -> str:
     ended = account.ended
     if ended is None:
         return "The recording has no end: the program was killed, or the call goes on."
-    error = ended.get("error")
-    if error:
-        return f"It ended with an error: {error['message']}"
-    return f"Ended by {ended['by']}, code {ended['code']} {ended['reason'] or ''}".rstrip() + "."
+    if "error" in ended:
+        return f"It ended with an error: {ended['error']}"
+    return f"Ended by {ended['by']}, code {ended['code']} {ended['reason']}".rstrip() + "."
 
 
 def clock(seconds: float) -> str:

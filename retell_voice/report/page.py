@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
-from retell_voice.report.account import Account, clock, figures, outcome
+from retell_voice.report.account import Account, clock, figures, outcome, words
 
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -41,7 +42,7 @@ def page(account: Account, svg: str, name: str) -> str:
         parts.append("<h2>What went wrong</h2>")
         parts.append(_table([(clock(at), what) for at, what in account.losses]))
     if account.utterances:
-        said = [(_when(each), str(each.get("content", ""))) for each in account.utterances]
+        said = [(_when(each), words(each.get("content"))) for each in account.utterances]
         parts += ["<h2>Transcript</h2>", _table(said)]
     return "\n".join([*parts, "</body></html>", ""])
 
@@ -51,9 +52,10 @@ def _table(rows: list[tuple[str, str]]) -> str:
     return f"<table>\n{cells}\n</table>"
 
 
-def _when(utterance: dict[str, object]) -> str:
-    words = utterance.get("words")
-    role = str(utterance.get("role", ""))
-    if isinstance(words, list) and words and isinstance(words[0], dict):
-        return f"{clock(float(words[0].get('start', 0)))} {role}"
-    return role
+def _when(utterance: dict[str, Any]) -> str:
+    """Return the time at which an utterance began, if it can be read, and its role."""
+    role = words(utterance.get("role"))
+    try:
+        return f"{clock(utterance['words'][0]['start'])} {role}"
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return role

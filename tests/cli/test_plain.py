@@ -21,6 +21,7 @@ from retell_voice.events import (
     Transcript,
     Utterance,
 )
+from retell_voice.protocol.web import WebClient, WebServer
 
 
 def printed(*events: Event) -> list[str]:
@@ -37,6 +38,22 @@ def said(at: float, *texts: str) -> Transcript:
 
 
 END = Ended(by="you", code=1000, reason="", at=99.0)
+
+
+def test_a_transcript_of_the_last_few_utterances_is_printed_whole_and_corrects_nothing() -> None:
+    client, server = WebClient(2), WebServer(2)
+    call = [Utterance(("agent", "user")[n % 2], f"this is sentence {n}") for n in range(9)]
+    told: list[Event] = []
+    for number, newest in enumerate(call):
+        words = newest.content.split()
+        for count in range(1, len(words) + 1):
+            grown = Utterance(newest.role, " ".join(words[:count]))
+            window = (*call[max(0, number - 4) : number], grown)
+            told += client.receive(server.update(window), float(number))
+    lines = printed(*told, END)
+    assert lines == [
+        f"00:0{n}  {('agent', 'you')[n % 2]}: {each.content}" for n, each in enumerate(call)
+    ]
 
 
 def test_an_utterance_is_printed_once_when_the_next_begins_or_the_call_ends() -> None:

@@ -113,9 +113,131 @@ def test_what_is_not_known_is_passed_on(message: str) -> None:
     assert WebClient(2).receive(message, 7.0) == [UnknownMessage(at=7.0, message=message)]
 
 
-def test_an_unknown_event_type_is_passed_on_even_with_audio() -> None:
-    message = '{"event_type":"later","audio":"AAAA"}'
+@pytest.mark.parametrize(
+    "kind", ["", '"event_type":null,', '"event_type":"audio",', '"event_type":7,']
+)
+@pytest.mark.parametrize(
+    "audio", ["AP8A_w==", "AP8A_w", "AP8A\\/w", "AP8\\r\\nA/w==\\n", "AP8A/wx"]
+)
+def test_audio_in_json_is_known_by_its_key_however_it_is_written(kind: str, audio: str) -> None:
+    message = f'{{{kind}"text":"Hi","audio":"{audio}"}}'
+    data = b"\0\xff\0\xff"
+    assert WebClient(2).receive(message) == [AgentAudio(data=data, text="Hi")]
+
+
+def test_an_update_or_metadata_may_bring_audio_along() -> None:
+    message = '{"event_type":"update","turntaking":"agent_turn","audio":"AAA="}'
+    assert WebClient(2).receive(message) == [
+        AgentAudio(data=b"\0\0", text=""),
+        Turn(speaker="agent"),
+    ]
+    message = '{"event_type":"metadata","metadata":1,"audio":"AAA="}'
+    assert WebClient(2).receive(message)[1:] == [Metadata(metadata=1)]
+
+
+@pytest.mark.parametrize(
+    "message", ['{"event_type":"later","audio":null}', '{"event_type":"later","text":"x"}']
+)
+def test_an_unknown_event_without_audio_is_passed_on(message: str) -> None:
     assert WebClient(2).receive(message) == [UnknownMessage(message=message)]
+
+
+def test_text_without_audio_is_passed_on_alone() -> None:
+    assert WebClient(2).receive('{"text":"x","audio":null}') == [AgentAudio(data=b"", text="x")]
+
+
+def odd(*items: object) -> str:
+    good = [{"role": "agent", "content": "Hello."}, {"role": "user", "content": "Hi"}]
+    return json.dumps({"event_type": "update", "transcript": [good[0], *items, good[1]]})
+
+
+GOOD = (Utterance("agent", "Hello."), Utterance("user", "Hi"))
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"role": "tool_call_invocation", "name": "f"}, "but 'tool_call_invocation'"),
+        ({"role": "transfer_target", "content": "Hello?"}, "but 'transfer_target'"),
+        ({"content": "x"}, "but missing"),
+        ({"role": ["agent"], "content": "x"}, "but ['agent']"),
+        ({"role": "user"}, "content of an utterance: is missing"),
+        ({"role": "user", "content": 7}, "content of an utterance: expected a string, got int"),
+        (17, "an utterance: expected an object, got int"),
+        (None, "an utterance: is missing"),
+    ],
+)
+def test_one_odd_item_costs_nothing_else_and_is_told_once(item: object, problem: str) -> None:
+    client = WebClient(2)
+    transcript, told = client.receive(odd(item), 1.0)
+    assert transcript == Transcript(at=1.0, utterances=GOOD)
+    assert isinstance(told, MalformedMessage)
+    assert problem in told.problem
+    # It comes with every update from now on.
+    for _ in range(3):
+        assert client.receive(odd(item)) == [Transcript(utterances=GOOD)]
+    more = client.receive(odd(item, {"role": "narrator"}))
+    assert [type(event) for event in more] == [Transcript, MalformedMessage]
+    assert "narrator" in more[1].problem
+    assert problem not in more[1].problem
+
+
+def test_an_unknown_turn_costs_no_transcript_and_is_told_once() -> None:
+    client = WebClient(2)
+    body = {"event_type": "update", "transcript": [], "turntaking": "nobody_turn"}
+    transcript, told = client.receive(json.dumps(body))
+    assert transcript == Transcript(utterances=())
+    assert told.problem == "turntaking is neither agent_turn nor user_turn"
+    assert client.receive(json.dumps(body)) == [Transcript(utterances=())]
+
+
+def test_a_transcript_that_is_none_costs_no_turn() -> None:
+    client = WebClient(2)
+    message = '{"event_type":"update","transcript":{"a":1},"turntaking":"user_turn"}'
+    for _ in range(2):
+        turn, told = client.receive(message)
+        assert turn == Turn(speaker="user")
+        assert told.problem == "transcript: expected a list, got dict"
+
+
+def test_a_transcript_that_holds_the_last_few_utterances_is_put_together() -> None:
+    client, server = WebClient(2), WebServer(2)
+    roles = ("agent", "user") * 6
+    call = tuple(Utterance(role, f"number {n}") for n, role in enumerate(roles))
+    for count in range(1, len(call) + 1):
+        (event,) = client.receive(server.update(call[max(0, count - 5) : count]))
+        assert event == Transcript(utterances=call[:count])
+
+
+def test_numbers_and_texts_that_json_cannot_have_do_not_come_through() -> None:
+    client = WebClient(2)
+    message = (
+        '{"event_type":"metadata","metadata":{"a\\ud800":[NaN,-Infinity,1e999,1.5,"\\udc00x"]},'
+        '"metadata2":1}'
+    )
+    assert client.receive(message) == [
+        Metadata(metadata={"a\ufffd": [None, None, None, 1.5, "\ufffdx"]})
+    ]
+    word = '{"word":"a","start":%s,"end":2}'
+    words = ",".join(word % each for each in ("1", "NaN", "1e999", "null", "9" * 400, "true"))
+    item = f'{{"role":"user","content":"\\ud83d\\ude00\\ud83d","words":[{words}]}}'
+    transcript, told = client.receive(f'{{"event_type":"update","transcript":[{item}]}}')
+    assert transcript == Transcript(
+        utterances=(Utterance("user", "\U0001f600\ufffd", (Word("a", 1.0, 2.0),)),)
+    )
+    assert "a word: start" in told.problem
+
+
+def test_metadata_is_passed_on_down_to_a_hundred_levels() -> None:
+    def nested(levels: int) -> str:
+        return '{"event_type":"metadata","metadata":' + "[" * levels + "]" * levels + "}"
+
+    (event,) = WebClient(2).receive(nested(100))
+    assert isinstance(event, Metadata)
+    json.dumps(event.metadata)
+    (event,) = WebClient(2).receive(nested(102))
+    assert isinstance(event, MalformedMessage)
+    assert event.problem == "nested too deeply"
 
 
 @pytest.mark.parametrize(
@@ -127,15 +249,11 @@ def test_an_unknown_event_type_is_passed_on_even_with_audio() -> None:
         '{"event_type":"update","transcript":["x"]}',
         '{"event_type":"update","transcript":[{"role":"robot","content":""}]}',
         '{"event_type":"update","transcript":[{"role":"user","content":5}]}',
-        '{"event_type":"update","transcript":[{"role":"user","content":"","words":[{}]}]}',
-        '{"event_type":"update","transcript":[{"role":"user","content":"",'
-        '"words":[{"word":"a","start":"0","end":1}]}]}',
         '{"event_type":"update","turntaking":"nobody"}',
         '{"event_type":"update","turntaking":["agent_turn"]}',
         '{"text":"a","audio":"***"}',
         '{"text":"a","audio":5}',
         '{"text":5,"audio":"AAAA"}',
-        '{"audio":"AAA"}',
         '{"a":' * 100_000,
         '{"a":' + "9" * 5000 + "}",
     ],

@@ -30,10 +30,12 @@ from retell_voice import (
     Source,
     Statistics,
     Turn,
+    Utterance,
     WavMicrophone,
 )
 from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator, Session
+from retell_voice.report.account import read
 
 RATE = 8000
 AUDIO = AudioFormat(rate=RATE)
@@ -237,3 +239,40 @@ async def test_an_observer_of_ones_own() -> None:
     assert observer.seen[0] == "silence"
     assert Turn in observer.seen
     assert observer.seen[-2:] == [Ended, "end"]
+
+
+async def test_what_a_server_tells_of_the_last_few_utterances_is_kept_whole(tmp_path: Path) -> None:
+    """Beside numbers and texts that no recording may stop at."""
+    said = [Utterance(("agent", "user")[n % 2], f"sentence {n}") for n in range(8)]
+
+    async def agent(session: Session) -> None:
+        odd = '[NaN,1e999,"\\ud800",' + "9" * 400 + "]"
+        await session.send(f'{{"event_type":"metadata","metadata":{odd}}}')
+        for count in range(1, len(said) + 1):
+            await session.update(tuple(said[max(0, count - 3) : count]))
+
+    recorder = Recorder(tmp_path)
+    async with Emulator(agent=agent) as emulator:
+        call = Call(
+            emulator.register(AUDIO).call_id,
+            url=emulator.url,
+            audio=AUDIO,
+            microphone=NullMicrophone(RATE),
+            speaker=NullSpeaker(RATE),
+            recorder=recorder,
+        )
+        async with call:
+            told = [event async for event in call]
+    assert not any(isinstance(event, RecordingStopped) for event in told)
+    assert recorder.path is not None
+    kept = json.loads((recorder.path / "transcript.json").read_text("utf-8"))["utterances"]
+    contents = [each.content for each in said]
+    assert [each["content"] for each in kept] == contents
+    lines = (recorder.path / "transcript.txt").read_text("utf-8").splitlines()
+    assert [line.partition(": ")[2] for line in lines] == contents
+    written = events(recorder)
+    assert [each["metadata"] for each in written if each["event"] == "metadata"] == [
+        [None, None, "\ufffd", int("9" * 400)]
+    ]
+    account = read((recorder.path / "events.jsonl").read_text("utf-8"), "x")
+    assert [each["content"] for each in account.utterances] == contents

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +40,16 @@ def test_unchanged() -> None:
 def test_other_events_are_as_in_json() -> None:
     said = json.loads(Story().tell(StateChanged(at=1.0, state=CallState.LIVE)))
     assert said == {"event": "state_changed", "at": 1.0, "state": "live"}
+
+
+@pytest.mark.parametrize("start", [math.nan, math.inf, -math.inf, 1e300, float(10**300)])
+def test_a_time_that_is_none_is_left_out_and_what_is_written_is_json(start: float) -> None:
+    said = (Utterance("user", "a\ud800", (Word("a", start, start),)),)
+    assert as_text(said) == "       user: a\ud800\n"
+    kept = json.loads(as_json(said), parse_constant=pytest.fail)
+    assert kept["utterances"][0]["content"] == "a\ud800"
+    told = Story().tell(Transcript(utterances=said))
+    assert json.loads(told, parse_constant=pytest.fail)["from"] == 0
 
 
 def test_text() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice import events
 from retell_voice.errors import ConfigError
 from retell_voice.recording import jsonl
 from retell_voice.report.account import clock, figures, outcome, read, spans
+from retell_voice.report.page import page
 
 STATISTICS = events.Statistics(at=1.0, playout_depth=0.5, playout_target=0.04)
 CALL = [
@@ -98,6 +100,12 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(size: int) -> None:
         ('{"event": "levels", "near_end": "x", "far_end": 0}\n', "not as it should be"),
         ('{"event": "x", "at": 1e999}\n', "not as it should be"),
         ('{"event": "x", "at": null}\n', "not as it should be"),
+        ('{"event": "x", "at": true}\n', "not as it should be"),
+        ('{"event": "x", "at": 1' + "0" * 400 + "}\n", "not as it should be (at is out of range)"),
+        ('{"event": "x", "at": ' + "9" * 5000 + "}\n", "is no JSON"),
+        ('{"event": "levels", "near_end": NaN, "far_end": 0}\n', "near_end is out of range"),
+        ('{"event": "transcript", "from": Infinity, "utterances": []}\n', "from is out of range"),
+        ('{"event": "audio_dropped", "side": [], "duration": 1}\n', "not as it should be"),
         ('{"event": "ended"}\n', "not as it should be"),
         ('{"event": "transcript", "utterances": [1]}\n', "not as it should be"),
         ("[" * 100_000, "is no JSON"),
@@ -109,6 +117,75 @@ def test_what_is_no_file_of_events(lines: str, words: str) -> None:
     assert str(caught.value).startswith("file")
     assert words in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+ODD = st.sampled_from(
+    [None, True, -1, 0.5, 1e300, math.inf, math.nan, 10**400, "", "\ud800", "<b>", [], {}, [[1]]]
+)
+KEYS = {key for each in CALL for key in json.loads(jsonl.line(each))} | {
+    *("from", "utterances", "words", "role", "content", "start", "name", "why", "message"),
+    *("rate", "encoding", "started"),
+}
+OBJECTS = st.recursive(
+    ODD,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(sorted(KEYS)), inner, max_size=6)
+    ),
+    max_leaves=8,
+)
+KINDS = ["call", "recording", "levels", "agent_started", "agent_stopped", "transcript"]
+KINDS += ["statistics", "audio_dropped", "device_changed", "recording_stopped", "ended", "metadata"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(KINDS),
+            st.dictionaries(st.sampled_from(sorted(KEYS)), OBJECTS, max_size=8),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_any_events_become_a_page_or_one_line(
+    told: list[tuple[str, dict[str, object], bool]],
+) -> None:
+    """Objects of any kind, whole but for what is odd in them, as a file may hold them."""
+    whole = {json.loads(jsonl.line(each))["event"]: json.loads(jsonl.line(each)) for each in CALL}
+    lines = [
+        json.dumps({**(whole.get(kind, {}) if known else {}), **odd, "event": kind})
+        for kind, odd, known in told
+    ]
+    with contextlib.suppress(ConfigError):
+        account = read("\n".join(lines) + "\n", "x")
+        page(account, "<svg></svg>", "x").encode("utf-8", "replace")
+
+
+def test_what_is_deep_or_long_does_not_end_a_report() -> None:
+    deep = "[" * 900 + "]" * 900
+    lines = [
+        f'{{"event": "recording", "server": {deep}, "rate": {"9" * 400}}}',
+        f'{{"event": "metadata", "metadata": [NaN, 1e999, {deep}]}}',
+        '{"event": "transcript", "utterances": [{"role": ' + deep + ', "content": '
+        f'{"9" * 400}, "words": [{{"start": {"9" * 400}}}]}}]}}',
+    ]
+    account = read("\n".join(lines), "x")
+    assert "…" in page(account, "<svg></svg>", "x")
+
+
+def test_a_recording_of_windows_is_put_together() -> None:
+    said = [{"role": ("agent", "user")[number % 2], "content": f"{number}!"} for number in range(9)]
+    windows = [
+        {"event": "transcript", "at": number, "utterances": said[max(0, number - 3) : number]}
+        for number in range(1, 10)
+    ]
+    assert read("\n".join(map(json.dumps, windows)), "x").utterances == said
+    # As it was recorded: from the first utterance that changed on.
+    changes = [{**each, "from": 0} for each in windows]
+    assert read("\n".join(map(json.dumps, changes)), "x").utterances == said
 
 
 @given(st.text(max_size=60))

@@ -51,7 +51,20 @@ class Tags(HTMLParser):
         ]
 
 
-@pytest.mark.parametrize("account", [FULL, Account()], ids=["full", "empty"])
+WIDE = Account(
+    near=[(0.0, 1e12), (1e12, -1e12)],
+    far=[(1e12, 0.0)],
+    agent=[(1e12, -1e12)],
+    clears=[-1e12, 1e12],
+    depth=[(0.0, -1e12), (1.0, 1e12)],
+    target=[(0.0, 1e12)],
+    round_trip=[(5.0, 1e12)],
+    end=1e12,
+)
+"""As wide as a file can make it."""
+
+
+@pytest.mark.parametrize("account", [FULL, Account(), WIDE], ids=["full", "empty", "wide"])
 def test_the_page_needs_nothing_else(account: Account) -> None:
     tags = Tags(page(account, svg(draw(account)), "2026 <b>"))
     assert {"svg", "table", "h1"} <= tags.names
