@@ -19,6 +19,12 @@ def peak(samples: Samples) -> int:
     return max(int(np.maximum.reduce(samples)), -int(np.minimum.reduce(samples)))
 
 
+def power(samples: Samples) -> float:
+    """Return the mean square; 0 for no samples."""
+    values = samples.astype(np.float32)
+    return float(np.dot(values, values)) / max(len(values), 1)
+
+
 def dbfs(magnitude: float) -> float:
     """Return a magnitude of 0–32768 as dBFS, −100 for silence."""
     return 20 * log10(magnitude / 32768) if magnitude >= 1 else SILENCE_DBFS

@@ -34,9 +34,9 @@ from retell_voice.events import (
 )
 from retell_voice.protocol.lenient import decode_base64, expected, load_json, tidy
 from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
-from retell_voice.secret import Secret
 from retell_voice.protocol.transcript import History
 from retell_voice.protocol.utterances import ItemReader
+from retell_voice.secret import Secret
 
 CLEAR = "clear"
 PING = "ping"

@@ -1,0 +1,141 @@
+"""Which way of echo control is used, and why; then it is made.
+
+``auto``: none for a headset, or where the sound server cancels already; WebRTC's where it is
+installed; else none, with a hint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from retell_voice.echo import system
+from retell_voice.echo.guard import Guarded
+from retell_voice.echo.half_duplex import HalfDuplex
+from retell_voice.echo.ports import EchoControl
+from retell_voice.echo.system import EchoCancelled, SoundDevice
+from retell_voice.echo.webrtc import INSTALL, new_webrtc
+from retell_voice.errors import ConfigError
+
+
+class Way(StrEnum):
+    """How echo is controlled; the values of ``--echo``."""
+
+    AUTO = "auto"
+    WEBRTC = "webrtc"
+    """WebRTC's canceller."""
+    HALF_DUPLEX = "half-duplex"
+    """The microphone is turned down while the agent is heard."""
+    SYSTEM = "system"
+    """The sound server's canceller."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A decision.
+
+    Attributes:
+        way: anything but ``AUTO``.
+        why: half a sentence for people.
+        hint: what would be better, one line; empty if nothing would.
+        devices: ``SYSTEM``: what must be used instead of the devices asked for, else None.
+    """
+
+    way: Way
+    why: str
+    hint: str = ""
+    devices: EchoCancelled | None = None
+
+
+_HEADSETS = {"headset", "headphone", "headphones", "handset"}
+"""Form factors. Not ``hands-free``: a car, or a speakerphone."""
+_HEADSET_NAME = re.compile(
+    r"head\s?(set|phone)|ear\s?(phone|bud|pod)|air\s?pods|\bbuds|kopfhörer|casque|auricular",
+    re.IGNORECASE,
+)
+
+
+def is_headset(speaker: SoundDevice) -> bool:
+    """Return whether a speaker sits on ears, so that no microphone hears it."""
+    if speaker.form_factor:
+        return speaker.form_factor.lower() in _HEADSETS or "headphone" in speaker.port.lower()
+    words = (speaker.name, speaker.description, speaker.port)
+    return any(map(_HEADSET_NAME.search, words))
+
+
+def choose(
+    setting: Way,
+    *,
+    microphone: SoundDevice | None,
+    speaker: SoundDevice | None,
+    microphones: Collection[SoundDevice] = (),
+    speakers: Collection[SoundDevice] = (),
+    installed: Collection[str] = (),
+) -> Choice:
+    """Return which way is used; nothing is opened or imported for it.
+
+    Args:
+        setting: what was asked for.
+        microphone, speaker: those in use; None for a file, or none at all.
+        microphones, speakers: all there are, those of the sound server.
+        installed: see ``webrtc.installed``.
+
+    Raises:
+        ConfigError: what was asked for is not there.
+    """
+    if setting is Way.AUTO:
+        return _automatic(microphone, speaker, installed)
+    asked = f"you asked for {setting}"
+    if setting is Way.WEBRTC and not installed:
+        raise ConfigError("echo cancellation needs the package pywebrtc-audio", INSTALL)
+    if setting is Way.SYSTEM:
+        pair = system.find(microphones, speakers)
+        if pair is None:
+            raise ConfigError("the sound server has no echo-cancelled microphone", system.HINT)
+        return Choice(setting, asked, devices=pair)
+    return Choice(setting, asked)
+
+
+def _automatic(
+    microphone: SoundDevice | None, speaker: SoundDevice | None, installed: Collection[str]
+) -> Choice:
+    if microphone is None or speaker is None:
+        return Choice(Way.OFF, "no microphone hears a speaker")
+    if is_headset(speaker):
+        return Choice(Way.OFF, f"{_called(speaker)} is a headset")
+    if system.cancels_echo(microphone):
+        return Choice(Way.SYSTEM, f"{_called(microphone)} cancels the echo")
+    if installed:
+        return Choice(Way.WEBRTC, f"{_called(speaker)} is not a headset")
+    return Choice(Way.OFF, "no canceller is installed", f"with open speakers: {INSTALL}")
+
+
+def _called(device: SoundDevice) -> str:
+    return device.description or device.name
+
+
+def open_control(
+    way: Way, rate: int, *, noise_suppression: bool = False, gain: bool = False
+) -> EchoControl | None:
+    """Return what does it, for one thread; None where there is nothing to do.
+
+    Args:
+        way: as chosen, not ``AUTO``.
+        rate: samples a second of the near end, 8000–48000.
+        noise_suppression, gain: WebRTC's noise suppression and automatic gain, whatever the way.
+
+    Raises:
+        ConfigError: the package that it needs is not installed or does not work.
+        ValueError: the rate is out of range, or the way still to be chosen.
+    """
+    if way is Way.AUTO:
+        raise ValueError("auto is not a way: choose first")
+    if way is Way.WEBRTC:
+        return Guarded(new_webrtc(rate, noise_suppression=noise_suppression, gain=gain), rate)
+    first = None
+    if noise_suppression or gain:
+        first = new_webrtc(rate, echo=False, noise_suppression=noise_suppression, gain=gain)
+    return HalfDuplex(rate, first) if way is Way.HALF_DUPLEX else first

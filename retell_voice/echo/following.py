@@ -1,0 +1,68 @@
+"""Whether one sound follows another: their loudness, compared over a range of lags. Pure."""
+
+from __future__ import annotations
+
+from math import log10
+
+import numpy as np
+
+_MEMORY = 0.995
+"""Of the sums, a block: they look back about two seconds."""
+_SLOWEST = 0.01
+"""Of the means, a block: about a second; faster while there are few blocks."""
+_LEAST = 100.0
+"""dB² a block: steadier than this (±3 dB for ten blocks), a sound has nothing to be told by."""
+
+
+class Following:
+    """Correlates the levels of a near and a far end, block by block.
+
+    Args:
+        lags: how many blocks the near end may be late.
+    """
+
+    def __init__(self, lags: int) -> None:
+        self._levels = np.zeros(lags)
+        self._products = np.zeros(lags)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.blocks = 0
+        """Blocks compared."""
+        self.lag = 0
+        """How many blocks late the near end follows best."""
+        self.likeness = 0.0
+        """How well it does, −1 to 1; 0 as long as nothing is known."""
+        self._levels[:] = 0.0
+        self._products[:] = 0.0
+        self.near = 0.0
+        """Mean level of the near end, dB, of about the last second that was compared."""
+        self._far_mean = 0.0
+        self._near_power = self._far_power = 0.0
+
+    def step(self, near: float, far: float, *, compare: bool) -> None:
+        """Take the next block.
+
+        Args:
+            near, far: mean squares.
+            compare: whether there is anything to be told by, or the levels are only kept.
+        """
+        near, far = (10 * log10(power + 1.0) for power in (near, far))
+        self._levels[1:] = self._levels[:-1]
+        self._levels[0] = far
+        if not compare:
+            return
+        self.blocks += 1
+        share = max(_SLOWEST, 1 / self.blocks)
+        self.near += share * (near - self.near)
+        self._far_mean += share * (far - self._far_mean)
+        near -= self.near
+        far -= self._far_mean
+        self._near_power = _MEMORY * self._near_power + near * near
+        self._far_power = _MEMORY * self._far_power + far * far
+        self._products *= _MEMORY
+        self._products += near * (self._levels - self._far_mean)
+        self.lag = int(self._products.argmax())
+        power = float(np.sqrt(max(self._near_power, _LEAST) * max(self._far_power, _LEAST)))
+        self.likeness = float(self._products[self.lag]) / power

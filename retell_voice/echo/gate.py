@@ -1,0 +1,67 @@
+"""A gate that lets through what is wanted and turns the rest down to the noise of the room. Pure.
+
+Down to the noise, not to silence: whoever listens at the other end follows the noise of the room
+to tell speech from it, and would take the noise for speech when it came back.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
+from retell_voice.echo.noise import Noise
+from retell_voice.echo.ports import block_samples
+
+_LEAST = 1e-3
+"""The gate attenuates by 60 dB at most."""
+_OPENING = 10 ** (2 / 20)
+"""A block: it opens by 2 dB, if not at once."""
+_RAMP = 0.5
+"""Of a block: from one gain to the next, 5 ms, so that nothing clicks."""
+_NOISE_MARGIN = 2.0
+"""In power: of noise over its own minimum."""
+
+
+class Gate:
+    """A gate for blocks of 10 ms.
+
+    Args:
+        rate: samples a second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._ramp = np.linspace(0.0, 1.0, max(round(_RAMP * block_samples(rate)), 1))
+        self.reset()
+
+    def reset(self) -> None:
+        """Open, and forget the noise."""
+        self.gain = 1.0
+        """Times the amplitude, at the end of the last block."""
+        self._noise = Noise(1)
+
+    def apply(self, samples: Samples, *, closed: bool, at_once: bool = False) -> Samples:
+        """Return the next block as it is let through; it closes at once.
+
+        Args:
+            samples: the block; the same array is returned where nothing changes.
+            closed: only the noise may pass.
+            at_once: open in this block, if not closed, and not bit by bit.
+        """
+        loud = power(samples) + 0.1
+        self._noise.step(np.array([loud]))
+        target = 1.0
+        if closed:
+            target = max(min(sqrt(_NOISE_MARGIN * self._noise.power[0] / loud), 1.0), _LEAST)
+        if closed or not at_once:
+            target = min(target, self.gain * _OPENING)
+        before, self.gain = self.gain, target
+        if before == target == 1.0:
+            return samples
+        values = samples.astype(np.float32)
+        values[len(self._ramp) :] *= target
+        values[: len(self._ramp)] *= before + (target - before) * self._ramp
+        turned: Samples = np.rint(values).astype(np.int16)
+        return turned

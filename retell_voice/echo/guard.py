@@ -1,0 +1,107 @@
+"""Keeps a canceller from letting the echo through.
+
+WebRTC's canceller suppresses everything for about the first second of far end and then opens,
+whether or not it knows the room by then: in rooms with much reverberation the echo comes through
+whole for a second. In such rooms it also fails later, for some tenths of a second, every now and
+then. A server takes either for an interruption. So what comes out of it passes a gate, which takes
+two views of what "no louder than the echo should be" is:
+
+======== ================================================ =======================================
+         until when                                       closed while the echo is heard and …
+======== ================================================ =======================================
+guarded  five windows of 200 ms with 12 dB or more (those nobody surely speaks at this end
+         of the first second not counted); or 2 s of far
+         end, if it does not leak just then; or 4 s
+watched  three windows with next to nothing: guarded      the canceller takes out less than 30 dB
+         again (a delay that has jumped)                  just now, and nobody seems to speak
+======== ================================================ =======================================
+
+Somebody who interrupts as loudly as the echo gets through a guard after about 0.1 s; while it is
+only watched nothing of that is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
+from retell_voice.echo.expected import ExpectedEcho
+from retell_voice.echo.gate import Gate
+from retell_voice.echo.measure import GOOD, Meter
+from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
+
+_ENOUGH, _LONGEST = 2.0, 4.0
+"""Seconds of far end."""
+_CANCELLED = 10 ** (30 / 10)
+"""In power: so much less than the microphone hears needs no watching."""
+_SEEMS = 1.4
+"""dB of excess from which somebody may be speaking."""
+_SMOOTHING = 0.3
+"""A block, of the powers that are compared: about 30 ms."""
+
+
+class Guarded:
+    """An ``EchoControl``: a canceller, its measures and its guard.
+
+    Args:
+        canceller: what takes the echo out.
+        rate: samples a second.
+    """
+
+    def __init__(self, canceller: EchoControl, rate: int) -> None:
+        self._canceller = canceller
+        self._expected = ExpectedEcho(rate)
+        self._gate = Gate(rate)
+        self._meter = Meter()
+        self._heard = self._left = 1.0
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        return self._canceller.name
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which the near end is later than it came."""
+        return self._canceller.delay
+
+    @property
+    def gain(self) -> float:
+        """dB by which automatic gain has made the last block louder."""
+        return self._canceller.gain
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the canceller may not know the room yet."""
+        meter = self._meter
+        if meter.state is EchoState.CONVERGED:
+            return False
+        leaks = meter.latest is not None and meter.latest < GOOD
+        return meter.since < (_LONGEST if leaks else _ENOUGH)
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """Return the next block of the near end, ``delay`` later, without the echo."""
+        expected = self._expected
+        expected.step(near, far)
+        done = self._canceller.process(near, far)
+        self._meter.step(near, far, done, expected, self.gain)
+        self._heard += _SMOOTHING * (power(near) - self._heard)
+        self._left += _SMOOTHING * (power(done) - self._left)
+        seems = expected.near or (expected.excess >= _SEEMS and not self.guarded)
+        closed = expected.heard and not seems and (self.guarded or self._leaks())
+        return self._gate.apply(done, closed=closed, at_once=seems)
+
+    def reset(self) -> None:
+        """Forget the room and guard again."""
+        self._canceller.reset()
+        self._expected.reset()
+        self._gate.reset()
+        self._meter.reset()
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known by now."""
+        return replace(self._meter.measures(), guarded=self.guarded)
+
+    def _leaks(self) -> bool:
+        return self._left * _CANCELLED > self._heard

@@ -1,0 +1,66 @@
+"""Echo control without a canceller: the near end is turned down while the agent is heard.
+
+It needs no library and works with any room and loudspeaker, but speech and echo at the same time
+are not told apart: what is let through is let through with its echo. Whoever interrupts gets
+through after about 0.1 s, if as loud as the echo.
+"""
+
+from __future__ import annotations
+
+from retell_voice.audio.format import Samples
+from retell_voice.echo.expected import ExpectedEcho
+from retell_voice.echo.gate import Gate
+from retell_voice.echo.measure import Meter
+from retell_voice.echo.ports import EchoControl, EchoMeasures
+
+
+class HalfDuplex:
+    """An ``EchoControl`` that turns down what is no more than the expected echo.
+
+    Args:
+        rate: samples a second.
+        first: what processes the near end before it is turned down: noise suppression.
+    """
+
+    def __init__(self, rate: int, first: EchoControl | None = None) -> None:
+        self._first = first
+        self._expected = ExpectedEcho(rate)
+        self._gate = Gate(rate)
+        self._meter = Meter(suppresses_at_first=False)
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+        return "half-duplex" if self._first is None else f"half-duplex, {self._first.name}"
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which the near end is later than it came."""
+        return self._first.delay if self._first else 0.0
+
+    @property
+    def gain(self) -> float:
+        """dB by which automatic gain has made the last block louder."""
+        return self._first.gain if self._first else 0.0
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """Return the next block of the near end, turned down if it is echo."""
+        expected = self._expected
+        expected.step(near, far)
+        done = self._first.process(near, far) if self._first else near
+        closed = expected.heard and not expected.near
+        done = self._gate.apply(done, closed=closed, at_once=expected.near)
+        self._meter.step(near, far, done, expected, self.gain)
+        return done
+
+    def reset(self) -> None:
+        """Forget the room."""
+        if self._first:
+            self._first.reset()
+        self._expected.reset()
+        self._gate.reset()
+        self._meter.reset()
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known by now."""
+        return self._meter.measures()

@@ -1,0 +1,174 @@
+"""How much echo there is, how much of it is taken out, and whether the agent hears itself. Pure.
+
+No canceller says how well it does, so it is measured from outside: over the blocks in which the
+agent is heard and nobody speaks at this end, the microphone against what is left of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from math import log10
+from statistics import median
+
+import numpy as np
+
+from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
+from retell_voice.echo.expected import AUDIBLE, ExpectedEcho
+from retell_voice.echo.following import Following
+from retell_voice.echo.ports import BLOCK_SECONDS, EchoMeasures, EchoState, block_samples
+
+_WINDOW = 20
+"""Blocks in a window: 200 ms of echo."""
+_RECENT = 10
+"""Windows that the measures are of."""
+GOOD, _GOOD_WINDOWS = 12.0, 5
+"""dB in so many windows running: converged."""
+_BAD, _BAD_WINDOWS = 6.0, 3
+"""dB, less than that in so many running: no longer."""
+_SUPPRESSES = 1.0
+"""Seconds of far end for which WebRTC's canceller suppresses everything at first: that it takes
+out much then says nothing about what it will let through next."""
+
+
+class Meter:
+    """Measures a way of echo control from its two sides.
+
+    Args:
+        suppresses_at_first: the first second of far end says nothing.
+    """
+
+    def __init__(self, *, suppresses_at_first: bool = True) -> None:
+        self._skipped = _SUPPRESSES if suppresses_at_first else 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.state = EchoState.CONVERGING
+        self.activity = 0.0
+        """Seconds for which the far end was heard."""
+        self.since = 0.0
+        """The same since it began to converge, for the first time or again."""
+        self.latest: float | None = None
+        """ERLE of the last window, dB."""
+        self._recent: deque[tuple[float, float, float]] = deque(maxlen=_RECENT)
+        self._sums = 0.0, 0.0, 0.0  # powers of the window that fills: far, near, done
+        self._blocks = self._good = self._bad = 0
+
+    def step(
+        self, near: Samples, far: Samples, done: Samples, expected: ExpectedEcho, gain: float = 0.0
+    ) -> None:
+        """Take the next block.
+
+        Args:
+            near, far, done: what the microphone heard, what was played, what is left.
+            expected: which has judged this block.
+            gain: dB by which ``done`` was made louder.
+        """
+        if expected.active:
+            self.activity += BLOCK_SECONDS
+            self.since += BLOCK_SECONDS
+        if expected.near:  # and not only from this block on
+            self._sums, self._blocks = (0.0, 0.0, 0.0), 0
+        if not expected.alone:
+            return
+        far_sum, near_sum, done_sum = self._sums
+        left = power(done) / 10 ** (gain / 10)
+        self._sums = far_sum + power(far), near_sum + power(near), done_sum + left
+        self._blocks += 1
+        if self._blocks == _WINDOW:
+            self._close_window()
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known by now."""
+        known = EchoMeasures(state=self.state, activity=self.activity)
+        if not self._recent:
+            return known
+        # Medians: who speaks at this end softly is in some of the windows after all.
+        return replace(
+            known,
+            erle=median(_db(near, done) for _, near, done in self._recent),
+            echo=median(_db(near, far) for far, near, _ in self._recent),
+        )
+
+    def _close_window(self) -> None:
+        self._recent.append(self._sums)
+        self.latest = _db(self._sums[1], self._sums[2])
+        self._sums, self._blocks = (0.0, 0.0, 0.0), 0
+        self._good = self._good + 1 if self.latest >= GOOD and self.since > self._skipped else 0
+        self._bad = self._bad + 1 if self.latest < _BAD else 0
+        if self._good == _GOOD_WINDOWS:
+            self.state = EchoState.CONVERGED
+        elif self._bad == _BAD_WINDOWS and self.state is EchoState.CONVERGED:
+            self.state, self.since = EchoState.CONVERGING, 0.0
+
+
+_LAGS = 50
+"""Blocks by which the near end may follow: half a second."""
+_LOUD = 30.0
+"""dB, about −60 dBFS: what is quieter, pauses included, does not disturb."""
+_FOLLOWS, _FOLLOWS_CLOSELY = 0.6, 0.75
+_LEAST_BLOCKS = 50
+_CLEARS = 2
+_LONG = 1000
+"""Blocks of far end."""
+
+
+class SelfHearing:
+    """Notices that the agent hears itself: what is sent follows what is played.
+
+    It is told once: when the server clears for the second time while that is so, or when it has
+    been so for 10 s of the agent's speech. ``step`` is for one thread, ``cleared`` for another.
+
+    Args:
+        rate: samples a second.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._size = block_samples(rate)
+        self._near = self._far = np.zeros(0, np.int16)
+        self._following = Following(_LAGS)
+        self._since_far = _LAGS
+        self._clears = self._seen = 0
+        self._suspicious = 0  # clears while it followed
+        self._long = 0  # blocks for which it followed closely
+        self._told = False
+
+    def step(self, near: Samples, far: Samples) -> bool:
+        """Take what is sent and what is played at that time; return True once.
+
+        Args:
+            near, far: shape (n,) and (m,), any; one may be ahead of the other for a while.
+        """
+        self._near = np.concatenate((self._near, near))
+        self._far = np.concatenate((self._far, far))
+        whole = min(len(self._near), len(self._far)) // self._size * self._size
+        for start in range(0, whole, self._size):
+            here = slice(start, start + self._size)
+            self._block(power(self._near[here]), power(self._far[here]))
+        self._near, self._far = self._near[whole:], self._far[whole:]
+        enough = self._suspicious >= _CLEARS or self._long >= _LONG
+        tells = enough and not self._told
+        self._told = self._told or tells
+        return tells
+
+    def cleared(self) -> None:
+        """Say that the server has cleared; on any one thread."""
+        self._clears += 1
+
+    def _block(self, near: float, far: float) -> None:
+        following = self._following
+        self._since_far = 0 if far > AUDIBLE else self._since_far + 1
+        following.step(near, far, compare=self._since_far < _LAGS)
+        follows = following.likeness if following.near > _LOUD else 0.0
+        if self._since_far == 0 and follows >= _FOLLOWS_CLOSELY:
+            self._long += 1
+        if self._seen != self._clears:
+            self._seen = self._clears
+            if follows >= _FOLLOWS and following.blocks >= _LEAST_BLOCKS:
+                self._suspicious += 1
+
+
+def _db(one: float, other: float) -> float:
+    return 10 * log10((one + 0.1) / (other + 0.1))  # never louder than the noise of int16

@@ -1,0 +1,45 @@
+"""The noise of a room, followed by what is least: speech has pauses, and noise has none. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SILENT = 1.0
+"""Mean square below which a microphone is muted somewhere: that says nothing about the room."""
+_LEAST = 0.1
+"""Mean square: the noise of int16 itself."""
+_FIRST, _FIRST_RISE = 50, 10 ** (0.3 / 10)
+"""So many blocks it may rise quickly: a microphone may begin with silence or fade in."""
+_RISE = 10 ** (0.015 / 10)
+"""A block: 1.5 dB a second."""
+_FALL = 0.3
+"""Of the way, a block."""
+
+
+class Noise:
+    """Follows the noise in one or more bands, block by block of 10 ms.
+
+    The value is its minimum, some 6 dB below its mean.
+
+    Args:
+        bands: how many.
+    """
+
+    def __init__(self, bands: int) -> None:
+        self.power = np.full(bands, _LEAST)
+        """Mean square in each band."""
+        self._blocks = 0
+
+    def step(self, heard: NDArray[np.float64]) -> bool:
+        """Take the mean square of the next block, band by band; return False for mere silence."""
+        if float(heard.sum()) < _SILENT:
+            return False
+        if not self._blocks:
+            self.power[:] = heard
+        self._blocks += 1
+        self.power *= _FIRST_RISE if self._blocks < _FIRST else _RISE
+        falling = heard < self.power
+        self.power[falling] += _FALL * (heard - self.power)[falling]
+        np.maximum(self.power, _LEAST, out=self.power)
+        return True

@@ -1,0 +1,175 @@
+"""What takes the echo out of the near end must be able to do, and how it is fed.
+
+::
+
+    near end (what the microphone heard)  ─▶ ┌────────┐ 10 ms ┌─────────────┐
+                                             │ Blocks │ ────▶ │ EchoControl │ ─▶ near end, no echo
+    far end (what was played meanwhile)   ─▶ └────────┘       └─────────────┘
+
+The far end is what came out of the speaker when the microphone heard the near end: after volume
+and fades, silence included. Both have the microphone's rate. The times need not match exactly: an
+echo may be up to 300 ms late, but must not be early.
+
+All of this runs on one thread, reads no clock and opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+
+from retell_voice.audio.format import MAX_RATE, MIN_RATE, Samples
+
+BLOCK_SECONDS = 0.01
+_COST_MEMORY = 0.98
+"""Of the mean cost, a block: it looks back about half a second."""
+
+
+class EchoState(StrEnum):
+    """How far a way of echo control has come."""
+
+    OFF = "off"
+    """It does nothing about echo."""
+    CONVERGING = "converging"
+    """It does not know the room yet, or no longer."""
+    CONVERGED = "converged"
+    """It takes out what can be taken out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoMeasures:
+    """What is known about the echo and about what is done to it.
+
+    Attributes:
+        state: see ``EchoState``.
+        erle: echo return loss enhancement, dB: by how much the echo is quieter than the
+            microphone heard it. Of the last two seconds in which the agent was heard and nobody
+            spoke at this end; None before the first.
+        echo: level of the echo in the microphone against what was played, dB; of the same seconds.
+        activity: seconds for which the far end was heard since the last reset.
+        guarded: whether the guard holds echo back that the canceller may let through.
+        cost: seconds that a block of 10 ms takes, mean of the last half second; None without a
+            clock.
+    """
+
+    state: EchoState = EchoState.OFF
+    erle: float | None = None
+    echo: float | None = None
+    activity: float = 0.0
+    guarded: bool = False
+    cost: float | None = None
+
+
+class EchoControl(Protocol):
+    """A way of echo control at one rate; for one thread."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for people."""
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which the near end is later than it came."""
+
+    @property
+    def gain(self) -> float:
+        """dB by which it has made the last block louder (automatic gain); 0 if it never does."""
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """Return a near end without echo, ``delay`` later.
+
+        Args:
+            near, far: ``block_samples(rate)`` of each; they are left as they are.
+        """
+
+    def reset(self) -> None:
+        """Forget the room: a device was exchanged. Not after a call or a ``clear``."""
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known by now."""
+
+
+def block_samples(rate: int) -> int:
+    """Return the samples of a block: 10 ms, at 11025 and 22050 Hz 0.3 % less.
+
+    Cancellers divide the second into 100 whole blocks. A rate that is not a multiple of 100 is
+    told to them as the next lower one that is: what they do to the samples stays the same.
+
+    Raises:
+        ValueError: the rate is outside 8000–48000 Hz.
+    """
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(f"a rate of {rate} Hz is outside {MIN_RATE}–{MAX_RATE} Hz")
+    return rate // 100
+
+
+class Blocks:
+    """Feeds an ``EchoControl`` with blocks of 10 ms, whatever comes.
+
+    Blocks of 10 ms, or a multiple of it, come out as long as they went in. From others up to 10 ms
+    wait for the next ones: each sample comes out as soon as its block is complete.
+
+    Args:
+        control: what is fed.
+        rate: samples a second.
+        clock: returns seconds, to measure the cost; best the thread's own CPU time.
+    """
+
+    def __init__(
+        self, control: EchoControl, rate: int, clock: Callable[[], float] | None = None
+    ) -> None:
+        self.control = control
+        self._size = block_samples(rate)
+        self._clock = clock
+        self._cost: float | None = None
+        self._near = self._far = np.zeros(0, np.int16)
+
+    @property
+    def held(self) -> int:
+        """Samples that wait for the rest of their block."""
+        return len(self._near)
+
+    def process(self, near: Samples, far: Samples) -> Samples:
+        """Return the near end without echo, shape (m,), as much of it as is complete.
+
+        Args:
+            near, far: shape (n,), any n, of the same moments.
+
+        Raises:
+            ValueError: one is longer than the other.
+        """
+        if len(near) != len(far):
+            raise ValueError(f"{len(near)} samples of near end, {len(far)} of far end")
+        if not self.held and len(near) == self._size:
+            return self._block(near, far)
+        near = np.concatenate((self._near, near))
+        far = np.concatenate((self._far, far))
+        whole = len(near) - len(near) % self._size
+        self._near, self._far = near[whole:], far[whole:]
+        starts = range(0, whole, self._size)
+        done = [self._block(near[i : i + self._size], far[i : i + self._size]) for i in starts]
+        return np.concatenate(done) if done else near[:0]
+
+    def reset(self) -> None:
+        """Drop what waits and forget the room: a device was exchanged."""
+        self._near = self._far = self._near[:0]
+        self.control.reset()
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known by now, the cost included."""
+        return replace(self.control.measures(), cost=self._cost)
+
+    def _block(self, near: Samples, far: Samples) -> Samples:
+        if self._clock is None:
+            return self.control.process(near, far)
+        began = self._clock()
+        done = self.control.process(near, far)
+        cost = self._clock() - began
+        if self._cost is not None:
+            cost = _COST_MEMORY * self._cost + (1 - _COST_MEMORY) * cost
+        self._cost = cost
+        return done

@@ -1,0 +1,80 @@
+"""The sound server's own echo cancellation: whether it is there, and how to switch it on. Pure.
+
+PipeWire and PulseAudio make a pair of devices of it: a source (the microphone without the echo)
+and a sink through which the agent must be played, or nothing is taken out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+HOW_TO = """\
+On Linux with PipeWire or PulseAudio, until the next login:
+
+    pactl load-module module-echo-cancel aec_method=webrtc
+
+For good, with PipeWire: put this into ~/.config/pipewire/pipewire.conf.d/echo-cancel.conf and run
+`systemctl --user restart pipewire`:
+
+    context.modules = [
+        { name = libpipewire-module-echo-cancel
+          args = {
+            library.name = aec/libspa-aec-webrtc
+            source.props = { node.name = echo-cancel-source }
+            sink.props = { node.name = echo-cancel-sink }
+          } }
+    ]
+
+For good, with PulseAudio: add `load-module module-echo-cancel aec_method=webrtc` to
+~/.config/pulse/default.pa and run `pulseaudio -k`.
+"""
+"""For people; what it makes is found by ``find``."""
+HINT = "pactl load-module module-echo-cancel aec_method=webrtc"
+"""The shortest way, in a line."""
+
+_CANCELLED = re.compile(r"echo[\W_]*cancel|\baec\b|\baec_|_aec\b|no[\W_]*echo", re.IGNORECASE)
+_MONITOR = re.compile(r"\.monitor$|^monitor of ", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundDevice:
+    """A microphone or a speaker, as the system says.
+
+    Attributes:
+        name: by which it is opened.
+        description: for people; empty where the name is that.
+        form_factor: what the sound server takes it for: ``headset``, ``headphone``, ``speaker``,
+            ``internal``; empty where it says nothing.
+        port: the socket in use: ``analog-output-headphones``; empty where it says nothing.
+    """
+
+    name: str
+    description: str = ""
+    form_factor: str = ""
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoCancelled:
+    """The sound server's pair; ``speaker`` is None where only the source was found."""
+
+    microphone: SoundDevice
+    speaker: SoundDevice | None
+
+
+def cancels_echo(device: SoundDevice) -> bool:
+    """Return whether a device is one end of the sound server's echo cancellation."""
+    words = (device.name, device.description)
+    return any(map(_CANCELLED.search, words)) and not any(map(_MONITOR.search, words))
+
+
+def find(
+    microphones: Iterable[SoundDevice], speakers: Iterable[SoundDevice]
+) -> EchoCancelled | None:
+    """Return the echo-cancelled pair among the devices there are, None if there is none."""
+    microphone = next(filter(cancels_echo, microphones), None)
+    if microphone is None:
+        return None
+    return EchoCancelled(microphone, next(filter(cancels_echo, speakers), None))
