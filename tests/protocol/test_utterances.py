@@ -21,7 +21,8 @@ def test_a_good_item_is_read_whole() -> None:
     said = Utterance("agent", "Hello there", (HELLO,))
     assert read_item(item(), wrong) == Item("agent", "Hello there", said)
     assert wrong == []
-    for nothing in (None, [], ()):
+    nothings: tuple[Any, ...] = (None, [], ())
+    for nothing in nothings:
         assert read_item(item(words=nothing), wrong).said == Utterance("agent", "Hello there")
     assert wrong == []
 

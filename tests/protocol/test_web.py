@@ -1,5 +1,6 @@
 import json
 from base64 import b64encode
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from retell_voice.events import (
     MalformedMessage,
     Metadata,
+    Role,
     Transcript,
     Turn,
     UnknownMessage,
@@ -169,23 +171,28 @@ GOOD = (Utterance("agent", "Hello."), Utterance("user", "Hi"))
 )
 def test_one_odd_item_costs_nothing_else_and_is_told_once(item: object, problem: str) -> None:
     client = WebClient(2)
-    transcript, told = client.receive(odd(item), 1.0)
+    transcript, told = read(client, odd(item), 1.0)
     assert transcript == Transcript(at=1.0, utterances=GOOD)
     assert isinstance(told, MalformedMessage)
     assert problem in told.problem
     # It comes with every update from now on.
     for _ in range(3):
         assert client.receive(odd(item)) == [Transcript(utterances=GOOD)]
-    more = client.receive(odd(item, {"role": "narrator"}))
+    more = read(client, odd(item, {"role": "narrator"}))
     assert [type(event) for event in more] == [Transcript, MalformedMessage]
     assert "narrator" in more[1].problem
     assert problem not in more[1].problem
 
 
+def read(client: WebClient, message: str, at: float = 0.0) -> list[Any]:
+    """Return events whose fields a test knows by itself."""
+    return client.receive(message, at)
+
+
 def test_an_unknown_turn_costs_no_transcript_and_is_told_once() -> None:
     client = WebClient(2)
     body = {"event_type": "update", "transcript": [], "turntaking": "nobody_turn"}
-    transcript, told = client.receive(json.dumps(body))
+    transcript, told = read(client, json.dumps(body))
     assert transcript == Transcript(utterances=())
     assert told.problem == "turntaking is neither agent_turn nor user_turn"
     assert client.receive(json.dumps(body)) == [Transcript(utterances=())]
@@ -195,14 +202,14 @@ def test_a_transcript_that_is_none_costs_no_turn() -> None:
     client = WebClient(2)
     message = '{"event_type":"update","transcript":{"a":1},"turntaking":"user_turn"}'
     for _ in range(2):
-        turn, told = client.receive(message)
+        turn, told = read(client, message)
         assert turn == Turn(speaker="user")
         assert told.problem == "transcript: expected a list, got dict"
 
 
 def test_a_transcript_that_holds_the_last_few_utterances_is_put_together() -> None:
     client, server = WebClient(2), WebServer(2)
-    roles = ("agent", "user") * 6
+    roles: tuple[Role, ...] = ("agent", "user") * 6
     call = tuple(Utterance(role, f"number {n}") for n, role in enumerate(roles))
     for count in range(1, len(call) + 1):
         (event,) = client.receive(server.update(call[max(0, count - 5) : count]))
@@ -221,7 +228,7 @@ def test_numbers_and_texts_that_json_cannot_have_do_not_come_through() -> None:
     word = '{"word":"a","start":%s,"end":2}'
     words = ",".join(word % each for each in ("1", "NaN", "1e999", "null", "9" * 400, "true"))
     item = f'{{"role":"user","content":"\\ud83d\\ude00\\ud83d","words":[{words}]}}'
-    transcript, told = client.receive(f'{{"event_type":"update","transcript":[{item}]}}')
+    transcript, told = read(client, f'{{"event_type":"update","transcript":[{item}]}}')
     assert transcript == Transcript(
         utterances=(Utterance("user", "\U0001f600\ufffd", (Word("a", 1.0, 2.0),)),)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -119,7 +120,7 @@ def test_what_is_no_file_of_events(lines: str, words: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, -1, 0.5, 1e300, math.inf, math.nan, 10**400, "", "\ud800", "<b>", [], {}, [[1]]]
 )
 KEYS = {key for each in CALL for key in json.loads(jsonl.line(each))} | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soxr
@@ -86,19 +87,19 @@ def convolve(samples: Floats, response: Floats) -> Floats:
     return np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(response, size))[:length]
 
 
-def fitted(samples: NDArray, length: int) -> NDArray:
+def fitted(samples: NDArray[Any], length: int) -> NDArray[Any]:
     """Return samples cut, or filled up with silence, to a length."""
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
-def with_rms(samples: NDArray, rms: float) -> NDArray[np.int16]:
+def with_rms(samples: NDArray[Any], rms: float) -> NDArray[np.int16]:
     """Return a voice at a loudness that its pauses do not change."""
     values = samples.astype(np.float64)
     loud = values[np.abs(values) > 0.02 * np.max(np.abs(values))]
     return np.clip(values * rms / np.sqrt(np.mean(loud**2)), -32768, 32767).astype(np.int16)
 
 
-def power(samples: NDArray) -> float:
+def power(samples: NDArray[Any]) -> float:
     """Return the mean square, never 0."""
     return float(np.mean(samples.astype(np.float64) ** 2)) + 1e-3
 
@@ -108,7 +109,7 @@ def db(ratio: float) -> float:
     return 10 * float(np.log10(ratio))
 
 
-def fsdr(near: NDArray, out: NDArray, rate: int) -> tuple[float, float]:
+def fsdr(near: NDArray[Any], out: NDArray[Any], rate: int) -> tuple[float, float]:
     """Return how much of what came out is the near end, and how loud that is, both dB.
 
     The near end may be filtered by whatever 24 ms fit best: a delay and a high-pass cost nothing,
@@ -149,11 +150,11 @@ class Scene:
         parts = [(self.microphone[i : i + size], self.far[i : i + size]) for i in starts]
         return np.concatenate([blocks.process(near, far) for near, far in parts])
 
-    def part(self, samples: NDArray, start: float, end: float) -> NDArray:
+    def part(self, samples: NDArray[Any], start: float, end: float) -> NDArray[Any]:
         """Return what lies between two times, seconds."""
         return samples[round(start * self.rate) : round(end * self.rate)]
 
-    def erle(self, out: NDArray, start: float, end: float) -> float:
+    def erle(self, out: NDArray[Any], start: float, end: float) -> float:
         """Return by how much ``out`` is quieter than the microphone between two times, dB."""
         heard, left = (self.part(each, start, end) for each in (self.microphone, out))
         return db(power(heard) / power(left))

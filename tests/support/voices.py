@@ -40,7 +40,7 @@ def speak(
 
     async def synthesize() -> list[NDArray[np.int16]]:
         async with open_engines(voice, "none", language=language) as engines:
-            said = [await engines.text_to_speech.synthesize(each, rate) for each in sentences]
+            said = [await engines.tts.synthesize(each, rate) for each in sentences]
             return [each.samples for each in said]
 
     return asyncio.run(synthesize())
