@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.audio.packets.packet_playout import PacketPlayout
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
 from retell_voice.audio.resample import Resampler
 
@@ -31,7 +33,7 @@ class _Turn:
     """One generation of agent audio on its way to the callback."""
 
     def __init__(self, pushed_before: int) -> None:
-        self.queue: deque[tuple[Samples, str | None, object]] = deque()
+        self.queue: deque[tuple[Any, ...]] = deque()  # arguments for the playout's push
         self.pushed_before = pushed_before
         self.texts = 0
         self.finishing = False
@@ -47,6 +49,7 @@ class FarEnd:
         target: (lowest, highest) depth of the jitter buffer, seconds.
         audible: called on the audio callback thread when there is something to ``poll``; must
             neither block nor raise.
+        playout: another jitter buffer than the usual one.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class FarEnd:
         target: tuple[float, float] = DEFAULT_TARGET,
         *,
         audible: Callable[[], None] = lambda: None,
+        playout: Playout | PacketPlayout | None = None,
     ) -> None:
         self.rate = rate
         self.fault: Exception | None = None
         """What went wrong in the callback, if anything ever did: a defect."""
-        self.playout = Playout(rate, target)
+        self.playout = playout or Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
         self._audio = audio
         self._resampler = Resampler(audio.rate, rate)
@@ -72,6 +76,7 @@ class FarEnd:
         self._turn = self._current = _Turn(0)  # the event loop's and the callback's
         self._retired: deque[_Turn] = deque()
         self._ready = round(_READY_SECONDS * rate)
+        self._takes_all = isinstance(self.playout, PacketPlayout)  # which has a bound of its own
         self._lag = 0  # samples between what was pulled last and what is heard now
 
     # Event loop
@@ -173,7 +178,7 @@ class FarEnd:
             self._retired.append(self._current)  # may be large: freed on the event loop
             self._current = turn
             playout.clear(turn.pushed_before - playout.heard - playout.discarded - playout.depth)
-        while turn.queue and playout.depth < self._ready:
+        while turn.queue and (playout.depth < self._ready or self._takes_all):
             playout.push(*turn.queue.popleft())
         playout.finishing = turn.finishing and not turn.queue
         return playout.pull(out)

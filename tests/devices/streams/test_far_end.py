@@ -1,4 +1,5 @@
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,7 +194,7 @@ def test_finish_plays_what_the_resampler_still_held() -> None:
 
 def test_a_fault_in_the_callback_is_silence_and_a_report() -> None:
     bridge = playout()
-    bridge._turn.queue.append((None, None, None))  # type: ignore[arg-type]
+    bridge._turn.queue.append((None, None, None))
     assert not fill(bridge, 5).any()
     assert isinstance(bridge.fault, Exception)
 
@@ -270,7 +271,7 @@ def test_what_was_cleared_takes_no_room_from_the_next_turn() -> None:
 def test_it_is_not_silent_while_a_sample_is_on_its_way_to_the_playout() -> None:
     seen: list[bool] = []
     bridge = playout()
-    push = bridge.playout.push
+    push: Any = bridge.playout.push
 
     def spy(samples: Samples, text: str | None = None, cue: object = None) -> None:
         seen.append(bridge.silent)  # taken from the queue, not yet in the playout
