@@ -22,7 +22,7 @@ class CallState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"
     DRAINING = "draining"
-    """The server has closed; the last words are still being played."""
+    """The server has closed, or the network failed: what had arrived is still being played."""
     ENDED = "ended"
 
 

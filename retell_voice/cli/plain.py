@@ -74,7 +74,7 @@ class Lines:
             case StateChanged(state=CallState.LIVE):
                 return ["connected"]
             case StateChanged(state=CallState.DRAINING):
-                return ["the server has hung up; its last words are being played"]
+                return ["the connection has ended; the last words are being played"]
             case Ended():
                 return self._caption(event.at, "")  # how it ended is for the summary
         if warning := warn(event):

@@ -122,7 +122,7 @@ def test_states_metadata_warnings() -> None:
         "00:03  the speaker is back: Jabra ",
         "00:03  the microphone is now: Desk",
         "00:04  the input is over",
-        "00:05  the server has hung up; its last words are being played",
+        "00:05  the connection has ended; the last words are being played",
     ]
 
 
