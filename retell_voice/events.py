@@ -82,6 +82,9 @@ class AgentStarted(Event):
 class AgentStopped(Event):
     """The agent fell silent: its last sample has been heard, or a ``clear`` cut it short.
 
+    Where a server streams silence or the noise of a room on, that is when nothing else has been
+    heard for 0.8 s.
+
     Attributes:
         interrupted: True when the server sent ``clear`` while audio was queued or playing.
         discarded: seconds of audio that the ``clear`` threw away unheard.
