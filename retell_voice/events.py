@@ -22,7 +22,7 @@ class CallState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"
     DRAINING = "draining"
-    """The server has closed; the last words are still being played."""
+    """The server has closed, or the network failed: what had arrived is still being played."""
     ENDED = "ended"
 
 
@@ -81,6 +81,9 @@ class AgentStarted(Event):
 @dataclass(frozen=True, slots=True)
 class AgentStopped(Event):
     """The agent fell silent: its last sample has been heard, or a ``clear`` cut it short.
+
+    Where a server streams silence or the noise of a room on, that is when nothing else has been
+    heard for 0.8 s.
 
     Attributes:
         interrupted: True when the server sent ``clear`` while audio was queued or playing.

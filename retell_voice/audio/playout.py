@@ -8,6 +8,9 @@
      │ dry for 0.3 s     │ push: that was an underrun, the target grows   │ nothing queued
      └───────────────────┴──────────────────── dry ◀──────────────────────┘
 
+An utterance is over when it has been dry for 0.3 s, or when nothing louder than −50 dBFS has been
+played for 0.8 s: some servers stream silence, or the noise of a room, between utterances. That goes
+on being played; the next utterance begins where it is loud again.
 ``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
 Running dry is concealed: the last pitch period repeats and fades out in 30 ms. What comes after
 such a gap fades in over 6 ms, across what still sounds of that; an utterance starts as it was sent.
@@ -24,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
+from retell_voice.audio.loudness import Loudness
 
 DEFAULT_TARGET = (0.04, 0.22)
 """Lowest and highest depth that an utterance waits for, seconds."""
@@ -33,6 +37,9 @@ _PITCH = (0.0025, 0.0125)
 """Shortest and longest period of a voice, 400–80 Hz."""
 _END_OF_UTTERANCE = 0.3
 """Dry for this long, an utterance is over. Dry for less, it was an underrun."""
+_QUIET_END = 0.8
+"""Quiet for this long, an utterance is over although its stream goes on: longer than people pause
+between sentences."""
 _PAUSE = 1.5
 """A stream that pauses for this many targets has said all it has for now."""
 _MARGIN = 0.02
@@ -94,6 +101,7 @@ class Playout:
         self._rate = rate
         self._floor, self._ceiling = (round(seconds * rate) for seconds in target)
         self._end_of_utterance = round(_END_OF_UTTERANCE * rate)
+        self._quiet_end = round(_QUIET_END * rate)
         self._margin = round(_MARGIN * rate)
         self._fade = _fade_out(round(_FADE * rate))
         self._fade_in = self._fade[::-1]
@@ -131,6 +139,8 @@ class Playout:
         self._due: deque[object] = deque()  # cues that nothing was queued before
         self._offset = 0  # samples of the first chunk already played
         self._speaking = False  # between Started and Stopped
+        self._hushed = False  # the stream goes on in silence after an utterance, or before one
+        self._loudness = Loudness(rate)  # of this utterance, or of the silence after it
         self._playing = False
         self._since_push = 0
         self._dry_at = 0
@@ -139,7 +149,8 @@ class Playout:
     @property
     def silent(self) -> bool:
         """True when nothing is queued, nothing sounds, and the end has been reported."""
-        return not (self._speaking or self.depth or self._tail_from < self._tail_to)
+        sounds = self._playing or self._tail_from < self._tail_to
+        return not (self._speaking or self.depth or sounds)
 
     def push(self, samples: Samples, text: str | None = None, cue: object = None) -> None:
         """Queue agent audio, shape (n,). The array is kept, not copied.
@@ -177,6 +188,7 @@ class Playout:
             over = not (self._playing or lost or faded_at > self.position)
             self._stop(Stopped(self._dry_at) if over else Stopped(faded_at, True, lost))
         self.discarded += lost
+        self._playing = self._hushed = False
         self.depth = self._offset = 0
         self._chunks.clear()
         self._due.clear()
@@ -193,7 +205,7 @@ class Playout:
         filled = 0
         if not self._playing:
             ready = self._is_ready()
-            if not (ready and self._speaking):
+            if not (ready and (self._speaking or self._hushed)):
                 filled = self._pull_tail(out)
             if ready and filled < len(out):
                 self._start(self.position + filled)
@@ -217,15 +229,28 @@ class Playout:
 
     def _start(self, position: int) -> None:
         self._playing = True
-        if self._speaking:
+        if position - self._dry_at >= self._end_of_utterance:
+            self._hushed = False  # that stream has ended, this is another
+        if self._speaking or self._hushed:
             self._faded_in = 0
             self._cut_tail()
             return
-        self._speaking = True
         self._faded_in = len(self._fade)
-        self._spare = self.target
         self._history[:] = 0
+        self._loudness.forget()
+        if self._begins_with_zeros():
+            self._hushed = True
+        else:
+            self._begin(position)
+
+    def _begin(self, position: int) -> None:
+        self._speaking, self._hushed = True, False
+        self._spare = self.target
         self.reports.append(Started(position))
+
+    def _begins_with_zeros(self) -> bool:
+        first = next(samples for samples, _, _ in self._chunks if len(samples))
+        return not np.count_nonzero(first[: len(self._fade)])
 
     def _stop(self, report: Stopped) -> None:
         self._speaking = self._playing = False
@@ -248,6 +273,7 @@ class Playout:
         played = out[start:filled]
         # Before it is faded: a repeated period with a fade in it would pulse.
         self._remember(played)
+        self._listen(played, self.position + start)
         if self._faded_in < len(self._fade):
             fading = played[: len(self._fade) - self._faded_in]
             self._scale(fading, self._fade_in[self._faded_in :])
@@ -283,6 +309,20 @@ class Playout:
                 self._chunks.popleft()
                 self._offset = 0
         return filled
+
+    def _listen(self, played: Samples, position: int) -> None:
+        """Tell an utterance that ends, or begins, within a stream that goes on."""
+        loudness = self._loudness
+        loudness.listen(played, position)
+        if loudness.loud_from is None:
+            return
+        if self._hushed:
+            self._begin(loudness.loud_from)
+        elif self._speaking and loudness.heard_until - loudness.loud_until >= self._quiet_end:
+            playing = self._playing
+            self._stop(Stopped(loudness.loud_until))
+            self._playing, self._hushed = playing, True
+            loudness.forget()
 
     def _remember(self, played: Samples) -> None:
         history = self._history

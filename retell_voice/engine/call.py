@@ -2,9 +2,9 @@
 
 ::
 
-    connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed, its last
-                     └────────────────────▲         words play out; live → ended: you hung up,
-                                                    the network failed or a device stayed away
+    connecting ──▶ live ──▶ draining ──▶ ended      draining: the server has closed or the network
+                     └────────────────────▲         failed, what had arrived plays out;
+                                                    live → ended: you hung up, or a device is lost
 
 Here is how a call is opened and what its user sees of it; what goes on in between is in
 ``conversation``.
@@ -62,7 +62,7 @@ class Call:
         frame_ms: length of a frame of microphone audio, 20–250 ms; None: what the route demands,
             else 20.
         level_interval: seconds between ``Levels`` events, None for none.
-        drain_timeout: seconds that the agent's last words may play after the server closed.
+        drain_timeout: seconds that the agent's last words may play after the connection ended.
         connect_attempts: how often to try, where trying again may help: of the HTTP statuses
             4xx only after 429.
         jitter: lowest and highest depth of the jitter buffer, seconds.

@@ -52,7 +52,7 @@ class Conversation:
         connection: the way to the server, open.
         frame_seconds: length of a frame of microphone audio.
         level_interval: seconds between ``Levels`` events, None for none.
-        drain_timeout: seconds that the agent's last words may play after the server closed.
+        drain_timeout: seconds that the agent's last words may play after the connection ended.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Conversation:
             ]
             await self._receive()
             closed = self._connection.closed
-            if closed is not None and closed.by == "server" and not self._over.is_set():
+            if closed is not None and closed.by != "you" and not self._over.is_set():
                 self._journal.move_to(CallState.DRAINING)
                 self._devices.far_end.finish()
                 with contextlib.suppress(TimeoutError):

@@ -105,6 +105,91 @@ def test_the_end_is_told_when_no_more_has_come_for_a_while_and_dated_back() -> N
     assert playout.silent
 
 
+def room(count: int, dbfs: float = -54.0) -> np.ndarray:
+    noise = np.random.default_rng(7).normal(0, 32768 * 10 ** (dbfs / 20), count)
+    return noise.round().astype(np.int16)
+
+
+@pytest.mark.parametrize("between", [np.zeros(5000, np.int16), room(5000)], ids=["zeros", "room"])
+@pytest.mark.parametrize("block", [1, 10, 441])
+@pytest.mark.parametrize("rate", [RATE, 8000, 48000])
+def test_an_utterance_ends_when_a_listener_would_say_so(
+    between: np.ndarray, block: int, rate: int
+) -> None:
+    """Its stream goes on for seconds."""
+    times = rate // RATE
+    loud, between = np.full(1000 * times, 5000, np.int16), np.repeat(between, times)
+    playout = Playout(rate)
+    for part in (loud, between, loud, between):
+        playout.push(part)
+    heard: list[int] = []
+    told: list[tuple[int, object]] = []
+    while len(heard) < 12_000 * times:
+        heard += pull(playout, block, block)
+        while playout.reports:
+            told.append((playout.position, playout.reports.popleft()))
+    assert heard[: 12_000 * times] == [*loud, *between, *loud, *between], (
+        "it is played all the same"
+    )
+    assert [type(report) for _, report in told] == [Started, Stopped, Started, Stopped]
+    for (at, report), position in zip(told, (0, 1000, 6000, 7000), strict=True):
+        assert abs(report.position - position * times) <= 20 * times
+        if isinstance(report, Stopped):
+            assert at - report.position <= 0.82 * rate + block
+            assert not report.interrupted
+    pull(playout, END * times + block, block)
+    assert playout.silent
+    assert not playout.reports
+    assert (playout.underruns, playout.heard) == (0, 12_000 * times)
+
+
+def test_a_pause_between_sentences_ends_no_utterance() -> None:
+    playout = Playout(RATE)
+    for part in (np.full(500, 5000), np.zeros(700), np.full(500, 5000)):
+        playout.push(part.astype(np.int16))
+    pull(playout, 1700 + END)
+    assert list(playout.reports) == [Started(0), Stopped(1700)]
+
+
+def test_zeros_begin_no_utterance() -> None:
+    playout = Playout(RATE)
+    for _ in range(100):
+        playout.push(np.zeros(20, np.int16))
+        pull(playout, 20)
+    assert not playout.reports
+    playout.push(np.full(100, 5000, np.int16))
+    pull(playout, 200)
+    assert [type(report) for report in playout.reports] == [Started]
+
+
+def test_a_stream_of_silence_that_runs_dry_is_no_underrun_and_what_follows_begins_anew() -> None:
+    playout = Playout(RATE)
+    playout.push(np.append(np.full(100, 5000), np.zeros(2000)).astype(np.int16))
+    pull(playout, 2150)
+    playout.push(np.zeros(100, np.int16))  # 50 too late
+    assert (playout.underruns, playout.target) == (0, 40)
+    pull(playout, 200 + END)
+    assert playout.silent
+    playout.push(speech(50))  # quieter than any noise, and yet said
+    pull(playout, 100)
+    kinds = [type(report) for report in playout.reports]
+    assert kinds == [Started, Stopped, Started]
+
+
+def test_clear_in_a_stream_of_silence_interrupts_nobody() -> None:
+    playout = Playout(RATE)
+    playout.push(np.append(np.full(100, 5000), np.zeros(5000)).astype(np.int16))
+    pull(playout, 2000)
+    playout.clear()
+    assert [type(report) for report in playout.reports] == [Started, Stopped]
+    assert not playout.reports[-1].interrupted
+    pull(playout, 10)
+    assert playout.silent
+    playout.push(np.full(100, 5000, np.int16))
+    pull(playout, 100)
+    assert [type(report) for report in playout.reports] == [Started, Stopped, Started]
+
+
 def test_text_is_reported_where_its_audio_starts() -> None:
     playout = Playout(RATE)
     playout.push(speech(45), "one")
@@ -429,6 +514,38 @@ class PlayoutMachine(RuleBasedStateMachine):
         assert kinds == [(Started, Stopped)[index % 2] for index in range(len(kinds))]
         positions = [report.position for report in told]
         assert positions == sorted(positions)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["loud", "soft", "zeros", "pull", "pull", "clear"]),
+            st.integers(1, 1500),
+        ),
+        max_size=30,
+    )
+)
+def test_utterances_begin_and_end_in_turn_in_streams_of_any_kind(
+    steps: list[tuple[str, int]],
+) -> None:
+    playout, pushed = Playout(RATE, target=(0.02, 0.1)), 0
+    levels = {"loud": 5000, "soft": 20, "zeros": 0}
+    for step, size in steps:
+        if step == "pull":
+            pull(playout, size, 1 + size % 37)
+        elif step == "clear":
+            playout.clear()
+        else:
+            playout.push(np.full(size, levels[step], np.int16))
+            pushed += size
+        assert playout.heard + playout.depth + playout.discarded == pushed
+    playout.finishing = True
+    pull(playout, playout.depth + 100)
+    assert playout.silent
+    kinds = [type(report) for report in playout.reports]
+    assert kinds == [(Started, Stopped)[index % 2] for index in range(len(kinds))]
+    assert len(kinds) % 2 == 0
 
 
 TestPlayoutMachine = PlayoutMachine.TestCase

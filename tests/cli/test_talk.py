@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from support.pipes import CALL_ID, FILES, QUICK, complaint
 
-from retell_voice.devices.files import read_wav
+from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import CALLER, Emulator, Session
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -59,6 +59,31 @@ def test_a_conversation_in_json(run: Run) -> None:
     cut = [each for each in events if each["event"] == "agent_stopped" and each["interrupted"]]
     assert len(cut) == 1
     assert all(isinstance(event["at"], int | float) for event in events[1:])
+
+
+@pytest.mark.parametrize("dbfs", [None, -55.0], ids=["zeros", "room"])
+def test_silence_that_is_streamed_on_keeps_no_call_with_an_input_file(
+    run: Run, tmp_path: Path, dbfs: float | None
+) -> None:
+    said = 8000 * np.sin(np.arange(24_000) / 10)
+    level = 0 if dbfs is None else 32768 * 10 ** (dbfs / 20)
+    after = np.random.default_rng(1).normal(0, level, 60 * 24_000)
+    writer = WavWriter(tmp_path / "agent.wav", 24_000)
+    writer.write(np.concatenate((said, after)).astype(np.int16))
+    writer.close()
+    (tmp_path / "s.toml").write_text(
+        '[[step]]\nplay = "agent.wav"\n[[step]]\nwait = {caller_leaves = true}\n'
+    )
+    scenario = ("--scenario", str(tmp_path / "s.toml"))
+    result = run("talk", "--local", "--json", *scenario, *QUICK)
+    assert result.returncode == 0, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    (stopped,) = (each for each in events if each["event"] == "agent_stopped")
+    assert not stopped["interrupted"]
+    (over,) = (each for each in events if each["event"] == "input_finished")
+    assert events[-1]["by"] == "you"
+    assert events[-1]["at"] - over["at"] < 1.5, "the rest takes three seconds, at twenty times"
+    assert events[-1]["statistics"]["discarded"] > 10
 
 
 def test_a_reader_that_has_seen_enough_ends_the_call_quietly(env: dict[str, str]) -> None:

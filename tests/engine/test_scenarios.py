@@ -29,9 +29,11 @@ from retell_voice.events import (
     AgentStopped,
     Alignment,
     AudioDropped,
+    CallState,
     Ended,
     Event,
     Metadata,
+    StateChanged,
     Statistics,
     Transcript,
     Turn,
@@ -355,6 +357,30 @@ async def test_hanging_up_on_a_half_open_connection_takes_no_longer() -> None:
         await call.hang_up()
     assert conversation.end.by == "you"
     assert conversation.end.at - began < 2
+
+
+async def test_what_had_arrived_is_heard_after_an_end_without_a_closing_frame() -> None:
+    call = await perform("[[step]]\ntone = {seconds = 1}\n[[step]]\ndrop = true")
+    assert call.how[:2] == ("network", 1006)
+    assert call.figures.heard == 1
+    states = [event.state for event in call.all(StateChanged)]
+    assert states == list(CallState)
+    (stopped,) = call.all(AgentStopped)
+    assert not stopped.interrupted
+
+
+@pytest.mark.usefixtures("heartbeats")
+async def test_what_had_arrived_is_heard_when_the_server_falls_silent() -> None:
+    call = await perform("[[step]]\ntone = {seconds = 1}\n[[step]]\nhalf_open = true")
+    assert call.how == ("network", 1006, "nothing came from the server for 0.3 s")
+    assert call.figures.heard == 1
+
+
+async def test_the_last_words_after_a_broken_connection_are_bounded() -> None:
+    toml = "[[step]]\ntone = {seconds = 60}\n[[step]]\ndrop = true"
+    call = await perform(toml, drain_timeout=0.1)
+    assert call.how[:2] == ("network", 1006)
+    assert call.figures.heard < 2
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop"])
