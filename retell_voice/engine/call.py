@@ -26,6 +26,7 @@ from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
+from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.threads.detached import run_detached, run_to_completion
@@ -71,6 +72,7 @@ class Call:
         device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once. A borrowed ``AudioIO`` has its own.
         recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
+        timing: intervals of what the call does by itself; for tests.
 
     Raises:
         AudioFormatError: the frame length is out of range, or not the one the route demands.
@@ -102,6 +104,7 @@ class Call:
         volume: float | None = None,
         device_timeout: float = 60.0,
         recorder: Observer | None = None,
+        timing: Timing = DEFAULT_TIMING,
     ) -> None:
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         if self._borrowed is not None and (microphone is not None or speaker is not None):
@@ -125,6 +128,7 @@ class Call:
         self._volume = volume
         self._device_timeout = device_timeout
         self._recorder = recorder
+        self._timing = timing
 
         self._journal = Journal()
         self._frame_seconds = self.audio.frame_samples(self._frame_ms) / self.audio.rate
@@ -245,6 +249,7 @@ class Call:
                 frame_seconds=self._frame_seconds,
                 level_interval=self._level_interval,
                 drain_timeout=self._drain_timeout,
+                timing=self._timing,
             )
             await self._begin_recording(devices)
             # Not before: what a file says would be lost, and a file to write would be begun,

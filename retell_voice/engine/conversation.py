@@ -25,21 +25,12 @@ from retell_voice.devices.lease import Lease
 from retell_voice.devices.streams.notices import Audible, Notice
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.outcome import ended, heard
+from retell_voice.engine.timing import Timing
 from retell_voice.errors import DeviceLost
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.protocol.messages import AgentAudio, Clear, Pong
 from retell_voice.threads.detached import run_to_completion
 from retell_voice.transport.ports import Closed, Connection
-
-_SEND_LIMIT = 1.0
-"""Seconds that microphone audio may wait for the network, or for an event loop that a program
-blocks; older audio is dropped."""
-_LOOK_INTERVAL = 0.2
-"""Seconds between two looks at what nobody reports: levels, silence, clocks."""
-_STATISTICS_INTERVAL = 1.0
-_HEARTBEAT_INTERVAL = 5.0
-_SILENCE_LIMIT = 15.0
-"""Without any sign of life for three heartbeats, a connection is broken."""
 
 
 class Conversation:
@@ -53,6 +44,7 @@ class Conversation:
         frame_seconds: length of a frame of microphone audio.
         level_interval: seconds between ``Levels`` events, None for none.
         drain_timeout: seconds that the agent's last words may play after the connection ended.
+        timing: of everything else.
     """
 
     def __init__(
@@ -65,6 +57,7 @@ class Conversation:
         frame_seconds: float,
         level_interval: float | None,
         drain_timeout: float,
+        timing: Timing,
     ) -> None:
         self.failure: DeviceLost | None = None
         """The device that was lost and ends the call."""
@@ -75,7 +68,8 @@ class Conversation:
         self._frame_seconds = frame_seconds
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
-        self._frames: deque[bytes] = deque(maxlen=ceil(_SEND_LIMIT / frame_seconds))
+        self._timing = timing
+        self._frames: deque[bytes] = deque(maxlen=ceil(timing.send_limit / frame_seconds))
         self._frame_waits = asyncio.Event()
         self._over = asyncio.Event()  # no reason left to go on playing
         self._hung_up = False
@@ -105,7 +99,7 @@ class Conversation:
         match notice:
             case bytes():
                 if journal.state in (CallState.CONNECTING, CallState.LIVE):
-                    if waited > _SEND_LIMIT:
+                    if waited > self._timing.send_limit:
                         journal.counters.frame_dropped(self._frame_seconds)
                         return
                     if not self._frames and self._connection.send_now(notice):
@@ -184,14 +178,15 @@ class Conversation:
 
     async def _send_heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(_HEARTBEAT_INTERVAL)
+            await asyncio.sleep(self._timing.heartbeat)
             await self._connection.ping()
 
     async def _observe(self) -> None:
         """Look after everything that does not report by itself."""
         devices, connection, journal = self._devices, self._connection, self._journal
         levels_due = statistics_due = now = journal.now()
-        interval = min(_LOOK_INTERVAL, self._level_interval or _LOOK_INTERVAL)
+        limit = self._timing.silence_limit
+        interval = min(self._timing.look, self._level_interval or self._timing.look)
         while True:
             await asyncio.sleep(interval)
             was, now = now, journal.now()
@@ -201,12 +196,12 @@ class Conversation:
                 levels = devices.io.near_end.level(), devices.io.output.level()
                 journal.events.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
             if now >= statistics_due:
-                statistics_due = max(now, statistics_due + _STATISTICS_INTERVAL)
+                statistics_due = max(now, statistics_due + self._timing.statistics)
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
             # A loop that stood still may have unread signs of life: give it another round.
-            if now - was < 1 and now - connection.heard_at > _SILENCE_LIMIT:
-                connection.give_up(f"nothing came from the server for {_SILENCE_LIMIT:g} s")
+            if now - was < 1 and now - connection.heard_at > limit:
+                connection.give_up(f"nothing came from the server for {limit:g} s")
             if devices.fault is not None:
                 raise devices.fault
 

@@ -30,8 +30,8 @@ from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.devices.upkeep.watchdog import ZerosWatch
 from retell_voice.emulator import Session
 from retell_voice.engine import call as call_module
-from retell_voice.engine import conversation as conversation_module
 from retell_voice.engine.call import Call
+from retell_voice.engine.timing import Timing
 from retell_voice.errors import (
     AudioFormatError,
     CallFailed,
@@ -333,19 +333,15 @@ async def test_levels_tell_both_sides() -> None:
     assert {event.near_end for event in levels} == {-100}
 
 
-async def test_heartbeats_are_timed_and_need_no_answer(monkeypatch) -> None:
-    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(conversation_module, "_STATISTICS_INTERVAL", 0.02)
-    async with calling(listen) as call:
+async def test_heartbeats_are_timed_and_need_no_answer() -> None:
+    async with calling(listen, timing=Timing(heartbeat=0.02, statistics=0.02)) as call:
         async for event in call:
             if isinstance(event, Statistics) and event.round_trip is not None:
                 assert 0 < event.round_trip < 1
                 break
 
 
-async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
-    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.5)
+async def test_a_server_that_knows_no_ping_loses_nothing() -> None:
     async with (
         silent_server() as (url, pings),
         Call(
@@ -354,6 +350,7 @@ async def test_a_server_that_knows_no_ping_loses_nothing(monkeypatch) -> None:
             microphone=NullMicrophone(),
             speaker=NullSpeaker(),
             text_heartbeat=True,
+            timing=Timing(heartbeat=0.02, silence_limit=0.5),
         ) as call,
     ):
         for _ in range(50):
@@ -376,9 +373,8 @@ async def silent_server(**options):
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", texts
 
 
-async def test_a_half_open_connection_ends_the_call(monkeypatch) -> None:
-    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.3)
+async def test_a_half_open_connection_ends_the_call() -> None:
+    timing = Timing(heartbeat=0.02, silence_limit=0.3)
     gone = asyncio.Event()
 
     async def handler(websocket: ServerConnection) -> None:
@@ -387,7 +383,8 @@ async def test_a_half_open_connection_ends_the_call(monkeypatch) -> None:
 
     async with serve(handler, "127.0.0.1", 0, close_timeout=0.1) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker()) as call:
+        devices: dict[str, Any] = {"microphone": NullMicrophone(), "speaker": NullSpeaker()}
+        async with Call("c", url=url, timing=timing, **devices) as call:
             end = ended(await collect(call))
         gone.set()
     assert (end.by, end.code) == ("network", 1006)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from retell_voice.devices.files import (
     WavWriter,
     read_wav,
 )
-from retell_voice.engine import conversation as conversation_module
 from retell_voice.engine.call import Call
+from retell_voice.engine.timing import Timing
 from retell_voice.errors import AudioFormatError, CallFailed, ConfigError
 from retell_voice.events import CallState, Ended, Event
 from retell_voice.protocol.messages import Marked, MicrophoneAudio
@@ -204,10 +205,8 @@ def test_a_frame_of_another_length_than_the_route_takes_is_refused() -> None:
         Call(route, frame_ms=20)
 
 
-async def test_a_server_that_reads_json_only_is_named_a_heartbeat_that_it_dies_of(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
+async def test_a_server_that_reads_json_only_is_named_a_heartbeat_that_it_dies_of() -> None:
+    options: dict[str, Any] = {"timing": Timing(heartbeat=0.02)}
 
     async def handler(websocket: ServerConnection) -> None:
         await websocket.send(b"\0\0")
@@ -217,12 +216,12 @@ async def test_a_server_that_reads_json_only_is_named_a_heartbeat_that_it_dies_o
 
     async with serve(handler, "127.0.0.1", 0) as server, asyncio.timeout(TIMEOUT):
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with Call("c", url=url, text_heartbeat=True, **devices()) as call:
+        async with Call("c", url=url, text_heartbeat=True, **options, **devices()) as call:
             end = [event async for event in call][-1]
         assert isinstance(end, Ended)
         assert isinstance(end.error, CallFailed)
         assert "--no-text-heartbeat" in end.error.hint
-        async with Call("c", url=url, **devices()) as call:
+        async with Call("c", url=url, **options, **devices()) as call:
             async for _ in call:
                 if call.statistics().round_trip is not None:  # so heartbeats do pass
                     break

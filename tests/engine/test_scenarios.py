@@ -21,8 +21,8 @@ from retell_voice.emulator import Emulator
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.server_events import ScenarioFailed, ScenarioStep, ServerEvent, UserSpoke
-from retell_voice.engine import conversation as conversation_module
 from retell_voice.engine.call import Call
+from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import CallFailed, Rejected
 from retell_voice.events import (
     AgentStarted,
@@ -48,6 +48,8 @@ NORMAL = ("server", 1000, "that is all")
 class Conversation:
     """One call, and when it is over what both sides say of it."""
 
+    timing = DEFAULT_TIMING
+
     def __init__(self, toml: str | Path, *, speed: float = 1.0, **options: Any) -> None:
         scenario = parse_scenario(toml) if isinstance(toml, str) else toml
         self.emulator = Emulator(agent=scenario_agent(scenario, speed=speed), record=True)
@@ -55,6 +57,7 @@ class Conversation:
             "microphone": NullMicrophone(8000, speed=speed),
             "speaker": NullSpeaker(8000, speed=speed),
             "audio": AUDIO,
+            "timing": self.timing,
             **options,
         }
         self.events: list[Event] = []
@@ -99,8 +102,7 @@ async def perform(toml: str | Path, **options: Any) -> Conversation:
 @pytest.fixture
 def heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that notices silence within 0.3 s, not 15."""
-    monkeypatch.setattr(conversation_module, "_HEARTBEAT_INTERVAL", 0.02)
-    monkeypatch.setattr(conversation_module, "_SILENCE_LIMIT", 0.3)
+    monkeypatch.setattr(Conversation, "timing", Timing(heartbeat=0.02, silence_limit=0.3))
 
 
 @pytest.fixture
