@@ -133,6 +133,7 @@ def test_an_utterance_ends_when_a_listener_would_say_so(
     )
     assert [type(report) for _, report in told] == [Started, Stopped, Started, Stopped]
     for (at, report), position in zip(told, (0, 1000, 6000, 7000), strict=True):
+        assert isinstance(report, Started | Stopped)
         assert abs(report.position - position * times) <= 20 * times
         if isinstance(report, Stopped):
             assert at - report.position <= 0.82 * rate + block
@@ -182,7 +183,9 @@ def test_clear_in_a_stream_of_silence_interrupts_nobody() -> None:
     pull(playout, 2000)
     playout.clear()
     assert [type(report) for report in playout.reports] == [Started, Stopped]
-    assert not playout.reports[-1].interrupted
+    stopped = playout.reports[-1]
+    assert isinstance(stopped, Stopped)
+    assert not stopped.interrupted
     pull(playout, 10)
     assert playout.silent
     playout.push(np.full(100, 5000, np.int16))
