@@ -87,10 +87,8 @@ def test_a_type_checker_has_nothing_to_say_and_does_look(tmp_path: Path) -> None
     files = sorted(EXAMPLES.glob("*.py"))
     wrong = tmp_path / "wrong.py"
     wrong.write_text("from retell_voice import AudioFormat\nAudioFormat(rate='fast')\n")
-    # The package itself is checked on its own; here it is what the examples are checked against.
-    options = ["--strict", "--follow-imports=silent", f"--cache-dir={tmp_path}"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, *map(str, files), str(wrong)],
+        [sys.executable, "-m", "mypy", *map(str, files), str(wrong)],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,5 @@
-"""Run everything that must hold, for scripts/test, which has made the environment.
+"""Run everything that must hold, for scripts/test, which has made the environment: ``run.py
+yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
 Tests that share nothing run side by side; the sound tests run one after the other beside them, in
 a process of their own, as they share a card and a clock. What the sound tests print comes when all
@@ -127,14 +128,12 @@ def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
-    # Not for the programs under test, which tell of variables that are like theirs and unknown.
-    sound = os.environ.pop("RETELL_VOICE_SOUND_TESTS") == "1"
+    has_card, *arguments = sys.argv[1:]
     began = time.monotonic()
     if not arguments:
         say(f"all tests take {estimate(len(os.sched_getaffinity(0)))}")
     try:
-        bad = check() + tests(arguments, sound=sound)
+        bad = check() + tests(arguments, sound=has_card == "yes")
     except KeyboardInterrupt:
         return 130
     minutes, seconds = divmod(round(time.monotonic() - began), 60)

@@ -2,7 +2,8 @@
 
 Several formats are called at once, each with a microphone and a speaker of its own, by the real
 program over a real socket. So many programs and servers at once may be too much for a machine
-that is busy with something else, so a call that was not clean is held once more, alone.
+that is busy with something else: a call that was not clean is held again, alone, where the machine
+let it wait.
 """
 
 import asyncio
@@ -18,11 +19,12 @@ from support.measure import Match, compare, level_dbfs, resampled
 from support.program import Talk
 from support.recorder import RATE, Samples
 from support.speech import babble
+from support.waits import ATTEMPTS, Waits
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Emulator, Session
 
-pytestmark = pytest.mark.sound
+pytestmark = [pytest.mark.sound, pytest.mark.timeout(300)]  # all calls are held for the first
 
 SECONDS = 3.0
 FORMATS = [AudioFormat(Encoding.S16LE, rate) for rate in (8000, 16000, 24000, 44100, 48000)] + [
@@ -46,6 +48,10 @@ class Conversation:
     @property
     def clean(self) -> bool:
         return self.captured.snr >= self.lowest[0] and self.played.snr >= self.lowest[1]
+
+
+def is_clean(held: Conversation | BaseException) -> bool:
+    return isinstance(held, Conversation) and held.clean
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +98,23 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
         )
 
     held: dict[AudioFormat, Any] = {}
-    async with Emulator(agent=agent, record=True) as emulator, asyncio.timeout(120):
-        for some in (FORMATS[:4], FORMATS[4:]):
-            together = asyncio.Barrier(len(some))
-            calls = [hold(audio, together) for audio in some]
-            held |= zip(some, await asyncio.gather(*calls, return_exceptions=True), strict=True)
-        for audio, conversation in held.items():
-            if isinstance(conversation, BaseException) or not conversation.clean:
-                print(f"once more, alone: {audio}; it was {conversation!r}")
-                held[audio] = await hold(audio, asyncio.Barrier(1))
+    async with Emulator(agent=agent, record=True) as emulator, asyncio.timeout(240):
+        with Waits() as waits:
+            for some in (FORMATS[:4], FORMATS[4:]):
+                together = asyncio.Barrier(len(some))
+                calls = [hold(audio, together) for audio in some]
+                held |= zip(some, await asyncio.gather(*calls, return_exceptions=True), strict=True)
+        for audio in held:
+            attempts = 1
+            while not is_clean(held[audio]) and waits.too_long and attempts < ATTEMPTS:
+                print(f"{waits}; once more, alone: {audio}; it was {held[audio]!r}")
+                attempts += 1
+                with Waits() as waits:
+                    (held[audio],) = await asyncio.gather(
+                        hold(audio, asyncio.Barrier(1)), return_exceptions=True
+                    )
+            if isinstance(held[audio], BaseException):
+                raise held[audio]
     return held
 
 

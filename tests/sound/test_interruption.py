@@ -15,6 +15,7 @@ from support.measure import find, last_sound, with_lost_cycles
 from support.program import Talk
 from support.recorder import RATE, Recorder, Samples
 from support.speech import babble
+from support.waits import unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import Emulator, Session
@@ -73,6 +74,7 @@ def tone(seconds: float, amplitude: int = 12000) -> Samples:
     return (amplitude * np.cos(2 * np.pi * 437 * t)).astype(np.int16)
 
 
+@unless_it_had_to_wait
 async def test_clear_is_silence_without_a_click(card, home, capsys):
     end = np.full(RATE // 100, 3000, np.int16)  # tells that the call still plays
     largest = 12000 * 2 * np.pi * 437 / RATE * 1.1  # step of the tone
@@ -101,6 +103,7 @@ async def test_clear_is_silence_without_a_click(card, home, capsys):
         print(f"\n  clear to silence, ms: {[round(1000 * s, 1) for s in latencies]}", end="")
 
 
+@unless_it_had_to_wait
 async def test_a_turn_right_after_clear_is_heard_whole(card, home, capsys):
     turns = [babble(8, RATE, seed=n, pauses=False) for n in (11, 12, 13)]
     # It ends in silence, as speech does: an end in full voice is taken for a gap and concealed.

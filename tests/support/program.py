@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from support.waits import ahead
+
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
 
@@ -36,7 +38,10 @@ class Talk:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "retell_voice", "talk", "--json", *self._arguments),
+            *ahead(
+                *(sys.executable, "-m", "retell_voice", "talk", "--json", *self._arguments),
+                env=self._env,
+            ),
             env=dict(self._env),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import pexpect
 import pyte
+from support.waits import ahead
 
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -63,9 +64,11 @@ class Terminal:
         self.raw = b""
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
+        start = ("-c", _SHELL) if under_shell else ("-m", "retell_voice")
+        program, *rest = ahead(sys.executable, *start, *arguments, env=env)
         self._child = pexpect.spawn(
-            sys.executable,
-            [*(("-c", _SHELL) if under_shell else ("-m", "retell_voice")), *arguments],
+            program,
+            rest,
             env={**env, "TERM": "xterm-256color"},
             dimensions=size,
             timeout=TIMEOUT,

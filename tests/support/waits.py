@@ -1,0 +1,122 @@
+"""Whether the machine is too busy for sound: a program that waits for a processor loses audio.
+
+Linux tells of each thread how long it was ready to run and did not (``/proc/…/schedstat``). On an
+idle machine that is some tens of microseconds at a time. Where a thread that carries sound waited
+for most of a block, what is lost is not the program's fault, and whoever measures must do it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_PROC = Path("/proc")
+_EVERY = 0.03
+LONG = 0.005
+"""Seconds of waiting, half a block, that cost audio."""
+ATTEMPTS = 4
+
+
+_REAL_TIME = ("chrt", "--rr", "20")
+
+
+def ahead(*command: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Let a command that plays on a virtual card (``env`` tells) run before all that is not
+    real-time, as a sound server does; as it is where this user may not."""
+    return (*_REAL_TIME, *command) if "PULSE_SERVER" in env and _may_run_ahead() else command
+
+
+@functools.cache
+def _may_run_ahead() -> bool:
+    try:
+        return not subprocess.run(
+            [*_REAL_TIME, "true"], capture_output=True, check=False
+        ).returncode
+    except OSError:
+        return False
+
+
+class Waits:
+    """A context manager that watches this process and all it has started.
+
+    Attributes:
+        longest: the most that a thread has waited within a moment of 30 ms or so, seconds.
+        whose: the name of that thread's process.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.whose = ""
+        self._seen: dict[Path, int] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="waits", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def __str__(self) -> str:
+        return f"{self.whose} waited {self.longest * 1000:.0f} ms for a processor"
+
+    @property
+    def too_long(self) -> bool:
+        return self.longest >= LONG
+
+    def _watch(self) -> None:
+        while not self._over.wait(_EVERY):
+            for thread in _threads(_PROC / "self"):
+                self._look(thread)
+
+    def _look(self, thread: Path) -> None:
+        try:
+            waited = int((thread / "schedstat").read_text().split()[1])
+            if (late := (waited - self._seen.get(thread, waited)) / 1e9) > self.longest:
+                self.longest, self.whose = late, (thread / "comm").read_text().strip()
+        except (OSError, IndexError):
+            return  # it has ended, or this kernel does not tell
+        self._seen[thread] = waited
+
+
+def _threads(process: Path) -> Iterator[Path]:
+    """The threads of a process and of all its descendants."""
+    try:
+        for thread in (process / "task").iterdir():
+            yield thread
+            for child in (thread / "children").read_text().split():
+                yield from _threads(_PROC / child)
+    except OSError:
+        return  # it has ended
+
+
+def unless_it_had_to_wait(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Hold a test again that failed while the machine let the sound wait."""
+
+    @functools.wraps(test)
+    async def held(*args: Any, **kwargs: Any) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            with Waits() as waits:
+                try:
+                    await test(*args, **kwargs)
+                except AssertionError as error:
+                    if attempt == ATTEMPTS or not waits.too_long:
+                        error.add_note(f"attempt {attempt}: {waits}")
+                        raise
+                    print(f"{waits}; once more, as {error}")
+                else:
+                    return
+
+    return held
