@@ -29,6 +29,7 @@ from retell_voice.engine.observer import Observed, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
+from retell_voice.secret import Secret
 from retell_voice.threads.detached import run_detached, run_to_completion
 from retell_voice.threads.mailbox import mailbox_of
 from retell_voice.transport.ports import Connection, Route
@@ -106,6 +107,8 @@ class Call:
         recorder: Observer | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
+        if isinstance(route, str):
+            route = Secret(route)  # before anything can fail here: tracebacks may show locals
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         if self._borrowed is not None and (microphone is not None or speaker is not None):
             raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
