@@ -60,6 +60,14 @@ def tidy(value: Any, depth: int = MAX_DEPTH) -> Any:
     return value
 
 
+def to_json(value: Any) -> str:
+    """Return a value as JSON to everybody: ASCII, infinite numbers as null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(tidy(value))
+
+
 def decode_base64(text: str) -> bytes:
     """Decode base64, standard or URL-safe, padded or not, broken into lines or not.
 

@@ -17,7 +17,6 @@ Audio frames may have any length: a byte that is half a sample waits for the nex
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -32,7 +31,7 @@ from retell_voice.events import (
     UnknownMessage,
     Utterance,
 )
-from retell_voice.protocol.lenient import decode_base64, expected, load_json, tidy
+from retell_voice.protocol.lenient import decode_base64, expected, load_json, tidy, to_json
 from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
 from retell_voice.protocol.transcript import History
 from retell_voice.protocol.utterances import ItemReader
@@ -207,7 +206,7 @@ class WebServer:
         """Encode agent audio, with the text it says if alignment is on."""
         if not self._alignment:
             return data
-        return json.dumps({"text": text, "audio": b64encode(data).decode("ascii")})
+        return to_json({"text": text, "audio": b64encode(data).decode("ascii")})
 
     def clear(self) -> str:
         """Encode: drop what has not been heard."""
@@ -238,11 +237,15 @@ class WebServer:
         }
         if turn is not None:
             body["turntaking"] = _TURNTAKING[turn]
-        return json.dumps(body)
+        return to_json(body)
 
     def metadata(self, metadata: Any) -> str:
-        """Encode metadata for the frontend; any JSON value."""
-        return json.dumps({"event_type": "metadata", "metadata": metadata})
+        """Encode metadata for the frontend; any JSON value.
+
+        Raises:
+            ValueError: it is nested more than 100 levels deep.
+        """
+        return to_json({"event_type": "metadata", "metadata": tidy(metadata)})
 
 
 def _string(value: Any) -> str:

@@ -26,6 +26,7 @@ from websockets.protocol import State
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
+from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
@@ -242,6 +243,7 @@ async def connect(
             close_timeout=_CLOSE_TIMEOUT,
             proxy=None if is_local else True,
             logger=_logger,
+            create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
         failure = _explain(error, host, secrets, connect_timeout)

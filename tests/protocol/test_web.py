@@ -235,6 +235,25 @@ def test_numbers_and_texts_that_json_cannot_have_do_not_come_through() -> None:
     assert "a word: start" in told.problem
 
 
+def test_what_the_server_says_is_json_to_everybody() -> None:
+    server, nan = WebServer(2), float("nan")
+
+    def read(message: str) -> dict[str, object]:
+        return dict(json.loads(message, parse_constant=pytest.fail))
+
+    assert read(server.metadata([nan, 1e999]))["metadata"] == [None, None]
+    said = Utterance("user", "a", (Word("a", nan, float("inf")),))
+    update = read(server.update((said,)))
+    assert update["transcript"] == [
+        {"role": "user", "content": "a", "words": [{"word": "a", "start": None, "end": None}]}
+    ]
+    deep: list[object] = []
+    for _ in range(200):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        server.metadata(deep)
+
+
 def test_metadata_is_passed_on_down_to_a_hundred_levels() -> None:
     def nested(levels: int) -> str:
         return '{"event_type":"metadata","metadata":' + "[" * levels + "]" * levels + "}"

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
+from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
 from retell_voice.secret import mask
@@ -157,6 +158,7 @@ async def _connect(address: str, connect_timeout: float) -> ClientConnection:
         close_timeout=_CLOSE_TIMEOUT,
         proxy=None if is_local else True,
         logger=_logger,
+        create_connection=PromptlyRefused,
     )
 
 

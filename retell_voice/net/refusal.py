@@ -1,0 +1,81 @@
+"""A server that refuses a WebSocket with an answer that does not end.
+
+Without a length a body ends with its connection, and some servers leave that open; others announce
+more than they send. The status is known from the first line on, so what it says is waited for no
+longer than a moment. The same goes for what the library cannot read: HTTP/1.0, or no HTTP at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
+_BODY_SECONDS = 0.3
+_MOST = 64 * 1024
+"""Bytes of a response that are kept."""
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d)(?: ([^\r\n]*))?\r?\n")
+_HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
+_CHUNK = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
+
+
+class PromptlyRefused(ClientConnection):
+    """A client's WebSocket; give it to ``websockets.connect`` as ``create_connection``."""
+
+    def __init__(self, protocol: ClientProtocol, **settings: Any) -> None:
+        super().__init__(protocol, **settings)
+        self._received = b""
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.response is not None:
+            return
+        self._received += data[: _MOST - len(self._received)]
+        unreadable = self.protocol.handshake_exc is not None  # to the library
+        if self._waiting is None and (unreadable or read_refusal(self._received) is not None):
+            self._waiting = self.loop.call_later(_BODY_SECONDS, self._settle)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._settle()
+
+    def _settle(self) -> None:
+        if self.response is not None or self.response_rcvd.done():
+            return
+        response = read_refusal(self._received)
+        if response is not None:
+            self.protocol.handshake_exc = InvalidStatus(response)
+        if self.protocol.handshake_exc is not None:
+            self.response_rcvd.set_result(None)
+
+
+def read_refusal(data: bytes) -> Response | None:
+    """Return what a server answers instead of a WebSocket, with as much of its body as there is.
+
+    None: that is not known yet, or it is no refusal.
+    """
+    line, end = _STATUS_LINE.match(data), _HEAD_ENDS.search(data)
+    if line is None or end is None:
+        return None
+    head, body = data[: end.start()].lower(), data[end.end() :]
+    if b"transfer-encoding: chunked" in head:
+        body = _joined(body)
+    return Response(int(line[1]), (line[2] or b"").decode("latin-1"), Headers(), body)
+
+
+def _joined(body: bytes) -> bytes:
+    """Return what is in the chunks of a body, the last of which may be cut."""
+    parts, at = [], 0
+    while (chunk := _CHUNK.match(body, at)) is not None and (size := int(chunk[1], 16)):
+        at = chunk.end() + size
+        parts.append(body[chunk.end() : at])
+    return b"".join(parts)
