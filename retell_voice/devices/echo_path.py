@@ -149,11 +149,16 @@ def described(
 
     ``default``: what the sound server uses where a device is the sound server.
     """
-    if isinstance(device, _FILES):
+    if is_file(device):
         return None
     if default is not None and _is_server(device):
         return default
     return SoundDevice(device.name)
+
+
+def is_file(device: Microphone | Speaker) -> bool:
+    """Return whether a device has no part in any room."""
+    return isinstance(device, _FILES)
 
 
 def ask_server(microphone: Microphone, speaker: Speaker) -> SoundServer | None:

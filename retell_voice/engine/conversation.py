@@ -168,6 +168,7 @@ class Conversation:
                 case Clear(at=at):
                     far_end.clear()
                     counters.cleared(at)
+                    self._devices.cleared()
                 case Pong():
                     pass
                 case _:
@@ -200,6 +201,8 @@ class Conversation:
                 levels_due = now + self._level_interval
                 levels = devices.io.near_end.level(), devices.io.output.level()
                 journal.events.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
+            if devices.hears_itself():
+                journal.tell(events.EchoSuspected(at=now, echo=devices.io.echo.name))
             if now >= statistics_due:
                 statistics_due = max(now, statistics_due + _STATISTICS_INTERVAL)
                 self._tell_drops(now)
