@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Source,
         Speaker,
     )
+    from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
     from retell_voice.engine.call import Call
     from retell_voice.engine.observer import Observed, Observer
     from retell_voice.errors import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
         AudioDropped,
         CallState,
         DeviceChanged,
+        EchoSuspected,
         Ended,
         Event,
         InputFinished,
@@ -97,6 +99,10 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "EchoControl",
+    "EchoMeasures",
+    "EchoState",
+    "EchoSuspected",
     "Encoding",
     "Ended",
     "Event",
@@ -149,6 +155,7 @@ _ROOMS = (
     "devices.ports",
     "devices.files",
     "devices.listener",
+    "echo.ports",
     "devices.audio_io",
     "engine.observer",
     "recording.recorder",

@@ -175,6 +175,19 @@ class MicrophoneSilent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EchoSuspected(Event):
+    """The agent seems to hear itself: what is sent follows what is played, and the server clears or
+    may do so. Told once a call.
+
+    Attributes:
+        echo: how echo is controlled: ``off``, ``webrtc``, ``half-duplex``, ``system`` or the name
+            of your own.
+    """
+
+    echo: str
+
+
+@dataclass(frozen=True, slots=True)
 class AudioDropped(Event):
     """Audio was lost at a bound.
 
@@ -287,6 +300,16 @@ class Statistics(Event):
     the last 1000; rounded up to the rhythm of blocks, about 10 ms."""
     clear_to_silence_p95: float | None = None
     """The same, 95th percentile."""
+    echo: str = "off"
+    """How echo is controlled: ``off``, ``webrtc``, ``half-duplex``, ``system``, or the name of your
+    own."""
+    echo_state: Literal["off", "converging", "converged"] = "off"
+    """Whether echo control knows the room by now."""
+    echo_erle: float | None = None
+    """Echo return loss enhancement, dB: how much quieter the echo is sent than it was heard; None
+    before the agent has spoken for a while."""
+    echo_cost: float | None = None
+    """CPU seconds that echo control takes for a second of audio."""
     round_trip: float | None = None
     """Last heartbeat's round trip; None before the first is answered."""
 

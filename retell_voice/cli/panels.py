@@ -108,6 +108,16 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         within = "" if most is None else f" (95 %: {most * 1000:.0f})"
         return ms(figures.clear_to_silence_p50) + within
 
+    def echo() -> list[tuple[str, str]]:
+        rows = [("echo control", clean(figures.echo))]
+        if figures.echo_state != "off":
+            erle = figures.echo_erle
+            taken = "not known yet" if erle is None else f"{erle:.0f} dB, {figures.echo_state}"
+            rows.append(("echo taken out", taken))
+        if figures.echo_cost is not None:
+            rows.append(("it costs", f"{100 * figures.echo_cost:.1f} % of a core"))
+        return rows
+
     def ppm(drift: float | None) -> str:
         return "not known yet" if drift is None else f"{drift:+.0f} ppm"
 
@@ -142,6 +152,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("gaps", f"{figures.capture_xruns}"),
                 ("clock", ppm(figures.capture_drift)),
                 ("you spoke", clock(view.you.seconds)),
+                *echo(),
             ],
         ),
         (

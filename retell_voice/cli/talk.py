@@ -250,7 +250,10 @@ class _Conversation:
             self._listen(self.output)
         for line in engines:
             self._remark(line)
-        return await stack.enter_async_context(call)
+        await stack.enter_async_context(call)
+        if (choice := call.echo.choice) is not None and choice.hint:
+            self._remark(f"echo control is off, {choice.why}; {choice.hint}")
+        return call
 
 
 def _output(settings: TalkSettings, audio: AudioFormat) -> Output:

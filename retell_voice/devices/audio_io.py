@@ -3,6 +3,7 @@
 ::
 
     microphone ─▶ NearEnd ─▶ listeners, the call that is up
+                     ▲ EchoPath: what is played
     speaker    ◀─ Output  ◀─ the call that is up, sounds of one's own
         ▲
         └─ a Supervisor for each: brings it back when it is lost, gives it more latency after gaps
@@ -32,6 +33,7 @@ from typing import Literal, Self
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.listener import Listener
@@ -75,11 +77,17 @@ class AudioIO:
         volume: times the amplitude of everything that is played, 0–2; see ``volume``.
         device_timeout: seconds that a lost device may stay away before the call that is up ends
             with a ``DeviceLost``; 0 ends it at once. Without a call there is no such limit.
+        echo: what keeps the agent from hearing itself: ``auto``, ``webrtc``, ``half-duplex``,
+            ``system`` (which sets ``PULSE_SOURCE`` and ``PULSE_SINK`` for this process) or
+            ``off``; for hardware that does it, a callable that returns your ``EchoControl`` for
+            the microphone's rate. What it has learned of the room lasts from one call to the next.
+        noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
 
     Raises:
+        ConfigError: the echo control that was asked for is not there.
         DeviceNotFound: there is no default device.
         DeviceError: PortAudio is missing, or a device is not what ``devices.ports`` describes.
-        ValueError: the volume is out of range.
+        ValueError: the volume is out of range, or there is no such way of echo control.
 
     Entering it raises ``DeviceError`` when a device cannot be opened. Iterating yields
     ``DeviceChanged``, ``LatencyChanged``, ``MicrophoneSilent`` and ``InputFinished`` until it is
@@ -95,6 +103,9 @@ class AudioIO:
         rate: int = 24000,
         volume: float = 1.0,
         device_timeout: float = 60.0,
+        echo: Echo = "off",
+        noise_suppression: bool = False,
+        automatic_gain: bool = False,
     ) -> None:
         if microphone is None or speaker is None:
             from retell_voice.devices.portaudio import devices  # noqa: PLC0415 - not for one's own
@@ -108,6 +119,15 @@ class AudioIO:
         self._device_timeout = device_timeout
         self.near_end = NearEnd(microphone.rate, self._post, can_block=self._can_block)
         self.output = Output(speaker.rate, volume)
+        self.echo = EchoPath(
+            echo,
+            self.near_end,
+            self.output,
+            noise_suppression=noise_suppression,
+            gain=automatic_gain,
+        )
+        """Which way echo is controlled, why, and how well."""
+        self.echo.prepare(microphone, speaker)
         self._near = self._near_supervisor(microphone)
         self._far = self._far_supervisor(speaker)
         self._aside: list[Supervisor] = []  # those of devices that are to take over
@@ -346,6 +366,8 @@ class AudioIO:
                 self._zeros, self._tried_again = ZerosWatch(), False
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
+            if replaced:
+                self.echo.changed(self._microphone, self._speaker)
             for supervisor in replaced:
                 self._retired_starts += supervisor.starts
                 supervisor.retire()
@@ -434,6 +456,8 @@ class AudioIO:
             lease.post(notice)
         if self._mailbox is not None and isinstance(notice, Event):
             self._mailbox.post(self._take, notice)
+        if isinstance(notice, DeviceChanged) and notice.state == "back":
+            self.echo.changed(self._microphone, self._speaker)
 
     def _take(self, event: Event, waited: float) -> None:
         if self._events is not None:

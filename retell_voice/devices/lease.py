@@ -6,11 +6,13 @@ import time
 from typing import Protocol
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.echo_path import EchoPath, is_file
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.far_end import FarEnd
 from retell_voice.devices.streams.near_end import CallFrames, NearEnd
 from retell_voice.devices.streams.notices import Audible, Post
 from retell_voice.devices.streams.output import Output
+from retell_voice.devices.streams.own_voice import OwnVoice
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.events import AudioDropped
@@ -24,6 +26,7 @@ class Lender(Protocol):
 
     near_end: NearEnd
     output: Output
+    echo: EchoPath
     capture_drift: ClockDrift
     playback_drift: ClockDrift
 
@@ -71,6 +74,7 @@ class Lease:
         )
         self.frames = CallFrames(sends, io.near_end.rate, frame_ms, post)
         self._taps: tuple[Tap, Tap] | None = None
+        self._own_voice: OwnVoice | None = None
         self._xruns = 0, 0  # as they were when it began
         self._told_lost = 0
 
@@ -90,11 +94,29 @@ class Lease:
         deadline = time.monotonic() + _FADE_SECONDS
         while not self.far_end.playout.silent and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
+        if self._own_voice is not None:
+            self._own_voice.stop()
         if self._taps is not None:
             near, far = self._taps
             self.io.near_end.untap(near)
             self.io.output.untap(far)
         self.io.take_back(self)
+
+    def cleared(self) -> None:
+        """Say that the server has cleared. Runs on: event loop."""
+        if self._own_voice is not None:
+            self._own_voice.cleared()
+
+    def hears_itself(self) -> bool:
+        """Return True once: when the agent seems to hear itself. Runs on: event loop.
+
+        Called every fifth of a second or so. Files hear nothing.
+        """
+        if self._own_voice is None:
+            if is_file(self.io.microphone) or is_file(self.io.speaker):
+                return False
+            self._own_voice = OwnVoice(self.io.near_end, self.io.output)
+        return self._own_voice.look()
 
     def tap(self) -> tuple[Tap, Tap]:
         """Return near and far end for somebody who listens to this call; once."""

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.notices import Notice
@@ -72,17 +73,20 @@ class Call:
             ``AudioIO`` has.
         device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once. A borrowed ``AudioIO`` has its own.
+        echo, noise_suppression, automatic_gain: what is done to the microphone's audio, see
+            ``AudioIO``; by default nothing. Not with an ``AudioIO``, which has its own.
         recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
         timing: intervals of what the call does by itself; for tests.
 
     Raises:
         AudioFormatError: the frame length is out of range, or not the one the route demands.
+        TypeError: an ``AudioIO`` was given, and what it has already.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
-    call cannot be opened, ``ValueError`` for a volume out of range. Once it is open, iteration
-    never raises for what happens to the call: it ends with an ``Ended`` event that holds the
-    error, if there was one. One task may iterate; events that nobody reads are dropped beyond
-    4096, the oldest first, and counted.
+    call cannot be opened, ``ValueError`` for a volume out of range or an unknown way of echo
+    control. Once it is open, iteration never raises for what happens to the call: it ends with an
+    ``Ended`` event that holds the error, if there was one. One task may iterate; events that nobody
+    reads are dropped beyond 4096, the oldest first, and counted.
     """
 
     def __init__(
@@ -104,6 +108,9 @@ class Call:
         jitter: tuple[float, float] = DEFAULT_TARGET,
         volume: float | None = None,
         device_timeout: float = 60.0,
+        echo: Echo | None = None,
+        noise_suppression: bool = False,
+        automatic_gain: bool = False,
         recorder: Observer | None = None,
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
@@ -112,6 +119,8 @@ class Call:
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         if self._borrowed is not None and (microphone is not None or speaker is not None):
             raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
+        if self._borrowed is not None and (echo or noise_suppression or automatic_gain):
+            raise TypeError("audio=AudioIO(…) has its own echo control")
         self._route = _route(
             route,
             url=url,
@@ -130,6 +139,11 @@ class Call:
         self._jitter = jitter
         self._volume = volume
         self._device_timeout = device_timeout
+        self._processing: dict[str, Any] = {
+            "echo": echo or "off",
+            "noise_suppression": noise_suppression,
+            "automatic_gain": automatic_gain,
+        }
         self._recorder = recorder
         self._timing = timing
 
@@ -168,6 +182,11 @@ class Call:
     def speaker(self) -> Speaker:
         """The speaker in use, once the call is open."""
         return _opened(self._io).speaker
+
+    @property
+    def echo(self) -> EchoPath:
+        """Which way echo is controlled, why, and how well, once the call is open."""
+        return _opened(self._io).echo
 
     @property
     def muted(self) -> bool:
@@ -340,6 +359,7 @@ class Call:
                 rate=self.audio.rate,
                 volume=1.0 if self._volume is None else self._volume,
                 device_timeout=self._device_timeout,
+                **self._processing,
             )
         elif self._volume is not None:
             io.volume = self._volume

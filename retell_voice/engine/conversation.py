@@ -162,6 +162,7 @@ class Conversation:
                 case Clear(at=at):
                     far_end.clear()
                     counters.cleared(at)
+                    self._devices.cleared()
                 case Pong():
                     pass
                 case _:
@@ -195,6 +196,8 @@ class Conversation:
                 levels_due = now + self._level_interval
                 levels = devices.io.near_end.level(), devices.io.output.level()
                 journal.events.put(events.Levels(at=now, near_end=levels[0], far_end=levels[1]))
+            if devices.hears_itself():
+                journal.tell(events.EchoSuspected(at=now, echo=devices.io.echo.name))
             if now >= statistics_due:
                 statistics_due = max(now, statistics_due + self._timing.statistics)
                 self._tell_drops(now)

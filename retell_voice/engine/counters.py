@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from retell_voice.devices.lease import Lease
+from retell_voice.echo.ports import BLOCK_SECONDS
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -93,6 +94,7 @@ class Counters:
     ) -> Statistics:
         """Return all figures at this time."""
         io, far_end, playout = devices.io, devices.far_end, devices.far_end.playout
+        echo = io.echo.measures()
         return Statistics(
             at=now,
             frames_sent=self._sent,
@@ -119,6 +121,10 @@ class Counters:
             playback_drift=io.playback_drift.ppm,
             clear_to_silence_p50=_percentile(self._clear_times, 50),
             clear_to_silence_p95=_percentile(self._clear_times, 95),
+            echo=io.echo.name,
+            echo_state=echo.state.value,
+            echo_erle=echo.erle,
+            echo_cost=None if echo.cost is None else echo.cost / BLOCK_SECONDS,
             round_trip=None if connection is None else connection.round_trip,
         )
 

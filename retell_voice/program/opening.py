@@ -94,6 +94,9 @@ def make_call(
         level_interval=level_interval,
         jitter=settings.jitter_ms.value,
         volume=settings.volume.value / 100,
+        echo=settings.echo.value,
+        noise_suppression=settings.noise_suppression.value,
+        automatic_gain=settings.automatic_gain.value,
         recorder=recorder,
     )
 

@@ -7,6 +7,7 @@ import unicodedata
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
+    EchoSuspected,
     Ended,
     Event,
     LatencyChanged,
@@ -41,6 +42,15 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"the {_DEVICES[side]} had gaps, as a busy machine makes: more latency{_ms(new)}"
         case MicrophoneSilent():
             return "the microphone delivers only silence: muted in the system, or no permission?"
+        case EchoSuspected(echo="off"):
+            return "the agent seems to hear itself: use headphones, or --echo webrtc or half-duplex"
+        case EchoSuspected(echo="half-duplex"):
+            return "the agent seems to hear itself: turn the speaker down, or use headphones"
+        case EchoSuspected(echo=echo):
+            return (
+                f"the agent seems to hear itself in spite of echo control ({clean(echo)}): turn "
+                "the speaker down, try --echo half-duplex, or use headphones"
+            )
         case AudioDropped(side="near_end", duration=duration):
             return f"{duration:.1f} s of your voice lost: it could not be sent in time"
         case AudioDropped(duration=duration):

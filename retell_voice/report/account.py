@@ -151,6 +151,8 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
             account.losses.append((at, f"{seconds:.2f} s of {side} audio dropped"))
         case "device_changed" if event["state"] != "changed":  # as was wanted
             account.losses.append((at, f"{words(event['name'])} {words(event['state'])}"))
+        case "echo_suspected":
+            account.losses.append((at, "the agent seemed to hear itself"))
         case "recording_stopped":
             account.losses.append((at, f"no longer recorded: {words(event['why'])}"))
         case "ended":
@@ -229,6 +231,7 @@ def figures(account: Account) -> list[tuple[str, str]]:
         ("frames sent", "frames_sent", "", 1),
         ("frames dropped", "frames_dropped", "", 1),
         ("devices lost", "device_losses", "", 1),
+        ("echo taken out", "echo_erle", "dB", 1),
     ):
         if known.get(key) is not None:
             rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))

@@ -287,6 +287,10 @@ def test_statistics() -> None:
         playback_latency=0.012,
         clear_to_silence_p50=0.121,
         clear_to_silence_p95=0.125,
+        echo="webrtc",
+        echo_state="converged",
+        echo_erle=38.2,
+        echo_cost=0.0117,
     )
     view = replace(VIEW, statistics=figures)
     text = "\n".join(picture(view, 80, 24, Controls(panel="statistics")))
@@ -296,6 +300,9 @@ def test_statistics() -> None:
         "12 ms",
         "not known yet",
         "clear to silence 121 ms (95 %: 125)",
+        "echo control     webrtc",
+        "echo taken out   38 dB, converged",
+        "it costs         1.2 % of a core",
     ):
         assert line in text
     assert "…" not in text.partition("\n")[2], "nothing is cut off"

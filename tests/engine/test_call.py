@@ -964,3 +964,10 @@ async def test_a_call_that_does_not_come_about_writes_no_file(tmp_path: Path) ->
         ):
             pass
     assert path.read_bytes() == b"precious"
+
+
+async def test_a_borrowed_audio_io_has_its_own_echo_control() -> None:
+    io = AudioIO(NullMicrophone(), NullSpeaker())
+    for given in ({"echo": "off"}, {"noise_suppression": True}, {"automatic_gain": True}):
+        with pytest.raises(TypeError, match="has its own echo control"):
+            Call("call", audio=io, **given)

@@ -7,6 +7,7 @@ import pytest
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
+from retell_voice.echo.choice import Way
 from retell_voice.emulator import CALLER, Emulator
 from retell_voice.errors import ConfigError
 from retell_voice.program.opening import (
@@ -16,7 +17,7 @@ from retell_voice.program.opening import (
     make_call,
     make_recorder,
 )
-from retell_voice.settings.schema import Sourced
+from retell_voice.settings.schema import Sourced, table
 from retell_voice.settings.tables import CallSettings, RegistrationSettings
 from retell_voice.settings.tables.sound import JitterRange
 
@@ -58,7 +59,13 @@ def test_a_recorder_where_one_is_wanted(tmp_path: Path) -> None:
 
 
 async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
-    given = settings(frame_ms=40, jitter_ms=JitterRange(0.1, 0.1), volume=50, record=str(tmp_path))
+    given = settings(
+        frame_ms=40,
+        jitter_ms=JitterRange(0.1, 0.1),
+        volume=50,
+        record=str(tmp_path),
+        echo="half-duplex",
+    )
     recorder = make_recorder(given)
     async with Emulator() as emulator:
         registered = emulator.register(AUDIO)
@@ -73,6 +80,7 @@ async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
         )
         async with call:
             assert call.volume == 0.5
+            assert call.echo.name == "half-duplex"
             async for event in call:
                 if event.at > 0.2:
                     break
@@ -82,6 +90,11 @@ async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
     assert recorder is not None
     assert recorder.path is not None
     assert (recorder.path / "audio.wav").exists()
+
+
+def test_every_way_of_echo_control_can_be_set() -> None:
+    assert table(CallSettings)["echo"].choices == tuple(Way)
+    assert table(CallSettings)["echo"].default == Way.AUTO
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.events import AgentStarted, Ended, LatencyChanged, MicrophoneSilent
+from retell_voice.events import AgentStarted, EchoSuspected, Ended, LatencyChanged, MicrophoneSilent
 from retell_voice.program.words import clean, clock, ending, news, warn
 
 
@@ -21,6 +21,21 @@ def test_clean_texts_are_printable(text: str) -> None:
 def test_what_people_should_know() -> None:
     assert "no permission" in str(warn(MicrophoneSilent(name="Jabra")))
     assert warn(AgentStarted()) is None
+
+
+@pytest.mark.parametrize(
+    ("echo", "advice"),
+    [
+        ("off", "use headphones, or --echo webrtc"),
+        ("webrtc", "turn the speaker down, try --echo half-duplex"),
+        ("a board's own", "(a board's own): turn the speaker down"),
+        ("half-duplex", "turn the speaker down, or use headphones"),
+    ],
+)
+def test_an_agent_that_hears_itself_comes_with_what_to_do(echo: str, advice: str) -> None:
+    said = str(warn(EchoSuspected(echo=echo)))
+    assert said.startswith("the agent seems to hear itself")
+    assert advice in said
 
 
 def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:

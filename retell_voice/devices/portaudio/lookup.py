@@ -18,7 +18,7 @@ Direction = Literal["input", "output"]
 COMMON_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 """Rates that are tried, Hz."""
 
-_SERVERS = ("pulse", "default", "pipewire")
+SERVERS = ("pulse", "default", "pipewire")
 """ALSA's names for the sound server, the one that survives its end best first."""
 
 _WORDS = {"input": "microphone", "output": "speaker"}
@@ -90,7 +90,7 @@ def default_device(direction: Direction) -> Found | None:
         return _because(devices[0], f"the first {direction} there is") if devices else None
     if chosen.host_api == "ALSA" and "(hw:" in chosen.name:
         # A raw card has one user at a time and few rates; a sound server has neither limit.
-        for name in _SERVERS:
+        for name in SERVERS:
             for device in devices:
                 if device.name == name:
                     return _because(device, f"the sound server, rather than {chosen.name} alone")
@@ -108,7 +108,7 @@ def instead_of(mute: Collection[Found], direction: Direction, rate: int) -> Foun
     """
     tried = {(device.name, device.host_api) for device in mute}
     # A raw card may be the one that the sound server needs itself.
-    devices = sorted(all_devices(direction), key=lambda device: device.name not in _SERVERS)
+    devices = sorted(all_devices(direction), key=lambda device: device.name not in SERVERS)
     for device in (*filter(None, [default_device(direction)]), *devices):
         if (device.name, device.host_api) not in tried and channels_at(direction, device, rate):
             return _because(device, f"no audio passes through {_listed(mute)}")

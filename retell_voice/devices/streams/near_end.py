@@ -93,6 +93,7 @@ class NearEnd:
         self.lost = 0
         """Samples that the relay lost."""
         self._can_block = can_block
+        self._is_started = False
         self._echo: Stage | None = None
         self._taps: tuple[Tap, ...] = ()
         self._call: CallFrames | None = None
@@ -132,6 +133,7 @@ class NearEnd:
 
     def start(self) -> None:
         """Begin to work; before the microphone is started."""
+        self._is_started = True
         self._choose_thread()
 
     def stop(self) -> None:
@@ -141,6 +143,7 @@ class NearEnd:
     def connect(self, call: CallFrames | None) -> None:
         """Let a call take what is heard from here on; None: no call is up."""
         self._call = call
+        self._is_started = True
         self._choose_thread()
 
     def use_echo_control(self, stage: Stage | None) -> None:
@@ -161,7 +164,8 @@ class NearEnd:
     def _choose_thread(self) -> None:
         is_cheap = self._can_block or self._call is None or self._call.is_copy
         self._relay.inline = is_cheap and self._echo is None
-        self._relay.start()
+        if self._is_started:
+            self._relay.start()
 
     # The microphone
 
@@ -187,10 +191,10 @@ class NearEnd:
         samples = block.samples
         self.xruns += block.xrun + (block.lost > 0)
         self.lost += block.lost
+        self.sounds += int(np.any(samples))  # of the microphone, whatever is left of it
         if self._echo is not None:
             samples = self._echo(samples, block.spoken_at)
         if np.count_nonzero(samples):
-            self.sounds += 1
             if self.attentive and peak(samples) > _SPEECH:
                 self._loud_at = block.position
             if self.muted:

@@ -7,7 +7,9 @@
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader goes on
-where it stopped for as long as the times agree with that to within 30 ms.
+where it stopped for as long as the times agree with that to within 30 ms. Where the speaker has not
+been given yet what the times ask for (devices that do not state their latency, and take large
+blocks), it reads that much earlier from then on: an echo may be late, a hole is heard.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ _SECONDS = 2.0
 _TOLERANCE = 0.03
 """Seconds by which times may disagree with the count of samples before they are believed: sound
 servers correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
+_FURTHEST_BEHIND = 0.2
+"""Seconds by which to read earlier; what has not been played by then is not being played."""
+_SPARE = 0.005
+"""Seconds to read earlier than was necessary."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
 
@@ -70,6 +76,7 @@ class ReferenceReader:
         self._next: float | None = None  # position in the reference of what is returned next
         self._fed = 0  # position up to which the resampler has been fed
         self._off = 0  # reads in a row that disagreed
+        self._behind = 0  # positions by which it reads earlier than the times say
         self._held: Samples = np.zeros(0, np.int16)
 
     def read(self, count: int, at: float) -> Samples:
@@ -81,19 +88,32 @@ class ReferenceReader:
         if wanted is None:
             return np.zeros(count, np.int16)
         if self._next is None:
-            self._jump(wanted)
-        elif abs(wanted - self._next) > _TOLERANCE * self._reference.rate:
+            self._jump(wanted - self._behind)
+        elif abs(wanted - self._behind - self._next) > _TOLERANCE * self._reference.rate:
             self._off += 1
             if self._off >= _DISAGREEING_READS:
                 self.jumps += 1
-                self._jump(wanted)
+                self._jump(wanted - self._behind)
         else:
             self._off = 0
+        self._stay_behind(wanted, count)
         if (lacking := count - len(self._held)) > 0:
             self._held = np.concatenate((self._held, self._pull(self._resampler.needed(lacking))))
         taken, self._held = self._held[:count], self._held[count:]
         self._next = (self._next or 0.0) + count * self._step
         return taken
+
+    def _stay_behind(self, wanted: int, count: int) -> None:
+        """Begin to read earlier if what the next ``count`` samples need is not there yet."""
+        rate = self._reference.rate
+        needed = self._resampler.needed(max(0, count - len(self._held)))
+        missing = self._fed + needed - self._reference.ring.written
+        if missing <= 0 or self._next is None:
+            return
+        earlier = round(self._next) - missing - round(_SPARE * rate)
+        if wanted - earlier <= _FURTHEST_BEHIND * rate:
+            self._behind = wanted - earlier
+            self._jump(earlier)
 
     def _jump(self, to: int) -> None:
         self._next, self._fed, self._off = float(to), to, 0

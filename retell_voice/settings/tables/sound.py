@@ -1,4 +1,4 @@
-"""Settings of sound: which devices, how long the frames, how deep the jitter buffer."""
+"""Settings of sound: devices, frames, the jitter buffer, echo control."""
 
 # ruff: noqa: RUF009 - setting() makes fields, as dataclasses.field does
 
@@ -65,6 +65,24 @@ class SoundSettings(Settings):
         maximum=200,
         unit="%",
         metavar="PERCENT",
+    )
+    echo: Sourced[str] = setting(
+        "auto",
+        "What keeps the agent from hearing itself: webrtc cancels the echo (pip install "
+        "'retell-voice[echo]'), half-duplex turns the microphone down while the agent is heard, "
+        "system uses the sound server's own. auto: webrtc where it is installed, off with "
+        "headphones.",
+        SOUND,
+        choices=("auto", "webrtc", "half-duplex", "system", "off"),
+        metavar="WAY",
+    )
+    noise_suppression: Sourced[bool] = setting(
+        False,
+        "Make steady noise quieter before it is sent. Retell does that, too.",
+        SOUND,
+    )
+    automatic_gain: Sourced[bool] = setting(
+        False, "Bring your voice to the usual loudness before it is sent.", SOUND
     )
     input: Sourced[str | None] = setting(
         None,

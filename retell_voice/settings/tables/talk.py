@@ -47,8 +47,7 @@ class TalkSettings(CallSettings):
     )
     interruptible: Sourced[bool] = setting(
         True,
-        "With --local: the agent falls silent when you talk over it. Without headphones rather "
-        "not, or it hears and interrupts itself.",
+        "With --local: the agent falls silent when you talk over it.",
         CALL,
     )
     push_to_talk: Sourced[bool] = setting(

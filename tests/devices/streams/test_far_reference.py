@@ -78,4 +78,30 @@ def test_what_was_played_too_long_ago_or_not_yet_is_silence() -> None:
         reference.write_rt(np.full(BLOCK, 5, np.int16), 10.0 + number / 100)
     old, new = ReferenceReader(reference, RATE), ReferenceReader(reference, RATE)
     assert not old.read(BLOCK, 10.0).any()
-    assert new.read(2 * BLOCK, 12.99).tolist() == [5] * BLOCK + [0] * BLOCK
+    assert not new.read(BLOCK, 13.3).any()
+
+
+def test_what_is_not_there_yet_is_read_later_without_a_hole() -> None:
+    """A speaker without a latency takes 40 ms at a time: the times ask for what is to come."""
+    reference = FarReference(RATE)
+    reader = ReferenceReader(reference, RATE)
+    played = np.arange(1, RATE + 1).astype(np.int16)
+    found = []
+    for number in range(100):
+        at = 10.0 + number * BLOCK / RATE
+        if number % 4 == 0:
+            block = played[number * BLOCK : (number + 4) * BLOCK]
+            reference.write_rt(block, at)
+        found.append(reader.read(BLOCK, at + 0.01))
+    read = np.concatenate(found).astype(int)[BLOCK * 8 :]
+    assert np.all(np.diff(read) == 1)
+    late = 99 * BLOCK + BLOCK + 80 - read[-1]
+    assert 0 < late <= 0.03 * RATE
+
+
+def test_a_speaker_that_stands_still_is_silent() -> None:
+    reference = FarReference(RATE)
+    reader = ReferenceReader(reference, RATE)
+    reference.write_rt(np.full(RATE // 10, 1000, np.int16), 10.0)
+    read = [reader.read(BLOCK, 10.0 + number / 100) for number in range(60)]
+    assert read[-1].tolist() == [0] * BLOCK

@@ -1,0 +1,195 @@
+"""Which echo control is in the near end's path, and whether it still is the right one.
+
+::
+
+    devices ─▶ described ─▶ choose ─▶ open_control ─▶ EchoStage ─▶ NearEnd
+                 ▲ the sound server
+
+A device that was exchanged, or came back as another, is looked at again: ``auto`` may have to do
+something else for it, and every canceller has to learn the room again. Calls and clears change
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
+from retell_voice.devices.portaudio import sound_server
+from retell_voice.devices.portaudio.lookup import SERVERS
+from retell_voice.devices.portaudio.sound_server import SoundServer
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.streams.echo_stage import EchoStage
+from retell_voice.devices.streams.near_end import NearEnd
+from retell_voice.devices.streams.output import Output
+from retell_voice.echo.choice import Choice, Way, choose, open_control
+from retell_voice.echo.ports import EchoControl, EchoMeasures
+from retell_voice.echo.system import EchoCancelled, SoundDevice, cancels_echo
+from retell_voice.echo.webrtc import installed
+from retell_voice.errors import ConfigError
+
+Echo = Way | str | Callable[[int], EchoControl]
+"""A way, by its name too, or what makes an echo control of your own for a rate in Hz."""
+
+_FILES = NullMicrophone, WavMicrophone, NullSpeaker, WavSpeaker
+_THROUGH_PULSE = ("pulse", "default")
+"""Devices that respect ``PULSE_SOURCE`` and ``PULSE_SINK``."""
+
+
+class EchoPath:
+    """Puts echo control into a near end's path and keeps it right.
+
+    Args:
+        echo: what was asked for.
+        near_end, output: the two streams.
+        noise_suppression, gain: WebRTC's noise suppression and automatic gain.
+
+    Raises:
+        ValueError: there is no such way.
+    """
+
+    def __init__(
+        self,
+        echo: Echo,
+        near_end: NearEnd,
+        output: Output,
+        *,
+        noise_suppression: bool = False,
+        gain: bool = False,
+    ) -> None:
+        self._make = None if isinstance(echo, str) else echo
+        self._asked = _way(echo) if isinstance(echo, str) else Way.OFF
+        self._near_end = near_end
+        self._output = output
+        self._options = {"noise_suppression": noise_suppression, "gain": gain}
+        self._changing = threading.Lock()
+        self._stage: EchoStage | None = None
+        self._name = ""
+        self._choice = Choice(self._asked, "not looked at yet")
+
+    @property
+    def choice(self) -> Choice | None:
+        """Which way it is, and why; None with an echo control of one's own."""
+        return self._choice if self._make is None else None
+
+    @property
+    def name(self) -> str:
+        """What it is, for people: ``off``, ``webrtc``, or the name of one's own."""
+        return self._choice.way.value if self._make is None else self._name
+
+    def measures(self) -> EchoMeasures:
+        """Return what is known of the echo by now."""
+        stage = self._stage
+        return EchoMeasures() if stage is None else stage.measures()
+
+    def prepare(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Choose for these devices, before they are opened. May take a second.
+
+        Raises:
+            ConfigError: what was asked for is not there.
+            ValueError: the microphone's rate is out of range.
+        """
+        with self._changing:
+            if self._make is not None:
+                self._use(self._make(self._near_end.rate))
+                return
+            choice = self._chosen(microphone, speaker)
+            if choice.devices is not None:
+                _go_through(choice.devices, microphone, speaker)
+            self._open(choice)
+
+    def changed(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Begin again: one of these was exchanged or has come back. May take a second."""
+        with self._changing:
+            if self._asked is Way.AUTO:
+                choice = self._chosen(microphone, speaker)
+                if choice.way is not self._choice.way:
+                    self._open(choice)
+                    return
+                self._choice = choice
+            if self._stage is not None:
+                self._stage.reset()
+
+    def _chosen(self, microphone: Microphone, speaker: Speaker) -> Choice:
+        asks = self._asked in (Way.AUTO, Way.SYSTEM)
+        server = ask_server(microphone, speaker) if asks else None
+        return choose(
+            self._asked,
+            microphone=described(microphone, server.microphone if server else None),
+            speaker=described(speaker, server.speaker if server else None),
+            microphones=server.microphones if server else (),
+            speakers=server.speakers if server else (),
+            installed=installed(),
+        )
+
+    def _open(self, choice: Choice) -> None:
+        try:
+            control = open_control(choice.way, self._near_end.rate, **self._options)
+        except ConfigError as error:
+            if self._asked is not Way.AUTO or choice.way is Way.OFF:
+                raise
+            choice = Choice(Way.OFF, str(error), error.hint)  # installed, but does not load
+            control = open_control(Way.OFF, self._near_end.rate)
+        self._choice = choice
+        self._use(control)
+
+    def _use(self, control: EchoControl | None) -> None:
+        near_end = self._near_end
+        self._name = control.name if control else ""
+        self._stage = EchoStage(control, self._output.reference, near_end.rate) if control else None
+        near_end.use_echo_control(self._stage)
+
+
+def described(
+    device: Microphone | Speaker, default: SoundDevice | None = None
+) -> SoundDevice | None:
+    """Return what is known of a device; None for a file.
+
+    ``default``: what the sound server uses where a device is the sound server.
+    """
+    if is_file(device):
+        return None
+    if default is not None and _is_server(device):
+        return default
+    return SoundDevice(device.name)
+
+
+def is_file(device: Microphone | Speaker) -> bool:
+    """Return whether a device has no part in any room."""
+    return isinstance(device, _FILES)
+
+
+def ask_server(microphone: Microphone, speaker: Speaker) -> SoundServer | None:
+    """Return what the sound server knows, if one of these devices goes through it."""
+    return sound_server.ask() if _is_server(microphone) or _is_server(speaker) else None
+
+
+def _is_server(device: Microphone | Speaker) -> bool:
+    return getattr(device, "host_api", "") == "ALSA" and device.name in SERVERS
+
+
+def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -> None:
+    """Let devices that are still to be opened be the sound server's echo-cancelled ones."""
+    ends = (
+        (microphone, "PULSE_SOURCE", "--input", pair.microphone),
+        (speaker, "PULSE_SINK", "--output", pair.speaker),
+    )
+    for device, variable, option, wanted in ends:
+        if wanted is None or cancels_echo(SoundDevice(device.name)):
+            continue
+        if not (_is_server(device) and device.name in _THROUGH_PULSE):
+            raise ConfigError(
+                f"{device.name!r} does not go through the sound server's echo cancellation",
+                f"use {option} pulse, or choose {wanted.name!r} as the system's default",
+            )
+        os.environ[variable] = wanted.name
+
+
+def _way(name: str) -> Way:
+    try:
+        return Way(name)
+    except ValueError:
+        ways = ", ".join(Way)
+        raise ValueError(f"echo is {name!r}, not one of {ways}") from None

@@ -1,0 +1,66 @@
+"""Echo control in the near end's seat: it gets what was played when the microphone heard this.
+
+::
+
+    near end ──────────────────────────▶ Blocks ─▶ EchoControl ─▶ near end, no echo
+    FarReference ─▶ ReferenceReader ───────┘
+"""
+
+from __future__ import annotations
+
+from time import thread_time
+
+from retell_voice.audio.format import Samples
+from retell_voice.devices.streams.reference import FarReference, ReferenceReader
+from retell_voice.echo.ports import Blocks, EchoControl, EchoMeasures
+
+_LEAD_SECONDS = 0.01
+"""The times of both streams are off by some milliseconds. A canceller finds an echo that is late,
+by up to 300 ms, but not one that comes before what was played: so the far end is read this much
+ahead, which makes every echo that much later and none early."""
+_MEASURE_SECONDS = 0.1
+
+
+class EchoStage:
+    """A ``Stage`` of the near end.
+
+    Args:
+        control: what takes the echo out.
+        reference: what is played.
+        rate: the near end's samples a second.
+    """
+
+    def __init__(self, control: EchoControl, reference: FarReference, rate: int) -> None:
+        # The thread's own time: what else the machine does is no cost of echo control.
+        self._blocks = Blocks(control, rate, thread_time)
+        self._reference = reference
+        self._reader = ReferenceReader(reference, rate)
+        self._rate = rate
+        self._must_reset = False
+        self._measures = self._blocks.measures()
+        self._unmeasured = 0  # samples since then
+
+    def __call__(self, samples: Samples, spoken_at: float) -> Samples:
+        """Runs on: near-end thread. Return the near end without echo; see ``Stage``."""
+        if self._must_reset:
+            self._must_reset = False
+            self._blocks.reset()
+            self._reader = ReferenceReader(self._reference, self._rate)
+        far = self._reader.read(len(samples), spoken_at + _LEAD_SECONDS)
+        done = self._blocks.process(samples, far)
+        self._unmeasured += len(samples)
+        if self._unmeasured >= _MEASURE_SECONDS * self._rate:
+            self._unmeasured = 0
+            self._measures = self._blocks.measures()
+        return done
+
+    def reset(self) -> None:
+        """Forget the room before the next block: a device was exchanged, or is back.
+
+        Runs on: any thread. Not after a ``clear`` or a call: the room is still the same.
+        """
+        self._must_reset = True
+
+    def measures(self) -> EchoMeasures:
+        """Return what was known up to 0.1 s ago. Runs on: any thread."""
+        return self._measures
