@@ -136,8 +136,9 @@ class WebClient:
 
     def _json(self, body: dict[str, Any], message: str, at: float) -> list[Event]:
         kind, audio = body.get("event_type"), body.get("audio")
+        has_audio = audio is not None or (kind is None and "audio" in body)
         events: list[Event] = []
-        if audio is not None or (kind is None and "audio" in body):
+        if has_audio:
             data = decode_base64(_string(audio)) if audio is not None else b""
             events += self._audio(data, _string(body.get("text") or ""), at)
         match kind:
@@ -147,7 +148,7 @@ class WebClient:
                 events.append(Metadata(metadata=tidy(body["metadata"]), at=at))
             case "metadata":
                 raise ValueError("metadata is missing")
-            case _ if "audio" not in body or (kind is not None and audio is None):
+            case _ if not has_audio:
                 events.append(UnknownMessage(message=message[:_KEPT], at=at))
         return events
 

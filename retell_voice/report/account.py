@@ -58,7 +58,7 @@ class Account:
     began: float = 0.0
     end: float = 0.0
     truncated: bool = False
-    _told: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _told: list[Item[dict[str, Any]]] = field(default_factory=list, repr=False)
     _history: History[dict[str, Any]] = field(default_factory=History, repr=False)
 
     @property
@@ -169,11 +169,12 @@ _SIDES = {"near_end": "your", "far_end": "the agent's"}
 
 def _take_transcript(account: Account, event: dict[str, Any]) -> None:
     first = round(_number(event, "from")) if "from" in event else 0
-    account._told[max(first, 0) :] = [dict(each) for each in event["utterances"]]
-    # A program of before may have kept no more than its server told: the last few utterances.
-    account.utterances = account._history.update(
-        [Item(words(each.get("role")), words(each.get("content")), each) for each in account._told]
-    )
+    account._told[max(first, 0) :] = [
+        Item(words(each.get("role")), words(each.get("content")), dict(each))
+        for each in event["utterances"]
+    ]
+    # Earlier versions kept no more than the server told: perhaps the last few utterances.
+    account.utterances = account._history.update(account._told)
 
 
 def _number(event: dict[str, Any], name: str) -> float:
