@@ -87,8 +87,7 @@ class EchoPath:
         """Choose for these devices, before they are opened. May take a second.
 
         Raises:
-            ConfigError: what was asked for is not there.
-            ValueError: the microphone's rate is out of range.
+            ConfigError: what was asked for is not there, or not at the microphone's rate.
         """
         with self._changing:
             if self._make is not None:
@@ -114,13 +113,19 @@ class EchoPath:
     def _open(self, choice: Choice) -> None:
         try:
             control = open_control(choice.way, self._near_end.rate, **self._options)
-        except ConfigError as error:
-            if self._asked is not Way.AUTO or choice.way is Way.OFF:
-                raise
-            choice = Choice(Way.OFF, str(error), error.hint)  # installed, but does not load
-            control = open_control(Way.OFF, self._near_end.rate)
+        except ValueError as error:  # a microphone at 96 kHz
+            hint = "use another microphone or rate, or no echo control"
+            control, choice = None, self._without(choice, ConfigError(f"{error}", hint))
+        except ConfigError as error:  # installed, but does not load
+            control, choice = None, self._without(choice, error)
         self._choice = choice
         self._use(control)
+
+    def _without(self, choice: Choice, error: ConfigError) -> Choice:
+        """Return the choice to do nothing, unless somebody asked for what failed."""
+        if self._asked is not Way.AUTO or choice.way is Way.OFF:
+            raise error
+        return Choice(Way.OFF, str(error), error.hint)
 
     def _use(self, control: EchoControl | None) -> None:
         near_end = self._near_end
