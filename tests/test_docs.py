@@ -109,7 +109,6 @@ def test_the_page_about_echo_knows_every_way_and_how_to_make_the_systems() -> No
         assert f"\n| `{way}` |" in page
 
 
-
 def test_the_changelog_is_the_repositorys(site: Path) -> None:
     assert "Unreleased" in Loads(site / "changelog.html").words
 
