@@ -25,6 +25,8 @@ ROOMS = {
     "devices.portaudio.devices": "Microphones and speakers",
     "devices.files": "Microphones and speakers",
     "devices.audio_io": "Devices that stay open",
+    "devices.echo_path": "Echo",
+    "echo.ports": "Echo",
     "devices.listener": "Devices that stay open",
     "recording.recorder": "Recording",
     "engine.observer": "Recording",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from retell_voice.audio.format import AudioFormat, Encoding, Samples
     from retell_voice.devices.audio_io import AudioIO
+    from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
     from retell_voice.devices.portaudio.devices import open_devices
@@ -101,6 +102,7 @@ __all__ = [
     "DeviceTraits",
     "EchoControl",
     "EchoMeasures",
+    "EchoPath",
     "EchoState",
     "EchoSuspected",
     "Encoding",
@@ -156,6 +158,7 @@ _ROOMS = (
     "devices.files",
     "devices.listener",
     "echo.ports",
+    "devices.echo_path",
     "devices.audio_io",
     "engine.observer",
     "recording.recorder",

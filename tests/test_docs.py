@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 import retell_voice
+from retell_voice.echo.choice import Way
+from retell_voice.echo.system import HOW_TO
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import SECTIONS
 
@@ -98,6 +100,13 @@ def test_rooms_that_are_named_are_there() -> None:
     assert len(rooms) > 20
     for room in rooms:
         assert (ROOT / "retell_voice" / room).exists(), room
+
+
+def test_the_page_about_echo_knows_every_way_and_how_to_make_the_systems() -> None:
+    page = (ROOT / "docs" / "echo.md").read_text("utf-8")
+    assert HOW_TO.strip() in page
+    for way in Way:
+        assert f"\n| `{way}` |" in page
 
 
 def test_the_changelog_is_the_repositorys(site: Path) -> None:

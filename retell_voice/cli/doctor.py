@@ -1,4 +1,4 @@
-"""``retell-voice doctor``: looks at everything a call needs, and says what to mend."""
+"""``retell-voice doctor``: looks at everything a call needs, and says what to fix."""
 
 from __future__ import annotations
 
@@ -131,6 +131,7 @@ def _findings(
             audio,
             settings.input.value,
             settings.output.value,
+            echo=settings.echo.value,
             seconds=seconds,
             chimes=chimes,
             ask=ask,

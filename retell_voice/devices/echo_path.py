@@ -2,8 +2,8 @@
 
 ::
 
-    devices ─▶ described ─▶ choose ─▶ open_control ─▶ EchoStage ─▶ NearEnd
-                 ▲ the sound server
+    devices ─▶ choose_for ─▶ open_control ─▶ EchoStage ─▶ NearEnd
+                ▲ the sound server
 
 A device that was exchanged, or came back as another, is looked at again: ``auto`` may have to do
 something else for it, and every canceller has to learn the room again. Calls and clears change
@@ -19,7 +19,6 @@ from collections.abc import Callable
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
 from retell_voice.devices.portaudio import sound_server
 from retell_voice.devices.portaudio.lookup import SERVERS
-from retell_voice.devices.portaudio.sound_server import SoundServer
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.echo_stage import EchoStage
 from retell_voice.devices.streams.near_end import NearEnd
@@ -88,14 +87,13 @@ class EchoPath:
         """Choose for these devices, before they are opened. May take a second.
 
         Raises:
-            ConfigError: what was asked for is not there.
-            ValueError: the microphone's rate is out of range.
+            ConfigError: what was asked for is not there, or not at the microphone's rate.
         """
         with self._changing:
             if self._make is not None:
                 self._use(self._make(self._near_end.rate))
                 return
-            choice = self._chosen(microphone, speaker)
+            choice = choose_for(self._asked, microphone, speaker)
             if choice.devices is not None:
                 _go_through(choice.devices, microphone, speaker)
             self._open(choice)
@@ -104,7 +102,7 @@ class EchoPath:
         """Begin again: one of these was exchanged or has come back. May take a second."""
         with self._changing:
             if self._asked is Way.AUTO:
-                choice = self._chosen(microphone, speaker)
+                choice = choose_for(self._asked, microphone, speaker)
                 if choice.way is not self._choice.way:
                     self._open(choice)
                     return
@@ -112,28 +110,22 @@ class EchoPath:
             if self._stage is not None:
                 self._stage.reset()
 
-    def _chosen(self, microphone: Microphone, speaker: Speaker) -> Choice:
-        asks = self._asked in (Way.AUTO, Way.SYSTEM)
-        server = ask_server(microphone, speaker) if asks else None
-        return choose(
-            self._asked,
-            microphone=described(microphone, server.microphone if server else None),
-            speaker=described(speaker, server.speaker if server else None),
-            microphones=server.microphones if server else (),
-            speakers=server.speakers if server else (),
-            installed=installed(),
-        )
-
     def _open(self, choice: Choice) -> None:
         try:
             control = open_control(choice.way, self._near_end.rate, **self._options)
-        except ConfigError as error:
-            if self._asked is not Way.AUTO or choice.way is Way.OFF:
-                raise
-            choice = Choice(Way.OFF, str(error), error.hint)  # installed, but does not load
-            control = open_control(Way.OFF, self._near_end.rate)
+        except ValueError as error:  # a microphone at 96 kHz
+            hint = "use another microphone or rate, or no echo control"
+            control, choice = None, self._without(choice, ConfigError(f"{error}", hint))
+        except ConfigError as error:  # installed, but does not load
+            control, choice = None, self._without(choice, error)
         self._choice = choice
         self._use(control)
+
+    def _without(self, choice: Choice, error: ConfigError) -> Choice:
+        """Return the choice to do nothing, unless somebody asked for what failed."""
+        if self._asked is not Way.AUTO or choice.way is Way.OFF:
+            raise error
+        return Choice(Way.OFF, str(error), error.hint)
 
     def _use(self, control: EchoControl | None) -> None:
         near_end = self._near_end
@@ -142,18 +134,23 @@ class EchoPath:
         near_end.use_echo_control(self._stage)
 
 
-def described(
-    device: Microphone | Speaker, default: SoundDevice | None = None
-) -> SoundDevice | None:
-    """Return what is known of a device; None for a file.
+def choose_for(asked: Way, microphone: Microphone, speaker: Speaker) -> Choice:
+    """Return which way is used for two devices, whether open or not. May take a second.
 
-    ``default``: what the sound server uses where a device is the sound server.
+    Raises:
+        ConfigError: what was asked for is not there.
     """
-    if is_file(device):
-        return None
-    if default is not None and _is_server(device):
-        return default
-    return SoundDevice(device.name)
+    server = None
+    if asked in (Way.AUTO, Way.SYSTEM) and (_is_server(microphone) or _is_server(speaker)):
+        server = sound_server.ask()
+    return choose(
+        asked,
+        microphone=_described(microphone, server.microphone if server else None),
+        speaker=_described(speaker, server.speaker if server else None),
+        microphones=server.microphones if server else (),
+        speakers=server.speakers if server else (),
+        installed=installed(),
+    )
 
 
 def is_file(device: Microphone | Speaker) -> bool:
@@ -161,9 +158,11 @@ def is_file(device: Microphone | Speaker) -> bool:
     return isinstance(device, _FILES)
 
 
-def ask_server(microphone: Microphone, speaker: Speaker) -> SoundServer | None:
-    """Return what the sound server knows, if one of these devices goes through it."""
-    return sound_server.ask() if _is_server(microphone) or _is_server(speaker) else None
+def _described(device: Microphone | Speaker, default: SoundDevice | None) -> SoundDevice | None:
+    """Return what is known of a device; ``default``: what the sound server takes for itself."""
+    if is_file(device):
+        return None
+    return default if default is not None and _is_server(device) else SoundDevice(device.name)
 
 
 def _is_server(device: Microphone | Speaker) -> bool:

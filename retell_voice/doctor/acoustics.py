@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
-from retell_voice.audio.levels import dbfs, peak
+from retell_voice.audio.levels import dbfs, peak, power
 from retell_voice.doctor.findings import Finding, Verdict
 
 CHIME_SECONDS = 0.35
@@ -52,6 +52,17 @@ def find_chime(heard: Samples, rate: int) -> int | None:
     if likeness[at] <= _ALIKE * np.linalg.norm(said) * np.linalg.norm(found):
         return None
     return at
+
+
+def chime_level(heard: Samples, at: int, rate: int) -> float:
+    """Return how loud a chime was heard, dB against what was played, without the background.
+
+    ``at``: where it begins, see ``find_chime``.
+    """
+    said = chime(rate)
+    noise = 32768 * 10 ** (loudness(heard, rate).noise / 20)
+    left = power(heard[at : at + len(said)]) - noise**2
+    return float(10 * np.log10(max(left, 0.1) / power(said)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,7 @@ def judge_round_trip(found: list[float | None]) -> Finding:
             "round trip",
             Verdict.WARN,
             "the microphone did not hear the chime",
-            "nothing to mend if you wear headphones; else turn up the speaker or the microphone",
+            "nothing to fix if you wear headphones; else turn up the speaker or the microphone",
         )
     middle = heard[len(heard) // 2] * 1000
     says = f"{middle:.0f} ms from the program through the air and back"

@@ -2,18 +2,19 @@
 
 ::
 
-    Mouth ─▶ speaker ─▶ the air, or a cable ─▶ microphone ─▶ Ear ─▶ round_trips
+    Mouth ─▶ speaker ─▶ the air, or a cable ─▶ microphone ─▶ Ear ─▶ round_trips, echo_levels
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
 from retell_voice.audio.format import Samples
-from retell_voice.doctor.acoustics import chime, find_chime
+from retell_voice.doctor.acoustics import chime, chime_level, find_chime
 
 CHIMES = 3
 EVERY = 0.9
@@ -107,18 +108,37 @@ def round_trips(
         blocks: what the microphone heard: when a block came, and its samples.
         rate: the microphone's samples a second.
     """
-    heard = np.concatenate([each for _, each in blocks]) if blocks else np.zeros(0, np.int16)
     ends = np.cumsum([len(each) for _, each in blocks])
     trips: list[float | None] = []
-    for start in asked:
-        # In the blocks that came from then on; the next chime is not among them.
-        first = next((i for i, (came, _) in enumerate(blocks) if came >= start), len(blocks))
-        begin = int(ends[first - 1]) if first else 0
-        window = heard[begin : begin + round(EVERY * rate)]
-        at = find_chime(window, rate)
+    for start, (begin, _, at) in zip(asked, _found(asked, blocks, rate), strict=True):
         if at is None:
             trips.append(None)
             continue
         block = int(np.searchsorted(ends, begin + at, side="right"))
         trips.append(max(0.0, blocks[block][0] - start))
     return trips
+
+
+def echo_levels(
+    asked: list[float], blocks: list[tuple[float, Samples]], rate: int
+) -> list[float | None]:
+    """Return for each chime how loud it was heard, dB against what was played; as above."""
+    return [
+        None if at is None else chime_level(window, at, rate)
+        for _, window, at in _found(asked, blocks, rate)
+    ]
+
+
+def _found(
+    asked: list[float], blocks: list[tuple[float, Samples]], rate: int
+) -> Iterator[tuple[int, Samples, int | None]]:
+    """Yield for each chime the sample from which on it was looked for, what was heard from there,
+    and where in that it begins."""
+    heard = np.concatenate([each for _, each in blocks]) if blocks else np.zeros(0, np.int16)
+    ends = np.cumsum([len(each) for _, each in blocks])
+    for start in asked:
+        # In the blocks that came from then on; the next chime is not among them.
+        first = next((i for i, (came, _) in enumerate(blocks) if came >= start), len(blocks))
+        begin = int(ends[first - 1]) if first else 0
+        window = heard[begin : begin + round(EVERY * rate)]
+        yield begin, window, find_chime(window, rate)

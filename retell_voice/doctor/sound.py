@@ -22,8 +22,10 @@ from retell_voice.doctor.acoustics import (
     judge_level,
     judge_round_trip,
 )
-from retell_voice.doctor.ends import CHIMES, EVERY, Ear, Mouth, round_trips
+from retell_voice.doctor.echo import judge_echo, judge_way
+from retell_voice.doctor.ends import CHIMES, EVERY, Ear, Mouth, echo_levels, round_trips
 from retell_voice.doctor.findings import Finding, Verdict
+from retell_voice.echo.choice import Choice
 from retell_voice.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def examine(
     input_name: str | None,
     output_name: str | None,
     *,
+    echo: str,
     seconds: float,
     chimes: bool,
     ask: Callable[[], None],
@@ -51,6 +54,7 @@ def examine(
     Args:
         audio: format of the call.
         input_name, output_name: names of devices or parts of them, None for the default ones.
+        echo: the way of echo control that was asked for.
         seconds: how long to listen while somebody speaks.
         chimes: whether something may be heard; without it the speaker stays silent, and a machine
             without sound is no failure, unless a device was named.
@@ -76,6 +80,8 @@ def examine(
     for device, word in ((microphone, "microphone"), (speaker, "speaker")):
         yield judge_device(word, device.name, device.why, device.rate, audio.rate)
     yield _rates(microphone.name, speaker.name)
+    choice, finding = judge_way(echo, microphone, speaker)
+    yield finding
     ear = Ear()
     try:
         microphone.start(ear)
@@ -85,7 +91,7 @@ def examine(
     try:
         yield from _listen(ear, microphone, seconds, ask, meter)
         if chimes:
-            yield from _play(ear, microphone, speaker)
+            yield from _play(ear, microphone, speaker, choice)
         else:
             skipped = "skipped, as asked (--no-sound)"
             yield Finding("sound", "speaker", Verdict.PASS, skipped)
@@ -224,7 +230,7 @@ def _listen(
         yield Finding("sound", "microphone", Verdict.WARN, says, hint, {"xruns": ear.xruns})
 
 
-def _play(ear: Ear, microphone: Microphone, speaker: Speaker) -> Iterator[Finding]:
+def _play(ear: Ear, microphone: Microphone, speaker: Speaker, choice: Choice) -> Iterator[Finding]:
     mouth = Mouth(speaker.rate)
     first = ear.count
     try:
@@ -258,6 +264,7 @@ def _play(ear: Ear, microphone: Microphone, speaker: Speaker) -> Iterator[Findin
         yield judge_clock("speaker", speaker.rate, settled[-1][1] - settled[0][1], elapsed)
     if heard := ear.since(first):
         yield judge_round_trip(round_trips(mouth.asked, heard, microphone.rate))
+        yield judge_echo(echo_levels(mouth.asked, heard, microphone.rate), choice)
 
 
 def _failed(check: str, error: DeviceError, verdict: Verdict = Verdict.FAIL) -> Finding:

@@ -154,6 +154,19 @@ def test_auto_does_without_a_canceller_that_does_not_load(
         path("webrtc")[0].prepare(Device(), Device())
 
 
+def test_a_rate_that_no_canceller_has_is_no_reason_to_fail_unless_one_was_asked_for(
+    server: Callable[..., None],
+) -> None:
+    server(OPEN)
+    near_end, output = NearEnd(96000, lambda _: None), Output(RATE)
+    echo = EchoPath("auto", near_end, output)
+    echo.prepare(Device(), Device())
+    assert echo.choice is not None
+    assert echo.choice.why == "a rate of 96000 Hz is outside 8000–48000 Hz"
+    with pytest.raises(ConfigError, match="96000 Hz"):
+        EchoPath("webrtc", near_end, output).prepare(Device(), Device())
+
+
 def test_the_servers_canceller_is_used_by_variables(
     server: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

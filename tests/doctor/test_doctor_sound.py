@@ -49,6 +49,14 @@ def test_a_chime_that_nobody_heard_is_none() -> None:
     assert ends.round_trips(asked, [], RATE) == [None, None]
 
 
+def test_echo_is_as_loud_as_the_chime_was_heard() -> None:
+    asked = [100.3, 101.2]
+    blocks = [(came, (each // 4).astype(np.int16)) for came, each in blocks_with(asked, lag=0.05)]
+    levels = ends.echo_levels([*asked, 102.5], blocks, RATE)
+    assert levels == [pytest.approx(-12, abs=0.2), pytest.approx(-12, abs=0.2), None]
+    assert ends.echo_levels(asked, [], RATE) == [None, None]
+
+
 def test_the_mouth_plays_three_chimes_and_says_when() -> None:
     mouth = ends.Mouth(RATE)
     played = []
@@ -110,6 +118,7 @@ def look(
             AudioFormat(),
             None,
             output_name,
+            echo="auto",
             seconds=0.1,
             chimes=chimes,
             ask=lambda: None,

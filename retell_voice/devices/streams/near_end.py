@@ -15,6 +15,7 @@ the microphone's rate) it happens on the microphone's own thread, which saves wa
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -94,6 +95,7 @@ class NearEnd:
         """Samples that the relay lost."""
         self._can_block = can_block
         self._is_started = False
+        self._choosing = threading.Lock()  # calls and devices change on threads of their own
         self._echo: Stage | None = None
         self._taps: tuple[Tap, ...] = ()
         self._call: CallFrames | None = None
@@ -162,10 +164,11 @@ class NearEnd:
         self._taps = tuple(each for each in self._taps if each is not tap)
 
     def _choose_thread(self) -> None:
-        is_cheap = self._can_block or self._call is None or self._call.is_copy
-        self._relay.inline = is_cheap and self._echo is None
-        if self._is_started:
-            self._relay.start()
+        with self._choosing:
+            is_cheap = self._can_block or self._call is None or self._call.is_copy
+            self._relay.inline = is_cheap and self._echo is None
+            if self._is_started:
+                self._relay.start()
 
     # The microphone
 

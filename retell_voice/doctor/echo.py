@@ -1,0 +1,46 @@
+"""Would the agent hear itself, and what would be done about it?"""
+
+from __future__ import annotations
+
+from retell_voice.devices.echo_path import choose_for
+from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.doctor.findings import Finding, Verdict
+from retell_voice.echo.choice import Choice, Way
+from retell_voice.errors import ConfigError
+
+_LOUD = -35.0
+"""dB against what is played; an echo that is fainter is taken for silence by a server."""
+_OPEN = "use headphones, or --echo webrtc or half-duplex"
+
+
+def judge_way(asked: str, microphone: Microphone, speaker: Speaker) -> tuple[Choice, Finding]:
+    """Judge which way of echo control a call would use with these devices."""
+    try:
+        choice = choose_for(Way(asked), microphone, speaker)
+    except ConfigError as error:
+        failed = Finding("sound", "echo control", Verdict.FAIL, str(error), error.hint, code=2)
+        return Choice(Way.OFF, str(error), error.hint), failed
+    verdict = Verdict.WARN if choice.hint else Verdict.PASS
+    says = f"{choice.way}: {choice.why}"
+    return choice, Finding("sound", "echo control", verdict, says, choice.hint)
+
+
+def judge_echo(levels: list[float | None], choice: Choice) -> Finding:
+    """Judge how loud the microphone hears the speaker.
+
+    Args:
+        levels: of each chime, dB against what was played, None where it was not heard.
+        choice: what a call would do about it.
+    """
+    heard = sorted(level for level in levels if level is not None)
+    if not heard:
+        return Finding("sound", "echo", Verdict.PASS, "the microphone does not hear the speaker")
+    level = heard[len(heard) // 2]
+    figures = {"echo_db": round(level, 1)}
+    says = f"the microphone hears the speaker, {level:+.0f} dB against what is played"
+    if choice.way is not Way.OFF:
+        return Finding("sound", "echo", Verdict.PASS, f"{says}; {choice.way}", "", figures)
+    if level < _LOUD:
+        return Finding("sound", "echo", Verdict.PASS, f"{says}: too faint to matter", "", figures)
+    says += ": the agent would hear itself"
+    return Finding("sound", "echo", Verdict.WARN, says, choice.hint or _OPEN, figures)
