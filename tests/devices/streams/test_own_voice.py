@@ -23,7 +23,9 @@ class Both:
 
     def __init__(self, near_rate: int, far_rate: int) -> None:
         self.near_end = NearEnd(near_rate, lambda _: None, can_block=True)
-        self.near_end.connect(CallFrames(AudioFormat(rate=near_rate), near_rate, 20, lambda _: None))
+        self.near_end.connect(
+            CallFrames(AudioFormat(rate=near_rate), near_rate, 20, lambda _: None)
+        )
         self.output = Output(far_rate)
         self.output.play(Sound(syllables(far_rate, 1), lambda: None))
         self.own_voice = OwnVoice(self.near_end, self.output)
