@@ -79,8 +79,8 @@ class AudioIO:
         self.playout = FarEnd(
             audio, speaker.rate, limit, jitter, volume=volume, audible=lambda: post(Audible())
         )
-        self._near_end = self._near_keeper(microphone)
-        self._far_end = self._far_keeper(speaker)
+        self._near_end = self._near_supervisor(microphone)
+        self._far_end = self._far_supervisor(speaker)
         self._aside: list[Supervisor] = []  # those of devices that are to take over
         self._switching = threading.Lock()  # held while they do
         self._stopped = False
@@ -89,7 +89,7 @@ class AudioIO:
         self.capture_drift = ClockDrift(self._near_rate)
         self.playback_drift = ClockDrift(self.playout.rate)
 
-    def _near_keeper(self, microphone: Microphone) -> Supervisor:
+    def _near_supervisor(self, microphone: Microphone) -> Supervisor:
         return Supervisor(
             "near_end",
             as_microphone(microphone, self._near_rate, can_block=self._can_block),
@@ -99,7 +99,7 @@ class AudioIO:
             device_timeout=self._device_timeout,
         )
 
-    def _far_keeper(self, speaker: Speaker) -> Supervisor:
+    def _far_supervisor(self, speaker: Speaker) -> Supervisor:
         return Supervisor(
             "far_end",
             as_speaker(speaker, self.playout.rate),
@@ -143,17 +143,17 @@ class AudioIO:
         with self._switching, ExitStack() as failing:
             far = near = None
             if speaker is not None and speaker is not self.speaker:
-                far = self._far_keeper(speaker)
+                far = self._far_supervisor(speaker)
             if microphone is not None and microphone is not self.microphone:
-                near = self._near_keeper(microphone)
+                near = self._near_supervisor(microphone)
             # The microphone last: what it hears meanwhile is not sent.
-            self._aside = [keeper for keeper in (far, near) if keeper is not None]
+            self._aside = [supervisor for supervisor in (far, near) if supervisor is not None]
             failing.callback(self._aside.clear)
-            for keeper in self._aside:
+            for supervisor in self._aside:
                 if self._stopped:
                     raise DeviceError("the call is over: no other device can be used")
-                keeper.start_aside()
-                failing.callback(keeper.stop)
+                supervisor.start_aside()
+                failing.callback(supervisor.stop)
             failing.pop_all()
             replaced = []
             if far is not None and speaker is not None:
@@ -168,21 +168,21 @@ class AudioIO:
                 self._zeros, self._tried_again = ZerosWatch(), False
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
-            for keeper in replaced:
-                keeper.retire()
+            for supervisor in replaced:
+                supervisor.retire()
 
     def stop(self) -> None:
         """Stop and close both devices, each whatever the other does; safe to call twice."""
         self._stopped = True
-        for keeper in (self._near_end, self._far_end, *self._aside):
-            keeper.end()
+        for supervisor in (self._near_end, self._far_end, *self._aside):
+            supervisor.end()
         alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
         with ExitStack() as stack:
             if alone:
                 stack.callback(self._switching.release)
             stack.callback(self.capture.stop)
-            for keeper in (*self._aside, self._far_end, self._near_end):
-                stack.callback(keeper.stop)
+            for supervisor in (*self._aside, self._far_end, self._near_end):
+                stack.callback(supervisor.stop)
 
     @property
     def fault(self) -> Exception | None:
