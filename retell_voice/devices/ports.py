@@ -51,7 +51,7 @@ A lost device is stopped, then started again every second, on a worker thread, u
 
 A device that differs from the defaults of ``DeviceTraits`` says so in an attribute ``traits``. One
 that can be opened with more or less latency is an ``AdjustableLatency``: while it has gaps it is
-opened with more, and with less once they are gone.
+opened with more, and with less once they are gone. One that ``OpensTwice`` needs no pause for that.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class Speaker(Protocol):
 class DeviceTraits:
     """What a call must know of a device beyond its methods.
 
-    Hardware states it in an attribute or property ``traits``, which is read before every start;
+    Hardware states it in an attribute or property ``traits``, which is read at every start;
     without one the defaults hold.
 
     Attributes:
@@ -176,12 +176,14 @@ class DeviceTraits:
             people are told when it does.
         can_block: this microphone's ``write_rt`` may take the time to resample and to encode, some
             tens of microseconds; the call then needs no thread of its own for that.
+        opens_twice: a second stream can be opened while the first one runs; see ``OpensTwice``.
     """
 
     block_timeout: float = 2.0
     start_timeout: float = 2.0
     never_silent: bool = False
     can_block: bool = False
+    opens_twice: bool = False
 
 
 DEFAULT_TRAITS = DeviceTraits()
@@ -206,3 +208,15 @@ class AdjustableLatency(Protocol):
 
     def suggest_latency(self, latency: Latency) -> None:
         """Open with this latency from the next ``start`` on."""
+
+
+@runtime_checkable
+class OpensTwice(Protocol):
+    """A device that can have two streams for a moment, where its ``traits`` say so.
+
+    Before it is opened with another latency it is then not stopped: ``start`` comes while it runs,
+    opens a second stream for another end, and the first is stopped once audio passes.
+    """
+
+    def stop_stream(self, end: Sink | Source) -> None:
+        """Stop and close the stream that was started for ``end``; the other one goes on."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calls import AUDIO, calling, listen, until
+from support.supervision import time_supervisors
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -570,7 +571,7 @@ async def test_a_device_that_stops_without_a_word_is_lost() -> None:
 
 
 async def test_a_device_that_stays_away_ends_the_call(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.RETRY_SECONDS", 0.02)
+    time_supervisors(monkeypatch, retry=0.02)
     speaker = Flaky("lost")
     async with calling(listen, speaker=speaker, device_timeout=0.2) as call:
         await until(call, Statistics)
@@ -613,7 +614,7 @@ class Unplugged(Flaky):
 
 
 async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.RETRY_SECONDS", 0.02)
+    time_supervisors(monkeypatch, retry=0.02)
     played = asyncio.Event()
 
     async def agent(session: Session) -> None:

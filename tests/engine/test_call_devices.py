@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calls import AUDIO, Agent, calling, listen, until
+from support.supervision import time_supervisors
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.ports import DeviceTraits
@@ -31,7 +32,7 @@ RATE = AUDIO.rate
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch) -> None:
     """However busy the machine is, a device's last block is waited for, and fades."""
-    monkeypatch.setattr("retell_voice.devices.upkeep.gates._LEAVE_SECONDS", 5.0)
+    time_supervisors(monkeypatch, leave=5.0)
 
 
 class Hearing(NullSpeaker):
@@ -250,7 +251,7 @@ async def test_the_one_in_use_is_no_other() -> None:
 
 
 async def test_both_at_once_and_one_that_is_lost_afterwards(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.RETRY_SECONDS", 0.02)
+    time_supervisors(monkeypatch, retry=0.02)
     first, second, microphone = Hearing(), Hearing(name="second"), Counting(name="other")
     second.latency = 0.033
     async with calling(says(sine(0.1)), speaker=first) as call:
@@ -271,7 +272,7 @@ async def test_both_at_once_and_one_that_is_lost_afterwards(monkeypatch) -> None
 
 
 async def test_another_device_ends_the_wait_for_one_that_is_lost(monkeypatch) -> None:
-    monkeypatch.setattr("retell_voice.devices.upkeep.supervisor.RETRY_SECONDS", 0.02)
+    time_supervisors(monkeypatch, retry=0.02)
     first, second = Hearing(), Hearing(name="second")
     async with calling(says(NUMBERS), speaker=first, device_timeout=1.5) as call:
         await until(call, AgentStarted)

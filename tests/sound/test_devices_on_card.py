@@ -5,8 +5,11 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 from support.card import VirtualCard
+from support.measure import band_limited, find, resampled
+from support.recorder import RATE
 
 pytestmark = pytest.mark.sound
 
@@ -51,12 +54,13 @@ result = {}
 def on_card(card, home):
     """Run Python in the card's environment and return what it left in ``result``."""
 
-    def run(program, **env):
+    def run(program, *arguments, **env):
         done = subprocess.run(
             [
                 sys.executable,
                 "-c",
                 PRELUDE + textwrap.dedent(program) + "\nprint(json.dumps(result))",
+                *map(str, arguments),
             ],
             env=card.env | home | env,
             check=False,
@@ -106,20 +110,90 @@ def test_start_stop_and_start_again(on_card):
     assert result["why"] == "the system's default input"
 
 
-def test_start_twice_keeps_one_stream(on_card):
+def test_start_twice_runs_two_streams_until_one_is_stopped(on_card):
     result = on_card("""
         first, second = End(), End()
         microphone = portaudio.find_microphone(AudioFormat())
+        assert microphone.traits.opens_twice
         microphone.start(first)
         assert first.enough.wait(5)
         microphone.start(second)
         counted = first.blocks
         assert second.enough.wait(5)
+        result["both"] = first.blocks > counted
+        microphone.stop_stream(first)
+        counted = first.blocks, second.blocks
+        second.enough.clear()
+        assert second.enough.wait(5)
         microphone.stop()
-        result["more"] = first.blocks - counted
+        result["more"] = first.blocks - counted[0]
         result["whys"] = first.whys + second.whys
     """)
-    assert result == {"more": 0, "whys": []}
+    assert result == {"both": True, "more": 0, "whys": []}
+
+
+STEPS = """
+from dataclasses import replace
+from queue import Queue
+from retell_voice.devices.files import NullMicrophone
+from retell_voice.devices.upkeep.gates import CaptureGate
+from retell_voice.devices.upkeep.supervisor import Supervisor
+
+class Once(portaudio.PortAudioMicrophone):
+    @property
+    def traits(self):
+        return replace(super().traits, opens_twice=False)
+
+class Ear:
+    def __init__(self):
+        self.heard = []
+    def write_rt(self, samples, delay=0.0, xrun=False):
+        self.heard.append(samples.copy())
+
+ear, posts, gates = Ear(), Queue(), []
+kind = {"Once": Once}.get(sys.argv[1], portaudio.PortAudioMicrophone)
+
+def new_gate(tell):
+    gates.append(CaptureGate(ear, tell))
+    return gates[-1]
+
+supervisor = Supervisor(
+    "near_end", kind(AudioFormat(rate=16000)), NullMicrophone(16000),
+    new_gate=new_gate, post=posts.put, device_timeout=60,
+)
+supervisor.start()
+now = 0.0
+for _ in range(2):
+    time.sleep(1.0)
+    supervisor.look(now)
+    gates[-1].xruns += 2
+    now += 3.0
+    supervisor.look(now)
+    result["told"] = type(posts.get(timeout=5)).__name__
+time.sleep(1.0)
+supervisor.stop()
+assert posts.empty(), posts.get()
+result["starts"] = supervisor.starts
+np.save(sys.argv[2], np.concatenate(ear.heard))
+"""
+
+
+def test_a_step_of_latency_loses_less_where_a_device_can_have_two_streams(on_card, card, tmp_path):
+    noise = band_limited(np.random.default_rng(1).normal(0, 3000, 12 * RATE), RATE, 7000)
+    reference = resampled(noise, RATE, 16000)
+    lost = {}
+    for kind in ("Twice", "Once"):
+        heard_at = tmp_path / f"{kind}.npy"
+        speaking = card.play(noise)
+        assert on_card(STEPS, kind, heard_at) == {"told": "LatencyChanged", "starts": 3}
+        speaking.kill()
+        heard = np.load(heard_at)
+        first, last = heard[8000:14000], heard[-8000:-2000]
+        passed = len(heard) - 16000
+        lost[kind] = (find(last, reference) - find(first, reference) - passed) / 16000
+    print({kind: f"{seconds * 1000:.1f} ms" for kind, seconds in lost.items()})
+    assert lost["Twice"] < 0.02, "what is heard twice counts less than nothing"
+    assert lost["Once"] > lost["Twice"] + 0.02
 
 
 def test_two_channels_where_one_is_refused(on_card):

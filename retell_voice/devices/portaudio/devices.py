@@ -15,13 +15,17 @@ all (a suspended sink): whoever uses these devices should also watch that blocks
 A device that is started again may have come back with another number: it is looked for by name
 (a default device: as the default there is now), and if that does not help PortAudio's list is
 made anew, should no other stream be open.
+
+On a sound server a device can have two streams for a moment (``OpensTwice``): one that starts while
+another runs takes over from it without a gap.
 """
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Generic
 
@@ -36,6 +40,7 @@ from retell_voice.devices.portaudio.lookup import (
     best_settings,
     channels_at,
     instead_of,
+    is_shared,
     list_devices,
     resolve,
 )
@@ -57,6 +62,16 @@ _START_TIMEOUT = DEFAULT_TRAITS.start_timeout
 _DEFAULT_START_TIMEOUT = 1.0
 """Less than for a device that was asked for: the next one may do."""
 _GONE = "it was unplugged, or the sound server ended"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stream(Generic[End]):
+    """What belongs to one start."""
+
+    run: Run[End]
+    device: Found
+    began: float
+    native: Any  # sounddevice's
 
 
 class _Device(ABC, Generic[End]):
@@ -92,7 +107,6 @@ class _Device(ABC, Generic[End]):
         self._is_exact = self._rate == audio.rate
         self._wanted = name
         self._start_timeout = _DEFAULT_START_TIMEOUT if name is None else _START_TIMEOUT
-        self._began = 0.0
         self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
         self._mute: list[Found] = []  # default devices through which no audio ever passed
         self._device = device
@@ -101,8 +115,8 @@ class _Device(ABC, Generic[End]):
         self._block = max(1, round(self._rate * block_ms / 1000))
         self._latency: float | None = None
         self._opening = self._opened = False
-        self._stream: Any = None
-        self._run: Run[End] | None = None
+        self._streams: list[_Stream[End]] = []
+        self._lock = threading.Lock()  # held while that changes
 
     @property
     def name(self) -> str:
@@ -132,7 +146,11 @@ class _Device(ABC, Generic[End]):
     @property
     def traits(self) -> DeviceTraits:
         """What a call must know of it; see ``DeviceTraits``."""
-        return DeviceTraits(block_timeout=_BLOCK_TIMEOUT, start_timeout=self._start_timeout)
+        return DeviceTraits(
+            block_timeout=_BLOCK_TIMEOUT,
+            start_timeout=self._start_timeout,
+            opens_twice=is_shared(self._device),
+        )
 
     def suggest_latency(self, latency: Latency) -> None:
         """Open with this latency from the next start on: seconds, but never less than it was made
@@ -144,7 +162,8 @@ class _Device(ABC, Generic[End]):
             self._suggested = latency if isinstance(own, str) else max(own, latency)
 
     def _open(self, end: End) -> None:
-        self._drop()
+        if not self.traits.opens_twice:
+            self._drop()
         try:
             self._open_once(end)
         except (DeviceError, portaudio().PortAudioError):
@@ -175,14 +194,15 @@ class _Device(ABC, Generic[End]):
                     finished_callback=lambda: run.lost(_GONE),
                 )
                 library.enter()  # until it is closed
-                self._stream, self._run, self._began = stream, run, monotonic()
+                with self._lock:
+                    self._streams.append(_Stream(run, device, monotonic(), stream))
                 run.latency = float(stream.latency)
                 stream.start()
                 self._latency = run.latency or None
         except (sd.PortAudioError, ValueError) as error:
-            self._drop()
+            self._drop(end)
             if self._mute:
-                self._pass_over()
+                self._pass_over(self._device)
             raise _refused(self._word, self._device, self._rate, error) from error
         finally:
             self._opening = False
@@ -197,9 +217,8 @@ class _Device(ABC, Generic[End]):
             self._channels = channels_at(self._direction, device, self._rate) or self._channels
         return device
 
-    def _pass_over(self) -> None:
+    def _pass_over(self, device: Found) -> None:
         """Let another default device have the next try, unless this one has ever worked."""
-        device = self._device
         if self._wanted is None and (device.name, device.host_api) not in self._has_worked:
             self._mute.append(device)
 
@@ -223,17 +242,22 @@ class _Device(ABC, Generic[End]):
             library.leave_open_at_exit()
         self._drop()
 
-    def _drop(self) -> None:
-        stream, self._stream = self._stream, None
-        run, self._run = self._run, None
-        if run is not None:
-            run.stopping = True
-            if run.called:
-                self._has_worked.add((self._device.name, self._device.host_api))
-            elif monotonic() - self._began >= self._start_timeout:
-                self._pass_over()
-        if stream is not None:
-            library.close(stream)
+    def stop_stream(self, end: Sink | Source) -> None:
+        """Stop and close the stream that was started for ``end``; the other one goes on."""
+        self._drop(end)
+
+    def _drop(self, end: Sink | Source | None = None) -> None:
+        """Close the streams of an end, or all."""
+        with self._lock:
+            closing = [each for each in self._streams if end is None or each.run.end is end]
+            self._streams = [each for each in self._streams if each not in closing]
+        for stream in closing:
+            stream.run.stopping = True
+            if stream.run.called:
+                self._has_worked.add((stream.device.name, stream.device.host_api))
+            elif monotonic() - stream.began >= self._start_timeout:
+                self._pass_over(stream.device)
+            library.close(stream.native)
 
 
 class PortAudioMicrophone(_Device[Sink]):

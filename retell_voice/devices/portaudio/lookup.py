@@ -21,6 +21,9 @@ COMMON_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 SERVERS = ("pulse", "default", "pipewire")
 """ALSA's names for the sound server, the one that survives its end best first."""
 
+_SHARED_APIS = ("Core Audio", "PulseAudio", "Windows WASAPI")
+"""Host APIs that mix what several streams play into one device, and give all what it hears."""
+
 _WORDS = {"input": "microphone", "output": "speaker"}
 
 
@@ -56,6 +59,11 @@ class Found:
     channels: int
     default_rate: int
     why: str = ""
+
+
+def is_shared(device: Found) -> bool:
+    """Return whether a device can have several streams at a time."""
+    return device.host_api in _SHARED_APIS or (device.host_api == "ALSA" and device.name in SERVERS)
 
 
 def all_devices(direction: Direction) -> list[Found]:

@@ -14,7 +14,6 @@ first of the other fades in.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,6 @@ import numpy as np
 from retell_voice.audio.format import SAMPLES, Samples, described, is_samples
 
 _BUSY_SECONDS = 1.0
-_LEAVE_SECONDS = 0.1
 _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 
 
@@ -64,7 +62,6 @@ class Gate:
         self._busy = False
         self._entering = self._leaving = False
         self._tell = tell
-        self._handling = threading.Lock()
 
     def lost(self, why: str, final: bool = False) -> None:
         """Say that the device is gone; see ``Sink`` and ``Source``."""
@@ -72,24 +69,16 @@ class Gate:
         self.why = self.why or why
         self._tell(self)
 
-    def claim(self) -> bool:
-        """Return True to one caller only, whose it is to handle the loss."""
-        return self._handling.acquire(blocking=False)
-
-    def give_back(self) -> None:
-        """Undo a claim."""
-        self._handling.release()
-
     def enter(self) -> None:
         """Let everything through from the next block on, which fades in."""
         self._entering = True
         self.is_open = True
 
-    def leave(self) -> None:
-        """Let the next block through, which fades out, and nothing any more. Blocks until then,
-        or for a tenth of a second."""
+    def leave(self, timeout: float = 0.1) -> None:
+        """Let the next block through, which fades out, and nothing after it. Blocks until then, or
+        for ``timeout`` seconds."""
         self._leaving = True
-        deadline = time.monotonic() + _LEAVE_SECONDS
+        deadline = time.monotonic() + timeout
         while self.is_open and time.monotonic() < deadline:
             time.sleep(0.0005)
         self.close()

@@ -133,7 +133,7 @@ def find_speaker(name: str | None = None) -> Any:
 def test_a_device_is_found_again_where_it_is_numbered_now(plugged, refreshed, name, back):
     speaker = find_speaker(name)
     speaker.start(Source())
-    assert (speaker.name, speaker._stream.settings["device"]) == ("Jabra", 0)
+    assert (speaker.name, speaker._streams[0].native.settings["device"]) == ("Jabra", 0)
     plugged[:] = ["Built-in"]
     speaker.stop()
     library.refresh()
@@ -143,7 +143,7 @@ def test_a_device_is_found_again_where_it_is_numbered_now(plugged, refreshed, na
             speaker.start(Source())
         plugged[:] = ["Built-in", "HDMI", "Jabra"]
     speaker.start(Source())
-    assert (speaker.name, speaker._stream.settings["device"]) == (back, 2 if name else 0)
+    assert (speaker.name, speaker._streams[0].native.settings["device"]) == (back, 2 if name else 0)
     assert bool(refreshed) is bool(name)  # only where it had to be
     speaker.stop()
 
@@ -207,7 +207,65 @@ def test_a_suggested_latency_is_never_less_than_what_it_was_made_with(
     speaker = portaudio.PortAudioSpeaker(AudioFormat(), latency=made_with)
     speaker.suggest_latency(suggested)
     speaker.start(Source())
-    assert speaker._stream.settings["latency"] == used
+    assert speaker._streams[0].native.settings["latency"] == used
+    speaker.stop()
+
+
+@pytest.fixture
+def pulse(plugged):
+    """A speaker of the sound server, which can have several streams."""
+    plugged[:] = ["pulse"]
+    library.refresh()
+    return portaudio.find_speaker(AudioFormat(), "pulse")
+
+
+def test_a_device_of_the_sound_server_has_two_streams_until_one_is_stopped(pulse):
+    first, second = Source(), Source()
+    pulse.start(first)
+    pulse.suggest_latency(0.03)
+    pulse.start(second)
+    old, new = pulse._streams
+    assert (old.native.settings["latency"], new.native.settings["latency"]) == ("low", 0.03)
+    assert [stream.native.closed for stream in (old, new)] == [False, False]
+    pulse.stop_stream(first)
+    pulse.stop_stream(first)
+    assert (old.native.closed, new.native.closed) == (True, False)
+    assert old.run.stopping, "its end is no loss"
+    pulse.stop()
+    assert new.native.closed
+
+
+def test_stopping_ends_both_streams(pulse):
+    for _ in range(2):
+        pulse.start(Source())
+    streams = list(pulse._streams)
+    pulse.stop()
+    assert all(stream.native.closed for stream in streams)
+
+
+def test_a_second_stream_that_does_not_open_leaves_the_first_alone(pulse, monkeypatch):
+    pulse.start(Source())
+
+    class Refused(Stream):
+        def start(self):
+            raise sounddevice.PortAudioError("Device unavailable")
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Refused)
+    with pytest.raises(DeviceError, match="Device unavailable"):
+        pulse.start(Source())
+    (stream,) = pulse._streams
+    assert not stream.native.closed
+    pulse.stop()
+
+
+def test_a_raw_card_has_one_stream(plugged):
+    speaker = portaudio.find_speaker(AudioFormat(), "Jabra")
+    assert not speaker.traits.opens_twice
+    speaker.start(Source())
+    (first,) = speaker._streams
+    speaker.start(Source())
+    (second,) = speaker._streams
+    assert (first.native.closed, second.native.closed) == (True, False)
     speaker.stop()
 
 

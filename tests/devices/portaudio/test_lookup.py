@@ -182,3 +182,20 @@ def test_portaudio_is_missing(monkeypatch):
     with pytest.raises(DeviceError, match="PortAudio library was not found") as caught:
         library.portaudio()
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("host_api", "name", "shared"),
+    [
+        ("ALSA", "pulse", True),
+        ("ALSA", "default", True),
+        ("ALSA", "USB Audio: - (hw:1,0)", False),
+        ("ALSA", "front", False),
+        ("Core Audio", "MacBook Pro Speakers", True),
+        ("Windows WASAPI", "Headset", True),
+        ("Windows WDM-KS", "Headset", False),
+        ("ASIO", "ASIO4ALL", False),
+    ],
+)
+def test_which_devices_can_have_two_streams(host_api, name, shared):
+    assert lookup.is_shared(lookup.Found(0, name, host_api, 2, 48000)) is shared
