@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a job in the background of a shell, and what we start would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     is_thorough = config.getoption("thorough")
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
