@@ -313,7 +313,8 @@ def test_a_device_with_gaps_is_opened_anew_with_more_latency(rig):
 def test_a_device_may_say_how_long_its_first_block_takes(rig):
     device = Speaker()
     device.traits = DeviceTraits(block_timeout=0.1, start_timeout=0.5)
-    device.start = lambda source: None  # and not a word  # type: ignore[method-assign, method-assign]  # type: ignore[method-assign]
+    # And not a word comes from it.
+    device.start = lambda source: None  # type: ignore[method-assign]
     made = Rig(device)
     made.supervisor.start()
     gate = made.supervisor._gate
