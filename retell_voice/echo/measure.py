@@ -113,6 +113,8 @@ _LEAST_BLOCKS = 50
 _CLEARS = 2
 _LONG = 1000
 """Blocks of far end."""
+_BOUND = 100
+"""Blocks by which one end may be ahead of the other."""
 
 
 class SelfHearing:
@@ -139,10 +141,12 @@ class SelfHearing:
         """Take what is sent and what is played at that time; return True once.
 
         Args:
-            near, far: shape (n,) and (m,), any; one may be ahead of the other for a while.
+            near, far: shape (n,) and (m,), any; one may be ahead of the other by a second.
         """
         self._near = np.concatenate((self._near, near))
         self._far = np.concatenate((self._far, far))
+        if abs(len(self._near) - len(self._far)) > _BOUND * self._size:
+            self._near = self._far = self._near[:0]  # one was missing: from here on they match
         whole = min(len(self._near), len(self._far)) // self._size * self._size
         for start in range(0, whole, self._size):
             here = slice(start, start + self._size)

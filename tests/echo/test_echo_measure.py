@@ -82,10 +82,14 @@ def test_it_tells_when_the_echo_is_back(conversation: Callable[..., Scene]) -> N
 
 
 def told(
-    made: Scene, sent: Samples, size: int = 320, clears: tuple[float, ...] = ()
+    made: Scene,
+    sent: Samples,
+    size: int = 320,
+    clears: tuple[float, ...] = (),
+    hearing: SelfHearing | None = None,
 ) -> list[float]:
     """Return when it is told that the agent hears itself, seconds."""
-    hearing, times = SelfHearing(RATE), []
+    hearing, times = hearing or SelfHearing(RATE), []
     due = list(clears)
     for i in range(0, len(sent), size):
         while due and due[0] * RATE < i:
@@ -133,3 +137,10 @@ def test_what_is_cancelled_or_muted_does_not(conversation: Callable[..., Scene])
     quiet = replace(made, microphone=microphone(made.echo * 0.01))
     assert told(made, quiet.microphone, clears=(3.0, 6.0)) == []
     assert told(made, np.zeros_like(made.microphone), clears=(3.0, 6.0)) == []
+
+
+def test_an_end_that_was_missing_is_not_waited_for(conversation: Callable[..., Scene]) -> None:
+    made = conversation(Room(), times=2)
+    hearing = SelfHearing(RATE)
+    assert not hearing.step(np.zeros(60 * RATE, np.int16), made.far[:0])
+    assert len(told(made, made.microphone, clears=(3.0, 6.0), hearing=hearing)) == 1

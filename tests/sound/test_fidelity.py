@@ -75,7 +75,8 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
         # The players of all calls have started when the first of them begins to speak.
         speech = np.concatenate((np.zeros(audio.rate // 2, np.int16), said))
         call = emulator.register(audio)
-        format_options = "--encoding", audio.encoding, "--rate", str(audio.rate)
+        # Sample for sample: a canceller would take what it knows to be the agent out of it.
+        format_options = "--encoding", audio.encoding, "--rate", str(audio.rate), "--echo", "off"
         async with devices(card) as (microphone, speaker):
             env = card.environment(source=f"{microphone}.monitor", sink=speaker) | home
             async with Talk(call.call_id, "--url", emulator.url, *format_options, env=env) as talk:

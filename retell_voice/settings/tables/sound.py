@@ -67,7 +67,7 @@ class SoundSettings(Settings):
         metavar="PERCENT",
     )
     echo: Sourced[str] = setting(
-        "auto",
+        "off",
         "What keeps the agent from hearing itself: webrtc cancels the echo (pip install "
         "'retell-voice[echo]'), half-duplex turns the microphone down while the agent is heard, "
         "system uses the sound server's own. auto: webrtc where it is installed, off with "
