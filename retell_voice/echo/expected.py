@@ -54,11 +54,6 @@ the far end by how much: then it may be a speaker that was turned up."""
 _SPREAD = 10 ** (-25 / 10)
 """Of the whole echo, in every band: what a loudspeaker makes of its own."""
 
-_BOUND_BLOCKS = _LAGS + 2
-"""Blocks within which any echo of a sound arrives: what was not heard in them is not there."""
-_BOUND_MARGIN = 6.0
-"""dB"""
-
 _NOISE_MARGIN = 4.0
 """In power: how far noise is above its own minimum at times."""
 _STANDS_OUT = 12.0
@@ -109,7 +104,6 @@ class ExpectedEcho:
         self._echo = np.zeros(_BANDS)
         self._coupling = np.full(_BANDS, _LOUDEST_COUPLING)
         self._learned = np.zeros(_BANDS)
-        self._ratios = np.full((_BOUND_BLOCKS, _BANDS), np.inf)  # the last, of each band
         self._noise = Noise(_BANDS)
         self._quiet = 0
         self._since_far = _LAGS
@@ -182,20 +176,12 @@ class ExpectedEcho:
             self.near = self._quiet < _HOLD
 
     def _learn(self, heard: _Bands, visible: NDArray[np.bool_]) -> None:
-        ratio = 10 * np.log10((heard + 1e-9) / (self._echo + 1e-9))
-        self._bound(ratio, visible)
         if self.near:
             alike = self._following.likeness >= _ALIKE
             self._coupling[visible] += _CREEP_ALIKE if alike else _CREEP
             return
+        ratio = 10 * np.log10((heard + 1e-9) / (self._echo + 1e-9))
         step = np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP)
         step *= np.where(ratio > self._coupling, _LOUDER, _LOUDER - 1)
         self._coupling[visible] += step[visible]
         self._learned += visible
-
-    def _bound(self, ratio: _Bands, visible: NDArray[np.bool_]) -> None:
-        """Expect no more echo than there was room for: with headphones none is ever heard."""
-        ratios = self._ratios
-        ratios[1:, visible] = ratios[:-1, visible]
-        ratios[0, visible] = ratio[visible]
-        np.minimum(self._coupling, ratios.max(axis=0) + _BOUND_MARGIN, out=self._coupling)

@@ -16,7 +16,7 @@ class Ears:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._engines = open_engines("hum", "whisper")
+        self._engines = open_engines("mumble", "whisper")
 
     def __enter__(self) -> Ears | None:
         try:
