@@ -19,7 +19,7 @@ ALONE = 4.0
 """Seconds after its last in which the user speaks alone."""
 
 _LOUDNESS = 3000.0  # RMS, when they speak
-_VARIANTS = {"piper": ("en", "en"), "espeak": ("en-us+m3", "en-us+m7")}
+_VARIANTS = {"piper": ("en", "en"), "espeak": ("en-us+f3", "en-us+m7")}
 
 
 @dataclass(frozen=True, eq=False)
