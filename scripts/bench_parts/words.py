@@ -20,7 +20,7 @@ class Ears:
 
     def __enter__(self) -> Ears | None:
         try:
-            self._ears = self._runner.run(self._engines.__aenter__()).speech_to_text
+            self._ears = self._runner.run(self._engines.__aenter__()).asr
         except ConfigError:
             return None
         return self

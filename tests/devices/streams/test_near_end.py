@@ -155,7 +155,10 @@ def test_calls_come_and_go_and_without_one_nothing_is_sent(capture: Capture) -> 
     capture.near_end.write_rt(speech(160, 1))
     assert set(capture.frame()) == {1}
     capture.near_end.connect(None)
+    tap = capture.near_end.tap()
     capture.near_end.write_rt(speech(160, 2))
+    while not tap.has_more(0):  # the thread has it behind it
+        threading.Event().wait(0.001)
     mulaw = AudioFormat(Encoding.MULAW, 16000)
     capture.near_end.connect(CallFrames(mulaw, 8000, 40, other.put))
     capture.near_end.write_rt(speech(1600, 3000))
