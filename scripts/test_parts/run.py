@@ -1,7 +1,8 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
-Tests that share nothing run side by side; the sound tests run one after the other beside them, in
+Tests that share nothing run side by side, one more than there are processors, as many of them wait
+for the time to pass; the sound tests run one after the other beside them, in
 a process of their own, as they share a card and a clock. What the sound tests print comes when all
 is over, then the slowest of all tests.
 """
@@ -64,11 +65,18 @@ def say(line: str = "") -> None:
     print(line, flush=True)
 
 
-def estimate(processors: int) -> str:
-    """How long all of it takes on an idle machine, in words."""
-    if processors == 1:
-        return "about eight minutes on one processor"
-    return f"about {'four' if processors == 2 else 'three'} minutes on {processors} processors"
+def processors() -> int:
+    """Return how many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def estimate(count: int) -> str:
+    """How long all of it takes on an idle machine with so many processors, in words."""
+    minutes = {1: "seven", 2: "four"}.get(count, "three")
+    return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
 def slowest(files: Iterable[Path]) -> list[str]:
@@ -101,7 +109,7 @@ def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
         parts = [
             Part(
                 "pytest",
-                ["--sound=none", "-n", "auto", "--dist", "loadgroup", *arguments],
+                ["--sound=none", "-n", str(processors() + 1), "--dist=loadgroup", *arguments],
                 niceness=NICE if sound else 0,
             )
         ]
@@ -131,7 +139,7 @@ def main() -> int:
     has_card, *arguments = sys.argv[1:]
     began = time.monotonic()
     if not arguments:
-        say(f"all tests take {estimate(len(os.sched_getaffinity(0)))}")
+        say(f"all tests take {estimate(processors())}")
     try:
         bad = check() + tests(arguments, sound=has_card == "yes")
     except KeyboardInterrupt:
