@@ -1,9 +1,10 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
-Tests that share nothing run side by side; the sound tests run one after the other beside them, in
-a process of their own, as they share a card and a clock. What the sound tests print comes when all
-is over, then the slowest of all tests.
+Tests that share nothing run side by side, one more than there are processors, as many of them wait
+for time to pass. The sound tests share a card and a clock, and lose audio where they have to wait:
+they run one after the other before the rest, or beside it where there are processors to spare; what
+they print then comes when all is over. The slowest of all tests come last.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from typing import IO
 REPO = Path(__file__).absolute().parents[2]
 NOTHING_FOUND = 5  # pytest's exit code where no test was selected
 SLOWEST = 20
-# Below the sound tests, which lose audio where they have to wait; not so low that beside other
-# people's busy processes nothing gets done.
+ENOUGH_PROCESSORS = 4
+"""For sound tests beside others."""
+# Below the sound tests; not so low that beside other people's busy processes nothing gets done.
 NICE = 5
 
 
@@ -64,11 +66,18 @@ def say(line: str = "") -> None:
     print(line, flush=True)
 
 
-def estimate(processors: int) -> str:
-    """How long all of it takes on an idle machine, in words."""
-    if processors == 1:
-        return "about eight minutes on one processor"
-    return f"about {'four' if processors == 2 else 'three'} minutes on {processors} processors"
+def processors() -> int:
+    """Return how many this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+def estimate(count: int) -> str:
+    """How long all of it takes on an idle machine with so many processors, in words."""
+    minutes = {1: "ten", 2: "seven"}.get(count, "three")
+    return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
 def slowest(files: Iterable[Path]) -> list[str]:
@@ -97,27 +106,30 @@ def check() -> list[str]:
 
 def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
     """Run the tests; return the parts that failed."""
+    beside = sound and processors() >= ENOUGH_PROCESSORS
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as heard:
-        parts = [
-            Part(
-                "pytest",
-                ["--sound=none", "-n", "auto", "--dist", "loadgroup", *arguments],
-                niceness=NICE if sound else 0,
-            )
-        ]
-        if sound:
-            parts.append(Part("sound tests", ["--sound=only", *arguments], heard))
+        rest = Part(
+            "pytest",
+            ["--sound=none", "-n", str(processors() + 1), "--dist=loadgroup", *arguments],
+            niceness=NICE if beside else 0,
+        )
+        on_card = Part("sound tests", ["--sound=only", *arguments], heard if beside else None)
+        parts = [on_card, rest] if sound else [rest]
         files = [Path(folder, part.name) for part in parts]
-        for part, durations in zip(parts, files, strict=True):
-            durations.touch()
-            part.start(durations)
+        codes: dict[str, int] = {}
         try:
-            codes = {part.name: part.wait() for part in parts}
+            for part, durations in zip(parts, files, strict=True):
+                durations.touch()
+                part.start(durations)
+                if not beside:
+                    codes[part.name] = part.wait()
+            codes |= {part.name: part.wait() for part in parts}
         except KeyboardInterrupt:
             for part in parts:
-                part.wait()
+                if part.process is not None:
+                    part.wait()
             raise
-        if sound and codes["sound tests"] != NOTHING_FOUND:
+        if beside and codes["sound tests"] != NOTHING_FOUND:
             say("== sound tests")
             heard.seek(0)
             sys.stdout.buffer.write(heard.read())
@@ -131,7 +143,7 @@ def main() -> int:
     has_card, *arguments = sys.argv[1:]
     began = time.monotonic()
     if not arguments:
-        say(f"all tests take {estimate(len(os.sched_getaffinity(0)))}")
+        say(f"all tests take {estimate(processors())}")
     try:
         bad = check() + tests(arguments, sound=has_card == "yes")
     except KeyboardInterrupt:

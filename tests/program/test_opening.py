@@ -94,7 +94,7 @@ async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
 
 def test_every_way_of_echo_control_can_be_set() -> None:
     assert table(CallSettings)["echo"].choices == tuple(Way)
-    assert table(CallSettings)["echo"].default == Way.AUTO
+    assert table(CallSettings)["echo"].default == Way.OFF
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.card import VirtualCard, missing_programs
+from support.waits import once_more
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +13,12 @@ def card() -> Iterator[VirtualCard]:
         pytest.skip(f"no sound card: {', '.join(missing)} missing; see scripts/test")
     with VirtualCard() as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if once_more:
+        terminalreporter.section("held again, as the machine let the sound wait")
+        terminalreporter.write_line("\n".join(once_more))
 
 
 @pytest.fixture

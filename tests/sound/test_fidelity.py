@@ -19,7 +19,7 @@ from support.measure import Match, compare, level_dbfs, resampled
 from support.program import Talk
 from support.recorder import RATE, Samples
 from support.speech import babble
-from support.waits import ATTEMPTS, Waits
+from support.waits import ATTEMPTS, Waits, once_more
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Emulator, Session
@@ -44,6 +44,9 @@ class Conversation:
     code: int
     errors: str
     statistics: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"microphone {self.captured}, speaker {self.played}"
 
     @property
     def clean(self) -> bool:
@@ -108,7 +111,7 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
         for audio in held:
             attempts = 1
             while not is_clean(held[audio]) and waits.too_long and attempts < ATTEMPTS:
-                print(f"{waits}; once more, alone: {audio}; it was {held[audio]!r}")
+                once_more.append(f"{audio.encoding} {audio.rate}: {waits}; {held[audio]}")
                 attempts += 1
                 with Waits() as waits:
                     (held[audio],) = await asyncio.gather(

@@ -21,6 +21,9 @@ LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
 ATTEMPTS = 4
 
+once_more: list[str] = []
+"""What was held again, and why; told when all tests are over."""
+
 
 _REAL_TIME = ("chrt", "--rr", "20")
 
@@ -115,7 +118,7 @@ def unless_it_had_to_wait(test: Callable[..., Awaitable[None]]) -> Callable[...,
                     if attempt == ATTEMPTS or not waits.too_long:
                         error.add_note(f"attempt {attempt}: {waits}")
                         raise
-                    print(f"{waits}; once more, as {error}")
+                    once_more.append(f"{test.__name__}: {waits}; {str(error).splitlines()[0]}")
                 else:
                     return
 
