@@ -11,13 +11,9 @@ from __future__ import annotations
 from time import thread_time
 
 from retell_voice.audio.format import Samples
-from retell_voice.devices.streams.reference import FarReference, ReferenceReader
+from retell_voice.devices.streams.reference import LEAD_SECONDS, FarReference, ReferenceReader
 from retell_voice.echo.ports import Blocks, EchoControl, EchoMeasures
 
-_LEAD_SECONDS = 0.01
-"""The times of both streams are off by some milliseconds. A canceller finds an echo that is late,
-by up to 300 ms, but not one that comes before what was played: so the far end is read this much
-ahead, which makes every echo that much later and none early."""
 _MEASURE_SECONDS = 0.1
 
 
@@ -46,7 +42,7 @@ class EchoStage:
             self._must_reset = False
             self._blocks.reset()
             self._reader = ReferenceReader(self._reference, self._rate)
-        far = self._reader.read(len(samples), spoken_at + _LEAD_SECONDS)
+        far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
         done = self._blocks.process(samples, far)
         self._unmeasured += len(samples)
         if self._unmeasured >= _MEASURE_SECONDS * self._rate:

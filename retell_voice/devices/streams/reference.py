@@ -7,9 +7,9 @@
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader goes on
-where it stopped for as long as the times agree with that to within 30 ms. Where the speaker has not
-been given yet what the times ask for (devices that do not state their latency, and take large
-blocks), it reads that much earlier from then on: an echo may be late, a hole is heard.
+where it stopped for as long as the times agree with that to within 30 ms. Where the speaker, time
+and again, has not been given yet what a reader asks for (it looks ahead, and the device states no
+latency), the reader looks less far ahead.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ from retell_voice.audio.resample import Resampler
 from retell_voice.audio.ring import Ring
 
 _SECONDS = 2.0
+LEAD_SECONDS = 0.04
+"""By how much a reader for echo control looks ahead. A canceller finds an echo that is late, by up
+to 300 ms, but not one that comes before what was played. So this covers what may be off: the
+tolerance below, and some milliseconds of jitter."""
 _TOLERANCE = 0.03
 """Seconds by which times may disagree with the count of samples before they are believed: sound
 servers correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
-_FURTHEST_BEHIND = 0.2
-"""Seconds by which to read earlier; what has not been played by then is not being played."""
+_MOST_BACK = LEAD_SECONDS
+"""Seconds by which to look less far ahead, at most: else an echo would come too early."""
 _SPARE = 0.005
-"""Seconds to read earlier than was necessary."""
+_SHORT_MEMORY, _TOO_OFTEN = 0.01, 0.2
+"""A read, of the share that came up short, and the share that is too much. A speaker that stands
+still for two tenths of a second does not bring it there: its silence is what was heard."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
 
@@ -76,7 +82,9 @@ class ReferenceReader:
         self._next: float | None = None  # position in the reference of what is returned next
         self._fed = 0  # position up to which the resampler has been fed
         self._off = 0  # reads in a row that disagreed
-        self._behind = 0  # positions by which it reads earlier than the times say
+        self._back = 0  # positions by which it looks less far ahead than it was asked to
+        self._short = 0.0  # share of the last reads for which not all was there
+        self._least = reference.ring.size  # that any of those lacked
         self._held: Samples = np.zeros(0, np.int16)
 
     def read(self, count: int, at: float) -> Samples:
@@ -88,32 +96,37 @@ class ReferenceReader:
         if wanted is None:
             return np.zeros(count, np.int16)
         if self._next is None:
-            self._jump(wanted - self._behind)
-        elif abs(wanted - self._behind - self._next) > _TOLERANCE * self._reference.rate:
+            self._jump(wanted - self._back)
+        elif abs(wanted - self._back - self._next) > _TOLERANCE * self._reference.rate:
             self._off += 1
             if self._off >= _DISAGREEING_READS:
                 self.jumps += 1
-                self._jump(wanted - self._behind)
+                self._jump(wanted - self._back)
         else:
             self._off = 0
-        self._stay_behind(wanted, count)
+        self._stay_back(wanted, count)
         if (lacking := count - len(self._held)) > 0:
             self._held = np.concatenate((self._held, self._pull(self._resampler.needed(lacking))))
         taken, self._held = self._held[:count], self._held[count:]
         self._next = (self._next or 0.0) + count * self._step
         return taken
 
-    def _stay_behind(self, wanted: int, count: int) -> None:
-        """Begin to read earlier if what the next ``count`` samples need is not there yet."""
-        rate = self._reference.rate
+    def _stay_back(self, wanted: int, count: int) -> None:
+        """Look less far ahead if what reads need is not there yet, time and again."""
         needed = self._resampler.needed(max(0, count - len(self._held)))
         missing = self._fed + needed - self._reference.ring.written
-        if missing <= 0 or self._next is None:
+        self._short += _SHORT_MEMORY * ((missing > 0) - self._short)
+        if missing <= 0:
             return
-        earlier = round(self._next) - missing - round(_SPARE * rate)
-        if wanted - earlier <= _FURTHEST_BEHIND * rate:
-            self._behind = wanted - earlier
-            self._jump(earlier)
+        self._least = min(self._least, missing)
+        if self._short < _TOO_OFTEN:
+            return
+        rate = self._reference.rate
+        back = min(self._back + self._least + round(_SPARE * rate), round(_MOST_BACK * rate))
+        self._short, self._least = 0.0, self._reference.ring.size
+        if back > self._back:
+            self._back = back
+            self._jump(wanted - back)
 
     def _jump(self, to: int) -> None:
         self._next, self._fed, self._off = float(to), to, 0

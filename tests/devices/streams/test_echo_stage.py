@@ -57,9 +57,9 @@ def play(
     out, size, far_size = [], near_rate // 100, reference.rate // 100
     for number in range(len(near) // size):
         now = NOON + number / 100
-        # Filled 20 ms before it is heard.
+        # Filled 80 ms before it is heard.
         played = far[number * far_size : (number + 1) * far_size]
-        reference.write_rt(played, now + 0.02 + random.uniform(-jitter, jitter))
+        reference.write_rt(played, now + 0.08 + random.uniform(-jitter, jitter))
         # The microphone's block came 20 ms after its first sample.
         if number >= 2:
             block = near[(number - 2) * size : (number - 1) * size]
@@ -74,8 +74,10 @@ def test_echo_of_a_speaker_at_another_rate_is_taken_out(far_rate: int, near_rate
     assert control is not None
     reference = FarReference(far_rate)
     stage = EchoStage(control, reference, near_rate)
-    # What is filled at a moment is heard 20 ms later.
-    heard = np.concatenate((np.zeros(near_rate // 50), resample_whole(far, far_rate, near_rate)))
+    # What is filled at a moment is heard 80 ms later.
+    heard = np.concatenate(
+        (np.zeros(near_rate * 8 // 100), resample_whole(far, far_rate, near_rate))
+    )
     room = Room(delay=0.005)
     near = microphone(room.echo(heard[: 6 * near_rate].astype(np.int16), near_rate))
     done = play(stage, reference, far, near, near_rate)
@@ -93,16 +95,18 @@ def test_echo_of_a_speaker_at_another_rate_is_taken_out(far_rate: int, near_rate
 def test_no_echo_comes_before_what_was_played(far_rate: int, near_rate: int) -> None:
     """With no room at all between speaker and microphone, and times that jitter."""
     far = speech_like(3.0, far_rate)
-    near = np.concatenate((np.zeros(near_rate // 50), resample_whole(far, far_rate, near_rate)))
+    near = np.concatenate(
+        (np.zeros(near_rate * 8 // 100), resample_whole(far, far_rate, near_rate))
+    )
     control, reference = Keeps(), FarReference(far_rate)
     stage = EchoStage(control, reference, near_rate)
     play(stage, reference, far, near.astype(np.int16), near_rate, jitter=0.004)
     heard, given = (np.concatenate(each).astype(float) for each in (control.near, control.far))
-    lags = range(-near_rate // 20, near_rate // 20)
+    lags = range(-near_rate // 20, near_rate // 10)
     part = slice(near_rate, 2 * near_rate)
     likeness = [float(heard[part] @ given[part.start - lag : part.stop - lag]) for lag in lags]
     late = lags[int(np.argmax(likeness))] / near_rate
-    assert 0.0 < late < 0.02
+    assert 0.03 < late < 0.05
 
 
 def test_a_reset_takes_place_on_the_thread_that_works_before_its_next_block() -> None:
