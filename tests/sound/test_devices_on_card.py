@@ -108,7 +108,7 @@ def test_start_stop_and_start_again(on_card):
     assert result["latency before"] == [None, None]
     assert all(0 < latency < 0.1 for latency in result["latency"])
     assert all(0 <= delay < 0.2 for delay in result["delays"])
-    assert 0.008 <= result["age"] < 0.2, "a block of 10 ms is about that old, by the times stated"
+    assert 0.0 < result["age"] < 0.2
     assert result["why"] == "the system's default input"
 
 
