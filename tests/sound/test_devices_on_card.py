@@ -7,7 +7,6 @@ import textwrap
 
 import pytest
 from support.card import VirtualCard
-from support.waits import ahead
 
 pytestmark = pytest.mark.sound
 
@@ -53,12 +52,11 @@ def on_card(card, home):
 
     def run(program, **env):
         done = subprocess.run(
-            ahead(
+            [
                 sys.executable,
                 "-c",
                 PRELUDE + textwrap.dedent(program) + "\nprint(json.dumps(result))",
-                env=card.env,
-            ),
+            ],
             env=card.env | home | env,
             check=False,
             capture_output=True,

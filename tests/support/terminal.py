@@ -10,7 +10,6 @@ from typing import Any
 
 import pexpect
 import pyte
-from support.waits import ahead
 
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -35,10 +34,9 @@ class Terminal:
         self.raw = b""
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
-        program, *rest = ahead(sys.executable, "-m", "retell_voice", *arguments, env=env)
         self._child = pexpect.spawn(
-            program,
-            rest,
+            sys.executable,
+            ["-m", "retell_voice", *arguments],
             env={**env, "TERM": "xterm-256color"},
             dimensions=size,
             timeout=TIMEOUT,
