@@ -10,7 +10,6 @@ import pytest
 from support.card import VirtualCard
 from support.measure import band_limited, find, resampled
 from support.recorder import RATE
-from support.waits import ahead
 
 pytestmark = pytest.mark.sound
 
@@ -57,13 +56,12 @@ def on_card(card, home):
 
     def run(program, *arguments, **env):
         done = subprocess.run(
-            ahead(
+            [
                 sys.executable,
                 "-c",
                 PRELUDE + textwrap.dedent(program) + "\nprint(json.dumps(result))",
                 *map(str, arguments),
-                env=card.env,
-            ),
+            ],
             env=card.env | home | env,
             check=False,
             capture_output=True,

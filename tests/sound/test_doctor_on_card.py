@@ -18,7 +18,7 @@ pytestmark = pytest.mark.sound
 def examine(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     command = [sys.executable, "-m", "retell_voice", "doctor", "--only", "sound", "--json"]
     done = subprocess.run(
-        ahead(*command, *arguments, env=env),
+        ahead(*command, *arguments),
         env=env,
         capture_output=True,
         text=True,

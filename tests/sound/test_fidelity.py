@@ -82,7 +82,8 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
         format_options = "--encoding", audio.encoding, "--rate", str(audio.rate), "--echo", "off"
         async with devices(card) as (microphone, speaker):
             env = card.environment(source=f"{microphone}.monitor", sink=speaker) | home
-            async with Talk(call.call_id, "--url", emulator.url, *format_options, env=env) as talk:
+            arguments = (call.call_id, "--url", emulator.url, *format_options)
+            async with Talk(*arguments, env=env, is_ahead=True) as talk:
                 await talk.live()
                 recorder = await asyncio.to_thread(card.record, speaker)
                 await together.wait()

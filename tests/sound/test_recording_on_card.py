@@ -20,7 +20,8 @@ pytestmark = pytest.mark.sound
 async def test_both_voices_are_aligned(card, home, tmp_path: Path) -> None:
     env = card.environment(source="vspk.monitor") | home
     calls = Path(tempfile.mkdtemp(dir=tmp_path))
-    async with Talk("--local", "--no-interruptible", "--record", str(calls), env=env) as talk:
+    arguments = ("--local", "--no-interruptible", "--record", str(calls))
+    async with Talk(*arguments, env=env, is_ahead=True) as talk:
         await talk.until("agent_stopped")
         assert await talk.hang_up() == 0
     (name,) = os.listdir(calls)

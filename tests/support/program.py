@@ -22,14 +22,17 @@ class Talk:
     Args:
         arguments: what follows ``talk --json`` on the command line.
         env: its environment, of a ``VirtualCard`` for example.
+        is_ahead: do not let it wait for what else this machine does, if possible; what is heard of
+            it is to be measured.
 
     Attributes:
         events: what it printed so far.
         errors: what it said on stderr, once it has ended.
     """
 
-    def __init__(self, *arguments: str, env: Mapping[str, str]) -> None:
+    def __init__(self, *arguments: str, env: Mapping[str, str], is_ahead: bool = False) -> None:
         self._arguments = arguments
+        self._ahead = is_ahead
         self._env = env
         self.events: list[dict[str, Any]] = []
         self.errors = ""
@@ -37,11 +40,9 @@ class Talk:
         self._over = False
 
     async def __aenter__(self) -> Self:
+        command = (sys.executable, "-m", "retell_voice", "talk", "--json", *self._arguments)
         self._process = await asyncio.create_subprocess_exec(
-            *ahead(
-                *(sys.executable, "-m", "retell_voice", "talk", "--json", *self._arguments),
-                env=self._env,
-            ),
+            *(ahead(*command) if self._ahead else command),
             env=dict(self._env),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

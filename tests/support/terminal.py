@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import pexpect
 import pyte
-from support.waits import ahead
 
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -65,10 +64,9 @@ class Terminal:
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
         start = ("-c", _SHELL) if under_shell else ("-m", "retell_voice")
-        program, *rest = ahead(sys.executable, *start, *arguments, env=env)
         self._child = pexpect.spawn(
-            program,
-            rest,
+            sys.executable,
+            [*start, *arguments],
             env={**env, "TERM": "xterm-256color"},
             dimensions=size,
             timeout=TIMEOUT,

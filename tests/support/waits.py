@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,21 +25,20 @@ once_more: list[str] = []
 """What was held again, and why; told when all tests are over."""
 
 
-_REAL_TIME = ("chrt", "--rr", "20")
+# Whatever spins for two seconds is killed: nothing else would run meanwhile.
+_AHEAD = ("prlimit", "--rttime=2000000", "chrt", "--rr", "20")
 
 
-def ahead(*command: str, env: Mapping[str, str]) -> tuple[str, ...]:
-    """Let a command that plays on a virtual card (``env`` tells) run before all that is not
-    real-time, as a sound server does; as it is where this user may not."""
-    return (*_REAL_TIME, *command) if "PULSE_SERVER" in env and _may_run_ahead() else command
+def ahead(*command: str) -> tuple[str, ...]:
+    """Let a command run before all that is not real-time, as a sound server does; as it is where
+    this user may not."""
+    return (*_AHEAD, *command) if _may_run_ahead() else command
 
 
 @functools.cache
 def _may_run_ahead() -> bool:
     try:
-        return not subprocess.run(
-            [*_REAL_TIME, "true"], capture_output=True, check=False
-        ).returncode
+        return subprocess.run([*_AHEAD, "true"], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
