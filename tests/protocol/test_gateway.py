@@ -268,4 +268,5 @@ def test_no_control_message_raises(message: str | bytes) -> None:
     )
 )
 def test_no_control_message_raises_either_that_looks_like_one(body: dict[str, Any]) -> None:
-    assert read_control(json.dumps(body))
+    for event in read_control(json.dumps(body), 3.0):
+        assert event.at == 3.0
