@@ -6,6 +6,7 @@ All durations are seconds, all levels dBFS, unless a field says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,11 +60,41 @@ class StateChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptItem:
+    """One entry of the live transcript of a web call.
+
+    Attributes:
+        id: names the entry; one that grows keeps its id.
+        role: ``agent``, ``user`` or ``transfer_target`` for speech; ``tool_call_invocation``,
+            ``tool_call_result``, ``node_transition``, ``dtmf``, ``sms``, ``injected`` or whatever
+            else the server calls it.
+        time: seconds on the server's clock of the call; entries from before the session have a
+            clock of their own.
+        content: what was said, or what happened, in one line.
+        fields: all that the server sent of it.
+    """
+
+    id: str
+    role: str
+    time: float
+    content: str
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript(Event):
     """The transcript of the whole call so far (needs ``updates=True``), also where the server sends
-    only the last few utterances of it."""
+    only the last few utterances of it.
+
+    Attributes:
+        utterances: what agent and user said.
+        items: of a web call, everything in order: speech, tool calls, transitions, digits.
+        pre_session: the same for what happened before the session began.
+    """
 
     utterances: tuple[Utterance, ...]
+    items: tuple[TranscriptItem, ...] = ()
+    pre_session: tuple[TranscriptItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +134,47 @@ class Metadata(Event):
     without numbers that JSON does not have."""
 
     metadata: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTransition(Event):
+    """The agent moved to another node of its conversation flow.
+
+    Attributes:
+        former, new: names of the nodes, or their ids if they have no names; empty if not told.
+        fields: all that the server sent of it.
+    """
+
+    former: str
+    new: str
+    fields: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorChanged(Event):
+    """The connection that brings the live transcript of a web call was opened, broke and is being
+    opened again, or is gone for good. The call itself goes on.
+
+    Attributes:
+        state: ``attached``, ``retrying`` or ``lost``.
+        why: one line; empty when attached.
+    """
+
+    state: Literal["attached", "retrying", "lost"]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged(Event):
+    """A web call's server has sent no audio for 2 s, or sends again. After 10 s the call is lost.
+
+    Attributes:
+        state: ``stalled`` or ``back``.
+        silent_for: seconds without a packet.
+    """
+
+    state: Literal["stalled", "back"]
+    silent_for: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class Fields:
         self._message = message
         self._path = path
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """The object, as parsed."""
+        return self._body
+
     def need(self, read: Callable[[str], _T | None], name: str) -> _T:
         """Read a required field: ``fields.need(fields.string, "name")``."""
         value = read(name)
@@ -65,6 +70,13 @@ class Fields:
         return self._body[name]
 
     def string(self, name: str) -> str | None:
+        return self._typed(name, str)
+
+    def identifier(self, name: str) -> str | None:
+        """A string, or a whole number, as one."""
+        value = self._body.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+            return str(value)
         return self._typed(name, str)
 
     def flag(self, name: str) -> bool | None:

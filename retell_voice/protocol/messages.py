@@ -6,6 +6,7 @@ Everything else a dialect decodes is an event of ``retell_voice.events`` and rea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from retell_voice.events import Event
 
@@ -57,3 +58,37 @@ class Marked(Event):
     """All that was sent before this mark has been heard, or was cleared: a server is told so."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPacket(Event):
+    """One RTP packet of agent audio: Opus, in the order of arrival.
+
+    Attributes:
+        sequence: 16 bits, incremented by one per packet.
+        timestamp: 32 bits, of the first sample, at 48 kHz.
+        payload: the Opus packet.
+        source: the stream (SSRC); each has sequence numbers and timestamps of its own.
+    """
+
+    sequence: int
+    timestamp: int
+    payload: bytes
+    source: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallOver(Event):
+    """The server says the call is over; what it still sends are the last words.
+
+    ``replaced``: somebody else joined in this caller's place.
+    """
+
+    state: Literal["ended", "replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTalking(Event):
+    """The server says the agent starts or stops talking."""
+
+    talking: bool

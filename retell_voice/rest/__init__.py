@@ -1,17 +1,51 @@
-"""Retell's REST API as far as a caller needs it: register a call, look one up.
+"""Retell's REST API: create and register calls, look them up, steer them; agents and voices.
 
 ::
 
-    call = await register_call("agent_…", api_key=key, audio=AudioFormat(rate=16000))
-    async with Call(call.call_id, audio=call.audio) as conversation:
-        ...
-    details = await get_call(call.call_id, api_key=key)
+    admission = await create_web_call("agent_…", api_key=key)
+    details = await get_call(admission.call_id, api_key=key)
 
 It goes through Retell's own SDK, which comes with ``pip install 'retell-voice[register]'`` and
 is loaded by the first request.
 """
 
+from retell_voice.rest.account import (
+    Agent,
+    AgentDetails,
+    Voice,
+    find_agent,
+    get_agent,
+    list_agents,
+    list_calls,
+    list_voices,
+)
 from retell_voice.rest.api import DEFAULT_API_URL
 from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+from retell_voice.rest.web_calls import (
+    create_web_call,
+    listen_live,
+    stop_call,
+    take_over,
+    update_live,
+)
 
-__all__ = ["DEFAULT_API_URL", "CallDetails", "Registration", "get_call", "register_call"]
+__all__ = [
+    "DEFAULT_API_URL",
+    "Agent",
+    "AgentDetails",
+    "CallDetails",
+    "Registration",
+    "Voice",
+    "create_web_call",
+    "find_agent",
+    "get_agent",
+    "get_call",
+    "list_agents",
+    "list_calls",
+    "list_voices",
+    "listen_live",
+    "register_call",
+    "stop_call",
+    "take_over",
+    "update_live",
+]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import AudioFormatError, NotFound
 from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.rest.fields import inner, number, text
 from retell_voice.secret import Secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
@@ -135,7 +136,7 @@ async def get_call(
         answer = await api.request(Secret(f"/v2{path}"))
     except NotFound:  # a server of the Audio WebSocket's time knows it under its old path
         answer = await api.request(path)
-    return _details(answer, call_id, api)
+    return read_call(answer, call_id, api)
 
 
 def _registration(
@@ -153,46 +154,32 @@ def _registration(
     return Registration(call_id=call_id, agent_id=agent_id, audio=audio, body=answer)
 
 
-def _details(answer: Mapping[str, Any], call_id: str, api: Api) -> CallDetails:
-    status = _text(answer, "call_status")
+def read_call(answer: Mapping[str, Any], call_id: str, api: Api) -> CallDetails:
+    """Read a call object; raises ``RestError`` if it is not one."""
+    status = text(answer, "call_status")
     if status is None:
         raise api.senseless("the answer has no call_status")
-    analysis = _inner(answer, "call_analysis")
+    analysis = inner(answer, "call_analysis")
     started, ended = (
-        None if (ms := _number(answer, f"{name}_timestamp")) is None else ms / 1000
+        None if (ms := number(answer, f"{name}_timestamp")) is None else ms / 1000
         for name in ("start", "end")
     )
-    latency = _number(_inner(_inner(answer, "latency"), "e2e"), "p50")
+    latency = number(inner(inner(answer, "latency"), "e2e"), "p50")
     successful = analysis.get("call_successful")
     return CallDetails(
         call_id=call_id,
-        agent_id=_text(answer, "agent_id"),
+        agent_id=text(answer, "agent_id"),
         status=status,
-        disconnection_reason=_text(answer, "disconnection_reason"),
+        disconnection_reason=text(answer, "disconnection_reason"),
         started=started,
         ended=ended,
         duration=None if started is None or ended is None else ended - started,
-        transcript=_text(answer, "transcript"),
-        summary=_text(analysis, "call_summary"),
-        sentiment=_text(analysis, "user_sentiment"),
+        transcript=text(answer, "transcript"),
+        summary=text(analysis, "call_summary"),
+        sentiment=text(analysis, "user_sentiment"),
         successful=successful if isinstance(successful, bool) else None,
-        cost=_number(_inner(answer, "call_cost"), "combined_cost"),
+        cost=number(inner(answer, "call_cost"), "combined_cost"),
         latency=None if latency is None else latency / 1000,
-        recording_url=_text(answer, "recording_url"),
+        recording_url=text(answer, "recording_url"),
         body=answer,
     )
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _number(body: Mapping[str, Any], name: str) -> float | None:
-    value = body.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _inner(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name)
-    return value if isinstance(value, dict) else {}

@@ -58,6 +58,8 @@ def test_a_transcript() -> None:
                 "words": [{"word": "Grüße", "start": 0.5, "end": 1.25}],
             }
         ],
+        "items": [],
+        "pre_session": [],
     }
 
 

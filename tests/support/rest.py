@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, suppress
 
 
 class Heads(list[str]):
-    """Lines of requests; ``asked`` is set when there is one."""
+    """Lines of requests, and their bodies; ``asked`` is set when there is one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = asyncio.Event()
+        self.bodies: list[bytes] = []
 
 
 @asynccontextmanager
@@ -34,7 +35,7 @@ async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, Heads]]:
             # All of it: what is unread when a connection is closed can cost the peer the answer.
             fields = (await reader.readuntil(b"\r\n\r\n")).decode()
             length = re.search(r"(?i)^content-length: (\d+)", fields, re.MULTILINE)
-            await reader.readexactly(int(length[1]) if length else 0)
+            heads.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
             writer.write(answer)
         writer.close()
 

@@ -1,0 +1,132 @@
+"""What every HTTP client of ours has in common: base URLs, proxies, error bodies, quiet logs."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from retell_voice.errors import ConfigError
+from retell_voice.secret import mask_url
+
+# httpx logs whole URLs, the SDK requests as well; whoever has the call_id can join the call.
+_LOGGERS = ("httpx", "retell._base_client", "retell._response")
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Base URL of a REST API.
+
+    Attributes:
+        url: without a trailing slash.
+        host: host, with the port if the URL has one; for people.
+        is_local: it is this machine, which is never reached through a proxy.
+        is_plain: not encrypted.
+    """
+
+    url: str
+    host: str
+    is_local: bool
+    is_plain: bool
+
+
+def parse_base(url: str, example: str) -> Base:
+    """Check a base URL.
+
+    Args:
+        url: what was given.
+        example: a good one, for the hint.
+
+    Raises:
+        ConfigError: it is not an http or https URL, or has a query.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host or parts.query:
+        raise ConfigError(
+            f"{mask_url(url)!r} is not the URL of a REST API", f"Retell's is {example}"
+        )
+    shown = f"{host}:{port}" if port else host
+    return Base(url.rstrip("/"), shown, _is_this_machine(host), parts.scheme == "http")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def bad_proxy(error: Exception) -> ConfigError:
+    """Return the error for a proxy from the environment that an HTTP client will not take."""
+    return ConfigError(
+        f"the proxy that the environment asks for cannot be used: {error}",
+        "check http_proxy, https_proxy and all_proxy, or exempt this host with no_proxy",
+    )
+
+
+def error_words(body: Any) -> str:
+    """Return what an error's body says, in one line; empty if it says nothing.
+
+    Args:
+        body: parsed JSON, or text that is not JSON.
+    """
+    if isinstance(body, Mapping):
+        names = ("error_message", "message", "error")
+        body = next((body[name] for name in names if isinstance(body.get(name), str)), "")
+    return " ".join(body.split()) if isinstance(body, str) else ""
+
+
+def retry_after(header: str) -> float | None:
+    """Return the seconds that a Retry-After header asks for, as a number or a date."""
+    if re.fullmatch(r"\d{1,6}(\.\d*)?", header):
+        return float(header)
+    date = parsedate_tz(header)
+    return None if date is None else max(0.0, mktime_tz(date) - time.time())
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return what an HTTP client's error goes back to: a timeout, or the system's own error."""
+    while not isinstance(error, TimeoutError | ssl.SSLError | socket.gaierror):
+        if "Timeout" in type(error).__name__:
+            return TimeoutError()
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif (deeper := error.__cause__ or error.__context__) is not None:
+            error = deeper
+        else:
+            break
+    return error
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keep httpx and the SDK from logging the requests made inside."""
+    _filter_logs()
+    ours = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(ours)
+
+
+@cache
+def _filter_logs() -> None:
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(lambda _: not _ours.get())

@@ -1,0 +1,48 @@
+"""Loads Retell's SDK, without the part that takes most of its time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from types import ModuleType
+from typing import Any
+
+from retell_voice.errors import ConfigError
+
+
+class _LazyTypes:
+    """Finds ``retell.types`` so that it loads when first used: more than a second, not needed here.
+
+    The SDK's face imports it at once; its models describe answers, which we take as plain JSON.
+    """
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "retell.types" else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+@cache
+def load_sdk() -> Any:
+    """Return the SDK; takes a quarter of a second or more the first time.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    sys.meta_path.insert(0, _LazyTypes)
+    try:
+        import retell  # noqa: PLC0415 - slow, and only needed for requests
+    except ImportError:
+        raise ConfigError(
+            "Retell's SDK is not installed", "pip install 'retell-voice[register]'"
+        ) from None
+    finally:
+        sys.meta_path.remove(_LazyTypes)
+    return retell

@@ -1,0 +1,195 @@
+"""Web calls: create one, and join one that is going on as a listener."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from retell_voice.errors import ConfigError, RestError
+from retell_voice.protocol.gateway import (
+    Admission,
+    NotGateway,
+    UnreadableAnswer,
+    create_body,
+    read_admission,
+)
+from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.secret import Secret, mask
+
+CREATE_TIMEOUT = 10.0
+"""Seconds that creating a call may take."""
+
+
+async def create_web_call(
+    agent_id: str,
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    agent_version: int | str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    dynamic_variables: Mapping[str, str] | None = None,
+    agent_override: Mapping[str, Any] | None = None,
+    current_node_id: str | None = None,
+    current_state: str | None = None,
+    timeout: float = CREATE_TIMEOUT,  # noqa: ASYNC109 - of the one try
+) -> Admission:
+    """Create a web call; what it returns lets its bearer join, once, within half a minute.
+
+    Never retried: a second request would create a second call.
+
+    Args:
+        agent_id: the agent that answers.
+        api_key: Retell's key; never shown.
+        api_url: base of the REST API; ``http://`` to another machine gets a warning in the log.
+        agent_version: a number, a tag, ``latest`` or ``latest_published``.
+        metadata: kept with the call, any JSON object.
+        dynamic_variables: fill in the agent's prompt.
+        agent_override: fields of the agent that are different for this call.
+        current_node_id: node at which a conversation flow starts.
+        current_state: state in which an agent with states starts.
+        timeout: seconds that the server may take.
+
+    Raises:
+        ConfigError: the SDK is not installed, or the key or URL cannot be one.
+        ConnectError: the server was not reached.
+        KeyRefused, NotFound, FieldRefused, TooManyRequests: what each says.
+        RestError: the server answered with another error, or with a call of another kind.
+    """
+    api_key = Secret(api_key)
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    body = create_body(
+        agent_id,
+        agent_version=agent_version,
+        metadata=metadata,
+        dynamic_variables=dynamic_variables,
+        agent_override=agent_override,
+        current_node_id=current_node_id,
+        current_state=current_state,
+    )
+    answer = await api.send("POST", "/v3/create-web-call", body, tries=1)
+    return _admission(answer, api)
+
+
+async def stop_call(
+    call_id: str,
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
+) -> None:
+    """End a call that is going on; arguments and errors as for ``create_web_call``.
+
+    Raises:
+        FieldRefused: the call is not going on.
+    """
+    api, path = _about(call_id, "/v2/stop-call", api_key, api_url, timeout)
+    await api.send("POST", path)
+
+
+async def listen_live(
+    call_id: str,
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the one try
+) -> Admission:
+    """Ask to listen to a call that is going on; arguments and errors as for ``create_web_call``.
+
+    Returns:
+        What lets its bearer join as a listener, unheard; its ``identity`` is what ``take_over``
+        wants to know.
+    """
+    api, path = _about(call_id, "/v2/listen-live-call", api_key, api_url, timeout)
+    return _admission(await api.send("POST", path, {}, tries=1), api, call_id)
+
+
+async def take_over(
+    call_id: str,
+    identity: str,
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the one try
+) -> None:
+    """Put a listener in the agent's place, for good; errors as for ``create_web_call``.
+
+    Args:
+        call_id: the call.
+        identity: of the listener, as ``listen_live`` returned it.
+        api_key, api_url, timeout: as for ``create_web_call``.
+    """
+    api, path = _about(call_id, "/v2/take-over-live-call", api_key, api_url, timeout)
+    _check_success(await api.send("POST", path, {"participant_id": identity}, tries=1), api)
+
+
+async def update_live(
+    call_id: str,
+    *,
+    api_key: str,
+    additional_context: str | None = None,
+    trigger_response: bool = False,
+    metadata: Mapping[str, Any] | None = None,
+    dynamic_variables: Mapping[str, str] | None = None,
+    data_storage_setting: str | None = None,
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the one try
+) -> None:
+    """Steer a call that is going on; what is None stays as it is.
+
+    Args:
+        call_id: the call.
+        additional_context: text for the agent's next response; enters the transcript.
+        trigger_response: make the agent respond now, cutting short what it is saying; while the
+            user speaks nothing happens.
+        metadata: replaces that of the call, 50 kB at most.
+        dynamic_variables: override those of the call; others stay.
+        data_storage_setting: ``everything``, ``everything_except_pii`` or
+            ``basic_attributes_only``; can only become stricter.
+        api_key, api_url, timeout: as for ``create_web_call``; errors, too.
+
+    Raises:
+        ConfigError: there is nothing to change.
+    """
+    control: dict[str, Any] = {}
+    if additional_context:
+        control["additional_context"] = additional_context
+    if trigger_response:
+        control["trigger_response"] = True
+    override = {
+        "metadata": metadata,
+        "override_dynamic_variables": dynamic_variables,
+        "data_storage_setting": data_storage_setting,
+    }
+    override = {name: value for name, value in override.items() if value is not None}
+    body: dict[str, Any] = {}
+    if control:
+        body["call_control"] = control
+    if override:
+        body["fields_to_override"] = override
+    if not body:
+        raise ConfigError("there is nothing to change in the call")
+    api, path = _about(call_id, "/v2/update-live-call", api_key, api_url, timeout)
+    _check_success(await api.send("PATCH", path, body, tries=1), api)
+
+
+def _about(call_id: str, path: str, api_key: str, api_url: str, timeout: float) -> tuple[Api, str]:
+    call_id, api_key = Secret(call_id), Secret(api_key)
+    api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
+    return api, Secret(f"{path}/{quote(call_id, safe='')}")
+
+
+def _admission(answer: Any, api: Api, call_id: str | None = None) -> Admission:
+    try:
+        return read_admission(api.object(answer), call_id)
+    except NotGateway as error:
+        raise RestError(
+            f"server: {error}", "calls over LiveKit are not supported", status=200
+        ) from None
+    except UnreadableAnswer as error:
+        raise api.senseless(str(error)) from None
+
+
+def _check_success(answer: Any, api: Api) -> None:
+    if api.object(answer).get("success") is not True:
+        raise api.senseless("it does not say that it was done")

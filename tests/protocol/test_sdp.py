@@ -1,0 +1,67 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retell_voice.protocol.gateway import UnreadableAnswer
+from retell_voice.protocol.sdp import check_answer, prepare_offer
+
+ANSWER = """v=0
+o=- 1 1 IN IP4 0.0.0.0
+s=-
+t=0 0
+m=audio 9 UDP/TLS/RTP/SAVPF 96 0
+a=mid:0
+a=rtpmap:96 opus/48000/2
+a=rtpmap:0 PCMU/8000
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+a=mid:1
+"""
+
+
+def test_an_answer_with_opus_will_do() -> None:
+    check_answer(ANSWER)
+    check_answer(ANSWER.replace("\n", "\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("sdp", "says"),
+    [
+        ("", "not SDP"),
+        ("<html>", "not SDP"),
+        ("v=0\ns=-\n", "no audio"),
+        (ANSWER.replace("m=audio", "m=video"), "no audio"),
+        (ANSWER.replace("m=audio 9", "m=audio 0"), "does not take the audio"),
+        (ANSWER.replace("opus/48000/2", "telephone-event/8000"), "no Opus"),
+        (ANSWER.replace("SAVPF 96 0", "SAVPF 0"), "no Opus"),
+        (ANSWER.replace("m=audio 9 UDP/TLS/RTP/SAVPF 96 0", "m=audio 9"), "no Opus"),
+    ],
+)
+def test_any_other_is_refused_in_words(sdp: str, says: str) -> None:
+    with pytest.raises(UnreadableAnswer, match=says):
+        check_answer(sdp)
+
+
+@given(st.text() | st.lists(st.sampled_from(ANSWER.splitlines())).map("\n".join))
+def test_any_text_is_an_answer_or_refused(sdp: str) -> None:
+    with suppress(UnreadableAnswer):
+        check_answer(sdp)
+    prepare_offer(sdp)
+
+
+def test_an_offer_asks_for_error_correction_once() -> None:
+    offer = prepare_offer(ANSWER)
+    assert offer.count("a=fmtp:96 minptime=10;useinbandfec=1\r\n") == 1
+    assert offer.replace("a=fmtp:96 minptime=10;useinbandfec=1\r\n", "") == ANSWER.replace(
+        "\n", "\r\n"
+    )
+    assert prepare_offer(offer) == offer
+
+
+def test_an_offer_promises_no_levels() -> None:
+    level = "a=extmap:2 urn:ietf:params:rtp-hdrext:ssrc-audio-level\n"
+    mid = "a=extmap:1 urn:ietf:params:rtp-hdrext:sdes:mid\n"
+    offer = prepare_offer(ANSWER.replace("a=mid:0\n", f"a=mid:0\n{mid}{level}"))
+    assert "audio-level" not in offer
+    assert "sdes:mid" in offer
