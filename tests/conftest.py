@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.leftovers import no_task_left, none_left
 
 TESTS = Path(__file__).parent
 THOROUGH = 10
@@ -79,30 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if (group := _group(item)) is not None:
             item.add_marker(pytest.mark.xdist_group(group))
-        if isinstance(item, pytest.Function) and _has_a_loop_of_its_own(item):
-            item.fixturenames.append("no_task_is_left")
     if config.getoption("thorough"):
         _ask_for_more(items)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    """No test leaves a thread or a process behind."""
-    with none_left():
-        yield
-
-
-@pytest.fixture
-async def no_task_is_left() -> AsyncIterator[None]:
-    """And none a task, where it is a coroutine."""
-    async with no_task_left():
-        yield
-
-
-def _has_a_loop_of_its_own(item: pytest.Function) -> bool:
-    marker = item.get_closest_marker("asyncio")
-    shares = marker is not None and "loop_scope" in marker.kwargs
-    return inspect.iscoroutinefunction(item.obj) and not shares
 
 
 def _is_sound(item: pytest.Item) -> bool:

@@ -230,7 +230,8 @@ class PacketPlayoutMachine(RuleBasedStateMachine):
         self.playout = PacketPlayout(RATE, self.decoder, target=(0.02, 0.1))
         self.number = 0
         self.pushed = self.pulled = 0
-        self.order: list[int] = []
+        self.fading = 0
+        """Samples in which what a clear threw away still fades, under what comes next."""
 
     def _push(self, number: int, broken: bool = False) -> None:
         samples = np.full(FRAME, 100 + number % 200, np.int16)
@@ -258,12 +259,15 @@ class PacketPlayoutMachine(RuleBasedStateMachine):
     def pull(self, block: int) -> None:
         out = np.full(block, -9999, np.int16)
         self.playout.pull(out)
-        assert ((out >= 0) & (out < 300)).all()
+        assert (out >= 0).all()
+        assert (out[self.fading :] < 300).all()
+        self.fading = max(0, self.fading - block)
         self.pulled += block
 
     @rule()
     def clear(self) -> None:
         self.playout.clear()
+        self.fading = FADE
         assert self.playout.depth == 0
 
     @rule(finishing=st.booleans())
