@@ -7,6 +7,7 @@ Programs share rows by inheritance: a row belongs to the section of the class th
 from retell_voice.settings.schema import Setting, Settings, table
 from retell_voice.settings.tables.call import CallSettings, RegisterSettings, RegistrationSettings
 from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.settings.tables.sound import SoundSettings
 from retell_voice.settings.tables.talk import TalkSettings
 
@@ -26,6 +27,7 @@ __all__ = [
     "SECTIONS",
     "CallSettings",
     "EmulatorSettings",
+    "KioskSettings",
     "RegisterSettings",
     "RegistrationSettings",
     "SoundSettings",
