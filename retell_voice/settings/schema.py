@@ -120,7 +120,7 @@ class Setting:
             try:
                 return self.read(str(value))
             except ValueError as error:
-                hint = f"for example {self.default}"
+                hint = "" if self.default is None else f"for example {self.default}"
                 raise ConfigError(f"{label}: {show(value)} is not {error}", hint) from None
         return self.kind(value)
 
