@@ -49,10 +49,12 @@ def request(chip: str | None, lines: Lines) -> gpiod.LineRequest:
     Raises:
         PartFailed: there is no such chip or line, it is in use, or we have no right to it.
     """
-    gpiod = library()
     path = chip if chip is not None and chip.startswith("/") else find(chip, chips())
     try:
-        return gpiod.request_lines(path, consumer="retell-voice", config=lines)
+        requested: gpiod.LineRequest = library().request_lines(
+            path, consumer="retell-voice", config=lines
+        )
+        return requested
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         what = ", ".join(str(Line(each)) for each in lines)

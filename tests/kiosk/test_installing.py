@@ -19,8 +19,8 @@ from retell_voice.kiosk.service.installing import (
     for_user,
     install,
     look,
-    unreachable,
     uninstall,
+    unreachable,
 )
 from retell_voice.kiosk.service.steps import Remove, Run, Step, Write, carry_out, show
 from retell_voice.kiosk.service.unit import UNIT
@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_ends_it_and_says_what_it_said(tmp_path: Path) -> None:
     after = Write(tmp_path / "after", "")
-    with pytest.raises(ConfigError, match="sh -c .*: no such unit") as caught:
+    with pytest.raises(ConfigError, match=r"sh -c .*: no such unit") as caught:
         carry_out([Run(("sh", "-c", "echo one; echo no such unit >&2; exit 4"), hint="try"), after])
     assert caught.value.hint == "try"
     with pytest.raises(ConfigError, match="exit code 3"):
@@ -208,6 +208,4 @@ def test_all_of_it_can_be_seen_before() -> None:
         assert each.shown() in shown
     assert "$ systemctl daemon-reload\n" in shown
     assert "# /etc/systemd/system/retell-voice.service\n[Unit]\n" in shown
-    assert "$ rm -f /etc/systemd/system/retell-voice.service\n" in show(
-        uninstall(LITE, user=False)
-    )
+    assert "$ rm -f /etc/systemd/system/retell-voice.service\n" in show(uninstall(LITE, user=False))

@@ -138,4 +138,3 @@ def test_what_depends_on_the_machine() -> None:
     assert "SupplementaryGroups" not in other
     assert "PA_ALSA_PLUGHW=1" in plain
     assert "PA_ALSA_PLUGHW" not in user_unit(SERVICE, {})
-

@@ -139,8 +139,8 @@ def install(
         in_home=any(program.is_relative_to(each) for each in ("/home", "/root")),
         leds=leds,
     )
+    control = ("systemctl", "--user") if user else ("systemctl",)
     if user:
-        control = ("systemctl", "--user")
         steps: list[Step] = [
             Write(_user_units(machine) / UNIT, user_unit(service, machine.stored)),
             # Without it the user's manager ends with the last session, and the kiosk falls silent.
@@ -150,7 +150,6 @@ def install(
             ),
         ]
     else:
-        control = ("systemctl",)
         steps = _account(machine)
         steps += [
             Run(("chgrp", NAME, str(config))),
@@ -176,7 +175,7 @@ def uninstall(machine: Machine, *, user: bool) -> list[Step]:
         ConfigError: that takes another user, or there is no systemd.
     """
     _check_rights(machine, user=user)
-    control = ("systemctl", "--user") if user else ("systemctl",)
+    control: tuple[str, ...] = ("systemctl", "--user") if user else ("systemctl",)
     steps: list[Step] = [Run((*control, "disable", "--now", UNIT), needed=False)]
     if user:
         steps.append(Remove(_user_units(machine) / UNIT))

@@ -24,7 +24,12 @@ from pathlib import Path
 NAME = "retell-voice"
 """Of the unit, of its user and group, and of its directories below /run and /var/lib."""
 UNIT = f"{NAME}.service"
-CREDENTIALS = ("retell-api-key", "retell-mqtt-password")
+CREDENTIALS = (
+    "retell-api-key",
+    "retell-call-token",
+    "retell-control-token",
+    "retell-mqtt-password",
+)
 """Files that reach the kiosk through systemd, if they are there. No other program can read them."""
 DEVICES = ("char-alsa rw", "char-input r", "char-gpiochip rw")
 LEAST_SYSTEMD = 252

@@ -32,7 +32,9 @@ class AlwaysOn:
     name = "always on"
 
     def __init__(
-        self, surroundings: Surroundings, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self,
+        surroundings: Surroundings,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._surroundings = surroundings
         self._sleep = sleep

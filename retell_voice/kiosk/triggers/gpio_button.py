@@ -20,7 +20,8 @@ def make(settings: KioskSettings, surroundings: Surroundings) -> Iterable[Part]:
     Raises:
         ConfigError: gpiod is not installed.
     """
-    if settings.button.value is None:
+    button = settings.button.value
+    if button is None:
         return
     gpiod = gpio.library()
     to_ground = settings.button_to.value == "ground"
@@ -31,8 +32,8 @@ def make(settings: KioskSettings, surroundings: Surroundings) -> Iterable[Part]:
         debounce_period=timedelta(milliseconds=settings.button_debounce.value),
     )
     yield GpioButton(
-        str(settings.button.value),
-        lambda: gpio.request(settings.gpio_chip.value, {settings.button.value.id: line}),
+        str(button),
+        lambda: gpio.request(settings.gpio_chip.value, {button.id: line}),
         surroundings,
         long=settings.long_press.value,
     )

@@ -10,7 +10,6 @@ In native sizes: the kernel's longs are this machine's.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -38,6 +37,7 @@ UP, DOWN = 0, 1  # 2: it repeats, as it is held
 EVIOCGRAB = 0x40044590
 _MUTES = (KEYS["mute"], KEYS["micmute"])
 _VOLUME = {KEYS["volumeup"]: 10, KEYS["volumedown"]: -10}
+_OWN = {*_MUTES, *_VOLUME}
 _BUFFER = 64 * EVENT.size
 
 
@@ -102,22 +102,27 @@ class Meanings:
         """Return what an event means, if anything."""
         code = event.code
         if code == 0:  # events were lost, that it came up perhaps
-            lost, self._down = self._down, None
-            return None if lost is None else Edge(False, event.at)
-        if code in _VOLUME and self._key.code != code:
-            percent = _VOLUME[code]
-            return None if event.value == UP else WantsVolume(self._source, percent, relative=True)
-        if code in _MUTES and self._key.code != code:
-            return WantsMute(self._source) if event.value == DOWN else None
+            return self._let_go(event.at)
+        if code in _OWN and code != self._key.code:
+            return self._own(code, event.value)
         if self._key.code not in (None, code):
             return None
         if event.value == DOWN and self._down is None:
             self._down = code
             return Edge(True, event.at)
-        if event.value == UP and self._down == code:
-            self._down = None
-            return Edge(False, event.at)
-        return None
+        return self._let_go(event.at) if event.value == UP and self._down == code else None
+
+    def _let_go(self, at: float) -> Edge | None:
+        before, self._down = self._down, None
+        return None if before is None else Edge(False, at)
+
+    def _own(self, code: int, value: int) -> Happening | None:
+        """Return what is written on a key of a speakerphone."""
+        if code in _MUTES:
+            return WantsMute(self._source) if value == DOWN else None
+        if value == UP:
+            return None
+        return WantsVolume(self._source, _VOLUME[code], relative=True)
 
 
 def grab(fd: int) -> None:
@@ -126,6 +131,8 @@ def grab(fd: int) -> None:
     Raises:
         OSError: it is no event device, or another program has grabbed it.
     """
+    import fcntl  # noqa: PLC0415 - no other system has it
+
     fcntl.ioctl(fd, EVIOCGRAB, 1)
 
 

@@ -1,7 +1,7 @@
 """What someone who works a button wants. Pure: time is an argument.
 
-While a call is up, what a press means is known when the button is let go, or has been held for long.
-While none is up there is only one thing it can mean, so it calls when it goes down: nobody waits.
+While a call is up, what a press means is known when the button is let go, or has been held for
+long. While none is up there is only one thing it can mean, so it calls when it goes down.
 """
 
 from __future__ import annotations

@@ -39,13 +39,15 @@ class VoiceEar:
 
     def __init__(self, *, neural: bool) -> None:
         # The detectors are the emulator's, which nobody else's kiosk has to load.
-        from retell_voice.emulator.speech import neural as network, vad  # noqa: PLC0415
+        from retell_voice.emulator.speech import neural as network  # noqa: PLC0415
+        from retell_voice.emulator.speech import vad  # noqa: PLC0415
 
-        self._make = lambda rate: (
-            network.NeuralDetector(rate, network.NeuralSettings(onset_ms=ONSET_MS))
-            if neural
-            else vad.EnergyDetector(rate, vad.DetectorSettings(onset_ms=ONSET_MS))
-        )
+        def make(rate: int) -> vad.Detector:
+            if neural:
+                return network.NeuralDetector(rate, network.NeuralSettings(onset_ms=ONSET_MS))
+            return vad.EnergyDetector(rate, vad.DetectorSettings(onset_ms=ONSET_MS))
+
+        self._make = make
         self._detector: vad.Detector = vad.EnergyDetector(16000)
 
     def begin(self, rate: int) -> None:

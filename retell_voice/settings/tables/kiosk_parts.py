@@ -267,7 +267,8 @@ class KioskPartsSettings(Settings):
     )
     led_error: Sourced[Lamp | None] = setting(
         None,
-        "A lamp for what is wrong: slow while the network is away, fast for what someone must mend.",
+        "A lamp for what is wrong: slow while the network is away, three flashes for what "
+        "someone must mend.",
         LAMPS,
         kind=str,
         metavar="LAMP",
