@@ -44,6 +44,11 @@ class Blinking:
         self._timer: asyncio.TimerHandle | None = None
         self._failure: OSError | None = None
 
+    @property
+    def is_blinking(self) -> bool:
+        """Whether it is to change by itself."""
+        return self._timer is not None
+
     async def __aenter__(self) -> Self:
         self._pattern, self._failure = None, None
         self._light = self._open()
@@ -100,6 +105,7 @@ class Blinking:
                 self._light.set(on)
         except OSError as error:
             self._failure = error
+            self._timer = None
             return False
         return self._light is not None
 
