@@ -15,8 +15,8 @@ from retell_voice.errors import ConfigError, DeviceLost
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
-    Ended,
     EchoSuspected,
+    Ended,
     Event,
     Levels,
     RecordingStopped,
@@ -107,7 +107,8 @@ class HeldCall:
         self._has_transcript = self._is_loud = False
         self._call: Call | None = None
         self._is_ending = False
-        self._timers: list[asyncio.TimerHandle] = []
+        self._silence: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._run())
 
@@ -120,7 +121,7 @@ class HeldCall:
             self._task.cancel()
             return
         self._hanging_up = asyncio.create_task(self._call.hang_up())
-        self._timers.append(self._loop.call_later(_PATIENCE, self._task.cancel))
+        self._patience = self._loop.call_later(_PATIENCE, self._task.cancel)
 
     async def abandon(self) -> None:
         """End it and wait, for a few seconds at most; the watcher may not be told any more."""
@@ -137,8 +138,9 @@ class HeldCall:
         except Exception as failure:
             error = failure
         finally:
-            for timer in self._timers:
-                timer.cancel()
+            for timer in (self._silence, self._patience):
+                if timer is not None:
+                    timer.cancel()
         if self._ended is not None and error is None:
             error = self._ended.error
         if error is not None and words_of(error).startswith("a defect"):
@@ -214,7 +216,7 @@ class HeldCall:
         now, patience = self._loop.time(), self._settings.silence_seconds.value
         left = patience if self.is_speaking else self._alive_at + patience - now
         if left > 0:
-            self._timers[:] = [self._loop.call_later(left, self._listen_for_silence)]
+            self._silence = self._loop.call_later(left, self._listen_for_silence)
         else:
             self._watcher.quiet()
 
