@@ -15,7 +15,7 @@ from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables.kiosk import KioskSettings
 
-API_KEY, CALL_TOKEN, CONTROL_TOKEN = "retell-api-key", "retell-call-token", "retell-control-token"  # noqa: S105 - names
+API_KEY, CALL_TOKEN, CONTROL_TOKEN = "retell-api-key", "retell-call-token", "retell-control-token"
 """Names of the credentials, as in ``LoadCredential=retell-api-key:/etc/…``."""
 _DIRECTORY = "CREDENTIALS_DIRECTORY"
 _MOST = 4096

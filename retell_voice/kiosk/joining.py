@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat
@@ -55,8 +56,8 @@ def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining:
         return Joining(_call_id(found), url, audio)
     if not isinstance(found, dict):
         raise ConfigError("what came back is no JSON object")
-    encoding = found.get("encoding", found.get("audio_encoding", str(audio.encoding)))
-    rate = found.get("rate", found.get("sample_rate", audio.rate))
+    encoding: Any = found.get("encoding", found.get("audio_encoding", str(audio.encoding)))
+    rate: Any = found.get("rate", found.get("sample_rate", audio.rate))
     try:
         audio = AudioFormat(encoding, rate)
     except (AudioFormatError, TypeError, ValueError) as error:

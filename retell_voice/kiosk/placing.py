@@ -14,7 +14,9 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -170,10 +172,8 @@ class CommandWay:
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
     """End it and what it has started, and wait for that: no zombie stays."""
-    try:
-        os.killpg(process.pid, 9)
-    except ProcessLookupError:
-        pass
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 

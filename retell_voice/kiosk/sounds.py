@@ -68,7 +68,8 @@ def _brush(rate: int) -> np.ndarray:
 
 
 def _scaled(sound: np.ndarray) -> Samples:
-    return np.rint(sound / np.abs(sound).max() * _LEVEL * 32767).astype(np.int16)
+    scaled: Samples = np.rint(sound / np.abs(sound).max() * _LEVEL * 32767).astype(np.int16)
+    return scaled
 
 
 def load(directory: str | None, rate: int, volume: float) -> dict[Say, Samples]:

@@ -12,7 +12,7 @@ from retell_voice.settings.tables.sound import SoundSettings
 from retell_voice.settings.tables.talk import TalkSettings
 
 SECTIONS: dict[str, type[Settings]] = {
-    each.section: each for each in (TalkSettings, EmulatorSettings)
+    each.section: each for each in (TalkSettings, EmulatorSettings, KioskSettings)
 }
 """Sections of the file, the top level first; what ``register`` has, ``talk`` has too."""
 

@@ -52,9 +52,9 @@ class KioskCallSettings(Settings):
 
     call_command: Sourced[str | None] = setting(
         None,
-        "A command of yours that comes to a call, so that no key is kept here: it prints a call_id, "
-        "or a JSON object with call_id and, if they differ from those set here, url, encoding "
-        "and rate. Instead of an agent.",
+        "A command of yours that comes to a call, so that no key is kept here: it prints a "
+        "call_id, or a JSON object with call_id and, if they differ from those set here, url, "
+        "encoding and rate. Instead of an agent.",
         CALLS,
         kind=str,
         metavar="COMMAND",
