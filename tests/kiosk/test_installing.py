@@ -12,7 +12,12 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("systemd is Linux's", allow_module_level=True)
 
+from typer.testing import CliRunner
+
+from retell_voice.cli.app import app
 from retell_voice.errors import ConfigError
+from retell_voice.kiosk.service import commands as commands_
+from retell_voice.kiosk.service import installing
 from retell_voice.kiosk.service.installing import (
     SYSTEM_UNITS,
     Machine,
@@ -55,11 +60,11 @@ def test_without_a_sound_server_it_is_a_unit_of_the_system_with_a_user_of_its_ow
         "chgrp retell-voice /etc/retell-voice/config.toml",
         "chmod u=rw,g=r,o= /etc/retell-voice/config.toml",
         "systemctl daemon-reload",
-        "systemctl enable retell-voice.service",
-        "systemctl restart --no-block retell-voice.service",
+        "systemctl enable retell-voice-kiosk.service",
+        "systemctl restart --no-block retell-voice-kiosk.service",
     ]
     (unit,) = written(steps).values()
-    assert list(written(steps)) == ["/etc/systemd/system/retell-voice.service"]
+    assert list(written(steps)) == ["/etc/systemd/system/retell-voice-kiosk.service"]
     # A group that is not there would keep it from starting: 216/GROUP.
     assert "SupplementaryGroups=audio gpio\n" in unit
     assert (
@@ -81,9 +86,9 @@ def test_with_a_sound_server_it_is_a_unit_of_the_user_that_outlives_the_session(
     assert commands(steps) == [
         "loginctl enable-linger pi",
         "systemctl --user daemon-reload",
-        "systemctl --user enable retell-voice.service",
+        "systemctl --user enable retell-voice-kiosk.service",
     ]
-    assert list(written(steps)) == ["/home/pi/.config/systemd/user/retell-voice.service"]
+    assert list(written(steps)) == ["/home/pi/.config/systemd/user/retell-voice-kiosk.service"]
 
 
 def test_a_users_credentials_are_named_where_they_are_there() -> None:
@@ -140,7 +145,7 @@ def test_uninstalling_takes_away_what_was_installed_and_no_more() -> None:
     removed = [str(each.path) for each in steps if isinstance(each, Remove)]
     assert set(removed) == set(written(install(LITE, CONFIG, user=False, leds=True)))
     assert commands(steps) == [
-        "systemctl disable --now retell-voice.service",
+        "systemctl disable --now retell-voice-kiosk.service",
         "systemctl daemon-reload",
     ]
     (users,) = (each for each in uninstall(DESKTOP, user=True) if isinstance(each, Remove))
@@ -207,5 +212,77 @@ def test_all_of_it_can_be_seen_before() -> None:
     for each in steps:
         assert each.shown() in shown
     assert "$ systemctl daemon-reload\n" in shown
-    assert "# /etc/systemd/system/retell-voice.service\n[Unit]\n" in shown
-    assert "$ rm -f /etc/systemd/system/retell-voice.service\n" in show(uninstall(LITE, user=False))
+    assert "# /etc/systemd/system/retell-voice-kiosk.service\n[Unit]\n" in shown
+    assert "$ rm -f /etc/systemd/system/retell-voice-kiosk.service\n" in show(
+        uninstall(LITE, user=False)
+    )
+
+
+# The commands
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Step]]:
+    """Whatever is carried out, which is not."""
+    found: list[list[Step]] = []
+    monkeypatch.setattr(commands_, "carry_out", found.append)
+    monkeypatch.setattr(installing, "look", lambda: LITE)
+    monkeypatch.setattr(installing, "STORE", Path("/nowhere"))
+    return found
+
+
+def kiosk(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["kiosk", *arguments])
+    return result.exit_code, result.output
+
+
+def test_the_command_shows_what_it_would_do_and_does_nothing(asked: list[list[Step]]) -> None:
+    code, shown = kiosk("install", "--dry-run")
+    assert code == 0
+    assert shown == show(install(LITE, CONFIG, user=False))
+    assert "ExecStart=/opt/retell-voice/bin/python" in shown
+    code, shown = kiosk("uninstall", "--dry-run")
+    assert (code, shown) == (0, show(uninstall(LITE, user=False)))
+    assert asked == []
+
+
+def test_the_command_installs_what_the_config_file_says(
+    asked: list[list[Step]], tmp_path: Path
+) -> None:
+    config = tmp_path / "kiosk.toml"
+    config.write_text('[kiosk]\nled = "ACT"\nled_error = "GPIO27"\n')
+    code, shown = kiosk("install", "--config", str(config), "--no-start")
+    assert code == 0
+    assert asked == [install(LITE, config, user=False, start=False, leds=True)]
+    assert "installed retell-voice-kiosk.service, a unit of the system" in shown
+    assert "sudo install -D -m 600 /dev/stdin /nowhere/retell-api-key" in shown
+    config.write_text('[kiosk]\ncall_command = "fetch-a-call"\n')
+    code, shown = kiosk("install", "--config", str(config))
+    assert asked[1:] == [install(LITE, config, user=False)]
+    assert "API key" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "there is no such file"), ('[kiosk]\nled = "a/b"\n', "line 2: led")],
+)
+def test_a_config_file_that_would_not_do_is_told_now(
+    asked: list[list[Step]], tmp_path: Path, text: str | None, says: str
+) -> None:
+    config = tmp_path / "kiosk.toml"
+    if text is not None:
+        config.write_text(text)
+    code, shown = kiosk("install", "--config", str(config))
+    assert code == 2
+    assert says in shown
+    assert asked == []
+
+
+def test_uninstalling_by_the_command(asked: list[list[Step]]) -> None:
+    code, shown = kiosk("uninstall", "--system")
+    assert code == 0
+    assert asked == [uninstall(LITE, user=False)]
+    assert "removed" in shown
+    code, shown = kiosk("uninstall", "--user")
+    assert code == 2
+    assert "installed by that user" in shown

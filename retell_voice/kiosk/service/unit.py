@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "retell-voice"
-"""Of the unit, of its user and group, and of its directories below /run and /var/lib."""
-UNIT = f"{NAME}.service"
+"""Of its user and group, and of its directories below /run and /var/lib."""
+UNIT = f"{NAME}-kiosk.service"
 CREDENTIALS = (
     "retell-api-key",
     "retell-call-token",
@@ -39,6 +39,7 @@ _BOTH = """\
 Type=notify
 NotifyAccess=main
 ExecStart={start}
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
 WatchdogSec={watchdog}
