@@ -213,9 +213,8 @@ def test_all_of_it_can_be_seen_before() -> None:
         assert each.shown() in shown
     assert "$ systemctl daemon-reload\n" in shown
     assert "# /etc/systemd/system/retell-voice-kiosk.service\n[Unit]\n" in shown
-    assert "$ rm -f /etc/systemd/system/retell-voice-kiosk.service\n" in show(
-        uninstall(LITE, user=False)
-    )
+    removed = show(uninstall(LITE, user=False))
+    assert "$ rm -f /etc/systemd/system/retell-voice-kiosk.service\n" in removed
 
 
 # The commands

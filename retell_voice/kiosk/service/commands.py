@@ -34,10 +34,8 @@ def install(config: Path | None, *, system: bool | None, dry_run: bool, start: b
     path = (config or (default_path() if user else CONFIG)).absolute()
     is_there = path.exists()
     if not is_there and not dry_run:
-        init = f"retell-voice config init {path}"
-        raise ConfigError(
-            f"{path}: there is no such file", f"'{init}' writes one for you to change"
-        )
+        hint = f"'retell-voice config init {path}' writes one for you to change"
+        raise ConfigError(f"{path}: there is no such file", hint)
     # What it says is looked at now, and not when nobody is there any more.
     settings = load(KioskSettings, read_file(path), {}, {}) if is_there else KioskSettings()
     steps = installing.install(machine, path, user=user, start=start, leds=_lights_leds(settings))
