@@ -29,6 +29,7 @@ SYSTEM_UNITS, UDEV_RULES = Path("/etc/systemd/system"), Path("/etc/udev/rules.d"
 STORE = Path("/etc/credstore")
 GROUPS = ("audio", "input", "gpio")
 """Those of the devices. ``gpio`` is Raspberry Pi OS's."""
+HOMES = (Path("/home"), Path("/root"))
 _RULE = f"60-{NAME}-leds.rules"
 
 
@@ -45,6 +46,7 @@ class Machine:
         program: this Python, as an absolute path.
         unreachable: a directory on the way to the program that other users cannot enter; empty
             when they can.
+        in_home: the program, or the Python that it is a link to, is below /home or /root.
         sound_server: whether one runs for ``user``.
         stored: credentials of ``user`` that are there.
     """
@@ -57,6 +59,7 @@ class Machine:
     groups: frozenset[str]
     program: Path
     unreachable: str = ""
+    in_home: bool = False
     sound_server: bool = False
     stored: dict[str, Path] = field(default_factory=dict)
 
@@ -83,6 +86,10 @@ def look() -> Machine:
         groups=frozenset(each.gr_name for each in grp.getgrall()),
         program=program,
         unreachable=unreachable(program) or unreachable(program.resolve()),
+        # A virtual environment's Python is a link, to one that uv or pyenv has put there perhaps.
+        in_home=any(
+            each.is_relative_to(home) for each in (program, program.resolve()) for home in HOMES
+        ),
         sound_server=any((runtime / each).exists() for each in ("pipewire-0", "pulse/native")),
         stored={name: store / name for name in CREDENTIALS if (store / name).exists()},
     )
@@ -136,7 +143,7 @@ def install(
     service = Service(
         start=command,
         groups=tuple(each for each in GROUPS if each in machine.groups),
-        in_home=any(program.is_relative_to(each) for each in ("/home", "/root")),
+        in_home=machine.in_home,
         leds=leds,
     )
     control = ("systemctl", "--user") if user else ("systemctl",)
