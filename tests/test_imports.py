@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "doctor": IO | {"doctor", "settings"},
     "program": PROGRAM,
     "cli": PROGRAM | {"cli", "doctor", "report"},
-    "kiosk": PROGRAM | {"kiosk"},
+    "kiosk": PROGRAM | {"doctor", "kiosk"},
     "__init__": ENGINE | {"recording"},
     "__main__": {"cli"},
 }

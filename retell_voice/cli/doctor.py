@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from retell_voice.doctor import network, sound, system
-from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.findings import PARTS, Finding, Verdict
+from retell_voice.doctor.telling import print_line, tell
 from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program.opening import audio_format
 from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
@@ -25,7 +24,6 @@ from retell_voice.settings.load import (
 )
 from retell_voice.settings.tables import SECTIONS, CallSettings
 
-_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
 _LOWEST = -60.0
 
@@ -56,37 +54,10 @@ def examine(
         if part not in PARTS:
             raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
     wanted = only or list(PARTS)
-    findings = []
-    for finding in _findings(
+    found = _findings(
         wanted, config=config, flags=flags, seconds=seconds, chimes=chimes, quiet=as_json
-    ):
-        findings.append(finding)
-        if not as_json:
-            _print(line(finding, colours=_colours()))
-    if as_json:
-        print(json.dumps(report(findings), indent=2))
-    else:
-        _print(summary(findings))
-    return exit_code(findings)
-
-
-def line(finding: Finding, *, colours: bool = False) -> str:
-    """Return a finding as a line, and a second one with what to do."""
-    verdict = f"{finding.verdict:4}"
-    if colours:
-        verdict = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m"
-    text = f"{verdict}  {finding.check}: {finding.says}"
-    return f"{text}\n      → {finding.hint}" if finding.hint else text
-
-
-def summary(findings: list[Finding]) -> str:
-    """Return the last line."""
-    counts = {each: sum(f.verdict is each for f in findings) for each in Verdict}
-    if counts[Verdict.FAIL]:
-        return f"{counts[Verdict.FAIL]} failed, {counts[Verdict.WARN]} to look at"
-    if counts[Verdict.WARN]:
-        return f"nothing failed, {counts[Verdict.WARN]} to look at"
-    return "all is well"
+    )
+    return tell(found, as_json=as_json)
 
 
 def _findings(
@@ -125,7 +96,7 @@ def _findings(
 
         def ask() -> None:
             if not quiet:
-                _print(f"      speak now, for {seconds:g} seconds …")
+                print_line(f"      speak now, for {seconds:g} seconds …")
 
         for finding in sound.examine(
             audio,
@@ -168,12 +139,3 @@ class _Meter:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
-
-
-def _colours() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _print(text: str) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)

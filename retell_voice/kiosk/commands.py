@@ -179,6 +179,16 @@ def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = 
         commands.uninstall(system=system, dry_run=dry_run)
 
 
+@app.command(help=manual.DOCTOR, short_help="Look at all that a kiosk needs.")
+def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = False) -> None:
+    """Examine."""
+    with reported(debug=debug, as_json=lambda: as_json):
+        from retell_voice.kiosk.examining import commands
+
+        code = commands.doctor(config, as_json=as_json)
+    raise SystemExit(code)
+
+
 @app.command(help=manual.LOGS, short_help="Show its last calls.")
 def logs(
     *,

@@ -57,6 +57,17 @@ Examples:
   retell-voice kiosk install --dry-run
   sudo /opt/retell-voice/bin/retell-voice kiosk install
   retell-voice kiosk install --user""" + codes(_DONE)
+DOCTOR = """\
+Look at what a kiosk needs of its machine: the service, groups and keys, buttons, lamps and the \
+broker, power supply, Wi-Fi, clock and disk. Each line says pass, warn or fail, and what to do.
+
+'retell-voice doctor' looks at sound and network.
+
+Examples:
+  retell-voice kiosk doctor
+  sudo /opt/retell-voice/bin/retell-voice kiosk doctor --json""" + codes(
+    {0: "nothing failed", 1: EXIT_CODES[1], 2: "something failed, or the config file does"}
+)
 UNINSTALL = """\
 Remove the service that 'kiosk install' has made. Config file, keys, figures and the user stay.
 

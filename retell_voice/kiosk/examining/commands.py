@@ -1,0 +1,43 @@
+"""``retell-voice kiosk doctor``: looks at what a kiosk takes beside what ``doctor`` looks at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from retell_voice.doctor.findings import Finding
+from retell_voice.doctor.telling import tell
+from retell_voice.errors import ConfigError
+from retell_voice.kiosk.examining import board, parts, service
+from retell_voice.kiosk.examining.host import Host
+from retell_voice.kiosk.service.commands import CONFIG
+from retell_voice.settings.load import default_path, environment, load, read_file
+from retell_voice.settings.tables.kiosk import KioskSettings
+
+
+def doctor(config: Path | None, *, as_json: bool, host: Host | None = None) -> int:
+    """Examine, tell, and return the exit code.
+
+    Args:
+        config: the kiosk's config file; None: that of the system's service, or yours.
+        as_json: print one object at the end instead of lines.
+        host: this machine, or another.
+
+    Raises:
+        ConfigError: the config file cannot be read, or this is no Linux.
+    """
+    if sys.platform != "linux":
+        raise ConfigError("a kiosk runs on Linux", "'retell-voice doctor' looks at other systems")
+    if config is None:
+        config = CONFIG if CONFIG.exists() else default_path()
+    file = read_file(config if config.exists() else None)
+    settings = load(KioskSettings, file, environment(), {})
+    return tell(examine(host or Host(), settings), as_json=as_json)
+
+
+def examine(host: Host, settings: KioskSettings) -> Iterator[Finding]:
+    """Look at everything."""
+    yield from service.examine(host, settings)
+    yield from parts.examine(host, settings)
+    yield from board.examine(host)
