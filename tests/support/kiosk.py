@@ -8,7 +8,7 @@ import signal
 import sys
 import wave
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,7 @@ import pytest
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Agent, Emulator
+from retell_voice.errors import ConnectError
 from retell_voice.kiosk import devices
 from retell_voice.kiosk.account import Account
 from retell_voice.kiosk.control.client import ControlClient
@@ -178,13 +179,13 @@ class KioskProgram:
     async def connect(self) -> ControlClient:
         """Wait until it listens, and return a connection to it that follows what it tells."""
         for _ in range(round(LONG / 0.02)):  # a file tells nobody
-            if self.socket.exists() or self.process.returncode is not None:
+            if self.process.returncode is not None:
+                await self._reading
+                raise AssertionError(f"it has ended: {self.errors}")
+            with suppress(ConnectError):
+                self.control = await ControlClient(self.socket).__aenter__()
                 break
             await asyncio.sleep(0.02)
-        if self.process.returncode is not None:
-            await self._reading
-            raise AssertionError(f"it has ended: {self.errors}")
-        self.control = await ControlClient(self.socket).__aenter__()
         self.messages.append(self.control.snapshot)
         self._following = asyncio.create_task(self._follow())
         return self.control
