@@ -11,7 +11,7 @@ from typing import Protocol
 
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.engine.call import Call
-from retell_voice.errors import ConfigError, DeviceLost
+from retell_voice.errors import ConfigError, DeviceLost, RetellVoiceError
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -110,7 +110,8 @@ class HeldCall:
         self._silence: asyncio.TimerHandle | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._hanging_up: asyncio.Task[None] | None = None
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._hold())
+        self._task.add_done_callback(self._over)
 
     def hang_up(self) -> None:
         """End it; the watcher is told when it has ended."""
@@ -128,26 +129,19 @@ class HeldCall:
         self._task.cancel()
         await asyncio.wait((self._task,), timeout=_PATIENCE)
 
-    async def _run(self) -> None:
-        error: BaseException | None = None
-        try:
-            await self._hold()
-        except asyncio.CancelledError:
-            if not self._is_ending:
-                raise
-        except Exception as failure:
-            error = failure
-        finally:
-            for timer in (self._silence, self._patience):
-                if timer is not None:
-                    timer.cancel()
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Tell of the end. A callback, as a task that is cancelled before it runs never runs."""
+        for timer in (self._silence, self._patience):
+            if timer is not None:
+                timer.cancel()
+        self.is_speaking = False
+        if task.cancelled() and not self._is_ending:
+            return  # abandoned
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, RetellVoiceError):
+            _logger.error("a defect ended the call", exc_info=error)
         if self._ended is not None and error is None:
             error = self._ended.error
-        if error is not None and words_of(error).startswith("a defect"):
-            _logger.error("a defect ended the call", exc_info=error)
-        if self._hanging_up is not None:
-            await asyncio.wait((self._hanging_up,), timeout=_PATIENCE)
-        self.is_speaking = False
         # Whoever is hung up on by us has no complaint.
         result = Happened.OVER if self._is_ending else result_of(error)
         self._watcher.over(result, self._account(result, error), wait_for(error))
@@ -172,6 +166,8 @@ class HeldCall:
             self._listen_for_silence()
             async for event in call:
                 self._hear(event)
+        if self._hanging_up is not None:
+            await self._hanging_up
 
     def _recorder(self) -> Recorder | None:
         try:

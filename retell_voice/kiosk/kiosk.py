@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Literal, Protocol, Self
@@ -73,18 +74,25 @@ class Kiosk:
     Args:
         settings: what it is.
         observer: is told what becomes of it.
+        draw: gives numbers from 0 to 1, for pauses.
 
     Raises:
         ConfigError: the settings contradict each other, or name what there is not.
     """
 
-    def __init__(self, settings: KioskSettings, observer: Observer) -> None:
+    def __init__(
+        self,
+        settings: KioskSettings,
+        observer: Observer,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self.settings = settings
         self.tally = Tally()
         self.history = History(history_path(settings), settings.history_calls.value)
         self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """Set when the program is to end."""
-        self.machine = Machine(self._do, self._show, self._limits)
+        self.machine = Machine(self._do, self._show, self._limits, draw=draw)
         self.devices = Devices(lambda: self.settings, self._device_changed, _logger.warning)
         self._observer = observer
         self._looks = Looks()

@@ -101,7 +101,11 @@ class RestWay:
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
         call = await register(
-            settings, key, metadata={"trigger": source}, variables=settings.variables.value
+            settings,
+            key,
+            metadata={"trigger": source},
+            variables=settings.variables.value,
+            plain=True,
         )
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
@@ -111,7 +115,7 @@ class RestWay:
         """Ask for something that costs nothing and needs the key."""
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
-        await get_concurrency(api_key=key.value, api_url=settings.api_url.value)
+        await get_concurrency(api_key=key.value, api_url=settings.api_url.value, plain=True)
 
 
 class CommandWay:

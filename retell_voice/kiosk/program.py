@@ -93,7 +93,8 @@ class _Program:
         self._deadlines = deadlines
         self._began = time.monotonic()
         self._is_stopping = False
-        self._reloading: asyncio.Task[str] | None = None
+        self._reloading: set[asyncio.Task[str]] = set()
+        self._one_at_a_time = asyncio.Lock()
         self.kiosk = Kiosk(settings, self)
         self.vitals = Vitals(self._positions, lambda: self.kiosk.machine.is_stuck)
         self.control = ControlServer(
@@ -152,13 +153,17 @@ class _Program:
         self._notifier.stopping()
         self.kiosk.stop()
 
-    def _begin_reload(self) -> asyncio.Task[str]:
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload())
-        return self._reloading
+    def _begin_reload(self) -> None:
+        task = asyncio.create_task(self._reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
 
     async def _reload(self) -> str:
         """Read the settings anew; return what is wrong with them, empty if nothing."""
+        async with self._one_at_a_time:
+            return await self._reload_now()
+
+    async def _reload_now(self) -> str:
         self._notifier.reloading()
         try:
             settings = await asyncio.to_thread(self._read_again)
@@ -235,7 +240,7 @@ class _Program:
                 except ConfigError as error:
                     return reply(command, str(error))
             case "reload":
-                return reply(command, await self._begin_reload())
+                return reply(command, await self._reload())
             case "history":
                 found = await _read_history(kiosk, command.calls)
                 return reply(command, calls=found)

@@ -12,6 +12,9 @@ from retell_voice.errors import (
 )
 from retell_voice.kiosk.states import Event
 
+_IN_TROUBLE = (1001, 1006, 1011, 1012, 1013, 1014)
+"""Close codes of a server that goes away, fails, starts again or is overloaded (RFC 6455, IANA)."""
+
 
 def is_passing(error: BaseException) -> bool:
     """Return whether it goes by without anyone's mending anything: the network, a busy server.
@@ -20,7 +23,9 @@ def is_passing(error: BaseException) -> bool:
     has just been switched on: without a name server, without the time.
     """
     match error:
-        case Rejected() | RestError():
+        case Rejected():
+            return error.temporary or error.code in _IN_TROUBLE
+        case RestError():
             return error.temporary
         case ConnectError() | CallFailed():
             return True

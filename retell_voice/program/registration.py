@@ -40,6 +40,7 @@ async def register(
     *,
     metadata: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
@@ -52,6 +53,7 @@ async def register(
         key: of ``registration_key``.
         metadata: kept with the call.
         variables: fill in the agent's prompt.
+        plain: without Retell's SDK.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -68,6 +70,7 @@ async def register(
                 api_url=settings.api_url.value,
                 metadata=metadata,
                 dynamic_variables=variables,
+                plain=plain,
             )
         except KeyRefused as error:
             hint = f"it came from {key.source}; {error.hint}"

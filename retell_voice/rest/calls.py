@@ -83,6 +83,7 @@ async def register_call(
     metadata: Mapping[str, Any] | None = None,
     dynamic_variables: Mapping[str, str] | None = None,
     end_call_after_silence_ms: int | None = None,
+    plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> Registration:
     """Register a call, so that it can be joined.
@@ -97,6 +98,7 @@ async def register_call(
         metadata: kept with the call, any JSON object.
         dynamic_variables: fill in the agent's prompt.
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
+        plain: without Retell's SDK, which need not be installed then.
         timeout: seconds that one try may take.
 
     Raises:
@@ -116,7 +118,7 @@ async def register_call(
     }
     fields = {name: value for name, value in body.items() if value is not None}
     api_key = Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     answer = await api.request("/register-call", fields)
     return _registration(answer, agent_id, audio, api)
 

@@ -97,7 +97,8 @@ class ControlClient:
         try:
             while line := await self._reader.readline():
                 message = read_message(line)
-                answer = self._answers.get(message.get("id") or 0)
+                given = message.get("id")
+                answer = self._answers.get(given) if isinstance(given, int) else None
                 if "reply" in message and answer is not None and not answer.done():
                     answer.set_result(message)
                 else:

@@ -56,13 +56,34 @@ class Command:
     source: str = ""
 
 
+class BadCommand(ValueError):
+    """A line wants nothing that there is; ``str`` is one line for people.
+
+    Attributes:
+        id: what it was called by its sender, if anything.
+    """
+
+    def __init__(self, why: str, given: Any = None) -> None:
+        super().__init__(why)
+        self.id = given
+
+
 def read_command(line: bytes) -> Command:
     """Return what a line wants.
 
     Raises:
-        ValueError: nothing that there is; one line for people.
+        BadCommand: nothing that there is.
     """
-    found = _read_object(line, LINE)
+    given = None
+    try:
+        found = _read_object(line, LINE)
+        given = found.get("id")
+        return _command(found)
+    except ValueError as error:
+        raise BadCommand(str(error), given) from None
+
+
+def _command(found: dict[str, Any]) -> Command:
     do, source = found.get("do"), found.get("source", "")
     if do not in COMMANDS:
         raise ValueError(f"do is {show(do)}, not one of {', '.join(COMMANDS)}")
@@ -129,9 +150,10 @@ def reply(command: Command, error: str = "", **more: Any) -> dict[str, Any]:
     return answer
 
 
-def refusal(error: str) -> dict[str, Any]:
-    """Return the answer to what is no command."""
-    return {"reply": None, "ok": False, "error": error}
+def refusal(error: str, given: Any = None) -> dict[str, Any]:
+    """Return the answer to what is no command; ``given``: what that was called."""
+    answer = {"reply": None, "ok": False, "error": error}
+    return answer if given is None else {**answer, "id": given}
 
 
 def written(message: dict[str, Any]) -> bytes:

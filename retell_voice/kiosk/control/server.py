@@ -25,6 +25,7 @@ from typing import Any, Self
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.control.messages import (
     LINE,
+    BadCommand,
     Command,
     read_command,
     read_token,
@@ -217,8 +218,8 @@ class ControlServer:
                 return
             try:
                 command = read_command(line)
-            except ValueError as error:
-                client.put(written(refusal(str(error))))
+            except BadCommand as error:
+                client.put(written(refusal(str(error), error.id)))
                 continue
             try:
                 answer = await self._handle(command)
