@@ -61,9 +61,7 @@ def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining:
     try:
         audio = AudioFormat(encoding, rate)
     except (AudioFormatError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"what came back has an audio format that there is not: {error}"
-        ) from None
+        raise ConfigError(f"what came back has no usable audio format: {error}") from None
     return Joining(_call_id(found.get("call_id")), _url(found.get("url", url)), audio)
 
 

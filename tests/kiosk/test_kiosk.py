@@ -64,8 +64,7 @@ async def test_the_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_call_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"max_minutes": 0.3 / 60}
-    async with a_kiosk(monkeypatch, listens, **values) as kiosk:
+    async with a_kiosk(monkeypatch, listens, max_minutes=0.3 / 60) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.press()
         account = await kiosk.ends()
@@ -76,14 +75,16 @@ async def test_a_call_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None
 class Noise(NullMicrophone):
     """Hears a loud room."""
 
+    def __init__(self) -> None:
+        super().__init__(RATE)
+
     def start(self, sink: Any) -> None:
         noise = np.random.default_rng(1).integers(-9000, 9000, self.block).astype(np.int16)
         self.run(lambda size: sink.write_rt(noise[:size]), sink.lost)
 
 
 async def test_silence_is_hung_up_on_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"silence_seconds": 0.4}
-    async with a_kiosk(monkeypatch, listens, **values) as kiosk:
+    async with a_kiosk(monkeypatch, listens, silence_seconds=0.4) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.press()
         assert (await kiosk.ends()).ended_by == "you"
@@ -94,8 +95,7 @@ async def test_noise_that_nobody_understands_is_silence(monkeypatch: pytest.Monk
         await session.update((Utterance("agent", "Hello."),))
         await listens(session)
 
-    values = {"silence_seconds": 1.0}
-    async with a_kiosk(monkeypatch, updates, microphone=lambda: Noise(RATE), **values) as kiosk:
+    async with a_kiosk(monkeypatch, updates, microphone=Noise, silence_seconds=1.0) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.press()
         account = await kiosk.ends()
@@ -105,8 +105,7 @@ async def test_noise_that_nobody_understands_is_silence(monkeypatch: pytest.Monk
 async def test_noise_counts_where_the_server_tells_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    values = {"silence_seconds": 1.0}
-    async with a_kiosk(monkeypatch, listens, microphone=lambda: Noise(RATE), **values) as kiosk:
+    async with a_kiosk(monkeypatch, listens, microphone=Noise, silence_seconds=1.0) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.press()
         await kiosk.until(State.IN_CALL)

@@ -263,13 +263,15 @@ class _Client:
         self.is_over = True
         with suppress(asyncio.QueueFull):
             self._waiting.put_nowait(None)
-        await asyncio.wait((self._writing,), timeout=0.5)
-        self._writing.cancel()
-        await asyncio.gather(self._writing, return_exceptions=True)
-        self._writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(0.5):
-                await self._writer.wait_closed()
+        try:
+            await asyncio.wait((self._writing,), timeout=0.5)
+            self._writer.close()
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._writer.wait_closed()
+        finally:  # also where the server ends meanwhile
+            self._writing.cancel()
+            self._writer.transport.abort()
 
     async def _write(self) -> None:
         with suppress(ConnectionError):
