@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -128,9 +129,13 @@ class Meanings:
 def grab(fd: int) -> None:
     """Let no other program have its keys; a console would take them for typing.
 
+    A named pipe, in which a program plays a device, is ours anyway.
+
     Raises:
         OSError: it is no event device, or another program has grabbed it.
     """
+    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return
     import fcntl  # noqa: PLC0415 - no other system has it
 
     fcntl.ioctl(fd, EVIOCGRAB, 1)
