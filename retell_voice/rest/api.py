@@ -171,6 +171,8 @@ class Api:
                 timeout=self._timeout,
             )
             parsed = _parsed(answer.text)
+            if answer.status == 204:
+                return None
             if 200 <= answer.status < 300:
                 if parsed is _NO_JSON:
                     raise self.senseless("it is not JSON")
@@ -231,9 +233,9 @@ _NO_JSON = object()
 
 
 def _parsed(text: str) -> Any:
-    """Return the JSON of a text, None of an empty one."""
+    """Return the JSON of a text, or that it is none."""
     try:
-        return load_json(text) if text.strip() else None
+        return load_json(text)
     except ValueError:
         return _NO_JSON
 
