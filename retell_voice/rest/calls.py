@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import AudioFormatError, NotFound
-from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.net.http import DEFAULT_API_URL
+from retell_voice.rest.api import TIMEOUT, Api
 from retell_voice.rest.fields import inner, number, text
 from retell_voice.secret import Secret, mask
 
