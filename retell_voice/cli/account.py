@@ -89,7 +89,7 @@ def agents(settings: LookupSettings, *, name: str, channel: str) -> int:
         "list agents",
         lambda of: list_agents(api_key=of.api_key, api_url=of.api_url, query=name, channel=wanted),
     )
-    if _as_json(settings):
+    if as_json(settings):
         write(json.dumps([each.body for each in found], indent=2))
     else:
         rows = [_agent_row(each) for each in found]
@@ -120,7 +120,7 @@ def calls(settings: LookupSettings, wanted: Wanted) -> int:
         )
 
     found = asked(settings, "list calls", find)
-    if _as_json(settings):
+    if as_json(settings):
         write(json.dumps([_public(each) for each in found], indent=2))
     else:
         columns = ("call_id", "began", "length", "agent", "ended by", "cost", "analysis")
@@ -136,11 +136,11 @@ def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -
     """
 
     async def find(of: Account) -> CallDetails:
-        call_id = await of.call_id(_id(given))
+        call_id = await of.call_id(call_id_given(given))
         return await (of.analysed(call_id, patience) if wait else of.call(call_id))
 
     found = asked(settings, "look calls up", find)
-    if _as_json(settings):
+    if as_json(settings):
         write(json.dumps(_public(found), indent=2))
     else:
         write(call_page(found))
@@ -157,26 +157,32 @@ def stop(settings: LookupSettings, given: str) -> int:
     """End a call that is going on and return the exit code."""
 
     async def end(of: Account) -> str:
-        call_id = await of.call_id(_id(given), ongoing=True)
+        call_id = await of.call_id(call_id_given(given), ongoing=True)
         await stop_call(call_id, api_key=of.api_key, api_url=of.api_url)
         return call_id
 
     call_id = asked(settings, "stop calls", end)
-    if _as_json(settings):
+    if as_json(settings):
         write(json.dumps({"call_id": call_id, "stopped": True}))
     else:
         write(f"stopped {mask(call_id)}")
     return 0
 
 
-def _id(given: str) -> str:
+def call_id_given(given: str) -> str:
+    """Return what names a call on the command line.
+
+    Raises:
+        ConfigError: there is nothing.
+    """
     call_id = read_call_id(given)
     if not call_id:
         raise ConfigError("no call: give its call_id, the end of it, or last")
     return call_id
 
 
-def _as_json(settings: LookupSettings) -> bool:
+def as_json(settings: LookupSettings) -> bool:
+    """Tell whether JSON is wanted."""
     # What the file and the environment say of JSON is for talk, whose output is another.
     return settings.json.value and settings.json.is_flag
 

@@ -34,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
         ("agents", agents, manual.AGENTS, "List the agents of your account."),
         ("calls", calls, manual.CALLS, "List the calls of your account, the latest first."),
         ("call", call, manual.CALL, "Show all there is to know of one call."),
+        ("monitor", monitor, manual.MONITOR, "Print what is said in a call that is going on."),
         ("stop", stop, manual.STOP, "End a call that is going on."),
     ):
         made = command(LookupSettings)(function)
@@ -139,3 +140,10 @@ def stop(settings: LookupSettings, *, call_id: _Id) -> int:
     from retell_voice.cli import account
 
     return account.stop(settings, call_id)
+
+
+def monitor(settings: LookupSettings, *, call_id: _Id) -> int:
+    """Watch a call."""
+    from retell_voice.cli.monitor import monitor
+
+    return monitor(settings, call_id)

@@ -126,6 +126,27 @@ Examples:
     + _KEY
     + _codes_of("it is shown", 4, 7, INTERRUPTED)
 )
+MONITOR = (
+    """\
+Print what is said in a call that is going on, as it is said, tool calls and transitions too. \
+It ends with the call, or with Ctrl-C; the call does not notice.
+
+The API key needs the permission to write calls, and five may watch a call at a time. A connection \
+that breaks is opened again. With --json: one object a line, transcript, turn, node_transition, \
+monitor_changed, call_ended.
+
+Examples:
+  retell-voice monitor last
+  retell-voice monitor 61e5 --json"""
+    + _KEY
+    + _codes(
+        {0: "the call is over, or Ctrl-C ended the watching"}
+        | {code: EXIT_CODES[code] for code in (1, 2, 4)}
+        | {5: "the server does not let this call be watched, or it is not going on"}
+        | {6: "the connection was lost, and could not be opened again"}
+        | {code: EXIT_CODES[code] for code in (7, 143)}
+    )
+)
 STOP = (
     """\
 End a call that is going on, for everybody who is in it.
