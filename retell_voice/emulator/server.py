@@ -18,7 +18,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
@@ -38,6 +38,7 @@ from retell_voice.emulator.calls import (
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.dialects import DIALECTS
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
@@ -63,6 +64,8 @@ class Emulator:
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
         agent: holds the agent's side of every call; ``parrot_agent()`` if None.
+        agents: names by agent_id of those there are; a REST call with another is refused. None:
+            any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
@@ -92,6 +95,7 @@ class Emulator:
         api_key: str | None = None,
         prefix: str = "",
         agent: Agent | None = None,
+        agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
@@ -117,7 +121,13 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._rest = Rest(self._registry, self._stop, api_key=api_key, prefix=self._prefix)
+        self._rest = Rest(
+            self._registry,
+            self._stop,
+            agents=Agents(agents, now()),
+            api_key=api_key,
+            prefix=self._prefix,
+        )
         self._open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -203,12 +213,7 @@ class Emulator:
         agent_id: str = "parrot",
         **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
-        """Register a call, as ``POST /register-call`` does.
-
-        Args:
-            audio: encoding and rate, both ways.
-            agent_id: the agent it is with.
-            fields: what else the request may say, see ``RegisterFields``.
+        """Register a call, as ``POST /register-call`` does, with any agent.
 
         Raises:
             RuntimeError: there are too many calls that are not over.
