@@ -18,10 +18,9 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -29,7 +28,13 @@ from websockets.http11 import Request, Response
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, parrot_agent
-from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.calls import (
+    DEFAULT_AUDIO,
+    Calls,
+    CallStatus,
+    RegisteredCall,
+    RegisterFields,
+)
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import DIALECTS
@@ -38,8 +43,8 @@ from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest
-from retell_voice.emulator.rest.replies import ANY_ORIGIN, HttpError, Reply, error_reply
-from retell_voice.emulator.rest.replies import Request as HttpRequest
+from retell_voice.emulator.rest.replies import HttpError, error_reply
+from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.secret import mask
@@ -144,7 +149,9 @@ class Emulator:
             OSError: the address cannot be listened on.
         """
         connection = partial(
-            HttpConnection, respond=self._respond, http_connections=self._http_connections
+            HttpConnection,
+            respond=Routes(self._rest, self._gateway).respond,
+            http_connections=self._http_connections,
         )
         self._server = await serve(
             self._serve,
@@ -205,16 +212,19 @@ class Emulator:
         audio: AudioFormat = DEFAULT_AUDIO,
         *,
         agent_id: str = "parrot",
-        end_call_after_silence_ms: int | None = None,
+        **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
         """Register a call, as ``POST /register-call`` does.
+
+        Args:
+            audio: encoding and rate, both ways.
+            agent_id: the agent it is with.
+            fields: what else the request may say, see ``RegisterFields``.
 
         Raises:
             RuntimeError: there are too many calls that are not over.
         """
-        call = RegisteredCall(
-            agent_id=agent_id, audio=audio, end_call_after_silence_ms=end_call_after_silence_ms
-        )
+        call = RegisteredCall(agent_id=agent_id, audio=audio, **fields)
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
@@ -265,26 +275,6 @@ class Emulator:
                 session.typed(text)
                 return
         raise RuntimeError("no call is going on" if call is None else "this call is not going on")
-
-    def _respond(self, request: HttpRequest) -> Reply | Awaitable[Reply]:
-        if "origin" in request.headers:
-            return self._respond_to_browser(request)
-        return self._route(request)
-
-    async def _respond_to_browser(self, request: HttpRequest) -> Reply:
-        """Answer a page of any origin, which may ask first whether it may ask."""
-        if request.method == "OPTIONS":
-            return Reply(204, headers=ANY_ORIGIN)
-        reply = self._route(request)
-        if not isinstance(reply, Reply):
-            reply = await reply
-        return replace(reply, headers={**reply.headers, **ANY_ORIGIN})
-
-    def _route(self, request: HttpRequest) -> Reply | Awaitable[Reply]:
-        match self._rest.segments(request.target):
-            case ["webrtc-proxy", call_id, "v1", "webrtc", "sessions", *rest] if len(rest) < 2:
-                return self._gateway.respond(request, call_id, *rest)
-        return self._rest.respond(request)
 
     def _call_at(self, target: str) -> RegisteredCall:
         """Return the call that a WebSocket may join.

@@ -10,14 +10,6 @@ from typing import Any
 
 _STATUSES = {status.value for status in HTTPStatus}
 
-ANY_ORIGIN: Mapping[str, str] = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "*, Authorization",
-    "Access-Control-Max-Age": "600",
-}
-"""Lets web pages of any origin read a reply, as Retell's browser client needs it."""
-
 
 @dataclass(frozen=True)
 class Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.rest.fields import Fields, parse_object
+from retell_voice.emulator.rest.fields import parse_object
 
 AUDIO = AudioFormat(rate=24000)
 """What an agent exchanges with the caller of a web call; on its way it is Opus."""
@@ -33,18 +33,9 @@ def parse_web_call(body: bytes) -> RegisteredCall:
     read.object("agent_override")
     return RegisteredCall(
         agent_id=agent_id,
-        agent_version=_version(read),
+        agent_version=read.version("agent_version"),
         protocol="gateway",
         audio=AUDIO,
         metadata=read.object("metadata"),
         dynamic_variables=read.map("retell_llm_dynamic_variables", str, "strings"),
     )
-
-
-def _version(read: Fields) -> int:
-    """Return the version to run; every name of one is of the only version there is."""
-    version = read.any("agent_version")
-    if isinstance(version, str) or version is None:
-        return 0
-    number: int = read.integer("agent_version", 0)
-    return number
