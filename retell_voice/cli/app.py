@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from retell_voice import __version__
-from retell_voice.cli import manual
+from retell_voice.cli import account_commands, manual
 from retell_voice.cli.options import Command, Metadata, Variables, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.program.failure import reported
@@ -85,6 +85,9 @@ def register(
     from retell_voice.cli.register import register
 
     return register(settings, metadata=metadata or (), variables=dynamic_variable or ())
+
+
+account_commands.add_to(app)
 
 
 @app.command(

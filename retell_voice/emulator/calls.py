@@ -71,6 +71,7 @@ class RegisteredCall:
     call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
     agent_id: str = "parrot"
     agent_version: int | str | None = None
+    agent_name: str = ""
     protocol: CallProtocol = "web"
     audio: AudioFormat = DEFAULT_AUDIO
     end_call_after_silence_ms: int | None = None

@@ -18,7 +18,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
@@ -42,6 +42,7 @@ from retell_voice.emulator.gateway.gateway import Gateway
 from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.routes import Routes
@@ -66,6 +67,8 @@ class Emulator:
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
         agent: holds the agent's side of every call; ``parrot_agent()`` if None.
+        agents: names by agent_id of those there are; a REST call with another is refused. None:
+            any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
@@ -96,6 +99,7 @@ class Emulator:
         api_key: str | None = None,
         prefix: str = "",
         agent: Agent | None = None,
+        agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
@@ -135,6 +139,7 @@ class Emulator:
             self._registry,
             self._conversations.stop,
             self._gateway.create,
+            agents=Agents(agents, now()),
             api_key=api_key,
             prefix=self._prefix,
         )
@@ -214,12 +219,7 @@ class Emulator:
         agent_id: str = "parrot",
         **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
-        """Register a call, as ``POST /register-call`` does.
-
-        Args:
-            audio: encoding and rate, both ways.
-            agent_id: the agent it is with.
-            fields: what else the request may say, see ``RegisterFields``.
+        """Register a call, as ``POST /register-call`` does, with any agent.
 
         Raises:
             RuntimeError: there are too many calls that are not over.

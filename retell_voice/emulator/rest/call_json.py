@@ -3,7 +3,8 @@
 The fields are those of ``retell-sdk`` 6.2 (``WebCallResponse``, ``PhoneCallResponse``) and those
 of the days of the Audio WebSocket (``audio_websocket_protocol`` and the like). What the emulator
 does not have is absent, such as cost. Some that the SDK requires are made up: ``agent_version`` is
-0 unless a number was asked for, and ``access_token`` is empty but for web calls.
+0 unless a number was asked for, ``access_token`` is empty but for web calls, and so are the numbers
+of a phone call, which is inbound, where it was registered without.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
         "agent_version": call.agent_version if isinstance(call.agent_version, int) else 0,
         "data_storage_setting": call.storage,
     }
+    if call.agent_name:
+        body["agent_name"] = call.agent_name
+    if body["call_type"] == "phone_call":
+        body = {"direction": "inbound", "from_number": "", "to_number": ""} | body
     if call.custom_attributes is not None:
         body["custom_attributes"] = dict(call.custom_attributes)
     if call.started_at is not None and call.ended_at is not None:
