@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from retell_voice import __version__
-from retell_voice.cli import manual
+from retell_voice.cli import account_commands, manual
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.kiosk.commands import app as kiosk
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Command, command, describe
+from retell_voice.program.options import Command, Metadata, Variables, command, describe
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import (
@@ -49,27 +49,14 @@ def _program(
     pass
 
 
-def _pairs(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="NAME=VALUE", rich_help_panel="Other", help=text)
-
-
-_Metadata = Annotated[
-    list[str] | None, _pairs("--metadata", "Kept with a call that is registered; repeatable.")
-]
-_Variables = Annotated[
-    list[str] | None,
-    _pairs("--dynamic-variable", "Stands in the agent's prompt for {{NAME}}; repeatable."),
-]
-
-
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,
     *,
     file: ConfigFile,
-    metadata: _Metadata = None,
-    dynamic_variable: _Variables = None,
+    metadata: Metadata = None,
+    dynamic_variable: Variables = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -93,12 +80,15 @@ def talk(
 )
 @command(RegisterSettings)
 def register(
-    settings: RegisterSettings, *, metadata: _Metadata = None, dynamic_variable: _Variables = None
+    settings: RegisterSettings, *, metadata: Metadata = None, dynamic_variable: Variables = None
 ) -> int:
     """Register a call."""
     from retell_voice.cli.register import register
 
     return register(settings, metadata=metadata or (), variables=dynamic_variable or ())
+
+
+account_commands.add_to(app)
 
 
 @app.command(
@@ -143,7 +133,7 @@ def doctor(
     *,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Look at system, config, sound or network; repeatable."),
+        typer.Option(metavar="PART", help="Look at this part only; repeatable."),
     ] = None,
     no_sound: Annotated[
         bool,
@@ -155,6 +145,8 @@ def doctor(
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")
     ] = 4.0,
     url: Annotated[str | None, _call_option("url")] = None,
+    api_url: Annotated[str | None, _call_option("api_url")] = None,
+    agent: Annotated[str | None, _call_option("agent")] = None,
     input_name: Annotated[str | None, _call_option("input")] = None,
     output_name: Annotated[str | None, _call_option("output")] = None,
     rate: Annotated[str | None, _call_option("rate")] = None,
@@ -173,7 +165,14 @@ def doctor(
         code = examine(
             only or [],
             config=config,
-            flags={"url": url, "input": input_name, "output": output_name, "rate": rate},
+            flags={
+                "url": url,
+                "api_url": api_url,
+                "agent": agent,
+                "input": input_name,
+                "output": output_name,
+                "rate": rate,
+            },
             seconds=seconds,
             chimes=not no_sound,
             as_json=as_json,

@@ -17,6 +17,7 @@ import shlex
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
 from retell_voice.kiosk.joining import Joining, read_joining
 from retell_voice.kiosk.post import post
 from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.program.call_fields import call_fields
 from retell_voice.program.opening import audio_format
 from retell_voice.program.registration import audio_url, register
 from retell_voice.rest import get_concurrency
@@ -100,13 +102,12 @@ class RestWay:
         """Register one."""
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
-        call = await register(
-            settings,
-            key,
+        told = replace(
+            call_fields(settings),
             metadata={"trigger": source},
-            variables=settings.variables.value,
-            plain=True,
+            dynamic_variables=settings.variables.value,
         )
+        call = await register(settings, key, told, plain=True)
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
         return _route(Joining(call.call_id, where, call.audio), settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.errors import ConfigError, TooManyRequests
+from retell_voice.program.account import api_key, key_from
+from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
 from retell_voice.rest import Registration, register_call
-from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import RegistrationSettings
 
@@ -25,21 +26,14 @@ def registration_key(settings: RegistrationSettings) -> Sourced[str]:
     """
     if settings.agent.value is None:
         raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
-    key = find_key(settings.api_key)
-    if key.value is None:
-        raise ConfigError(
-            "there is no API key to register a call with",
-            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
-        )
-    return Sourced(key.value, key.source)
+    return api_key(settings, "register a call")
 
 
 async def register(
     settings: RegistrationSettings,
     key: Sourced[str],
+    told: CallFields = NOTHING,
     *,
-    metadata: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None,
     plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -51,8 +45,7 @@ async def register(
     Args:
         settings: with whom, where and how.
         key: of ``registration_key``.
-        metadata: kept with the call.
-        variables: fill in the agent's prompt.
+        told: what the call is told.
         plain: without Retell's SDK.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
@@ -63,18 +56,15 @@ async def register(
     """
     for tries_left in reversed(range(_TRIES)):
         try:
-            return await register_call(
-                settings.agent.value or "",
-                api_key=key.value,
-                audio=audio_format(settings),
-                api_url=settings.api_url.value,
-                metadata=metadata,
-                dynamic_variables=variables,
-                plain=plain,
-            )
-        except KeyRefused as error:
-            hint = f"it came from {key.source}; {error.hint}"
-            raise KeyRefused(str(error), hint, status=error.status) from None
+            with key_from(key):
+                return await register_call(
+                    settings.agent.value or "",
+                    api_key=key.value,
+                    audio=audio_format(settings),
+                    api_url=settings.api_url.value,
+                    plain=plain,
+                    **told.said(),
+                )
         except TooManyRequests as error:
             wait = error.retry_after
             if not tries_left or wait is None or wait > LONGEST_WAIT:

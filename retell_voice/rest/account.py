@@ -8,7 +8,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from retell_voice.errors import NotFound
-from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.net.http import DEFAULT_API_URL
+from retell_voice.rest.api import TIMEOUT, Api
 from retell_voice.rest.calls import CallDetails, read_call
 from retell_voice.rest.fields import flag, inner, number, text
 
@@ -179,7 +180,7 @@ async def find_agent(
     near = ", ".join(f"{agent.name or 'unnamed'} ({agent.agent_id})" for agent in named or agents)
     raise NotFound(
         f"{len(named)} agents are called {wanted!r}" if named else f"no agent is called {wanted!r}",
-        f"use an id: {near[:300]}" if near else "list_agents lists them",
+        f"use an id: {near[:300]}" if near else "`retell-voice agents` lists them",
         status=404,
     )
 

@@ -14,7 +14,14 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
 from retell_voice.net.exchange import exchange, needs_proxy
-from retell_voice.net.http import bad_proxy, parse_base, retry_after, root_cause, unlogged
+from retell_voice.net.http import (
+    DEFAULT_API_URL,
+    bad_proxy,
+    parse_base,
+    retry_after,
+    root_cause,
+    unlogged,
+)
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
@@ -23,9 +30,6 @@ from retell_voice.secret import Secret, mask, wrap_secrets
 
 if TYPE_CHECKING:
     import retell
-
-DEFAULT_API_URL = "https://api.retellai.com"
-"""Base of Retell's REST API."""
 
 TIMEOUT = 15.0
 """Seconds that one try may take."""
@@ -171,6 +175,8 @@ class Api:
                 timeout=self._timeout,
             )
             parsed = _parsed(answer.text)
+            if answer.status == 204:
+                return None
             if 200 <= answer.status < 300:
                 if parsed is _NO_JSON:
                     raise self.senseless("it is not JSON")
@@ -231,9 +237,9 @@ _NO_JSON = object()
 
 
 def _parsed(text: str) -> Any:
-    """Return the JSON of a text, None of an empty one."""
+    """Return the JSON of a text, or that it is none."""
     try:
-        return load_json(text) if text.strip() else None
+        return load_json(text)
     except ValueError:
         return _NO_JSON
 

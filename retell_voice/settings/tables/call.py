@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 from retell_voice.settings.tables.sound import SOUND, SoundSettings
 
-CALL, SHOWN = "The call", "What you see"
+CALL, NEW, SHOWN = "The call", "What a new call is told", "What you see"
 
 
 def _api_url(text: str) -> str:
@@ -24,21 +25,21 @@ def _api_url(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
-class RegistrationSettings(Settings):
-    """What every program that registers calls has; top level of the file."""
+def _version(text: str) -> int | str:
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return int(text)
+    if not re.fullmatch(r"[!-~]{1,100}", text) or text.startswith("-"):
+        raise ValueError("a version: a number, a tag, latest or latest_published")
+    return text
 
-    agent: Sourced[str | None] = setting(
-        None,
-        "Agent to register a call with, at --api-url; it takes an API key and the extra "
-        "'register'.",
-        CALL,
-        kind=str,
-        metavar="AGENT_ID",
-    )
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSettings(Settings):
+    """What every program has that asks Retell's REST API something; top level of the file."""
+
     api_url: Sourced[str] = setting(
         "https://api.retellai.com",
-        "REST API at which calls are registered and, after they have ended, looked up.",
+        "REST API at which calls are registered and looked up.",
         CALL,
         prefixes=("http://", "https://"),
         metavar="URL",
@@ -52,6 +53,60 @@ class RegistrationSettings(Settings):
         kind=Secret,
         variable="RETELL_API_KEY",
         is_option=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookupSettings(AccountSettings):
+    """Settings of the commands about an account's agents and calls."""
+
+    json: Sourced[bool] = setting(False, "Print JSON, as the REST API has it.", SHOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationSettings(AccountSettings):
+    """What every program that registers calls has; top level of the file."""
+
+    agent: Sourced[str | None] = setting(
+        None,
+        "Agent to register a call with, at --api-url; it takes an API key and the extra "
+        "'register'.",
+        CALL,
+        kind=str,
+        metavar="AGENT_ID",
+    )
+    agent_version: Sourced[int | str | None] = setting(
+        None,
+        "Version of the agent: a number, a tag, latest or latest_published. Servers of the Audio "
+        "WebSocket's time may not know versions.",
+        NEW,
+        kind=str,
+        metavar="VERSION",
+        read=_version,
+    )
+    direction: Sourced[str | None] = setting(
+        None,
+        "Who is said to have called whom.",
+        NEW,
+        kind=str,
+        choices=("inbound", "outbound"),
+        metavar="DIRECTION",
+    )
+    from_number: Sourced[str | None] = setting(
+        None, "Phone number of the caller, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+    )
+    to_number: Sourced[str | None] = setting(
+        None, "Phone number that is called, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+    )
+    end_call_after_silence_ms: Sourced[int | None] = setting(
+        None,
+        "Silence of the user after which the server ends the call; without it, the agent's own.",
+        NEW,
+        kind=int,
+        minimum=10_000,
+        maximum=3_600_000,
+        unit="ms",
+        metavar="MS",
     )
     encoding: Sourced[str] = setting(
         "s16le",
