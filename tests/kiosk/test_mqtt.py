@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.broker import Broker
-from support.surroundings import PATIENCE, Kiosk, told
+from support.surroundings import PATIENCE, Kiosk, settled, told
 
 from retell_voice.kiosk.ports import (
     Happening,
@@ -258,6 +258,26 @@ async def test_nothing_is_left_of_connections_however_they_end(
     broker.resume()
     async with told(made):
         pass
+
+
+async def test_no_cancellation_is_lost_that_comes_with_an_answer() -> None:
+    answer = asyncio.Event()
+
+    async def publishes() -> None:  # as aiomqtt does
+        await asyncio.wait_for(answer.wait(), PATIENCE)
+
+    async def tells() -> None:
+        await mqtt._whole(publishes())
+        await asyncio.sleep(PATIENCE)
+
+    telling = asyncio.ensure_future(tells())
+    await settled()
+    answer.set()
+    await asyncio.sleep(0)  # the answer is there, and whoever waits for it has not seen it yet
+    telling.cancel()
+    done, _ = await asyncio.wait([telling], timeout=PATIENCE / 2)
+    assert done
+    assert telling.cancelled()
 
 
 async def test_a_user_and_a_password_are_given() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from retell_voice import __version__
@@ -21,6 +21,8 @@ from retell_voice.threads.detached import run_detached
 
 if TYPE_CHECKING:
     import aiomqtt
+
+_T = TypeVar("_T")
 
 PASSWORD = "retell-mqtt-password"  # noqa: S105 - the name of a credential
 TIMEOUT = 5.0
@@ -86,11 +88,11 @@ class Mqtt:
     async def __aenter__(self) -> Self:
         client = await self._connected()
         try:
-            # First of all what the last connection may have left: that it is gone.
-            await client.publish(self._topics.availability, ONLINE, qos=1, retain=True)
-            await self._introduce(client)
+            # First, so that nobody who sees it online is not heard.
             topics = [*self._topics.commands, self._topics.birth]
-            await client.subscribe([(topic, 1) for topic in topics])
+            await _whole(client.subscribe([(topic, 1) for topic in topics]))
+            await _whole(client.publish(self._topics.availability, ONLINE, 1, True))
+            await self._introduce(client)
         except _library().MqttError as error:
             await self._leave(client)
             raise self._failed(error) from None
@@ -112,7 +114,8 @@ class Mqtt:
         try:
             # A connection that ends in order leaves no will.
             with suppress(_library().MqttError):
-                await client.publish(self._topics.availability, OFFLINE, 1, True, timeout=1)
+                gone = client.publish(self._topics.availability, OFFLINE, 1, True, timeout=1)
+                await _whole(gone)
         finally:
             await self._leave(client)
 
@@ -173,14 +176,14 @@ class Mqtt:
 
     async def _introduce(self, client: aiomqtt.Client) -> None:
         whole = self._topics.discovery(self._title, __version__)
-        await client.publish(self._topics.config, whole, qos=1, retain=True)
+        await _whole(client.publish(self._topics.config, whole, 1, True))
 
     async def _show(self, client: aiomqtt.Client, look: Look) -> None:
-        await client.publish(self._topics.state, state(look), qos=1, retain=True)
+        await _whole(client.publish(self._topics.state, state(look), 1, True))
 
     async def _leave(self, client: aiomqtt.Client) -> None:
         with suppress(_library().MqttError):
-            await client.__aexit__(None, None, None)
+            await _whole(client.__aexit__(None, None, None))
         _abandon(client)
 
     def _open(self) -> aiomqtt.Client:
@@ -190,6 +193,21 @@ class Mqtt:
 
     def _failed(self, error: Exception) -> PartFailed:
         return PartFailed(f"{self.name}: {error.__cause__ or error}")
+
+
+async def _whole(work: Coroutine[Any, Any, _T]) -> _T:
+    """Return what aiomqtt returns, and be cancelled whenever that is asked for.
+
+    It waits with ``asyncio.wait_for``, which before Python 3.12 loses a cancellation that comes
+    together with the answer: whoever cancelled would wait for ever.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+    return task.result()
 
 
 def _abandon(client: aiomqtt.Client, entering: asyncio.Future[Any] | None = None) -> None:
