@@ -19,8 +19,6 @@ from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agen
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.program import run
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a kiosk needs Linux")
-
 
 async def listens(session: Session) -> None:
     """An agent that says nothing and stays."""
@@ -196,6 +194,7 @@ def test_what_cannot_be_is_said_at_once(
     assert not path.exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
 async def test_fifty_presses_as_a_process(tmp_path: Path) -> None:
     async with (
         Emulator(agent=listens) as emulator,

@@ -132,6 +132,7 @@ class KioskProgram:
     Args:
         directory: for its socket and files.
         arguments: what follows ``kiosk`` on the command line, beside what makes it quick.
+        has_files: files are its devices, not a card.
         env: more of its environment.
 
     Attributes:
@@ -139,16 +140,21 @@ class KioskProgram:
         errors: what it said on stderr, once it has ended.
     """
 
-    def __init__(self, directory: Path, *arguments: str, **env: str) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, has_files: bool = True, **env: str
+    ) -> None:
         self.socket = directory / "kiosk.sock"
         self.errors = ""
+        self.heard = directory / "heard.wav"
+        files = ("--input-file", str(_silence(directory)), "--output-file", str(self.heard))
         self._arguments = (
-            *("--input-file", str(_silence(directory))),
-            *("--output-file", str(directory / "heard.wav")),
+            *(files if has_files else ()),
             *("--socket", str(self.socket), "--rate", str(RATE), "--cooldown", "0"),
             *arguments,
         )
-        self._env = {**os.environ, "RETELL_API_KEY": KEY, **env}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
+        home = {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
+        self._env = {**kept, **home, "RETELL_API_KEY": KEY, **env}
         self.messages: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
