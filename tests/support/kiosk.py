@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,15 @@ def settings(**values: Any) -> KioskSettings:
         **values,
     }
     return KioskSettings(**{name: Sourced(value, "a test") for name, value in given.items()})
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells of."""
+    for _ in range(round(LONG / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError("it has not come about")
 
 
 class Seen:
@@ -141,7 +150,11 @@ class KioskProgram:
     """
 
     def __init__(
-        self, directory: Path, *arguments: str, has_files: bool = True, **env: str
+        self,
+        directory: Path,
+        *arguments: str,
+        has_files: bool = True,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.socket = directory / "kiosk.sock"
         self.errors = ""
@@ -154,7 +167,7 @@ class KioskProgram:
         )
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
         home = {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
-        self._env = {**kept, **home, "RETELL_API_KEY": KEY, **env}
+        self._env = {**kept, **home, "RETELL_API_KEY": KEY, **(env or {})}
         self.messages: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
