@@ -132,7 +132,7 @@ def doctor(
     *,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Look at system, config, sound or network; repeatable."),
+        typer.Option(metavar="PART", help="Look at this part only; repeatable."),
     ] = None,
     no_sound: Annotated[
         bool,
@@ -144,6 +144,8 @@ def doctor(
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")
     ] = 4.0,
     url: Annotated[str | None, _call_option("url")] = None,
+    api_url: Annotated[str | None, _call_option("api_url")] = None,
+    agent: Annotated[str | None, _call_option("agent")] = None,
     input_name: Annotated[str | None, _call_option("input")] = None,
     output_name: Annotated[str | None, _call_option("output")] = None,
     rate: Annotated[str | None, _call_option("rate")] = None,
@@ -162,7 +164,14 @@ def doctor(
         code = examine(
             only or [],
             config=config,
-            flags={"url": url, "input": input_name, "output": output_name, "rate": rate},
+            flags={
+                "url": url,
+                "api_url": api_url,
+                "agent": agent,
+                "input": input_name,
+                "output": output_name,
+                "rate": rate,
+            },
             seconds=seconds,
             chimes=not no_sound,
             as_json=as_json,

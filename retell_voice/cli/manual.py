@@ -188,13 +188,15 @@ _FAILED_FIRST = {
     3: "sound failed first",
     4: "the server was not reached",
     5: "it answered as no server of calls does",
+    7: "the REST API refused the API key, or has no such agent",
 }
 DOCTOR = """\
 Look at all that a call needs and say what to mend: Python and its packages, the config file, \
-sound and the way to the server.
+sound, the way to the server, and your account.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
-server is asked for a call that there is not: none of yours is spent. With --no-sound nothing is \
+server is asked for a call that there is not, and the REST API for the agents of the API key: no \
+call of yours is spent. With --no-sound nothing is \
 played, and a machine without a microphone or a speaker is only warned of.
 
 Each line says pass, warn or fail; below it stands what to do.
@@ -202,6 +204,7 @@ Each line says pass, warn or fail; below it stands what to do.
 Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
+  retell-voice doctor --only account --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + _codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
