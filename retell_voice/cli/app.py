@@ -11,6 +11,7 @@ from retell_voice import __version__
 from retell_voice.cli import manual
 from retell_voice.cli.options import Command, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
+from retell_voice.program import stdout
 from retell_voice.program.failure import reported
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
@@ -32,7 +33,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"retell-voice {__version__}")
+        stdout.say(f"retell-voice {__version__}")
         raise typer.Exit
 
 
@@ -228,7 +229,7 @@ def show(settings: TalkSettings, *, file: ConfigFile) -> int:
 @configuring.command()
 def path() -> None:
     """Print where the config file is looked for when --config names none."""
-    print(default_path())
+    stdout.say(str(default_path()))
 
 
 @configuring.command(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.program.interrupt import INTERRUPTED
 
 
 def _codes(meanings: dict[int, str]) -> str:

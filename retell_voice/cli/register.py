@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 
 from retell_voice.errors import ConfigError, TooManyRequests, show
-from retell_voice.program.failure import complain
+from retell_voice.program import stdout
+from retell_voice.program.failure import complain, remark
 from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.registration import register as register_from
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration
 from retell_voice.secret import mask_url
 from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
+from retell_voice.shown import escape_json
 
 
 def register(
@@ -37,12 +39,12 @@ def register(
             "url": url,
             "body": call.body,
         }
-        print(json.dumps(shown))
+        stdout.say(escape_json(json.dumps(shown)))
         return 0
-    print(call.call_id)
-    if sys.stdout.isatty():
+    stdout.say(call.call_id)
+    if stdout.is_terminal():
         audio = f"--encoding {call.audio.encoding} --rate {call.audio.rate}"
-        print(f"talk with it:\n  retell-voice talk --url {url} {audio} -", file=sys.stderr)
+        remark(f"talk with it:\n  retell-voice talk --url {url} {audio} -")
     return 0
 
 
@@ -61,9 +63,9 @@ def registered(
     """
     key = registration_key(settings)
     kept, prompt = _pairs("--metadata", metadata), _pairs("--dynamic-variable", variables)
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
-        print(f"registering a call with {settings.agent.value} at {where}", file=sys.stderr)
+        remark(f"registering a call with {settings.agent.value} at {where}")
     with Interrupts(lambda: None) as interrupts:
         work = register_from(settings, key, metadata=kept, variables=prompt, waiting=_tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))

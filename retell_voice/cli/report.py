@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.report.account import read
 from retell_voice.report.figure import draw, svg
 from retell_voice.report.levels import hear
 from retell_voice.report.page import page
+from retell_voice.shown import clean
 
 _DPI = 150
 _LARGEST = 256 * 2**20
@@ -43,7 +45,7 @@ def report(source: Path, output: Path | None, png: Path | None) -> int:
             figure.savefig(png, format="png", dpi=_DPI)
         except OSError as error:
             raise ConfigError(f"{png}: {error.strerror or error}") from None
-    print("\n".join(str(each) for each in (output, png) if each is not None))
+    stdout.say("\n".join(clean(str(each)) for each in (output, png) if each is not None))
     return 0
 
 

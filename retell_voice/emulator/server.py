@@ -37,12 +37,13 @@ from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.secret import mask
+from retell_voice.shown import logger
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"
 _STOPPED = 1000, "the call was stopped", "manual_stopped"
 _NOT_A_WEBSOCKET = (1002, 1007, 1009)  # protocol error, not UTF-8, message too big
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
