@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.segment import Segment
+from rich.style import Style
 
+from retell_voice.cli.live import _encoded
 from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json, logger
 
@@ -115,12 +119,6 @@ def test_a_standard_stream_is_written_to_in_one_place() -> None:
 
 
 def test_what_the_screen_shows_has_no_sequences_but_its_own() -> None:
-    from rich.console import Console
-    from rich.segment import Segment
-    from rich.style import Style
-
-    from retell_voice.cli.live import _encoded
-
     console = Console(force_terminal=True, color_system="truecolor", file=io.StringIO())
     coloured, plain = _encoded(console, [Segment(HOSTILE, Style(color="red")), Segment(HOSTILE)])
     assert plain == "]0;owned31mdesrever" * 2

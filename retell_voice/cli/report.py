@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -41,10 +42,12 @@ def report(source: Path, output: Path | None, png: Path | None) -> int:
         output = events.with_name("report.html") if recorded else events.with_suffix(".html")
     _write(output, page(account, svg(figure), name).encode("utf-8", "replace"))
     if png is not None:
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=_DPI)
         try:
-            figure.savefig(png, format="png", dpi=_DPI)
-        except OSError as error:
-            raise ConfigError(f"{png}: {error.strerror or error}") from None
+            _write(png, picture.getvalue())
+        except ConfigError as error:
+            raise ConfigError(str(error), f"the page is written: {output}") from None
     stdout.say("\n".join(clean(str(each)) for each in (output, png) if each is not None))
     return 0
 

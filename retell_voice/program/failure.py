@@ -37,6 +37,7 @@ EXIT_CODES: dict[int, str] = {
 DEBUG = "RETELL_VOICE_DEBUG"
 _PATIENCE = 1.0
 """Seconds that standard error may stand still."""
+_patience = _PATIENCE
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -58,10 +59,13 @@ def remark(text: str) -> None:
 
 
 def _takes_more(stream: TextIO) -> bool:
+    global _patience  # noqa: PLW0603 - a process has one standard error
     if os.name != "posix":
         return True
     try:
-        return bool(select.select([], [stream.fileno()], [], _PATIENCE)[1])
+        takes = bool(select.select([], [stream.fileno()], [], _patience)[1])
+        _patience = _PATIENCE if takes else 0.0  # waited for once
+        return takes
     except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
         return True
 
