@@ -64,17 +64,22 @@ if TYPE_CHECKING:
         MalformedMessage,
         Metadata,
         MicrophoneSilent,
+        MonitorChanged,
+        NodeTransition,
         RecordingStopped,
         StateChanged,
         Statistics,
         Transcript,
+        TranscriptItem,
         Turn,
         UnknownMessage,
         Utterance,
         Word,
     )
+    from retell_voice.protocol.monitor import CallEnded
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.transport.monitor import Monitor
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -92,6 +97,7 @@ __all__ = [
     "AudioIO",
     "Call",
     "CallDetails",
+    "CallEnded",
     "CallFailed",
     "CallState",
     "ConfigError",
@@ -119,6 +125,9 @@ __all__ = [
     "Metadata",
     "Microphone",
     "MicrophoneSilent",
+    "Monitor",
+    "MonitorChanged",
+    "NodeTransition",
     "NotFound",
     "NullMicrophone",
     "NullSpeaker",
@@ -140,6 +149,7 @@ __all__ = [
     "Statistics",
     "TooManyRequests",
     "Transcript",
+    "TranscriptItem",
     "Turn",
     "UnknownMessage",
     "Utterance",
@@ -167,6 +177,8 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "protocol.monitor",
+    "transport.monitor",
     "engine.call",
     "devices.portaudio.devices",
 )

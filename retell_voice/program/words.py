@@ -11,6 +11,8 @@ from retell_voice.events import (
     LatencyChanged,
     MalformedMessage,
     MicrophoneSilent,
+    MonitorChanged,
+    NetworkChanged,
     RecordingStopped,
     UnknownMessage,
 )
@@ -28,6 +30,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} is now: {clean(name)}"
         case LatencyChanged(why="calm", side=side, new=new):
             return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
+        case NetworkChanged(state="back", silent_for=seconds):
+            return f"the server is heard again, after {seconds:.0f} s"
     return None
 
 
@@ -59,6 +63,17 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"the server sent something unknown: {clean(message[:60])}"
         case MalformedMessage(problem=problem):
             return f"the server sent something broken: {clean(problem)}"
+    return _of_the_network(event)
+
+
+def _of_the_network(event: Event) -> str | None:
+    match event:
+        case NetworkChanged(state="stalled", silent_for=seconds):
+            return f"nothing has come from the server for {seconds:.0f} s"
+        case MonitorChanged(state="retrying", why=why):
+            return f"the transcript stands still, it is being fetched again: {clean(why)}"
+        case MonitorChanged(state="lost", why=why):
+            return f"no transcript from here on, the call goes on: {clean(why)}"
     return None
 
 
