@@ -22,13 +22,11 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import CLOCK, Ticking
-from retell_voice.devices.ports import DeviceTraits, Sink, Source
+from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE, DeviceTraits, Sink, Source
 from retell_voice.errors import ConfigError
 
 LARGEST = 2**30
 """Bytes of a WAV file that are read, all of them at once."""
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
-"""Hz; a header may claim anything, and resampling from 1 Hz would make gigabytes of a megabyte."""
 BLOCKS_PER_SECOND = 50
 """In the device's own time, as everything here: a fast device ticks more often."""
 
@@ -60,6 +58,7 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
         ) from None
     if not data:
         raise ConfigError(f"{path}: the WAV file holds no audio")
+    # A header may claim anything, and resampling from 1 Hz would make gigabytes of a megabyte.
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ConfigError(f"{path}: the WAV file says {rate} Hz, a rate that no audio has")
     samples = _pcm(data, width)[: len(data) // (width * channels) * channels]

@@ -22,7 +22,7 @@ from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.ports import Microphone, Speaker, check_device
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
@@ -80,7 +80,10 @@ class Call:
 
     Raises:
         AudioFormatError: the frame length is out of range, or not the one the route demands.
-        TypeError: an ``AudioIO`` was given, and what it has already.
+        ConfigError: the call_id is empty.
+        DeviceError: the microphone or speaker is not what ``devices.ports`` describes.
+        TypeError: an ``AudioIO`` was given, and what it has already; or an argument of another
+            type.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
     call cannot be opened, ``ValueError`` for a volume out of range or an unknown way of echo
@@ -116,6 +119,11 @@ class Call:
     ) -> None:
         if isinstance(route, str):
             route = Secret(route)  # before anything can fail here: tracebacks may show locals
+        if not isinstance(audio, AudioFormat | AudioIO | None):
+            raise TypeError(
+                f"audio= takes an AudioFormat or an AudioIO, not {_described(audio)}: "
+                'AudioFormat("s16le", 24000), for example'
+            )
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         if self._borrowed is not None and (microphone is not None or speaker is not None):
             raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
@@ -130,6 +138,14 @@ class Call:
             text_heartbeat=text_heartbeat,
             connect_timeout=connect_timeout,
         )
+        if microphone is not None:
+            check_device(microphone, "microphone")
+        if speaker is not None:
+            check_device(speaker, "speaker")
+        if recorder is not None and (isinstance(recorder, type) or not hasattr(recorder, "begin")):
+            raise TypeError(
+                f"recorder= takes a Recorder or an observer, not {_described(recorder)}"
+            )
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
         self._frame_ms = _frame_ms(frame_ms, self._route)
@@ -304,9 +320,11 @@ class Call:
         await _opened(self._runner)
 
     def __aiter__(self) -> Self:
+        _opened(self._runner)
         return self
 
     async def __anext__(self) -> Event:
+        _opened(self._runner)
         event = await self._journal.events.get()
         if event is None:
             await _opened(self._runner)  # raises if the call failed through a defect of ours
@@ -394,6 +412,13 @@ def _opened(part: _T | None) -> _T:
     return part
 
 
+def _described(value: object) -> str:
+    """Return what a wrong argument is, for its user."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if isinstance(value, str) else type(value).__name__
+
+
 def _route(route: Route | str, **web: Any) -> Route:
     """Return a route: the one that was given, or that of a registered call."""
     given = {name: value for name, value in web.items() if value is not None}
@@ -401,8 +426,8 @@ def _route(route: Route | str, **web: Any) -> Route:
         from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
 
         return web_route(route, **given)
-    if not callable(getattr(route, "connect", None)):
-        raise TypeError(f"a call takes a call_id or a route, not {type(route).__name__}")
+    if isinstance(route, type) or not callable(getattr(route, "connect", None)):
+        raise TypeError(f"a call takes a call_id or a route, not {_described(route)}")
     if given:
         raise TypeError(f"a route states these itself: {', '.join(given)}")
     return route
