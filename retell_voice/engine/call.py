@@ -13,6 +13,7 @@ Here is how a call is opened and what its user sees of it; what goes on in betwe
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -31,7 +32,7 @@ from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.secret import Secret
-from retell_voice.threads.detached import run_detached, run_to_completion
+from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
 from retell_voice.threads.mailbox import mailbox_of
 from retell_voice.transport.ports import Connection, Route
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
@@ -300,10 +301,12 @@ class Call:
                 raise conversation.failure
         except BaseException:
             self._journal.state = CallState.ENDED
-            if connection is not None:
-                await connection.close()
-            await run_to_completion(self._release)
-            await self._end_recording()
+            # Each whatever becomes of the others: this, too, may be cancelled.
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(self._end_recording)
+                stack.push_async_callback(run_to_completion, self._release)
+                if connection is not None:
+                    stack.push_async_callback(connection.close)
             raise
         self._journal.move_to(CallState.LIVE)
         self._runner = asyncio.create_task(self._run(conversation))
@@ -315,19 +318,23 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._journal.state is not CallState.ENDED:
-            await self.hang_up()
-        await _opened(self._runner)
+        try:
+            if self._journal.state is not CallState.ENDED:
+                await self.hang_up()
+        finally:
+            await wait_for_end(_opened(self._runner))
 
     def __aiter__(self) -> Self:
         _opened(self._runner)
         return self
 
     async def __anext__(self) -> Event:
-        _opened(self._runner)
+        runner = _opened(self._runner)
         event = await self._journal.events.get()
         if event is None:
-            await _opened(self._runner)  # raises if the call failed through a defect of ours
+            # Raises if the call failed through a defect of ours. Cancelling whoever reads cancels
+            # nothing of the call.
+            await asyncio.shield(runner)
             raise StopAsyncIteration
         return event
 

@@ -130,7 +130,10 @@ class WebSocketConnection:
     def send_now(self, frame: bytes) -> bool:
         """Send one encoded frame if the network takes it at once; return whether it did."""
         websocket = self._websocket
-        if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
+        transport = websocket.transport
+        if websocket.state is not State.OPEN or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size():
             return False
         self._say(self._dialect.audio(frame, self._clock()))
         return True
@@ -184,6 +187,8 @@ class WebSocketConnection:
 
     def _say(self, message: Message) -> None:
         """Send at once, whatever the network still has to take; nothing once it has ended."""
+        if self._websocket.transport.is_closing():
+            return  # it broke; asyncio would log every attempt
         broadcast((self._websocket,), message)  # the library's only way to send without a task
 
     async def _send(self, message: Message) -> None:
