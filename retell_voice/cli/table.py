@@ -1,0 +1,39 @@
+"""Tables: drawn on a terminal, a line a row and tabs between columns anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from retell_voice.program.stdout import is_terminal, put, say
+from retell_voice.shown import clean
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> None:
+    """Print a table.
+
+    Args:
+        columns: their names, for people only.
+        rows: the cells; what a server sent may be among them.
+        none: what people read when there are no rows.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if not is_terminal():
+        for row in cells:
+            put("\t".join(row).rstrip() + "\n")
+    elif not cells:
+        say(none)
+    else:
+        _draw(columns, cells)
+
+
+def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # only for a terminal
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in cells:
+        table.add_row(*map(escape, row))
+    Console(highlight=False).print(table)
