@@ -49,9 +49,10 @@ from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.secret import mask
+from retell_voice.shown import logger
 
 _GOODBYE = 1001, "the emulator is stopping"
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
 

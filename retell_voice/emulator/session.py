@@ -13,7 +13,6 @@ An agent that returns hangs up.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -28,6 +27,7 @@ from retell_voice.emulator.server_events import ServerEvent, ServerEvents
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
 from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
+from retell_voice.secret import hiding
 
 __all__ = ["CallOver", "Session"]
 
@@ -82,6 +82,7 @@ class Session:
         self.nudged = asyncio.Event()
         """Set by those who want the agent to respond now; it clears it."""
         self._server_events = server_events
+        self._hide = hiding((call.call_id,))
         self._opened = asyncio.get_running_loop().time()
         self._chunk = call.audio.rate * self.chunk_ms // 1000
         self._stall_timeout = stall_timeout
@@ -257,11 +258,12 @@ class Session:
             self._server_events.tell(kind(call=self.call.name, at=at, **masked))
 
     def _masked(self, value: Any) -> Any:
-        call_id, name = self.call.call_id, self.call.name
         if isinstance(value, str):
-            return value.replace(call_id, name)
-        if isinstance(value, dict | list) and call_id in (text := json.dumps(value)):
-            return json.loads(text.replace(call_id, name))
+            return self._hide(value)
+        if isinstance(value, dict):
+            return {self._masked(name): self._masked(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._masked(each) for each in value]
         return value
 
     async def wait_closed(self) -> None:
