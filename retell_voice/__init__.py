@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
+    from retell_voice.devices.paced import PacedMicrophone, PacedSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -137,6 +138,8 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "PacedMicrophone",
+    "PacedSpeaker",
     "Recorder",
     "RecordingStopped",
     "Registration",
@@ -171,6 +174,7 @@ _ROOMS = (
     "events",
     "audio.format",
     "devices.ports",
+    "devices.paced",
     "devices.files",
     "devices.listener",
     "echo.ports",

@@ -8,7 +8,8 @@ from rich.text import Text
 from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
 from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
 from retell_voice.cli.view import View
-from retell_voice.program.words import clean, clock
+from retell_voice.program.words import clock
+from retell_voice.shown import clean
 
 _KEYS = (
     ("m", "mute yourself, and back"),

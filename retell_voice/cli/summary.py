@@ -7,7 +7,8 @@ from shlex import quote
 
 from retell_voice.cli.view import SPEECH, View
 from retell_voice.events import Statistics
-from retell_voice.program.words import clean, clock, ending
+from retell_voice.program.words import clock, ending
+from retell_voice.shown import clean
 
 _INDENT = " " * 7
 _COLUMNS = 80 - len(_INDENT)

@@ -24,7 +24,8 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
-from retell_voice.program.words import clean, news, warn
+from retell_voice.program.words import news, warn
+from retell_voice.shown import clean
 
 SILENCE = -100.0
 SPEECH = -40.0

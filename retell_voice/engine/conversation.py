@@ -76,6 +76,7 @@ class Conversation:
         self._over = asyncio.Event()  # no reason left to go on playing
         self._responses = Responses()
         self._hung_up = False
+        self._closing: asyncio.Task[None] | None = None
         self._unheard = 0.0  # seconds of agent audio that the end cut off
 
     def statistics(self) -> Statistics:
@@ -91,7 +92,13 @@ class Conversation:
             self._hung_up = True
         self._over.set()
         self._silence()
-        await self._connection.close()
+        await asyncio.shield(self._close())
+
+    def _close(self) -> asyncio.Task[None]:
+        """Begin to close the connection, and return that: all of it, whoever is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._connection.close())
+        return self._closing
 
     def take(self, notice: Notice, waited: float) -> None:
         """Take a frame or news from a device, on the event loop, which was busy while it waited.
@@ -120,7 +127,7 @@ class Conversation:
                 if self.failure is None and self._connection.closed is None:
                     self.failure = notice
                 self._over.set()
-                self._closing = asyncio.create_task(self._connection.close())
+                self._close()
 
     async def run(self) -> None:
         """Converse until the end, close everything and tell how it ended."""
@@ -133,7 +140,7 @@ class Conversation:
         finally:
             try:
                 self._silence()
-                await self._connection.close()
+                await asyncio.shield(self._close())
                 await run_to_completion(self._release)
             finally:
                 self._say_goodbye(defect)
