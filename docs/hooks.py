@@ -24,6 +24,7 @@ ROOMS = {
     "audio.format": "Audio",
     "devices.ports": "Microphones and speakers",
     "devices.portaudio.devices": "Microphones and speakers",
+    "devices.paced": "Microphones and speakers",
     "devices.files": "Microphones and speakers",
     "devices.audio_io": "Devices that stay open",
     "devices.echo_path": "Echo",

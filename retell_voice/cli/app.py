@@ -11,6 +11,7 @@ from retell_voice import __version__
 from retell_voice.cli import account_commands, manual
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.kiosk.commands import app as kiosk
+from retell_voice.program import stdout
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Command, Metadata, Variables, command, describe
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
@@ -33,7 +34,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"retell-voice {__version__}")
+        stdout.say(f"retell-voice {__version__}")
         raise typer.Exit
 
 
@@ -230,7 +231,7 @@ def show(settings: TalkSettings, *, file: ConfigFile) -> int:
 @configuring.command()
 def path() -> None:
     """Print where the config file is looked for when --config names none."""
-    print(default_path())
+    stdout.say(str(default_path()))
 
 
 @configuring.command(

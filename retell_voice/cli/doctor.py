@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 from retell_voice.doctor import account, network, sound, system
-from retell_voice.doctor.findings import PARTS, Finding, Verdict
-from retell_voice.doctor.telling import print_line, tell
+from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.telling import line, summary
 from retell_voice.errors import ConfigError, did_you_mean
+from retell_voice.program import stdout
 from retell_voice.program.opening import audio_format
 from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
 from retell_voice.settings.load import (
@@ -24,6 +27,7 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.tables import SECTIONS, CallSettings
+from retell_voice.shown import escape_json
 
 _BAR = 30
 _LOWEST = -60.0
@@ -55,10 +59,18 @@ def examine(
         if part not in PARTS:
             raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
     wanted = only or list(PARTS)
-    found = _findings(
+    findings = []
+    for finding in _findings(
         wanted, config=config, flags=flags, seconds=seconds, chimes=chimes, quiet=as_json
-    )
-    return tell(found, as_json=as_json)
+    ):
+        findings.append(finding)
+        if not as_json:
+            stdout.put(line(finding, colours=_colours()) + "\n")
+    if as_json:
+        stdout.say(escape_json(json.dumps(report(findings), indent=2)))
+    else:
+        stdout.say(summary(findings))
+    return exit_code(findings)
 
 
 def _findings(
@@ -93,11 +105,11 @@ def _findings(
     settings = load(CallSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
         audio = audio_format(settings)
-        meter = _Meter(shown=not quiet and sys.stderr.isatty())
+        meter = _Meter(shown=not quiet and sys.stderr is not None and sys.stderr.isatty())
 
         def ask() -> None:
             if not quiet:
-                print_line(f"      speak now, for {seconds:g} seconds …")
+                stdout.say(f"      speak now, for {seconds:g} seconds …")
 
         for finding in sound.examine(
             audio,
@@ -144,3 +156,7 @@ class _Meter:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
+
+
+def _colours() -> bool:
+    return stdout.is_terminal() and not os.environ.get("NO_COLOR")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from retell_voice.program.codes import codes, codes_of
-from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.program.interrupt import INTERRUPTED
 
 _CALL = codes(EXIT_CODES)
 ABOUT = (

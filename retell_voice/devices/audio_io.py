@@ -37,7 +37,7 @@ from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.listener import Listener
-from retell_voice.devices.ports import Microphone, Speaker, traits_of
+from retell_voice.devices.ports import Microphone, Speaker, check_device, traits_of
 from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
@@ -113,6 +113,8 @@ class AudioIO:
             audio = AudioFormat(rate=rate)
             microphone = microphone or devices.find_microphone(audio)
             speaker = speaker or devices.find_speaker(audio)
+        check_device(microphone, "microphone")
+        check_device(speaker, "speaker")
         self._microphone = microphone
         self._speaker = speaker
         self._can_block = traits_of(microphone).can_block
@@ -345,8 +347,10 @@ class AudioIO:
         with self._switching, ExitStack() as failing:
             far = near = None
             if speaker is not None and speaker is not self._speaker:
+                check_device(speaker, "speaker")
                 far = self._far_supervisor(speaker)
             if microphone is not None and microphone is not self._microphone:
+                check_device(microphone, "microphone")
                 near = self._near_supervisor(microphone)
             # The microphone last: what it hears meanwhile is not sent.
             self._aside = [each for each in (far, near) if each is not None]

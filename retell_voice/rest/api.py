@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import re
 from collections.abc import Mapping
 from functools import cache
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
 from retell_voice.net.exchange import exchange, needs_proxy
@@ -26,7 +25,8 @@ from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
 from retell_voice.rest.sdk import load_sdk
-from retell_voice.secret import Secret, mask, wrap_secrets
+from retell_voice.secret import Secret, hiding, wrap_secrets
+from retell_voice.shown import logger
 
 if TYPE_CHECKING:
     import retell
@@ -37,7 +37,7 @@ TIMEOUT = 15.0
 Method = Literal["GET", "POST", "PATCH"]
 
 _PAUSES = (0.5, 1.0)  # seconds before the second try and the third
-_logger = logging.getLogger("retell_voice.rest")
+_logger = logger("retell_voice.rest")
 
 
 class Api:
@@ -70,7 +70,7 @@ class Api:
     ) -> None:
         self._base = parse_base(url, DEFAULT_API_URL)
         self._key, self._timeout, self._what = Secret(key), timeout, what
-        self._secrets = [Secret(each) for each in (key, call_id, quote(call_id, safe="")) if each]
+        self._hidden = hiding((self._key, Secret(call_id)))
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
                 "the API key is empty or has characters that no key has",
@@ -222,11 +222,6 @@ class Api:
             wait=wait,
             hide=self._hidden,
         )
-
-    def _hidden(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, mask(secret))
-        return text
 
     def _unreached(self, error: Exception) -> ConnectError:
         why = explain_unreachable(root_cause(error), self._base.host, self._timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from retell_voice.rest.fields import inner, number, text
 from retell_voice.secret import Secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
+_CALL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:@=+-]{0,255}")
+"""It is printed, and goes into URLs and onto command lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,8 @@ def _registration(
     call_id = answer.get("call_id")
     if not call_id or not isinstance(call_id, str):
         raise api.senseless("the answer has no call_id")
+    if not _CALL_ID.fullmatch(call_id):
+        raise api.senseless("what it calls a call_id has characters that no call_id has")
     try:
         audio = AudioFormat(
             answer.get("audio_encoding", audio.encoding), answer.get("sample_rate", audio.rate)

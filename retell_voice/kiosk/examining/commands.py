@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from retell_voice.doctor.findings import Finding
-from retell_voice.doctor.telling import tell
+from retell_voice.doctor.findings import Finding, exit_code, report
+from retell_voice.doctor.telling import line, summary
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.examining import board, parts, service
 from retell_voice.kiosk.examining.host import Host
 from retell_voice.kiosk.service.commands import CONFIG
+from retell_voice.program import stdout
 from retell_voice.settings.load import default_path, environment, load, read_file
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import escape_json
 
 
 def doctor(config: Path | None, *, as_json: bool, host: Host | None = None) -> int:
@@ -33,7 +37,17 @@ def doctor(config: Path | None, *, as_json: bool, host: Host | None = None) -> i
         config = CONFIG if CONFIG.exists() else default_path()
     file = read_file(config if config.exists() else None)
     settings = load(KioskSettings, file, environment(), {})
-    return tell(examine(host or Host(), settings), as_json=as_json)
+    findings = []
+    colours = stdout.is_terminal() and not os.environ.get("NO_COLOR")
+    for finding in examine(host or Host(), settings):
+        findings.append(finding)
+        if not as_json:
+            stdout.put(line(finding, colours=colours) + "\n")
+    if as_json:
+        stdout.say(escape_json(json.dumps(report(findings), indent=2)))
+    else:
+        stdout.say(summary(findings))
+    return exit_code(findings)
 
 
 def examine(host: Host, settings: KioskSettings) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ class KioskCallSettings(Settings):
     )
     variables: Sourced[Variables | None] = setting(
         None,
-        "What stands in the agent's prompt for {{NAME}}.",
+        "Variables that fill in the agent's prompt.",
         CALLS,
         kind=str,
         metavar="NAME=VALUE,…",
