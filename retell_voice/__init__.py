@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         AudioDropped,
         CallState,
         DeviceChanged,
+        DigitSent,
         EchoSuspected,
         Ended,
         Event,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         MalformedMessage,
         Metadata,
         MicrophoneSilent,
+        ProviderComplaint,
         RecordingStopped,
         StateChanged,
         Statistics,
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     )
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -101,6 +104,7 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "DigitSent",
     "EchoControl",
     "EchoMeasures",
     "EchoPath",
@@ -125,6 +129,7 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
@@ -148,6 +153,7 @@ __all__ = [
     "Word",
     "get_call",
     "open_devices",
+    "phone_route",
     "register_call",
     "web_route",
 ]
@@ -167,6 +173,7 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "transport.phone",
     "engine.call",
     "devices.portaudio.devices",
 )

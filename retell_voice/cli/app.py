@@ -60,6 +60,13 @@ _Variables = Annotated[
     _pairs("--dynamic-variable", "Stands in the agent's prompt for {{NAME}}; repeatable."),
 ]
 
+_Parameters = Annotated[
+    list[str] | None,
+    _pairs(
+        "--parameter", "With --dialect: what the server is told as the call begins; repeatable."
+    ),
+]
+
 
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
@@ -69,6 +76,7 @@ def talk(
     file: ConfigFile,
     metadata: _Metadata = None,
     dynamic_variable: _Variables = None,
+    parameter: _Parameters = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -81,6 +89,7 @@ def talk(
         emulator,
         metadata=metadata or (),
         variables=dynamic_variable or (),
+        parameters=parameter or (),
         speed=speed,
     )
 

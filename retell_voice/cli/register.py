@@ -60,7 +60,7 @@ def registered(
         ConnectError, RestError: as ``register_call``.
     """
     key = registration_key(settings)
-    kept, prompt = _pairs("--metadata", metadata), _pairs("--dynamic-variable", variables)
+    kept, prompt = pairs("--metadata", metadata), pairs("--dynamic-variable", variables)
     if sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
         print(f"registering a call with {settings.agent.value} at {where}", file=sys.stderr)
@@ -76,7 +76,12 @@ def _tell_wait(error: TooManyRequests, seconds: float) -> None:
     complain(str(error), f"trying again in {seconds:.0f} s")
 
 
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
+def pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
+    """Read what was given as ``NAME=VALUE``; None where nothing was.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
     parted = [each.partition("=") for each in given]
     for name, mark, value in parted:
         if not name or not mark:

@@ -18,6 +18,7 @@ from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
+from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.settle import settle
 from retell_voice.cli.view import View, reduce
 from retell_voice.engine.call import Call
@@ -26,6 +27,7 @@ from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
+    PHONE_CARD_RATE,
     audio_format,
     find_devices,
     host_of,
@@ -55,6 +57,7 @@ def talk(
     *,
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
+    parameters: Sequence[str] = (),
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -63,6 +66,7 @@ def talk(
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a call that is registered.
+        parameters: the same, for a call that is made as a phone provider makes it.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -72,9 +76,10 @@ def talk(
     settings = settle(settings)
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
-    audio = audio_format(settings)
+    phone = phone_call(settings, parameters)
+    audio = audio_format(settings) if phone is None else phone.near_end
     call_id = ""
-    if settings.agent.value:
+    if settings.agent.value and phone is None:
         from retell_voice.cli.register import registered
         from retell_voice.program.registration import audio_url
 
@@ -86,9 +91,9 @@ def talk(
         call_id, audio = call.call_id, call.audio
     elif metadata or variables:
         raise ConfigError("--metadata and --dynamic-variable are for a call that --agent registers")
-    elif not settings.local.value:
+    elif not settings.local.value and (phone is None or settings.call_id.value):
         call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed)
+    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, phone)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(call_id, interrupts))
@@ -98,7 +103,8 @@ def talk(
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
-        if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+        asks = phone is None and ended is not None and ended.by != "network"
+        if asks and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
             _tell_details(call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
@@ -116,9 +122,15 @@ def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) 
 
 class _Conversation:
     def __init__(
-        self, settings: TalkSettings, emulator: EmulatorSettings, audio: AudioFormat, speed: float
+        self,
+        settings: TalkSettings,
+        emulator: EmulatorSettings,
+        audio: AudioFormat,
+        speed: float,
+        phone: PhoneCall | None,
     ) -> None:
         self._settings = settings
+        self._phone = phone
         self._emulator = emulator
         self._audio = audio
         self._speed = speed
@@ -131,7 +143,7 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = _output(settings, audio)
+        self.output = _output(settings, audio, phone)
 
     async def hold(self, call_id: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
@@ -197,6 +209,7 @@ class _Conversation:
         loop = asyncio.get_running_loop()
         controls = Controls(
             has_keys=output.has_keys,
+            has_keypad=self._phone is not None,
             muted=self._settings.push_to_talk.value,
             volume=self._settings.volume.value,
         )
@@ -210,7 +223,14 @@ class _Conversation:
 
     async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
         settings, audio = self._settings, self._audio
-        microphone, speaker = find_devices(settings, audio, speed=self._speed)
+        phone = self._phone
+        microphone, speaker = find_devices(
+            settings,
+            audio,
+            far_end=None if phone is None else phone.far_end,
+            card_rate=None if phone is None else PHONE_CARD_RATE,
+            speed=self._speed,
+        )
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
@@ -220,10 +240,12 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            call_id, url = running.emulator.register(audio).call_id, running.emulator.url
+            dialect = self._settings.dialect.value
+            registered = running.emulator.register(audio, dialect=dialect)
+            call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            call_id,
+            call_id if phone is None else phone.route(url, call_id),
             url=url,
             audio=audio,
             microphone=microphone,
@@ -232,9 +254,9 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(call_id),
+            call_id=mask(call_id) if call_id or phone is None else f"as {phone.provider}",
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=f"{audio.encoding} {audio.rate} Hz",
+            audio=f"{audio.encoding} {audio.rate} Hz" if phone is None else phone.audio,
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -256,7 +278,7 @@ class _Conversation:
         return call
 
 
-def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+def _output(settings: TalkSettings, audio: AudioFormat, phone: PhoneCall | None) -> Output:
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
@@ -266,6 +288,8 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
                 "rate": audio.rate,
                 "frame_ms": settings.frame_ms.value,
                 "version": __version__,
+                "dialect": settings.dialect.value,
+                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
             }
         )
     elif settings.plain.value or dumb or not sys.stdout.isatty():

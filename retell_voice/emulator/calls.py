@@ -23,7 +23,6 @@ from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
 from retell_voice.secret import Secret, mask
 
-SocketProtocol = Literal["web", "twilio"]
 Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
 STORAGE: tuple[Storage, ...] = get_args(Storage)
 """Retell's ``data_storage_setting``, from the laxest to the strictest."""
@@ -59,7 +58,8 @@ class RegisteredCall:
 
     call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
     agent_id: str = "parrot"
-    protocol: SocketProtocol = "web"
+    protocol: str = "web"
+    """In which dialect its caller speaks: Retell's ``audio_websocket_protocol``."""
     audio: AudioFormat = DEFAULT_AUDIO
     end_call_after_silence_ms: int | None = None
     from_number: str | None = None

@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from websockets.http11 import Request
+
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.protocol import twilio
 from retell_voice.protocol.dialect import ServerDialect
 from retell_voice.protocol.web import WebServer
 
@@ -40,8 +44,51 @@ def _web(call: RegisteredCall, query: Query) -> Answer:
     )
 
 
-DIALECTS: Mapping[str, Callable[[RegisteredCall, Query], Answer]] = {"web": _web}
+def _twilio(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(twilio.TwilioServer(is_mulaw=call.audio.encoding is Encoding.MULAW))
+
+
+DIALECTS: Mapping[str, Callable[[RegisteredCall, Query], Answer]] = {
+    "web": _web,
+    "twilio": _twilio,
+}
 """Those spoken here, by ``audio_websocket_protocol``."""
+
+_RATES: Mapping[str, Mapping[Encoding, tuple[int, ...]]] = {
+    "twilio": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000,)},
+}
+"""Formats of those that do not carry every one; what a dialect has on the wire is its own matter.
+"""
+
+
+def refusal(dialect: str, audio: AudioFormat) -> str:
+    """Return why no call can be registered for a dialect, for people; empty: it can."""
+    if dialect not in DIALECTS:
+        return f"the dialect {dialect} is not spoken here"
+    formats = _RATES.get(dialect)
+    if formats is None or audio.rate in formats.get(audio.encoding, ()):
+        return ""
+    known = ", ".join(f"{each} {rate} Hz" for each, rates in formats.items() for rate in rates)
+    return f"{dialect} carries {known}, not {audio.encoding} {audio.rate} Hz"
+
+
+def unproven(call: RegisteredCall, request: Request, auth_token: str) -> str:
+    """Return what keeps a phone provider from having shown who it is; empty: nothing."""
+    return _PROOFS[call.protocol](request, auth_token) if call.protocol in _PROOFS else ""
+
+
+def _signed_by_twilio(request: Request, auth_token: str) -> str:
+    given = request.headers.get(twilio.SIGNATURE)
+    if given is None:
+        return f"there is no {twilio.SIGNATURE}"
+    where = f"{request.headers.get('Host', '')}{request.path}"
+    # What a proxy with TLS in front of this was dialled as is not known here.
+    if any(twilio.is_signed(given, auth_token, f"{scheme}://{where}") for scheme in ("wss", "ws")):
+        return ""
+    return f"the {twilio.SIGNATURE} is not that of wss://{where.split('/', 1)[0]}/…"
+
+
+_PROOFS: Mapping[str, Callable[[Request, str], str]] = {"twilio": _signed_by_twilio}
 
 
 def _flag(query: Query, name: str) -> bool:

@@ -30,13 +30,14 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
 from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.connection import HttpConnection
-from retell_voice.emulator.dialects import DIALECTS
+from retell_voice.emulator.dialects import DIALECTS, refusal, unproven
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
-from retell_voice.secret import mask
+from retell_voice.errors import ConfigError
+from retell_voice.secret import Secret, mask
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"
@@ -66,6 +67,8 @@ class Emulator:
         webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. There is
             no ``call_analyzed``. Those not sent a second after the emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
+        auth_token: what phone providers must sign their WebSocket requests with, or show; None:
+            they need not.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer the text ``ping`` with ``pong``; WebSocket's own is always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
@@ -93,6 +96,7 @@ class Emulator:
         max_calls: int | None = None,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
+        auth_token: str | None = None,
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -103,6 +107,7 @@ class Emulator:
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self._agent = agent or parrot_agent()
         self._accept_any = accept_any
+        self._auth_token = Secret(auth_token) if auth_token else None
         self._audio = audio
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
@@ -195,15 +200,28 @@ class Emulator:
         audio: AudioFormat = DEFAULT_AUDIO,
         *,
         agent_id: str = "parrot",
+        dialect: str = "web",
         end_call_after_silence_ms: int | None = None,
     ) -> RegisteredCall:
         """Register a call, as ``POST /register-call`` does.
 
+        Args:
+            audio: encoding and rate.
+            agent_id: whom it is with.
+            dialect: in which its caller will speak, see ``emulator.dialects``.
+            end_call_after_silence_ms: silence of the caller that ends it.
+
         Raises:
+            ConfigError: the dialect is unknown, or does not carry that audio.
             RuntimeError: there are too many calls that are not over.
         """
+        if why := refusal(dialect, audio):
+            raise ConfigError(f"no call can be registered: {why}")
         call = RegisteredCall(
-            agent_id=agent_id, audio=audio, end_call_after_silence_ms=end_call_after_silence_ms
+            agent_id=agent_id,
+            protocol=dialect,
+            audio=audio,
+            end_call_after_silence_ms=end_call_after_silence_ms,
         )
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
@@ -290,7 +308,9 @@ class Emulator:
 
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
         try:
-            self._call_at(request.path)
+            call = self._call_at(request.path)
+            if self._auth_token and (why := unproven(call, request, self._auth_token)):
+                raise HttpError(403, why)
         except HttpError as error:
             call_id = urlsplit(request.path).path.rpartition("/")[2]
             status, why = error.reply.status, str(error)

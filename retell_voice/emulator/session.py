@@ -13,6 +13,7 @@ An agent that returns hangs up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from typing import Any
@@ -25,10 +26,15 @@ from websockets.protocol import State
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.emulator.dialects import Answer
-from retell_voice.emulator.server_events import ServerEvent, ServerEvents
-from retell_voice.events import Event, Role, UnknownMessage, Utterance
+from retell_voice.emulator.server_events import (
+    CallerMalformed,
+    ServerEvent,
+    ServerEvents,
+    UserPressed,
+)
+from retell_voice.events import Event, MalformedMessage, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
-from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
+from retell_voice.protocol.messages import Digit, MicrophoneAudio, Ping, Reply
 
 INBOX = 60.0
 """Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
@@ -37,7 +43,7 @@ MAX_TEXTS = 1000
 """Texts of the caller, no heartbeats, that an agent may leave unread; one more is dropped."""
 
 MAX_TYPED = 100
-"""Typed turns that may wait for the agent."""
+"""Typed turns, and keys of the telephone, that may wait for the agent."""
 
 _CLOSE_TIMEOUT = 0.8  # a whole emulator stops within a second
 
@@ -99,6 +105,7 @@ class Session:
         self._news = asyncio.Event()
         self._begun = asyncio.Event()
         self._typed: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
+        self._digits: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
         self._over = False
 
     @property
@@ -151,6 +158,10 @@ class Session:
     async def next_typed(self) -> str:
         """Return the next user turn that was typed; waits for it."""
         return await self._typed.get()
+
+    async def next_digit(self) -> str:
+        """Return the next key of the telephone that the caller pressed; waits for it."""
+        return await self._digits.get()
 
     async def send_audio(self, audio: Samples | bytes, text: str = "") -> None:
         """Send what the agent says, as fast as the network takes it.
@@ -283,6 +294,12 @@ class Session:
                     await self._send_if_any(self.dialect.pong())
             case Reply():
                 await self.send(event.message)
+            case Digit(digit=digit):
+                self.tell(UserPressed, digit=digit)
+                with contextlib.suppress(asyncio.QueueFull):  # not every agent takes them
+                    self._digits.put_nowait(digit)
+            case MalformedMessage(problem=problem, excerpt=excerpt):
+                self.tell(CallerMalformed, problem=problem, excerpt=excerpt)
             case UnknownMessage() if self._inbox_texts < MAX_TEXTS:
                 self._inbox_texts += 1
                 self._put(event.message)

@@ -7,12 +7,14 @@ import unicodedata
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
+    DigitSent,
     EchoSuspected,
     Ended,
     Event,
     LatencyChanged,
     MalformedMessage,
     MicrophoneSilent,
+    ProviderComplaint,
     RecordingStopped,
     UnknownMessage,
 )
@@ -30,6 +32,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} is now: {clean(name)}"
         case LatencyChanged(why="calm", side=side, new=new):
             return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
+        case DigitSent(digit=digit):
+            return f"you pressed {digit}"
     return None
 
 
@@ -59,6 +63,8 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"the call is no longer recorded: {clean(why)}"
         case UnknownMessage(message=message):
             return f"the server sent something unknown: {clean(message[:60])}"
+        case ProviderComplaint(provider=provider, code=code, problem=problem):
+            return f"{provider} would complain{f' ({code})' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
             return f"the server sent something broken: {clean(problem)}"
     return None

@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ from retell_voice.secret import mask, mask_url
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
+_NORMAL = (1000, 1001, 1005)
 _SOON = 2.0
 """Seconds after a message in which its effect would show."""
 _UNSENT = 4096
@@ -58,22 +59,29 @@ class Dial:
         url: of the WebSocket, whole. It may hold secrets.
         dialect: what is spoken, new for each attempt.
         headers: of the request, beside WebSocket's own. They may hold secrets.
+        events: what there is to tell once the connection is open.
     """
 
     url: str = field(repr=False)
     dialect: ClientDialect
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    events: Sequence[Event] = ()
 
 
 class WebSocketConnection:
     """A ``Connection`` over a WebSocket."""
 
     def __init__(
-        self, websocket: ClientConnection, dialect: ClientDialect, clock: Callable[[], float]
+        self,
+        websocket: ClientConnection,
+        dialect: ClientDialect,
+        clock: Callable[[], float],
+        events: Sequence[Event] = (),
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
         self._clock = clock
+        self._events = events
         self._hanging_up = False
         self._closed: Closed | None = None
         self._heard_at = clock()
@@ -101,11 +109,16 @@ class WebSocketConnection:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says, stamped with the call's clock, until the end."""
+        for event in self._events:
+            yield replace(event, at=self._clock())
         while self._closed is None:
             try:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
                 self._closed = self._closed or self._closed_by(error)
+                if self._closed.by == "server" and self._closed.code in _NORMAL:
+                    for event in self._dialect.left(self._clock()):
+                        yield event
             else:
                 self._heard_at = self._clock()
                 for event in self._dialect.receive(message, self._heard_at):
@@ -132,6 +145,13 @@ class WebSocketConnection:
         message = self._dialect.heard(cue)
         if message is not None:
             self._say(message)
+
+    def press(self, digit: str) -> bool:
+        """Send a key of the telephone; return whether the dialect carries that. Never blocks."""
+        message = self._dialect.digit(digit, self._clock())
+        if message is not None:
+            self._say(message)
+        return message is not None
 
     async def ping(self) -> None:
         """Send one heartbeat: WebSocket's own, which every server must answer, and the dialect's
@@ -254,7 +274,7 @@ async def connect(
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, dial.dialect, clock)
+    return WebSocketConnection(websocket, dial.dialect, clock, dial.events)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:

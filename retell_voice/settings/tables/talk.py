@@ -11,6 +11,10 @@ from retell_voice.settings.schema import Sourced, setting
 from retell_voice.settings.tables.call import CALL, SHOWN, CallSettings
 from retell_voice.settings.tables.sound import SOUND
 
+PHONE = "A phone provider's call"
+DIALECTS = ("web", "twilio")
+"""Dialects that ``talk`` has; all but the first are those of ``transport.phone``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TalkSettings(CallSettings):
@@ -49,6 +53,40 @@ class TalkSettings(CallSettings):
         True,
         "With --local: the agent falls silent when you talk over it.",
         CALL,
+    )
+    dialect: Sourced[str] = setting(
+        "web",
+        "How the server is spoken to: web is Retell's Audio WebSocket; the others call it as that "
+        "phone provider would, and --url is then dialled as it is.",
+        PHONE,
+        choices=DIALECTS,
+        metavar="NAME",
+    )
+    from_number: Sourced[str | None] = setting(
+        None,
+        "Phone number of the caller, for the agent to know.",
+        PHONE,
+        kind=str,
+        metavar="NUMBER",
+    )
+    to_number: Sourced[str | None] = setting(
+        None,
+        "Phone number that is called, for the agent to know.",
+        PHONE,
+        kind=str,
+        metavar="NUMBER",
+    )
+    strict: Sourced[bool] = setting(
+        True,
+        "Tell what the phone provider would complain of, and ignore what it would ignore.",
+        PHONE,
+    )
+    auth_token: Sourced[str | None] = setting(
+        None,
+        "The provider's secret, with which it signs its request: Twilio's auth token.",
+        PHONE,
+        kind=Secret,
+        is_option=False,
     )
     push_to_talk: Sourced[bool] = setting(
         False,
