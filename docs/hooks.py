@@ -31,6 +31,8 @@ ROOMS = {
     "devices.listener": "Devices that stay open",
     "recording.recorder": "Recording",
     "engine.observer": "Recording",
+    "transport.monitor": "Following a call",
+    "protocol.monitor": "Following a call",
     "rest.calls": "Registering calls",
 }
 """Where public names are defined, and under which title they stand."""

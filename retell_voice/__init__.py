@@ -65,18 +65,23 @@ if TYPE_CHECKING:
         MalformedMessage,
         Metadata,
         MicrophoneSilent,
+        MonitorChanged,
+        NodeTransition,
         ProviderComplaint,
         RecordingStopped,
         StateChanged,
         Statistics,
         Transcript,
+        TranscriptItem,
         Turn,
         UnknownMessage,
         Utterance,
         Word,
     )
+    from retell_voice.protocol.monitor import CallEnded
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.transport.monitor import Monitor
     from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
@@ -95,6 +100,7 @@ __all__ = [
     "AudioIO",
     "Call",
     "CallDetails",
+    "CallEnded",
     "CallFailed",
     "CallState",
     "ConfigError",
@@ -123,6 +129,9 @@ __all__ = [
     "Metadata",
     "Microphone",
     "MicrophoneSilent",
+    "Monitor",
+    "MonitorChanged",
+    "NodeTransition",
     "NotFound",
     "NullMicrophone",
     "NullSpeaker",
@@ -145,6 +154,7 @@ __all__ = [
     "Statistics",
     "TooManyRequests",
     "Transcript",
+    "TranscriptItem",
     "Turn",
     "UnknownMessage",
     "Utterance",
@@ -174,6 +184,8 @@ _ROOMS = (
     "transport.ports",
     "transport.route",
     "transport.phone",
+    "protocol.monitor",
+    "transport.monitor",
     "engine.call",
     "devices.portaudio.devices",
 )

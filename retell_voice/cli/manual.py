@@ -65,9 +65,9 @@ As a phone provider calls it (--dialect), a server may want to see the provider'
 as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
 screen t opens the telephone's keys.
 
-Every option but the last panel's can stand in the config file (rate = 16000) and in the \
-environment (RETELL_VOICE_RATE=16000). The command line goes before the environment, that \
-before the file.
+Every option but the last panel's, --metadata and --dynamic-variable can stand in the config \
+file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line goes \
+before the environment, that before the file.
 
 With an API key, Retell's account of the call follows when it is over: why it ended, latency, \
 cost, analysis."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.cli.register import pairs
 from retell_voice.errors import ConfigError
+from retell_voice.program.call_fields import pairs
 from retell_voice.program.opening import phone_route_of
-from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.transport.phone import formats_of, provider_of
 from retell_voice.transport.ports import Route
@@ -46,6 +46,13 @@ class PhoneCall:
         return provider_of(self.settings.dialect.value).name
 
     @property
+    def without_numbers(self) -> TalkSettings:
+        """The settings without the phone numbers, which such a call tells whether it is new or
+        not."""
+        nobody: Sourced[str | None] = Sourced(None)
+        return replace(self.settings, from_number=nobody, to_number=nobody)
+
+    @property
     def frame_ms(self) -> int:
         """Length of a frame of the caller's voice, ms."""
         return provider_of(self.settings.dialect.value).frame_ms
@@ -78,9 +85,6 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     given = pairs("--parameter", parameters)
     dialect = settings.dialect
     if dialect.value == "web":
-        for name in ("from_number", "to_number"):
-            if getattr(settings, name).is_flag:
-                raise ConfigError(f"{getattr(settings, name).source} is for --dialect")
         if given:
             raise ConfigError("--parameter is for --dialect")
         return None

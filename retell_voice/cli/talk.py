@@ -25,6 +25,7 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
+from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
     PHONE_CARD_RATE,
@@ -65,7 +66,7 @@ def talk(
     Args:
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
-        metadata, variables: ``NAME=VALUE`` each, for a call that is registered.
+        metadata, variables: ``NAME=VALUE`` each, for a new call.
         parameters: the same, for a call that is made as a phone provider makes it.
         speed: how many times faster than real time WAV files are.
 
@@ -78,6 +79,7 @@ def talk(
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     phone = phone_call(settings, parameters)
     audio = audio_format(settings) if phone is None else phone.near_end
+    told = call_fields(settings, metadata, variables)
     call_id = ""
     if settings.agent.value and phone is None:
         from retell_voice.cli.register import registered
@@ -87,13 +89,15 @@ def talk(
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
         find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
-        call = registered(settings, metadata=metadata, variables=variables)
+        call = registered(settings, told)
         call_id, audio = call.call_id, call.audio
-    elif metadata or variables:
-        raise ConfigError("--metadata and --dynamic-variable are for a call that --agent registers")
-    elif not settings.local.value and (phone is None or settings.call_id.value):
-        call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, phone)
+    elif not settings.local.value:
+        check_unused(settings if phone is None else phone.without_numbers, metadata, variables)
+        if phone is None or settings.call_id.value:
+            call_id = _call_id(settings.call_id)
+    conversation = _Conversation(
+        settings, emulator or EmulatorSettings(), audio, speed=speed, told=told, phone=phone
+    )
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(call_id, interrupts))
@@ -126,7 +130,9 @@ class _Conversation:
         settings: TalkSettings,
         emulator: EmulatorSettings,
         audio: AudioFormat,
+        *,
         speed: float,
+        told: CallFields,
         phone: PhoneCall | None,
     ) -> None:
         self._settings = settings
@@ -134,6 +140,7 @@ class _Conversation:
         self._emulator = emulator
         self._audio = audio
         self._speed = speed
+        self._told = told
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
@@ -240,8 +247,9 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            dialect = self._settings.dialect.value
-            registered = running.emulator.register(audio, dialect=dialect)
+            registered = running.emulator.register(
+                audio, dialect=settings.dialect.value, **self._told.said()
+            )
             call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,

@@ -20,7 +20,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -28,7 +28,13 @@ from websockets.http11 import Request, Response
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
-from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.calls import (
+    DEFAULT_AUDIO,
+    Calls,
+    CallStatus,
+    RegisteredCall,
+    RegisterFields,
+)
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.dialects import DIALECTS, refusal, unproven
 from retell_voice.emulator.registry import Registry
@@ -201,15 +207,15 @@ class Emulator:
         *,
         agent_id: str = "parrot",
         dialect: str = "web",
-        end_call_after_silence_ms: int | None = None,
+        **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
         """Register a call, as ``POST /register-call`` does.
 
         Args:
-            audio: encoding and rate.
-            agent_id: whom it is with.
+            audio: encoding and rate, both ways.
+            agent_id: the agent it is with.
             dialect: in which its caller will speak, see ``emulator.dialects``.
-            end_call_after_silence_ms: silence of the caller that ends it.
+            fields: what else the request may say, see ``RegisterFields``.
 
         Raises:
             ConfigError: the dialect is unknown, or does not carry that audio.
@@ -217,12 +223,7 @@ class Emulator:
         """
         if why := refusal(dialect, audio):
             raise ConfigError(f"no call can be registered: {why}")
-        call = RegisteredCall(
-            agent_id=agent_id,
-            protocol=dialect,
-            audio=audio,
-            end_call_after_silence_ms=end_call_after_silence_ms,
-        )
+        call = RegisteredCall(agent_id=agent_id, protocol=dialect, audio=audio, **fields)
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call

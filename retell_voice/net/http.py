@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 from retell_voice.errors import ConfigError
 from retell_voice.secret import mask_url
 
+DEFAULT_API_URL = "https://api.retellai.com"
+"""Base of Retell's REST API."""
+
 # httpx logs whole URLs, the SDK requests as well; whoever has the call_id can join the call.
 _LOGGERS = ("httpx", "retell._base_client", "retell._response")
 _ours: ContextVar[bool] = ContextVar("ours", default=False)

@@ -14,6 +14,8 @@ from retell_voice.events import (
     LatencyChanged,
     MalformedMessage,
     MicrophoneSilent,
+    MonitorChanged,
+    NetworkChanged,
     ProviderComplaint,
     RecordingStopped,
     UnknownMessage,
@@ -34,6 +36,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
         case DigitSent(digit=digit):
             return f"you pressed {digit}"
+        case NetworkChanged(state="back", silent_for=seconds):
+            return f"the server is heard again, after {seconds:.0f} s"
     return None
 
 
@@ -67,6 +71,17 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"{provider} would complain{f' ({code})' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
             return f"the server sent something broken: {clean(problem)}"
+    return _of_the_network(event)
+
+
+def _of_the_network(event: Event) -> str | None:
+    match event:
+        case NetworkChanged(state="stalled", silent_for=seconds):
+            return f"nothing has come from the server for {seconds:.0f} s"
+        case MonitorChanged(state="retrying", why=why):
+            return f"the transcript stands still, it is being fetched again: {clean(why)}"
+        case MonitorChanged(state="lost", why=why):
+            return f"no transcript from here on, the call goes on: {clean(why)}"
     return None
 
 

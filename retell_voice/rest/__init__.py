@@ -9,6 +9,7 @@ It goes through Retell's own SDK, which comes with ``pip install 'retell-voice[r
 is loaded by the first request.
 """
 
+from retell_voice.net.http import DEFAULT_API_URL
 from retell_voice.rest.account import (
     Agent,
     AgentDetails,
@@ -19,7 +20,6 @@ from retell_voice.rest.account import (
     list_calls,
     list_voices,
 )
-from retell_voice.rest.api import DEFAULT_API_URL
 from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
 from retell_voice.rest.web_calls import (
     create_web_call,

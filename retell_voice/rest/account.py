@@ -8,7 +8,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from retell_voice.errors import NotFound
-from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.net.http import DEFAULT_API_URL
+from retell_voice.rest.api import TIMEOUT, Api
 from retell_voice.rest.calls import CallDetails, read_call
 from retell_voice.rest.fields import flag, inner, number, text
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
-from retell_voice.net.http import bad_proxy, parse_base, retry_after, root_cause, unlogged
+from retell_voice.net.http import (
+    DEFAULT_API_URL,
+    bad_proxy,
+    parse_base,
+    retry_after,
+    root_cause,
+    unlogged,
+)
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.rest.refusal import refusal
 from retell_voice.rest.sdk import load_sdk
@@ -20,9 +27,6 @@ from retell_voice.secret import Secret, mask, wrap_secrets
 
 if TYPE_CHECKING:
     import retell
-
-DEFAULT_API_URL = "https://api.retellai.com"
-"""Base of Retell's REST API."""
 
 TIMEOUT = 15.0
 """Seconds that one try may take."""

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from retell_voice.errors import ConfigError, RestError
+from retell_voice.net.http import DEFAULT_API_URL
 from retell_voice.protocol.gateway import (
     Admission,
     NotGateway,
@@ -14,7 +15,7 @@ from retell_voice.protocol.gateway import (
     create_body,
     read_admission,
 )
-from retell_voice.rest.api import DEFAULT_API_URL, TIMEOUT, Api
+from retell_voice.rest.api import TIMEOUT, Api
 from retell_voice.secret import Secret, mask
 
 CREATE_TIMEOUT = 10.0

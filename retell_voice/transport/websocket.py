@@ -43,7 +43,7 @@ _READ = 64 * 1024
 """Bytes to read at once. asyncio's own 256 KiB are above what malloc keeps: each read then maps
 and unmaps memory, which takes longer than all the rest of it."""
 _TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
-_MAX_MESSAGE = 16 * 1024 * 1024
+MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
 
 # The library logs request lines, and the call_id with them, at level DEBUG.
@@ -221,8 +221,8 @@ class WebSocketConnection:
         )
 
 
-class _Opening(websocket_connect):
-    """Follows no redirect: the call_id is for the server that was named, and for no other."""
+class Opening(websocket_connect):
+    """Follows no redirect: secrets are for the server that was named, and for no other."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
@@ -251,11 +251,11 @@ async def connect(
     host, is_local = server_of(dial.url)
     failure: RetellVoiceError | None = None
     try:
-        websocket = await _Opening(
+        websocket = await Opening(
             dial.url,
             additional_headers=dial.headers,
             compression=None,  # doubles the CPU and saves 17 % of speech
-            max_size=_MAX_MESSAGE,
+            max_size=MAX_MESSAGE,
             max_queue=None,  # never stop reading: a clear would wait behind what it cancels
             write_limit=_UNSENT,
             ping_interval=None,  # the call's heartbeats do that

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.events import AgentStarted, EchoSuspected, Ended, LatencyChanged, MicrophoneSilent
+from retell_voice.events import (
+    AgentStarted,
+    EchoSuspected,
+    Ended,
+    LatencyChanged,
+    MicrophoneSilent,
+    MonitorChanged,
+    NetworkChanged,
+)
 from retell_voice.program.words import clean, clock, ending, news, warn
 
 
@@ -45,6 +53,18 @@ def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:
     assert str(warn(up)).startswith("the speaker had gaps")
     assert str(warn(up)).endswith("more latency, 30 ms")
     assert str(news(down)).endswith("the microphone has had no gaps for long: less latency")
+
+
+def test_a_network_that_fails_is_told_and_so_is_what_that_means() -> None:
+    stalled = NetworkChanged(state="stalled", silent_for=2.0)
+    back = NetworkChanged(state="back", silent_for=3.1)
+    assert (news(stalled), warn(back)) == (None, None)
+    assert warn(stalled) == "nothing has come from the server for 2 s"
+    assert news(back) == "the server is heard again, after 3 s"
+    assert warn(MonitorChanged(state="attached")) is None
+    again = warn(MonitorChanged(state="retrying", why="it broke\x1b"))
+    assert again == "the transcript stands still, it is being fetched again: it broke"
+    assert "the call goes on: no key" in str(warn(MonitorChanged(state="lost", why="no key")))
 
 
 @pytest.mark.parametrize(

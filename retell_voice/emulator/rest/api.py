@@ -273,6 +273,7 @@ def _registered(read: Fields, protocol: str, encoding: str, rate: int) -> Regist
     return RegisteredCall(
         agent_id=read.string("agent_id", required=True)
         or read.wrong("agent_id", "must not be empty"),
+        agent_version=read.version("agent_version"),
         protocol=protocol,
         audio=audio,
         end_call_after_silence_ms=read.integer("end_call_after_silence_ms", MIN_SILENCE_MS),

@@ -62,20 +62,6 @@ class TalkSettings(CallSettings):
         choices=DIALECTS,
         metavar="NAME",
     )
-    from_number: Sourced[str | None] = setting(
-        None,
-        "Phone number of the caller, for the agent to know.",
-        PHONE,
-        kind=str,
-        metavar="NUMBER",
-    )
-    to_number: Sourced[str | None] = setting(
-        None,
-        "Phone number that is called, for the agent to know.",
-        PHONE,
-        kind=str,
-        metavar="NUMBER",
-    )
     strict: Sourced[bool] = setting(
         True,
         "Tell what the phone provider would complain of, and ignore what it would ignore.",

@@ -1,0 +1,175 @@
+"""The live transcript of a call, whoever holds it: the monitor socket, opened again when it breaks.
+
+::
+
+                    ┌────────── again, after a while ◀───────────┐
+                    ▼                                            │
+    Monitor ──▶ attached ── messages ──▶ events        closed ──▶│──▶ over: the call has ended
+                                                                 └──▶ lost: told, and that was it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from urllib.parse import quote
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
+
+from retell_voice.errors import ConfigError
+from retell_voice.events import Event, MonitorChanged
+from retell_voice.net.http import DEFAULT_API_URL, parse_base
+from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.protocol.monitor import (
+    TAKE_OVER,
+    Again,
+    CallEnded,
+    Lost,
+    MonitorClient,
+    MonitorLink,
+)
+from retell_voice.secret import Secret, mask
+from retell_voice.transport.websocket import MAX_MESSAGE, Opening
+
+_BROKEN = 1006
+_NEVER = 4999  # ours, for what no second try would mend
+_TIMEOUT = 10.0
+_CLOSE_TIMEOUT = 0.5
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""What a subprotocol may be made of (RFC 9110, 5.6.2): the key travels as one."""
+_HINTS = {
+    401: "check the API key",
+    403: "the API key needs the permission to write calls",
+    404: "the call is not known here: check the call_id and the URL of the API",
+}
+
+# The library logs requests, and the key with them, at level DEBUG.
+_logger = logging.getLogger("retell_voice.monitor")
+_logger.setLevel(logging.INFO)
+
+
+class Monitor:
+    """An async iterator of what is said in a call, and of what happens to the connection.
+
+    ::
+
+        async for event in Monitor(call_id, api_key=key):
+            print(event)
+
+    It yields ``Transcript``, ``Turn``, ``NodeTransition`` and, at the end of the call,
+    ``CallEnded``; ``MonitorChanged`` when the connection is up, broken, or lost for good; and
+    ``UnknownMessage`` and ``MalformedMessage``. It ends with the call or when the connection is
+    lost, and never raises for what the network or the server do. Iterate once.
+
+    Args:
+        call_id: a call that is going on, or is about to begin; a secret.
+        api_key: Retell's key, with the permission to write calls; never shown.
+        api_url: base of the REST API; the socket is on the same host, under the same path.
+        clock: stamps the events, seconds.
+        draw: returns numbers from 0 to 1, to spread tries.
+        sleep: waits so many seconds between two tries.
+
+    Raises:
+        ConfigError: call_id, key or URL cannot be one.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        *,
+        api_key: str,
+        api_url: str = DEFAULT_API_URL,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._key = Secret(api_key)
+        self._call_id = Secret(call_id)
+        base = parse_base(api_url, DEFAULT_API_URL)
+        if not call_id:
+            raise ConfigError("the call_id is empty", "give the one of a call that is going on")
+        if not _TOKEN.fullmatch(api_key):
+            raise ConfigError(
+                "the API key is empty or has characters that no key has",
+                "the key is in Retell's dashboard",
+            )
+        self._host, self._is_local = base.host, base.is_local
+        root = f"ws{base.url.removeprefix('http')}"
+        self._url = Secret(f"{root}/v2/monitor-call/{quote(call_id, safe='')}")
+        self._clock, self._sleep = clock, sleep
+        self._client = MonitorClient()
+        self._link = MonitorLink(draw)
+
+    def __repr__(self) -> str:
+        return f"<Monitor {mask(self._call_id)}>"
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        """Yield events until the call is over or the connection is lost for good."""
+        while True:
+            code, reason, hint = _BROKEN, "", ""
+            try:
+                websocket = await self._open()
+            except InvalidStatus as error:
+                code, reason, hint = self._refused(error)
+            except (UnicodeError, ImportError) as error:  # the host's name, a proxy's scheme
+                code, reason = _NEVER, f"{self._host} cannot be reached: {error}"
+            except (OSError, WebSocketException, EOFError) as error:
+                reason = explain_unreachable(error, self._host, _TIMEOUT).words
+            else:
+                try:
+                    yield MonitorChanged(state="attached", at=self._clock())
+                    async for event in self._events(websocket):
+                        yield event
+                finally:
+                    await websocket.close()
+                code, reason = websocket.close_code or _BROKEN, websocket.close_reason or ""
+            match self._link.closed(code, reason):
+                case Again(delay=delay):
+                    why = reason or f"the connection closed with code {code}"
+                    yield MonitorChanged(state="retrying", why=why, at=self._clock())
+                    await self._sleep(delay)
+                case Lost(why=why):
+                    why = f"{why}; {hint}" if hint else why
+                    yield MonitorChanged(state="lost", why=why, at=self._clock())
+                    return
+                case _:
+                    return
+
+    async def _open(self) -> ClientConnection:
+        return await Opening(
+            self._url,
+            subprotocols=[Subprotocol("bearer"), Subprotocol(self._key)],
+            max_size=MAX_MESSAGE,
+            open_timeout=_TIMEOUT,
+            close_timeout=_CLOSE_TIMEOUT,
+            proxy=None if self._is_local else True,
+            logger=_logger,
+            create_connection=PromptlyRefused,
+        )
+
+    async def _events(self, websocket: ClientConnection) -> AsyncIterator[Event]:
+        try:
+            async for message in websocket:
+                events = self._client.receive(message, self._clock())
+                self._link.received(events)
+                for event in events:
+                    yield event
+                    # For who took it over the call goes on: there the server closes, or does not.
+                    if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
+                        return
+        except ConnectionClosed:
+            return
+
+    def _refused(self, error: InvalidStatus) -> tuple[int, str, str]:
+        """Return what a refusal over HTTP would be as a close: code, reason, hint."""
+        status = error.response.status_code
+        # A proxy or a server that restarts: a moment later it may do.
+        code = _BROKEN if status == 429 or status >= 500 else 4000 + status
+        return code, f"{self._host} answered HTTP {status}", _HINTS.get(status, "")
