@@ -85,6 +85,8 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     given = pairs("--parameter", parameters)
     dialect = settings.dialect
     if dialect.value == "web":
+        if settings.codec.is_flag:
+            raise ConfigError(f"{settings.codec.source} is for --dialect")
         if given:
             raise ConfigError("--parameter is for --dialect")
         return None
@@ -99,5 +101,8 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
             f"{dialect.source} {dialect.value}: there is no server to call: give --url",
             f"for example: retell-voice talk --dialect {dialect.value} --url ws://localhost:8765/ws",
         )
-    near_end, far_end = formats_of(dialect.value)
+    try:
+        near_end, far_end = formats_of(dialect.value, settings.codec.value)
+    except ConfigError as error:
+        raise ConfigError(f"{settings.codec.source}: {error}", error.hint) from None
     return PhoneCall(settings, given or {}, near_end, far_end)

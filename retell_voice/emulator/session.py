@@ -182,11 +182,16 @@ class Session:
         if not is_samples(audio):
             raise TypeError(f"audio must be {SAMPLES}, or bytes; it is {described(audio)}")
         for start in range(0, len(audio), self._chunk):
-            chunk = audio[start : start + self._chunk]
-            if self.dialect.frame_ms is not None:
-                chunk = np.pad(chunk, (0, self._chunk - len(chunk)))
-            await self.send(self.dialect.audio(self.audio.encode(chunk), text))
+            chunk = self.audio.encode(audio[start : start + self._chunk])
+            await self.send(self.dialect.audio(self.filled_up(chunk), text))
             text = ""
+
+    def filled_up(self, data: bytes) -> bytes:
+        """Return encoded audio as long as the dialect wants a message to be, with silence."""
+        if self.dialect.frame_ms is None:
+            return data
+        lacking = self._chunk - len(data) // self.audio.sample_width
+        return data + self.audio.encode(np.zeros(max(lacking, 0), np.int16))
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""

@@ -55,6 +55,7 @@ def phone_route_of(
         from_number=settings.from_number.value,
         to_number=settings.to_number.value,
         parameters=parameters,
+        codec=settings.codec.value,
         strict=settings.strict.value,
         auth_token=settings.auth_token.value,
     )

@@ -68,7 +68,7 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
         case UnknownMessage(message=message):
             return f"the server sent something unknown: {clean(message[:60])}"
         case ProviderComplaint(provider=provider, code=code, problem=problem):
-            return f"{provider} would complain{f' ({code})' if code else ''}: {clean(problem)}"
+            return f"{provider}{f' {code}' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
             return f"the server sent something broken: {clean(problem)}"
     return _of_the_network(event)

@@ -63,7 +63,7 @@ class Queue:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self._ends = 0.0
-        self._marks: dict[int, str] = {}
+        self._marks: dict[int, Any] = {}
         self._marked = 0
 
     def add(self, seconds: float, at: float) -> float:
@@ -72,19 +72,19 @@ class Queue:
         self._ends = max(self._ends, at) + room
         return room
 
-    def mark(self, name: str) -> int | None:
-        """Return a new mark's cue; None: there are too many."""
+    def mark(self, name: Any) -> int | None:
+        """Return a new mark's cue; None: there are too many. A name may be any value but None."""
         if len(self._marks) >= MOST_MARKS:
             return None
         self._marked += 1
         self._marks[self._marked] = name
         return self._marked
 
-    def heard(self, cue: object) -> str | None:
+    def heard(self, cue: object) -> Any:
         """Return the name of a mark that has been heard; None: it was cleared."""
         return self._marks.pop(cue, None) if isinstance(cue, int) else None
 
-    def clear(self) -> tuple[str, ...]:
+    def clear(self) -> tuple[Any, ...]:
         """Drop everything; return the names of the marks in it."""
         self._ends = 0.0
         names = tuple(self._marks.values())

@@ -74,6 +74,8 @@ class StreamProvider:
     codes: ClassVar[Mapping[Problem, str]] = {}
     queue_limit: ClassVar[float]
     """Seconds of agent audio that the provider holds; over it, the rest is dropped."""
+    after_closing: ClassVar[str] = ""
+    """What a server should know that has closed; empty: nothing."""
     cleared_marks: ClassVar[bool] = True
     """Whether marks that a clear drops come back."""
 
@@ -128,9 +130,9 @@ class StreamProvider:
     def ping(self) -> None:
         """There is no heartbeat but WebSocket's own."""
 
-    def left(self, at: float = 0.0) -> list[Event]:  # noqa: ARG002 - nothing to stamp
+    def left(self, at: float = 0.0) -> list[Event]:
         """Return what there is to tell once the server has closed."""
-        return []
+        return self._complaints.tell("", self.after_closing, at=at) if self.after_closing else []
 
     def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:  # noqa: PLR0911
         """Decode one message of the server."""
@@ -169,8 +171,8 @@ class StreamProvider:
         """Return the name of a mark, whose message has the right shape."""
         return str(body["mark"]["name"])
 
-    def check_audio(self, body: Mapping[str, Any]) -> str:  # noqa: ARG002 - for some
-        """Return what else is wrong with a message of audio; empty: nothing."""
+    def check_audio(self, body: Mapping[str, Any], data: bytes) -> str:  # noqa: ARG002 - for some
+        """Return what else the provider has against a message of audio; empty: nothing."""
         return ""
 
     def _audio(self, body: Mapping[str, Any], message: str, at: float) -> list[Event]:
@@ -179,7 +181,7 @@ class StreamProvider:
         except ValueError as error:
             return self._refuse("payload", str(error), message, at)
         events: list[Event] = []
-        if words := self.check_audio(body):
+        if words := self.check_audio(body, data):
             events += self._complaints.tell(self.codes.get("fields", ""), words, message, at)
         if data.startswith(b"RIFF"):
             words = "the audio begins with the header of a WAV file, which is heard as a click"

@@ -5,7 +5,10 @@ A new dialect takes a row in ``PROVIDERS``.
 
 from __future__ import annotations
 
+import json
 import secrets
+import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -13,7 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.events import ProviderComplaint
-from retell_voice.protocol import twilio
+from retell_voice.protocol import exotel, plivo, telnyx, twilio, vonage
 from retell_voice.protocol.codecs import PCMU, Codec
 from retell_voice.protocol.dialect import ClientDialect
 from retell_voice.protocol.phone import Caller
@@ -210,5 +213,90 @@ def _twilio(wanted: _Wanted) -> Dial:
     return Dial(url, dialect, headers, tuple(complaints))
 
 
-PROVIDERS: Mapping[str, Provider] = {"twilio": Provider("Twilio", _twilio)}
+def _telnyx(wanted: _Wanted) -> Dial:
+    account, session, stream = (str(uuid.uuid4()) for _ in range(3))
+    call = f"v3:{secrets.token_urlsafe(40)}"
+    caller = replace(wanted.caller, account=account, call=call, stream=stream)
+    dialect: ClientDialect = telnyx.TelnyxClient(
+        caller,
+        session=session,
+        sends=wanted.sends,
+        receives=wanted.receives,
+        strict=wanted.strict,
+        auth_token=wanted.auth_token,
+        epoch=time.time(),
+    )
+    headers = {telnyx.TOKEN: wanted.auth_token} if wanted.auth_token else {}
+    return Dial(wanted.url, dialect, headers)
+
+
+def _vonage(wanted: _Wanted) -> Dial:
+    _same_both_ways("Vonage", wanted)
+    headers = wanted.caller.all_parameters
+    complaints = []
+    size = len(json.dumps(headers).encode())
+    if wanted.strict and headers and size > vonage.LONGEST_HEADERS:
+        problem = (
+            f"the parameters take {size} bytes, and Vonage takes headers of "
+            f"{vonage.LONGEST_HEADERS} at the most"
+        )
+        complaints.append(ProviderComplaint(provider="Vonage", code="", problem=problem))
+    dialect: ClientDialect = vonage.VonageClient(
+        wanted.caller, codec=wanted.sends, strict=wanted.strict
+    )
+    signed = {"Authorization": f"Bearer {_jwt(wanted.auth_token)}"} if wanted.auth_token else {}
+    return Dial(wanted.url, dialect, signed, tuple(complaints))
+
+
+def _plivo(wanted: _Wanted) -> Dial:
+    _same_both_ways("Plivo", wanted)
+    account = f"MA{secrets.token_hex(9).upper()}"
+    call, stream = str(uuid.uuid4()), str(uuid.uuid4())
+    caller = replace(wanted.caller, account=account, call=call, stream=stream)
+    dialect: ClientDialect = plivo.PlivoClient(
+        caller, codec=wanted.sends, strict=wanted.strict, epoch=time.time()
+    )
+    return Dial(wanted.url, dialect)
+
+
+def _exotel(wanted: _Wanted) -> Dial:
+    _same_both_ways("Exotel", wanted)
+    account, call, stream = (secrets.token_hex(16) for _ in range(3))
+    caller = replace(wanted.caller, account=account, call=call, stream=stream)
+    dialect: ClientDialect = exotel.ExotelClient(caller, codec=wanted.sends, strict=wanted.strict)
+    return Dial(wanted.url, dialect)
+
+
+def _same_both_ways(provider: str, wanted: _Wanted) -> None:
+    if wanted.sends != wanted.receives:
+        raise ConfigError(
+            f"{provider} has one codec for both directions, not {wanted.sends}:{wanted.receives}"
+        )
+
+
+def _jwt(secret: str) -> str:
+    try:
+        return vonage.signed_token(secret, now=time.time(), jti=str(uuid.uuid4()))
+    except ImportError:
+        raise ConfigError(
+            "Vonage's token needs the package PyJWT", "pip install 'retell-voice[vonage]'"
+        ) from None
+
+
+PROVIDERS: Mapping[str, Provider] = {
+    "twilio": Provider("Twilio", _twilio),
+    "telnyx": Provider(
+        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=(8000, 16_000)
+    ),
+    "vonage": Provider(
+        "Vonage", _vonage, vonage.LINEAR, codecs=("L16",), rates=(8000, 16_000, 24_000)
+    ),
+    "plivo": Provider("Plivo", _plivo, codecs=("PCMU", "L16"), rates=(8000, 16_000)),
+    "exotel": Provider(
+        *("Exotel", _exotel, exotel.LINEAR),
+        codecs=("L16",),
+        rates=(8000, 16_000, 24_000),
+        frame_ms=exotel.FRAME_MS,
+    ),
+}
 """Those that can be played, by the name of their dialect."""

@@ -122,13 +122,13 @@ async def test_what_twilio_would_complain_of_is_told(talk: Talk) -> None:
     assert paths == ["/ws", "/ws?name=Ann"]
     told = [line.partition("warning: ")[2] for line in result.stdout.splitlines()]
     assert [each for each in told if each.startswith("Twilio")] == [
-        "Twilio would complain (31920): the URL has a query, which Twilio does not take: it is "
+        "Twilio 31920: the URL has a query, which Twilio does not take: it is "
         "left out here; <Parameter> (--parameter NAME=VALUE) is for that",
-        "Twilio would complain (31950): a binary message: Twilio takes text only; it is ignored",
-        "Twilio would complain (31951): media: streamSid is missing; it is ignored",
+        "Twilio 31950: a binary message: Twilio takes text only; it is ignored",
+        "Twilio 31951: media: streamSid is missing; it is ignored",
     ]
     assert result.stdout.startswith("call as Twilio on 127.0.0.1:")
-    assert "Twilio would" not in lenient.stdout
+    assert "Twilio 31" not in lenient.stdout
     assert "the server sent something broken: a binary message" in lenient.stdout
 
 
@@ -192,6 +192,8 @@ async def test_a_registered_call_is_answered_in_its_dialect_if_it_is_signed(talk
         (("--dialect", "twilio", "--url", "ws://h", "--agent", "a"), "--agent is for the dialect"),
         (("--dialect", "twilio", "--url", "ws://h", "--parameter", "x"), "is not NAME=VALUE"),
         (("--local", "--parameter", "x=y"), "--parameter is for --dialect"),
+        (("--local", "--codec", "PCMU"), "--codec is for --dialect"),
+        (("--local", "--dialect", "vonage", "--codec", "PCMU"), "--codec: Vonage has no PCMU"),
         (("--dialect", "twilio", "--url", "ws://h", "--metadata", "a=b"), "to a new call only"),
     ],
 )

@@ -55,6 +55,8 @@ def test_a_route_states_its_formats_and_hides_its_secrets() -> None:
         ("twilio", "ws://h", "G729", "there is no codec 'G729' here"),
         ("twilio", "ws://h", "PCMU/16000", "PCMU has no rate of 16000 Hz"),
         ("twilio", "ws://h", "16 bit", "'16 bit' is no codec"),
+        ("telnyx", "ws://h", "L16/24000", "Telnyx has no L16/24000"),
+        ("vonage", "ws://h", "PCMU", "Vonage has no PCMU/8000"),
     ],
 )
 def test_what_there_is_not_is_named(dialect: str, url: str, codec: str | None, words: str) -> None:
@@ -66,6 +68,22 @@ def test_codecs_of_both_directions() -> None:
     twilio = provider_of("twilio")
     assert codecs_of(twilio, None) == (Codec(), Codec())
     assert codecs_of(twilio, "pcmu:PCMU/8000") == (Codec(), Codec())
+
+
+def test_a_provider_with_one_codec_has_it_both_ways() -> None:
+    for dialect, codec in (
+        ("vonage", "L16/8000:L16"),
+        ("plivo", "PCMU:L16"),
+        ("exotel", "L16:L16/8000"),
+    ):
+        route: Any = phone_route(dialect, "ws://h", codec=codec)
+        with pytest.raises(ConfigError, match="has one codec for both directions"):
+            route._dial()
+    route = phone_route("telnyx", "ws://h", codec="PCMA:L16/16000")
+    assert (route.near_end, route.far_end) == (
+        AudioFormat(Encoding.S16LE, 8000),
+        AudioFormat(Encoding.S16LE, 16_000),
+    )
 
 
 async def complaints(url: str, **options: Any) -> list[ProviderComplaint]:
@@ -134,15 +152,29 @@ async def test_a_web_call_has_no_keys() -> None:
             assert not call.press("1")
 
 
-async def test_a_refusal_shows_no_secret() -> None:
-    async with Emulator(auth_token="another") as emulator, asyncio.timeout(10):
-        registered = emulator.register(MULAW, dialect="twilio")
+@pytest.mark.parametrize(
+    ("dialect", "missing", "wrong"),
+    [
+        ("twilio", "there is no X-Twilio-Signature", "the X-Twilio-Signature is not that of wss:"),
+        ("telnyx", "there is no x-telnyx-streaming", "x-telnyx-streaming-auth-token is another"),
+        ("vonage", "there is no Authorization: Bearer", "the JWT is not good: Signature"),
+    ],
+)
+async def test_a_caller_shows_who_it_is_and_no_secret(
+    dialect: str, missing: str, wrong: str
+) -> None:
+    async with Emulator(auth_token=TOKEN) as emulator, asyncio.timeout(20):
+        audio = phone_route(dialect, "ws://h").near_end
+        registered = emulator.register(audio, dialect=dialect)
         url, call_id = emulator.url, registered.call_id
-        route = phone_route("twilio", url, call_id=call_id, auth_token=TOKEN)
-        with pytest.raises(Rejected) as caught:
-            await Call(route, **devices()).__aenter__()
-    assert caught.value.status == 403
-    assert "X-Twilio-Signature" in str(caught.value)
+        for token, words in ((None, missing), (f"{TOKEN}x", wrong)):
+            route = phone_route(dialect, url, call_id=call_id, auth_token=token)
+            with pytest.raises(Rejected, match=words) as caught:
+                await Call(route, **devices()).__aenter__()
+            assert caught.value.status == 403
+        route = phone_route(dialect, url, call_id=call_id, auth_token=TOKEN)
+        async with Call(route, **devices()):
+            assert emulator.sessions[0].call is registered
     shown = f"{caught.value!r} {caught.value.hint}"
     assert call_id not in shown
     assert TOKEN not in shown

@@ -220,7 +220,8 @@ class _ScenarioRunner:
         start = self._now()
         for piece in pieces(speech, session.audio, action.delivery, session.chunk_ms, self._random):
             await self._sleep_until(start + piece.due)
-            await session.send(dialect.audio(piece.data, piece.text))
+            data = session.filled_up(piece.data) if dialect is session.dialect else piece.data
+            await session.send(dialect.audio(data, piece.text))
             self._heard_at = max(self._heard_at, self._now() + _LAG)
             self._heard_at += session.audio.seconds(piece.data)
         if action.delivery.pace:

@@ -12,7 +12,7 @@ from retell_voice.settings.tables.call import CALL, SHOWN, CallSettings
 from retell_voice.settings.tables.sound import SOUND
 
 PHONE = "A phone provider's call"
-DIALECTS = ("web", "twilio")
+DIALECTS = ("web", "twilio", "telnyx", "vonage", "plivo", "exotel")
 """Dialects that ``talk`` has; all but the first are those of ``transport.phone``."""
 
 
@@ -62,6 +62,14 @@ class TalkSettings(CallSettings):
         choices=DIALECTS,
         metavar="NAME",
     )
+    codec: Sourced[str | None] = setting(
+        None,
+        "How the provider encodes audio: PCMU, PCMA, L16/16000 and the like, or two with a colon "
+        "between, of the caller's and of the agent's voice; by default the provider's usual one.",
+        PHONE,
+        kind=str,
+        metavar="NAME",
+    )
     strict: Sourced[bool] = setting(
         True,
         "Tell what the phone provider would complain of, and ignore what it would ignore.",
@@ -69,7 +77,8 @@ class TalkSettings(CallSettings):
     )
     auth_token: Sourced[str | None] = setting(
         None,
-        "The provider's secret, with which it signs its request: Twilio's auth token.",
+        "The provider's secret, with which it shows who it is: Twilio's auth token, Telnyx' stream "
+        "token, Vonage's signature secret.",
         PHONE,
         kind=Secret,
         is_option=False,
