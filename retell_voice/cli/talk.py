@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from retell_voice import __version__
 from retell_voice.audio.format import AudioFormat
+from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
@@ -38,7 +39,7 @@ from retell_voice.program.opening import (
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clean, clock
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
@@ -318,15 +319,7 @@ def _without_levels(settings: TalkSettings) -> bool:
 
 
 def _call_id(given: Sourced[str | None]) -> str:
-    call_id = given.value
-    if call_id == "-":
-        if sys.stdin.isatty():
-            from getpass import getpass  # rarely needed
-
-            call_id = getpass("call_id: ")
-        else:
-            call_id = sys.stdin.readline()
-    call_id = Secret(call_id or "").strip()
+    call_id = read_call_id(given.value or "")
     if not call_id:
         raise ConfigError(
             "no call to join: give the CALL_ID that register-call returned",
