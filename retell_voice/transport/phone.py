@@ -121,7 +121,9 @@ def phone_route(
 
     def dial() -> Dial:
         caller = Caller(from_number=from_number, to_number=to_number, parameters=parameters or {})
-        return provider.dial(_Wanted(whole, caller, sends, receives, strict, token))
+        dialled = provider.dial(_Wanted(whole, caller, sends, receives, strict, token))
+        refused = None if call_id else _REFUSED
+        return replace(dialled, refused=refused, closed="the log of your server may say why")
 
     return WebSocketRoute(
         provider.name,
@@ -132,6 +134,16 @@ def phone_route(
         secrets=tuple(Secret(each) for each in (call_id, auth_token) if each),
         connect_timeout=connect_timeout,
     )
+
+
+_REFUSED: Mapping[int, str] = {
+    **dict.fromkeys(
+        (401, 403),
+        "does it want to see the provider's secret? RETELL_VOICE_AUTH_TOKEN, or auth_token",
+    ),
+    404: "check the path in the URL, which is dialled as it is",
+}
+"""What to try where a server that is no registered call's refuses one, by HTTP status."""
 
 
 def provider_of(dialect: str) -> Provider:

@@ -60,28 +60,29 @@ class Dial:
         dialect: what is spoken, new for each attempt.
         headers: of the request, beside WebSocket's own. They may hold secrets.
         events: what there is to tell once the connection is open.
+        refused: what to try where the server answers with an HTTP status, by status; None: what
+            helps with a call_id.
+        closed: what to try where it closes with an error; empty: what helps with a call_id.
     """
 
     url: str = field(repr=False)
     dialect: ClientDialect
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     events: Sequence[Event] = ()
+    refused: Mapping[int, str] | None = None
+    closed: str = ""
 
 
 class WebSocketConnection:
     """A ``Connection`` over a WebSocket."""
 
-    def __init__(
-        self,
-        websocket: ClientConnection,
-        dialect: ClientDialect,
-        clock: Callable[[], float],
-        events: Sequence[Event] = (),
-    ) -> None:
+    def __init__(self, websocket: ClientConnection, dial: Dial, clock: Callable[[], float]) -> None:
+        dialect = dial.dialect
         self._websocket = websocket
         self._dialect = dialect
         self._clock = clock
-        self._events = events
+        self._events = dial.events
+        self._closed_hint = dial.closed
         self._hanging_up = False
         self._closed: Closed | None = None
         self._heard_at = clock()
@@ -202,7 +203,8 @@ class WebSocketConnection:
 
     def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
-            return Closed("server", error.rcvd.code, error.rcvd.reason, self._after_heartbeat())
+            hint = self._after_heartbeat() or self._closed_hint
+            return Closed("server", error.rcvd.code, error.rcvd.reason, hint)
         if self._hanging_up:
             return Closed("you", 1000, "")
         if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
@@ -266,7 +268,7 @@ async def connect(
             create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-        failure = _explain(error, host, secrets, connect_timeout)
+        failure = _explain(error, host, secrets, connect_timeout, dial.refused)
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors hold the URL, and
         # the URL may hold the call_id.
@@ -274,7 +276,7 @@ async def connect(
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, dial.dialect, clock, dial.events)
+    return WebSocketConnection(websocket, dial, clock)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
@@ -307,12 +309,16 @@ def server_of(url: str) -> tuple[str, bool]:
 
 
 def _explain(
-    error: Exception, host: str, secrets: Sequence[str], connect_timeout: float
+    error: Exception,
+    host: str,
+    secrets: Sequence[str],
+    connect_timeout: float,
+    hints: Mapping[int, str] | None,
 ) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
-            return _rejected(error, host, secrets)
+            return _rejected(error, host, secrets, _HINTS if hints is None else hints)
         case UnicodeError():
             return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
         case ImportError():
@@ -335,7 +341,18 @@ def _explain(
             return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
-def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Rejected:
+_HINTS: Mapping[int, str] = {
+    401: "check the call_id: it also authenticates",
+    403: "check the call_id: it also authenticates",
+    404: "check the call_id and the path in the URL; a call_id does not live long",
+    409: "a call can be joined once",
+    410: "that call is over: register a new one",
+}
+
+
+def _rejected(
+    error: InvalidStatus, host: str, secrets: Sequence[str], hints: Mapping[int, str]
+) -> Rejected:
     status = error.response.status_code
     try:
         phrase = f" {HTTPStatus(status).phrase}"
@@ -347,14 +364,9 @@ def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Reject
     for secret in secrets:
         body = body.replace(secret, mask(secret))
     said = " ".join(body.split())[:200]
-    hint = {
-        401: "check the call_id: it also authenticates",
-        403: "check the call_id: it also authenticates",
-        404: "check the call_id and the path in the URL; a call_id does not live long",
-        409: "a call can be joined once",
-        410: "that call is over: register a new one",
-        **dict.fromkeys((301, 302, 303, 307, 308), "redirects are not followed: name the server"),
-    }.get(status, "")
+    hint = hints.get(status, "")
+    if status in (301, 302, 303, 307, 308):
+        hint = "redirects are not followed: name the server"
     return Rejected(
         f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),
         hint,

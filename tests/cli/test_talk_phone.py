@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ import pytest
 from support.pipes import FILES, QUICK, complaint
 from twilio.request_validator import RequestValidator
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Response
+from websockets.sync.server import ServerConnection as SyncConnection
+from websockets.sync.server import serve as serve_sync
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.resample import resample_whole
@@ -178,6 +184,61 @@ async def test_a_registered_call_is_answered_in_its_dialect_if_it_is_signed(talk
     assert result.returncode == 0, result.stderr
     assert call.call_id not in result.stdout
     assert call.disconnection_reason == "user_hangup"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no pseudo-terminals")
+def test_keys_of_the_live_screens_keypad_reach_the_server(env: dict[str, str]) -> None:
+    from support.terminal import Terminal  # noqa: PLC0415 - not on every system
+
+    pressed: list[str] = []
+    done = threading.Event()
+
+    def agent(websocket: SyncConnection) -> None:
+        for message in websocket:
+            body = json.loads(message)
+            if body["event"] == "dtmf":
+                pressed.append(body["dtmf"]["digit"])
+            if body["event"] == "stop":
+                done.set()
+
+    with serve_sync(agent, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/ws"
+        with Terminal("talk", "--dialect", "twilio", "--url", url, *FILES, env=env) as terminal:
+            terminal.wait_for("LIVE")
+            terminal.type("5")  # the keypad is not open
+            terminal.type("t12*#")
+            terminal.wait_for("sent  12*#")
+            terminal.type("q")
+            assert terminal.wait() == 0
+        assert done.wait(10)
+    assert "".join(pressed) == "12*#"
+
+
+async def test_a_server_that_refuses_is_asked_what_it_wants_to_see(talk: Talk) -> None:
+    def refuse(connection: ServerConnection, _: object) -> Response:
+        return connection.respond(HTTPStatus.FORBIDDEN, "who are you?")
+
+    async def never(websocket: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=refuse) as listening:
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/ws"
+        result = await talk(*QUICK, "--dialect", "twilio", "--url", url)
+    problem, hint = complaint(result, 5)
+    assert "403 Forbidden: who are you?" in problem
+    assert "RETELL_VOICE_AUTH_TOKEN" in hint
+
+
+async def test_a_server_that_fails_is_told_of_without_a_call_id(talk: Talk) -> None:
+    async def agent(websocket: ServerConnection) -> None:
+        await websocket.close(1011, "no model")
+
+    async with server(agent) as url:
+        result = await talk(*QUICK, "--dialect", "twilio", "--url", url)
+    problem, hint = complaint(result, 5)
+    assert "1011 no model" in problem
+    assert "call_id" not in hint
 
 
 @pytest.mark.parametrize(
