@@ -10,6 +10,7 @@ from retell_voice.kiosk.lamps.patterns import Role
 from retell_voice.kiosk.service import installing
 from retell_voice.kiosk.service.steps import carry_out, show
 from retell_voice.kiosk.service.unit import CREDENTIALS, NAME, UNIT
+from retell_voice.program import stdout
 from retell_voice.settings.load import default_path, load, read_file
 from retell_voice.settings.tables.kiosk import KioskSettings
 
@@ -40,19 +41,21 @@ def install(config: Path | None, *, system: bool | None, dry_run: bool, start: b
     settings = load(KioskSettings, read_file(path), {}, {}) if is_there else KioskSettings()
     steps = installing.install(machine, path, user=user, start=start, leds=_lights_leds(settings))
     if dry_run:
-        print(show(steps), end="")
+        stdout.say(show(steps), end="")
         return
     carry_out(steps)
     whose = f"of {machine.user}" if user else f"of the system, run by the user {NAME}"
-    print(f"installed {UNIT}, a unit {whose}")
+    stdout.say(f"installed {UNIT}, a unit {whose}")
     store = machine.home / ".config" / "credstore" if user else installing.STORE
     if _takes_a_key(settings) and not (store / CREDENTIALS[0]).exists():
         sudo = "" if user else "sudo "
         again = "retell-voice kiosk install --user" if user else f"sudo systemctl restart {UNIT}"
-        print(f"it has no API key yet: {sudo}install -D -m 600 /dev/stdin {store / CREDENTIALS[0]}")
-        print(f"then: {again}")
+        stdout.say(
+            f"it has no API key yet: {sudo}install -D -m 600 /dev/stdin {store / CREDENTIALS[0]}"
+        )
+        stdout.say(f"then: {again}")
     journal = f"journalctl {'--user-unit' if user else '-u'} {UNIT.partition('.')[0]} -f"
-    print(f"what it has to say: {journal}")
+    stdout.say(f"what it has to say: {journal}")
 
 
 def uninstall(*, system: bool | None, dry_run: bool) -> None:
@@ -65,10 +68,10 @@ def uninstall(*, system: bool | None, dry_run: bool) -> None:
     user = installing.for_user(machine, system=system)
     steps = installing.uninstall(machine, user=user)
     if dry_run:
-        print(show(steps), end="")
+        stdout.say(show(steps), end="")
         return
     carry_out(steps)
-    print(f"removed {UNIT}; config file, keys and figures are where they were")
+    stdout.say(f"removed {UNIT}; config file, keys and figures are where they were")
 
 
 def _machine() -> installing.Machine:
