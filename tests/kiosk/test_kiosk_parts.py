@@ -37,11 +37,11 @@ async def listens(session: Session) -> None:
 
 @asynccontextmanager
 async def a_kiosk(
-    directory: Path, *arguments: str, **env: str
+    directory: Path, *arguments: str, env: dict[str, str] | None = None
 ) -> AsyncIterator[tuple[KioskProgram, Emulator]]:
     async with Emulator(agent=listens, api_key=KEY) as emulator:
         calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--sounds-percent", "0")
-        async with KioskProgram(directory, *calls, *arguments, **env) as kiosk:
+        async with KioskProgram(directory, *calls, *arguments, env=env) as kiosk:
             await kiosk.connect()
             yield kiosk, emulator
             assert await kiosk.end() == 0
@@ -110,7 +110,7 @@ async def test_a_button_calls_mutes_and_hangs_up_and_a_lamp_shows_it(tmp_path: P
     lines = ("--button", "GPIO17", "--led-call", "GPIO27", "--gpio-chip", "/dev/gpiochip0")
     path = os.pathsep.join((str(FAKE_GPIO), os.environ.get("PYTHONPATH", "")))
     environment = {"FAKE_GPIO": str(board.directory), "PYTHONPATH": path}
-    async with a_kiosk(tmp_path, *lines, "--long-press", "0.2", **environment) as (kiosk, _):
+    async with a_kiosk(tmp_path, *lines, "--long-press", "0.2", env=environment) as (kiosk, _):
         at = await kiosk.until("idle")
         board.edges("10")
         at = await kiosk.until("in call", at)
@@ -195,7 +195,7 @@ async def test_what_can_never_be_had_is_told_at_the_start(tmp_path: Path) -> Non
     (tmp_path / "gpiod.py").write_text("raise ImportError('no such thing')\n")
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     async with KioskProgram(
-        tmp_path, "--agent", "x", "--button", "GPIO17", PYTHONPATH=path
+        tmp_path, "--agent", "x", "--button", "GPIO17", env={"PYTHONPATH": path}
     ) as kiosk:
         assert await kiosk.wait() == 2
     assert "retell-voice[kiosk-gpio]" in kiosk.errors
