@@ -9,6 +9,9 @@ import struct
 import sys
 from pathlib import Path
 
+from retell_voice.program.failure import remark
+from retell_voice.shown import logger
+
 NAME = "retell_voice.kiosk"
 _SOCKET = Path("/run/systemd/journal/socket")
 _PRIORITIES = (
@@ -61,7 +64,7 @@ class JournalHandler(logging.Handler):
             try:
                 self._socket.sendto(datagram(text, fields), self._path)
             except OSError:
-                print(f"<{level}>{text}", file=sys.stderr, flush=True)
+                remark(f"<{level}>{text}")
         except Exception:
             self.handleError(record)
 
@@ -82,15 +85,15 @@ def begin_logging(*, debug: bool = False) -> logging.Handler:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("retell_voice")
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    ours = logger("retell_voice")
+    ours.addHandler(handler)
+    ours.setLevel(logging.DEBUG if debug else logging.INFO)
     return handler
 
 
 def end_logging(handler: logging.Handler) -> None:
     """Undo ``begin_logging``."""
-    logging.getLogger("retell_voice").removeHandler(handler)
+    logger("retell_voice").removeHandler(handler)
     handler.close()
 
 
