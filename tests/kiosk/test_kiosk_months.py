@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import defaultdict
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -45,7 +45,7 @@ class World:
         self.called = self.live_at = 0.0
         self.dials: list[float] = []
         self.looks: list[float] = []
-        self.spent: Counter[State] = Counter()
+        self.spent: dict[State, float] = defaultdict(float)
         self.longest = 0.0
         self._by_itself, self._refuses = calls_by_itself, refuses
         self._entered, self._armed = 0.0, 0
