@@ -91,6 +91,14 @@ class Session:
     channel: Any = None
     joined_at: float = 0.0
     first_at: float = 0.0
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until_heard(self, seconds: float) -> None:
+        """Wait until so much more has been heard."""
+        enough = len(self.heard) + round(seconds * RATE / _FRAME)
+        while len(self.heard) < enough:
+            self._more.clear()
+            await self._more.wait()
 
     async def control(self, message: str) -> None:
         """Send a message of the control channel."""
@@ -197,6 +205,7 @@ class Gateway:
                         session.first_at = time.monotonic()
                         session.speaking.set()
                     session.heard.append(frame.to_ndarray()[0, ::2])
+                    session._more.set()
 
         def channel(opened: Any) -> None:
             assert opened.label == "control"

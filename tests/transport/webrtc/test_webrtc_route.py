@@ -269,7 +269,7 @@ async def cancelled(dialling: "asyncio.Task[Connection]") -> None:
 async def test_cancelled_while_the_call_is_created_it_is_stopped() -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
-    async with serving() as (server, calls):
+    async with serving() as (server, _):
 
         class Slow(Calls):
             async def admit(self) -> Admission:
