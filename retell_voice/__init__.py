@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
     from retell_voice.engine.call import Call
     from retell_voice.engine.observer import Observed, Observer
+    from retell_voice.engine.web_call import WebCall
     from retell_voice.errors import (
         AudioFormatError,
         CallFailed,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         Metadata,
         MicrophoneSilent,
         MonitorChanged,
+        NetworkChanged,
         NodeTransition,
         RecordingStopped,
         StateChanged,
@@ -76,9 +78,11 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
+    from retell_voice.protocol.gateway import Admission
     from retell_voice.protocol.monitor import CallEnded
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.rest.web_calls import create_web_call
     from retell_voice.transport.monitor import Monitor
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
@@ -88,6 +92,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_URL",
     "AdjustableLatency",
+    "Admission",
     "AgentStarted",
     "AgentStopped",
     "Alignment",
@@ -127,6 +132,7 @@ __all__ = [
     "MicrophoneSilent",
     "Monitor",
     "MonitorChanged",
+    "NetworkChanged",
     "NodeTransition",
     "NotFound",
     "NullMicrophone",
@@ -155,7 +161,9 @@ __all__ = [
     "Utterance",
     "WavMicrophone",
     "WavSpeaker",
+    "WebCall",
     "Word",
+    "create_web_call",
     "get_call",
     "open_devices",
     "register_call",
@@ -179,6 +187,9 @@ _ROOMS = (
     "transport.route",
     "protocol.monitor",
     "transport.monitor",
+    "protocol.gateway",
+    "rest.web_calls",
+    "engine.web_call",
     "engine.call",
     "devices.portaudio.devices",
 )
