@@ -9,7 +9,7 @@ import typer
 
 from retell_voice import __version__
 from retell_voice.cli import manual
-from retell_voice.cli.options import Command, command, describe
+from retell_voice.cli.options import Command, Metadata, Variables, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.program.failure import reported
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
@@ -48,27 +48,14 @@ def _program(
     pass
 
 
-def _pairs(flag: str, text: str) -> Any:
-    return typer.Option(flag, metavar="NAME=VALUE", rich_help_panel="Other", help=text)
-
-
-_Metadata = Annotated[
-    list[str] | None, _pairs("--metadata", "Kept with a call that is registered; repeatable.")
-]
-_Variables = Annotated[
-    list[str] | None,
-    _pairs("--dynamic-variable", "Stands in the agent's prompt for {{NAME}}; repeatable."),
-]
-
-
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,
     *,
     file: ConfigFile,
-    metadata: _Metadata = None,
-    dynamic_variable: _Variables = None,
+    metadata: Metadata = None,
+    dynamic_variable: Variables = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -92,7 +79,7 @@ def talk(
 )
 @command(RegisterSettings)
 def register(
-    settings: RegisterSettings, *, metadata: _Metadata = None, dynamic_variable: _Variables = None
+    settings: RegisterSettings, *, metadata: Metadata = None, dynamic_variable: Variables = None
 ) -> int:
     """Register a call."""
     from retell_voice.cli.register import register

@@ -60,9 +60,9 @@ Examples:
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
   retell-voice talk --local --record calls
 
-Every option but the last panel's can stand in the config file (rate = 16000) and in the \
-environment (RETELL_VOICE_RATE=16000). The command line goes before the environment, that \
-before the file.
+Every option but the last panel's, --metadata and --dynamic-variable can stand in the config \
+file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line goes \
+before the environment, that before the file.
 
 With an API key, Retell's account of the call follows when it is over: why it ended, latency, \
 cost, analysis."""

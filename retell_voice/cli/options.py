@@ -23,6 +23,7 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.schema import Setting, Settings, table
+from retell_voice.settings.tables.call import NEW
 
 S = TypeVar("S", bound=Settings)
 _Parameter = inspect.Parameter
@@ -39,6 +40,19 @@ _CONFIG = Annotated[
         "if there is one.",
     ),
 ]
+
+
+def _pairs(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="NAME=VALUE", rich_help_panel=NEW, help=text)
+
+
+Metadata = Annotated[list[str] | None, _pairs("--metadata", "Kept with the call; repeatable.")]
+Variables = Annotated[
+    list[str] | None,
+    _pairs("--dynamic-variable", "Stands in the agent's prompt for {{NAME}}; repeatable."),
+]
+"""What a new call is told beside the settings; ``program.call_fields`` reads both."""
+
 _DEBUG = Annotated[
     bool,
     typer.Option("--debug", metavar="", rich_help_panel=_OTHER, help="Show tracebacks of errors."),

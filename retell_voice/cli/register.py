@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Sequence
 
-from retell_voice.errors import ConfigError, TooManyRequests, show
+from retell_voice.errors import TooManyRequests
+from retell_voice.program.call_fields import CallFields, call_fields
 from retell_voice.program.failure import complain
 from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.registration import register as register_from
@@ -20,12 +21,12 @@ from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
 def register(
     settings: RegisterSettings, *, metadata: Sequence[str], variables: Sequence[str]
 ) -> int:
-    """Register a call, print its call_id and return the exit code; arguments as ``registered``.
+    """Register a call, print its call_id and return the exit code; arguments as ``call_fields``.
 
     Raises:
-        RetellVoiceError: as ``registered``.
+        RetellVoiceError: as ``call_fields`` and ``registered``.
     """
-    call = registered(settings, metadata=metadata, variables=variables)
+    call = registered(settings, call_fields(settings, metadata, variables))
     url = audio_url(settings.api_url.value)
     # What the file and the environment say of JSON is for talk, which reads this on a pipe.
     if settings.json.value and settings.json.is_flag:
@@ -46,26 +47,23 @@ def register(
     return 0
 
 
-def registered(
-    settings: RegistrationSettings, *, metadata: Sequence[str], variables: Sequence[str]
-) -> Registration:
+def registered(settings: RegistrationSettings, told: CallFields) -> Registration:
     """Register a call with ``settings.agent``; ends the program where a signal does.
 
     Args:
         settings: with whom, where and how.
-        metadata, variables: ``NAME=VALUE`` each.
+        told: what the call is told.
 
     Raises:
-        ConfigError: there is no agent or no key, or one of the arguments cannot be used.
+        ConfigError: there is no agent or no key.
         ConnectError, RestError: as ``register_call``.
     """
     key = registration_key(settings)
-    kept, prompt = _pairs("--metadata", metadata), _pairs("--dynamic-variable", variables)
     if sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
         print(f"registering a call with {settings.agent.value} at {where}", file=sys.stderr)
     with Interrupts(lambda: None) as interrupts:
-        work = register_from(settings, key, metadata=kept, variables=prompt, waiting=_tell_wait)
+        work = register_from(settings, key, told, waiting=_tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))
         if interrupts.received is not None:  # too late to cancel anything, but not in vain
             raise SystemExit(128 + interrupts.received)
@@ -74,11 +72,3 @@ def registered(
 
 def _tell_wait(error: TooManyRequests, seconds: float) -> None:
     complain(str(error), f"trying again in {seconds:.0f} s")
-
-
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
-    parted = [each.partition("=") for each in given]
-    for name, mark, value in parted:
-        if not name or not mark:
-            raise ConfigError(f"{option}: {show(name + mark + value)} is not NAME=VALUE")
-    return {name: value for name, _, value in parted} or None

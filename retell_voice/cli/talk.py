@@ -24,6 +24,7 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
+from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
     audio_format,
@@ -62,7 +63,7 @@ def talk(
     Args:
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
-        metadata, variables: ``NAME=VALUE`` each, for a call that is registered.
+        metadata, variables: ``NAME=VALUE`` each, for a new call.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -73,6 +74,7 @@ def talk(
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     audio = audio_format(settings)
+    told = call_fields(settings, metadata, variables)
     call_id = ""
     if settings.agent.value:
         from retell_voice.cli.register import registered
@@ -82,13 +84,12 @@ def talk(
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
         find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
-        call = registered(settings, metadata=metadata, variables=variables)
+        call = registered(settings, told)
         call_id, audio = call.call_id, call.audio
-    elif metadata or variables:
-        raise ConfigError("--metadata and --dynamic-variable are for a call that --agent registers")
     elif not settings.local.value:
+        check_unused(settings, metadata, variables)
         call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed)
+    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, told)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(call_id, interrupts))
@@ -116,12 +117,18 @@ def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) 
 
 class _Conversation:
     def __init__(
-        self, settings: TalkSettings, emulator: EmulatorSettings, audio: AudioFormat, speed: float
+        self,
+        settings: TalkSettings,
+        emulator: EmulatorSettings,
+        audio: AudioFormat,
+        speed: float,
+        told: CallFields,
     ) -> None:
         self._settings = settings
         self._emulator = emulator
         self._audio = audio
         self._speed = speed
+        self._told = told
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
@@ -220,7 +227,8 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            call_id, url = running.emulator.register(audio).call_id, running.emulator.url
+            registered = running.emulator.register(audio, **self._told.said())
+            call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
             call_id,

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -50,6 +50,18 @@ class CallStatus(StrEnum):
     ERROR = "error"
 
 
+class RegisterFields(TypedDict, total=False):
+    """What a request for a call may say of it, beside agent and audio."""
+
+    agent_version: int | str | None
+    end_call_after_silence_ms: int | None
+    from_number: str | None
+    to_number: str | None
+    direction: Literal["inbound", "outbound"] | None
+    metadata: Mapping[str, Any] | None
+    dynamic_variables: Mapping[str, str] | None
+
+
 @dataclass(kw_only=True, eq=False)
 class RegisteredCall:
     """One call, as the server keeps it.
@@ -59,6 +71,7 @@ class RegisteredCall:
 
     call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
     agent_id: str = "parrot"
+    agent_version: int | str | None = None
     protocol: SocketProtocol = "web"
     audio: AudioFormat = DEFAULT_AUDIO
     end_call_after_silence_ms: int | None = None

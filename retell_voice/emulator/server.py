@@ -20,7 +20,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -28,7 +28,13 @@ from websockets.http11 import Request, Response
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, converse, parrot_agent
-from retell_voice.emulator.calls import DEFAULT_AUDIO, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.calls import (
+    DEFAULT_AUDIO,
+    Calls,
+    CallStatus,
+    RegisteredCall,
+    RegisterFields,
+)
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.dialects import DIALECTS
 from retell_voice.emulator.registry import Registry
@@ -195,16 +201,19 @@ class Emulator:
         audio: AudioFormat = DEFAULT_AUDIO,
         *,
         agent_id: str = "parrot",
-        end_call_after_silence_ms: int | None = None,
+        **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
         """Register a call, as ``POST /register-call`` does.
+
+        Args:
+            audio: encoding and rate, both ways.
+            agent_id: the agent it is with.
+            fields: what else the request may say, see ``RegisterFields``.
 
         Raises:
             RuntimeError: there are too many calls that are not over.
         """
-        call = RegisteredCall(
-            agent_id=agent_id, audio=audio, end_call_after_silence_ms=end_call_after_silence_ms
-        )
+        call = RegisteredCall(agent_id=agent_id, audio=audio, **fields)
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call

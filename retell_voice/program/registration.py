@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
 from retell_voice.rest import Registration, register_call
 from retell_voice.settings.load import find_key
@@ -37,9 +38,8 @@ def registration_key(settings: RegistrationSettings) -> Sourced[str]:
 async def register(
     settings: RegistrationSettings,
     key: Sourced[str],
+    told: CallFields = NOTHING,
     *,
-    metadata: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
@@ -50,8 +50,7 @@ async def register(
     Args:
         settings: with whom, where and how.
         key: of ``registration_key``.
-        metadata: kept with the call.
-        variables: fill in the agent's prompt.
+        told: what the call is told.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -66,8 +65,7 @@ async def register(
                 api_key=key.value,
                 audio=audio_format(settings),
                 api_url=settings.api_url.value,
-                metadata=metadata,
-                dynamic_variables=variables,
+                **told.said(),
             )
         except KeyRefused as error:
             hint = f"it came from {key.source}; {error.hint}"

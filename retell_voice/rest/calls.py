@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from retell_voice.audio.format import AudioFormat
@@ -84,6 +84,10 @@ async def register_call(
     metadata: Mapping[str, Any] | None = None,
     dynamic_variables: Mapping[str, str] | None = None,
     end_call_after_silence_ms: int | None = None,
+    agent_version: int | str | None = None,
+    direction: Literal["inbound", "outbound"] | None = None,
+    from_number: str | None = None,
+    to_number: str | None = None,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> Registration:
     """Register a call, so that it can be joined.
@@ -98,6 +102,8 @@ async def register_call(
         metadata: kept with the call, any JSON object.
         dynamic_variables: fill in the agent's prompt.
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
+        agent_version: a number or a tag; a server of the Audio WebSocket's time may not know it.
+        direction, from_number, to_number: who is said to call whom.
         timeout: seconds that one try may take.
 
     Raises:
@@ -114,6 +120,10 @@ async def register_call(
         "metadata": metadata,
         "retell_llm_dynamic_variables": dynamic_variables,
         "end_call_after_silence_ms": end_call_after_silence_ms,
+        "agent_version": agent_version,
+        "direction": direction,
+        "from_number": from_number,
+        "to_number": to_number,
     }
     fields = {name: value for name, value in body.items() if value is not None}
     api_key = Secret(api_key)

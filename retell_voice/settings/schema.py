@@ -95,13 +95,15 @@ class Setting:
         Raises:
             ConfigError: wrong type or out of range. Never shows a secret.
         """
+        if value == "" and self.default is None:
+            return None
+        if self.read is not None and type(value) is int:
+            value = str(value)  # a text such as a version may look like a number
         kind: type = str if self.kind is Secret else self.kind
         right = isinstance(value, (int, float) if kind is float else kind)
         if not right or (isinstance(value, bool) and kind is not bool):
             given = "" if self.kind is Secret else f", not {show(value)}"
             raise ConfigError(f"{label} must be {_KINDS[kind]}{given}")
-        if value == "" and self.default is None:
-            return None
         if isinstance(value, (int, float)) and kind is not bool:
             low = -math.inf if self.minimum is None else self.minimum
             high = math.inf if self.maximum is None else self.maximum
@@ -120,7 +122,7 @@ class Setting:
             try:
                 return self.read(str(value))
             except ValueError as error:
-                hint = f"for example {self.default}"
+                hint = "" if self.default is None else f"for example {self.default}"
                 raise ConfigError(f"{label}: {show(value)} is not {error}", hint) from None
         return self.kind(value)
 

@@ -16,11 +16,13 @@ import pytest
 from support.pipes import FILES, QUICK, complaint, patched, searching
 from support.program import Talk
 from support.rest import answer, server
+from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.register import registered
 from retell_voice.cli.settle import settle
 from retell_voice.emulator import Emulator, RegisteredCall, Session
+from retell_voice.program.call_fields import CallFields
 from retell_voice.rest import DEFAULT_API_URL, Registration
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced, table
@@ -113,6 +115,82 @@ async def test_all_of_it_as_json(register: Run, emulator: Emulator) -> None:
     assert emulator.find(shown["call_id"]) is not None
     assert (shown["agent_id"], shown["encoding"], shown["rate"]) == ("agent_1", "s16le", 24000)
     assert shown["url"] == emulator.url
+
+
+TOLD = (
+    *("--agent-version", "7", "--direction", "inbound", "--from-number", "+15550001"),
+    *("--to-number", "+15550002", "--end-call-after-silence-ms", "30000"),
+    *("--dynamic-variable", "name=Ann", "--metadata", "order=17"),
+)
+
+
+def heard(call: RegisteredCall) -> tuple[object, ...]:
+    """What a call was told."""
+    numbers = (call.direction, call.from_number, call.to_number)
+    pairs = (call.dynamic_variables, call.metadata)
+    return (call.agent_version, *numbers, call.end_call_after_silence_ms, *pairs)
+
+
+ALL = (7, "inbound", "+15550001", "+15550002", 30_000, {"name": "Ann"}, {"order": "17"})
+
+
+async def test_a_new_call_is_told_all_there_is_to_tell(register: Run, emulator: Emulator) -> None:
+    result = await register(*TOLD)
+    call = emulator.find(result.stdout.strip())
+    assert call is not None
+    assert heard(call) == ALL
+    result = await register("--agent-version", "staging")
+    call = emulator.find(result.stdout.strip())
+    assert call is not None
+    assert call.agent_version == "staging"
+
+
+async def test_so_is_the_call_that_talk_registers(
+    program: Run, emulator: Emulator, joined: list[RegisteredCall]
+) -> None:
+    where = ("--api-url", emulator.api_url)
+    result = await program("talk", *AGENT, *where, *TOLD, *QUICK, "--json", more=WITH_KEY)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [heard(call) for call in joined] == [ALL]
+
+
+async def test_and_the_emulators_own(program: Run, tmp_path: Path) -> None:
+    asked = asyncio.Queue[Any]()
+
+    async def llm(websocket: ServerConnection) -> None:
+        await websocket.send(
+            json.dumps({"response_type": "config", "config": {"call_details": True}})
+        )
+        async for message in websocket:
+            body = json.loads(message)
+            if body["interaction_type"] == "call_details":
+                asked.put_nowait(body["call"])
+                await websocket.send(
+                    json.dumps(
+                        {
+                            "response_type": "response",
+                            "response_id": 0,
+                            "content": "",
+                            "content_complete": True,
+                            "end_call": True,
+                        }
+                    )
+                )
+
+    async with serve(llm, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        mumbling = {"RETELL_VOICE_EMULATOR_TTS": "mumble", "RETELL_VOICE_EMULATOR_ASR": "none"}
+        result = await program(
+            "talk", "--llm", f"ws://127.0.0.1:{port}", *TOLD, *QUICK, more=mumbling
+        )
+    assert result.returncode == 0, result.stderr
+    call = asked.get_nowait()
+    assert call["retell_llm_dynamic_variables"] == {"name": "Ann"}
+    assert (call["from_number"], call["direction"], call["agent_version"]) == (
+        "+15550001",
+        "inbound",
+        7,
+    )
 
 
 async def test_registered_and_talked_in_one(
@@ -259,7 +337,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("retell_voice.program.registration.register_call", register_call)
     settings = RegisterSettings(agent=Sourced("agent_1"), api_key=Sourced(KEY))
     with pytest.raises(SystemExit) as caught:
-        registered(settings, metadata=(), variables=())
+        registered(settings, CallFields())
     assert caught.value.code == 143
 
 
@@ -273,7 +351,15 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("register", *AGENT, "--api-key", KEY), "No such option"),
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
-        (("talk", "--local", "--metadata", "a=b"), "are for a call that --agent registers"),
+        (("talk", "--metadata", "a=b", "call_1"), "--metadata: that can be told to a new call"),
+        (
+            ("talk", "--to-number", "+1", "--dynamic-variable", "a=b", "call_1"),
+            "--dynamic-variable and --to-number: that can be told to a new call only",
+        ),
+        (("talk", "--local", "--agent-version", "-1"), "'-1' is not a version"),
+        (("talk", "--local", "--agent-version", "new one"), "'new one' is not a version"),
+        (("register", *AGENT, "--direction", "up"), "'up' is not one of inbound, outbound"),
+        (("register", *AGENT, "--end-call-after-silence-ms", "9"), "is outside 10000–3600000 ms"),
         (("talk", "--llm", "ws://x", "--no-local"), "--llm and --no-local exclude each other"),
         (("talk", "--scenario", "x", "--no-local"), "--scenario and --no-local exclude each"),
     ],

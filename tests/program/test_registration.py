@@ -6,6 +6,7 @@ from support.rest import answer, server
 
 from retell_voice.emulator import Emulator
 from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.program.call_fields import call_fields
 from retell_voice.program.registration import (
     LONGEST_WAIT,
     audio_url,
@@ -46,7 +47,7 @@ class Waits:
 async def test_a_call_is_registered_as_the_settings_say() -> None:
     async with Emulator() as emulator:
         given = settings(api_url=emulator.api_url, encoding="mulaw", rate=8000)
-        registered = await register(given, KEY, metadata={"a": "b"}, variables={"name": "Ann"})
+        registered = await register(given, KEY, call_fields(given, ["a=b"], ["name=Ann"]))
         call = emulator.find(registered.call_id)
     assert call is not None
     assert (call.agent_id, call.metadata, call.dynamic_variables) == (

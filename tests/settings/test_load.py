@@ -60,6 +60,22 @@ def test_empty_text_unsets() -> None:
     assert load(TalkSettings, file, {}, {}).input == Sourced(None, "c.toml line 1")
 
 
+def test_empty_text_unsets_a_number_too() -> None:
+    text = 'end_call_after_silence_ms = ""\nagent_version = 3'
+    loaded = load(TalkSettings, ConfigFile(parse_toml(text, "c.toml")), {}, {})
+    assert loaded.end_call_after_silence_ms.value is None
+    assert loaded.agent_version == Sourced(3, "c.toml line 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"), [("0", 0), ("12", 12), ("latest", "latest"), ("v1.2", "v1.2")]
+)
+def test_a_version_is_a_number_or_a_tag(text: str, version: int | str) -> None:
+    assert (
+        load(TalkSettings, ConfigFile(), {}, {"agent_version": text}).agent_version.value == version
+    )
+
+
 def test_a_whole_number_is_a_number() -> None:
     file = ConfigFile(parse_toml("emulator.expiry = 60", "c.toml"))
     expiry = load(EmulatorSettings, file, {}, {}).expiry

@@ -10,25 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.waits import ahead, unless_it_had_to_wait
+from support.waits import run_ahead, unless_it_had_to_wait
 
 pytestmark = pytest.mark.sound
 
 
 def examine(env: dict[str, str], *arguments: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     command = [sys.executable, "-m", "retell_voice", "doctor", "--only", "sound", "--json"]
-    done = subprocess.run(
-        ahead(*command, *arguments),
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with subprocess.Popen([*command, *arguments], env=env, stdout=subprocess.PIPE) as doctor:
+        run_ahead(doctor.pid)
+        said, _ = doctor.communicate(timeout=60)
     found: dict[str, list[dict[str, Any]]] = {}
-    for each in json.loads(done.stdout)["findings"]:
+    for each in json.loads(said)["findings"]:
         found.setdefault(each["check"], []).append(each)
-    return done.returncode, found
+    return doctor.returncode, found
 
 
 @unless_it_had_to_wait

@@ -74,6 +74,13 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
                 answer = answer[:0]
 
     async def hold(audio: AudioFormat, together: asyncio.Barrier) -> Conversation:
+        try:
+            return await converse(audio, together)
+        except BaseException:
+            await together.abort()  # the others would wait for this one
+            raise
+
+    async def converse(audio: AudioFormat, together: asyncio.Barrier) -> Conversation:
         said = babble(SECONDS, audio.rate)
         # The players of all calls have started when the first of them begins to speak.
         speech = np.concatenate((np.zeros(audio.rate // 2, np.int16), said))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from support.waits import ahead
+from support.waits import run_ahead
 
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -22,8 +22,8 @@ class Talk:
     Args:
         arguments: what follows ``talk --json`` on the command line.
         env: its environment, of a ``VirtualCard`` for example.
-        is_ahead: do not let it wait for what else this machine does, if possible; what is heard of
-            it is to be measured.
+        is_ahead: once it is live, do not let it wait for what else this machine does, if possible;
+            what is heard of it is to be measured.
 
     Attributes:
         events: what it printed so far.
@@ -42,7 +42,7 @@ class Talk:
     async def __aenter__(self) -> Self:
         command = (sys.executable, "-m", "retell_voice", "talk", "--json", *self._arguments)
         self._process = await asyncio.create_subprocess_exec(
-            *(ahead(*command) if self._ahead else command),
+            *command,
             env=dict(self._env),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -101,6 +101,8 @@ class Talk:
     async def live(self) -> Self:
         """Wait until the call is live."""
         await self.until("state_changed", state="live")
+        if self._ahead:
+            run_ahead(self._process.pid)
         return self
 
     async def wait(self) -> int:

@@ -8,7 +8,8 @@ for most of a block, what is lost is not the program's fault, and whoever measur
 from __future__ import annotations
 
 import functools
-import subprocess
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -25,22 +26,27 @@ once_more: list[str] = []
 """What was held again, and why; told when all tests are over."""
 
 
-# Whatever spins for two seconds is killed: nothing else would run meanwhile.
-_AHEAD = ("prlimit", "--rttime=2000000", "chrt", "--rr", "20")
+RUNS_ALONE = 20.0
+"""Seconds a real-time thread may run without ever waiting; what spins is killed then, as nothing
+else would run meanwhile."""
 
 
-def ahead(*command: str) -> tuple[str, ...]:
-    """Let a command run before all that is not real-time, as a sound server does; as it is where
-    this user may not."""
-    return (*_AHEAD, *command) if _may_run_ahead() else command
+def run_ahead(pid: int) -> None:
+    """Let the threads of a process, and those they start, run before all that is not real-time, as
+    a sound server does; leave it as it is where this user may not.
 
+    Not from its start: a program that imports for seconds without a wait would pass for one that
+    spins.
+    """
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 -- not on every system
 
-@functools.cache
-def _may_run_ahead() -> bool:
-    try:
-        return subprocess.run([*_AHEAD, "true"], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
+        try:
+            resource.prlimit(pid, resource.RLIMIT_RTTIME, (round(RUNS_ALONE * 1e6),) * 2)
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(20))
+        except OSError:
+            return  # not allowed, or it has ended
 
 
 class Waits:

@@ -242,6 +242,7 @@ def parse_registration(body: bytes) -> RegisteredCall:
     return RegisteredCall(
         agent_id=read.string("agent_id", required=True)
         or read.wrong("agent_id", "must not be empty"),
+        agent_version=read.version("agent_version"),
         protocol=protocol,
         audio=AudioFormat(Encoding(encoding), rate),
         end_call_after_silence_ms=read.integer("end_call_after_silence_ms", MIN_SILENCE_MS),

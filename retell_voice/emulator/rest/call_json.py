@@ -3,7 +3,7 @@
 The fields are those of ``retell-sdk`` 6.2 (``WebCallResponse``, ``PhoneCallResponse``) and those
 of the days of the Audio WebSocket (``audio_websocket_protocol`` and the like). What the emulator
 does not have is absent, such as cost. Some that the SDK requires are made up: ``agent_version`` is
-0, and ``access_token`` is empty, as there is no room to join.
+0 unless a number was asked for, and ``access_token`` is empty, as there is no room to join.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
     body = registration_body(call) | {
         "call_type": "phone_call" if call.protocol == "twilio" else "web_call",
         "access_token": "",
-        "agent_version": 0,
+        "agent_version": call.agent_version if isinstance(call.agent_version, int) else 0,
         "data_storage_setting": call.storage,
     }
     if call.custom_attributes is not None:

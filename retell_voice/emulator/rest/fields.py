@@ -114,6 +114,13 @@ class Fields:
             self.wrong(name, f"must be one of {', '.join(values)}")
         return value
 
+    def version(self, name: str) -> Any:
+        """Return the version of an agent: a number or a tag."""
+        value = self._get(name, (int, str), "a whole number or a tag", False)
+        if value == "" or (isinstance(value, int) and value < 0):
+            self.wrong(name, "must be a whole number or a tag")
+        return value
+
     def object(self, name: str, required: bool = False) -> Any:
         return self._get(name, dict, "an object", required)
 

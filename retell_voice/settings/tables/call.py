@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 from retell_voice.settings.tables.sound import SOUND, SoundSettings
 
-CALL, SHOWN = "The call", "What you see"
+CALL, NEW, SHOWN = "The call", "What a new call is told", "What you see"
 
 
 def _api_url(text: str) -> str:
@@ -21,6 +22,14 @@ def _api_url(text: str) -> str:
         host = None
     if not host:
         raise ValueError("the URL of a REST API")
+    return text
+
+
+def _version(text: str) -> int | str:
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        return int(text)
+    if not re.fullmatch(r"[!-~]{1,100}", text) or text.startswith("-"):
+        raise ValueError("a version: a number, a tag, latest or latest_published")
     return text
 
 
@@ -52,6 +61,39 @@ class RegistrationSettings(Settings):
         kind=Secret,
         variable="RETELL_API_KEY",
         is_option=False,
+    )
+    agent_version: Sourced[int | str | None] = setting(
+        None,
+        "Version of the agent: a number, a tag, latest or latest_published. Servers of the Audio "
+        "WebSocket's time may not know versions.",
+        NEW,
+        kind=str,
+        metavar="VERSION",
+        read=_version,
+    )
+    direction: Sourced[str | None] = setting(
+        None,
+        "Who is said to have called whom.",
+        NEW,
+        kind=str,
+        choices=("inbound", "outbound"),
+        metavar="DIRECTION",
+    )
+    from_number: Sourced[str | None] = setting(
+        None, "Phone number of the caller, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+    )
+    to_number: Sourced[str | None] = setting(
+        None, "Phone number that is called, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+    )
+    end_call_after_silence_ms: Sourced[int | None] = setting(
+        None,
+        "Silence of the user after which the server ends the call; without it, the agent's own.",
+        NEW,
+        kind=int,
+        minimum=10_000,
+        maximum=3_600_000,
+        unit="ms",
+        metavar="MS",
     )
     encoding: Sourced[str] = setting(
         "s16le",
