@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retell_voice import __version__
-from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.controls import Controls
+from retell_voice.cli.dial import Target, find_target
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
@@ -24,10 +24,8 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
-from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
-    audio_format,
     find_devices,
     host_of,
     make_call,
@@ -36,8 +34,7 @@ from retell_voice.program.opening import (
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clean, clock
-from retell_voice.secret import Secret, mask
-from retell_voice.settings.schema import DEFAULT, Sourced
+from retell_voice.secret import mask
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 
 if TYPE_CHECKING:  # of no use where the call is with another server
@@ -56,6 +53,7 @@ def talk(
     *,
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
+    web_call: str | None = None,
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -64,35 +62,21 @@ def talk(
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a new call.
+        web_call: where the admission to a web call is to be read: a file, or ``-``.
         speed: how many times faster than real time WAV files are.
 
     Raises:
         RetellVoiceError: the call could not be opened.
     """
     set_switch_interval()
-    settings = settle(settings)
-    if settings.local.value and settings.call_id.is_flag:
-        raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
-    audio = audio_format(settings)
-    told = call_fields(settings, metadata, variables)
-    call_id = ""
-    if settings.agent.value:
-        from retell_voice.cli.register import registered
-        from retell_voice.program.registration import audio_url
-
-        if settings.url.source == DEFAULT:
-            api = settings.api_url
-            settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-        find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
-        call = registered(settings, told)
-        call_id, audio = call.call_id, call.audio
-    elif not settings.local.value:
-        check_unused(settings, metadata, variables)
-        call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, told)
+    target = find_target(
+        settle(settings), metadata=metadata, variables=variables, web_call=web_call, speed=speed
+    )
+    settings = target.settings
+    conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
-            asyncio.run(conversation.hold(call_id, interrupts))
+            asyncio.run(conversation.hold(interrupts))
         finally:
             conversation.close()
         if conversation.output.failure is not None:
@@ -101,7 +85,7 @@ def talk(
         ended = conversation.view.ended
         if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
-            _tell_details(call_id, settings, interrupts)
+            _tell_details(conversation.call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
             complain(str(ended.error), ended.error.hint)
             return ended.error.exit_code
@@ -116,19 +100,11 @@ def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) 
 
 
 class _Conversation:
-    def __init__(
-        self,
-        settings: TalkSettings,
-        emulator: EmulatorSettings,
-        audio: AudioFormat,
-        speed: float,
-        told: CallFields,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, target: Target, emulator: EmulatorSettings, speed: float) -> None:
+        settings = self._settings = target.settings
+        self._target = target
         self._emulator = emulator
-        self._audio = audio
         self._speed = speed
-        self._told = told
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
@@ -138,12 +114,18 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = _output(settings, audio)
+        self.output = _output(target)
 
-    async def hold(self, call_id: str, interrupts: Interrupts) -> None:
+    @property
+    def call_id(self) -> str:
+        """The call's id, once it is known; empty until then."""
+        web = self._target.web
+        return self._target.call_id if web is None else web.call_id or ""
+
+    async def hold(self, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hear_all)
-            call = self._call = await interrupts.opening(self._open(call_id, stack), self.close)
+            call = self._call = await interrupts.opening(self._open(stack), self.close)
             interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
                 self._operator.begin(call)
@@ -215,8 +197,9 @@ class _Conversation:
 
         output.listen(take)
 
-    async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
-        settings, audio = self._settings, self._audio
+    async def _open(self, stack: AsyncExitStack) -> Call:
+        settings, audio, web = self._settings, self._target.audio, self._target.web
+        call_id = self._target.call_id
         microphone, speaker = find_devices(settings, audio, speed=self._speed)
         url = settings.url.value
         engines: tuple[str, ...] = ()
@@ -227,11 +210,11 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            registered = running.emulator.register(audio, **self._told.said())
+            registered = running.emulator.register(audio, **self._target.told.said())
             call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            call_id,
+            web or call_id,
             url=url,
             audio=audio,
             microphone=microphone,
@@ -240,9 +223,10 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(call_id),
+            call_id=mask(self.call_id) if self.call_id else "",
+            callee=clean(settings.agent.value or ""),
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=f"{audio.encoding} {audio.rate} Hz",
+            audio=f"{'opus' if web else audio.encoding} {audio.rate} Hz",
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -264,15 +248,17 @@ class _Conversation:
         return call
 
 
-def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+def _output(target: Target) -> Output:
+    settings, audio, web = target.settings, target.audio, target.web
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
         output = JsonOutput(
             {
-                "encoding": str(audio.encoding),
+                "transport": "webrtc" if web else "websocket",
+                "encoding": "opus" if web else str(audio.encoding),
                 "rate": audio.rate,
-                "frame_ms": settings.frame_ms.value,
+                "frame_ms": web.frame_ms if web else settings.frame_ms.value,
                 "version": __version__,
             }
         )
@@ -291,22 +277,3 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
 def _without_levels(settings: TalkSettings) -> bool:
     """Tell whether nobody wants them; the screen lives by them."""
     return settings.json.value and not settings.levels.value
-
-
-def _call_id(given: Sourced[str | None]) -> str:
-    call_id = given.value
-    if call_id == "-":
-        if sys.stdin.isatty():
-            from getpass import getpass  # rarely needed
-
-            call_id = getpass("call_id: ")
-        else:
-            call_id = sys.stdin.readline()
-    call_id = Secret(call_id or "").strip()
-    if not call_id:
-        raise ConfigError(
-            "no call to join: give the CALL_ID that register-call returned",
-            "RETELL_VOICE_CALL_ID, or '-' for standard input, keep it out of ps; "
-            "--agent registers one, --local talks to the built-in emulator instead",
-        )
-    return call_id

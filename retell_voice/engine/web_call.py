@@ -62,6 +62,7 @@ class WebCall(WebRtcRoute):
         create: Callable[..., Awaitable[Admission]] = create_web_call,
     ) -> None:
         key = None if api_key is None else Secret(api_key)
+        known: Admission | None = None
         options = {
             "agent_version": agent_version,
             "metadata": metadata,
@@ -84,7 +85,7 @@ class WebCall(WebRtcRoute):
 
         else:
             admission = _admission(call)
-            label = mask(admission.call_id)
+            known, label = admission, mask(admission.call_id)
             if given:
                 raise TypeError(f"the call has been created without these: {', '.join(given)}")
 
@@ -108,6 +109,7 @@ class WebCall(WebRtcRoute):
             transcript=follow if transcript and key is not None else None,
             connect_timeout=connect_timeout,
         )
+        self.admission = known
 
     @property
     def call_id(self) -> str | None:

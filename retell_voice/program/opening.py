@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -11,8 +12,9 @@ from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings.schema import Sourced
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import CallSettings, RegistrationSettings, SoundSettings
+from retell_voice.transport.ports import Route
 
 
 def audio_format(settings: RegistrationSettings) -> AudioFormat:
@@ -61,7 +63,7 @@ def make_recorder(settings: CallSettings) -> Recorder | None:
 
 def make_call(
     settings: CallSettings,
-    call_id: str,
+    call: str | Route,
     *,
     audio: AudioFormat,
     microphone: Microphone,
@@ -74,25 +76,31 @@ def make_call(
 
     Args:
         settings: how it is held.
-        call_id: of a registered call.
-        audio: the format it was registered with.
+        call: the call_id of a registered call, or another route.
+        audio: the format that it was registered with.
         microphone, speaker: its devices.
         url: where it is joined; None for the one of the settings.
         recorder: see ``make_recorder``.
         level_interval: seconds between ``Levels`` events, None for none.
     """
+    web: dict[str, Any] = {}
+    if isinstance(call, str):
+        web = {
+            "url": settings.url.value if url is None else url,
+            "audio": audio,
+            "frame_ms": settings.frame_ms.value,
+            "updates": settings.updates.value,
+            "alignment": settings.alignment.value,
+            "text_heartbeat": settings.text_heartbeat.value,
+        }
+    jitter = settings.jitter_ms
     return Call(
-        call_id,
-        url=settings.url.value if url is None else url,
-        audio=audio,
+        call,
+        **web,
         microphone=microphone,
         speaker=speaker,
-        frame_ms=settings.frame_ms.value,
-        updates=settings.updates.value,
-        alignment=settings.alignment.value,
-        text_heartbeat=settings.text_heartbeat.value,
         level_interval=level_interval,
-        jitter=settings.jitter_ms.value,
+        jitter=None if jitter.source == DEFAULT else jitter.value,
         volume=settings.volume.value / 100,
         echo=settings.echo.value,
         noise_suppression=settings.noise_suppression.value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
 from retell_voice.program.call_fields import NOTHING, CallFields
@@ -16,6 +17,7 @@ from retell_voice.settings.tables import RegistrationSettings
 LONGEST_WAIT = 60.0
 """Seconds; a server that asks for more (Retry-After) is not waited for."""
 _TRIES = 3
+T = TypeVar("T")
 
 
 def registration_key(settings: RegistrationSettings) -> Sourced[str]:
@@ -25,7 +27,7 @@ def registration_key(settings: RegistrationSettings) -> Sourced[str]:
         ConfigError: there is none, or no agent to register calls with.
     """
     if settings.agent.value is None:
-        raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
+        raise ConfigError("no agent to register a call with: give --agent")
     key = find_key(settings.api_key)
     if key.value is None:
         raise ConfigError(
@@ -58,15 +60,37 @@ async def register(
         ConfigError: one of the arguments cannot be used.
         ConnectError, RestError: as ``register_call``.
     """
+
+    async def ask() -> Registration:
+        return await register_call(
+            settings.agent.value or "",
+            api_key=key.value,
+            audio=audio_format(settings),
+            api_url=settings.api_url.value,
+            **told.said(),
+        )
+
+    return await patiently(ask, key, waiting=waiting, sleep=sleep)
+
+
+async def patiently(
+    ask: Callable[[], Awaitable[T]],
+    key: Sourced[str],
+    *,
+    waiting: Callable[[TooManyRequests, float], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Ask for a new call; where there are too many, again when the server says so, twice.
+
+    Arguments as for ``register``.
+
+    Raises:
+        KeyRefused: as it was, and where the key came from.
+        RetellVoiceError: anything else, as it was.
+    """
     for tries_left in reversed(range(_TRIES)):
         try:
-            return await register_call(
-                settings.agent.value or "",
-                api_key=key.value,
-                audio=audio_format(settings),
-                api_url=settings.api_url.value,
-                **told.said(),
-            )
+            return await ask()
         except KeyRefused as error:
             hint = f"it came from {key.source}; {error.hint}"
             raise KeyRefused(str(error), hint, status=error.status) from None

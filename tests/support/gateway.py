@@ -32,8 +32,8 @@ RATE = 48000
 _FRAME = 960
 _TIME_BASE = Fraction(1, RATE)
 
-Answer = tuple[int, Any]
-"""A status, and what JSON holds, or bytes as they are."""
+Answer = tuple[int, Any] | tuple[int, Any, str]
+"""A status, and what JSON holds, or bytes as they are; maybe more lines of the head."""
 
 
 class Voice(MediaStreamTrack):
@@ -238,14 +238,15 @@ class Gateway:
                     self.bodies.append(json.loads(body) if body else None)
                     self.headers.append(fields)
                     self.asked.notify_all()
-                status, content = await self._respond(method, path.partition("?")[0], body)
+                answer = await self._respond(method, path.partition("?")[0], body)
+                status, content, *lines = answer
                 async with self.asked:
                     self.asked.notify_all()
                 data = content if isinstance(content, bytes) else json.dumps(content).encode()
                 kind = "text/plain" if isinstance(content, bytes) else "application/json"
                 writer.write(
                     f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n"
-                    f"Content-Length: {len(data)}\r\n\r\n".encode()
+                    f"{''.join(lines)}Content-Length: {len(data)}\r\n\r\n".encode()
                     + data
                 )
                 await writer.drain()

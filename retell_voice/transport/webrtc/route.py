@@ -107,7 +107,7 @@ class WebRtcRoute:
                 error.temporary = False  # a second try would be a second call
             raise
         finally:
-            self.admission = attempt.admission
+            self.admission = attempt.admission or self.admission
         follow = self._transcript
         connection.open(
             peer, attempt.leave, None if follow is None else follow(admission.call_id, clock)
