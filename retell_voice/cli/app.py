@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from retell_voice import __version__
-from retell_voice.cli import manual
+from retell_voice.cli import account_commands, manual
 from retell_voice.cli.options import Command, Metadata, Variables, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.program.failure import reported
@@ -97,6 +97,9 @@ def register(
     return register(settings, metadata=metadata or (), variables=dynamic_variable or ())
 
 
+account_commands.add_to(app)
+
+
 @app.command(
     help=manual.EMULATOR,
     short_help="Serve what Retell's servers do, for talk and for your own client.",
@@ -139,7 +142,7 @@ def doctor(
     *,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Look at system, config, sound or network; repeatable."),
+        typer.Option(metavar="PART", help="Look at this part only; repeatable."),
     ] = None,
     no_sound: Annotated[
         bool,
@@ -151,6 +154,8 @@ def doctor(
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")
     ] = 4.0,
     url: Annotated[str | None, _call_option("url")] = None,
+    api_url: Annotated[str | None, _call_option("api_url")] = None,
+    agent: Annotated[str | None, _call_option("agent")] = None,
     input_name: Annotated[str | None, _call_option("input")] = None,
     output_name: Annotated[str | None, _call_option("output")] = None,
     rate: Annotated[str | None, _call_option("rate")] = None,
@@ -169,7 +174,14 @@ def doctor(
         code = examine(
             only or [],
             config=config,
-            flags={"url": url, "input": input_name, "output": output_name, "rate": rate},
+            flags={
+                "url": url,
+                "api_url": api_url,
+                "agent": agent,
+                "input": input_name,
+                "output": output_name,
+                "rate": rate,
+            },
             seconds=seconds,
             chimes=not no_sound,
             as_json=as_json,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.register import registered, tell_wait
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.opening import audio_format, find_devices
 from retell_voice.program.registration import audio_url
-from retell_voice.secret import Secret
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 
@@ -125,15 +124,7 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
 
 
 def _call_id(given: Sourced[str | None]) -> str:
-    call_id = given.value
-    if call_id == "-":
-        if sys.stdin.isatty():
-            from getpass import getpass  # rarely needed
-
-            call_id = getpass("call_id: ")
-        else:
-            call_id = sys.stdin.readline()
-    call_id = Secret(call_id or "").strip()
+    call_id = read_call_id(given.value or "")
     if not call_id:
         raise ConfigError(
             "no call to join: --agent makes one, --local talks to the built-in emulator",

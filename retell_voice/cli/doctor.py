@@ -6,11 +6,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from retell_voice.doctor import network, sound, system
+from retell_voice.doctor import account, network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program.opening import audio_format
@@ -19,6 +19,7 @@ from retell_voice.settings.load import (
     ConfigFile,
     default_path,
     environment,
+    find_key,
     load,
     read_file,
     unknown_variables,
@@ -140,11 +141,15 @@ def _findings(
             meter.wipe()
             yield finding
     if "network" in wanted:
-        yield from asyncio.run(_network(settings.url.value))
+        yield from asyncio.run(_all_of(network.examine(settings.url.value)))
+    if "account" in wanted:
+        key = find_key(settings.api_key)
+        looking = account.examine(settings.api_url.value, key, settings.agent)
+        yield from asyncio.run(_all_of(looking))
 
 
-async def _network(url: str) -> list[Finding]:
-    return [finding async for finding in network.examine(url)]
+async def _all_of(looking: AsyncIterator[Finding]) -> list[Finding]:
+    return [finding async for finding in looking]
 
 
 class _Meter:

@@ -81,6 +81,82 @@ Examples:
     + _KEY
     + _codes_of("the call is registered", 4, 7, INTERRUPTED)
 )
+_SHOWN = """
+
+On a pipe: one line each, columns parted by tabs. --json: as Retell's REST API has them."""
+AGENTS = (
+    """\
+List the agents of your account: name, agent_id, when it was changed, and which version a tag \
+stands for.
+
+Examples:
+  retell-voice agents
+  retell-voice agents desk
+  retell-voice agents --json"""
+    + _SHOWN
+    + _KEY
+    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+)
+CALLS = (
+    """\
+List the calls of your account, the latest first: when, how long, with which agent, how it ended, \
+what it cost and how it was judged.
+
+Of a call that is not over only the end of its call_id is shown: whoever has all of it may join. \
+The end is enough for the other commands. --json shows all.
+
+Examples:
+  retell-voice calls --limit 5
+  retell-voice calls --agent 'Front desk' --since 1d --reason user_hangup
+  retell-voice calls --status ongoing"""
+    + _SHOWN
+    + _KEY
+    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+)
+CALL = (
+    """\
+Show all there is to know of one call: why it ended, latency, cost, analysis, recording, transcript.
+
+Whoever has the recording's URL can listen to it. --json: as Retell's REST API has it.
+
+Examples:
+  retell-voice call last
+  retell-voice call 61e5 --wait
+  retell-voice call last --json | jq .transcript_object"""
+    + _KEY
+    + _codes_of("it is shown", 4, 7, INTERRUPTED)
+)
+MONITOR = (
+    """\
+Print what is said in a call that is going on, as it is said, tool calls and transitions too. \
+It ends with the call, or with Ctrl-C; the call does not notice.
+
+The API key needs the permission to write calls, and five may watch a call at a time. A connection \
+that breaks is opened again. With --json: one object a line, transcript, turn, node_transition, \
+monitor_changed, call_ended.
+
+Examples:
+  retell-voice monitor last
+  retell-voice monitor 61e5 --json"""
+    + _KEY
+    + _codes(
+        {0: "the call is over, or Ctrl-C ended the watching"}
+        | {code: EXIT_CODES[code] for code in (1, 2, 4)}
+        | {5: "the server does not let this call be watched, or it is not going on"}
+        | {6: "the connection was lost, and could not be opened again"}
+        | {code: EXIT_CODES[code] for code in (7, 143)}
+    )
+)
+STOP = (
+    """\
+End a call that is going on, for everybody who is in it.
+
+Examples:
+  retell-voice stop 61e5
+  retell-voice stop last"""
+    + _KEY
+    + _codes_of("it has been stopped", 4, 7, INTERRUPTED)
+)
 EMULATOR = """\
 Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
 
@@ -112,13 +188,15 @@ _FAILED_FIRST = {
     3: "sound failed first",
     4: "the server was not reached",
     5: "it answered as no server of calls does",
+    7: "the REST API refused the API key, or has no such agent",
 }
 DOCTOR = """\
 Look at all that a call needs and say what to mend: Python and its packages, the config file, \
-sound and the way to the server.
+sound, the way to the server, and your account.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
-server is asked for a call that there is not: none of yours is spent. With --no-sound nothing is \
+server is asked for a call that there is not, and the REST API for the agents of the API key: no \
+call of yours is spent. With --no-sound nothing is \
 played, and a machine without a microphone or a speaker is only warned of.
 
 Each line says pass, warn or fail; below it stands what to do.
@@ -126,6 +204,7 @@ Each line says pass, warn or fail; below it stands what to do.
 Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
+  retell-voice doctor --only account --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + _codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \

@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-Part = Literal["system", "config", "sound", "network"]
+Part = Literal["system", "config", "sound", "network", "account"]
 
 PARTS: dict[Part, str] = {
     "system": "Python, packages, timers, the clock",
     "config": "the config file and who may read it",
     "sound": "PortAudio, devices, microphone, speaker, the way through the air",
     "network": "the server: name, TCP, TLS, WebSocket",
+    "account": "the REST API, the API key, the agents",
 }
 """What is examined, in this order."""
 
-_EXIT_CODES: dict[Part, int] = {"system": 2, "config": 2, "sound": 3, "network": 4}
+_EXIT_CODES: dict[Part, int] = {"system": 2, "config": 2, "sound": 3, "network": 4, "account": 7}
 
 
 class Verdict(StrEnum):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,7 +22,8 @@ from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
 from retell_voice.secret import Secret, mask
 
-SocketProtocol = Literal["web", "twilio"]
+CallProtocol = Literal["web", "twilio", "gateway"]
+"""What is spoken with the caller: a dialect of the Audio WebSocket, or that of a web call."""
 Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
 STORAGE: tuple[Storage, ...] = get_args(Storage)
 """Retell's ``data_storage_setting``, from the laxest to the strictest."""
@@ -31,11 +31,10 @@ STORAGE: tuple[Storage, ...] = get_args(Storage)
 Latency = Literal["asr", "e2e", "llm", "llm_websocket_network_rtt", "tts"]
 
 NEVER_JOINED = "registered_call_timeout"
-"""``disconnection_reason`` of a call that was registered and not joined in time.
+"""``disconnection_reason`` of a call that was registered and not joined in time."""
 
-(``error_user_not_joined`` is for web calls, which are not registered: their access token expires
-after 30 s.)
-"""
+USER_NOT_JOINED = "error_user_not_joined"
+"""The same of a web call: its access token expires after 30 s."""
 
 DEFAULT_AUDIO = AudioFormat()
 """Format of a call if none is given."""
@@ -72,7 +71,8 @@ class RegisteredCall:
     call_id: str = field(default_factory=lambda: Secret(secrets.token_hex(16)))
     agent_id: str = "parrot"
     agent_version: int | str | None = None
-    protocol: SocketProtocol = "web"
+    agent_name: str = ""
+    protocol: CallProtocol = "web"
     audio: AudioFormat = DEFAULT_AUDIO
     end_call_after_silence_ms: int | None = None
     from_number: str | None = None
@@ -82,6 +82,11 @@ class RegisteredCall:
     dynamic_variables: Mapping[str, str] | None = None
     drop_call_if_machine_detected: bool = False
 
+    access_token: str | None = field(default=None, repr=False)
+    """What a web call is joined with; a secret."""
+    expiry: float | None = None
+    """Seconds within which it must be joined; None: as long as ``Calls`` says."""
+
     registered_at: float = 0.0
     """Unix time of the registration, in seconds; likewise the next two."""
     started_at: float | None = None
@@ -90,7 +95,7 @@ class RegisteredCall:
     disconnection_reason: str | None = None
     """Why the call ended: ``user_hangup``, ``agent_hangup``, …"""
     close_code: int | None = None
-    """WebSocket close code and reason at the end of the call."""
+    """WebSocket close code and reason at the end of the call; a web call has no code."""
     close_reason: str = ""
     transcript: tuple[Utterance, ...] = ()
     transcript_with_tool_calls: tuple[Said, ...] | None = None
@@ -115,7 +120,11 @@ class RegisteredCall:
     @property
     def format(self) -> str:
         """Encoding and rate for people."""
-        return f"{self.audio.encoding} {self.audio.rate} Hz"
+        return (
+            "WebRTC"
+            if self.protocol == "gateway"
+            else f"{self.audio.encoding} {self.audio.rate} Hz"
+        )
 
     @property
     def over(self) -> bool:
@@ -142,7 +151,7 @@ class RegisteredCall:
         self.latencies.setdefault(kind, []).append(milliseconds)
 
     def join(self, now: float) -> None:
-        """Note that the caller's WebSocket is open."""
+        """Note that the caller is connected."""
         self.status = CallStatus.ONGOING
         self.started_at = now
 
@@ -165,7 +174,7 @@ class Calls:
     """All calls, by call_id; beyond ``limit`` the oldest that are over are forgotten.
 
     Args:
-        expiry: seconds within which a registered call must be joined.
+        expiry: seconds within which a registered call must be joined, unless it says otherwise.
         limit: calls kept.
         max_open: calls that may be registered or ongoing at a time; None: ``limit``.
     """
@@ -177,7 +186,7 @@ class Calls:
         self.max_open = min(limit, max_open) if max_open is not None else limit
         self._limit = limit
         self._calls: dict[str, RegisteredCall] = {}
-        self._waiting: deque[RegisteredCall] = deque()  # all that can be joined, and others
+        self._waiting: set[RegisteredCall] = set()  # all that can be joined, and others
         self._registered = 0
 
     def __iter__(self) -> Iterator[RegisteredCall]:
@@ -192,7 +201,7 @@ class Calls:
         self._registered += 1
         call.number, call.registered_at = self._registered, now
         self._calls[call.call_id] = call
-        self._waiting.append(call)
+        self._waiting.add(call)
         return True
 
     def get(self, call_id: str) -> RegisteredCall | None:
@@ -203,20 +212,29 @@ class Calls:
         """Forget a call, so that its call_id can be used again."""
         self._calls.pop(call.call_id, None)
 
+    def expect(self, call: RegisteredCall) -> None:
+        """Let a call wait for good: its caller is on the way."""
+        self._waiting.discard(call)
+
     def expire(self, now: float) -> list[RegisteredCall]:
         """End the calls that have not been joined in time, and return them."""
-        expired = []
-        while self._next() and self._waiting[0].registered_at + self.expiry <= now:
-            call = self._waiting.popleft()
-            call.end(now, NEVER_JOINED)
-            expired.append(call)
+        expired = [call for call in self._expecting() if self._due(call) <= now]
+        expired.sort(key=lambda call: (self._due(call), call.number))
+        for call in expired:
+            call.end(now, USER_NOT_JOINED if call.protocol == "gateway" else NEVER_JOINED)
         return expired
 
     def next_expiry(self) -> float | None:
         """Return when the next call expires; None if none is waiting to be joined."""
-        return self._waiting[0].registered_at + self.expiry if self._next() else None
+        return min(map(self._due, self._expecting()), default=None)
 
-    def _next(self) -> bool:
-        while self._waiting and self._waiting[0].status is not CallStatus.REGISTERED:
-            self._waiting.popleft()
-        return bool(self._waiting)
+    def _expecting(self) -> set[RegisteredCall]:
+        self._waiting = {each for each in self._waiting if each.status is CallStatus.REGISTERED}
+        return self._waiting
+
+    def expiry_of(self, call: RegisteredCall) -> float:
+        """Return within how many seconds a call must be joined."""
+        return self.expiry if call.expiry is None else call.expiry
+
+    def _due(self, call: RegisteredCall) -> float:
+        return call.registered_at + self.expiry_of(call)

@@ -7,7 +7,7 @@ Every connection starts as HTTP. One that asks for a WebSocket becomes the ``Ser
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection
@@ -15,8 +15,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 from websockets.server import ServerProtocol
 
-from retell_voice.emulator.http import HttpPeer
-from retell_voice.emulator.rest.replies import Reply, Request
+from retell_voice.emulator.http import HttpPeer, Respond
+from retell_voice.emulator.rest.replies import Reply
 
 _REQUEST_TIMEOUT = 15.0  # seconds for a request, and for the next one on the same connection
 _LINGER = 1.0  # seconds for the client to read an error before the connection is aborted
@@ -33,6 +33,7 @@ class HttpConnection(ServerConnection):
 
     Attributes:
         on_ping: called for each WebSocket ping, which is answered anyway.
+        answering: awaits the answer to a request.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class HttpConnection(ServerConnection):
         protocol: ServerProtocol,
         server: Server,
         *,
-        respond: Callable[[Request], Reply],
+        respond: Respond,
         http_connections: set[HttpConnection],
         **settings: Any,
     ) -> None:
@@ -49,6 +50,7 @@ class HttpConnection(ServerConnection):
         self._http: HttpPeer | None = HttpPeer(respond)
         self._http_connections = http_connections
         self._answered = 0
+        self.answering: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def shut(self) -> None:
@@ -66,20 +68,36 @@ class HttpConnection(ServerConnection):
             return
         if self._http.closing:
             return
-        if out := self._http.receive(data):
+        self._sent(self._http, self._http.receive(data))
+
+    def _sent(self, http: HttpPeer, out: bytes) -> None:
+        """Send what HTTP says, and do what comes after it."""
+        if out:
             self.transport.write(out)
-        if self._http.upgrade is not None:
-            self._become_websocket(self._http.upgrade)
-        elif self._http.closing:
+        if http.promised is not None:
+            if self.answering is None:
+                self.answering = asyncio.create_task(self._answer(http, http.promised))
+        elif http.upgrade is not None:
+            self._become_websocket(http.upgrade)
+        elif http.closing:
             # Closing with input unread would reset the connection and lose the response.
             self._wait(_LINGER)
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         elif self.transport.get_write_buffer_size() > _MAX_UNSENT:
             self.shut()
-        elif self._http.answered > self._answered:
-            self._answered = self._http.answered
+        elif http.answered > self._answered:
+            self._answered = http.answered
             self._wait(_REQUEST_TIMEOUT)
+
+    async def _answer(self, http: HttpPeer, promised: Awaitable[Reply]) -> None:
+        """Await an answer and send it; meanwhile nothing more is read."""
+        self.transport.pause_reading()
+        reply = await promised
+        self.answering = None
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._sent(http, http.answer(reply))
 
     def process_event(self, event: Event) -> None:
         super().process_event(event)

@@ -6,8 +6,8 @@ Bytes in, bytes out; what a WebSocket client sent is kept and handed over untouc
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import h11
 
@@ -17,19 +17,24 @@ MAX_BODY = 1 << 20
 """Longest request body, bytes; a longer one is answered with 413."""
 
 
+Respond: TypeAlias = Callable[[Request], Reply | Awaitable[Reply]]
+"""Answers a request, or promises to; neither raises."""
+
+
 class HttpPeer:
     """The HTTP of one connection.
 
     Args:
-        respond: answers a request; must not raise.
+        respond: answers requests.
 
     Attributes:
         upgrade: once a request asks for a WebSocket: all bytes from its first one on.
         closing: nothing more will be read; close once everything is sent.
         answered: requests answered so far.
+        promised: an answer that is awaited; ``answer`` takes it, and requests after it wait.
     """
 
-    def __init__(self, respond: Callable[[Request], Reply]) -> None:
+    def __init__(self, respond: Respond) -> None:
         self._respond = respond
         self._h11 = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
@@ -38,6 +43,7 @@ class HttpPeer:
         self.upgrade: bytes | None = None
         self.closing = False
         self.answered = 0
+        self.promised: Awaitable[Reply] | None = None
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes as they come, in pieces of any size; return what is to be sent."""
@@ -45,10 +51,18 @@ class HttpPeer:
             return b""  # to h11 no data would mean the end
         if self._request is None:
             self._raw += data
+        self._h11.receive_data(data)
+        return self._go_on() if self.promised is None else b""
+
+    def answer(self, reply: Reply) -> bytes:
+        """Take the answer that was promised; return what is to be sent."""
+        self.promised = None
+        return self._reply(reply) + self._go_on()
+
+    def _go_on(self) -> bytes:
         out = b""
         try:
-            self._h11.receive_data(data)
-            while not self.closing and self.upgrade is None:
+            while not self.closing and self.upgrade is None and self.promised is None:
                 event = self._h11.next_event()
                 if event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
                     break
@@ -84,7 +98,14 @@ class HttpPeer:
             body=bytes(self._body),
         )
         self._body.clear()
-        out = self._send(self._respond(request))
+        reply = self._respond(request)
+        if isinstance(reply, Reply):
+            return self._reply(reply)
+        self.promised = reply
+        return b""
+
+    def _reply(self, reply: Reply) -> bytes:
+        out = self._send(reply)
         if self._h11.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}:
             self._h11.start_next_cycle()
             self._request = None
@@ -102,10 +123,10 @@ class HttpPeer:
 
     def _send(self, reply: Reply) -> bytes:
         self.answered += 1
-        body = b"" if reply.status == 204 else json.dumps(reply.body).encode()
+        body = b"" if reply.status == 204 else reply.encode()
         headers = list(reply.headers.items())
         if body:
-            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+            headers += [("Content-Type", reply.content_type), ("Content-Length", str(len(body)))]
         response = h11.Response(
             status_code=reply.status, reason=phrase(reply.status).encode(), headers=headers
         )

@@ -86,7 +86,7 @@ class Registry:
         return self.calls.get(call_id)
 
     def join(self, call: RegisteredCall) -> None:
-        """Note that the caller's WebSocket is open."""
+        """Note that the caller is connected."""
         call.join(self._now())
         self._send("call_started", call)
 
@@ -103,7 +103,7 @@ class Registry:
 
     def _sweep(self) -> None:
         for call in self.calls.expire(self._now()):
-            self._tell(CallExpired, call, expiry=self.calls.expiry)
+            self._tell(CallExpired, call, expiry=self.calls.expiry_of(call))
             self._send("call_ended", call)
         due = self.calls.next_expiry()
         if self._timer is None and self._loop is not None and due is not None:

@@ -1,4 +1,4 @@
-"""The emulator: Retell's REST calls, webhooks and Audio WebSocket on one port.
+"""The emulator: Retell's REST calls, webhooks, Audio WebSocket and web calls on one port.
 
 ::
 
@@ -18,7 +18,7 @@ import logging
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +27,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.emulator.agents import Agent, converse, parrot_agent
+from retell_voice.emulator.agents import Agent, parrot_agent
 from retell_voice.emulator.calls import (
     DEFAULT_AUDIO,
     Calls,
@@ -36,18 +36,22 @@ from retell_voice.emulator.calls import (
     RegisterFields,
 )
 from retell_voice.emulator.connection import HttpConnection
+from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import DIALECTS
+from retell_voice.emulator.gateway.gateway import Gateway
+from retell_voice.emulator.gateway.passes import EXPIRY
+from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
-from retell_voice.emulator.server_events import CallEnded, CallJoined, CallRefused, ServerEvents
+from retell_voice.emulator.routes import Routes
+from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.secret import mask
 
 _CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"
-_STOPPED = 1000, "the call was stopped", "manual_stopped"
-_NOT_A_WEBSOCKET = (1002, 1007, 1009)  # protocol error, not UTF-8, message too big
 _log = logging.getLogger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
@@ -63,10 +67,13 @@ class Emulator:
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
         agent: holds the agent's side of every call; ``parrot_agent()`` if None.
+        agents: names by agent_id of those there are; a REST call with another is refused. None:
+            any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
+        token_expiry: the same of a web call.
         max_calls: calls that may be registered or ongoing at a time, one more is answered
             with 429; None: as many as are kept.
         webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. There is
@@ -92,10 +99,12 @@ class Emulator:
         api_key: str | None = None,
         prefix: str = "",
         agent: Agent | None = None,
+        agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
+        token_expiry: float = EXPIRY,
         max_calls: int | None = None,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
@@ -107,7 +116,6 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
-        self._agent = agent or parrot_agent()
         self._accept_any = accept_any
         self._audio = audio
         self._registry = Registry(
@@ -117,8 +125,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._rest = Rest(self._registry, self._stop, api_key=api_key, prefix=self._prefix)
-        self._open_session = partial(
+        open_session = partial(
             Session,
             chunk_ms=chunk_ms,
             stall_timeout=stall_timeout,
@@ -126,11 +133,19 @@ class Emulator:
             record=record,
             server_events=self.events,
         )
+        self._conversations = Conversations(self._registry, agent or parrot_agent(), open_session)
+        self._gateway = Gateway(self._registry, self._conversations, self.events, now, token_expiry)
+        self._rest = Rest(
+            self._registry,
+            self._conversations.stop,
+            self._gateway.create,
+            agents=Agents(agents, now()),
+            api_key=api_key,
+            prefix=self._prefix,
+        )
         self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
         self._stopping = False
-        self._conversations: dict[asyncio.Task[None], Session] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -139,7 +154,9 @@ class Emulator:
             OSError: the address cannot be listened on.
         """
         connection = partial(
-            HttpConnection, respond=self._rest.respond, http_connections=self._http_connections
+            HttpConnection,
+            respond=Routes(self._rest, self._gateway).respond,
+            http_connections=self._http_connections,
         )
         self._server = await serve(
             self._serve,
@@ -165,11 +182,10 @@ class Emulator:
             return
         self._stopping = True
         self._server.close(close_connections=False)
-        sessions = self._conversations.values()
-        await asyncio.gather(*(session.close(*_GOODBYE, "error_retell") for session in sessions))
-        await asyncio.gather(*self._closing)
-        for conversation in self._conversations:
-            conversation.cancel()
+        await self._conversations.end()
+        await self._gateway.stop()
+        answering = [each.answering for each in self._http_connections if each.answering]
+        await asyncio.gather(*answering)
         for connection in list(self._http_connections):
             connection.shut()
         await self._server.wait_closed()
@@ -203,12 +219,7 @@ class Emulator:
         agent_id: str = "parrot",
         **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
-        """Register a call, as ``POST /register-call`` does.
-
-        Args:
-            audio: encoding and rate, both ways.
-            agent_id: the agent it is with.
-            fields: what else the request may say, see ``RegisterFields``.
+        """Register a call, as ``POST /register-call`` does, with any agent.
 
         Raises:
             RuntimeError: there are too many calls that are not over.
@@ -217,6 +228,11 @@ class Emulator:
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
+
+    @property
+    def calls(self) -> list[RegisteredCall]:
+        """All calls that are kept, in the order they were registered."""
+        return list(self._registry.calls)
 
     def find(self, call_id: str) -> RegisteredCall | None:
         """Return a call by its call_id, or None."""
@@ -235,17 +251,10 @@ class Emulator:
         """
         self._rest.refuse(status, times, retry_after)
 
-    def _stop(self, call: RegisteredCall) -> None:
-        for session in self.sessions:
-            if session.call is call:
-                closing = asyncio.create_task(session.close(*_STOPPED))
-                self._closing.add(closing)
-                closing.add_done_callback(self._closing.discard)
-
     @property
     def sessions(self) -> list[Session]:
         """The calls going on."""
-        return list(self._conversations.values())
+        return self._conversations.sessions
 
     def type(self, text: str, call: RegisteredCall | None = None) -> None:
         """Give a call a user turn without audio, as if the user had said it.
@@ -292,6 +301,8 @@ class Emulator:
             raise HttpError(409, "this call has been joined already")
         if call.over:
             raise HttpError(410, "this call is over, or was not joined in time")
+        if call.protocol == "gateway":
+            raise HttpError(400, "this is a web call: it is joined at /webrtc-proxy")
         if call.protocol not in DIALECTS:
             why = f"this call was registered for {call.protocol}, which is not spoken here"
             raise HttpError(400, why)
@@ -318,29 +329,7 @@ class Emulator:
             await websocket.close(1008, str(error))
             return
         answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(target).query))
-        session = self._open_session(call, websocket, answer)
-        cast(HttpConnection, websocket).on_ping = session.pinged.set
-        self._registry.join(call)
-        session.tell(CallJoined, format=call.format)
-        conversation = asyncio.create_task(converse(session, self._agent))
-        self._conversations[conversation] = session
-        try:
-            await asyncio.wait({conversation})
-        finally:
-            conversation.cancel()
-            del self._conversations[conversation]
-            call.close_code = websocket.close_code or 1006
-            call.close_reason = websocket.close_reason or ""
-            why = session.why or _why(websocket)
-            session.tell(CallEnded, code=call.close_code, reason=call.close_reason, why=why)
-            self._registry.end(call, why)
-
-
-def _why(websocket: ServerConnection) -> str:
-    """Return Retell's word for a call that its caller ended."""
-    sent, received = websocket.protocol.close_sent, websocket.protocol.close_rcvd
-    broken = sent is not None and received is None and sent.code in _NOT_A_WEBSOCKET
-    return "error_frontend_corrupted_payload" if broken else "user_hangup"
+        await self._conversations.hold(call, WebSocketLine(websocket, answer))
 
 
 def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:

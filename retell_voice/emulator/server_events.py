@@ -34,7 +34,7 @@ class CallRegistered(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallJoined(ServerEvent):
-    """The caller's WebSocket is open."""
+    """The caller is connected."""
 
     format: str
 
@@ -44,7 +44,7 @@ class CallJoined(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class CallRefused(ServerEvent):
-    """A WebSocket was refused with an HTTP status."""
+    """A WebSocket, or a web call's caller, was refused with an HTTP status."""
 
     status: int
     why: str
@@ -102,17 +102,18 @@ class CallEnded(ServerEvent):
     """The call ended.
 
     Attributes:
-        code, reason: the WebSocket's close code and reason.
+        code, reason: the WebSocket's close code and reason; a web call has no code.
         why: the call's ``disconnection_reason``.
     """
 
-    code: int
+    code: int | None
     reason: str
     why: str
 
     def __str__(self) -> str:
         words = f" ({self.reason})" if self.reason else ""
-        return f"ended: {self.why}, close code {self.code}{words}"
+        code = "" if self.code is None else f", close code {self.code}"
+        return f"ended: {self.why}{code}{words}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 
 import numpy as np
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.dialects import Answer
+from retell_voice.emulator.line import CallOver, Line, WebSocketLine
 from retell_voice.emulator.server_events import ServerEvent, ServerEvents
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
 from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
+
+__all__ = ["CallOver", "Session"]
 
 INBOX = 60.0
 """Seconds of microphone audio an agent may leave unread; beyond it the oldest is dropped."""
@@ -39,12 +40,6 @@ MAX_TEXTS = 1000
 MAX_TYPED = 100
 """Typed turns that may wait for the agent."""
 
-_CLOSE_TIMEOUT = 0.8  # a whole emulator stops within a second
-
-
-class CallOver(Exception):
-    """The caller is gone, or the call was closed: nothing can be sent any more."""
-
 
 class Session:
     """The server's end of one call.
@@ -54,8 +49,7 @@ class Session:
 
     Attributes:
         call: the call as it was registered; its transcript is kept there.
-        websocket: the connection itself, for tests that must send what no agent would.
-        dialect: what is spoken on it.
+        line: the connection.
         updates, alignment: what the caller asked for.
         dropped: samples of microphone audio dropped because the agent did not read them.
         dropped_texts: texts dropped for the same reason.
@@ -64,21 +58,19 @@ class Session:
     def __init__(
         self,
         call: RegisteredCall,
-        websocket: ServerConnection,
-        answer: Answer,
+        line: Line,
         *,
         chunk_ms: int = 100,
-        stall_timeout: float = 5.0,
+        stall_timeout: float | None = 5.0,
         answer_pings: bool = True,
         record: bool = False,
         server_events: ServerEvents | None = None,
     ) -> None:
         self.call = call
-        self.websocket = websocket
-        self.dialect = answer.dialect
-        self.updates = answer.updates
-        self.alignment = answer.alignment
-        self.chunk_ms = self.dialect.frame_ms or chunk_ms
+        self.line = line
+        self.updates = line.updates
+        self.alignment = line.alignment
+        self.chunk_ms = line.frame_ms or chunk_ms
         self.dropped = 0
         self.dropped_texts = 0
         self.why: str | None = None
@@ -86,6 +78,7 @@ class Session:
         self.pinged = asyncio.Event()
         """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
         for the next one to clear."""
+        line.on_ping = self.pinged.set
         self._server_events = server_events
         self._opened = asyncio.get_running_loop().time()
         self._chunk = call.audio.rate * self.chunk_ms // 1000
@@ -102,13 +95,24 @@ class Session:
         self._over = False
 
     @property
+    def websocket(self) -> ServerConnection:
+        """The connection itself, for tests that must send what no agent would.
+
+        Raises:
+            RuntimeError: this is a web call, which has none.
+        """
+        if not isinstance(self.line, WebSocketLine):
+            raise RuntimeError("a web call has no WebSocket")
+        return self.line.websocket
+
+    @property
     def audio(self) -> AudioFormat:
         """Encoding and rate of the call, both directions."""
         return self.call.audio
 
     async def begin(self) -> None:
         """Wait until the caller has said what its dialect begins with, or is gone."""
-        if not self.dialect.is_ready:
+        if not self.line.is_ready:
             await self._begun.wait()
 
     async def receive(self) -> Samples | str | None:
@@ -166,20 +170,20 @@ class Session:
             TypeError: it is neither; floats, two channels and lists are not converted.
         """
         if isinstance(audio, bytes):
-            await self.send(self.dialect.audio(audio, text))
+            await self._sent(self.line.audio(audio, text))
             return
         if not is_samples(audio):
             raise TypeError(f"audio must be {SAMPLES}, or bytes; it is {described(audio)}")
         for start in range(0, len(audio), self._chunk):
             chunk = audio[start : start + self._chunk]
-            if self.dialect.frame_ms is not None:
+            if self.line.frame_ms is not None:
                 chunk = np.pad(chunk, (0, self._chunk - len(chunk)))
-            await self.send(self.dialect.audio(self.audio.encode(chunk), text))
+            await self._sent(self.line.audio(self.audio.encode(chunk), text))
             text = ""
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""
-        await self.send(self.dialect.clear())
+        await self._sent(self.line.clear())
 
     async def update(self, transcript: tuple[Utterance, ...], turn: Role | None = None) -> None:
         """Keep the transcript of the whole call so far; send it to a caller who wants updates.
@@ -190,31 +194,26 @@ class Session:
         """
         self.call.transcript = transcript
         if self.updates:
-            await self._send_if_any(self.dialect.update(transcript, turn))
+            await self._sent(self.line.update(transcript, turn))
 
     async def metadata(self, metadata: Any) -> None:
         """Send metadata for the caller's program, any JSON value, where the dialect has that."""
-        await self._send_if_any(self.dialect.metadata(metadata))
-
-    async def _send_if_any(self, message: Message | None) -> None:
-        if message is not None:
-            await self.send(message)
+        await self._sent(self.line.metadata(metadata))
 
     async def send(self, message: Message) -> None:
-        """Send any message.
+        """Send any message: of the WebSocket; text of a web call's control channel.
 
         A caller that has not read for ``stall_timeout`` seconds loses the call.
         """
+        await self._sent(self.line.send(message))
+
+    async def _sent(self, sending: Awaitable[None]) -> None:
         try:
             async with asyncio.timeout(self._stall_timeout):
-                await self.websocket.send(message)
+                await sending
         except TimeoutError:
             await self.close(1008, "the caller does not read what the agent says", "error_unknown")
-        except ConnectionClosed:
-            pass
-        else:
-            return
-        raise CallOver from None
+            raise CallOver from None
 
     async def close(self, code: int = 1000, reason: str = "", why: str = "agent_hangup") -> None:
         """End the call; returns once the connection is closed, within about a second.
@@ -224,14 +223,9 @@ class Session:
             reason: words for the caller; cut to the 123 bytes that a close frame holds.
             why: Retell's ``disconnection_reason``.
         """
-        if self.why is None and self.websocket.state is State.OPEN:
+        if self.why is None and self.line.is_open:
             self.why = why
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self.websocket.close(code, _fitting(reason))
-        except TimeoutError:
-            self.websocket.transport.abort()
-            await self.websocket.wait_closed()
+        await self.line.close(code, reason)
 
     def tell(self, kind: type[ServerEvent], **details: Any) -> None:
         """Put a server_event of this call on the stream; the call_id is masked wherever it is."""
@@ -250,17 +244,17 @@ class Session:
 
     async def wait_closed(self) -> None:
         """Wait until the caller is gone."""
-        await self.websocket.wait_closed()
+        await self.line.wait_closed()
 
     async def run(self) -> None:
         """Read what the caller sends until it is gone; the emulator does this."""
         try:
-            async for message in self.websocket:
-                for event in self.dialect.receive(message):
+            while (events := await self.line.receive()) is not None:
+                for event in events:
                     await self._take(event)
-                if self.dialect.is_ready:
+                if self.line.is_ready:
                     self._begun.set()
-        except (ConnectionClosed, CallOver):
+        except CallOver:
             pass
         finally:
             self._over = True
@@ -280,7 +274,7 @@ class Session:
             case Ping():
                 self.pinged.set()
                 if self._answer_pings:
-                    await self._send_if_any(self.dialect.pong())
+                    await self._sent(self.line.pong())
             case Reply():
                 await self.send(event.message)
             case UnknownMessage() if self._inbox_texts < MAX_TEXTS:
@@ -306,7 +300,3 @@ class Session:
             self.dropped_texts += 1
         else:
             self.dropped += len(message)
-
-
-def _fitting(reason: str) -> str:
-    return reason.encode(errors="replace")[:123].decode(errors="ignore")  # half a surrogate: "?"

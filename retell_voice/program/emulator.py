@@ -47,6 +47,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             api_key=settings.api_key.value,
             prefix=settings.prefix.value,
             agent=agent,
+            agents=settings.agents.value,
             accept_any=settings.accept_any.value,
             audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
             expiry=settings.expiry.value,

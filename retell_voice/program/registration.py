@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.errors import ConfigError, TooManyRequests
+from retell_voice.program.account import api_key, key_from
 from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
 from retell_voice.rest import Registration, register_call
-from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import RegistrationSettings
 
@@ -28,13 +28,7 @@ def registration_key(settings: RegistrationSettings) -> Sourced[str]:
     """
     if settings.agent.value is None:
         raise ConfigError("no agent to register a call with: give --agent")
-    key = find_key(settings.api_key)
-    if key.value is None:
-        raise ConfigError(
-            "there is no API key to register a call with",
-            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
-        )
-    return Sourced(key.value, key.source)
+    return api_key(settings, "register a call")
 
 
 async def register(
@@ -90,10 +84,8 @@ async def patiently(
     """
     for tries_left in reversed(range(_TRIES)):
         try:
-            return await ask()
-        except KeyRefused as error:
-            hint = f"it came from {key.source}; {error.hint}"
-            raise KeyRefused(str(error), hint, status=error.status) from None
+            with key_from(key):
+                return await ask()
         except TooManyRequests as error:
             wait = error.retry_after
             if not tries_left or wait is None or wait > LONGEST_WAIT:

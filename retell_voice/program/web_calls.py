@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from retell_voice.engine.web_call import WebCall
-from retell_voice.errors import ConfigError, KeyRefused, TooManyRequests
+from retell_voice.errors import ConfigError, TooManyRequests
+from retell_voice.program.account import account, key_from
 from retell_voice.program.call_fields import CallFields
 from retell_voice.program.registration import patiently, registration_key
 from retell_voice.protocol.gateway import Admission
-from retell_voice.rest import create_web_call, find_agent
+from retell_voice.rest import create_web_call
 from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
@@ -65,11 +66,9 @@ def new_web_call(
         async def ask() -> Admission:
             return await create_web_call(found, **more)
 
-        try:
-            found = await _agent_id(agent, more["api_key"], more["api_url"])
-        except KeyRefused as error:
-            hint = f"it came from {key.source}; {error.hint}"
-            raise KeyRefused(str(error), hint, status=error.status) from None
+        with key_from(key):
+            is_id = _ID.fullmatch(agent)
+            found = agent if is_id else await account(settings, key).agent_id(agent)
         return await patiently(ask, key, waiting=waiting, sleep=sleep)
 
     return WebCall(
@@ -132,9 +131,3 @@ def check_options(settings: CallSettings) -> None:
             f"{' and '.join(given)}: a web call has no such thing",
             "--transport websocket registers a call that has, with servers of the Audio WebSocket",
         )
-
-
-async def _agent_id(agent: str, api_key: str, api_url: str) -> str:
-    if _ID.fullmatch(agent):
-        return agent
-    return (await find_agent(agent, api_key=api_key, api_url=api_url)).agent_id

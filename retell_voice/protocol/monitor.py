@@ -217,7 +217,7 @@ def _items(fields: Fields, name: str) -> list[TranscriptItem]:
             id=read.need(read.identifier, "id"),
             role=role,
             time=read.need(read.number, "time_sec"),
-            content=_content(role, read.body),
+            content=item_content(role, read.body),
             fields=read.body,
         )
         for read in fields.items(name) or ()
@@ -225,8 +225,8 @@ def _items(fields: Fields, name: str) -> list[TranscriptItem]:
     ]
 
 
-def _content(role: str, body: Mapping[str, Any]) -> str:
-    """Return what an entry says, in one line."""
+def item_content(role: str, body: Mapping[str, Any]) -> str:
+    """Return what an entry of a transcript says, in one line."""
 
     def text(name: str) -> str:
         value = body.get(name)

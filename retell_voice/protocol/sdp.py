@@ -8,6 +8,7 @@ from retell_voice.protocol.gateway import UnreadableAnswer
 
 _OPUS = re.compile(r"a=rtpmap:(\d{1,3}) opus/48000(?:/\d)?", re.IGNORECASE)
 _LEVELS = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+_MDNS = re.compile(r"a=candidate:(?:\S+ ){4}\S+\.local ", re.IGNORECASE)
 FEC = "minptime=10;useinbandfec=1"
 
 
@@ -27,6 +28,44 @@ def prepare_offer(sdp: str) -> str:
         if opus is not None and f"a=fmtp:{opus[1]}" not in given:
             lines.append(f"a=fmtp:{opus[1]} {FEC}")
     return "".join(f"{line}\r\n" for line in lines)
+
+
+def ask_for_fec(sdp: str) -> str:
+    """Return an answer that asks for forward error correction, see ``prepare_offer``."""
+    given = {line.split()[0] for line in sdp.splitlines() if line.startswith("a=fmtp:")}
+    lines: list[str] = []
+    for line in sdp.splitlines():
+        lines.append(line)
+        opus = _OPUS.fullmatch(line)
+        if opus is not None and f"a=fmtp:{opus[1]}" not in given:
+            lines.append(f"a=fmtp:{opus[1]} {FEC}")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def without_mdns(sdp: str) -> str:
+    """Return a description without candidates whose address is a name of the local network.
+
+    Browsers hide addresses so; only multicast finds them, and a peer learns them without.
+    """
+    lines = (line for line in sdp.splitlines() if not _MDNS.match(line))
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def check_offer(sdp: str) -> None:
+    """Check that an offer is SDP and offers Opus, before the library sees it.
+
+    Raises:
+        UnreadableAnswer: it does not; says why.
+    """
+    lines = [line.strip() for line in sdp.splitlines()]
+    if not lines or lines[0] != "v=0":
+        raise UnreadableAnswer("the offer is not SDP")
+    sections = "\n".join(lines).split("\nm=")[1:]
+    audio = [each for each in sections if each.startswith("audio ")]
+    if not audio:
+        raise UnreadableAnswer("the offer has no audio")
+    if not any(_OPUS.fullmatch(line) for line in audio[0].splitlines()):
+        raise UnreadableAnswer("the offer has no Opus")
 
 
 def check_answer(sdp: str) -> None:

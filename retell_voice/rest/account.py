@@ -160,7 +160,7 @@ async def find_agent(
     near = ", ".join(f"{agent.name or 'unnamed'} ({agent.agent_id})" for agent in named or agents)
     raise NotFound(
         f"{len(named)} agents are called {wanted!r}" if named else f"no agent is called {wanted!r}",
-        f"use an id: {near[:300]}" if near else "list_agents lists them",
+        f"use an id: {near[:300]}" if near else "`retell-voice agents` lists them",
         status=404,
     )
 

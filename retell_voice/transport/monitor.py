@@ -76,6 +76,10 @@ class Monitor:
         draw: returns numbers from 0 to 1, to spread tries.
         sleep: waits so many seconds between two tries.
 
+    Attributes:
+        code: with which the connection closed last: that of the WebSocket, 4000 and the status of
+            an HTTP answer, or 1006 where there was neither; None before.
+
     Raises:
         ConfigError: call_id, key or URL cannot be one.
     """
@@ -106,6 +110,7 @@ class Monitor:
         self._clock, self._sleep = clock, sleep
         self._client = MonitorClient()
         self._link = MonitorLink(draw)
+        self.code: int | None = None
 
     def __repr__(self) -> str:
         return f"<Monitor {mask(self._call_id)}>"
@@ -130,6 +135,7 @@ class Monitor:
                 finally:
                     await websocket.close()
                 code, reason = websocket.close_code or _BROKEN, websocket.close_reason or ""
+            self.code = code
             match self._link.closed(code, reason):
                 case Again(delay=delay):
                     why = reason or f"the connection closed with code {code}"

@@ -2,19 +2,22 @@
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
 Tests that share nothing run side by side, one more than there are processors, as many of them wait
-for time to pass. The sound tests share a card and a clock, and lose audio where they have to wait:
-they run one after the other before the rest, or beside it where there are processors to spare; what
-they print then comes when all is over. The slowest of all tests come last.
+for time to pass. The sound tests share a card and a clock, and lose audio where they have to wait.
+They run one after the other, beside the rest where Linux can keep that out of their way (its
+scheduling class for idle processors) and nobody else is busy, as such a class may starve; else
+before it. What they print beside the rest comes when all is over. The slowest of all tests come
+last.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -22,10 +25,10 @@ from typing import IO
 REPO = Path(__file__).absolute().parents[2]
 NOTHING_FOUND = 5  # pytest's exit code where no test was selected
 SLOWEST = 20
-ENOUGH_PROCESSORS = 4
-"""For sound tests beside others."""
-# Below the sound tests; not so low that beside other people's busy processes nothing gets done.
-NICE = 5
+LOOK = 0.5
+"""Seconds in which to see whether others keep the processors busy."""
+BUSY = 0.2
+"""The share of the processors' time that is a busy machine."""
 
 
 @dataclass
@@ -36,19 +39,15 @@ class Part:
         name: what it is called in messages.
         options: for pytest.
         to: where its output goes; None: to ours.
-        niceness: how much it gives way to others.
     """
 
     name: str
     options: Sequence[str]
     to: IO[bytes] | None = None
-    niceness: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, durations: Path) -> None:
         command = [sys.executable, "-m", "pytest", f"--durations-to={durations}", *self.options]
-        if self.niceness and os.name == "posix":
-            command = ["nice", "-n", str(self.niceness), *command]
         self.process = subprocess.Popen(
             command,
             cwd=REPO,
@@ -60,6 +59,43 @@ class Part:
     def wait(self) -> int:
         assert self.process is not None
         return self.process.wait()
+
+    def give_way(self, gives_way: bool = True) -> None:
+        """Let it run only where a processor is idle, with all it has started; or as others again.
+        On Linux."""
+        assert self.process is not None
+        for thread in list(threads(self.process.pid)):
+            with contextlib.suppress(OSError):  # it has ended
+                policy = os.sched_getscheduler(thread)
+                if policy in (os.SCHED_OTHER, os.SCHED_IDLE):  # not those that run ahead
+                    policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
+                    os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+
+def threads(process: int) -> Iterator[int]:
+    """The threads of a process and of all its descendants, as Linux tells them."""
+    with contextlib.suppress(OSError):  # it has ended
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            yield int(thread.name)
+            for child in (thread / "children").read_text().split():
+                yield from threads(int(child))
+
+
+def is_busy() -> bool:
+    """Whether others keep the processors busy, or nobody can tell."""
+    try:
+        before = processor_time()
+        time.sleep(LOOK)
+        after = processor_time()
+    except OSError:
+        return True
+    passed = [late - early for early, late in zip(before, after, strict=True)]
+    return sum(passed[:3]) > BUSY * sum(passed)
+
+
+def processor_time() -> list[int]:
+    """Of all processors: user, nice, system, idle, and what else Linux counts, in ticks."""
+    return [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
 
 
 def say(line: str = "") -> None:
@@ -106,12 +142,11 @@ def check() -> list[str]:
 
 def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
     """Run the tests; return the parts that failed."""
-    beside = sound and processors() >= ENOUGH_PROCESSORS
+    beside = sound and sys.platform == "linux" and processors() > 1 and not is_busy()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as heard:
         rest = Part(
             "pytest",
             ["--sound=none", "-n", str(processors() + 1), "--dist=loadgroup", *arguments],
-            niceness=NICE if beside else 0,
         )
         on_card = Part("sound tests", ["--sound=only", *arguments], heard if beside else None)
         parts = [on_card, rest] if sound else [rest]
@@ -123,7 +158,11 @@ def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
                 part.start(durations)
                 if not beside:
                     codes[part.name] = part.wait()
-            codes |= {part.name: part.wait() for part in parts}
+            if beside:
+                rest.give_way()
+                codes[on_card.name] = on_card.wait()
+                rest.give_way(False)
+                codes[rest.name] = rest.wait()
         except KeyboardInterrupt:
             for part in parts:
                 if part.process is not None:

@@ -6,21 +6,27 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from support import warm
 
 from retell_voice.cli import main
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+NOTHING: Mapping[str, str] = {}
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "COVERAGE_PROCESS_START")
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """An environment with an empty home."""
-    home = tmp_path / "home"
+    return env_of(tmp_path)
+
+
+def env_of(folder: Path) -> dict[str, str]:
+    home = folder / "home"
     home.mkdir()
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {
@@ -34,16 +40,29 @@ def env(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def warm_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[warm.WarmProcess | None]:
+    """The program with its imports behind it, where processes can fork."""
+    if not warm.AVAILABLE:
+        yield None
+        return
+    with warm.WarmProcess(env_of(tmp_path_factory.mktemp("warm"))) as process:
+        yield process
+
+
 @pytest.fixture
-def run(env: dict[str, str]) -> Run:
+def run(env: dict[str, str], warm_process: warm.WarmProcess | None) -> Run:
     """Run the program to its end, on pipes."""
 
     def run(
-        *arguments: str, stdin: str = "", more: dict[str, str] | None = None
+        *arguments: str, stdin: str = "", more: Mapping[str, str] = NOTHING
     ) -> subprocess.CompletedProcess[str]:
+        of_start = any(name.startswith("PYTHON") for name in more)  # read by Python itself
+        if warm_process is not None and not of_start:
+            return warm_process.run(*arguments, env={**env, **more}, stdin=stdin, timeout=30)
         return subprocess.run(
             [sys.executable, "-m", "retell_voice", *arguments],
-            env={**env, **(more or {})},
+            env={**env, **more},
             input=stdin,
             capture_output=True,
             encoding="utf-8",

@@ -45,7 +45,10 @@ def test_help_has_every_setting(command: str, section: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["talk", "register", "emulator", "devices", "doctor", "report", "config show", "config init"],
+    [
+        *("talk", "register", "agents", "calls", "call", "monitor", "stop"),
+        *("emulator", "devices", "doctor", "report", "config show", "config init"),
+    ],
 )
 def test_help_is_a_whole_page(command: str) -> None:
     shown = help_of(*command.split())
@@ -57,8 +60,9 @@ def test_help_is_a_whole_page(command: str) -> None:
     assert "under ." not in shown, "what stands in brackets is shown"
 
 
-def test_help_tells_how_registering_may_end() -> None:
-    codes = re.findall(r"^ +(\d+)  ", help_of("register"), re.MULTILINE)
+@pytest.mark.parametrize("command", ["register", "agents", "calls", "call", "stop"])
+def test_help_tells_how_asking_the_rest_api_may_end(command: str) -> None:
+    codes = re.findall(r"^ +(\d+)  ", help_of(command), re.MULTILINE)
     assert codes == ["0", "1", "2", "4", "7", "130"]
 
 

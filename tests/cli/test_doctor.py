@@ -63,6 +63,19 @@ def test_the_url_comes_from_the_settings(run: Run) -> None:
     assert f"port {port}" in run("doctor", "--only", "network", more=more).stdout
 
 
+def test_the_account_is_that_of_the_settings(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as end:
+        port = end.getsockname()[1]
+    more = {"RETELL_API_KEY": "key_1234567890abcdef"}
+    where = ("--api-url", f"http://127.0.0.1:{port}")
+    result = run("doctor", "--only", "account", *where, more=more)
+    assert result.returncode == 4
+    assert f"fail  REST API: network: 127.0.0.1:{port}" in result.stdout
+    result = run("doctor", "--only", "account", "--agent", "Ann")
+    assert result.returncode == 2
+    assert "fail  API key: there is none, and --agent needs one" in result.stdout
+
+
 @pytest.mark.parametrize("part", ["config", "network"])
 def test_a_broken_config_file(run: Run, tmp_path: Path, part: str) -> None:
     path = tmp_path / "c.toml"

@@ -1,6 +1,7 @@
 """HTTP read in any pieces, and what is not HTTP."""
 
 import json
+from collections.abc import Awaitable
 from itertools import pairwise
 
 import pytest
@@ -171,3 +172,31 @@ def test_odd_requests_never_raise(
     whole.feed(stream)
     pieces.feed(stream, data.draw(cuts_of(stream)))
     assert pieces.requests == whole.requests
+
+
+async def test_a_promised_answer_comes_in_its_turn() -> None:
+    requests: list[Request] = []
+
+    async def later(request: Request) -> Reply:
+        return Reply(201, request.method)
+
+    def respond(request: Request) -> Reply | Awaitable[Reply]:
+        requests.append(request)
+        return later(request) if request.method == "POST" else Reply(200, request.method)
+
+    peer = HttpPeer(respond)
+    assert peer.receive(POST + GET + UPGRADE[:20]) == b""
+    assert peer.promised is not None
+    assert peer.receive(UPGRADE[20:]) == b""
+    assert [each.method for each in requests] == ["POST"]
+    out = peer.answer(await peer.promised)
+    assert out.index(b"HTTP/1.1 201 Created") < out.index(b"HTTP/1.1 200 OK")
+    assert peer.promised is None
+    assert peer.upgrade == UPGRADE
+
+
+def test_a_reply_may_be_a_text_of_another_type() -> None:
+    peer = HttpPeer(lambda _: Reply(200, "v=0\r\n", content_type="application/sdp"))
+    out = peer.receive(GET)
+    assert b"Content-Type: application/sdp\r\n" in out
+    assert out.endswith(b"\r\n\r\nv=0\r\n")

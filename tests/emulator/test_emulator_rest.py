@@ -15,6 +15,7 @@ from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.rest.replies import HttpError, Request
 from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.events import Utterance, Word
+from retell_voice.protocol.gateway import Admission
 from retell_voice.protocol.llm import ToolCallInvocation, ToolCallResult
 
 MINIMAL = {
@@ -33,7 +34,11 @@ class Server:
         self.calls = Calls(max_open=max_calls)
         self.stopped: list[RegisteredCall] = []
         registry = Registry(self.calls, ServerEvents(), now=lambda: 1000.0)
-        self.rest = Rest(registry, self.stopped.append, **settings)
+        self.rest = Rest(registry, self.stopped.append, self._create, **settings)
+
+    def _create(self, call: RegisteredCall) -> Admission:
+        assert self.calls.add(call, 1000.0)
+        return Admission(call_id=call.call_id, access_token="token", expires_at=1030.0)
 
     def ask(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] = KEY
@@ -187,7 +192,8 @@ def test_the_one_key_is_needed_where_there_is_one() -> None:
         ("GET", "/v2/stop-call/x", 405),
         ("POST", "/v2/stop-call/x", 404),
         ("DELETE", "/v2/delete-call/x", 404),
-        ("POST", "/v3/create-web-call", 501),
+        ("POST", "/v2/create-web-call", 501),
+        ("POST", "/v3/create-web-call", 400),
         ("POST", "/v2/register-phone-call", 501),
         ("POST", "/v2/listen-live-call/x", 501),
         ("POST", "/v2/take-over-live-call/x", 501),
@@ -211,8 +217,8 @@ def test_a_prefix_stands_before_every_route() -> None:
 
 
 def test_what_the_emulator_is_not_is_said_once() -> None:
-    reply = Server().rest.respond(Request("POST", "/v3/create-web-call", KEY))
-    assert "WebRTC" in reply.body["message"]
+    reply = Server().rest.respond(Request("POST", "/v2/create-web-call", KEY))
+    assert "/v3/create-web-call" in reply.body["message"]
     assert reply.headers["X-Should-Retry"] == "false"
 
 
@@ -249,6 +255,67 @@ def test_the_next_requests_are_refused_as_told() -> None:
     for status in (399, 600):
         with pytest.raises(ValueError, match="400–599"):
             server.rest.refuse(status)
+
+
+def test_a_web_call_is_created_with_what_it_was_asked_for() -> None:
+    server = Server()
+    asked = {
+        "agent_id": "an agent",
+        "agent_version": 3,
+        "metadata": {"id": 1},
+        "retell_llm_dynamic_variables": {"name": "Ann"},
+        "agent_override": {},
+        "current_node_id": "n",
+        "current_state": "s",
+    }
+    status, body = server.ask("POST", "/v3/create-web-call", asked)
+    (call,) = server.calls
+    assert status == 201
+    assert body == {
+        "call_id": call.call_id,
+        "access_token": "token",
+        "transport": "gateway",
+        "ice_servers": [],
+        "expires_at": 1_030_000,
+    }
+    assert (call.protocol, call.format) == ("gateway", "WebRTC")
+    shown = call_body(call)
+    assert shown["call_type"] == "web_call"
+    assert shown["agent_version"] == 3
+    assert shown["metadata"] == {"id": 1}
+    assert shown["retell_llm_dynamic_variables"] == {"name": "Ann"}
+    assert "audio_encoding" not in shown
+
+
+@pytest.mark.parametrize("version", ["latest_published", "a tag", None])
+def test_the_only_version_there_is_has_every_name(version: Any) -> None:
+    server = Server()
+    asked = {"agent_id": "a", "agent_version": version}
+    assert server.ask("POST", "/v3/create-web-call", asked)[0] == 201
+    (call,) = server.calls
+    assert call_body(call)["agent_version"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"agent_id": ""}, "agent_id"),
+        ({"agent_id": None}, "agent_id"),
+        ({"agent_version": -1}, "agent_version"),
+        ({"agent_version": 1.5}, "agent_version"),
+        ({"metadata": []}, "metadata"),
+        ({"retell_llm_dynamic_variables": {"a": 1}}, "retell_llm_dynamic_variables"),
+        ({"agent_override": 1}, "agent_override"),
+        ({"current_node_id": 1}, "current_node_id"),
+        ({"current_state": 1}, "current_state"),
+    ],
+)
+def test_a_web_call_asked_for_wrongly_is_refused(wrong: dict[str, Any], name: str) -> None:
+    server = Server()
+    status, body = server.ask("POST", "/v3/create-web-call", {"agent_id": "a"} | wrong)
+    assert status == 422
+    assert body["message"].startswith(name)
+    assert not list(server.calls)
 
 
 def test_get_call_tells_how_the_call_went() -> None:

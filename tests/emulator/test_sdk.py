@@ -80,6 +80,19 @@ async def test_the_life_of_a_call(emulator: Emulator, client: retell.AsyncRetell
         await client.call.retrieve(call_id)
 
 
+async def test_calls_of_phone_providers_are_phone_calls(client: retell.AsyncRetell) -> None:
+    phone = {"audio_websocket_protocol": "twilio", "audio_encoding": "mulaw", "sample_rate": 8000}
+    await registered(client, **phone)
+    numbers = {"direction": "outbound", "from_number": "+1", "to_number": "+2"}
+    call_id = (await registered(client, **phone, **numbers))["call_id"]
+    calls = (await client.call.list(sort_order="ascending")).items
+    assert [(call.call_type, getattr(call, "from_number", None)) for call in calls] == [
+        ("phone_call", ""),
+        ("phone_call", "+1"),
+    ]
+    assert (await client.call.retrieve(call_id)).call_type == "phone_call"
+
+
 async def test_lists_are_filtered_and_paged(emulator: Emulator, client: retell.AsyncRetell) -> None:
     calls = [emulator.register(agent_id=f"agent_{number % 2}") for number in range(4)]
     for call in calls:

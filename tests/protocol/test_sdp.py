@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.protocol.gateway import UnreadableAnswer
-from retell_voice.protocol.sdp import check_answer, prepare_offer
+from retell_voice.protocol.sdp import (
+    ask_for_fec,
+    check_answer,
+    check_offer,
+    prepare_offer,
+    without_mdns,
+)
 
 ANSWER = """v=0
 o=- 1 1 IN IP4 0.0.0.0
@@ -65,3 +71,43 @@ def test_an_offer_promises_no_levels() -> None:
     offer = prepare_offer(ANSWER.replace("a=mid:0\n", f"a=mid:0\n{mid}{level}"))
     assert "audio-level" not in offer
     assert "sdes:mid" in offer
+
+
+def test_an_answer_asks_for_error_correction_once() -> None:
+    answer = ask_for_fec(ANSWER)
+    assert answer.count("a=fmtp:96 minptime=10;useinbandfec=1\r\n") == 1
+    assert ask_for_fec(answer) == answer
+
+
+def test_an_offer_with_opus_will_do() -> None:
+    check_offer(ANSWER)
+    check_offer(ANSWER.replace("\n", "\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("sdp", "says"),
+    [
+        ("", "not SDP"),
+        ("<html>", "not SDP"),
+        ("v=0\ns=-\n", "no audio"),
+        (ANSWER.replace("m=audio", "m=video"), "no audio"),
+        (ANSWER.replace("opus/48000/2", "telephone-event/8000"), "no Opus"),
+    ],
+)
+def test_any_other_offer_is_refused_in_words(sdp: str, says: str) -> None:
+    with pytest.raises(UnreadableAnswer, match=says):
+        check_offer(sdp)
+
+
+@given(st.text() | st.lists(st.sampled_from(ANSWER.splitlines())).map("\n".join))
+def test_any_text_is_an_offer_or_refused(sdp: str) -> None:
+    with suppress(UnreadableAnswer):
+        check_offer(sdp)
+    ask_for_fec(sdp)
+    without_mdns(sdp)
+
+
+def test_candidates_that_are_names_of_the_local_network_are_left_out() -> None:
+    named = "a=candidate:1 1 udp 2113937151 4b5c-11.local 5000 typ host generation 0\n"
+    known = "a=candidate:2 1 udp 2113937151 192.0.2.1 5000 typ host\n"
+    assert without_mdns(ANSWER + named + known) == (ANSWER + known).replace("\n", "\r\n")

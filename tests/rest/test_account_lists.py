@@ -90,7 +90,7 @@ async def test_an_agent_that_is_not_there_or_there_twice_is_told_with_those_near
         assert caught.value.hint == "use an id: Front desk (agent_1)"
         with pytest.raises(NotFound) as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
-        assert caught.value.hint == "list_agents lists them"
+        assert caught.value.hint == "`retell-voice agents` lists them"
     async with server(page(agent("a", "Desk"), agent("b", "desk"))) as (url, _):
         with pytest.raises(NotFound, match="2 agents are called 'desk'") as caught:
             await find_agent("desk", api_key=KEY, api_url=url)

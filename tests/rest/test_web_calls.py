@@ -93,7 +93,7 @@ async def test_no_call_is_created_twice() -> None:
     async with server(None, said(CREATED)) as (url, heads):
         with pytest.raises(ConnectError, match=r"did not answer within 0\.05 s"):
             await create_web_call("agent_1", api_key=KEY, api_url=url, timeout=0.05)
-        assert len(heads) == 1
+        assert len(heads) <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Retell's REST API, as far as it concerns calls: register, look up, list, change and stop them."""
+"""Retell's REST API: register calls, look them up, list, change and stop them; agents, voices."""

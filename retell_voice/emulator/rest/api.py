@@ -1,4 +1,4 @@
-"""Retell's REST calls about calls. Pure: no sockets, no clock.
+"""Retell's REST calls. Pure: no sockets, no clock.
 
 ::
 
@@ -8,11 +8,15 @@
     PATCH  {prefix}/v2/update-call/{call_id}     200, or 400 404 422
     POST   {prefix}/v2/stop-call/{call_id}       204, or 404 422
     DELETE {prefix}/v2/delete-call/{call_id}     204, or 404 422
+    POST   {prefix}/v3/create-web-call           201, or 400 422 429, or 501: not installed
     GET    {prefix}/get-concurrency              200
+    POST   {prefix}/v2/list-agents               200, or 400 422      (also GET /list-agents)
+    GET    {prefix}/get-agent/{agent_id}         200, or 404 422
+    GET    {prefix}/list-voices                  200                  (also /get-voice/{voice_id})
 
 A request without a key is 401, one of a wrong method 405, one to any other path 404. What
-Retell has and the emulator cannot do is 501: it has no telephone, no WebRTC, no analysis, and
-steers no call that is going on. Every error is a JSON object with ``status``, ``message`` and
+Retell has and the emulator cannot do is 501: it has no telephone, no analysis, and steers no call
+that is going on. Every error is a JSON object with ``status``, ``message`` and
 ``error_message``; a 422 names the field.
 """
 
@@ -27,10 +31,13 @@ from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
 from retell_voice.emulator.calls import STORAGE, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.rest.agents import Agents, get_voice, list_voices
 from retell_voice.emulator.rest.call_json import call_body, registration_body
 from retell_voice.emulator.rest.fields import parse_object
 from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
 from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
+from retell_voice.emulator.rest.web_calls import V2_REFUSED, parse_web_call
+from retell_voice.protocol.gateway import Admission, admission_body
 
 MIN_SILENCE_MS = 10_000
 """Least ``end_call_after_silence_ms`` (Retell, "Register Call")."""
@@ -40,7 +47,7 @@ MAX_METADATA = 50_000
 
 _WHAT_THERE_IS = "POST /register-call and the Audio WebSocket are what there is"
 _NO_PHONE = f"the emulator has no telephone; {_WHAT_THERE_IS}"
-_NO_WEBRTC = f"the emulator does not speak WebRTC; {_WHAT_THERE_IS}"
+_NO_LISTENING = "the emulator lets nobody listen to a call"
 _NO_STEERING = "the emulator steers no call that is going on; PATCH /v2/update-call keeps metadata"
 _NO_ANALYSIS = "the emulator analyses no calls"
 _BEYOND = {
@@ -48,13 +55,12 @@ _BEYOND = {
     "v2/create-phone-call": ("POST", _NO_PHONE),
     "register-phone-call": ("POST", _NO_PHONE),
     "v2/register-phone-call": ("POST", _NO_PHONE),
-    "create-web-call": ("POST", _NO_WEBRTC),
-    "v2/create-web-call": ("POST", _NO_WEBRTC),
-    "v3/create-web-call": ("POST", _NO_WEBRTC),
-    "v2/listen-live-call/{call_id}": ("POST", _NO_WEBRTC),
-    "v2/take-over-live-call/{call_id}": ("POST", _NO_WEBRTC),
-    "v2/update-live-call/{call_id}": ("PATCH", _NO_STEERING),
-    "rerun-call-analysis/{call_id}": ("PUT", _NO_ANALYSIS),
+    "create-web-call": ("POST", V2_REFUSED),
+    "v2/create-web-call": ("POST", V2_REFUSED),
+    "v2/listen-live-call/{id}": ("POST", _NO_LISTENING),
+    "v2/take-over-live-call/{id}": ("POST", _NO_LISTENING),
+    "v2/update-live-call/{id}": ("PATCH", _NO_STEERING),
+    "rerun-call-analysis/{id}": ("PUT", _NO_ANALYSIS),
 }
 _Handler = Callable[[Request, str], Reply]
 
@@ -80,6 +86,8 @@ class Rest:
     Args:
         office: keeps the calls.
         stop: ends an ongoing call soon.
+        create: registers a web call and returns what lets its caller join.
+        agents: with whom calls can be registered; None: with anybody.
         api_key: the only key accepted; None: any that is not empty.
         prefix: path before every route, for example ``/retell``; empty for none.
     """
@@ -88,12 +96,16 @@ class Rest:
         self,
         office: CallStore,
         stop: Callable[[RegisteredCall], None],
+        create: Callable[[RegisteredCall], Admission],
         *,
+        agents: Agents | None = None,
         api_key: str | None = None,
         prefix: str = "",
     ) -> None:
         self._office = office
         self._stop = stop
+        self._agents = agents or Agents()
+        self._create = create
         self._api_key = api_key
         self._prefix = prefix
         self._refusals: list[Reply] = []  # the next is the last
@@ -101,17 +113,23 @@ class Rest:
         list_v2_calls = ("POST", self._list_v2)
         self._routes: dict[str, tuple[str, _Handler]] = {
             "register-call": ("POST", self._register_call),
-            "get-call/{call_id}": get_call,
-            "v1/get-call/{call_id}": get_call,
-            "v2/get-call/{call_id}": get_call,
+            "v3/create-web-call": ("POST", self._create_web_call),
+            "get-call/{id}": get_call,
+            "v1/get-call/{id}": get_call,
+            "v2/get-call/{id}": get_call,
             "list-calls": ("GET", self._list_v1),
             "v2/list-call": list_v2_calls,
             "v2/list-calls": list_v2_calls,
             "v3/list-calls": ("POST", self._list_v3),
-            "v2/update-call/{call_id}": ("PATCH", self._update_call),
-            "v2/stop-call/{call_id}": ("POST", self._stop_call),
-            "v2/delete-call/{call_id}": ("DELETE", self._delete_call),
+            "v2/update-call/{id}": ("PATCH", self._update_call),
+            "v2/stop-call/{id}": ("POST", self._stop_call),
+            "v2/delete-call/{id}": ("DELETE", self._delete_call),
             "get-concurrency": ("GET", self._get_concurrency),
+            "v2/list-agents": ("POST", self._list_agents),
+            "list-agents": ("GET", lambda _, __: Reply(200, self._agents.list_v1())),
+            "get-agent/{id}": ("GET", self._get_agent),
+            "list-voices": ("GET", lambda _, __: Reply(200, list_voices())),
+            "get-voice/{id}": ("GET", lambda _, voice_id: Reply(200, get_voice(voice_id))),
             **{
                 path: (method, partial(self._beyond, why))
                 for path, (method, why) in _BEYOND.items()
@@ -145,7 +163,7 @@ class Rest:
             )
         route = self._routes.get("/".join(segments))
         if route is None and segments:
-            route = self._routes.get("/".join([*segments[:-1], "{call_id}"]))
+            route = self._routes.get("/".join([*segments[:-1], "{id}"]))
         if route is None:
             raise HttpError(404, "there is nothing at this path")
         method, handler = route
@@ -181,9 +199,15 @@ class Rest:
 
     def _register_call(self, request: Request, _: str) -> Reply:
         call = parse_registration(request.body)
+        call.agent_name = self._agents.name(call.agent_id)
         if not self._office.register(call):
             raise HttpError(429, "too many calls are registered or ongoing")
         return Reply(201, registration_body(call))
+
+    def _create_web_call(self, request: Request, _: str) -> Reply:
+        call = parse_web_call(request.body)
+        call.agent_name = self._agents.name(call.agent_id)
+        return Reply(201, admission_body(self._create(call)))
 
     def _get_call(self, _: Request, call_id: str) -> Reply:
         return Reply(200, call_body(self._call(call_id)))
@@ -221,6 +245,12 @@ class Rest:
         ongoing = sum(call.status is CallStatus.ONGOING for call in calls)
         limit = {"concurrency_limit": calls.max_open, "current_concurrency": ongoing}
         return Reply(200, limit)
+
+    def _list_agents(self, request: Request, _: str) -> Reply:
+        return Reply(200, self._agents.list_v2(urlsplit(request.target).query, request.body))
+
+    def _get_agent(self, request: Request, agent_id: str) -> Reply:
+        return Reply(200, self._agents.get(agent_id, urlsplit(request.target).query))
 
     def _beyond(self, why: str, _: Request, __: str) -> Reply:
         # Clients of Retell's take any 5xx for a passing one, but for this header.

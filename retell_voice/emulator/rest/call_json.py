@@ -3,7 +3,8 @@
 The fields are those of ``retell-sdk`` 6.2 (``WebCallResponse``, ``PhoneCallResponse``) and those
 of the days of the Audio WebSocket (``audio_websocket_protocol`` and the like). What the emulator
 does not have is absent, such as cost. Some that the SDK requires are made up: ``agent_version`` is
-0 unless a number was asked for, and ``access_token`` is empty, as there is no room to join.
+0 unless a number was asked for, ``access_token`` is empty but for web calls, and so are the numbers
+of a phone call, which is inbound, where it was registered without.
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ def registration_body(call: RegisteredCall) -> dict[str, Any]:
     return {
         "call_id": call.call_id,
         "agent_id": call.agent_id,
-        "audio_websocket_protocol": call.protocol,
-        "audio_encoding": str(call.audio.encoding),
-        "sample_rate": call.audio.rate,
+        **(_socket(call) if call.protocol != "gateway" else {}),
         "call_status": str(call.status),
         "drop_call_if_machine_detected": call.drop_call_if_machine_detected,
         "opt_out_sensitive_data_storage": False,
@@ -46,10 +45,14 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
     """Return the call, with its transcripts unless ``transcripts`` is false."""
     body = registration_body(call) | {
         "call_type": "phone_call" if call.protocol == "twilio" else "web_call",
-        "access_token": "",
+        "access_token": call.access_token or "",
         "agent_version": call.agent_version if isinstance(call.agent_version, int) else 0,
         "data_storage_setting": call.storage,
     }
+    if call.agent_name:
+        body["agent_name"] = call.agent_name
+    if body["call_type"] == "phone_call":
+        body = {"direction": "inbound", "from_number": "", "to_number": ""} | body
     if call.custom_attributes is not None:
         body["custom_attributes"] = dict(call.custom_attributes)
     if call.started_at is not None and call.ended_at is not None:
@@ -68,6 +71,14 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
                 transcript_item(said) for said in call.transcript_with_tool_calls
             ]
     return body
+
+
+def _socket(call: RegisteredCall) -> dict[str, Any]:
+    return {
+        "audio_websocket_protocol": call.protocol,
+        "audio_encoding": str(call.audio.encoding),
+        "sample_rate": call.audio.rate,
+    }
 
 
 def _milliseconds(seconds: float | None) -> int | None:

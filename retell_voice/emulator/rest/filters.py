@@ -102,11 +102,11 @@ def filter_v3(criteria: Fields) -> Test:
     tests: list[_Test] = []
     for name, types in _TYPES.items():
         if (read := criteria.inner(name)) is not None:
-            tests.append(_value_is(name, _condition(read, types)))
+            tests.append(_value_is(name, condition(read, types)))
     for name, holder in _BY_KEY.items():
         for read in criteria.each(name) or ():
             key = read.string("key", required=True)
-            tests.append(_entry_is(holder, key, _condition(read, _ANY)))
+            tests.append(_entry_is(holder, key, condition(read, _ANY)))
     if (agents := criteria.each("agent")) is not None:
         tests.append(_agent_is([_agent(read) for read in agents]))
     tests += [_called_tool(_tool(read)) for read in criteria.each("tool_calls") or ()]
@@ -150,12 +150,12 @@ def _all(tests: list[_Test]) -> Test:
     return test
 
 
-def _value_is(name: str, condition: _Condition) -> _Test:
-    return lambda _, body: condition(body.get(name))
+def _value_is(name: str, fits: _Condition) -> _Test:
+    return lambda _, body: fits(body.get(name))
 
 
-def _entry_is(holder: str, key: str, condition: _Condition) -> _Test:
-    return lambda _, body: condition(body.get(holder, {}).get(key))
+def _entry_is(holder: str, key: str, fits: _Condition) -> _Test:
+    return lambda _, body: fits(body.get(holder, {}).get(key))
 
 
 def _agent(read: Fields) -> tuple[str, list[Any]]:
@@ -175,8 +175,8 @@ def _tool(read: Fields) -> dict[str, _Condition]:
         if (wanted := read.string(name)) is not None:
             conditions[name] = partial(operator.eq, wanted)
     for name, types in (("success", ("boolean",)), ("latency_ms", _AMOUNT)):
-        if (condition := read.inner(name)) is not None:
-            conditions[name] = _condition(condition, types)
+        if (inner := read.inner(name)) is not None:
+            conditions[name] = condition(inner, types)
     return conditions
 
 
@@ -188,14 +188,20 @@ def _called_tool(conditions: Mapping[str, _Condition]) -> _Test:
             if isinstance(item, ToolCallInvocation):
                 result = results.get(item.tool_call_id)
                 known = {"name": item.name, "success": result and result.successful}
-                if all(condition(known.get(name)) for name, condition in conditions.items()):
+                if all(fits(known.get(name)) for name, fits in conditions.items()):
                     return True
         return False
 
     return test
 
 
-def _condition(read: Fields, types: tuple[str, ...]) -> _Condition:
+def condition(read: Fields, types: tuple[str, ...]) -> _Condition:
+    """Read one condition, an object of type, op and value.
+
+    Args:
+        read: the object.
+        types: those it may have.
+    """
     kind = read.choice("type", types, required=True)
     op = read.choice("op", _OPERATORS[kind], required=True)
     match kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,11 +23,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """One HTTP response; ``body`` is any JSON value, of which a 204 has none."""
+    """One HTTP response; ``body`` is any JSON value, of which a 204 has none, or the text of
+    another content type."""
 
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    def encode(self) -> bytes:
+        """Return the body as it is sent."""
+        is_json = self.content_type == "application/json"
+        return (json.dumps(self.body) if is_json else str(self.body)).encode()
 
 
 class HttpError(Exception):

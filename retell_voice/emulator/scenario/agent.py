@@ -8,16 +8,14 @@ is counted in the caller's audio and needs no clock.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-from websockets.exceptions import ConnectionClosed
-
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.agents import Agent
-from retell_voice.emulator.scenario import faults
+from retell_voice.emulator.scenario.connection import connection_of
 from retell_voice.emulator.scenario.delivery import pieces
 from retell_voice.emulator.scenario.listener import Listener
 from retell_voice.emulator.scenario.parser import load_scenario
@@ -48,11 +46,8 @@ from retell_voice.emulator.speech.mumble import MumbleTts
 from retell_voice.emulator.speech.ports import SpeechFailed, Tts
 from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings
 from retell_voice.errors import ConfigError
-from retell_voice.protocol.web import WebServer
 
 _LAG = 0.2  # seconds from sending to hearing
-_POLL = 0.02  # seconds between checks that reading is still stopped
-_GOODBYE = 1.0  # seconds a caller has to leave once the connection has been ended
 _FAULT = "error_retell"  # Retell's disconnection_reason for a fault of its own
 _AWAITED: dict[Condition, str] = {
     "user_speaks": "the user to speak",
@@ -132,11 +127,7 @@ class _ScenarioRunner:
         self._listener = Listener(session, detector)
         self._random = Random(scenario.seed)  # noqa: S311 - the same every time
         self._heard_at = 0.0  # when the caller will have heard everything
-        session.websocket.ping_timeout = None  # or it would end a connection that must stay silent
-        self._wire = faults.Wire.under(session.websocket)
-        width = session.audio.sample_width
-        self._aligned = WebServer(width, alignment=True)
-        self._plain = WebServer(width)
+        self._connection = connection_of(session)
 
     async def run(self) -> None:
         """Run every step, or until the caller leaves."""
@@ -194,7 +185,7 @@ class _ScenarioRunner:
             case Send(message):
                 await session.send(message)
             case BadMessage(kind, size):
-                await self._bad_message(kind, size)
+                await self._connection.send_bad_message(kind, size)
             case Stall() as action:
                 await self._stall(action)
             case Repeat(times, steps):
@@ -203,7 +194,7 @@ class _ScenarioRunner:
                     await self._do(steps)
                     done += 1
             case Together(steps):
-                with self._wire.held():
+                async with self._connection.held():
                     await self._do(steps)
             case HalfOpen() | Reset() | Drop() as action:
                 await self._break(action)
@@ -214,13 +205,10 @@ class _ScenarioRunner:
     async def _speak(self, action: Speak) -> None:
         session = self._session
         speech = await self._sounds.get(action, session.audio.rate)
-        dialect = {"asked": session.dialect, "forced": self._aligned}.get(
-            action.alignment, self._plain
-        )
         start = self._now()
         for piece in pieces(speech, session.audio, action.delivery, session.chunk_ms, self._random):
             await self._sleep_until(start + piece.due)
-            await session.send(dialect.audio(piece.data, piece.text))
+            await self._connection.speak(piece.data, piece.text, action.alignment)
             self._heard_at = max(self._heard_at, self._now() + _LAG)
             self._heard_at += session.audio.seconds(piece.data)
         if action.delivery.pace:
@@ -231,13 +219,7 @@ class _ScenarioRunner:
         transcript = session.call.transcript if action.transcript is None else action.transcript
         await session.update(transcript, action.turn)
         if action.forced and not session.updates:
-            await session.send(self._plain.update(transcript, action.turn))
-
-    async def _bad_message(self, kind: str, size: int) -> None:
-        try:
-            await faults.send_bad_message(self._session.websocket, kind, size)
-        except ConnectionClosed:
-            raise CallOver from None
+            await self._connection.force_update(transcript, action.turn)
 
     async def _wait(self, wait: Wait, step: Step) -> None:
         try:
@@ -274,33 +256,23 @@ class _ScenarioRunner:
                 await session.wait_closed()
 
     async def _stall(self, stall: Stall) -> None:
-        end = self._now() + stall.seconds
-        transport = self._session.websocket.transport
-        sending = self._wire.held() if stall.stops != "reading" else contextlib.nullcontext()
-        with sending:
-            try:
-                while self._now() < end:
-                    if stall.stops != "sending":
-                        transport.pause_reading()  # repeatedly: the library resumes it
-                    await self._sleep_until(min(end, self._now() + _POLL))
-            finally:
-                transport.resume_reading()
+        async with AsyncExitStack() as stack:
+            if stall.stops != "reading":
+                await stack.enter_async_context(self._connection.held())
+            if stall.stops != "sending":
+                await stack.enter_async_context(self._connection.deaf())
+            await self._sleep_until(self._now() + stall.seconds)
 
     async def _break(self, action: HalfOpen | Reset | Drop) -> None:
         session = self._session
         session.why = _FAULT
         match action:
             case HalfOpen():
-                session.websocket.close_timeout = None
-                self._wire.hold()
+                await self._connection.half_open()
             case Reset():
-                faults.reset(session.websocket.transport)
+                await self._connection.reset()
             case Drop():
-                self._wire.write_eof()
-                self._wire.hold()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(session.wait_closed(), _GOODBYE)
-                session.websocket.transport.abort()
+                await self._connection.drop()
         await session.wait_closed()
         raise CallOver
 

@@ -5,7 +5,13 @@ Programs share rows by inheritance: a row belongs to the section of the class th
 """
 
 from retell_voice.settings.schema import Setting, Settings, table
-from retell_voice.settings.tables.call import CallSettings, RegisterSettings, RegistrationSettings
+from retell_voice.settings.tables.call import (
+    AccountSettings,
+    CallSettings,
+    LookupSettings,
+    RegisterSettings,
+    RegistrationSettings,
+)
 from retell_voice.settings.tables.emulator import EmulatorSettings
 from retell_voice.settings.tables.sound import SoundSettings
 from retell_voice.settings.tables.talk import TalkSettings
@@ -24,8 +30,10 @@ def rows_of(section: str) -> dict[str, Setting]:
 
 __all__ = [
     "SECTIONS",
+    "AccountSettings",
     "CallSettings",
     "EmulatorSettings",
+    "LookupSettings",
     "RegisterSettings",
     "RegistrationSettings",
     "SoundSettings",

@@ -34,20 +34,12 @@ def _version(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistrationSettings(Settings):
-    """What every program that registers calls has; top level of the file."""
+class AccountSettings(Settings):
+    """What every program has that asks Retell's REST API something; top level of the file."""
 
-    agent: Sourced[str | None] = setting(
-        None,
-        "Agent to call, by its id or its name, at --api-url; it takes an API key and the extra "
-        "'retell'. With --transport websocket: to register a call with, by its id.",
-        CALL,
-        kind=str,
-        metavar="AGENT",
-    )
     api_url: Sourced[str] = setting(
         "https://api.retellai.com",
-        "REST API at which calls are registered and, after they have ended, looked up.",
+        "REST API at which calls are registered and looked up.",
         CALL,
         prefixes=("http://", "https://"),
         metavar="URL",
@@ -61,6 +53,27 @@ class RegistrationSettings(Settings):
         kind=Secret,
         variable="RETELL_API_KEY",
         is_option=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookupSettings(AccountSettings):
+    """Settings of the commands about an account's agents and calls."""
+
+    json: Sourced[bool] = setting(False, "Print JSON, as the REST API has it.", SHOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationSettings(AccountSettings):
+    """What every program that registers calls has; top level of the file."""
+
+    agent: Sourced[str | None] = setting(
+        None,
+        "Agent to call, by its id or its name, at --api-url; it takes an API key and the extra "
+        "'retell'. With --transport websocket: to register a call with, by its id.",
+        CALL,
+        kind=str,
+        metavar="AGENT",
     )
     agent_version: Sourced[int | str | None] = setting(
         None,

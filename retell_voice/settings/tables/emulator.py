@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +12,24 @@ from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 
 _SERVER, _AGENT, _TURNS = "The server", "The agent", "Turns of an LLM server's calls"
+
+
+class AgentNames(dict[str, str]):
+    """Names of agents by their ids."""
+
+    def __str__(self) -> str:
+        return ",".join(f"{agent_id}={name}" for agent_id, name in self.items())
+
+
+def _agents(text: str) -> AgentNames:
+    names = AgentNames()
+    for part in text.split(","):
+        agent_id, mark, name = part.partition("=")
+        agent_id, name = agent_id.strip(), name.strip()
+        if not mark or not re.fullmatch(r"[!-~]{1,200}", agent_id) or agent_id in names:
+            raise ValueError("a list of agents, each of another id: agent_1=Front desk,agent_2=Ann")
+        names[agent_id] = name
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +62,15 @@ class EmulatorSettings(Settings):
         _SERVER,
         kind=Secret,
         metavar="KEY",
+    )
+    agents: Sourced[AgentNames | None] = setting(
+        None,
+        "Agents there are, ID=NAME each, parted by commas: they are listed, and calls with others "
+        "refused. Without it any agent_id will do.",
+        _SERVER,
+        kind=str,
+        metavar="ID=NAME,…",
+        read=_agents,
     )
     accept_any: Sourced[bool] = setting(
         False,

@@ -1,0 +1,229 @@
+"""``retell-voice agents``, ``calls``, ``call`` and ``stop``: an account's agents and calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+from retell_voice.cli.call_id import read_call_id
+from retell_voice.cli.call_page import call_page
+from retell_voice.cli.table import print_table, write
+from retell_voice.cli.when import read_time, show_time
+from retell_voice.errors import ConfigError, RestError, did_you_mean
+from retell_voice.program.account import (
+    Account,
+    account,
+    api_key,
+    is_over,
+    is_settled,
+    key_from,
+)
+from retell_voice.program.signals import Interrupts
+from retell_voice.program.words import clock
+from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, stop_call
+from retell_voice.secret import mask
+from retell_voice.settings.tables import LookupSettings
+
+T = TypeVar("T")
+
+STATUSES = ("registered", "not_connected", "ongoing", "ended", "error")
+_TYPES = {"web": "web_call", "phone": "phone_call"}
+_CHANNELS = ("voice", "chat", "any")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which calls to list.
+
+    Attributes:
+        agent: only those with this agent, a name or an id.
+        status, reason: only those of one of these.
+        kind: ``web`` or ``phone``; None for both.
+        since, until: as people write times; when they began.
+        limit: how many at the most.
+        oldest_first: the other way round.
+    """
+
+    agent: str | None = None
+    status: Sequence[str] = ()
+    reason: Sequence[str] = ()
+    kind: str | None = None
+    since: str | None = None
+    until: str | None = None
+    limit: int = 20
+    oldest_first: bool = False
+
+
+def asked(
+    settings: LookupSettings, purpose: str, work: Callable[[Account], Coroutine[Any, Any, T]]
+) -> T:
+    """Ask the REST API something; a signal ends the program meanwhile.
+
+    Args:
+        settings: whose API, and with which key.
+        purpose: what the key is wanted for.
+        work: asks.
+
+    Raises:
+        ConfigError: there is no key, or something cannot be used.
+        ConnectError, RestError: as ``retell_voice.rest``.
+    """
+    key = api_key(settings, purpose)
+    with key_from(key), Interrupts(lambda: None) as interrupts:
+        result = asyncio.run(interrupts.opening(work(account(settings, key)), lambda: None))
+        if interrupts.received is not None:  # too late to cancel anything, but not in vain
+            raise SystemExit(128 + interrupts.received)
+        return result
+
+
+def agents(settings: LookupSettings, *, name: str, channel: str) -> int:
+    """List agents and return the exit code."""
+    _check("--channel", channel, _CHANNELS)
+    wanted = None if channel == "any" else cast(Literal["voice", "chat"], channel)
+    found = asked(
+        settings,
+        "list agents",
+        lambda of: list_agents(api_key=of.api_key, api_url=of.api_url, query=name, channel=wanted),
+    )
+    if as_json(settings):
+        write(json.dumps([each.body for each in found], indent=2))
+    else:
+        rows = [_agent_row(each) for each in found]
+        print_table(("name", "agent_id", "changed", "tags", ""), rows, "no agents")
+    return 0
+
+
+def calls(settings: LookupSettings, wanted: Wanted) -> int:
+    """List calls and return the exit code."""
+    for each in wanted.status:
+        _check("--status", each, STATUSES)
+    if wanted.kind is not None:
+        _check("--type", wanted.kind, tuple(_TYPES))
+    since, until = (_time(f"--{name}", getattr(wanted, name)) for name in ("since", "until"))
+
+    async def find(of: Account) -> list[CallDetails]:
+        return await list_calls(
+            api_key=of.api_key,
+            api_url=of.api_url,
+            agent_id=None if wanted.agent is None else await of.agent_id(wanted.agent),
+            status=tuple(wanted.status),
+            reason=tuple(wanted.reason),
+            call_type=None if wanted.kind is None else _TYPES[wanted.kind],
+            since=since,
+            until=until,
+            limit=wanted.limit,
+            ascending=wanted.oldest_first,
+        )
+
+    found = asked(settings, "list calls", find)
+    if as_json(settings):
+        write(json.dumps([_public(each) for each in found], indent=2))
+    else:
+        columns = ("call_id", "began", "length", "agent", "ended by", "cost", "analysis")
+        print_table(columns, [_call_row(each) for each in found], "no calls")
+    return 0
+
+
+def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -> int:
+    """Show all of one call and return the exit code.
+
+    Raises:
+        RestError: its analysis did not come in time; what there is was shown.
+    """
+
+    async def find(of: Account) -> CallDetails:
+        call_id = await of.call_id(call_id_given(given))
+        return await (of.analysed(call_id, patience) if wait else of.call(call_id))
+
+    found = asked(settings, "look calls up", find)
+    if as_json(settings):
+        write(json.dumps(_public(found), indent=2))
+    else:
+        write(call_page(found))
+    if wait and not is_settled(found):
+        raise RestError(
+            f"server: call {mask(found.call_id)} is not analysed after {patience:g} s",
+            "--patience says how long to wait; analysis may be off for this agent",
+            status=200,
+        )
+    return 0
+
+
+def stop(settings: LookupSettings, given: str) -> int:
+    """End a call that is going on and return the exit code."""
+
+    async def end(of: Account) -> str:
+        call_id = await of.call_id(call_id_given(given), ongoing=True)
+        await stop_call(call_id, api_key=of.api_key, api_url=of.api_url)
+        return call_id
+
+    call_id = asked(settings, "stop calls", end)
+    if as_json(settings):
+        write(json.dumps({"call_id": call_id, "stopped": True}))
+    else:
+        write(f"stopped {mask(call_id)}")
+    return 0
+
+
+def call_id_given(given: str) -> str:
+    """Return what names a call on the command line.
+
+    Raises:
+        ConfigError: there is nothing.
+    """
+    call_id = read_call_id(given)
+    if not call_id:
+        raise ConfigError("no call: give its call_id, the end of it, or last")
+    return call_id
+
+
+def as_json(settings: LookupSettings) -> bool:
+    """Tell whether JSON is wanted."""
+    # What the file and the environment say of JSON is for talk, whose output is another.
+    return settings.json.value and settings.json.is_flag
+
+
+def _check(flag: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(
+            f"{flag}: {value!r} is not one of {', '.join(choices)}", did_you_mean(value, choices)
+        )
+
+
+def _time(flag: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else read_time(text, time.time())
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}") from None
+
+
+def _agent_row(agent: Agent) -> tuple[str, ...]:
+    tags = ", ".join(f"{name} is {version}" for name, version in agent.tags.items())
+    state = ["suspended"] * agent.suspended + ["chat"] * (agent.channel == "chat")
+    return agent.name, agent.agent_id, show_time(agent.modified), tags, ", ".join(state)
+
+
+def _call_row(found: CallDetails) -> tuple[str, ...]:
+    """Return the cells of a call; one that is not over does not show its call_id whole."""
+    judged = [found.sentiment or ""]
+    if found.successful is not None:
+        judged.append("successful" if found.successful else "not successful")
+    agent = found.body.get("agent_name")
+    return (
+        found.call_id if is_over(found) else mask(found.call_id),
+        show_time(found.started),
+        "" if found.duration is None else clock(found.duration),
+        agent if isinstance(agent, str) and agent else found.agent_id or "",
+        found.disconnection_reason or found.status,
+        "" if found.cost is None else f"${found.cost / 100:.2f}",
+        ", ".join(filter(None, judged)),
+    )
+
+
+def _public(found: CallDetails) -> dict[str, Any]:
+    """Return what the server said of a call, without the token that lets its bearer in."""
+    return {name: value for name, value in found.body.items() if name != "access_token"}

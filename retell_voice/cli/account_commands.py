@@ -1,0 +1,149 @@
+"""The commands about an account's agents and calls, and their options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from retell_voice.cli import manual
+from retell_voice.cli.options import command
+from retell_voice.secret import Secret
+from retell_voice.settings.tables import LookupSettings
+
+_PANEL = "Your account"
+_Id = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        show_default=False,
+        parser=Secret,
+        help="The call: its call_id, the end of it (four characters or more), or last. '-' reads "
+        "it from standard input: the call_id of a call that is going on is a secret.",
+    ),
+]
+
+
+def _which(flag: str, metavar: str, text: str, panel: str = "Which calls") -> Any:
+    return typer.Option(flag, metavar=metavar, rich_help_panel=panel, help=text)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for name, function, text, summary in (
+        ("agents", agents, manual.AGENTS, "List the agents of your account."),
+        ("calls", calls, manual.CALLS, "List the calls of your account, the latest first."),
+        ("call", call, manual.CALL, "Show all there is to know of one call."),
+        ("monitor", monitor, manual.MONITOR, "Print what is said in a call that is going on."),
+        ("stop", stop, manual.STOP, "End a call that is going on."),
+    ):
+        made = command(LookupSettings)(function)
+        app.command(name, help=text, short_help=summary, rich_help_panel=_PANEL)(made)
+
+
+def agents(
+    settings: LookupSettings,
+    *,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", show_default=False, help="Part of their names or ids."),
+    ] = "",
+    channel: Annotated[
+        str, _which("--channel", "CHANNEL", "One of voice, chat, any.", "Which agents")
+    ] = "voice",
+) -> int:
+    """List agents."""
+    from retell_voice.cli import account
+
+    return account.agents(settings, name=name, channel=channel)
+
+
+def calls(
+    settings: LookupSettings,
+    *,
+    agent: Annotated[
+        str | None, _which("--agent", "NAME|ID", "Those with this agent: its name or its id.")
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        _which(
+            "--status",
+            "STATUS",
+            "Those that are registered, not_connected, ongoing, ended or error; repeatable.",
+        ),
+    ] = None,
+    reason: Annotated[
+        list[str] | None,
+        _which("--reason", "REASON", "Those that ended by this: user_hangup, …; repeatable."),
+    ] = None,
+    kind: Annotated[str | None, _which("--type", "TYPE", "One of web, phone.")] = None,
+    since: Annotated[
+        str | None,
+        _which("--since", "TIME", "Those that began after this: 90m, 2h, 3d or 1w ago, or a date."),
+    ] = None,
+    until: Annotated[str | None, _which("--until", "TIME", "Those that began before.")] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=10_000,
+            metavar="N",
+            rich_help_panel="Which calls",
+            help="How many at the most.",
+        ),
+    ] = 20,
+    oldest_first: Annotated[
+        bool, _which("--oldest-first", "", "From the earliest on, not from the latest back.")
+    ] = False,
+) -> int:
+    """List calls."""
+    from retell_voice.cli import account
+
+    wanted = account.Wanted(
+        agent=agent,
+        status=tuple(status or ()),
+        reason=tuple(reason or ()),
+        kind=kind,
+        since=since,
+        until=until,
+        limit=limit,
+        oldest_first=oldest_first,
+    )
+    return account.calls(settings, wanted)
+
+
+def call(
+    settings: LookupSettings,
+    *,
+    call_id: _Id,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", metavar="", help="Wait until the call is over and its analysis there."
+        ),
+    ] = False,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0, max=86_400, metavar="S", help="With --wait: how long, once the call is over."
+        ),
+    ] = 120.0,
+) -> int:
+    """Show a call."""
+    from retell_voice.cli import account
+
+    return account.call(settings, call_id, wait=wait, patience=patience)
+
+
+def stop(settings: LookupSettings, *, call_id: _Id) -> int:
+    """End a call."""
+    from retell_voice.cli import account
+
+    return account.stop(settings, call_id)
+
+
+def monitor(settings: LookupSettings, *, call_id: _Id) -> int:
+    """Watch a call."""
+    from retell_voice.cli.monitor import monitor
+
+    return monitor(settings, call_id)

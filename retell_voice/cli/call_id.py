@@ -1,0 +1,19 @@
+"""A call_id that is given on the command line, or kept out of it."""
+
+from __future__ import annotations
+
+import sys
+
+from retell_voice.secret import Secret
+
+
+def read_call_id(given: str) -> Secret:
+    """Return what was given, ``-`` read from standard input; empty where there is nothing."""
+    if given == "-":
+        if sys.stdin.isatty():
+            from getpass import getpass  # rarely needed
+
+            given = getpass("call_id: ")
+        else:
+            given = sys.stdin.readline()
+    return Secret(given).strip()

@@ -1,0 +1,143 @@
+"""``retell-voice monitor``: what is said in a call that is going on, as it is said."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from abc import ABC, abstractmethod
+
+from retell_voice.cli.account import as_json, call_id_given
+from retell_voice.cli.live_transcript import LiveTranscript
+from retell_voice.cli.table import write
+from retell_voice.errors import CallFailed, ConnectError, KeyRefused, Rejected, RetellVoiceError
+from retell_voice.events import Event, MonitorChanged, Transcript
+from retell_voice.program.account import Account, account, api_key, key_from
+from retell_voice.program.signals import Interrupts
+from retell_voice.protocol.monitor import CallEnded
+from retell_voice.recording import jsonl
+from retell_voice.settings.tables import LookupSettings
+from retell_voice.transport.monitor import Monitor
+
+_KEY_REFUSED = {4001: 401, 4003: 403, 4401: 401, 4403: 403}
+_UNREACHABLE = 4999  # as ``Monitor`` has it
+_ERASE = "\r\x1b[K"
+
+
+def monitor(settings: LookupSettings, given: str) -> int:
+    """Print what is said until the call is over or a signal comes; return the exit code.
+
+    Raises:
+        ConfigError: there is no key, or no call is named.
+        ConnectError: the server was not reached.
+        Rejected: it does not let this call be watched.
+        CallFailed: the connection was lost for good.
+        KeyRefused, NotFound: what each says.
+    """
+    key = api_key(settings, "watch calls")
+    output: _Output = _Json() if as_json(settings) else _Page()
+    with key_from(key), Interrupts(lambda: None) as interrupts:
+        asyncio.run(_watch(account(settings, key), call_id_given(given), output, interrupts))
+        return interrupts.exit_code
+
+
+async def _watch(of: Account, wanted: str, output: _Output, interrupts: Interrupts) -> None:
+    watching = asyncio.create_task(_until_over(of, wanted, output))
+    interrupts.ask(asyncio.get_running_loop(), watching.cancel)
+    try:
+        await watching
+    except asyncio.CancelledError:
+        if interrupts.received is None:
+            raise
+    finally:
+        output.close()
+
+
+async def _until_over(of: Account, wanted: str, output: _Output) -> None:
+    call_id = await of.call_id(wanted, ongoing=True)
+    watched = Monitor(call_id, api_key=of.api_key, api_url=of.api_url)
+    heard = ended = False
+    lost: MonitorChanged | None = None
+    async for event in watched:
+        output.show(event)
+        heard |= isinstance(event, Transcript)
+        ended |= isinstance(event, CallEnded)
+        if isinstance(event, MonitorChanged) and event.state == "lost":
+            lost = event
+    if lost is not None:
+        raise _failure(watched.code or 1006, lost.why, heard=heard)
+    if not ended:  # the server closed without a word about it
+        output.show(CallEnded())
+
+
+def _failure(code: int, why: str, *, heard: bool) -> RetellVoiceError:
+    """Return the error for a connection that is lost for good."""
+    if status := _KEY_REFUSED.get(code):
+        hint = "check the key, and that it has the permission to write calls"
+        return KeyRefused(f"server: the call cannot be watched: {why}", hint, status=status)
+    if 4000 <= code < _UNREACHABLE:
+        return Rejected(f"server: the call cannot be watched: {why}", code=code)
+    if heard:
+        return CallFailed(f"network: the transcript was lost: {why}", code=code)
+    return ConnectError(f"network: {why}", "check --api-url and the network")
+
+
+class _Output(ABC):
+    """Where events go."""
+
+    @abstractmethod
+    def show(self, event: Event) -> None:
+        """Show an event."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Show what is left."""
+
+
+class _Json(_Output):
+    """One JSON object a line."""
+
+    def show(self, event: Event) -> None:
+        write(jsonl.line(event))
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        return
+
+
+class _Page(_Output):
+    """A line an entry; on a terminal, the last one grows while it is said."""
+
+    def __init__(self) -> None:
+        self._lines = LiveTranscript()
+        self._is_terminal = sys.stdout.isatty()
+        self._drawn = ""
+
+    def show(self, event: Event) -> None:
+        self._put(self._lines.feed(event), self._lines.speaking)
+
+    def close(self) -> None:
+        self._put(self._lines.end(), "")
+
+    def _put(self, lines: list[str], speaking: str) -> None:
+        growing = _end_of(speaking) if self._is_terminal else ""
+        if not lines and growing == self._drawn:
+            return
+        encoding = sys.stdout.encoding or "ascii"
+        text = "".join(f"{line}\n" for line in lines)
+        text = f"{_ERASE * bool(self._drawn)}{text}{growing}"
+        self._drawn = growing
+        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.flush()
+
+
+def _end_of(line: str) -> str:
+    """Return so much of the end of a line as fits into one of the terminal."""
+    from rich.cells import cell_len  # only for a terminal
+
+    room = shutil.get_terminal_size().columns - 1
+    if cell_len(line) <= room:
+        return line
+    while cell_len(line) >= room:
+        line = line[max(1, (cell_len(line) - room) // 2) :]
+    return f"…{line}"

@@ -1,0 +1,45 @@
+"""Tables: drawn on a terminal, a line a row and tabs between columns anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from retell_voice.program.words import clean
+
+
+def write(text: str) -> None:
+    """Print, whatever the encoding of standard output."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> None:
+    """Print a table.
+
+    Args:
+        columns: their names, for people only.
+        rows: the cells; what a server sent may be among them.
+        none: what people read when there are no rows.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in cells:
+            write("\t".join(row).rstrip())
+    elif not cells:
+        write(none)
+    else:
+        _draw(columns, cells)
+
+
+def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # only for a terminal
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in cells:
+        table.add_row(*map(escape, row))
+    Console(highlight=False).print(table)

@@ -1,0 +1,219 @@
+"""The line of a web call: what an agent says goes out in real time, what the caller says comes in.
+
+The gateway carries audio and says when the call is over. Transcripts and metadata it does not
+relay, no more than Retell's does today.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.opus import OpusDecoder, OpusEncoder
+from retell_voice.emulator.gateway.agent_stream import AgentStream
+from retell_voice.emulator.gateway.caller_audio import CallerAudio
+from retell_voice.emulator.gateway.path import Path
+from retell_voice.emulator.line import CallOver
+from retell_voice.events import Event, Role, UnknownMessage, Utterance
+from retell_voice.protocol.dialect import Message
+from retell_voice.protocol.gateway import Candidate, status_message
+from retell_voice.protocol.messages import MicrophoneAudio
+
+LINGER = 2.0
+"""Seconds for a caller to hear the last words and leave, once told that the call is over."""
+
+_IN_A_HURRY = 0.3  # seconds for that when something went wrong, or the emulator stops
+_MAX_WAITING = 3000  # events; a session that does not read for a minute
+_NORMAL = 1000
+
+
+class Media(Protocol):
+    """What carries a line: the WebRTC connection, ``Peer``."""
+
+    async def answer(self, offer: str) -> str:
+        """Take an SDP offer, the first or another; return the answer.
+
+        Raises:
+            ValueError: it cannot be one.
+        """
+
+    async def add(self, candidate: Candidate) -> None:
+        """Take a candidate of the caller's; raises as ``answer`` does."""
+
+    async def wait_connected(self) -> bool:
+        """Wait until audio is carried; False: the connection failed."""
+
+    @property
+    def path(self) -> Path:
+        """Where all that is sent goes through."""
+
+    def say(self, message: str | bytes) -> None:
+        """Send on the control channel, if the caller opened it."""
+
+    async def close(self) -> None:
+        """End it; at once, and idempotent."""
+
+    async def vanish(self) -> None:
+        """End it without a word."""
+
+    async def wait_closed(self) -> None:
+        """Wait for its end."""
+
+
+class GatewayLine:
+    """A ``Line`` over WebRTC.
+
+    Args:
+        audio: what a session exchanges with it.
+        open_media: makes the connection that carries it.
+
+    Raises:
+        ConfigError: there is no libopus.
+    """
+
+    frame_ms = None
+    updates = False
+    alignment = False
+    is_ready = True
+    caller_left = "user_hangup"
+
+    def __init__(self, audio: AudioFormat, open_media: Callable[[GatewayLine], Media]) -> None:
+        self.on_ping: Callable[[], None] = lambda: None  # there is none
+        self._audio = audio
+        self._stream = AgentStream(audio.rate)
+        self._encoder = OpusEncoder(audio.rate)
+        self._ears = CallerAudio(audio.rate, OpusDecoder(audio.rate))
+        self._room = asyncio.Event()
+        self.media = open_media(self)
+        self._half = b""  # a sample that has not come whole
+        self._inbox: deque[Event] = deque(maxlen=_MAX_WAITING)
+        self._news = asyncio.Event()
+        self._reason = ""
+        self._leaving: asyncio.Task[None] | None = None
+        self._over = False
+        self._deaf_with: deque[Event] | None = None
+
+    def next_packet(self) -> bytes:
+        """Return the next 20 ms of the agent, Opus."""
+        packet = self._encoder.encode(self._stream.pull())
+        if self._stream.has_room:
+            self._room.set()
+        return packet
+
+    def received(self, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Take a packet of the caller's."""
+        samples = self._ears.receive(sequence, timestamp, payload)
+        if len(samples):
+            self._put(MicrophoneAudio(data=self._audio.encode(samples)))
+
+    def told(self, message: str) -> None:
+        """Take what the caller says on the control channel."""
+        self._put(UnknownMessage(message=message))
+
+    def ended(self) -> None:
+        """Note that the connection is closed."""
+        self._over = True
+        self._news.set()
+        self._room.set()
+
+    def hold_back(self) -> None:
+        """Let nothing in that the caller says, until ``let_in``."""
+        self._deaf_with = deque(maxlen=_MAX_WAITING)
+
+    def let_in(self) -> None:
+        """Let in what was held back, at once."""
+        held, self._deaf_with = self._deaf_with or (), None
+        self._inbox.extend(held)
+        self._news.set()
+
+    def _put(self, event: Event) -> None:
+        (self._inbox if self._deaf_with is None else self._deaf_with).append(event)
+        self._news.set()
+
+    @property
+    def is_open(self) -> bool:
+        return not self._over and self._leaving is None
+
+    @property
+    def closed(self) -> tuple[None, str]:
+        return None, self._reason
+
+    async def receive(self) -> Sequence[Event] | None:
+        while not self._inbox and self.is_open:
+            self._news.clear()
+            await self._news.wait()
+        if not self.is_open:
+            return None
+        events = tuple(self._inbox)
+        self._inbox.clear()
+        return events
+
+    async def audio(self, data: bytes, text: str) -> None:  # noqa: ARG002 - it is not carried
+        self._check_open()
+        while not self._stream.has_room:
+            self._room.clear()
+            await self._room.wait()
+            self._check_open()
+        data = self._half + data
+        whole = len(data) - len(data) % self._audio.sample_width
+        self._half = data[whole:]
+        self._stream.push(np.asarray(self._audio.decode(data[:whole])))
+
+    async def clear(self) -> None:
+        self._check_open()
+        self._half = b""
+        self._stream.clear()
+
+    async def update(
+        self,
+        transcript: tuple[Utterance, ...],  # noqa: ARG002 - not relayed
+        turn: Role | None,  # noqa: ARG002 - not relayed
+    ) -> None:
+        self._check_open()
+
+    async def metadata(self, metadata: Any) -> None:  # noqa: ARG002 - not relayed
+        self._check_open()
+
+    async def pong(self) -> None:
+        """There are no heartbeats."""
+
+    async def send(self, message: Message) -> None:
+        """Say something on the control channel."""
+        self._check_open()
+        self.media.say(message)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise CallOver
+
+    async def close(self, code: int, reason: str) -> None:
+        """Tell the caller that the call is over; what waits to be heard still is, as it leaves."""
+        if self._leaving is None:
+            self._reason = reason
+            linger = LINGER if code == _NORMAL else _IN_A_HURRY
+            self._leaving = asyncio.create_task(self._leave(linger))
+            self._news.set()
+            self._room.set()
+        await asyncio.shield(self._leaving)
+
+    async def finish(self) -> None:
+        """Wait until a caller who was told that the call is over has left, or had the time to."""
+        if self._leaving is not None:
+            await self._leaving
+
+    async def _leave(self, linger: float) -> None:
+        self.media.say(status_message("ended"))
+        try:
+            async with asyncio.timeout(linger):
+                await self.media.wait_closed()
+        except TimeoutError:
+            pass
+        await self.media.close()
+
+    async def wait_closed(self) -> None:
+        await self.media.wait_closed()

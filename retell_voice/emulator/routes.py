@@ -1,0 +1,51 @@
+"""Which part of the emulator answers an HTTP request; for browsers, too."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+
+from retell_voice.emulator.gateway.gateway import Gateway
+from retell_voice.emulator.rest.api import Rest
+from retell_voice.emulator.rest.replies import Reply, Request
+
+_ANY_ORIGIN: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Routes:
+    """Answers HTTP requests.
+
+    Args:
+        rest: answers those of the REST API, and all that are nobody's.
+        gateway: answers those about the sessions of web calls.
+    """
+
+    def __init__(self, rest: Rest, gateway: Gateway) -> None:
+        self._rest = rest
+        self._gateway = gateway
+
+    def respond(self, request: Request) -> Reply | Awaitable[Reply]:
+        """Answer a request, now or later; never raises."""
+        if "origin" in request.headers:
+            return self._respond_to_browser(request)
+        return self._route(request)
+
+    async def _respond_to_browser(self, request: Request) -> Reply:
+        """Answer a page of any origin, which may ask first whether it may ask."""
+        if request.method == "OPTIONS":
+            return Reply(204, headers=_ANY_ORIGIN)
+        reply = self._route(request)
+        if not isinstance(reply, Reply):
+            reply = await reply
+        return replace(reply, headers={**reply.headers, **_ANY_ORIGIN})
+
+    def _route(self, request: Request) -> Reply | Awaitable[Reply]:
+        match self._rest.segments(request.target):
+            case ["webrtc-proxy", call_id, "v1", "webrtc", "sessions", *rest] if len(rest) < 2:
+                return self._gateway.respond(request, call_id, *rest)
+        return self._rest.respond(request)

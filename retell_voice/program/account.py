@@ -1,0 +1,161 @@
+"""An account's agents and calls, as programs ask for them: the key, and what people call them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from retell_voice.errors import ConfigError, KeyRefused, NotFound
+from retell_voice.rest import CallDetails, find_agent, get_call, list_calls
+from retell_voice.secret import Secret
+from retell_voice.settings.load import find_key
+from retell_voice.settings.schema import Sourced
+from retell_voice.settings.tables import AccountSettings
+
+LAST = "last"
+"""Names the latest call."""
+
+PAUSE = 2.0
+"""Seconds between two looks at a call that is waited for."""
+
+_SHORTEST_END, _SHORTEST_ID = 4, 16
+_OVER = ("ended", "error", "not_connected")
+
+
+def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
+    """Return the API key; may ask the system keyring, which takes a moment.
+
+    Args:
+        settings: where it may be.
+        purpose: what it is wanted for, for people.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    key = find_key(settings.api_key)
+    if key.value is None:
+        raise ConfigError(
+            f"there is no API key to {purpose} with",
+            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
+        )
+    return Sourced(key.value, key.source)
+
+
+@contextmanager
+def key_from(key: Sourced[str]) -> Iterator[None]:
+    """Say of a key that is refused where it came from."""
+    try:
+        yield
+    except KeyRefused as error:
+        hint = f"it came from {key.source}; {error.hint}"
+        raise KeyRefused(str(error), hint, status=error.status) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose agents and calls they are.
+
+    Attributes:
+        api_key: a secret.
+        api_url: base of the REST API.
+    """
+
+    api_key: str
+    api_url: str
+
+    async def agent_id(self, wanted: str) -> str:
+        """Return the id of an agent that people name by its name or its id.
+
+        Raises:
+            NotFound: there is none, or several have that name.
+            ConnectError, RestError: as ``find_agent``.
+        """
+        if re.fullmatch(r"agent_\w+", wanted):  # it may have been deleted; its calls are there
+            return wanted
+        agent = await find_agent(wanted, api_key=self.api_key, api_url=self.api_url)
+        return agent.agent_id
+
+    async def call_id(self, wanted: str, *, ongoing: bool = False) -> str:
+        """Return the call_id of a call.
+
+        Args:
+            wanted: the call_id, its end (four characters or more), or ``last``.
+            ongoing: of those that are going on, where there is a choice.
+
+        Raises:
+            ConfigError: that can be none of these.
+            NotFound: there is no such call, or several end with that.
+            ConnectError, RestError: as ``list_calls``.
+        """
+        end = wanted.removeprefix("…")
+        if len(end) < _SHORTEST_END or not end.isprintable():
+            raise ConfigError(
+                "that is neither a call_id nor its end, of four characters or more",
+                "`retell-voice calls` lists calls",
+            )
+        if len(end) >= _SHORTEST_ID and end == wanted:
+            return Secret(wanted)
+        ending = {"call_id": {"type": "string", "op": "ew", "value": end}}
+        calls = await list_calls(
+            api_key=self.api_key,
+            api_url=self.api_url,
+            status=("ongoing",) if ongoing else (),
+            criteria=None if wanted == LAST else ending,
+            limit=1 if wanted == LAST else 2,
+        )
+        if len(calls) == 1:
+            return calls[0].call_id
+        kind = "ongoing call" if ongoing else "call"
+        which = "there is" if wanted == LAST else f"…{end[-_SHORTEST_END:]} is the end of"
+        if calls:
+            raise NotFound(f"{which} more than one {kind}", "give more of it", status=200)
+        raise NotFound(f"{which} no {kind}", "`retell-voice calls` lists calls", status=200)
+
+    async def call(self, call_id: str) -> CallDetails:
+        """Look a call up; errors as for ``get_call``."""
+        return await get_call(call_id, api_key=self.api_key, api_url=self.api_url)
+
+    async def analysed(
+        self,
+        call_id: str,
+        patience: float,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> CallDetails:
+        """Wait until a call is over and its analysis there, and look it up.
+
+        Args:
+            call_id: the call.
+            patience: seconds to wait for the analysis once the call is over.
+            sleep: waits for so many seconds.
+
+        Returns:
+            The call; ``is_settled`` says whether the waiting was worth it.
+        """
+        while True:
+            details = await self.call(call_id)
+            if is_settled(details):
+                return details
+            if details.status in _OVER:
+                if patience <= 0:
+                    return details
+                patience -= PAUSE
+            await sleep(PAUSE)
+
+
+def account(settings: AccountSettings, key: Sourced[str]) -> Account:
+    """Return the account that a key is of."""
+    return Account(key.value, settings.api_url.value)
+
+
+def is_over(details: CallDetails) -> bool:
+    """Tell whether a call is over; till then its call_id lets its bearer in."""
+    return details.status in _OVER
+
+
+def is_settled(details: CallDetails) -> bool:
+    """Tell whether no more will be known of a call. One that never began is not analysed."""
+    return is_over(details) and (details.started is None or bool(details.body.get("call_analysis")))
