@@ -223,7 +223,7 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(self.call_id) if self.call_id else "",
+            call_id=mask(known) if (known := call_id or self.call_id) else "",
             callee=clean(settings.agent.value or ""),
             server="the emulator" if settings.local.value else host_of(settings.url),
             audio=f"{'opus' if web else audio.encoding} {audio.rate} Hz",
