@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +15,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.kiosk import manual
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Command, command
-from retell_voice.settings.load import ConfigFile, environment, load, load_again, read_file
+from retell_voice.settings.load import ConfigFile, environment, load, read_file
 from retell_voice.settings.tables import KioskSettings
 
 _RUN = "run"
@@ -32,20 +34,38 @@ class _Group(TyperGroup):
 app = typer.Typer(name="kiosk", help=manual.ABOUT, cls=_Group, rich_markup_mode="rich")
 
 
-@app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.", cls=Command)
+class _HandOver(BaseException):
+    """What comes next is another program, once everything of this one is as it was."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+
 @command(KioskSettings)
-def run(settings: KioskSettings, *, file: ConfigFile) -> int:
+def _check(settings: KioskSettings, *, file: ConfigFile) -> int:
     """Run a kiosk."""
     if sys.platform == "win32":
         raise ConfigError("a kiosk needs Linux, or a system like it")
-    from retell_voice.kiosk.journal import begin_logging, end_logging
-    from retell_voice.kiosk.program import run
+    from retell_voice.kiosk.__main__ import words
 
-    handler = begin_logging()
+    raise _HandOver([*words(settings, file.path)])
+
+
+@functools.wraps(_check)
+def _run(**given: Any) -> None:
     try:
-        return run(settings, lambda: load_again(settings, file.path))
-    finally:
-        end_logging(handler)
+        _check(**given)
+    except _HandOver as over:
+        debug = ["debug=1"] if given.get("debug") else []
+        python = [sys.executable, "-m", "retell_voice.kiosk", *over.arguments, *debug]
+        sys.stdout.flush()
+        os.execv(sys.executable, python)  # noqa: S606 - this Python
+
+
+app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.", cls=Command)(
+    _run
+)
 
 
 _Config = Annotated[
