@@ -9,10 +9,11 @@ import typer
 
 from retell_voice import __version__
 from retell_voice.cli import account_commands, manual
-from retell_voice.cli.options import Command, Metadata, Variables, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
+from retell_voice.kiosk.commands import app as kiosk
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
+from retell_voice.program.options import Command, Metadata, Variables, command, describe
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import (
@@ -202,6 +203,8 @@ def report(
 
         report(file, output, png)
 
+
+app.add_typer(kiosk)
 
 configuring = typer.Typer(
     name="config",

@@ -278,7 +278,9 @@ class AudioIO:
 
     # Between and beside calls
 
-    async def play(self, sound: Samples | Path | str, rate: int | None = None) -> None:
+    async def play(
+        self, sound: Samples | Path | str, rate: int | None = None, *, yields: bool = False
+    ) -> None:
         """Play a sound of your own, beside the agent if it speaks; returns when it was heard.
 
         Several are played one after the other, up to 32 at a time. Cancelling fades it out.
@@ -286,6 +288,8 @@ class AudioIO:
         Args:
             sound: samples, shape (n,), mono int16; or a WAV file.
             rate: samples a second of samples; None: those of the speaker.
+            yields: never beside the agent: it fades out when the agent begins to be heard, and is
+                left out where it would begin after that.
 
         Raises:
             ConfigError: the file cannot be read.
@@ -297,7 +301,7 @@ class AudioIO:
         samples = await run_detached(partial(self._prepared, sound, rate))
         heard = asyncio.Event()
         mailbox = mailbox_of(asyncio.get_running_loop())
-        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None))
+        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
         if not self.output.play(playing):
             raise RuntimeError(f"{MOST_SOUNDS} sounds wait to be played; one more is refused")
         try:

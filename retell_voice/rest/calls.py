@@ -91,6 +91,7 @@ async def register_call(
     direction: Literal["inbound", "outbound"] | None = None,
     from_number: str | None = None,
     to_number: str | None = None,
+    plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> Registration:
     """Register a call, so that it can be joined.
@@ -107,6 +108,7 @@ async def register_call(
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
         agent_version: a number or a tag; a server of the Audio WebSocket's time may not know it.
         direction, from_number, to_number: who is said to call whom.
+        plain: without Retell's SDK, which need not be installed then.
         timeout: seconds that one try may take.
 
     Raises:
@@ -130,7 +132,7 @@ async def register_call(
     }
     fields = {name: value for name, value in body.items() if value is not None}
     api_key = Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     answer = await api.request("/register-call", fields)
     return _registration(answer, agent_id, audio, api)
 
