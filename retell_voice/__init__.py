@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
+    from retell_voice.devices.paced import PacedMicrophone, PacedSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         AgentStopped,
         Alignment,
         AudioDropped,
+        BargeIn,
         CallState,
         DeviceChanged,
         EchoSuspected,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         NetworkChanged,
         NodeTransition,
         RecordingStopped,
+        Response,
         StateChanged,
         Statistics,
         Transcript,
@@ -100,6 +103,7 @@ __all__ = [
     "AudioFormat",
     "AudioFormatError",
     "AudioIO",
+    "BargeIn",
     "Call",
     "CallDetails",
     "CallEnded",
@@ -140,10 +144,13 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "PacedMicrophone",
+    "PacedSpeaker",
     "Recorder",
     "RecordingStopped",
     "Registration",
     "Rejected",
+    "Response",
     "RestError",
     "RetellVoiceError",
     "Route",
@@ -175,6 +182,7 @@ _ROOMS = (
     "events",
     "audio.format",
     "devices.ports",
+    "devices.paced",
     "devices.files",
     "devices.listener",
     "echo.ports",

@@ -36,6 +36,7 @@ async def register(
     key: Sourced[str],
     told: CallFields = NOTHING,
     *,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
@@ -47,6 +48,7 @@ async def register(
         settings: with whom, where and how.
         key: of ``registration_key``.
         told: what the call is told.
+        plain: without Retell's SDK.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -61,6 +63,7 @@ async def register(
             api_key=key.value,
             audio=audio_format(settings),
             api_url=settings.api_url.value,
+            plain=plain,
             **told.said(),
         )
 
