@@ -13,7 +13,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.control.client import ControlClient
 from retell_voice.program import stdout
-from retell_voice.shown import escape_json
+from retell_voice.shown import clean, escape_json
 
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
 
@@ -27,7 +27,7 @@ def tell(path: Path, do: str, **fields: Any) -> None:
     """
     answer = asyncio.run(_ask(path, do, fields))
     if "state" in answer:
-        stdout.say(answer["state"])
+        stdout.say(str(answer["state"]))
 
 
 def show_status(path: Path, *, as_json: bool) -> None:
@@ -36,7 +36,7 @@ def show_status(path: Path, *, as_json: bool) -> None:
     if as_json:
         stdout.say(escape_json(json.dumps(status)))
         return
-    stdout.say("\n".join(status_lines(status)))
+    stdout.say("\n".join(map(clean, status_lines(status))))
 
 
 def show_logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
@@ -87,7 +87,8 @@ async def _logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
                 _print_call(message, as_json=False)
             elif message.get("event") == "look":
                 why = message.get("why")
-                stdout.say(f"{_time(None)}  {message.get('state')}{f': {why}' if why else ''}")
+                said = f"{_time(None)}  {message.get('state')}{f': {why}' if why else ''}"
+                stdout.say(clean(said))
 
 
 def _print_call(fields: dict[str, Any], *, as_json: bool) -> None:
@@ -95,7 +96,7 @@ def _print_call(fields: dict[str, Any], *, as_json: bool) -> None:
         stdout.say(escape_json(json.dumps(fields)))
         return
     account = Account(**{name: fields[name] for name in _FIELDS if name in fields})
-    stdout.say(f"{_time(account.began)}  {in_words(account)}")
+    stdout.say(clean(f"{_time(account.began)}  {in_words(account)}"))
 
 
 def _time(at: float | None) -> str:

@@ -9,8 +9,7 @@ import struct
 import sys
 from pathlib import Path
 
-from retell_voice.program.failure import remark
-from retell_voice.shown import logger
+from retell_voice.shown import clean_record
 
 NAME = "retell_voice.kiosk"
 _SOCKET = Path("/run/systemd/journal/socket")
@@ -64,7 +63,7 @@ class JournalHandler(logging.Handler):
             try:
                 self._socket.sendto(datagram(text, fields), self._path)
             except OSError:
-                remark(f"<{level}>{text}")
+                print(f"<{level}>{text}", file=sys.stderr, flush=True)
         except Exception:
             self.handleError(record)
 
@@ -85,15 +84,16 @@ def begin_logging(*, debug: bool = False) -> logging.Handler:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    ours = logger("retell_voice")
-    ours.addHandler(handler)
-    ours.setLevel(logging.DEBUG if debug else logging.INFO)
+    handler.addFilter(clean_record)
+    logger = logging.getLogger("retell_voice")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
     return handler
 
 
 def end_logging(handler: logging.Handler) -> None:
     """Undo ``begin_logging``."""
-    logger("retell_voice").removeHandler(handler)
+    logging.getLogger("retell_voice").removeHandler(handler)
     handler.close()
 
 
