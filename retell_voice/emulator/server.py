@@ -71,6 +71,7 @@ class Emulator:
         agents: names by agent_id of those there are; a REST call with another is refused. None:
             any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
+        dialect: in which those calls speak, see ``emulator.dialects``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
@@ -104,6 +105,7 @@ class Emulator:
         agent: Agent | None = None,
         agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
+        dialect: str = "web",
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
@@ -121,6 +123,9 @@ class Emulator:
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         self._accept_any = accept_any
+        if accept_any and (why := refusal(dialect, audio)):
+            raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
+        self._dialect = dialect
         self._auth_token = Secret(auth_token) if auth_token else None
         self._audio = audio
         self._registry = Registry(
@@ -307,7 +312,7 @@ class Emulator:
             self._registry.forget(call)
             call = None
         if self._accept_any and call is None and _CALL_ID.fullmatch(call_id):
-            call = RegisteredCall(call_id=call_id, audio=self._audio)
+            call = RegisteredCall(call_id=call_id, protocol=self._dialect, audio=self._audio)
             if not self._registry.register(call):
                 raise HttpError(503, "too many calls are registered or ongoing")
         if call is None:
