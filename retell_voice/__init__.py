@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
+    from retell_voice.devices.paced import PacedMicrophone, PacedSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         AgentStopped,
         Alignment,
         AudioDropped,
+        BargeIn,
         CallState,
         DeviceChanged,
         DigitSent,
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
         NodeTransition,
         ProviderComplaint,
         RecordingStopped,
+        Response,
         StateChanged,
         Statistics,
         Transcript,
@@ -98,6 +101,7 @@ __all__ = [
     "AudioFormat",
     "AudioFormatError",
     "AudioIO",
+    "BargeIn",
     "Call",
     "CallDetails",
     "CallEnded",
@@ -138,11 +142,14 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "PacedMicrophone",
+    "PacedSpeaker",
     "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
     "Rejected",
+    "Response",
     "RestError",
     "RetellVoiceError",
     "Route",
@@ -173,6 +180,7 @@ _ROOMS = (
     "events",
     "audio.format",
     "devices.ports",
+    "devices.paced",
     "devices.files",
     "devices.listener",
     "echo.ports",

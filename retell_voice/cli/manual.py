@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.codes import codes, codes_of
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.program.interrupt import INTERRUPTED
 
-
-def _codes(meanings: dict[int, str]) -> str:
-    """Return the paragraph of the exit codes."""
-    lines = (f"  {code:3}  {meaning}" for code, meaning in meanings.items())
-    return "\n".join(["", "", "Exit codes:", *lines])
-
-
-def _codes_of(done: str, *others: int) -> str:
-    """Return the exit codes of a command that holds no call."""
-    return _codes({0: done} | {code: EXIT_CODES[code] for code in (1, 2, *others)})
-
-
-_CALL = _codes(EXIT_CODES)
+_CALL = codes(EXIT_CODES)
 ABOUT = (
     """\
 Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
@@ -84,7 +74,7 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice register --agent AGENT_ID --metadata order=17 --json"""
     + _KEY
-    + _codes_of("the call is registered", 4, 7, INTERRUPTED)
+    + codes_of("the call is registered", 4, 7, INTERRUPTED)
 )
 _SHOWN = """
 
@@ -100,7 +90,7 @@ Examples:
   retell-voice agents --json"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALLS = (
     """\
@@ -116,7 +106,7 @@ Examples:
   retell-voice calls --status ongoing"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALL = (
     """\
@@ -129,7 +119,7 @@ Examples:
   retell-voice call 61e5 --wait
   retell-voice call last --json | jq .transcript_object"""
     + _KEY
-    + _codes_of("it is shown", 4, 7, INTERRUPTED)
+    + codes_of("it is shown", 4, 7, INTERRUPTED)
 )
 MONITOR = (
     """\
@@ -144,7 +134,7 @@ Examples:
   retell-voice monitor last
   retell-voice monitor 61e5 --json"""
     + _KEY
-    + _codes(
+    + codes(
         {0: "the call is over, or Ctrl-C ended the watching"}
         | {code: EXIT_CODES[code] for code in (1, 2, 4)}
         | {5: "the server does not let this call be watched, or it is not going on"}
@@ -160,7 +150,7 @@ Examples:
   retell-voice stop 61e5
   retell-voice stop last"""
     + _KEY
-    + _codes_of("it has been stopped", 4, 7, INTERRUPTED)
+    + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
 Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
@@ -178,7 +168,7 @@ Examples:
 Phone providers must sign their WebSocket requests where RETELL_VOICE_EMULATOR_AUTH_TOKEN is set.
 
 Settings also from RETELL_VOICE_EMULATOR_… and section \\[emulator] of the config \
-file.""" + _codes_of("Ctrl-C stopped it", 143)
+file.""" + codes_of("Ctrl-C stopped it", 143)
 SWARM = """\
 Hold many calls at once with one voice server, and say how fast its agent answers.
 
@@ -196,7 +186,7 @@ Examples:
   retell-voice swarm --calls 500 --dask tcp://host:8786 --url wss://agent/ws
 
 Results of several runs or machines can be added up: --json has the histograms themselves \
-(HdrHistogram). Needs the extra 'swarm'.""" + _codes_of("all calls were held", 4, 6, 7)
+(HdrHistogram). Needs the extra 'swarm'.""" + codes_of("all calls were held", 4, 6, 7)
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
@@ -205,7 +195,7 @@ On a pipe: one line each, columns parted by tabs.
 Examples:
   retell-voice devices
   retell-voice devices --json
-  retell-voice devices | cut -f 2""" + _codes_of("they are listed", 3)
+  retell-voice devices | cut -f 2""" + codes_of("they are listed", 3)
 _FAILED_FIRST = {
     0: "nothing failed",
     1: EXIT_CODES[1],
@@ -230,7 +220,7 @@ Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
   retell-voice doctor --only account --agent 'Front desk'
-  retell-voice doctor --no-sound --json""" + _codes(_FAILED_FIRST)
+  retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
 along time, its figures and its transcript.
@@ -241,7 +231,7 @@ page is one HTML file that needs nothing else. It is drawn with matplotlib: pip 
 
 Examples:
   retell-voice report calls/2026-01-31T12-00-00
-  retell-voice report call.jsonl --output call.html --png call.png""" + _codes_of(
+  retell-voice report call.jsonl --output call.html --png call.png""" + codes_of(
     "the page is written"
 )
 SHOW = """\
@@ -253,7 +243,7 @@ value and source, all of them text.
 
 Examples:
   retell-voice config show
-  retell-voice config show --rate 16000 --json""" + _codes_of("they are shown")
+  retell-voice config show --rate 16000 --json""" + codes_of("they are shown")
 INIT = """\
 Write a config file with every setting, its meaning and its default, for you to change.
 
@@ -261,6 +251,6 @@ Only you can read it, as it may hold secrets. One that is there is kept unless -
 
 Examples:
   retell-voice config init
-  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + _codes_of(
+  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + codes_of(
     "it is written; its path is printed"
 )

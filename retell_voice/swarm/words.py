@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from retell_voice.errors import ConfigError
 from retell_voice.report.figure import svg
 from retell_voice.report.page import STYLE, table
+from retell_voice.shown import clean
 from retell_voice.swarm.figures import PERCENTILES, Figures, Times
 from retell_voice.swarm.swarm import LATE, Moment
 
@@ -40,9 +41,12 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
     )
     found += [(_NAMES[name], _spread(times)) for name, times in figures.times.items()]
     found.append(("clears", str(figures.cut)))
-    found += [("failed", f"{count} × {why}") for why, count in figures.failures.most_common(_TOLD)]
     found += [
-        ("complaint", f"{count} × {why}") for why, count in figures.complaints.most_common(_TOLD)
+        ("failed", f"{count} × {clean(why)}") for why, count in figures.failures.most_common(_TOLD)
+    ]
+    found += [
+        ("complaint", f"{count} × {clean(why)}")
+        for why, count in figures.complaints.most_common(_TOLD)
     ]
     return found
 

@@ -139,6 +139,19 @@ class Dialogue:
         self._user_said_something()
         return [*actions, *self._settle()]
 
+    def nudged(self) -> list[Action]:
+        """Have the agent respond now, though nobody asked; a user who speaks goes first."""
+        if self._over or self._user.busy:
+            return []
+        if not self._agent_playing:
+            actions = self._answers.drop(self.now, _GOES_ON)
+        elif self._may_interrupt:
+            actions = [*self._barge_in(), *self._update(None)]
+        else:
+            return []
+        self._answer_due = False
+        return [*actions, *self._require(reminder=False)]
+
     def pressed(self, digit: str) -> list[Action]:
         """Take a key of the telephone; it does not interrupt, and once no other follows it is
         answered as speech is."""
