@@ -71,6 +71,7 @@ class Emulator:
         agents: names by agent_id of those there are; a REST call with another is refused. None:
             any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
+        dialect: in which those calls speak, see ``emulator.dialects``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
@@ -104,6 +105,7 @@ class Emulator:
         agent: Agent | None = None,
         agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
+        dialect: str = "web",
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
@@ -120,6 +122,8 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        if accept_any and (why := refusal(dialect, audio)):
+            raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
         self._auth_token = Secret(auth_token) if auth_token else None
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
@@ -128,7 +132,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._doors = Doors(self._registry, audio if accept_any else None)
+        self._doors = Doors(self._registry, audio if accept_any else None, dialect)
         open_session = partial(
             Session,
             chunk_ms=chunk_ms,
