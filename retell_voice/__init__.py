@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
+    from retell_voice.devices.paced import PacedMicrophone, PacedSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -53,8 +54,10 @@ if TYPE_CHECKING:
         AgentStopped,
         Alignment,
         AudioDropped,
+        BargeIn,
         CallState,
         DeviceChanged,
+        DigitSent,
         EchoSuspected,
         Ended,
         Event,
@@ -66,7 +69,9 @@ if TYPE_CHECKING:
         MicrophoneSilent,
         MonitorChanged,
         NodeTransition,
+        ProviderComplaint,
         RecordingStopped,
+        Response,
         StateChanged,
         Statistics,
         Transcript,
@@ -80,6 +85,7 @@ if TYPE_CHECKING:
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
     from retell_voice.transport.monitor import Monitor
+    from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -95,6 +101,7 @@ __all__ = [
     "AudioFormat",
     "AudioFormatError",
     "AudioIO",
+    "BargeIn",
     "Call",
     "CallDetails",
     "CallEnded",
@@ -107,6 +114,7 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "DigitSent",
     "EchoControl",
     "EchoMeasures",
     "EchoPath",
@@ -134,10 +142,14 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "PacedMicrophone",
+    "PacedSpeaker",
+    "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
     "Rejected",
+    "Response",
     "RestError",
     "RetellVoiceError",
     "Route",
@@ -158,6 +170,7 @@ __all__ = [
     "Word",
     "get_call",
     "open_devices",
+    "phone_route",
     "register_call",
     "web_route",
 ]
@@ -167,6 +180,7 @@ _ROOMS = (
     "events",
     "audio.format",
     "devices.ports",
+    "devices.paced",
     "devices.files",
     "devices.listener",
     "echo.ports",
@@ -177,6 +191,7 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "transport.phone",
     "protocol.monitor",
     "transport.monitor",
     "engine.call",

@@ -9,9 +9,11 @@ import typer
 
 from retell_voice import __version__
 from retell_voice.cli import account_commands, manual
-from retell_voice.cli.options import Command, Metadata, Variables, command, describe
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
+from retell_voice.kiosk.commands import app as kiosk
+from retell_voice.program import stdout
 from retell_voice.program.failure import reported
+from retell_voice.program.options import Command, Metadata, Variables, command, describe
 from retell_voice.settings.load import ConfigFile, default_path, environment, load
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import (
@@ -20,6 +22,7 @@ from retell_voice.settings.tables import (
     RegisterSettings,
     TalkSettings,
 )
+from retell_voice.settings.tables.talk import PHONE
 
 app = typer.Typer(
     help=manual.ABOUT,
@@ -32,7 +35,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"retell-voice {__version__}")
+        stdout.say(f"retell-voice {__version__}")
         raise typer.Exit
 
 
@@ -48,6 +51,17 @@ def _program(
     pass
 
 
+_Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        rich_help_panel=PHONE,
+        help="With --dialect: what the server is told as the call begins; repeatable.",
+    ),
+]
+
+
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
@@ -56,6 +70,7 @@ def talk(
     file: ConfigFile,
     metadata: Metadata = None,
     dynamic_variable: Variables = None,
+    parameter: _Parameters = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -68,6 +83,7 @@ def talk(
         emulator,
         metadata=metadata or (),
         variables=dynamic_variable or (),
+        parameters=parameter or (),
         speed=speed,
     )
 
@@ -202,6 +218,8 @@ def report(
         report(file, output, png)
 
 
+app.add_typer(kiosk)
+
 configuring = typer.Typer(
     name="config",
     help="Show the settings and where they come from, or write a config file.",
@@ -227,7 +245,7 @@ def show(settings: TalkSettings, *, file: ConfigFile) -> int:
 @configuring.command()
 def path() -> None:
     """Print where the config file is looked for when --config names none."""
-    print(default_path())
+    stdout.say(str(default_path()))
 
 
 @configuring.command(

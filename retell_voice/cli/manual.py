@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.codes import codes, codes_of
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.program.interrupt import INTERRUPTED
 
-
-def _codes(meanings: dict[int, str]) -> str:
-    """Return the paragraph of the exit codes."""
-    lines = (f"  {code:3}  {meaning}" for code, meaning in meanings.items())
-    return "\n".join(["", "", "Exit codes:", *lines])
-
-
-def _codes_of(done: str, *others: int) -> str:
-    """Return the exit codes of a command that holds no call."""
-    return _codes({0: done} | {code: EXIT_CODES[code] for code in (1, 2, *others)})
-
-
-_CALL = _codes(EXIT_CODES)
+_CALL = codes(EXIT_CODES)
 ABOUT = (
     """\
 Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
@@ -59,6 +49,11 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
   retell-voice talk --local --record calls
+  retell-voice talk --dialect twilio --url ws://localhost:8765/ws
+
+As a phone provider calls it (--dialect), a server may want to see the provider's secret, such \
+as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
+screen t opens the telephone's keys.
 
 Every option but the last panel's, --metadata and --dynamic-variable can stand in the config \
 file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line goes \
@@ -79,7 +74,7 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice register --agent AGENT_ID --metadata order=17 --json"""
     + _KEY
-    + _codes_of("the call is registered", 4, 7, INTERRUPTED)
+    + codes_of("the call is registered", 4, 7, INTERRUPTED)
 )
 _SHOWN = """
 
@@ -95,7 +90,7 @@ Examples:
   retell-voice agents --json"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALLS = (
     """\
@@ -111,7 +106,7 @@ Examples:
   retell-voice calls --status ongoing"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALL = (
     """\
@@ -124,7 +119,7 @@ Examples:
   retell-voice call 61e5 --wait
   retell-voice call last --json | jq .transcript_object"""
     + _KEY
-    + _codes_of("it is shown", 4, 7, INTERRUPTED)
+    + codes_of("it is shown", 4, 7, INTERRUPTED)
 )
 MONITOR = (
     """\
@@ -139,7 +134,7 @@ Examples:
   retell-voice monitor last
   retell-voice monitor 61e5 --json"""
     + _KEY
-    + _codes(
+    + codes(
         {0: "the call is over, or Ctrl-C ended the watching"}
         | {code: EXIT_CODES[code] for code in (1, 2, 4)}
         | {5: "the server does not let this call be watched, or it is not going on"}
@@ -155,7 +150,7 @@ Examples:
   retell-voice stop 61e5
   retell-voice stop last"""
     + _KEY
-    + _codes_of("it has been stopped", 4, 7, INTERRUPTED)
+    + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
 Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
@@ -170,8 +165,10 @@ Examples:
   retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
   retell-voice emulator --scenario interruption.toml
 
+Phone providers must sign their WebSocket requests where RETELL_VOICE_EMULATOR_AUTH_TOKEN is set.
+
 Settings also from RETELL_VOICE_EMULATOR_… and section \\[emulator] of the config \
-file.""" + _codes_of("Ctrl-C stopped it", 143)
+file.""" + codes_of("Ctrl-C stopped it", 143)
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
@@ -180,7 +177,7 @@ On a pipe: one line each, columns parted by tabs.
 Examples:
   retell-voice devices
   retell-voice devices --json
-  retell-voice devices | cut -f 2""" + _codes_of("they are listed", 3)
+  retell-voice devices | cut -f 2""" + codes_of("they are listed", 3)
 _FAILED_FIRST = {
     0: "nothing failed",
     1: EXIT_CODES[1],
@@ -205,7 +202,7 @@ Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
   retell-voice doctor --only account --agent 'Front desk'
-  retell-voice doctor --no-sound --json""" + _codes(_FAILED_FIRST)
+  retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
 along time, its figures and its transcript.
@@ -216,7 +213,7 @@ page is one HTML file that needs nothing else. It is drawn with matplotlib: pip 
 
 Examples:
   retell-voice report calls/2026-01-31T12-00-00
-  retell-voice report call.jsonl --output call.html --png call.png""" + _codes_of(
+  retell-voice report call.jsonl --output call.html --png call.png""" + codes_of(
     "the page is written"
 )
 SHOW = """\
@@ -228,7 +225,7 @@ value and source, all of them text.
 
 Examples:
   retell-voice config show
-  retell-voice config show --rate 16000 --json""" + _codes_of("they are shown")
+  retell-voice config show --rate 16000 --json""" + codes_of("they are shown")
 INIT = """\
 Write a config file with every setting, its meaning and its default, for you to change.
 
@@ -236,6 +233,6 @@ Only you can read it, as it may hold secrets. One that is there is kept unless -
 
 Examples:
   retell-voice config init
-  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + _codes_of(
+  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + codes_of(
     "it is written; its path is printed"
 )

@@ -1,4 +1,4 @@
-"""What may cover the conversation: help, statistics, devices. Pure."""
+"""What may cover the conversation: help, statistics, devices, the keypad. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from rich.text import Text
 from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
 from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
 from retell_voice.cli.view import View
-from retell_voice.program.words import clean, clock
+from retell_voice.program.words import clock
+from retell_voice.shown import clean
 
 _KEYS = (
     ("m", "mute yourself, and back"),
     ("space", "hold it to be heard while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
+    ("t", "the keys of the telephone, where a phone provider is played (--dialect)"),
     ("s", "statistics"),
     ("Up Down", "look back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
@@ -34,12 +36,16 @@ def panel(view: View, controls: Controls, width: int) -> list[Text]:
         return _help(width, tells_releases=controls.tells_releases)
     if controls.panel == "statistics":
         return _statistics(view, width)
+    if controls.panel == "keypad":
+        return _keypad(controls)
     return _devices(controls, width)
 
 
 def hint(controls: Controls) -> Text:
     """Return which keys work the open panel."""
     closes = (("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
+    if controls.panel == "keypad":
+        return Text.assemble(("0-9 * #", "bold"), " are sent   ", *closes)
     if controls.panel != "devices" or not controls.choices:
         return Text.assemble(*closes)
     if controls.typed:
@@ -63,6 +69,11 @@ def _help(width: int, *, tells_releases: bool) -> list[Text]:
     for note in notes:
         lines += [Text(), *(Text(line, "dim") for line in _wrapped(note, width))]
     return lines
+
+
+def _keypad(controls: Controls) -> list[Text]:
+    rows = [Text(f"  {'   '.join(row)}", "bold") for row in ("123", "456", "789", "*0#")]
+    return [*rows, Text(), Text.assemble(("sent  ", "dim"), controls.pressed)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -103,10 +114,24 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     def ms(seconds: float | None) -> str:
         return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
 
+    def seconds(delay: float | None) -> str:
+        return "not known" if delay is None else f"{delay:.2f} s"
+
     def silence() -> str:
         most = figures.clear_to_silence_p95
         within = "" if most is None else f" (95 %: {most * 1000:.0f})"
         return ms(figures.clear_to_silence_p50) + within
+
+    def responses() -> list[tuple[str, str]]:
+        if not figures.responses:
+            return [("answers after", "not known yet")]
+        rows = [
+            ("answers after", seconds(figures.response_last)),
+            ("  median, 95 %", f"{seconds(figures.response_p50)}, {seconds(figures.response_p95)}"),
+        ]
+        if figures.barge_ins:
+            rows.append(("gives way after", f"{seconds(figures.barge_in_p50)} (median)"))
+        return rows
 
     def echo() -> list[tuple[str, str]]:
         rows = [("echo control", clean(figures.echo))]
@@ -135,6 +160,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         (
             "The agent's voice",
             [
+                *responses(),
                 ("heard", f"{figures.heard:.1f} s"),
                 ("cut short", f"{figures.discarded:.1f} s"),
                 ("jitter buffer", ms(figures.playout_target)),

@@ -34,6 +34,7 @@ async def register(
     key: Sourced[str],
     told: CallFields = NOTHING,
     *,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
@@ -45,6 +46,7 @@ async def register(
         settings: with whom, where and how.
         key: of ``registration_key``.
         told: what the call is told.
+        plain: without Retell's SDK.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -60,6 +62,7 @@ async def register(
                     api_key=key.value,
                     audio=audio_format(settings),
                     api_url=settings.api_url.value,
+                    plain=plain,
                     **told.said(),
                 )
         except TooManyRequests as error:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
+    DigitSent,
     EchoSuspected,
     Ended,
     Event,
@@ -15,12 +14,13 @@ from retell_voice.events import (
     MicrophoneSilent,
     MonitorChanged,
     NetworkChanged,
+    ProviderComplaint,
     RecordingStopped,
     UnknownMessage,
 )
+from retell_voice.shown import clean
 
 _DEVICES = {"near_end": "microphone", "far_end": "speaker"}
-_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def news(event: Event) -> str | None:
@@ -32,6 +32,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} is now: {clean(name)}"
         case LatencyChanged(why="calm", side=side, new=new):
             return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
+        case DigitSent(digit=digit):
+            return f"you pressed {digit}"
         case NetworkChanged(state="back", silent_for=seconds):
             return f"the server is heard again, after {seconds:.0f} s"
     return None
@@ -63,6 +65,8 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"the call is no longer recorded: {clean(why)}"
         case UnknownMessage(message=message):
             return f"the server sent something unknown: {clean(message[:60])}"
+        case ProviderComplaint(provider=provider, code=code, problem=problem):
+            return f"{provider}{f' {code}' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
             return f"the server sent something broken: {clean(problem)}"
     return _of_the_network(event)
@@ -95,21 +99,6 @@ def ending(ended: Ended) -> str:
 
 def _ms(latency: float | None) -> str:
     return "" if latency is None else f", {latency * 1e3:.0f} ms"
-
-
-def clean(text: str) -> str:
-    """Return a text from the server with nothing in it that could steer a terminal."""
-    if text.isprintable():  # nearly every text, and the server repeats all of them with each word
-        return text
-    return "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    if character in "\n\r\t\v\f\u2028\u2029":
-        return " "
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return ""
-    return character
 
 
 def clock(seconds: float) -> str:

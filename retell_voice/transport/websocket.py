@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -30,10 +30,12 @@ from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
-from retell_voice.secret import mask, mask_url
+from retell_voice.secret import hiding, mask_url
+from retell_voice.shown import logger
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
+_NORMAL = (1000, 1001, 1005)
 _SOON = 2.0
 """Seconds after a message in which its effect would show."""
 _UNSENT = 4096
@@ -44,9 +46,11 @@ and unmaps memory, which takes longer than all the rest of it."""
 _TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
 MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
+_LONG_SECRET = 8
+"""Characters of a secret that is looked for in messages."""
 
 # The library logs request lines, and the call_id with them, at level DEBUG.
-_logger = logging.getLogger("retell_voice.websocket")
+_logger = logger("retell_voice.websocket")
 _logger.setLevel(logging.INFO)
 
 
@@ -58,22 +62,39 @@ class Dial:
         url: of the WebSocket, whole. It may hold secrets.
         dialect: what is spoken, new for each attempt.
         headers: of the request, beside WebSocket's own. They may hold secrets.
+        events: what there is to tell once the connection is open.
+        refused: what to try where the server answers with an HTTP status, by status; None: what
+            helps with a call_id.
+        closed: what to try where it closes with an error; empty: what helps with a call_id.
     """
 
     url: str = field(repr=False)
     dialect: ClientDialect
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    events: Sequence[Event] = ()
+    refused: Mapping[int, str] | None = None
+    closed: str = ""
 
 
 class WebSocketConnection:
-    """A ``Connection`` over a WebSocket."""
+    """A ``Connection`` over a WebSocket; ``secrets`` are masked in all that the server says."""
 
     def __init__(
-        self, websocket: ClientConnection, dialect: ClientDialect, clock: Callable[[], float]
+        self,
+        websocket: ClientConnection,
+        dial: Dial,
+        clock: Callable[[], float],
+        secrets: Sequence[str] = (),
     ) -> None:
+        dialect = dial.dialect
         self._websocket = websocket
         self._dialect = dialect
         self._clock = clock
+        self._events = dial.events
+        self._closed_hint = dial.closed
+        self._hide = hiding(secrets)
+        # A short one may be anything, in the middle of audio for example.
+        self._hide_in_messages = hiding(each for each in secrets if len(each) >= _LONG_SECRET)
         self._hanging_up = False
         self._closed: Closed | None = None
         self._heard_at = clock()
@@ -101,13 +122,20 @@ class WebSocketConnection:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says, stamped with the call's clock, until the end."""
+        for event in self._events:
+            yield replace(event, at=self._clock())
         while self._closed is None:
             try:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
                 self._closed = self._closed or self._closed_by(error)
+                if self._closed.by == "server" and self._closed.code in _NORMAL:
+                    for event in self._dialect.left(self._clock()):
+                        yield event
             else:
                 self._heard_at = self._clock()
+                if isinstance(message, str):
+                    message = self._hide_in_messages(message)
                 for event in self._dialect.receive(message, self._heard_at):
                     if isinstance(event, Reply):
                         self._say(event.message)
@@ -118,7 +146,10 @@ class WebSocketConnection:
     def send_now(self, frame: bytes) -> bool:
         """Send one encoded frame if the network takes it at once; return whether it did."""
         websocket = self._websocket
-        if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
+        transport = websocket.transport
+        if websocket.state is not State.OPEN or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size():
             return False
         self._say(self._dialect.audio(frame, self._clock()))
         return True
@@ -132,6 +163,13 @@ class WebSocketConnection:
         message = self._dialect.heard(cue)
         if message is not None:
             self._say(message)
+
+    def press(self, digit: str) -> bool:
+        """Send a key of the telephone; return whether the dialect carries that. Never blocks."""
+        message = self._dialect.digit(digit, self._clock())
+        if message is not None:
+            self._say(message)
+        return message is not None
 
     async def ping(self) -> None:
         """Send one heartbeat: WebSocket's own, which every server must answer, and the dialect's
@@ -172,6 +210,8 @@ class WebSocketConnection:
 
     def _say(self, message: Message) -> None:
         """Send at once, whatever the network still has to take; nothing once it has ended."""
+        if self._websocket.transport.is_closing():
+            return  # it broke; asyncio would log every attempt
         broadcast((self._websocket,), message)  # the library's only way to send without a task
 
     async def _send(self, message: Message) -> None:
@@ -182,12 +222,15 @@ class WebSocketConnection:
 
     def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
-            return Closed("server", error.rcvd.code, error.rcvd.reason, self._after_heartbeat())
+            reason = self._hide(error.rcvd.reason)
+            hint = self._after_heartbeat() or self._closed_hint
+            return Closed("server", error.rcvd.code, reason, hint)
         if self._hanging_up:
             return Closed("you", 1000, "")
         if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
-            return Closed("network", error.sent.code, error.sent.reason)
-        return Closed("network", 1006, str(error.__cause__ or ""), self._after_heartbeat())
+            return Closed("network", error.sent.code, self._hide(error.sent.reason))
+        why = self._hide(str(error.__cause__ or ""))
+        return Closed("network", 1006, why, self._after_heartbeat())
 
     def _after_heartbeat(self) -> str:
         """Return a hint if it was the dialect's heartbeat that the server died of."""
@@ -246,7 +289,7 @@ async def connect(
             create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-        failure = _explain(error, host, secrets, connect_timeout)
+        failure = _explain(error, host, secrets, connect_timeout, dial.refused)
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors hold the URL, and
         # the URL may hold the call_id.
@@ -254,7 +297,7 @@ async def connect(
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, dial.dialect, clock)
+    return WebSocketConnection(websocket, dial, clock, secrets)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
@@ -287,12 +330,16 @@ def server_of(url: str) -> tuple[str, bool]:
 
 
 def _explain(
-    error: Exception, host: str, secrets: Sequence[str], connect_timeout: float
+    error: Exception,
+    host: str,
+    secrets: Sequence[str],
+    connect_timeout: float,
+    hints: Mapping[int, str] | None,
 ) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
-            return _rejected(error, host, secrets)
+            return _rejected(error, host, secrets, _HINTS if hints is None else hints)
         case UnicodeError():
             return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
         case ImportError():
@@ -315,7 +362,18 @@ def _explain(
             return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
-def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Rejected:
+_HINTS: Mapping[int, str] = {
+    401: "check the call_id: it also authenticates",
+    403: "check the call_id: it also authenticates",
+    404: "check the call_id and the path in the URL; a call_id does not live long",
+    409: "a call can be joined once",
+    410: "that call is over: register a new one",
+}
+
+
+def _rejected(
+    error: InvalidStatus, host: str, secrets: Sequence[str], hints: Mapping[int, str]
+) -> Rejected:
     status = error.response.status_code
     try:
         phrase = f" {HTTPStatus(status).phrase}"
@@ -324,17 +382,10 @@ def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Reject
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, TypeError, KeyError):
         body = str(json.loads(body)["message"])
-    for secret in secrets:
-        body = body.replace(secret, mask(secret))
-    said = " ".join(body.split())[:200]
-    hint = {
-        401: "check the call_id: it also authenticates",
-        403: "check the call_id: it also authenticates",
-        404: "check the call_id and the path in the URL; a call_id does not live long",
-        409: "a call can be joined once",
-        410: "that call is over: register a new one",
-        **dict.fromkeys((301, 302, 303, 307, 308), "redirects are not followed: name the server"),
-    }.get(status, "")
+    said = " ".join(hiding(secrets)(body).split())[:200]
+    hint = hints.get(status, "")
+    if status in (301, 302, 303, 307, 308):
+        hint = "redirects are not followed: name the server"
     return Rejected(
         f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),
         hint,

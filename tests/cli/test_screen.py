@@ -39,7 +39,7 @@ VIEW = View(
     statistics=Statistics(playout_depth=1.25, playout_target=0.06, round_trip=0.042),
 )
 KEYS = Controls(has_keys=True)
-PANELS: tuple[Panel, ...] = ("", "help", "statistics", "devices")
+PANELS: tuple[Panel, ...] = ("", "help", "statistics", "devices", "keypad")
 
 
 class Terminal(io.StringIO):
@@ -287,6 +287,12 @@ def test_statistics() -> None:
         playback_latency=0.012,
         clear_to_silence_p50=0.121,
         clear_to_silence_p95=0.125,
+        responses=4,
+        response_last=0.92,
+        response_p50=0.81,
+        response_p95=1.4,
+        barge_ins=1,
+        barge_in_p50=0.35,
         echo="webrtc",
         echo_state="converged",
         echo_erle=38.2,
@@ -300,6 +306,9 @@ def test_statistics() -> None:
         "12 ms",
         "not known yet",
         "clear to silence 121 ms (95 %: 125)",
+        "answers after    0.92 s",
+        "median, 95 %   0.81 s, 1.40 s",
+        "gives way after  0.35 s (median)",
         "echo control     webrtc",
         "echo taken out   38 dB, converged",
         "it costs         1.2 % of a core",
@@ -358,3 +367,10 @@ def test_a_long_call_costs_no_more_than_a_short_one() -> None:
     begun = time.process_time()
     picture(view, 80, 24)
     assert time.process_time() - begun < 0.2
+
+
+def test_the_keypad_shows_the_keys_of_a_telephone_and_what_was_sent() -> None:
+    lines = picture(VIEW, 80, 24, replace(KEYS, panel="keypad", has_keypad=True, pressed="12#"))
+    shown = "\n".join(lines)
+    for row in ("1   2   3", "*   0   #", "sent  12#", "0-9 * # are sent"):
+        assert row in shown
