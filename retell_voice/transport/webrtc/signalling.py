@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,7 @@ from retell_voice.protocol.gateway import (
     trickle_body,
 )
 from retell_voice.secret import Secret, mask
+from retell_voice.shown import logger
 
 _LEAVE_TIMEOUT = 1.0
 _PAUSE = 0.3
@@ -42,7 +42,7 @@ _HINTS = {
     409: "a call can be joined once: create another one",
     410: "that call is over: create another one",
 }
-_logger = logging.getLogger("retell_voice.webrtc")
+_logger = logger("retell_voice.webrtc")
 
 
 class Signalling:
