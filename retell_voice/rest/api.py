@@ -21,6 +21,8 @@ from retell_voice.net.http import (
     root_cause,
     unlogged,
 )
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.tls import client_context
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
@@ -189,9 +191,14 @@ class Api:
         raise failure
 
     def _client(self, sdk: Any) -> Any:
+        proxy = proxy_for(self._base.url)
         try:
             http = sdk.DefaultAsyncHttpxClient(
-                base_url=self._base.url, follow_redirects=False, trust_env=not self._base.is_local
+                base_url=self._base.url,
+                follow_redirects=False,
+                trust_env=False,  # what it says of proxies and of CAs holds for every connection
+                proxy=None if proxy is None else proxy.url,
+                verify=client_context() if self._base.url.startswith("https:") else True,
             )
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None

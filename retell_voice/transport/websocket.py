@@ -14,7 +14,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
 from websockets.asyncio.connection import broadcast
 from websockets.exceptions import (
     ConnectionClosed,
@@ -26,7 +25,7 @@ from websockets.protocol import State
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
-from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
@@ -220,13 +219,6 @@ class WebSocketConnection:
         )
 
 
-class Opening(websocket_connect):
-    """Follows no redirect: secrets are for the server that was named, and for no other."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 async def connect(
     dial: Dial,
     *,
@@ -247,10 +239,10 @@ async def connect(
         ConnectError: the server was not reached.
         Rejected: it was, and answered with something else than a WebSocket.
     """
-    host, is_local = server_of(dial.url)
+    host = server_of(dial.url)
     failure: RetellVoiceError | None = None
     try:
-        websocket = await Opening(
+        websocket = await open_websocket(
             dial.url,
             additional_headers=dial.headers,
             compression=None,  # doubles the CPU and saves 17 % of speech
@@ -260,9 +252,7 @@ async def connect(
             ping_interval=None,  # the call's heartbeats do that
             open_timeout=connect_timeout,
             close_timeout=_CLOSE_TIMEOUT,
-            proxy=None if is_local else True,
             logger=_logger,
-            create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
         failure = _explain(error, host, secrets, connect_timeout)
@@ -285,8 +275,8 @@ def _keep_unsent_low(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _UNSENT)
 
 
-def server_of(url: str) -> tuple[str, bool]:
-    """Return host and port for people, and whether the host is this machine.
+def server_of(url: str) -> str:
+    """Return host and port for people.
 
     Raises:
         ConfigError: it is not the URL of a WebSocket.
@@ -301,8 +291,7 @@ def server_of(url: str) -> tuple[str, bool]:
             f"{mask_url(url)!r} is not the URL of a WebSocket",
             "it looks like wss://host/path, or ws:// without TLS",
         )
-    local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
-    return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
+    return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}"
 
 
 def _explain(
