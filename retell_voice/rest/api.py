@@ -16,13 +16,12 @@ from retell_voice.net.exchange import exchange, needs_proxy
 from retell_voice.net.http import (
     DEFAULT_API_URL,
     bad_proxy,
+    httpx_settings,
     parse_base,
     retry_after,
     root_cause,
     unlogged,
 )
-from retell_voice.net.proxy import proxy_for
-from retell_voice.net.tls import client_context
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
@@ -191,14 +190,9 @@ class Api:
         raise failure
 
     def _client(self, sdk: Any) -> Any:
-        proxy = proxy_for(self._base.url)
         try:
             http = sdk.DefaultAsyncHttpxClient(
-                base_url=self._base.url,
-                follow_redirects=False,
-                trust_env=False,  # what it says of proxies and of CAs holds for every connection
-                proxy=None if proxy is None else proxy.url,
-                verify=client_context() if self._base.url.startswith("https:") else True,
+                base_url=self._base.url, follow_redirects=False, **httpx_settings(self._base)
             )
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None
