@@ -266,7 +266,7 @@ async def connect(
         ConnectError: the server was not reached.
         Rejected: it was, and answered with something else than a WebSocket.
     """
-    host = server_of(dial.url)
+    host, _ = server_of(dial.url)
     failure: RetellVoiceError | None = None
     try:
         websocket = await open_websocket(
@@ -302,8 +302,8 @@ def _keep_unsent_low(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _UNSENT)
 
 
-def server_of(url: str) -> str:
-    """Return host and port for people.
+def server_of(url: str) -> tuple[str, bool]:
+    """Return host and port for people, and whether the host is this machine.
 
     Raises:
         ConfigError: it is not the URL of a WebSocket.
@@ -318,7 +318,8 @@ def server_of(url: str) -> str:
             f"{mask_url(url)!r} is not the URL of a WebSocket",
             "it looks like wss://host/path, or ws:// without TLS",
         )
-    return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}"
+    local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+    return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
 
 
 def _explain(
