@@ -21,6 +21,7 @@ ROOMS = {
     "protocol.gateway": "The call",
     "transport.ports": "The call",
     "transport.route": "The call",
+    "transport.phone": "The call",
     "events": "Events",
     "errors": "Errors",
     "audio.format": "Audio",

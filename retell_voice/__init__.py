@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         BargeIn,
         CallState,
         DeviceChanged,
+        DigitSent,
         EchoSuspected,
         Ended,
         Event,
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         MonitorChanged,
         NetworkChanged,
         NodeTransition,
+        ProviderComplaint,
         RecordingStopped,
         Response,
         StateChanged,
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
     from retell_voice.rest.web_calls import create_web_call
     from retell_voice.transport.monitor import Monitor
+    from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -116,6 +119,7 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "DigitSent",
     "EchoControl",
     "EchoMeasures",
     "EchoPath",
@@ -146,6 +150,7 @@ __all__ = [
     "OpensTwice",
     "PacedMicrophone",
     "PacedSpeaker",
+    "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
@@ -173,6 +178,7 @@ __all__ = [
     "create_web_call",
     "get_call",
     "open_devices",
+    "phone_route",
     "register_call",
     "web_route",
 ]
@@ -193,6 +199,7 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "transport.phone",
     "protocol.monitor",
     "transport.monitor",
     "protocol.gateway",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from retell_voice import __version__
 from retell_voice.cli.controls import Controls
-from retell_voice.cli.dial import Target, find_target
+from retell_voice.cli.dial import WEB_FRAME_MS, Target, find_target
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
@@ -26,6 +26,7 @@ from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
+    PHONE_CARD_RATE,
     find_devices,
     host_of,
     make_call,
@@ -56,6 +57,7 @@ def talk(
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
     web_call: str | None = None,
+    parameters: Sequence[str] = (),
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -65,6 +67,7 @@ def talk(
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a new call.
         web_call: where the admission to a web call is to be read: a file, or ``-``.
+        parameters: the same, for a call that is made as a phone provider makes it.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -72,9 +75,14 @@ def talk(
     """
     set_switch_interval()
     target = find_target(
-        settle(settings), metadata=metadata, variables=variables, web_call=web_call, speed=speed
+        settle(settings),
+        metadata=metadata,
+        variables=variables,
+        parameters=parameters,
+        web_call=web_call,
+        speed=speed,
     )
-    settings = target.settings
+    settings, phone = target.settings, target.phone
     conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
@@ -85,7 +93,8 @@ def talk(
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
-        if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+        asks = phone is None and ended is not None and ended.by != "network"
+        if asks and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
             _tell_details(conversation.call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
@@ -105,6 +114,7 @@ class _Conversation:
     def __init__(self, target: Target, emulator: EmulatorSettings, speed: float) -> None:
         settings = self._settings = target.settings
         self._target = target
+        self._web = target.web
         self._emulator = emulator
         self._speed = speed
         self._call: Call | None = None
@@ -121,8 +131,7 @@ class _Conversation:
     @property
     def call_id(self) -> str:
         """The call's id, once it is known; empty until then."""
-        web = self._target.web
-        return self._target.call_id if web is None else web.call_id or ""
+        return self._target.call_id if self._web is None else self._web.call_id or ""
 
     async def hold(self, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
@@ -188,6 +197,7 @@ class _Conversation:
         loop = asyncio.get_running_loop()
         controls = Controls(
             has_keys=output.has_keys,
+            has_keypad=self._target.phone is not None,
             muted=self._settings.push_to_talk.value,
             volume=self._settings.volume.value,
         )
@@ -200,26 +210,39 @@ class _Conversation:
         output.listen(take)
 
     async def _open(self, stack: AsyncExitStack) -> Call:
-        settings, audio, web = self._settings, self._target.audio, self._target.web
-        call_id = self._target.call_id
+        target, settings, audio = self._target, self._settings, self._target.audio
+        phone, call_id = target.phone, target.call_id
         # On a thread: what is named as a file may stand still, as a pipe does.
         microphone, speaker = await run_detached(
-            partial(find_devices, settings, audio, speed=self._speed)
+            partial(
+                find_devices,
+                settings,
+                audio,
+                far_end=None if phone is None else phone.far_end,
+                card_rate=None if phone is None else PHONE_CARD_RATE,
+                speed=self._speed,
+            )
         )
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
             from retell_voice.program.emulator import for_local_call, run_emulator  # only then
+            from retell_voice.program.web_calls import web_call_of
 
             self._emulator = for_local_call(settings, self._emulator)
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            registered = running.emulator.register(audio, **self._target.told.said())
-            call_id, url = registered.call_id, running.emulator.url
+            if target.is_web:
+                self._web = web_call_of(running.emulator, target.told, self._emulator.api_key.value)
+            else:
+                registered = running.emulator.register(
+                    audio, dialect=settings.dialect.value, **target.told.said()
+                )
+                call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            web or call_id,
+            self._web or (call_id if phone is None else phone.route(url, call_id)),
             url=url,
             audio=audio,
             microphone=microphone,
@@ -229,9 +252,9 @@ class _Conversation:
         )
         self.view = View(
             call_id=mask(known) if (known := call_id or self.call_id) else "",
-            callee=clean(settings.agent.value or ""),
+            callee=f"as {phone.provider}" if phone else f"with {clean(settings.agent.value or '')}",
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=f"{'opus' if web else audio.encoding} {audio.rate} Hz",
+            audio=target.described,
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -254,17 +277,19 @@ class _Conversation:
 
 
 def _output(target: Target) -> Output:
-    settings, audio, web = target.settings, target.audio, target.web
+    settings, phone = target.settings, target.phone
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
         output = JsonOutput(
             {
-                "transport": "webrtc" if web else "websocket",
-                "encoding": "opus" if web else str(audio.encoding),
-                "rate": audio.rate,
-                "frame_ms": web.frame_ms if web else settings.frame_ms.value,
+                "transport": "webrtc" if target.is_web else "websocket",
+                "encoding": "opus" if target.is_web else str(target.audio.encoding),
+                "rate": target.audio.rate,
+                "frame_ms": WEB_FRAME_MS if target.is_web else settings.frame_ms.value,
                 "version": __version__,
+                "dialect": settings.dialect.value,
+                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
             }
         )
     elif settings.plain.value or dumb or not stdout.is_terminal():
