@@ -13,6 +13,7 @@ from retell_voice.net.http import (
     Base,
     bad_proxy,
     error_words,
+    httpx_settings,
     retry_after,
     root_cause,
     unlogged,
@@ -59,7 +60,7 @@ class Signalling:
     def __init__(self, base: Base, timeout: float) -> None:
         self._base, self._timeout = base, timeout
         try:
-            self._client = httpx.AsyncClient(timeout=timeout, trust_env=not base.is_local)
+            self._client = httpx.AsyncClient(timeout=timeout, **httpx_settings(base))
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None
 
