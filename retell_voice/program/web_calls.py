@@ -43,6 +43,7 @@ def new_web_call(
     settings: CallSettings,
     told: CallFields,
     *,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> WebCall:
@@ -53,6 +54,7 @@ def new_web_call(
     Args:
         settings: with whom and where.
         told: what the call is told.
+        plain: without Retell's SDK, but to look up a name.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -64,7 +66,7 @@ def new_web_call(
 
     async def create(agent: str, **more: Any) -> Admission:
         async def ask() -> Admission:
-            return await create_web_call(found, **more)
+            return await create_web_call(found, plain=plain, **more)
 
         with key_from(key):
             is_id = _ID.fullmatch(agent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -45,7 +44,7 @@ class World:
         self.called = self.live_at = 0.0
         self.dials: list[float] = []
         self.looks: list[float] = []
-        self.spent: Counter[State] = Counter()
+        self.spent = dict.fromkeys(State, 0.0)
         self.longest = 0.0
         self._by_itself, self._refuses = calls_by_itself, refuses
         self._entered, self._armed = 0.0, 0
