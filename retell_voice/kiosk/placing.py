@@ -119,8 +119,8 @@ class RestWay:
             dynamic_variables=settings.variables.value,
         )
         if is_web_call(settings):
-            known = replace(settings, api_key=Sourced[str | None](key.value, key.source))
-            return new_web_call(known, told, plain=True)
+            found: Sourced[str | None] = Sourced(key.value, key.source)
+            return new_web_call(replace(settings, api_key=found), told, plain=True)
         call = await register(settings, key, told, plain=True)
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value

@@ -92,6 +92,7 @@ def test_anything_lets_one_join_or_is_refused(text: str) -> None:
         found = read_joining(text, url=URL, audio=AUDIO)
     except ConfigError:
         return
+    assert isinstance(found, Joining)
     assert found.call_id
     assert found.url.startswith(("ws://", "wss://"))
 
