@@ -20,7 +20,7 @@ from retell_voice.rest import create_web_call
 from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables import AgentCallSettings
 
 _ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
 """What is an agent's id for sure; anything else may be a name, and is looked up."""
@@ -32,7 +32,7 @@ _OTHERS = (
 _MOST = 1 << 20
 
 
-def is_web_call(settings: TalkSettings) -> bool:
+def is_web_call(settings: AgentCallSettings) -> bool:
     """Return whether a call with the agent of the settings is a web call."""
     if settings.transport.value != "auto":
         return settings.transport.value == "webrtc"
@@ -40,7 +40,7 @@ def is_web_call(settings: TalkSettings) -> bool:
 
 
 def new_web_call(
-    settings: TalkSettings,
+    settings: AgentCallSettings,
     told: CallFields,
     *,
     plain: bool = False,
@@ -87,7 +87,7 @@ def new_web_call(
     )
 
 
-def web_call_from(settings: TalkSettings, path: str) -> WebCall:
+def web_call_from(settings: AgentCallSettings, path: str) -> WebCall:
     """Return what to dial for a web call that was created elsewhere.
 
     Args:
@@ -123,7 +123,7 @@ def web_call_from(settings: TalkSettings, path: str) -> WebCall:
     )
 
 
-def check_options(settings: TalkSettings) -> None:
+def check_options(settings: AgentCallSettings) -> None:
     """Raise ``ConfigError`` where the command line asks a web call for what it lacks."""
     given = [each.source for name in _OTHERS if (each := getattr(settings, name)).is_flag]
     if settings.frame_ms.is_flag and settings.frame_ms.value != 20:
