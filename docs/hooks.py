@@ -19,6 +19,7 @@ ROOMS = {
     "engine.call": "The call",
     "transport.ports": "The call",
     "transport.route": "The call",
+    "transport.phone": "The call",
     "events": "Events",
     "errors": "Errors",
     "audio.format": "Audio",

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         BargeIn,
         CallState,
         DeviceChanged,
+        DigitSent,
         EchoSuspected,
         Ended,
         Event,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         MicrophoneSilent,
         MonitorChanged,
         NodeTransition,
+        ProviderComplaint,
         RecordingStopped,
         Response,
         StateChanged,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
     from retell_voice.transport.monitor import Monitor
+    from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -111,6 +114,7 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "DigitSent",
     "EchoControl",
     "EchoMeasures",
     "EchoPath",
@@ -140,6 +144,7 @@ __all__ = [
     "OpensTwice",
     "PacedMicrophone",
     "PacedSpeaker",
+    "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
@@ -165,6 +170,7 @@ __all__ = [
     "Word",
     "get_call",
     "open_devices",
+    "phone_route",
     "register_call",
     "web_route",
 ]
@@ -185,6 +191,7 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "transport.phone",
     "protocol.monitor",
     "transport.monitor",
     "engine.call",

@@ -22,6 +22,7 @@ from retell_voice.settings.tables import (
     RegisterSettings,
     TalkSettings,
 )
+from retell_voice.settings.tables.talk import PHONE
 
 app = typer.Typer(
     help=manual.ABOUT,
@@ -50,6 +51,17 @@ def _program(
     pass
 
 
+_Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        rich_help_panel=PHONE,
+        help="With --dialect: what the server is told as the call begins; repeatable.",
+    ),
+]
+
+
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
@@ -58,6 +70,7 @@ def talk(
     file: ConfigFile,
     metadata: Metadata = None,
     dynamic_variable: Variables = None,
+    parameter: _Parameters = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -70,6 +83,7 @@ def talk(
         emulator,
         metadata=metadata or (),
         variables=dynamic_variable or (),
+        parameters=parameter or (),
         speed=speed,
     )
 

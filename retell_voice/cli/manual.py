@@ -49,6 +49,11 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
   retell-voice talk --local --record calls
+  retell-voice talk --dialect twilio --url ws://localhost:8765/ws
+
+As a phone provider calls it (--dialect), a server may want to see the provider's secret, such \
+as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
+screen t opens the telephone's keys.
 
 Every option but the last panel's, --metadata and --dynamic-variable can stand in the config \
 file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line goes \
@@ -159,6 +164,8 @@ Examples:
   retell-voice emulator
   retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
   retell-voice emulator --scenario interruption.toml
+
+Phone providers must sign their WebSocket requests where RETELL_VOICE_EMULATOR_AUTH_TOKEN is set.
 
 Settings also from RETELL_VOICE_EMULATOR_… and section \\[emulator] of the config \
 file.""" + codes_of("Ctrl-C stopped it", 143)

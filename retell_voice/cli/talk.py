@@ -19,6 +19,7 @@ from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
+from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.settle import settle
 from retell_voice.cli.view import View, reduce
 from retell_voice.engine.call import Call
@@ -28,6 +29,7 @@ from retell_voice.program import stdout
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
+    PHONE_CARD_RATE,
     audio_format,
     find_devices,
     host_of,
@@ -59,6 +61,7 @@ def talk(
     *,
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
+    parameters: Sequence[str] = (),
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -67,6 +70,7 @@ def talk(
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a new call.
+        parameters: the same, for a call that is made as a phone provider makes it.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -76,10 +80,11 @@ def talk(
     settings = settle(settings)
     if settings.local.value and settings.call_id.is_flag:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
-    audio = audio_format(settings)
+    phone = phone_call(settings, parameters)
+    audio = audio_format(settings) if phone is None else phone.near_end
     told = call_fields(settings, metadata, variables)
     call_id = ""
-    if settings.agent.value:
+    if settings.agent.value and phone is None:
         from retell_voice.cli.register import registered
         from retell_voice.program.registration import audio_url
 
@@ -90,9 +95,12 @@ def talk(
         call = registered(settings, told)
         call_id, audio = call.call_id, call.audio
     elif not settings.local.value:
-        check_unused(settings, metadata, variables)
-        call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, told)
+        check_unused(settings if phone is None else phone.without_numbers, metadata, variables)
+        if phone is None or settings.call_id.value:
+            call_id = _call_id(settings.call_id)
+    conversation = _Conversation(
+        settings, emulator or EmulatorSettings(), audio, speed=speed, told=told, phone=phone
+    )
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(call_id, interrupts))
@@ -102,7 +110,8 @@ def talk(
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
-        if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+        asks = phone is None and ended is not None and ended.by != "network"
+        if asks and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
             _tell_details(call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
@@ -124,10 +133,13 @@ class _Conversation:
         settings: TalkSettings,
         emulator: EmulatorSettings,
         audio: AudioFormat,
+        *,
         speed: float,
         told: CallFields,
+        phone: PhoneCall | None,
     ) -> None:
         self._settings = settings
+        self._phone = phone
         self._emulator = emulator
         self._audio = audio
         self._speed = speed
@@ -141,7 +153,7 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = _output(settings, audio)
+        self.output = _output(settings, audio, phone)
 
     async def hold(self, call_id: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
@@ -207,6 +219,7 @@ class _Conversation:
         loop = asyncio.get_running_loop()
         controls = Controls(
             has_keys=output.has_keys,
+            has_keypad=self._phone is not None,
             muted=self._settings.push_to_talk.value,
             volume=self._settings.volume.value,
         )
@@ -220,9 +233,17 @@ class _Conversation:
 
     async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
         settings, audio = self._settings, self._audio
+        phone = self._phone
         # On a thread: what is named as a file may stand still, as a pipe does.
         microphone, speaker = await run_detached(
-            partial(find_devices, settings, audio, speed=self._speed)
+            partial(
+                find_devices,
+                settings,
+                audio,
+                far_end=None if phone is None else phone.far_end,
+                card_rate=None if phone is None else PHONE_CARD_RATE,
+                speed=self._speed,
+            )
         )
         url = settings.url.value
         engines: tuple[str, ...] = ()
@@ -233,11 +254,13 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            registered = running.emulator.register(audio, **self._told.said())
+            registered = running.emulator.register(
+                audio, dialect=settings.dialect.value, **self._told.said()
+            )
             call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            call_id,
+            call_id if phone is None else phone.route(url, call_id),
             url=url,
             audio=audio,
             microphone=microphone,
@@ -246,9 +269,9 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(call_id),
+            call_id=mask(call_id) if call_id or phone is None else f"as {phone.provider}",
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=f"{audio.encoding} {audio.rate} Hz",
+            audio=f"{audio.encoding} {audio.rate} Hz" if phone is None else phone.audio,
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -270,7 +293,7 @@ class _Conversation:
         return call
 
 
-def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+def _output(settings: TalkSettings, audio: AudioFormat, phone: PhoneCall | None) -> Output:
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
@@ -280,6 +303,8 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
                 "rate": audio.rate,
                 "frame_ms": settings.frame_ms.value,
                 "version": __version__,
+                "dialect": settings.dialect.value,
+                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
             }
         )
     elif settings.plain.value or dumb or not stdout.is_terminal():

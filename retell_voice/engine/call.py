@@ -31,6 +31,7 @@ from retell_voice.engine.observer import Observed, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
+from retell_voice.protocol.dialect import DIGITS
 from retell_voice.secret import Secret
 from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
 from retell_voice.threads.mailbox import mailbox_of
@@ -236,6 +237,23 @@ class Call:
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
         return _opened(self._conversation).statistics()
+
+    def press(self, digit: str) -> bool:
+        """Press a key of the telephone; ``DigitSent`` follows.
+
+        Args:
+            digit: one of ``0123456789*#``.
+
+        Returns whether it was sent: not every dialect carries that, and no call that is over.
+
+        Raises:
+            ValueError: there is no such key.
+        """
+        if len(digit) != 1 or digit not in DIGITS:
+            raise ValueError(f"a telephone has the keys {DIGITS}, not {digit!r}")
+        if self.state is not CallState.LIVE:
+            return False
+        return _opened(self._conversation).press(digit)
 
     async def use(
         self, *, microphone: Microphone | None = None, speaker: Speaker | None = None

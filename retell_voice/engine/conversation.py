@@ -32,7 +32,7 @@ from retell_voice.errors import DeviceLost
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.protocol.messages import AgentAudio, Clear, Pong
 from retell_voice.threads.detached import run_to_completion
-from retell_voice.transport.ports import Closed, Connection
+from retell_voice.transport.ports import Closed, Connection, Keypad
 
 
 class Conversation:
@@ -100,6 +100,14 @@ class Conversation:
             self._closing = asyncio.create_task(self._connection.close())
         return self._closing
 
+    def press(self, digit: str) -> bool:
+        """Send a key of the telephone; return whether the connection carries that."""
+        connection = self._connection
+        if not (isinstance(connection, Keypad) and connection.press(digit)):
+            return False
+        self._journal.tell(events.DigitSent(at=self._journal.now(), digit=digit))
+        return True
+
     def take(self, notice: Notice, waited: float) -> None:
         """Take a frame or news from a device, on the event loop, which was busy while it waited.
 
@@ -165,7 +173,7 @@ class Conversation:
     async def _receive(self) -> None:
         counters, far_end = self._journal.counters, self._devices.far_end
         async for message in self._connection:
-            counters.messages += 1
+            counters.messages += not isinstance(message, events.ProviderComplaint)
             match message:
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.events import Event
@@ -71,6 +71,14 @@ class Connection(Protocol):
 
     def give_up(self, reason: str) -> None:
         """Take the connection for broken, at once and whatever the server does."""
+
+
+@runtime_checkable
+class Keypad(Protocol):
+    """What a connection has, too, that carries the keys of a telephone."""
+
+    def press(self, digit: str) -> bool:
+        """Send a key, one of ``0123456789*#``; return whether that is carried. Never blocks."""
 
 
 class Route(Protocol):

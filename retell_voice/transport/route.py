@@ -1,6 +1,6 @@
 """The routes over a WebSocket: which server, which dialect, which audio.
 
-A new dialect needs a function here, beside ``web_route``.
+Retell's own dialect has its function here; those of phone providers are in ``transport.phone``.
 """
 
 from __future__ import annotations
