@@ -8,6 +8,7 @@ from retell_voice.settings.schema import Setting, Settings, table
 from retell_voice.settings.tables.call import (
     AccountSettings,
     CallSettings,
+    ListenSettings,
     LookupSettings,
     RegisterSettings,
     RegistrationSettings,
@@ -35,6 +36,7 @@ __all__ = [
     "CallSettings",
     "EmulatorSettings",
     "KioskSettings",
+    "ListenSettings",
     "LookupSettings",
     "RegisterSettings",
     "RegistrationSettings",

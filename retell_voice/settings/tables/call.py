@@ -179,3 +179,12 @@ class CallSettings(SoundSettings, RegistrationSettings):
         unit="min",
         metavar="MINUTES",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings(CallSettings):
+    """Settings of the commands that listen to a call."""
+
+    json: Sourced[bool] = setting(
+        False, "Print one JSON object a line for each event, on standard output.", SHOWN
+    )
