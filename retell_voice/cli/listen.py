@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.account import call_id_given
 from retell_voice.cli.monitor import Output, output_of
+from retell_voice.cli.typed import read_lines
 from retell_voice.devices.files import NullMicrophone
 from retell_voice.engine.call import Call
 from retell_voice.engine.listen_call import ListenCall
@@ -111,7 +111,7 @@ class _Listening:
             elif sys.stdin.isatty():
                 self._output.remark(_ASK)
             if sys.stdin.isatty():
-                _read_lines(self._typed)
+                self._read_lines()
             async for event in call:
                 if isinstance(event, CallEnded):
                     if event.reason == TAKE_OVER and self._taking:
@@ -147,8 +147,17 @@ class _Listening:
         )
         return await stack.enter_async_context(call)
 
+    def _read_lines(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def take(line: str) -> None:
+            with suppress(RuntimeError):  # the loop has closed: the call is over
+                loop.call_soon_threadsafe(self._typed, line)
+
+        read_lines(sys.stdin.fileno(), take)
+
     def _typed(self, line: str) -> None:
-        match line.strip().lower():
+        match line.lower():
             case "t":
                 self._begin(self._take_over())
             case "m" if self._call is not None and self._route and self._route.taken_over:
@@ -189,15 +198,3 @@ class _Listening:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _read_lines(take: Callable[[str], None]) -> None:
-    """Hand typed lines over to the running loop, from a thread that ends with the program."""
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        with suppress(OSError, ValueError, RuntimeError):  # the terminal, or the loop, is gone
-            for line in sys.stdin:
-                loop.call_soon_threadsafe(take, line)
-
-    threading.Thread(target=read, name="lines", daemon=True).start()
