@@ -70,6 +70,7 @@ def talk(
     file: ConfigFile,
     metadata: Metadata = None,
     dynamic_variable: Variables = None,
+    parameter: _Parameters = None,
     web_call: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +80,6 @@ def talk(
             "JSON that the server answered, call_id and access_token in it; '-' is standard input.",
         ),
     ] = None,
-    parameter: _Parameters = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -92,8 +92,8 @@ def talk(
         emulator,
         metadata=metadata or (),
         variables=dynamic_variable or (),
-        web_call=web_call,
         parameters=parameter or (),
+        web_call=web_call,
         speed=speed,
     )
 

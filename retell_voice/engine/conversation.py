@@ -79,9 +79,9 @@ class Conversation:
         self._over = asyncio.Event()  # no reason left to go on playing
         self._responses = Responses()
         self._hung_up = False
+        self._closing: asyncio.Task[None] | None = None
         self._told_broken = False  # that agent audio cannot be read
         self._told_over: float | None = None  # when the server said that the call is over
-        self._closing: asyncio.Task[None] | None = None
         self._unheard = 0.0  # seconds of agent audio that the end cut off
 
     def statistics(self) -> Statistics:
@@ -180,6 +180,8 @@ class Conversation:
         async for message in self._connection:
             counters.messages += not isinstance(message, events.ProviderComplaint)
             match message:
+                case AgentAudio() | AgentPacket() if self._over.is_set():
+                    pass  # you have hung up, and hear nothing more
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))
                     self._responses.audio_arrived(self._journal.now())
