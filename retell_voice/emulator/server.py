@@ -42,6 +42,7 @@ from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.monitors import Monitors, select_subprotocol
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.request_faults import RequestFault, RequestFaults, RequestKind
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
@@ -67,7 +68,8 @@ class Emulator:
         port: port to listen on, 0 for any that is free.
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path before every route, for example ``/retell``.
-        agent: holds the agent's side of every call; ``parrot_agent()`` if None.
+        agent: holds the agent's side of every call; ``parrot_agent()`` if None. That of a scenario
+            also has the faults of requests that come before any call.
         agents: names by agent_id of those there are; a REST call with another is refused. None:
             any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
@@ -150,6 +152,9 @@ class Emulator:
             api_key=api_key,
             prefix=self._prefix,
         )
+        self._faults = RequestFaults()
+        for fault in getattr(agent, "request_faults", ()):
+            self._faults.add(fault)
         self._monitors = Monitors(self._registry.find, self._rest.knows, now)
         self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
@@ -163,7 +168,7 @@ class Emulator:
         """
         connection = partial(
             HttpConnection,
-            respond=Routes(self._rest, self._gateway).respond,
+            respond=Routes(self._rest, self._gateway, self._faults).respond,
             http_connections=self._http_connections,
         )
         self._server = await serve(
@@ -191,6 +196,7 @@ class Emulator:
             return
         self._stopping = True
         self._server.close(close_connections=False)
+        self._faults.stop()
         await self._conversations.end()
         await self._gateway.close()
         await self._monitors.stop()
@@ -258,18 +264,31 @@ class Emulator:
         """Return a call by its call_id, or None."""
         return self._registry.find(call_id)
 
-    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next REST requests with an error, to test a client.
+    def refuse(
+        self,
+        status: int,
+        times: int = 1,
+        retry_after: float | None = None,
+        kind: RequestKind | None = None,
+    ) -> None:
+        """Answer the next requests with an error, to test a client.
 
         Args:
             status: 400–599.
             times: how many requests.
             retry_after: seconds, sent as ``Retry-After``.
+            kind: which requests: ``create`` and ``join`` of a web call, ``trickle``, ``leave``,
+                ``register``; None: all of the REST API.
 
         Raises:
             ValueError: it is not the status of an error.
         """
-        self._rest.refuse(status, times, retry_after)
+        if kind is None:
+            self._rest.refuse(status, times, retry_after)
+            return
+        if not 400 <= status <= 599:
+            raise ValueError("the status of a refusal is 400–599")
+        self._faults.add(RequestFault(kind=kind, status=status, retry_after=retry_after), times)
 
     @property
     def sessions(self) -> list[Session]:
