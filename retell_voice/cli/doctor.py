@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.doctor import account, network, sound, system
-from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.findings import ON_REQUEST, PARTS, Finding, Verdict, exit_code, report
 from retell_voice.doctor.telling import line, summary
 from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program import stdout
@@ -58,7 +58,7 @@ def examine(
     for part in only:
         if part not in PARTS:
             raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
-    wanted = only or list(PARTS)
+    wanted = only or [part for part in PARTS if part not in ON_REQUEST]
     findings = []
     for finding in _findings(
         wanted, config=config, flags=flags, seconds=seconds, chimes=chimes, quiet=as_json
@@ -125,10 +125,14 @@ def _findings(
             yield finding
     if "network" in wanted:
         yield from asyncio.run(_all_of(network.examine(settings.url.value)))
+    api_url, agent = settings.api_url.value, settings.agent
+    key = find_key(settings.api_key) if {"account", "call"} & {*wanted} else settings.api_key
     if "account" in wanted:
-        key = find_key(settings.api_key)
-        looking = account.examine(settings.api_url.value, key, settings.agent)
-        yield from asyncio.run(_all_of(looking))
+        yield from asyncio.run(_all_of(account.examine(api_url, key, agent)))
+    if "call" in wanted:
+        from retell_voice.doctor import web_call  # only then
+
+        yield from asyncio.run(_all_of(web_call.examine(api_url, key, agent)))
 
 
 async def _all_of(looking: AsyncIterator[Finding]) -> list[Finding]:
