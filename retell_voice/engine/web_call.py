@@ -95,7 +95,11 @@ class WebCall(WebRtcRoute):
         async def stop(admission: Admission) -> None:
             if key is not None:
                 await stop_call(
-                    admission.call_id, api_key=key, api_url=api_url, timeout=_STOP_TIMEOUT
+                    admission.call_id,
+                    api_key=key,
+                    api_url=api_url,
+                    plain=True,  # there is no time to load the SDK
+                    timeout=_STOP_TIMEOUT,
                 )
 
         def follow(call_id: str, clock: Callable[[], float]) -> AsyncIterable[Event]:

@@ -67,7 +67,8 @@ def new_web_call(
 
     async def create(agent: str, **more: Any) -> Admission:
         async def ask() -> Admission:
-            return await create_web_call(found, **more)
+            # Loading the SDK would take a quarter of a second, while somebody waits to talk.
+            return await create_web_call(found, plain=True, **more)
 
         with key_from(key):
             is_id = _ID.fullmatch(agent)
