@@ -31,7 +31,7 @@ class TalkSettings(CallSettings):
         "auto",
         "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
         "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
-        "--url, else websocket.",
+        "--url, else websocket; --local can do both.",
         CALL,
         choices=("auto", "webrtc", "websocket"),
         metavar="NAME",
