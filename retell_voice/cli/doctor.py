@@ -12,6 +12,7 @@ from typing import Any
 
 from retell_voice.doctor import account, network, sound, system
 from retell_voice.doctor.findings import ON_REQUEST, PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.telling import line, summary
 from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program import stdout
 from retell_voice.program.opening import audio_format
@@ -26,9 +27,8 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.tables import SECTIONS, CallSettings
-from retell_voice.shown import clean, escape_json
+from retell_voice.shown import escape_json
 
-_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
 _LOWEST = -60.0
 
@@ -71,25 +71,6 @@ def examine(
     else:
         stdout.say(summary(findings))
     return exit_code(findings)
-
-
-def line(finding: Finding, *, colours: bool = False) -> str:
-    """Return a finding as a line, and a second one with what to do."""
-    verdict = f"{finding.verdict:4}"
-    if colours:
-        verdict = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m"
-    text = f"{verdict}  {clean(finding.check)}: {clean(finding.says)}"
-    return f"{text}\n      → {clean(finding.hint)}" if finding.hint else text
-
-
-def summary(findings: list[Finding]) -> str:
-    """Return the last line."""
-    counts = {each: sum(f.verdict is each for f in findings) for each in Verdict}
-    if counts[Verdict.FAIL]:
-        return f"{counts[Verdict.FAIL]} failed, {counts[Verdict.WARN]} to look at"
-    if counts[Verdict.WARN]:
-        return f"nothing failed, {counts[Verdict.WARN]} to look at"
-    return "all is well"
 
 
 def _findings(
