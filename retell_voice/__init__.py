@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
     from retell_voice.engine.call import Call
     from retell_voice.engine.observer import Observed, Observer
+    from retell_voice.engine.web_call import WebCall
     from retell_voice.errors import (
         AudioFormatError,
         CallFailed,
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         Metadata,
         MicrophoneSilent,
         MonitorChanged,
+        NetworkChanged,
         NodeTransition,
         ProviderComplaint,
         RecordingStopped,
@@ -81,9 +83,11 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
+    from retell_voice.protocol.gateway import Admission
     from retell_voice.protocol.monitor import CallEnded
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.rest.web_calls import create_web_call
     from retell_voice.transport.monitor import Monitor
     from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
@@ -94,6 +98,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_URL",
     "AdjustableLatency",
+    "Admission",
     "AgentStarted",
     "AgentStopped",
     "Alignment",
@@ -135,6 +140,7 @@ __all__ = [
     "MicrophoneSilent",
     "Monitor",
     "MonitorChanged",
+    "NetworkChanged",
     "NodeTransition",
     "NotFound",
     "NullMicrophone",
@@ -167,7 +173,9 @@ __all__ = [
     "Utterance",
     "WavMicrophone",
     "WavSpeaker",
+    "WebCall",
     "Word",
+    "create_web_call",
     "get_call",
     "open_devices",
     "phone_route",
@@ -194,6 +202,9 @@ _ROOMS = (
     "transport.phone",
     "protocol.monitor",
     "transport.monitor",
+    "protocol.gateway",
+    "rest.web_calls",
+    "engine.web_call",
     "engine.call",
     "devices.portaudio.devices",
 )

@@ -71,6 +71,15 @@ def talk(
     metadata: Metadata = None,
     dynamic_variable: Variables = None,
     parameter: _Parameters = None,
+    web_call: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel="The call",
+            help="Join a web call that was created elsewhere, without an API key: FILE has the "
+            "JSON that the server answered, call_id and access_token in it; '-' is standard input.",
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -84,6 +93,7 @@ def talk(
         metadata=metadata or (),
         variables=dynamic_variable or (),
         parameters=parameter or (),
+        web_call=web_call,
         speed=speed,
     )
 

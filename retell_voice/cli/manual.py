@@ -9,15 +9,15 @@ from retell_voice.program.interrupt import INTERRUPTED
 _CALL = codes(EXIT_CODES)
 ABOUT = (
     """\
-Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
+Talk to a Retell voice agent: your microphone, its voice.
 
 Without an account, against the built-in emulator:
   retell-voice talk --local
 
 With an agent of yours; RETELL_API_KEY is set:
-  retell-voice talk --agent AGENT_ID
+  retell-voice talk --agent AGENT
 
-With a call that was registered:
+With a call that was registered, over the Audio WebSocket:
   retell-voice talk --url wss://your-server/audio-websocket CALL_ID
 
 Files:
@@ -26,7 +26,7 @@ Files:
 Environment:
   RETELL_VOICE_…      an option: RETELL_VOICE_RATE=16000 is --rate 16000
   RETELL_VOICE_DEBUG  1 shows tracebacks of errors, as --debug does
-  RETELL_API_KEY      the key with which calls are registered and looked up
+  RETELL_API_KEY      the key with which calls are made and looked up
   NO_COLOR            unless it is empty, nothing is coloured"""
     + _CALL
 )
@@ -44,7 +44,8 @@ agent's volume, d the microphone or the speaker, and ? lists all keys.
 Examples:
   retell-voice talk --local
   retell-voice talk --llm ws://localhost:8080/llm-websocket
-  retell-voice talk --agent AGENT_ID --dynamic-variable name=Ann
+  retell-voice talk --agent 'Front desk' --dynamic-variable name=Ann
+  your-server-creates-it | retell-voice talk --web-call -
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json

@@ -92,7 +92,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything there is to show. ``call_id`` is masked, texts hold nothing unprintable.
+    """Everything there is to show. ``call_id`` is masked, empty for a call that is yet to be made
+    with ``callee``; texts hold nothing unprintable.
 
     Attributes:
         at: call time, seconds, of all that is said here.
@@ -107,6 +108,7 @@ class View:
     """
 
     call_id: str = ""
+    callee: str = ""
     server: str = ""
     audio: str = ""
     microphone: str = ""

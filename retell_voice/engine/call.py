@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
@@ -70,7 +69,8 @@ class Call:
         drain_timeout: seconds that the agent's last words may play after the connection ended.
         connect_attempts: how often to try, where trying again may help: of the HTTP statuses
             4xx only after 429.
-        jitter: lowest and highest depth of the jitter buffer, seconds.
+        jitter: lowest and highest depth of the jitter buffer, seconds; None: what is usual for
+            the route.
         volume: times the agent's amplitude, 0–2; see ``Call.volume``. None: 1, or what the borrowed
             ``AudioIO`` has.
         device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
@@ -110,7 +110,7 @@ class Call:
         drain_timeout: float = 30.0,
         connect_timeout: float | None = None,
         connect_attempts: int = 3,
-        jitter: tuple[float, float] = DEFAULT_TARGET,
+        jitter: tuple[float, float] | None = None,
         volume: float | None = None,
         device_timeout: float = 60.0,
         echo: Echo | None = None,
@@ -414,6 +414,7 @@ class Call:
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
+            packets=self._route.packets,
             post=self._post,
         )
 

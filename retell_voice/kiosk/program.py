@@ -96,7 +96,7 @@ class _Program:
         self._reloading: set[asyncio.Task[str]] = set()
         self._one_at_a_time = asyncio.Lock()
         self.kiosk = Kiosk(settings, self)
-        self.vitals = Vitals(self._positions, lambda: self.kiosk.machine.is_stuck)
+        self.vitals = Vitals(self._positions, lambda: self.kiosk.machine.is_stuck, self._fault)
         self.control = ControlServer(
             socket_path(settings),
             self._handle,
@@ -188,6 +188,10 @@ class _Program:
     def _positions(self) -> tuple[int, int] | None:
         io = self.kiosk.devices.io
         return None if io is None else (io.near_end.position, io.output.position)
+
+    def _fault(self) -> Exception | None:
+        io = self.kiosk.devices.io
+        return None if io is None else io.fault
 
     async def _watch(self) -> None:
         wanted = self._notifier.watchdog

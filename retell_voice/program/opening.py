@@ -13,7 +13,7 @@ from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings.schema import Sourced
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import (
     CallSettings,
     RegistrationSettings,
@@ -140,13 +140,14 @@ def make_call(
             "alignment": settings.alignment.value,
             "text_heartbeat": settings.text_heartbeat.value,
         }
+    jitter = settings.jitter_ms
     return Call(
         route,
         **web,
         microphone=microphone,
         speaker=speaker,
         level_interval=level_interval,
-        jitter=settings.jitter_ms.value,
+        jitter=None if jitter.source == DEFAULT else jitter.value,
         volume=settings.volume.value / 100,
         echo=settings.echo.value,
         noise_suppression=settings.noise_suppression.value,

@@ -60,6 +60,9 @@ class Connection(Protocol):
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
 
+    def skip(self, seconds: float) -> None:
+        """Say that so much of your voice is missing, before what is sent next; never blocks."""
+
     def heard(self, cue: object) -> None:
         """Say that a cue which came with ``AgentAudio`` has been heard; never blocks."""
 
@@ -102,6 +105,11 @@ class Route(Protocol):
     @property
     def frame_ms(self) -> int | None:
         """Length that every frame sent must have, ms; None: any from 20 to 250."""
+
+    @property
+    def packets(self) -> bool:
+        """Whether the agent's voice comes as RTP packets, in real time (``AgentPacket``), and not
+        ahead of time (``AgentAudio``)."""
 
     async def connect(self, clock: Callable[[], float]) -> Connection:
         """Open a connection; ``clock`` returns the call's time, seconds, and stamps its events.

@@ -32,6 +32,8 @@ class WebSocketRoute:
         connect_timeout: seconds that the server may take to answer.
     """
 
+    packets = False
+
     def __init__(
         self,
         label: str,

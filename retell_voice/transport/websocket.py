@@ -158,6 +158,9 @@ class WebSocketConnection:
         """Send one encoded frame; returns when the network has taken it."""
         await self._send(self._dialect.audio(frame, self._clock()))
 
+    def skip(self, seconds: float) -> None:
+        """A WebSocket carries no times: what is missing is not missed."""
+
     def heard(self, cue: object) -> None:
         """Say that a cue has been heard, in the dialect's words if it has any."""
         message = self._dialect.heard(cue)

@@ -191,6 +191,7 @@ async def held(tmp_path: Path, agent: Callable[[ServerConnection], Awaitable[Non
             phone_route("twilio", url),
             microphone=WavMicrophone(tmp_path / "me.wav", 48_000, speed=10),
             speaker=WavSpeaker(tmp_path / "agent.wav", 48_000, speed=10),
+            jitter=(2.0, 3.0),  # a busy machine is no gap
         ) as call:
             last = [event async for event in call][-1]
     assert isinstance(last, Ended)

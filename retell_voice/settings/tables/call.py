@@ -69,11 +69,11 @@ class RegistrationSettings(AccountSettings):
 
     agent: Sourced[str | None] = setting(
         None,
-        "Agent to register a call with, at --api-url; it takes an API key and the extra "
-        "'register'.",
+        "Agent to call, by its id or its name, at --api-url; it takes an API key and the extra "
+        "'retell'. With --transport websocket: to register a call with, by its id.",
         CALL,
         kind=str,
-        metavar="AGENT_ID",
+        metavar="AGENT",
     )
     agent_version: Sourced[int | str | None] = setting(
         None,
@@ -139,15 +139,42 @@ class RegisterSettings(RegistrationSettings):
 class CallSettings(SoundSettings, RegistrationSettings):
     """What every program that holds calls has; top level of the file."""
 
+    transport: Sourced[str] = setting(
+        "auto",
+        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
+        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
+        "--url, else websocket.",
+        CALL,
+        choices=("auto", "webrtc", "websocket"),
+        metavar="NAME",
+    )
+    node: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the node at which the agent's conversation flow starts.",
+        NEW,
+        kind=str,
+        metavar="NODE_ID",
+    )
+    state: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the state in which an agent with states starts.",
+        NEW,
+        kind=str,
+        metavar="STATE",
+    )
     url: Sourced[str] = setting(
         "wss://api.retellai.com/audio-websocket",
-        "Server to call; /CALL_ID is appended. With --agent, without it: that of --api-url.",
+        "Audio WebSocket to call; /CALL_ID is appended. With --agent, without it: that of "
+        "--api-url.",
         CALL,
         prefixes=("ws://", "wss://"),
         metavar="URL",
     )
     updates: Sourced[bool] = setting(
-        True, "Ask the server for the transcript and for whose turn it is.", CALL
+        True,
+        "Ask the server for the transcript and for whose turn it is; of a web call, that takes an "
+        "API key.",
+        CALL,
     )
     alignment: Sourced[bool] = setting(
         False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
