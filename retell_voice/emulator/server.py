@@ -46,10 +46,12 @@ from retell_voice.emulator.request_faults import RequestFault, RequestFaults, Re
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
+from retell_voice.emulator.rest.web_calls import AUDIO as WEB_AUDIO
 from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.errors import ConfigError
+from retell_voice.protocol.gateway import Admission
 from retell_voice.secret import Secret, mask
 from retell_voice.shown import logger
 
@@ -73,6 +75,7 @@ class Emulator:
         agents: names by agent_id of those there are; a REST call with another is refused. None:
             any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
+        dialect: in which those calls speak, see ``emulator.dialects``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
@@ -106,6 +109,7 @@ class Emulator:
         agent: Agent | None = None,
         agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
+        dialect: str = "web",
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
@@ -122,6 +126,8 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        if accept_any and (why := refusal(dialect, audio)):
+            raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
         self._auth_token = Secret(auth_token) if auth_token else None
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
@@ -130,7 +136,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._doors = Doors(self._registry, audio if accept_any else None)
+        self._doors = Doors(self._registry, audio if accept_any else None, dialect)
         open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -250,6 +256,20 @@ class Emulator:
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
+
+    def create_web_call(
+        self, *, agent_id: str = "parrot", **fields: Unpack[RegisterFields]
+    ) -> Admission:
+        """Create a web call, as ``POST /v3/create-web-call`` does; arguments as of ``register``.
+
+        Raises:
+            RuntimeError: it cannot be; says why.
+        """
+        call = RegisteredCall(agent_id=agent_id, protocol="gateway", audio=WEB_AUDIO, **fields)
+        try:
+            return self._gateway.create(call)
+        except HttpError as error:
+            raise RuntimeError(str(error)) from None
 
     @property
     def calls(self) -> list[RegisteredCall]:

@@ -180,6 +180,8 @@ class Conversation:
         async for message in self._connection:
             counters.messages += not isinstance(message, events.ProviderComplaint)
             match message:
+                case AgentAudio() | AgentPacket() if self._over.is_set():
+                    pass  # you have hung up, and hear nothing more
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))
                     self._responses.audio_arrived(self._journal.now())

@@ -52,6 +52,7 @@ from retell_voice.kiosk.states import LIMITS, Action, Event, Say, State
 from retell_voice.kiosk.tally import Tally
 from retell_voice.kiosk.verdict import finding_of, wait_for, words_of
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import logger
 from retell_voice.threads.detached import run_detached
 
 _CHECK_SECONDS = 20.0
@@ -59,7 +60,7 @@ _MOST_HANGS = 3
 _LONGEST_SOUND = 10_000_000
 """Bytes of a file that is played when someone asks for it."""
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 
 class Observer(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import threading
@@ -39,6 +38,7 @@ from retell_voice.kiosk.tally import Metrics
 from retell_voice.kiosk.vitals import Vitals
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import logger
 
 _CLOSING_SECONDS = 8.0
 """How long the end may take: whoever started this waits for it, and a device may hang."""
@@ -46,7 +46,7 @@ _LOOK_SECONDS = 10.0
 """From one look at the vitals to the next, where systemd does not say."""
 _MISSES = 3
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 Reload = Callable[[], KioskSettings]
 

@@ -69,8 +69,8 @@ class RegistrationSettings(AccountSettings):
 
     agent: Sourced[str | None] = setting(
         None,
-        "Agent to call, by its id or its name, at --api-url; it takes an API key and the extra "
-        "'retell'. With --transport websocket: to register a call with, by its id.",
+        "Agent to call, at --api-url; it takes an API key, and the extra 'retell', or 'register' "
+        "for the Audio WebSocket. 'talk' takes its name as well as its id.",
         CALL,
         kind=str,
         metavar="AGENT",
@@ -139,29 +139,6 @@ class RegisterSettings(RegistrationSettings):
 class CallSettings(SoundSettings, RegistrationSettings):
     """What every program that holds calls has; top level of the file."""
 
-    transport: Sourced[str] = setting(
-        "auto",
-        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
-        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
-        "--url, else websocket.",
-        CALL,
-        choices=("auto", "webrtc", "websocket"),
-        metavar="NAME",
-    )
-    node: Sourced[str | None] = setting(
-        None,
-        "Of a web call: the node at which the agent's conversation flow starts.",
-        NEW,
-        kind=str,
-        metavar="NODE_ID",
-    )
-    state: Sourced[str | None] = setting(
-        None,
-        "Of a web call: the state in which an agent with states starts.",
-        NEW,
-        kind=str,
-        metavar="STATE",
-    )
     url: Sourced[str] = setting(
         "wss://api.retellai.com/audio-websocket",
         "Audio WebSocket to call; /CALL_ID is appended. With --agent, without it: that of "

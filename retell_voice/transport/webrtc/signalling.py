@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from retell_voice.net.http import (
     Base,
     bad_proxy,
     error_words,
+    httpx_settings,
     retry_after,
     root_cause,
     unlogged,
@@ -30,6 +30,7 @@ from retell_voice.protocol.gateway import (
     trickle_body,
 )
 from retell_voice.secret import Secret, mask
+from retell_voice.shown import logger
 
 _LEAVE_TIMEOUT = 1.0
 _PAUSE = 0.3
@@ -42,7 +43,7 @@ _HINTS = {
     409: "a call can be joined once: create another one",
     410: "that call is over: create another one",
 }
-_logger = logging.getLogger("retell_voice.webrtc")
+_logger = logger("retell_voice.webrtc")
 
 
 class Signalling:
@@ -59,7 +60,7 @@ class Signalling:
     def __init__(self, base: Base, timeout: float) -> None:
         self._base, self._timeout = base, timeout
         try:
-            self._client = httpx.AsyncClient(timeout=timeout, trust_env=not base.is_local)
+            self._client = httpx.AsyncClient(timeout=timeout, **httpx_settings(base))
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None
 
