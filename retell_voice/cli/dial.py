@@ -14,8 +14,10 @@ from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.opening import audio_format, find_devices
 from retell_voice.program.registration import audio_url
+from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
+from retell_voice.transport.ports import Route
 
 if TYPE_CHECKING:  # the Audio WebSocket needs none of it
     from retell_voice.engine.web_call import WebCall
@@ -31,10 +33,10 @@ class Target:
     Attributes:
         settings: with what follows from the kind of call.
         told: what a new call is told.
-        audio: format of your voice, and of what the devices are opened for.
-        call_id: of a call over the Audio WebSocket that is there; empty for another.
-        web: a web call; None for another. Of a ``local`` one it is not known yet.
+        audio: format of what the devices are opened for.
+        call_id: of a call over the Audio WebSocket; empty for another.
         is_web: it is a web call.
+        web: that call; None for another, and for the emulator's, which is yet to be made.
         phone: how it is made as a phone provider makes it; None: it is not.
     """
 
@@ -42,16 +44,33 @@ class Target:
     told: CallFields
     audio: AudioFormat
     call_id: str = ""
-    web: WebCall | None = None
     is_web: bool = False
+    web: WebCall | None = None
     phone: PhoneCall | None = None
 
     @property
-    def described(self) -> str:
-        """Its formats, for people."""
+    def format(self) -> str:
+        """The formats of both directions, for people."""
         if self.phone is not None:
             return self.phone.audio
         return f"{'opus' if self.is_web else self.audio.encoding} {self.audio.rate} Hz"
+
+    def route(self, url: str, call_id: str) -> Route | str:
+        """Return what is dialled: a call_id stands for a registered call.
+
+        Args:
+            url: of the server.
+            call_id: of the call, where there is one by now.
+        """
+        if self.phone is not None:
+            return self.phone.route(url, call_id)
+        return self.web or call_id
+
+    def label(self, call_id: str) -> str:
+        """Return what a screen calls the call; the call_id is masked."""
+        if call_id or self.phone is None:
+            return mask(call_id) if call_id else ""
+        return f"as {self.phone.provider}"
 
 
 def find_target(
@@ -81,67 +100,84 @@ def find_target(
     _check_one(settings, web_call)
     phone = phone_call(settings, parameters)
     told = call_fields(settings, metadata, variables)
+    if phone is not None:
+        if web_call is not None:
+            raise ConfigError(
+                f"--web-call and {settings.dialect.source} exclude each other: give one"
+            )
+        return _phone_target(phone, settings, told, metadata, variables)
+    audio = audio_format(settings)
     if web_call is not None:
-        from retell_voice.program import web_calls  # others need none of it
+        from retell_voice.program import web_calls  # as above
 
         check_unused(settings, metadata, variables)
         _check_no_web_options(settings)
         web = web_calls.web_call_from(settings, web_call)
         settings = replace(settings, agent=Sourced(None), local=Sourced(False))
         return _web_target(settings, told, web)
-    if settings.agent.value and phone is None:
+    if settings.agent.value:
         from retell_voice.program import web_calls  # as above
 
         if web_calls.is_web_call(settings):
-            return _web_target(
-                settings, told, web_calls.new_web_call(settings, told, waiting=tell_wait)
-            )
-        return _registered(settings, told, speed)
-    if settings.local.value and settings.transport.value == "webrtc" and phone is None:
-        from retell_voice.program import web_calls  # as above
-        from retell_voice.transport.webrtc.route import find_libraries
-
+            web = web_calls.new_web_call(settings, told, waiting=tell_wait)
+            return _web_target(settings, told, web)
         _check_no_web_options(settings)
-        web_calls.check_options(settings)
-        find_libraries()
-        return Target(settings=settings, told=told, audio=_WEB_AUDIO, is_web=True)
+        if settings.url.source == DEFAULT:
+            api = settings.api_url
+            settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
+        find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
+        call = registered(settings, told)
+        return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)
     _check_no_web_options(settings)
-    if settings.transport.is_flag and settings.transport.value == "webrtc":
+    webrtc = settings.transport.is_flag and settings.transport.value == "webrtc"
+    if webrtc and not settings.local.value:
         raise ConfigError(
             f"{settings.transport.source} webrtc: a web call is made with --agent or --local, or "
             "joined with --web-call",
-            "CALL_ID and --dialect are for calls over a WebSocket",
+            "CALL_ID is for a call over the Audio WebSocket",
         )
-    audio = audio_format(settings) if phone is None else phone.near_end
+    if settings.local.value:
+        return _local_target(settings, told)
+    check_unused(settings, metadata, variables)
+    return Target(settings=settings, told=told, audio=audio, call_id=_call_id(settings.call_id))
+
+
+def _local_target(settings: TalkSettings, told: CallFields) -> Target:
+    if settings.transport.value != "webrtc":
+        return Target(settings=settings, told=told, audio=audio_format(settings))
+    from retell_voice.program.web_calls import check_options  # as above
+    from retell_voice.transport.webrtc.route import find_libraries
+
+    check_options(settings)
+    find_libraries()
+    return Target(settings=settings, told=told, audio=_WEB_AUDIO, is_web=True)
+
+
+def _phone_target(
+    phone: PhoneCall,
+    settings: TalkSettings,
+    told: CallFields,
+    metadata: Sequence[str],
+    variables: Sequence[str],
+) -> Target:
+    _check_no_web_options(settings)
     call_id = ""
     if not settings.local.value:
-        check_unused(settings if phone is None else phone.without_numbers, metadata, variables)
-        if phone is None or settings.call_id.value:
-            call_id = _call_id(settings.call_id)
-    return Target(settings=settings, told=told, audio=audio, call_id=call_id, phone=phone)
-
-
-def _registered(settings: TalkSettings, told: CallFields, speed: float) -> Target:
-    _check_no_web_options(settings)
-    if settings.url.source == DEFAULT:
-        api = settings.api_url
-        settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-    # Before a call is registered for nothing:
-    find_devices(settings, audio_format(settings), speed=speed)
-    call = registered(settings, told)
-    return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)
-
-
-def _web_target(settings: TalkSettings, told: CallFields, web: WebCall) -> Target:
-    # It is held where it was made.
-    settings = replace(settings, url=settings.api_url)
-    return Target(settings=settings, told=told, audio=_WEB_AUDIO, web=web, is_web=True)
+        check_unused(phone.without_numbers, metadata, variables)
+        call_id = _call_id(settings.call_id) if settings.call_id.value else ""
+    return Target(settings=settings, told=told, audio=phone.near_end, call_id=call_id, phone=phone)
 
 
 def _check_no_web_options(settings: TalkSettings) -> None:
     for each in (settings.node, settings.state):
         if each.is_flag:
             raise ConfigError(f"{each.source} is for a new web call: --agent makes one")
+
+
+def _web_target(settings: TalkSettings, told: CallFields, web: WebCall) -> Target:
+    # It is held where it was made.
+    settings = replace(settings, url=settings.api_url)
+    return Target(settings=settings, told=told, audio=_WEB_AUDIO, is_web=True, web=web)
 
 
 def _check_one(settings: TalkSettings, web_call: str | None) -> None:
@@ -152,11 +188,8 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
     for each in (settings.call_id, settings.agent, settings.local):
         if each.is_flag and each.value:
             raise ConfigError(f"--web-call and {each.source} exclude each other: give one")
-    transport, dialect = settings.transport, settings.dialect
-    if transport.is_flag and transport.value == "websocket":
-        raise ConfigError(f"--web-call and {transport.source} websocket: give one")
-    if dialect.is_flag and dialect.value != "web":
-        raise ConfigError(f"--web-call and {dialect.source} {dialect.value}: give one")
+    if settings.transport.is_flag and settings.transport.value == "websocket":
+        raise ConfigError(f"--web-call and {settings.transport.source} websocket: give one")
 
 
 def _call_id(given: Sourced[str | None]) -> str:

@@ -45,7 +45,7 @@ class Lines:
     def opening(self, view: View) -> list[str]:
         """Return what is said before the first event."""
         return [
-            f"call {view.call_id or view.callee} on {view.server}, {view.audio}",
+            f"call {view.call_id or f'with {view.callee}'} on {view.server}, {view.audio}",
             f"microphone: {view.microphone}; speaker: {view.speaker}",
         ]
 

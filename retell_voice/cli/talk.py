@@ -35,7 +35,6 @@ from retell_voice.program.opening import (
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clock
-from retell_voice.secret import mask
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
@@ -56,8 +55,8 @@ def talk(
     *,
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
-    web_call: str | None = None,
     parameters: Sequence[str] = (),
+    web_call: str | None = None,
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -66,8 +65,8 @@ def talk(
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a new call.
-        web_call: where the admission to a web call is to be read: a file, or ``-``.
         parameters: the same, for a call that is made as a phone provider makes it.
+        web_call: where the admission to a web call is to be read: a file, or ``-``.
         speed: how many times faster than real time WAV files are.
 
     Raises:
@@ -82,7 +81,7 @@ def talk(
         web_call=web_call,
         speed=speed,
     )
-    settings, phone = target.settings, target.phone
+    settings = target.settings
     conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
@@ -93,7 +92,7 @@ def talk(
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
-        asks = phone is None and ended is not None and ended.by != "network"
+        asks = target.phone is None and ended is not None and ended.by != "network"
         if asks and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
             _tell_details(conversation.call_id, settings, interrupts)
@@ -114,7 +113,6 @@ class _Conversation:
     def __init__(self, target: Target, emulator: EmulatorSettings, speed: float) -> None:
         settings = self._settings = target.settings
         self._target = target
-        self._web = target.web
         self._emulator = emulator
         self._speed = speed
         self._call: Call | None = None
@@ -131,7 +129,8 @@ class _Conversation:
     @property
     def call_id(self) -> str:
         """The call's id, once it is known; empty until then."""
-        return self._target.call_id if self._web is None else self._web.call_id or ""
+        web = self._target.web
+        return self._target.call_id if web is None else web.call_id or ""
 
     async def hold(self, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
@@ -210,8 +209,8 @@ class _Conversation:
         output.listen(take)
 
     async def _open(self, stack: AsyncExitStack) -> Call:
-        target, settings, audio = self._target, self._settings, self._target.audio
-        phone, call_id = target.phone, target.call_id
+        settings, target = self._settings, self._target
+        audio, phone, call_id = target.audio, target.phone, target.call_id
         # On a thread: what is named as a file may stand still, as a pipe does.
         microphone, speaker = await run_detached(
             partial(
@@ -227,14 +226,17 @@ class _Conversation:
         engines: tuple[str, ...] = ()
         if settings.local.value:
             from retell_voice.program.emulator import for_local_call, run_emulator  # only then
-            from retell_voice.program.web_calls import web_call_of
 
             self._emulator = for_local_call(settings, self._emulator)
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
             if target.is_web:
-                self._web = web_call_of(running.emulator, target.told, self._emulator.api_key.value)
+                from retell_voice.program.web_calls import web_call_of
+
+                key = self._emulator.api_key.value
+                web = web_call_of(running.emulator, target.told, key)
+                target = self._target = replace(target, web=web)
             else:
                 registered = running.emulator.register(
                     audio, dialect=settings.dialect.value, **target.told.said()
@@ -242,7 +244,7 @@ class _Conversation:
                 call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            self._web or (call_id if phone is None else phone.route(url, call_id)),
+            target.route(url, call_id),
             url=url,
             audio=audio,
             microphone=microphone,
@@ -251,10 +253,10 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(known) if (known := call_id or self.call_id) else "",
-            callee=f"as {phone.provider}" if phone else f"with {clean(settings.agent.value or '')}",
+            call_id=target.label(call_id or self.call_id),
+            callee=clean(settings.agent.value or ""),
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=target.described,
+            audio=target.format,
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -277,15 +279,15 @@ class _Conversation:
 
 
 def _output(target: Target) -> Output:
-    settings, phone = target.settings, target.phone
+    settings, audio, phone = target.settings, target.audio, target.phone
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
         output = JsonOutput(
             {
                 "transport": "webrtc" if target.is_web else "websocket",
-                "encoding": "opus" if target.is_web else str(target.audio.encoding),
-                "rate": target.audio.rate,
+                "encoding": "opus" if target.is_web else str(audio.encoding),
+                "rate": audio.rate,
                 "frame_ms": WEB_FRAME_MS if target.is_web else settings.frame_ms.value,
                 "version": __version__,
                 "dialect": settings.dialect.value,

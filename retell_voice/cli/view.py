@@ -92,8 +92,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything there is to show. ``call_id`` is masked, empty for a call that has
-    none, or none yet: ``callee`` stands for it; texts hold nothing unprintable.
+    """Everything there is to show. ``call_id`` is masked, empty for a call that is yet to be made
+    with ``callee``; texts hold nothing unprintable.
 
     Attributes:
         at: call time, seconds, of all that is said here.

@@ -242,13 +242,13 @@ AGENT = ("--agent", "agent_1")
         (("--web-call", "-", "--local"), "--web-call and --local exclude each other"),
         (("--web-call", "-", "call_1"), "--web-call and CALL_ID exclude each other"),
         (("--web-call", "-", "--transport", "websocket"), "--web-call and --transport websocket"),
-        (("--web-call", "-", "--dialect", "twilio", "--url", "ws://x"), "--web-call and --dialect"),
+        (
+            ("--web-call", "-", "--dialect", "twilio", "--url", "ws://x"),
+            "--web-call and --dialect exclude",
+        ),
         (("--local", "--transport", "webrtc", "--rate", "8000"), "--rate: a web call has no such"),
         (("--web-call", "-", "--metadata", "a=b"), "that can be told to a new call only"),
-        (
-            ("--transport", "webrtc", "call_1"),
-            "a web call is made with --agent or --local, or joined with",
-        ),
+        (("--transport", "webrtc", "call_1"), "a web call is made with --agent or --local"),
         (("--transport", "pigeon", "--local"), "'pigeon' is not one of auto, webrtc, websocket"),
     ],
 )
