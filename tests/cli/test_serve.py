@@ -42,7 +42,7 @@ async def server(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Proces
 async def read(server: asyncio.subprocess.Process, until: str) -> str:
     assert server.stdout is not None
     text = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while until not in text:
             line = await server.stdout.readline()
             assert line, text
