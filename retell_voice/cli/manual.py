@@ -190,7 +190,7 @@ Examples:
     + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
-Serve what Retell's servers do: the REST calls, webhooks and the Audio WebSocket.
+Serve what Retell's servers do: REST calls, webhooks, web calls (WebRTC), the Audio WebSocket.
 
 Its agent is a parrot: it greets you, listens, says back what you said, and falls silent \
 when you talk over it. Needs no account and no network. With --llm it is your custom LLM \
