@@ -57,7 +57,7 @@ def likeness(said: Samples, heard: Samples) -> float:
     at = find(part, heard)
     found = heard[at : at + size].astype(float)
     found = np.pad(found, (0, size - len(found)))
-    return float(part @ found / (np.linalg.norm(part) * max(np.linalg.norm(found), 1.0)))
+    return float(part @ found) / max(1.0, float(np.sqrt((part @ part) * (found @ found))))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
