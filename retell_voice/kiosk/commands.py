@@ -158,6 +158,57 @@ def reload(*, socket: _Socket = None, config: _Config = None, debug: _Debug = Fa
     _tell(config, socket, debug, "reload")
 
 
+_System = Annotated[
+    bool | None,
+    typer.Option(
+        "--system/--user",
+        metavar="",
+        help="A unit of the system, which has the sound card for itself, or one of yours, beside "
+        "PipeWire. Without it: of yours where PipeWire or PulseAudio runs for you.",
+    ),
+]
+_Dry = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Show what would be done, and do nothing.")
+]
+
+
+@app.command(help=manual.INSTALL, short_help="Install it as a service of systemd.")
+def install(
+    *,
+    system: _System = None,
+    dry_run: _Dry = False,
+    no_start: Annotated[
+        bool, typer.Option("--no-start", metavar="", help="Begin at the next boot only.")
+    ] = False,
+    config: _Config = None,
+    debug: _Debug = False,
+) -> None:
+    """Install it."""
+    with reported(debug=debug):
+        from retell_voice.kiosk.service import commands
+
+        commands.install(config, system=system, dry_run=dry_run, start=not no_start)
+
+
+@app.command(help=manual.UNINSTALL, short_help="Remove that service.")
+def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = False) -> None:
+    """Remove it."""
+    with reported(debug=debug):
+        from retell_voice.kiosk.service import commands
+
+        commands.uninstall(system=system, dry_run=dry_run)
+
+
+@app.command(help=manual.DOCTOR, short_help="Look at all that a kiosk needs.")
+def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = False) -> None:
+    """Examine."""
+    with reported(debug=debug, as_json=lambda: as_json):
+        from retell_voice.kiosk.examining import commands
+
+        code = commands.doctor(config, as_json=as_json)
+    raise SystemExit(code)
+
+
 @app.command(help=manual.LOGS, short_help="Show its last calls.")
 def logs(
     *,

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, TooManyRequests
@@ -21,6 +21,9 @@ from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import AgentCallSettings
+
+if TYPE_CHECKING:  # of no use where the call is with another server
+    from retell_voice.emulator import Emulator
 
 _ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
 """What is an agent's id for sure; anything else may be a name, and is looked up."""
@@ -121,6 +124,21 @@ def web_call_from(settings: AgentCallSettings, path: str) -> WebCall:
         api_url=settings.api_url.value,
         transcript=settings.updates.value,
     )
+
+
+def web_call_of(emulator: Emulator, told: CallFields, key: str | None) -> WebCall:
+    """Return what to dial for a web call with an emulator of this process.
+
+    Args:
+        emulator: with which.
+        told: what the call is told.
+        key: the emulator's API key; None: it takes any.
+
+    Raises:
+        RuntimeError: there are too many calls.
+    """
+    admission = emulator.create_web_call(**told.said())
+    return WebCall(admission, api_key=key or "any", api_url=emulator.api_url)
 
 
 def check_options(settings: AgentCallSettings) -> None:

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
 from websockets.asyncio.connection import broadcast
 from websockets.exceptions import (
     ConnectionClosed,
@@ -26,7 +25,7 @@ from websockets.protocol import State
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
-from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
@@ -247,13 +246,6 @@ class WebSocketConnection:
         )
 
 
-class Opening(websocket_connect):
-    """Follows no redirect: secrets are for the server that was named, and for no other."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 async def connect(
     dial: Dial,
     *,
@@ -274,10 +266,10 @@ async def connect(
         ConnectError: the server was not reached.
         Rejected: it was, and answered with something else than a WebSocket.
     """
-    host, is_local = server_of(dial.url)
+    host, _ = server_of(dial.url)
     failure: RetellVoiceError | None = None
     try:
-        websocket = await Opening(
+        websocket = await open_websocket(
             dial.url,
             additional_headers=dial.headers,
             compression=None,  # doubles the CPU and saves 17 % of speech
@@ -287,9 +279,7 @@ async def connect(
             ping_interval=None,  # the call's heartbeats do that
             open_timeout=connect_timeout,
             close_timeout=_CLOSE_TIMEOUT,
-            proxy=None if is_local else True,
             logger=_logger,
-            create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
         failure = _explain(error, host, secrets, connect_timeout, dial.refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -44,7 +45,7 @@ class World:
         self.called = self.live_at = 0.0
         self.dials: list[float] = []
         self.looks: list[float] = []
-        self.spent = dict.fromkeys(State, 0.0)
+        self.spent: dict[State, float] = defaultdict(float)
         self.longest = 0.0
         self._by_itself, self._refuses = calls_by_itself, refuses
         self._entered, self._armed = 0.0, 0

@@ -208,3 +208,12 @@ class AgentCallSettings(CallSettings):
         kind=str,
         metavar="STATE",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings(CallSettings):
+    """Settings of the commands that listen to a call."""
+
+    json: Sourced[bool] = setting(
+        False, "Print one JSON object a line for each event, on standard output.", SHOWN
+    )
