@@ -128,7 +128,7 @@ def calls(settings: LookupSettings, wanted: Wanted) -> int:
     return 0
 
 
-def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -> int:
+def call(settings: LookupSettings, given: str, *, wait: bool, timeout: float) -> int:
     """Show all of one call and return the exit code.
 
     Raises:
@@ -137,7 +137,7 @@ def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -
 
     async def find(of: Account) -> CallDetails:
         call_id = await of.call_id(call_id_given(given))
-        return await (of.analysed(call_id, patience) if wait else of.call(call_id))
+        return await (of.analysed(call_id, timeout) if wait else of.call(call_id))
 
     found = asked(settings, "look calls up", find)
     if as_json(settings):
@@ -146,8 +146,8 @@ def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -
         write(call_page(found))
     if wait and not is_settled(found):
         raise RestError(
-            f"server: call {mask(found.call_id)} is not analysed after {patience:g} s",
-            "--patience says how long to wait; analysis may be off for this agent",
+            f"server: call {mask(found.call_id)} was not analysed within {timeout:g} s",
+            "--timeout sets how long to wait; analysis may be off for this agent",
             status=200,
         )
     return 0

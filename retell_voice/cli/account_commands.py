@@ -119,20 +119,23 @@ def call(
     wait: Annotated[
         bool,
         typer.Option(
-            "--wait", metavar="", help="Wait until the call is over and its analysis there."
+            "--wait", metavar="", help="Wait until the call is over and has been analysed."
         ),
     ] = False,
-    patience: Annotated[
+    timeout: Annotated[
         float,
         typer.Option(
-            min=0, max=86_400, metavar="S", help="With --wait: how long, once the call is over."
+            min=0,
+            max=86_400,
+            metavar="S",
+            help="With --wait: time for the analysis once the call is over.",
         ),
     ] = 120.0,
 ) -> int:
     """Show a call."""
     from retell_voice.cli import account
 
-    return account.call(settings, call_id, wait=wait, patience=patience)
+    return account.call(settings, call_id, wait=wait, timeout=timeout)
 
 
 def stop(settings: LookupSettings, *, call_id: _Id) -> int:

@@ -92,7 +92,7 @@ account_commands.add_to(app)
 
 @app.command(
     help=manual.EMULATOR,
-    short_help="Serve what Retell's servers do, for talk and for your own client.",
+    short_help="Emulate Retell's servers, for talk and for your own client.",
     cls=Command,
 )
 @command(EmulatorSettings)
@@ -126,18 +126,18 @@ def _call_option(name: str) -> Any:
 
 @app.command(
     help=manual.DOCTOR,
-    short_help="Look at all that a call needs, and say what to mend.",
+    short_help="Check everything a call needs, and say how to fix it.",
 )
 def doctor(
     *,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Look at this part only; repeatable."),
+        typer.Option(metavar="PART", help="Check only this part; repeatable."),
     ] = None,
     no_sound: Annotated[
         bool,
         typer.Option(
-            "--no-sound", metavar="", help="Play no chimes; a machine without sound is no failure."
+            "--no-sound", metavar="", help="Play no chimes; missing sound is not a failure."
         ),
     ] = False,
     seconds: Annotated[
@@ -188,9 +188,9 @@ def report(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="HTML", help="Where the page goes; without it beside FILE."),
+        typer.Option(metavar="HTML", help="Where to write the page; by default next to FILE."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="PNG", help="A picture as well.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write an image.")] = None,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
     ] = False,
@@ -213,7 +213,7 @@ app.add_typer(configuring)
 
 @configuring.command(
     help=manual.SHOW,
-    short_help="Show every setting, its value and where that came from.",
+    short_help="Show every setting, its value and where it came from.",
 )
 @command(TalkSettings)
 def show(settings: TalkSettings, *, file: ConfigFile) -> int:
@@ -226,21 +226,22 @@ def show(settings: TalkSettings, *, file: ConfigFile) -> int:
 
 @configuring.command()
 def path() -> None:
-    """Print where the config file is looked for when --config names none."""
+    """Print where the config file is looked for without --config."""
     print(default_path())
 
 
 @configuring.command(
     help=manual.INIT,
-    short_help="Write a config file with every setting, for you to change.",
+    short_help="Write a config file with every setting, for you to edit.",
 )
 def init(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to; without it the usual place.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="Where to write it; by default the usual place."),
     ] = None,
     *,
     force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Replace one that is there.")
+        bool, typer.Option("--force", metavar="", help="Replace an existing file.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")

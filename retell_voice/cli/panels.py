@@ -18,7 +18,7 @@ _KEYS = (
     ("s", "statistics"),
     ("Up Down", "look back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
-    ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-L", "redraw the screen"),
 )
 
 _NO_RELEASES = (
@@ -113,9 +113,9 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         if figures.echo_state != "off":
             erle = figures.echo_erle
             taken = "not known yet" if erle is None else f"{erle:.0f} dB, {figures.echo_state}"
-            rows.append(("echo taken out", taken))
+            rows.append(("echo removed", taken))
         if figures.echo_cost is not None:
-            rows.append(("it costs", f"{100 * figures.echo_cost:.1f} % of a core"))
+            rows.append(("echo CPU", f"{100 * figures.echo_cost:.1f} % of a core"))
         return rows
 
     def ppm(drift: float | None) -> str:
@@ -129,7 +129,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("sent", f"{figures.frames_sent} frames, {figures.bytes_sent / 1000:.0f} kB"),
                 ("received", f"{figures.bytes_received / 1000:.0f} kB of audio"),
                 ("frames dropped", f"{figures.frames_dropped}"),
-                ("odd messages", f"{figures.unknown_messages + figures.malformed_messages}"),
+                ("unrecognised", f"{figures.unknown_messages + figures.malformed_messages}"),
             ],
         ),
         (
@@ -140,7 +140,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("jitter buffer", ms(figures.playout_target)),
                 ("queued", f"{figures.playout_depth:.1f} s"),
                 ("underruns", f"{figures.underruns}"),
-                ("made up", ms(figures.concealed)),
+                ("concealed", ms(figures.concealed)),
                 ("clears", f"{figures.clears}"),
                 ("clear to silence", silence()),
             ],

@@ -6,10 +6,9 @@
     begin(period, tick) ──▶      "               ├─▶ clock thread: tick, tick, … sleep
     begin(period, tick) ──▶ beat of another ─────┘
 
-What has the same period ticks together: hundreds of devices then cost a few wake-ups a period, not
-one each; a few and not one, so that the frames of all of them do not come in one heap. A tick that
-comes late is made up for, so that none is ever left out. The thread is there while anything ticks,
-and no longer.
+Devices with the same period tick together, so hundreds of them cost a few wake-ups a period, not
+one each. A few rather than one, so that their frames do not all come in one burst. A late tick is
+caught up, so none is ever skipped. The thread runs only while anything ticks.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from operator import attrgetter
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.0005
 _PHASES = 4
-"""Beats of one period, evenly apart."""
+"""Beats of one period, evenly spaced."""
 _CROWD = 16
-"""What ticks in one beat before the next is begun, in turn."""
+"""Devices in one beat before the next beat gets any, in turn."""
 
 
 class Ticking:
@@ -43,8 +42,8 @@ class Ticking:
 
 
 class _Beat:
-    """Everything of one period and phase, 0 up to less than 1. ``members`` is replaced, never
-    changed: the thread reads it."""
+    """Everything of one period and phase, 0 <= phase < 1. ``members`` is replaced, never mutated:
+    the thread reads it."""
 
     def __init__(self, period: float, phase: float) -> None:
         self.period = period
@@ -54,7 +53,7 @@ class _Beat:
 
 
 class Clock:
-    """Calls functions in their rhythms, all on one thread.
+    """Calls functions periodically, all on one thread.
 
     Args:
         name: of the thread.

@@ -138,7 +138,7 @@ async def _look_up(
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         hint = "check the URL, the network and the name server"
-        return [], _failed("DNS", f"there is no host {way.host}: {why}", hint)
+        return [], _failed("DNS", f"no such host: {way.host}: {why}", hint)
     took = time.monotonic() - began
     numbers = ", ".join(dict.fromkeys(str(each[-1][0]) for each in found[:4]))
     return found, _timed("DNS", f"{way.host} is {numbers}", took)

@@ -16,13 +16,13 @@ INTERRUPTED = 130
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
     1: "a defect of this software",
-    2: "an option, a setting or a file of yours cannot be used",
+    2: "an option, a setting or one of your files cannot be used",
     3: "a microphone or speaker is missing, cannot be opened or went away",
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
     6: "the call broke off: closed with an error, or connection lost",
     7: "the REST API refused the request: key, agent, a field, too many calls",
-    INTERRUPTED: "Ctrl-C twice, or before the call had begun",
+    INTERRUPTED: "Ctrl-C twice, or before the call began",
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
 DEBUG = "RETELL_VOICE_DEBUG"
@@ -43,7 +43,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
 
     Args:
         debug: show tracebacks.
-        as_json: says at the end whether to print also ``{"event": "error", …}`` on standard output.
+        as_json: asked at the end whether to also print ``{"event": "error", …}`` on stdout.
     """
     debug = debug or os.environ.get(DEBUG, "") not in ("", "0")
     try:
@@ -60,7 +60,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
         code = error.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except Exception as error:  # the one place that may: the rest is told apart above
+    except Exception as error:  # the one place that may: known errors are handled above
         if error is stdout.failure():
             raise
         if debug:
@@ -77,7 +77,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Give SystemExit the right code where it was standard output that ended the program."""
+    """Give SystemExit the right code if it was standard output that ended the program."""
     stdout.remember_failures()
     code: object = 0
     try:
@@ -91,7 +91,7 @@ def ending() -> Iterator[None]:
     if failure is None:
         raise SystemExit(code)
     stdout.silence()
-    # Of what knows better, the word stands: who reads no more is not told of a call that failed.
+    # A more specific code stands; a reader that has gone need not hear of a failed call.
     if code in (None, 0, 1):
         code = 0
         if not stdout.is_no_failure(failure):
@@ -101,6 +101,6 @@ def ending() -> Iterator[None]:
 
 
 def _traceback() -> None:
-    import traceback  # rarely needed, and start-up is to be quick
+    import traceback  # rarely needed, and start-up must be quick
 
     traceback.print_exc()

@@ -28,7 +28,7 @@ def find_devices(
     Args:
         settings: which ones.
         audio: format of the call.
-        speed: how many times faster than real time files are.
+        speed: of files, relative to real time.
 
     Raises:
         ConfigError: a file cannot be used.
@@ -49,10 +49,10 @@ def find_devices(
 
 
 def make_recorder(settings: CallSettings) -> Recorder | None:
-    """Return a recorder for one call, None where none is wanted.
+    """Return a recorder for one call, None if recording is off.
 
     Raises:
-        ConfigError: its directory cannot be made or written to.
+        ConfigError: its directory cannot be created or written to.
     """
     if settings.record.value is None:
         return None
@@ -70,16 +70,16 @@ def make_call(
     recorder: Recorder | None = None,
     level_interval: float | None = None,
 ) -> Call:
-    """Return a call, to be entered.
+    """Return a call, ready to be entered.
 
     Args:
-        settings: how it is held.
+        settings: of the call.
         call_id: of a registered call.
         audio: the format it was registered with.
         microphone, speaker: its devices.
-        url: where it is joined; None for the one of the settings.
+        url: where to join it; None for the one in the settings.
         recorder: see ``make_recorder``.
-        level_interval: seconds between ``Levels`` events, None for none.
+        level_interval: seconds between ``Levels`` events, None to send none.
     """
     return Call(
         call_id,
@@ -102,10 +102,10 @@ def make_call(
 
 
 def host_of(url: Sourced[str]) -> str:
-    """Return the host, and port if any, of a URL, without a user's name and password.
+    """Return the host, and port if any, of a URL, without user name and password.
 
     Raises:
-        ConfigError: it has none, or no usable port.
+        ConfigError: it has no host, or no usable port.
     """
     try:
         parts = urlsplit(url.value)

@@ -14,7 +14,7 @@ from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import RegistrationSettings
 
 LONGEST_WAIT = 60.0
-"""Seconds; a server that asks for more (Retry-After) is not waited for."""
+"""Seconds; a longer Retry-After is not waited for."""
 _TRIES = 3
 
 
@@ -39,14 +39,14 @@ async def register(
 ) -> Registration:
     """Register a call with the agent of the settings.
 
-    A server that has too many calls and says for how long is asked again then, twice.
+    If the server has too many calls and says how long to wait, it is asked again, twice at most.
 
     Args:
-        settings: with whom, where and how.
+        settings: agent, server and format.
         key: of ``registration_key``.
-        told: what the call is told.
-        waiting: is told why, and for how many seconds, before each wait.
-        sleep: waits for so many seconds.
+        told: fields of the new call.
+        waiting: called before each wait with the reason and the seconds.
+        sleep: sleeps this many seconds.
 
     Raises:
         ConfigError: one of the arguments cannot be used.
@@ -72,5 +72,5 @@ async def register(
 
 
 def audio_url(api_url: str) -> str:
-    """Return where the calls of a REST API are joined: on the same host, under the same path."""
+    """Return the URL to join a REST API's calls: on the same host, under the same path."""
     return f"ws{api_url.removeprefix('http').rstrip('/')}/audio-websocket"

@@ -232,7 +232,7 @@ def figures(account: Account) -> list[tuple[str, str]]:
         ("frames sent", "frames_sent", "", 1),
         ("frames dropped", "frames_dropped", "", 1),
         ("devices lost", "device_losses", "", 1),
-        ("echo taken out", "echo_erle", "dB", 1),
+        ("echo removed", "echo_erle", "dB", 1),
     ):
         if known.get(key) is not None:
             rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))

@@ -47,7 +47,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HINTS = {
     401: "check the API key",
     403: "the API key needs the permission to write calls",
-    404: "the call is not known here: check the call_id and the URL of the API",
+    404: "unknown call: check the call_id and the URL of the API",
 }
 
 # The library logs requests, and the key with them, at level DEBUG.

@@ -97,7 +97,7 @@ def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[st
         (["--url", "ws://[::1/x", *QUICK, CALL_ID], "--url: the URL cannot be used"),
         (["--url", "ws://h:99999", *QUICK, CALL_ID], "--url: the URL cannot be used"),
         (["--url", "ws:///x", *QUICK, CALL_ID], "--url: the URL cannot be used"),
-        (["--config", "gone.toml", CALL_ID], "gone.toml: there is no such file"),
+        (["--config", "gone.toml", CALL_ID], "gone.toml: no such file"),
     ],
 )
 def test_bad_options(refuse: Callable[..., str], arguments: list[str], words: str) -> None:

@@ -118,8 +118,8 @@ def test_states_metadata_warnings() -> None:
     assert lines == [
         "00:01  connected",
         '00:02  metadata: {"a": "\\u001b[1m"}',
-        "00:03  warning: 0.2 s of your voice lost: it could not be sent in time",
-        "00:03  warning: the speaker is gone, the call waits for it: unplugged",
+        "00:03  warning: 0.2 s of your voice was dropped: it could not be sent in time",
+        "00:03  warning: the speaker is gone; waiting for it to come back: unplugged",
         "00:03  the speaker is back: Jabra ",
         "00:03  the microphone is now: Desk",
         "00:04  the input is over",

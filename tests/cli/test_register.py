@@ -345,7 +345,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
     ("arguments", "says"),
     [
         (("register",), "no agent to register a call with"),
-        (("register", *AGENT), "there is no API key to register a call with"),
+        (("register", *AGENT), "no API key to register a call"),
         (("register", *AGENT, "--api-url", "http://"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-url", "http://[x"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-key", KEY), "No such option"),
@@ -354,7 +354,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("talk", "--metadata", "a=b", "call_1"), "--metadata: that can be told to a new call"),
         (
             ("talk", "--to-number", "+1", "--dynamic-variable", "a=b", "call_1"),
-            "--dynamic-variable and --to-number: that can be told to a new call only",
+            "--dynamic-variable and --to-number: only for a new call",
         ),
         (("talk", "--local", "--agent-version", "-1"), "'-1' is not a version"),
         (("talk", "--local", "--agent-version", "new one"), "'new one' is not a version"),

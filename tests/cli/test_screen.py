@@ -301,8 +301,8 @@ def test_statistics() -> None:
         "not known yet",
         "clear to silence 121 ms (95 %: 125)",
         "echo control     webrtc",
-        "echo taken out   38 dB, converged",
-        "it costs         1.2 % of a core",
+        "echo removed     38 dB, converged",
+        "echo CPU         1.2 % of a core",
     ):
         assert line in text
     assert "…" not in text.partition("\n")[2], "nothing is cut off"

@@ -80,7 +80,7 @@ def test_a_config_file(tmp_path: Path) -> None:
 def test_a_secret_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("")
-    found = config(path, (f"{path} holds a secret and others may read it: chmod 600",))
+    found = config(path, (f"{path} contains a secret, and others may read it: chmod 600",))
     assert (found[-1].verdict, found[-1].hint) == (WARN, "chmod 600")
 
 

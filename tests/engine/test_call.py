@@ -550,7 +550,7 @@ class Flaky(NullSpeaker):
         super().stop()
 
 
-async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_error() -> None:
+async def test_without_a_device_timeout_a_lost_device_ends_the_call_with_its_error() -> None:
     speaker = Flaky("lost")
     async with calling(listen, speaker=speaker, device_timeout=0) as call:
         await until(call, Statistics)

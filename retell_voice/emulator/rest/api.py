@@ -189,7 +189,7 @@ class Rest:
             raise HttpError(401, "the Authorization header must be 'Bearer YOUR_API_KEY'")
         wanted = self._api_key
         if wanted is not None and not hmac.compare_digest(key.encode(), wanted.encode()):
-            raise HttpError(401, "this API key is not known")
+            raise HttpError(401, "unknown API key")
 
     def _call(self, call_id: str) -> RegisteredCall:
         call = self._office.find(call_id)

@@ -18,21 +18,21 @@ class TalkSettings(CallSettings):
 
     call_id: Sourced[str | None] = setting(
         None,
-        "The call to join, as register-call gave it. It is a secret, and a command line is "
-        "visible to every user of the machine (ps): '-' reads it from standard input.",
+        "The call to join, as returned by register-call. It is a secret, and every user of the "
+        "machine can see command lines (ps): '-' reads it from standard input.",
         CALL,
         kind=Secret,
     )
     local: Sourced[bool] = setting(
         False,
-        "Start the emulator in this process, register a call with it and call that. "
+        "Start the emulator in this process, register a call with it and join it. "
         "Needs no account and no network.",
         CALL,
     )
     llm: Sourced[str | None] = setting(
         None,
-        "With --local: the custom LLM server that answers, instead of the parrot; /CALL_ID is "
-        "appended. How it speaks and hears is set under [emulator].",
+        "With --local: the custom LLM server that answers instead of the parrot; /CALL_ID is "
+        "appended. TTS and ASR are set under [emulator].",
         CALL,
         kind=str,
         prefixes=("ws://", "wss://"),
@@ -40,27 +40,27 @@ class TalkSettings(CallSettings):
     )
     scenario: Sourced[str | None] = setting(
         None,
-        "With --local: a TOML file that says what the server does and when.",
+        "With --local: a TOML file that scripts what the server does.",
         CALL,
         kind=str,
         metavar="FILE",
     )
     interruptible: Sourced[bool] = setting(
         True,
-        "With --local: the agent falls silent when you talk over it.",
+        "With --local: the agent stops when you talk over it.",
         CALL,
     )
     push_to_talk: Sourced[bool] = setting(
         False,
-        "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
+        "Start muted; hold the space bar to talk. Needs a terminal.",
         SOUND,
     )
     json: Sourced[bool] = setting(
-        False, "Print one JSON object a line for each event, on standard output.", SHOWN
+        False, "Print each event on standard output as a JSON object, one per line.", SHOWN
     )
     levels: Sourced[bool] = setting(
-        True, "With --json: print the levels, too, twelve lines a second.", SHOWN
+        True, "With --json: print the levels, too, twelve lines per second.", SHOWN
     )
     plain: Sourced[bool] = setting(
-        False, "Print lines, no live screen; without a terminal that is so anyway.", SHOWN
+        False, "Print lines instead of a live screen; always so without a terminal.", SHOWN
     )
