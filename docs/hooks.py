@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import retell_voice
 from retell_voice.cli.reference import example, exit_codes, options
+from retell_voice.kiosk.diagram import picture, rows
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "retell_voice"
@@ -23,6 +24,7 @@ ROOMS = {
     "audio.format": "Audio",
     "devices.ports": "Microphones and speakers",
     "devices.portaudio.devices": "Microphones and speakers",
+    "devices.paced": "Microphones and speakers",
     "devices.files": "Microphones and speakers",
     "devices.audio_io": "Devices that stay open",
     "devices.echo_path": "Echo",
@@ -49,6 +51,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return markdown.replace("{{ options }}", options()).replace("{{ example }}", example())
         case "exit-codes.md":
             return markdown.replace("{{ exit_codes }}", exit_codes())
+        case "kiosk-states.md":
+            return markdown.replace("{{ states }}", picture()).replace("{{ rows }}", rows())
         case "api.md":
             return markdown.replace("{{ api }}", api())
         case "changelog.md":

@@ -6,69 +6,52 @@ beside this one say. ``docs/scenarios.md`` tells what else they can say.
 """
 
 import asyncio
-import threading
-import time
 
 import numpy as np
 
-from retell_voice import AgentStarted, AgentStopped, AudioFormat, Call, Ended, Event, Sink, Source
+from retell_voice import (
+    AgentStarted,
+    AgentStopped,
+    AudioFormat,
+    Call,
+    Ended,
+    Event,
+    PacedMicrophone,
+    PacedSpeaker,
+    Samples,
+)
 from retell_voice.emulator.fixtures import Emulators
 
 AUDIO = AudioFormat(rate=16000)
-BLOCK = 320  # samples: 20 ms, as the board delivers and wants them
 
 
-class Board:
-    """Stands for a board with a codec: every 20 ms it calls ``tick``, on a thread of its own."""
-
-    name, rate, latency = "my board", AUDIO.rate, None
-
-    def run(self) -> None:
-        self._stopped = threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _run(self) -> None:
-        due = time.monotonic()
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            self.tick()
-            due += BLOCK / self.rate
-
-    def tick(self) -> None:
-        raise NotImplementedError
-
-
-class BoardMicrophone(Board):
+class BoardMicrophone(PacedMicrophone):
     """Hears silence, and somebody for a second whenever ``speak`` is called."""
 
-    def start(self, sink: Sink) -> None:
-        self._sink = sink
+    name, rate = "my board", AUDIO.rate
+
+    def open(self) -> None:
         self._blocks = 0  # that are still to be spoken
-        self.run()
 
     def speak(self) -> None:
         self._blocks = 50
 
-    def tick(self) -> None:
-        voice = 8000 * np.sin(np.arange(BLOCK) / 5) * (self._blocks > 0)
+    def hear(self, count: int) -> Samples:
+        voice = 8000 * np.sin(np.arange(count) / 5) * (self._blocks > 0)
         self._blocks -= 1
-        self._sink.write_rt(voice.astype(np.int16))
+        return voice.astype(np.int16)
 
 
-class BoardSpeaker(Board):
+class BoardSpeaker(PacedSpeaker):
     """Keeps what it played."""
 
-    def start(self, source: Source) -> None:
-        self._source = source
-        self.played: list[np.ndarray] = []
-        self.run()
+    name, rate = "my board", AUDIO.rate
 
-    def tick(self) -> None:
-        block = np.zeros(BLOCK, np.int16)
-        self._source.fill_rt(block)
-        self.played.append(block)
+    def open(self) -> None:
+        self.played: list[Samples] = []
+
+    def play(self, samples: Samples) -> None:
+        self.played.append(samples)
 
 
 async def talk(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.echo_path import EchoPath
     from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
     from retell_voice.devices.listener import Listener
+    from retell_voice.devices.paced import PacedMicrophone, PacedSpeaker
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         AgentStopped,
         Alignment,
         AudioDropped,
+        BargeIn,
         CallState,
         DeviceChanged,
         EchoSuspected,
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         MonitorChanged,
         NodeTransition,
         RecordingStopped,
+        Response,
         StateChanged,
         Statistics,
         Transcript,
@@ -95,6 +98,7 @@ __all__ = [
     "AudioFormat",
     "AudioFormatError",
     "AudioIO",
+    "BargeIn",
     "Call",
     "CallDetails",
     "CallEnded",
@@ -134,10 +138,13 @@ __all__ = [
     "Observed",
     "Observer",
     "OpensTwice",
+    "PacedMicrophone",
+    "PacedSpeaker",
     "Recorder",
     "RecordingStopped",
     "Registration",
     "Rejected",
+    "Response",
     "RestError",
     "RetellVoiceError",
     "Route",
@@ -167,6 +174,7 @@ _ROOMS = (
     "events",
     "audio.format",
     "devices.ports",
+    "devices.paced",
     "devices.files",
     "devices.listener",
     "echo.ports",

@@ -30,22 +30,24 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from retell_voice.shown import clean
+
 
 class RetellVoiceError(Exception):
     """Base of every error raised on purpose.
 
     Args:
-        message: one line: what happened and which part failed.
+        message: one line: what happened and which part failed. Quoted text is made safe to show.
         hint: one line: what to try; empty if there is nothing to suggest.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(clean(message))
+        self.hint = clean(hint)
         if hint:
-            self.add_note(hint)
+            self.add_note(self.hint)
 
 
 class ConfigError(RetellVoiceError):

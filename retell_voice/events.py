@@ -129,6 +129,36 @@ class AgentStopped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Response(Event):
+    """The agent answers: this is the moment at which the first of it is heard. One for each time
+    that you spoke, the agent was silent, and then was heard; told after ``AgentStarted``.
+
+    Attributes:
+        delay: seconds since the end of your speech, judged by the microphone's audio, to 20 ms or
+            so.
+        playout: of these, the seconds between the arrival of the audio and its being heard: jitter
+            buffer and speaker; None where they cannot be told apart.
+        round_trip: of these, the last round trip of the network; None if not known. What is left
+            is the server's.
+    """
+
+    delay: float
+    playout: float | None = None
+    round_trip: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BargeIn(Event):
+    """You spoke while the agent did, and the server cleared; told after ``AgentStopped``.
+
+    Attributes:
+        delay: seconds from when you began to speak to the last sample of the agent's.
+    """
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata(Event):
     """Metadata that the LLM server sent for the frontend: any JSON value up to 100 levels deep;
     invalid numbers are null."""
@@ -370,6 +400,22 @@ class Statistics(Event):
     """Time from the arrival of a ``clear`` to the last faint sample at the speaker, median of
     the last 1000; rounded up to a whole block, about 10 ms."""
     clear_to_silence_p95: float | None = None
+    """The same, 95th percentile."""
+    responses: int = 0
+    """Times that the agent answered, see ``Response``."""
+    response_last: float | None = None
+    """Delay of its last answer."""
+    response_p50: float | None = None
+    """Median of the last 1000."""
+    response_p95: float | None = None
+    """Their 95th percentile."""
+    response_max: float | None = None
+    """The slowest of all."""
+    barge_ins: int = 0
+    """Times that you interrupted the agent, see ``BargeIn``."""
+    barge_in_p50: float | None = None
+    """Time from the start of your speech to the agent's silence, median of the last 1000."""
+    barge_in_p95: float | None = None
     """The same, 95th percentile."""
     echo: str = "off"
     """The echo control in use: ``off``, ``webrtc``, ``half-duplex``, ``system``, or the name of

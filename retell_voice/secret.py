@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any, Self, SupportsIndex
 
 
@@ -50,6 +51,47 @@ def mask_url(url: str) -> str:
     scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
+    """Return what masks these secrets in any text from outside, however they are written there.
+
+    As they are, in capitals, and with any of their characters escaped as in a URL (also more than
+    once), in JSON or in HTML. One of fewer than eight characters is hidden where it stands alone.
+    """
+    found = [(_anyhow(each), each, mask(each)) for each in set(secrets) if each]
+    # The longest first: one may be the beginning of another.
+    found.sort(key=lambda each: -len(each[1]))
+
+    def hide(text: str) -> str:
+        if _ESCAPED.search(text):
+            for pattern, _, shown in found:
+                text = pattern.sub(shown, text)
+            return text
+        lowered = text.lower()  # nearly every text: no escape in it
+        for pattern, secret, shown in found:
+            if secret.lower() in lowered:
+                text = pattern.sub(shown, text)
+                lowered = text.lower()
+        return text
+
+    return hide
+
+
+_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}|\\+[ux]|&#")
+
+
+def _anyhow(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret with any of its characters escaped."""
+    each = "".join(map(_escaped, secret))
+    return re.compile(each if len(secret) >= 8 else rf"(?<!\w){each}(?!\w)", re.IGNORECASE)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    url = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
+    json = rf"\\+(?:u{code:04x}|x{code:02x}|{re.escape(character)})"
+    return rf"(?:{re.escape(character)}|{url}|{json}|&#(?:0*{code}|x0*{code:x});)"
 
 
 def wrap_secrets(body: Any) -> Any:

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
-    from retell_voice.program.failure import INTERRUPTED, ending
+    from retell_voice.program.interrupt import INTERRUPTED, exit_on_interrupt_from_here
+
+    exit_on_interrupt_from_here()
+    from retell_voice.program import stdout
+
+    stdout.open_all()
+    from retell_voice.program.failure import ending
 
     with ending():
         try:
@@ -13,5 +19,5 @@ def main() -> None:
             from retell_voice.cli.app import app
 
             app()
-        except KeyboardInterrupt:  # before any command had begun
+        except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None

@@ -11,9 +11,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.call_page import call_page
-from retell_voice.cli.table import print_table, write
+from retell_voice.cli.table import print_table
 from retell_voice.cli.when import read_time, show_time
 from retell_voice.errors import ConfigError, RestError, did_you_mean
+from retell_voice.program import stdout
 from retell_voice.program.account import (
     Account,
     account,
@@ -27,6 +28,7 @@ from retell_voice.program.words import clock
 from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, stop_call
 from retell_voice.secret import mask
 from retell_voice.settings.tables import LookupSettings
+from retell_voice.shown import escape_json
 
 T = TypeVar("T")
 
@@ -90,7 +92,7 @@ def agents(settings: LookupSettings, *, name: str, channel: str) -> int:
         lambda of: list_agents(api_key=of.api_key, api_url=of.api_url, query=name, channel=wanted),
     )
     if as_json(settings):
-        write(json.dumps([each.body for each in found], indent=2))
+        stdout.say(escape_json(json.dumps([each.body for each in found], indent=2)))
     else:
         rows = [_agent_row(each) for each in found]
         print_table(("name", "agent_id", "changed", "tags", ""), rows, "no agents")
@@ -121,7 +123,7 @@ def calls(settings: LookupSettings, wanted: Wanted) -> int:
 
     found = asked(settings, "list calls", find)
     if as_json(settings):
-        write(json.dumps([_public(each) for each in found], indent=2))
+        stdout.say(escape_json(json.dumps([_public(each) for each in found], indent=2)))
     else:
         columns = ("call_id", "began", "length", "agent", "ended by", "cost", "analysis")
         print_table(columns, [_call_row(each) for each in found], "no calls")
@@ -141,9 +143,9 @@ def call(settings: LookupSettings, given: str, *, wait: bool, timeout: float) ->
 
     found = asked(settings, "look calls up", find)
     if as_json(settings):
-        write(json.dumps(_public(found), indent=2))
+        stdout.say(escape_json(json.dumps(_public(found), indent=2)))
     else:
-        write(call_page(found))
+        stdout.say(call_page(found))
     if wait and not is_settled(found):
         raise RestError(
             f"server: call {mask(found.call_id)} was not analysed within {timeout:g} s",
@@ -163,9 +165,9 @@ def stop(settings: LookupSettings, given: str) -> int:
 
     call_id = asked(settings, "stop calls", end)
     if as_json(settings):
-        write(json.dumps({"call_id": call_id, "stopped": True}))
+        stdout.say(escape_json(json.dumps({"call_id": call_id, "stopped": True})))
     else:
-        write(f"stopped {mask(call_id)}")
+        stdout.say(f"stopped {mask(call_id)}")
     return 0
 
 

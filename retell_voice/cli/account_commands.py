@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from retell_voice.cli import manual
-from retell_voice.cli.options import command
+from retell_voice.program.options import command
 from retell_voice.secret import Secret
 from retell_voice.settings.tables import LookupSettings
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from retell_voice.cli import reference
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.settings.load import ConfigFile, default_path, environment, find_key, load
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.shown import clean, escape_json
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:
@@ -20,12 +22,13 @@ def show(settings: TalkSettings, file: ConfigFile) -> None:
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
     if settings.json.value and settings.json.is_flag:
         keys = ("key", "value", "source")
-        print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=2))
+        listed = [dict(zip(keys, row, strict=True)) for row in rows]
+        stdout.say(escape_json(json.dumps(listed, indent=2)))
         return
-    print(f"# config file: {file.path or f'none, as there is no {default_path()}'}")
+    stdout.say(clean(f"# config file: {file.path or f'none, as there is no {default_path()}'}"))
     width = max(len(f"{key} = {value}") for key, value, _ in rows)
     for key, value, source in rows:
-        print(f"{f'{key} = {value}':{width}}  # {source}")
+        stdout.say(clean(f"{f'{key} = {value}':{width}}  # {source}"))
 
 
 def init(path: Path | None, *, force: bool) -> None:
@@ -49,4 +52,4 @@ def init(path: Path | None, *, force: bool) -> None:
         raise ConfigError(f"{path} is there already", "--force replaces it") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    print(path)
+    stdout.say(str(path))

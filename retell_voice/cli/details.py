@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import fields
 from urllib.parse import urlsplit
 
 from retell_voice.errors import ConnectError, RetellVoiceError
+from retell_voice.program import stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.words import clean, clock
+from retell_voice.program.words import clock
 from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails, get_call
 from retell_voice.secret import mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings
+from retell_voice.shown import clean
 
 LOOKUP_TIMEOUT = 5.0
 """Seconds that the program waits for the details at the most."""
@@ -44,13 +45,13 @@ def tell(call_id: str, key: str, settings: TalkSettings, interrupts: Interrupts)
         return
     except RetellVoiceError as error:
         if settings.json.value:
-            _print(jsonl.to_json({"event": "call_details", "error": jsonl.error_object(error)}))
+            stdout.say(jsonl.to_json({"event": "call_details", "error": jsonl.error_object(error)}))
         complain(f"no details of the call: {error}", error.hint)
         return
     if settings.json.value:
-        _print(to_json(details))
+        stdout.say(to_json(details))
     else:
-        _print("\n".join(f"       {line}" for line in lines(details)))
+        stdout.say("\n".join(f"       {line}" for line in lines(details)))
 
 
 async def _look_up(call_id: str, key: str, api_url: str, interrupts: Interrupts) -> CallDetails:
@@ -106,8 +107,3 @@ def to_json(details: CallDetails) -> str:
     for name in ("body", "recording_url"):
         del shown[name]
     return jsonl.to_json({"event": "call_details", **shown, "error": None})
-
-
-def _print(text: str) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding))

@@ -13,6 +13,7 @@ from typing import Any
 from retell_voice.doctor import account, network, sound, system
 from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
 from retell_voice.errors import ConfigError, did_you_mean
+from retell_voice.program import stdout
 from retell_voice.program.opening import audio_format
 from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
 from retell_voice.settings.load import (
@@ -25,6 +26,7 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.tables import SECTIONS, CallSettings
+from retell_voice.shown import clean, escape_json
 
 _COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
@@ -63,11 +65,11 @@ def examine(
     ):
         findings.append(finding)
         if not as_json:
-            _print(line(finding, colours=_colours()))
+            stdout.put(line(finding, colours=_colours()) + "\n")
     if as_json:
-        print(json.dumps(report(findings), indent=2))
+        stdout.say(escape_json(json.dumps(report(findings), indent=2)))
     else:
-        _print(summary(findings))
+        stdout.say(summary(findings))
     return exit_code(findings)
 
 
@@ -76,8 +78,8 @@ def line(finding: Finding, *, colours: bool = False) -> str:
     verdict = f"{finding.verdict:4}"
     if colours:
         verdict = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m"
-    text = f"{verdict}  {finding.check}: {finding.says}"
-    return f"{text}\n      → {finding.hint}" if finding.hint else text
+    text = f"{verdict}  {clean(finding.check)}: {clean(finding.says)}"
+    return f"{text}\n      → {clean(finding.hint)}" if finding.hint else text
 
 
 def summary(findings: list[Finding]) -> str:
@@ -122,11 +124,11 @@ def _findings(
     settings = load(CallSettings, file, {} if broken else environ, flags)
     if "sound" in wanted:
         audio = audio_format(settings)
-        meter = _Meter(shown=not quiet and sys.stderr.isatty())
+        meter = _Meter(shown=not quiet and sys.stderr is not None and sys.stderr.isatty())
 
         def ask() -> None:
             if not quiet:
-                _print(f"      speak now, for {seconds:g} seconds …")
+                stdout.say(f"      speak now, for {seconds:g} seconds …")
 
         for finding in sound.examine(
             audio,
@@ -176,9 +178,4 @@ class _Meter:
 
 
 def _colours() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _print(text: str) -> None:
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    return stdout.is_terminal() and not os.environ.get("NO_COLOR")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 from retell_voice.devices.portaudio.devices import DeviceInfo, list_devices
 from retell_voice.errors import DeviceNotFound
+from retell_voice.program import stdout
+from retell_voice.shown import clean, escape_json
 
 
 def list_all(*, as_json: bool) -> int:
@@ -18,16 +19,17 @@ def list_all(*, as_json: bool) -> int:
     """
     devices = list_devices()
     if as_json:
-        print(json.dumps([dataclasses.asdict(each) for each in devices], indent=2))
+        listed = [dataclasses.asdict(each) for each in devices]
+        stdout.say(escape_json(json.dumps(listed, indent=2)))
     elif not devices:
         raise DeviceNotFound(
             "there is no sound device",
             "plug one in, or give talk --input-file and --output-file",
         )
-    elif sys.stdout.isatty():
+    elif stdout.is_terminal():
         _print_tables(devices)
     else:
-        print("\n".join(map(line, devices)))
+        stdout.put("".join(f"{line(each)}\n" for each in devices))
     return 0
 
 
@@ -36,11 +38,11 @@ def line(device: DeviceInfo) -> str:
     return "\t".join(
         (
             device.direction,
-            device.name,
-            device.host_api,
+            clean(device.name),
+            clean(device.host_api),
             f"{device.channels} channel{'s' * (device.channels != 1)}",
             _rates(device),
-            f"default: {device.why}" if device.is_default else "",
+            f"default: {clean(device.why)}" if device.is_default else "",
         )
     ).rstrip()
 
@@ -63,8 +65,10 @@ def _print_tables(devices: list[DeviceInfo]) -> None:
         for each in chosen:
             rates = " ".join(map(str, each.rates)) or "busy or broken"
             mark = "[green]*[/]" if each.is_default else ""
-            table.add_row(mark, escape(each.name), each.host_api, str(each.channels), rates)
+            name, host_api = (escape(clean(text)) for text in (each.name, each.host_api))
+            table.add_row(mark, name, host_api, str(each.channels), rates)
         console.print(table if chosen else f"[bold]{title}[/]: none")
         for each in chosen:
             if each.is_default:
-                console.print(f"* {escape(each.name)}: default, {escape(each.why)}\n")
+                why = escape(clean(f"{each.name}: default, {each.why}"))
+                console.print(f"* {why}\n")

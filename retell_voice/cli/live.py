@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +19,8 @@ from retell_voice.cli.terminal import Terminal
 from retell_voice.cli.view import View
 from retell_voice.events import CallState, Event, Levels
 from retell_voice.program import stdout
+from retell_voice.program.failure import remark
+from retell_voice.shown import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,15 +92,14 @@ class ScreenOutput:
         self._thread.join()
         self._end(-1)
         said = self._said.getvalue()
-        with suppress(OSError):
-            sys.stderr.write(said)
+        if said:
+            remark(said.rstrip("\n"))
         if self._defect is not None:
             raise self._defect
         lines = Lines()
         for line in [*lines.opening(view), *lines.history(view), *summary(view)]:
-            encoding = sys.stdout.encoding or "ascii"
             with suppress(OSError):
-                print(line.encode(encoding, "replace").decode(encoding), flush=True)
+                stdout.say(line)
 
     def abandon(self) -> None:
         self._over = True
@@ -153,7 +153,10 @@ def _encoded(console: Console, line: Iterable[Segment]) -> tuple[str, str]:
     from rich.segment import Segment
 
     colours = COLOR_SYSTEMS.get(console.color_system or "")
-    parts = list(Segment.remove_color(line) if console.no_color else line)
+    parts = [
+        part._replace(text=clean(part.text))
+        for part in (Segment.remove_color(line) if console.no_color else line)
+    ]
     plain = "".join(part.text for part in parts)
     return "".join(
         part.style.render(part.text, color_system=colours) if part.style else part.text

@@ -10,8 +10,9 @@ from retell_voice.events import (
     TranscriptItem,
     UnknownMessage,
 )
-from retell_voice.program.words import clean, clock, warn
+from retell_voice.program.words import clock, warn
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
+from retell_voice.shown import clean
 
 _SPEECH = {"agent": "agent", "user": "user", "transfer_target": "third party"}
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from retell_voice.program.failure import EXIT_CODES, INTERRUPTED
+from retell_voice.program.codes import codes, codes_of
+from retell_voice.program.failure import EXIT_CODES
+from retell_voice.program.interrupt import INTERRUPTED
 
-
-def _codes(meanings: dict[int, str]) -> str:
-    """Return the paragraph of the exit codes."""
-    lines = (f"  {code:3}  {meaning}" for code, meaning in meanings.items())
-    return "\n".join(["", "", "Exit codes:", *lines])
-
-
-def _codes_of(done: str, *others: int) -> str:
-    """Return the exit codes of a command that holds no call."""
-    return _codes({0: done} | {code: EXIT_CODES[code] for code in (1, 2, *others)})
-
-
-_CALL = _codes(EXIT_CODES)
+_CALL = codes(EXIT_CODES)
 ABOUT = (
     """\
 Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
@@ -79,7 +69,7 @@ Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice register --agent AGENT_ID --metadata order=17 --json"""
     + _KEY
-    + _codes_of("the call is registered", 4, 7, INTERRUPTED)
+    + codes_of("the call is registered", 4, 7, INTERRUPTED)
 )
 _SHOWN = """
 
@@ -94,7 +84,7 @@ Examples:
   retell-voice agents --json"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALLS = (
     """\
@@ -110,7 +100,7 @@ Examples:
   retell-voice calls --status ongoing"""
     + _SHOWN
     + _KEY
-    + _codes_of("they are listed", 4, 7, INTERRUPTED)
+    + codes_of("they are listed", 4, 7, INTERRUPTED)
 )
 CALL = (
     """\
@@ -123,7 +113,7 @@ Examples:
   retell-voice call 61e5 --wait
   retell-voice call last --json | jq .transcript_object"""
     + _KEY
-    + _codes_of("it is shown", 4, 7, INTERRUPTED)
+    + codes_of("it is shown", 4, 7, INTERRUPTED)
 )
 MONITOR = (
     """\
@@ -138,7 +128,7 @@ Examples:
   retell-voice monitor last
   retell-voice monitor 61e5 --json"""
     + _KEY
-    + _codes(
+    + codes(
         {0: "the call is over, or you pressed Ctrl-C"}
         | {code: EXIT_CODES[code] for code in (1, 2, 4)}
         | {5: "the server does not allow monitoring this call, or the call is not ongoing"}
@@ -154,7 +144,7 @@ Examples:
   retell-voice stop 61e5
   retell-voice stop last"""
     + _KEY
-    + _codes_of("it has been stopped", 4, 7, INTERRUPTED)
+    + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
 Emulate Retell's servers: REST API, webhooks and the Audio WebSocket.
@@ -170,7 +160,7 @@ Examples:
   retell-voice emulator --scenario interruption.toml
 
 Settings also come from RETELL_VOICE_EMULATOR_… and the section \\[emulator] of the config \
-file.""" + _codes_of("Ctrl-C stopped it", 143)
+file.""" + codes_of("Ctrl-C stopped it", 143)
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
@@ -179,7 +169,7 @@ On a pipe: one line each, columns separated by tabs.
 Examples:
   retell-voice devices
   retell-voice devices --json
-  retell-voice devices | cut -f 2""" + _codes_of("they are listed", 3)
+  retell-voice devices | cut -f 2""" + codes_of("they are listed", 3)
 _FAILED_FIRST = {
     0: "nothing failed",
     1: EXIT_CODES[1],
@@ -204,7 +194,7 @@ Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
   retell-voice doctor --only account --agent 'Front desk'
-  retell-voice doctor --no-sound --json""" + _codes(_FAILED_FIRST)
+  retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
 over time, its figures and its transcript.
@@ -215,7 +205,7 @@ page is a single, self-contained HTML file. Needs matplotlib: pip install \
 
 Examples:
   retell-voice report calls/2026-01-31T12-00-00
-  retell-voice report call.jsonl --output call.html --png call.png""" + _codes_of(
+  retell-voice report call.jsonl --output call.html --png call.png""" + codes_of(
     "the page is written"
 )
 SHOW = """\
@@ -227,7 +217,7 @@ and source, all of them text.
 
 Examples:
   retell-voice config show
-  retell-voice config show --rate 16000 --json""" + _codes_of("they are shown")
+  retell-voice config show --rate 16000 --json""" + codes_of("they are shown")
 INIT = """\
 Write a config file with every setting, its meaning and its default, for you to edit.
 
@@ -235,6 +225,6 @@ Only you can read it, since it may hold secrets. An existing file is kept unless
 
 Examples:
   retell-voice config init
-  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + _codes_of(
+  retell-voice config init my.toml; retell-voice talk --config my.toml --local""" + codes_of(
     "it is written; its path is printed"
 )

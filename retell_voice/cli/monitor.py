@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from abc import ABC, abstractmethod
 
 from retell_voice.cli.account import as_json, call_id_given
 from retell_voice.cli.live_transcript import LiveTranscript
-from retell_voice.cli.table import write
 from retell_voice.errors import CallFailed, ConnectError, KeyRefused, Rejected, RetellVoiceError
 from retell_voice.events import Event, MonitorChanged, Transcript
+from retell_voice.program import stdout
 from retell_voice.program.account import Account, account, api_key, key_from
 from retell_voice.program.signals import Interrupts
 from retell_voice.protocol.monitor import CallEnded
 from retell_voice.recording import jsonl
 from retell_voice.settings.tables import LookupSettings
+from retell_voice.shown import clean
 from retell_voice.transport.monitor import Monitor
 
 _KEY_REFUSED = {4001: 401, 4003: 403, 4401: 401, 4403: 403}
@@ -98,8 +98,7 @@ class _Json(_Output):
     """One JSON object a line."""
 
     def show(self, event: Event) -> None:
-        write(jsonl.line(event))
-        sys.stdout.flush()
+        stdout.say(jsonl.line(event))
 
     def close(self) -> None:
         return
@@ -110,7 +109,7 @@ class _Page(_Output):
 
     def __init__(self) -> None:
         self._lines = LiveTranscript()
-        self._is_terminal = sys.stdout.isatty()
+        self._is_terminal = stdout.is_terminal()
         self._drawn = ""
 
     def show(self, event: Event) -> None:
@@ -123,12 +122,10 @@ class _Page(_Output):
         growing = _end_of(speaking) if self._is_terminal else ""
         if not lines and growing == self._drawn:
             return
-        encoding = sys.stdout.encoding or "ascii"
-        text = "".join(f"{line}\n" for line in lines)
-        text = f"{_ERASE * bool(self._drawn)}{text}{growing}"
+        text = "".join(f"{clean(line)}\n" for line in lines)
+        text = f"{_ERASE * bool(self._drawn)}{text}{clean(growing)}"
         self._drawn = growing
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-        sys.stdout.flush()
+        stdout.put(text)
 
 
 def _end_of(line: str) -> str:

@@ -25,7 +25,7 @@ from retell_voice.cli.view import View
 from retell_voice.engine.call import Call
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import CallState
-from retell_voice.program.words import clean
+from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
 
 _LONG_NOTICE = 10.0

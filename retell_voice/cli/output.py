@@ -4,10 +4,7 @@ stands still (Ctrl-S, a pager, a slow line) never holds up the call.
 
 from __future__ import annotations
 
-import sys
-import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -16,19 +13,17 @@ from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View
 from retell_voice.events import Event
-from retell_voice.program import stdout
 from retell_voice.program.failure import complain
+from retell_voice.program.writer import Line, LineWriter, size_of
 from retell_voice.recording import jsonl
-
-MAX_LINES = 10_000
-"""Lines that may wait for whoever reads them; then new ones are dropped and counted."""
 
 
 class Output(Protocol):
     """What shows a call."""
 
-    failure: OSError | None
-    """Why the output could not be written, a full disk for example."""
+    @property
+    def failure(self) -> OSError | None:
+        """Why the output could not be written, a full disk for example."""
 
     def open(self, view: View, gone: Callable[[], None]) -> None:
         """Begin; ``gone`` is called, on any thread, when nobody reads any more."""
@@ -46,27 +41,23 @@ class Output(Protocol):
         """Leave the terminal as it was, at once. Safe in a signal handler."""
 
 
-_Line = str | Callable[[], str | None]
-"""A line, or what makes it; None where it has written it elsewhere."""
-
-
 class LineOutput(ABC):
     """Base: lines to standard output."""
 
     def __init__(self) -> None:
-        self._waiting: deque[_Line | None] = deque()
-        self._wake = threading.Semaphore(0)
-        self._dropped = 0
-        self.failure: OSError | None = None
-        self._gone: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._write, name="output", daemon=True)
+        self._writer = LineWriter()
+
+    @property
+    def failure(self) -> OSError | None:
+        """Why the output could not be written."""
+        return self._writer.failure
 
     @abstractmethod
     def opening(self, view: View) -> list[str]:
         """Return the first lines."""
 
     @abstractmethod
-    def lines(self, event: Event) -> Sequence[_Line]:
+    def lines(self, event: Event) -> Sequence[Line]:
         """Return the lines of an event; what is dear to make, as functions that make it."""
 
     @abstractmethod
@@ -74,18 +65,16 @@ class LineOutput(ABC):
         """Return the last lines."""
 
     def open(self, view: View, gone: Callable[[], None]) -> None:
-        self._gone = gone
-        self._thread.start()
+        self._writer.open(gone)
         self._put(self.opening(view))
 
     def show(self, event: Event, view: View) -> None:  # noqa: ARG002 - the screen needs it
-        self._put(self.lines(event))
+        for line in self.lines(event):
+            self._writer.put(line, None if isinstance(line, str) else size_of(event))
 
     def close(self, view: View) -> None:
-        self._put(self.closing(view), last=True)
-        self._thread.join()
-        if self._dropped:
-            complain(f"{self._dropped} lines of output were dropped: nobody read them in time")
+        self._put(self.closing(view))
+        self._writer.close()
 
     def remark(self, line: str) -> None:
         self._put([line])
@@ -93,32 +82,9 @@ class LineOutput(ABC):
     def abandon(self) -> None:
         return  # there is nothing to restore
 
-    def _put(self, lines: Sequence[_Line], *, last: bool = False) -> None:
+    def _put(self, lines: Sequence[Line]) -> None:
         for line in lines:
-            if len(self._waiting) < MAX_LINES:
-                self._waiting.append(line)
-                self._wake.release()
-            else:
-                self._dropped += 1
-        if last:
-            self._waiting.append(None)
-            self._wake.release()
-
-    def _write(self) -> None:
-        encoding = sys.stdout.encoding or "ascii"
-        try:
-            while self._wake.acquire() and (item := self._waiting.popleft()) is not None:
-                line = item if isinstance(item, str) else item()
-                if line is None:
-                    continue
-                sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-                sys.stdout.flush()
-        except (OSError, ValueError) as error:
-            # A reader that has seen enough, or a terminal that is gone, is no failure.
-            if isinstance(error, OSError) and not stdout.is_no_failure(error):
-                self.failure = error
-            stdout.silence()
-            self._gone()
+            self._writer.put(line)
 
 
 class PlainOutput(LineOutput):

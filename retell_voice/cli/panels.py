@@ -8,7 +8,8 @@ from rich.text import Text
 from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
 from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
 from retell_voice.cli.view import View
-from retell_voice.program.words import clean, clock
+from retell_voice.program.words import clock
+from retell_voice.shown import clean
 
 _KEYS = (
     ("m", "mute yourself, and back"),
@@ -103,10 +104,24 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     def ms(seconds: float | None) -> str:
         return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
 
+    def seconds(delay: float | None) -> str:
+        return "not known" if delay is None else f"{delay:.2f} s"
+
     def silence() -> str:
         most = figures.clear_to_silence_p95
         within = "" if most is None else f" (95 %: {most * 1000:.0f})"
         return ms(figures.clear_to_silence_p50) + within
+
+    def responses() -> list[tuple[str, str]]:
+        if not figures.responses:
+            return [("answers after", "not known yet")]
+        rows = [
+            ("answers after", seconds(figures.response_last)),
+            ("  median, 95 %", f"{seconds(figures.response_p50)}, {seconds(figures.response_p95)}"),
+        ]
+        if figures.barge_ins:
+            rows.append(("gives way after", f"{seconds(figures.barge_in_p50)} (median)"))
+        return rows
 
     def echo() -> list[tuple[str, str]]:
         rows = [("echo control", clean(figures.echo))]
@@ -135,6 +150,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         (
             "The agent's voice",
             [
+                *responses(),
                 ("heard", f"{figures.heard:.1f} s"),
                 ("cut short", f"{figures.discarded:.1f} s"),
                 ("jitter buffer", ms(figures.playout_target)),

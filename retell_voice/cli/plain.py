@@ -22,7 +22,8 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
-from retell_voice.program.words import clean, clock, news, warn
+from retell_voice.program.words import clock, news, warn
+from retell_voice.shown import clean
 
 _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 

@@ -36,13 +36,19 @@ def example() -> str:
 def options() -> str:
     """Return the table of options in Markdown."""
     lines = []
-    for command, known in (("talk", TalkSettings), ("emulator", SECTIONS["emulator"])):
+    for command, known, section in (
+        ("talk", TalkSettings, None),
+        ("emulator", SECTIONS["emulator"], None),
+        ("kiosk", SECTIONS["kiosk"], "kiosk"),  # beside them it has those of talk's calls
+    ):
         lines += [f"`retell-voice {command}`", ""]
         lines += [
             "| option | default | environment | |",
             "|---|---|---|---|",
         ]
         for row in table(known).values():
+            if section is not None and row.section.partition(".")[0] != section:
+                continue
             default = "" if row.default in (None, "") else f"`{_default(row)}`"
             text = f"{row.help} {row.allowed}".strip().replace("|", "\\|")
             lines.append(f"| `{_option(row)}` | {default} | `{row.env}` | {text} |")

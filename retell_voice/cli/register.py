@@ -8,14 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from retell_voice.errors import TooManyRequests
+from retell_voice.program import stdout
 from retell_voice.program.call_fields import CallFields, call_fields
-from retell_voice.program.failure import complain
+from retell_voice.program.failure import complain, remark
 from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.registration import register as register_from
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration
 from retell_voice.secret import mask_url
 from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
+from retell_voice.shown import escape_json
 
 
 def register(
@@ -38,12 +40,12 @@ def register(
             "url": url,
             "body": call.body,
         }
-        print(json.dumps(shown))
+        stdout.say(escape_json(json.dumps(shown)))
         return 0
-    print(call.call_id)
-    if sys.stdout.isatty():
+    stdout.say(call.call_id)
+    if stdout.is_terminal():
         audio = f"--encoding {call.audio.encoding} --rate {call.audio.rate}"
-        print(f"talk with it:\n  retell-voice talk --url {url} {audio} -", file=sys.stderr)
+        remark(f"talk with it:\n  retell-voice talk --url {url} {audio} -")
     return 0
 
 
@@ -59,9 +61,9 @@ def registered(settings: RegistrationSettings, told: CallFields) -> Registration
         ConnectError, RestError: as ``register_call``.
     """
     key = registration_key(settings)
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
-        print(f"registering a call with {settings.agent.value} at {where}", file=sys.stderr)
+        remark(f"registering a call with {settings.agent.value} at {where}")
     with Interrupts(lambda: None) as interrupts:
         work = register_from(settings, key, told, waiting=_tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))

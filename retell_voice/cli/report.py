@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.report.account import read
 from retell_voice.report.figure import draw, svg
 from retell_voice.report.levels import hear
 from retell_voice.report.page import page
+from retell_voice.shown import clean
 
 _DPI = 150
 _LARGEST = 256 * 2**20
@@ -39,11 +42,13 @@ def report(source: Path, output: Path | None, png: Path | None) -> int:
         output = events.with_name("report.html") if recorded else events.with_suffix(".html")
     _write(output, page(account, svg(figure), name).encode("utf-8", "replace"))
     if png is not None:
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=_DPI)
         try:
-            figure.savefig(png, format="png", dpi=_DPI)
-        except OSError as error:
-            raise ConfigError(f"{png}: {error.strerror or error}") from None
-    print("\n".join(str(each) for each in (output, png) if each is not None))
+            _write(png, picture.getvalue())
+        except ConfigError as error:
+            raise ConfigError(str(error), f"the page is written: {output}") from None
+    stdout.say("\n".join(clean(str(each)) for each in (output, png) if each is not None))
     return 0
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
-from functools import partial
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.console import Console
 from retell_voice.emulator import Emulator, ServerEvent
+from retell_voice.errors import ConfigError
 from retell_voice.program.emulator import RunningEmulator, run_emulator
 from retell_voice.program.realtime import freeze_memory
 from retell_voice.program.signals import Interrupts
+from retell_voice.program.writer import LineWriter
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.shown import clean
 
 
 def serve(settings: EmulatorSettings) -> int:
@@ -23,30 +24,49 @@ def serve(settings: EmulatorSettings) -> int:
     Raises:
         ConfigError: a setting cannot be used, or the address cannot be listened on.
     """
+    writer = LineWriter()
     with Interrupts(lambda: None) as interrupts:
-        asyncio.run(_serve(settings, interrupts))
+        try:
+            asyncio.run(_serve(settings, interrupts, writer))
+        finally:
+            writer.close()
+        if writer.failure is not None:
+            why = writer.failure
+            raise ConfigError(f"the output could not be written: {why.strerror or why}")
         return interrupts.exit_code
 
 
-async def _serve(settings: EmulatorSettings, interrupts: Interrupts) -> None:
+async def _serve(settings: EmulatorSettings, interrupts: Interrupts, writer: LineWriter) -> None:
     loop = asyncio.get_running_loop()
-    serving = asyncio.create_task(_until_cancelled(settings))
+    serving = asyncio.create_task(_until_cancelled(settings, writer))
     interrupts.ask(loop, serving.cancel)
+    over = False
+
+    def gone() -> None:
+        nonlocal over
+        over = True
+        serving.cancel()
+
+    def unwritable() -> None:
+        with suppress(RuntimeError):  # the loop has closed
+            loop.call_soon_threadsafe(gone)
+
+    writer.open(unwritable)
     try:
         await serving
     except asyncio.CancelledError:
-        if interrupts.received is None:
+        if interrupts.received is None and not over:
             raise
 
 
-async def _until_cancelled(settings: EmulatorSettings) -> None:
+async def _until_cancelled(settings: EmulatorSettings, writer: LineWriter) -> None:
     telling: asyncio.Task[None] | None = None
     try:
         async with run_emulator(settings) as running:
-            print(banner(running, settings), flush=True)
+            writer.put(banner(running, settings))
             freeze_memory()
-            console = Console(running.emulator, _audio(settings), partial(print, flush=True))
-            telling = asyncio.create_task(_tell(running.emulator, console))
+            console = Console(running.emulator, _audio(settings), writer.put)
+            telling = asyncio.create_task(_tell(running.emulator, console, writer))
             if settings.llm.value:
                 console.listen()
             typing = asyncio.create_task(console.run())
@@ -58,7 +78,7 @@ async def _until_cancelled(settings: EmulatorSettings) -> None:
                     await typing
     finally:
         if telling is not None:
-            await telling  # its last lines; raises BrokenPipeError when nobody reads them
+            await telling  # its last lines
 
 
 def _audio(settings: EmulatorSettings) -> AudioFormat:
@@ -97,14 +117,12 @@ def _reach(host: Sourced[str]) -> str:
     return " and at every other address of this machine" if every else ""
 
 
-async def _tell(emulator: Emulator, console: Console) -> None:
+async def _tell(emulator: Emulator, console: Console, writer: LineWriter) -> None:
     async for server_event in emulator.events:
-        print(line(server_event), flush=True)
+        writer.put(line(server_event))
         console.happened(server_event)
 
 
 def line(server_event: ServerEvent) -> str:
     """Return a server_event as one line."""
-    encoding = sys.stdout.encoding or "ascii"
-    text = f"call {server_event.call}  {server_event.at:6.1f} s  {server_event}"
-    return " ".join(text.split("\n")).encode(encoding, "replace").decode(encoding)
+    return clean(f"call {server_event.call}  {server_event.at:6.1f} s  {server_event}")

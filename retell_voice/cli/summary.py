@@ -7,7 +7,8 @@ from shlex import quote
 
 from retell_voice.cli.view import SPEECH, View
 from retell_voice.events import Statistics
-from retell_voice.program.words import clean, clock, ending
+from retell_voice.program.words import clock, ending
+from retell_voice.shown import clean
 
 _INDENT = " " * 7
 _COLUMNS = 80 - len(_INDENT)
@@ -27,6 +28,7 @@ def summary(view: View) -> list[str]:
         f"sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
         + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
     )
+    lines += _responses(view)
     if troubles := _troubles(figures):
         lines.append(troubles)
     lines += _quality(figures)
@@ -58,6 +60,24 @@ def _shares(view: View) -> str:
         f"you spoke {you:.0f} s ({share} %: louder than {SPEECH:.0f} dBFS), "
         f"the agent {agent:.0f} s ({100 - share} %)"
     )
+
+
+def _responses(view: View) -> list[str]:
+    """Return how quickly the agent answered, and gave way to you."""
+    figures, lines = view.statistics, []
+    if figures.response_p50 is not None and view.slowest is not None:
+        line = f"the agent answered after {figures.response_p50:.2f} s"
+        if figures.responses > 1:
+            line += f" (median of {figures.responses}; 95 % within {figures.response_p95:.2f} s"
+            line += f", slowest {view.slowest.delay:.2f} s at {clock(view.slowest.at)})"
+        lines.append(line)
+    if figures.barge_in_p50 is not None:
+        times = "once" if figures.barge_ins == 1 else f"{figures.barge_ins} times"
+        lines.append(
+            f"you interrupted it {times}: silent {figures.barge_in_p50:.2f} s after you began"
+            + (" (median)" if figures.barge_ins > 1 else "")
+        )
+    return lines
 
 
 def _troubles(figures: Statistics) -> str:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from retell_voice.program.words import clean
-
-
-def write(text: str) -> None:
-    """Print, whatever the encoding of standard output."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding))
+from retell_voice.program.stdout import is_terminal, put, say
+from retell_voice.shown import clean
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> None:
@@ -23,11 +17,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str
         none: what people read when there are no rows.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
-    if not sys.stdout.isatty():
+    if not is_terminal():
         for row in cells:
-            write("\t".join(row).rstrip())
+            put("\t".join(row).rstrip() + "\n")
     elif not cells:
-        write(none)
+        say(none)
     else:
         _draw(columns, cells)
 

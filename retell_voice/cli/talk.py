@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from retell_voice import __version__
@@ -36,10 +36,12 @@ from retell_voice.program.opening import (
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.words import clean, clock
+from retell_voice.program.words import clock
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.shown import clean
+from retell_voice.threads.detached import run_detached
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator, LlmFailed
@@ -218,7 +220,10 @@ class _Conversation:
 
     async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
         settings, audio = self._settings, self._audio
-        microphone, speaker = find_devices(settings, audio, speed=self._speed)
+        # On a thread: what is named as a file may stand still, as a pipe does.
+        microphone, speaker = await run_detached(
+            partial(find_devices, settings, audio, speed=self._speed)
+        )
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
@@ -277,7 +282,7 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
                 "version": __version__,
             }
         )
-    elif settings.plain.value or dumb or not sys.stdout.isatty():
+    elif settings.plain.value or dumb or not stdout.is_terminal():
         output = PlainOutput()
     else:
         output = ScreenOutput()

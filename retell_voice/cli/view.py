@@ -16,6 +16,7 @@ from retell_voice.events import (
     Event,
     InputFinished,
     Levels,
+    Response,
     Role,
     StateChanged,
     Statistics,
@@ -23,7 +24,8 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
-from retell_voice.program.words import clean, news, warn
+from retell_voice.program.words import news, warn
+from retell_voice.shown import clean
 
 SILENCE = -100.0
 SPEECH = -40.0
@@ -101,6 +103,7 @@ class View:
         lost: sides whose device is away.
         gap_at: when the agent's voice last had a gap.
         loss_at: when audio of yours or the agent's was last lost.
+        slowest: the agent's slowest answer.
     """
 
     call_id: str = ""
@@ -130,6 +133,7 @@ class View:
     input_finished_at: float | None = None
     gap_at: float | None = None
     loss_at: float | None = None
+    slowest: Response | None = None
     statistics: Statistics = field(default_factory=Statistics)
     ended: Ended | None = None
 
@@ -175,6 +179,9 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
             return replace(view, agent=view.agent.went_on(event.at, event.at), captions=Captions())
         case AgentStopped():
             return _fell_silent(view, event)
+        case Response(delay=delay):
+            is_slowest = view.slowest is None or delay > view.slowest.delay
+            return replace(view, slowest=event) if is_slowest else view
         case Alignment(text=text, duration=duration):
             captions = view.captions.heard(clean(text), event.at, duration)
             return replace(view, captions=captions, has_captions=True)

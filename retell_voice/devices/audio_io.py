@@ -37,7 +37,7 @@ from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.listener import Listener
-from retell_voice.devices.ports import Microphone, Speaker, traits_of
+from retell_voice.devices.ports import Microphone, Speaker, check_device, traits_of
 from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
@@ -113,6 +113,8 @@ class AudioIO:
             audio = AudioFormat(rate=rate)
             microphone = microphone or devices.find_microphone(audio)
             speaker = speaker or devices.find_speaker(audio)
+        check_device(microphone, "microphone")
+        check_device(speaker, "speaker")
         self._microphone = microphone
         self._speaker = speaker
         self._can_block = traits_of(microphone).can_block
@@ -276,7 +278,9 @@ class AudioIO:
 
     # Between and beside calls
 
-    async def play(self, sound: Samples | Path | str, rate: int | None = None) -> None:
+    async def play(
+        self, sound: Samples | Path | str, rate: int | None = None, *, yields: bool = False
+    ) -> None:
         """Play a sound of your own, beside the agent if it speaks; returns when it was heard.
 
         Several are played one after the other, up to 32 at a time. Cancelling fades it out.
@@ -284,6 +288,8 @@ class AudioIO:
         Args:
             sound: samples, shape (n,), mono int16; or a WAV file.
             rate: samples a second of samples; None: those of the speaker.
+            yields: never beside the agent: it fades out when the agent begins to be heard, and is
+                left out where it would begin after that.
 
         Raises:
             ConfigError: the file cannot be read.
@@ -295,7 +301,7 @@ class AudioIO:
         samples = await run_detached(partial(self._prepared, sound, rate))
         heard = asyncio.Event()
         mailbox = mailbox_of(asyncio.get_running_loop())
-        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None))
+        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
         if not self.output.play(playing):
             raise RuntimeError(f"{MOST_SOUNDS} sounds wait to be played; one more is refused")
         try:
@@ -341,8 +347,10 @@ class AudioIO:
         with self._switching, ExitStack() as failing:
             far = near = None
             if speaker is not None and speaker is not self._speaker:
+                check_device(speaker, "speaker")
                 far = self._far_supervisor(speaker)
             if microphone is not None and microphone is not self._microphone:
+                check_device(microphone, "microphone")
                 near = self._near_supervisor(microphone)
             # The microphone last: what it hears meanwhile is not sent.
             self._aside = [each for each in (far, near) if each is not None]

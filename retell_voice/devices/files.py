@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import wave
 from collections.abc import Callable
 from functools import partial
@@ -21,9 +22,11 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import CLOCK, Ticking
-from retell_voice.devices.ports import DeviceTraits, Sink, Source
+from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE, DeviceTraits, Sink, Source
 from retell_voice.errors import ConfigError
 
+LARGEST = 2**30
+"""Bytes of a WAV file that are read, all of them at once."""
 BLOCKS_PER_SECOND = 50
 """In the device's own time, as everything here: a fast device ticks more often."""
 
@@ -37,7 +40,13 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
         ConfigError: it cannot be read or is not PCM.
     """
     try:
-        with wave.open(io.BytesIO(_plain_pcm(Path(path).read_bytes())), "rb") as file:
+        with Path(path).open("rb") as whole:
+            content = whole.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise ConfigError(
+                f"{path}: larger than {LARGEST // 2**20} MiB, which is hours of audio"
+            )
+        with wave.open(io.BytesIO(_plain_pcm(content)), "rb") as file:
             channels, width, rate, count = file.getparams()[:4]
             data = file.readframes(count)
     except OSError as error:
@@ -47,8 +56,11 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
             f"{path}: not a PCM WAV file ({str(error) or 'it ends too early'})",
             f"convert it first: sox {path} -b 16 -c 1 converted.wav",
         ) from None
-    if not data or not rate:
+    if not data:
         raise ConfigError(f"{path}: the WAV file holds no audio")
+    # A header may claim anything, and resampling from 1 Hz would make gigabytes of a megabyte.
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ConfigError(f"{path}: the WAV file says {rate} Hz, a rate that no audio has")
     samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
     mono = samples.reshape(-1, channels).mean(axis=1)
     return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
@@ -75,6 +87,10 @@ def _pcm(data: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.float32]
     return np.ascontiguousarray(high).view("<i2").ravel().astype(np.float32)
 
 
+def _privately(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class WavWriter:
     """Writes mono int16 to a 16-bit WAV file that is whole after every write.
 
@@ -84,7 +100,8 @@ class WavWriter:
 
     def __init__(self, path: Path | str, rate: int) -> None:
         try:
-            self._raw = Path(path).open("wb")  # noqa: SIM115 - closed by close()
+            # For its owner alone, if it is made: it holds what was said. Closed by close().
+            self._raw = open(path, "wb", opener=_privately)  # noqa: SIM115
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or error}") from None
         self._wave = wave.open(self._raw, "wb")  # noqa: SIM115 - as above
@@ -245,11 +262,11 @@ class WavSpeaker(_Clockwork):
         """
         file = self._file = WavWriter(self._path, self.rate)
         block = np.zeros(self.block, np.int16)
-        full = False
+        written, full = 0, False
 
         def tick_rt(size: int) -> None:
             """Runs on: clock thread."""
-            nonlocal full
+            nonlocal written, full
             if full:
                 return
             out = block[:size]
@@ -258,7 +275,10 @@ class WavSpeaker(_Clockwork):
                 file.write(out)
             except OSError as error:
                 full = True
-                source.lost(f"{self._path}: {error.strerror or error}", final=True)
+                kept = f"; the first {written / self.rate:.1f} s are in it" if written else ""
+                source.lost(f"{self._path}: {error.strerror or error}{kept}", final=True)
+            else:
+                written += size
 
         self.run(tick_rt, source.lost)
 

@@ -62,6 +62,9 @@ from typing import Literal, Protocol, runtime_checkable
 from retell_voice.audio.format import Samples
 from retell_voice.errors import DeviceError, show
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Hz, of a device."""
+
 Latency = float | Literal["low"]
 """Seconds, or as little as the device has."""
 
@@ -200,6 +203,31 @@ def traits_of(device: object) -> DeviceTraits:
         kind = type(device).__name__
         raise DeviceError(f"{kind}.traits is {show(traits)}, not a DeviceTraits")
     return traits
+
+
+def check_device(device: object, what: Literal["microphone", "speaker"]) -> None:
+    """Look whether this is what a microphone or speaker must be, before anything relies on it.
+
+    Raises:
+        DeviceError: it is not; says what is missing or wrong, and whose it is.
+    """
+    if isinstance(device, type):
+        raise DeviceError(
+            f"{what}: {device.__name__} is a class, not a device", f"make one: {device.__name__}(…)"
+        )
+    kind = type(device).__name__
+    missing = [each for each in ("name", "rate", "latency") if not hasattr(device, each)]
+    missing += [each for each in ("start", "stop") if not callable(getattr(device, each, None))]
+    if missing:
+        raise DeviceError(
+            f"{what}: {kind} has no {', '.join(missing)}",
+            "retell_voice.devices.ports says what hardware must have",
+        )
+    rate = getattr(device, "rate", None)
+    if isinstance(rate, bool) or not isinstance(rate, int):
+        raise DeviceError(f"{what}: {kind}.rate is {show(rate)}, not a whole number of Hz")
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise DeviceError(f"{what}: {kind}.rate is {rate}, outside {LOWEST_RATE}–{HIGHEST_RATE} Hz")
 
 
 @runtime_checkable

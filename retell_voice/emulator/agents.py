@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +14,9 @@ from retell_voice.emulator.recordings import GREETING, load_speech
 from retell_voice.emulator.runner import AgentRunner
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
+from retell_voice.shown import logger
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 _WRAP_UP = 1.0  # seconds that an agent may take to finish after its caller is gone
 
 Agent: TypeAlias = Callable[[Session], Awaitable[None]]

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypedDict, get_args
 import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.emulator.live_transcript import LiveTranscript
 from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
 from retell_voice.secret import Secret, mask
@@ -80,6 +81,8 @@ class RegisteredCall:
     direction: Literal["inbound", "outbound"] | None = None
     metadata: Mapping[str, Any] | None = None
     dynamic_variables: Mapping[str, str] | None = None
+    dynamic_overrides: Mapping[str, str] | None = None
+    """Set while it is going on, by update-live-call."""
     drop_call_if_machine_detected: bool = False
 
     access_token: str | None = field(default=None, repr=False)
@@ -100,6 +103,10 @@ class RegisteredCall:
     transcript: tuple[Utterance, ...] = ()
     transcript_with_tool_calls: tuple[Said, ...] | None = None
     """The same with tool calls, if the agent can have any."""
+    live: LiveTranscript = field(default_factory=LiveTranscript, repr=False)
+    """The same for those who watch the call."""
+    watchers: set[asyncio.Event] = field(default_factory=set, init=False, repr=False)
+    """Set when ``live`` changes or the call ends; one for each who watches."""
     storage: Storage = "everything"
     custom_attributes: Mapping[str, str | float | bool] | None = None
     number: int = 0
@@ -150,6 +157,11 @@ class RegisteredCall:
         """
         self.latencies.setdefault(kind, []).append(milliseconds)
 
+    def tell_watchers(self) -> None:
+        """Tell those who watch the call that there is news."""
+        for watcher in self.watchers:
+            watcher.set()
+
     def join(self, now: float) -> None:
         """Note that the caller is connected."""
         self.status = CallStatus.ONGOING
@@ -164,6 +176,7 @@ class RegisteredCall:
         self.ended_at = now
         self.disconnection_reason = why
         self._over.set()
+        self.tell_watchers()
 
     async def wait(self) -> None:
         """Wait until the call is over, its transcript and recording complete."""

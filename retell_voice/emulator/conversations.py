@@ -67,6 +67,12 @@ class Conversations:
                 self._closing.add(closing)
                 closing.add_done_callback(self._closing.discard)
 
+    def steer(self, call: RegisteredCall, context: str | None, respond: bool) -> None:
+        """Do what a call's owner wants of its agent, see ``Session.steer``."""
+        for session in self.sessions:
+            if session.call is call:
+                session.steer(context, respond)
+
     async def end(self) -> None:
         """Say goodbye to every caller; returns within about a second."""
         await asyncio.gather(*(session.close(*_GOODBYE) for session in self.sessions))

@@ -144,6 +144,10 @@ class Parrot:
         answer = mumble(text, self._rate).until(longest)
         return [*actions, Update(self.transcript, "user"), *self._say(answer, self._now)]
 
+    def nudged(self) -> list[Action]:
+        """Do nothing: there is nothing that a parrot would say by itself."""
+        return []
+
     def finish(self) -> list[Action]:
         """Return what to report once the call is over: nothing."""
         return []

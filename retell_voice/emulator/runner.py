@@ -42,6 +42,9 @@ class AgentMachine(Protocol):
     def typed(self, text: str) -> list[Action]:
         """Take a user turn that was typed; it interrupts as speech does."""
 
+    def nudged(self) -> list[Action]:
+        """Respond now, as the call's owner wants; what cannot does nothing."""
+
     def finish(self) -> list[Action]:
         """Return what to report once the call is over, ``Report`` only."""
 
@@ -71,6 +74,7 @@ class AgentRunner:
                 self._group = group
                 self.begin()
                 self.start(self._read_typed(machine))
+                self.start(self._read_nudges(machine))
                 await self._listen(machine)
                 for task in self._tasks:
                     task.cancel()
@@ -106,6 +110,12 @@ class AgentRunner:
     async def _read_typed(self, machine: AgentMachine) -> None:
         while True:
             self.add(machine.typed(await self.session.next_typed()))
+
+    async def _read_nudges(self, machine: AgentMachine) -> None:
+        while True:
+            await self.session.nudged.wait()
+            self.session.nudged.clear()
+            self.add(machine.nudged())
 
     async def _watch(self) -> None:
         frames = -1

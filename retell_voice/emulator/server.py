@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -31,16 +30,17 @@ from retell_voice.emulator.agents import Agent, parrot_agent
 from retell_voice.emulator.calls import (
     DEFAULT_AUDIO,
     Calls,
-    CallStatus,
     RegisteredCall,
     RegisterFields,
 )
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import DIALECTS
+from retell_voice.emulator.doors import Doors
 from retell_voice.emulator.gateway.gateway import Gateway
 from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.line import WebSocketLine
+from retell_voice.emulator.monitors import Monitors, select_subprotocol
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
@@ -49,10 +49,10 @@ from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.secret import mask
+from retell_voice.shown import logger
 
-_CALL_ID = re.compile(r"[\w.~-]{1,200}", re.ASCII)  # that may be made up by a caller
 _GOODBYE = 1001, "the emulator is stopping"
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
@@ -116,8 +116,6 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
-        self._accept_any = accept_any
-        self._audio = audio
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
             self.events,
@@ -125,6 +123,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
+        self._doors = Doors(self._registry, audio if accept_any else None)
         open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -137,12 +136,12 @@ class Emulator:
         self._gateway = Gateway(self._registry, self._conversations, self.events, now, token_expiry)
         self._rest = Rest(
             self._registry,
-            self._conversations.stop,
-            self._gateway.create,
+            self._gateway,
             agents=Agents(agents, now()),
             api_key=api_key,
             prefix=self._prefix,
         )
+        self._monitors = Monitors(self._registry.find, self._rest.knows, now)
         self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
         self._stopping = False
@@ -164,6 +163,7 @@ class Emulator:
             self._port,
             create_connection=cast(Any, connection),
             process_request=self._admit,
+            select_subprotocol=select_subprotocol,
             compression=None,
             close_timeout=1.0,
             server_header="retell-voice emulator",
@@ -183,7 +183,8 @@ class Emulator:
         self._stopping = True
         self._server.close(close_connections=False)
         await self._conversations.end()
-        await self._gateway.stop()
+        await self._gateway.close()
+        await self._monitors.stop()
         answering = [each.answering for each in self._http_connections if each.answering]
         await asyncio.gather(*answering)
         for connection in list(self._http_connections):
@@ -276,41 +277,11 @@ class Emulator:
                 return
         raise RuntimeError("no call is going on" if call is None else "this call is not going on")
 
-    def _call_at(self, target: str) -> RegisteredCall:
-        """Return the call that a WebSocket may join.
-
-        Raises:
-            HttpError: none at that path: 404; not of this dialect: 400; in use: 409; over: 410.
-        """
-        match self._rest.segments(target):
-            case ["audio-websocket", call_id] if call_id:
-                pass
-            case _:
-                raise HttpError(404, "there is no WebSocket at this path")
-        call = self.find(call_id)
-        if self._accept_any and call is not None and call.over:
-            self._registry.forget(call)
-            call = None
-        if self._accept_any and call is None and _CALL_ID.fullmatch(call_id):
-            call = RegisteredCall(call_id=call_id, audio=self._audio)
-            if not self._registry.register(call):
-                raise HttpError(503, "too many calls are registered or ongoing")
-        if call is None:
-            raise HttpError(404, "there is no call of this call_id")
-        if call.status is CallStatus.ONGOING:
-            raise HttpError(409, "this call has been joined already")
-        if call.over:
-            raise HttpError(410, "this call is over, or was not joined in time")
-        if call.protocol == "gateway":
-            raise HttpError(400, "this is a web call: it is joined at /webrtc-proxy")
-        if call.protocol not in DIALECTS:
-            why = f"this call was registered for {call.protocol}, which is not spoken here"
-            raise HttpError(400, why)
-        return call
-
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
+        if self._watched_call(request) is not None:
+            return None
         try:
-            self._call_at(request.path)
+            self._doors.call_at(self._rest.segments(request.path))
         except HttpError as error:
             call_id = urlsplit(request.path).path.rpartition("/")[2]
             status, why = error.reply.status, str(error)
@@ -319,17 +290,26 @@ class Emulator:
         return None
 
     async def _serve(self, websocket: ServerConnection) -> None:
-        target = cast(Request, websocket.request).path
+        request = cast(Request, websocket.request)
         if self._stopping:
             await websocket.close(*_GOODBYE)
             return
+        if (call_id := self._watched_call(request)) is not None:
+            await self._monitors.serve(websocket, call_id)
+            return
         try:
-            call = self._call_at(target)
+            call = self._doors.call_at(self._rest.segments(request.path))
         except HttpError as error:  # another caller was quicker by the length of a handshake
             await websocket.close(1008, str(error))
             return
-        answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(target).query))
+        answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(request.path).query))
         await self._conversations.hold(call, WebSocketLine(websocket, answer))
+
+    def _watched_call(self, request: Request) -> str | None:
+        match self._rest.segments(request.path):
+            case ["v2", "monitor-call", call_id]:
+                return call_id
+        return None
 
 
 def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:

@@ -54,6 +54,14 @@ class CallRefused(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerJoined(ServerEvent):
+    """Somebody listens to a web call."""
+
+    def __str__(self) -> str:
+        return "somebody listens"
+
+
+@dataclass(frozen=True, slots=True)
 class UserSpoke(ServerEvent):
     """The user finished speaking.
 

@@ -13,7 +13,6 @@ An agent that returns hangs up.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -28,6 +27,7 @@ from retell_voice.emulator.server_events import ServerEvent, ServerEvents
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
 from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
+from retell_voice.secret import hiding
 
 __all__ = ["CallOver", "Session"]
 
@@ -79,7 +79,10 @@ class Session:
         """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
         for the next one to clear."""
         line.on_ping = self.pinged.set
+        self.nudged = asyncio.Event()
+        """Set by those who want the agent to respond now; it clears it."""
         self._server_events = server_events
+        self._hide = hiding((call.call_id,))
         self._opened = asyncio.get_running_loop().time()
         self._chunk = call.audio.rate * self.chunk_ms // 1000
         self._stall_timeout = stall_timeout
@@ -152,6 +155,24 @@ class Session:
                 f"{MAX_TYPED} typed turns wait for the agent of this call; not every one takes them"
             ) from None
 
+    def steer(self, context: str | None, respond: bool) -> None:
+        """Do what the call's owner wants of a call that is going on.
+
+        Args:
+            context: text that enters the live transcript.
+            respond: the agent is to respond now; one whose words come from an LLM server does.
+        """
+        if context:
+            self.call.live.inject(context, self._age)
+            self.call.tell_watchers()
+        if respond:
+            self.nudged.set()
+
+    @property
+    def _age(self) -> float:
+        """Seconds since the call began."""
+        return asyncio.get_running_loop().time() - self._opened
+
     async def next_typed(self) -> str:
         """Return the next user turn that was typed; waits for it."""
         return await self._typed.get()
@@ -193,6 +214,8 @@ class Session:
             turn: who speaks from now on, where that changes.
         """
         self.call.transcript = transcript
+        if self.call.live.update(self.call.transcript_with_tool_calls or transcript, self._age):
+            self.call.tell_watchers()
         if self.updates:
             await self._sent(self.line.update(transcript, turn))
 
@@ -230,16 +253,17 @@ class Session:
     def tell(self, kind: type[ServerEvent], **details: Any) -> None:
         """Put a server_event of this call on the stream; the call_id is masked wherever it is."""
         if self._server_events is not None:
-            at = asyncio.get_running_loop().time() - self._opened
+            at = self._age
             masked = {name: self._masked(value) for name, value in details.items()}
             self._server_events.tell(kind(call=self.call.name, at=at, **masked))
 
     def _masked(self, value: Any) -> Any:
-        call_id, name = self.call.call_id, self.call.name
         if isinstance(value, str):
-            return value.replace(call_id, name)
-        if isinstance(value, dict | list) and call_id in (text := json.dumps(value)):
-            return json.loads(text.replace(call_id, name))
+            return self._hide(value)
+        if isinstance(value, dict):
+            return {self._masked(name): self._masked(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._masked(each) for each in value]
         return value
 
     async def wait_closed(self) -> None:

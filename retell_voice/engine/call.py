@@ -13,6 +13,7 @@ Here is how a call is opened and what its user sees of it; what goes on in betwe
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,7 +23,7 @@ from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
-from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.ports import Microphone, Speaker, check_device
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
@@ -31,7 +32,7 @@ from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.secret import Secret
-from retell_voice.threads.detached import run_detached, run_to_completion
+from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
 from retell_voice.threads.mailbox import mailbox_of
 from retell_voice.transport.ports import Connection, Route
 from retell_voice.transport.retry import full_jitter, is_worth_retrying
@@ -80,7 +81,10 @@ class Call:
 
     Raises:
         AudioFormatError: the frame length is out of range, or not the one the route demands.
-        TypeError: an ``AudioIO`` was given, and what it has already.
+        ConfigError: the call_id is empty.
+        DeviceError: the microphone or speaker is not what ``devices.ports`` describes.
+        TypeError: an ``AudioIO`` was given, and what it has already; or an argument of another
+            type.
 
     Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
     call cannot be opened, ``ValueError`` for a volume out of range or an unknown way of echo
@@ -116,6 +120,11 @@ class Call:
     ) -> None:
         if isinstance(route, str):
             route = Secret(route)  # before anything can fail here: tracebacks may show locals
+        if not isinstance(audio, AudioFormat | AudioIO | None):
+            raise TypeError(
+                f"audio= takes an AudioFormat or an AudioIO, not {_described(audio)}: "
+                'AudioFormat("s16le", 24000), for example'
+            )
         self._borrowed = audio if isinstance(audio, AudioIO) else None
         if self._borrowed is not None and (microphone is not None or speaker is not None):
             raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
@@ -130,6 +139,14 @@ class Call:
             text_heartbeat=text_heartbeat,
             connect_timeout=connect_timeout,
         )
+        if microphone is not None:
+            check_device(microphone, "microphone")
+        if speaker is not None:
+            check_device(speaker, "speaker")
+        if recorder is not None and (isinstance(recorder, type) or not hasattr(recorder, "begin")):
+            raise TypeError(
+                f"recorder= takes a Recorder or an observer, not {_described(recorder)}"
+            )
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
         self._frame_ms = _frame_ms(frame_ms, self._route)
@@ -284,10 +301,12 @@ class Call:
                 raise conversation.failure
         except BaseException:
             self._journal.state = CallState.ENDED
-            if connection is not None:
-                await connection.close()
-            await run_to_completion(self._release)
-            await self._end_recording()
+            # Each whatever becomes of the others: this, too, may be cancelled.
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(self._end_recording)
+                stack.push_async_callback(run_to_completion, self._release)
+                if connection is not None:
+                    stack.push_async_callback(connection.close)
             raise
         self._journal.move_to(CallState.LIVE)
         self._runner = asyncio.create_task(self._run(conversation))
@@ -299,17 +318,23 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._journal.state is not CallState.ENDED:
-            await self.hang_up()
-        await _opened(self._runner)
+        try:
+            if self._journal.state is not CallState.ENDED:
+                await self.hang_up()
+        finally:
+            await wait_for_end(_opened(self._runner))
 
     def __aiter__(self) -> Self:
+        _opened(self._runner)
         return self
 
     async def __anext__(self) -> Event:
+        runner = _opened(self._runner)
         event = await self._journal.events.get()
         if event is None:
-            await _opened(self._runner)  # raises if the call failed through a defect of ours
+            # Raises if the call failed through a defect of ours. Cancelling whoever reads cancels
+            # nothing of the call.
+            await asyncio.shield(runner)
             raise StopAsyncIteration
         return event
 
@@ -394,6 +419,13 @@ def _opened(part: _T | None) -> _T:
     return part
 
 
+def _described(value: object) -> str:
+    """Return what a wrong argument is, for its user."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if isinstance(value, str) else type(value).__name__
+
+
 def _route(route: Route | str, **web: Any) -> Route:
     """Return a route: the one that was given, or that of a registered call."""
     given = {name: value for name, value in web.items() if value is not None}
@@ -401,8 +433,8 @@ def _route(route: Route | str, **web: Any) -> Route:
         from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
 
         return web_route(route, **given)
-    if not callable(getattr(route, "connect", None)):
-        raise TypeError(f"a call takes a call_id or a route, not {type(route).__name__}")
+    if isinstance(route, type) or not callable(getattr(route, "connect", None)):
+        raise TypeError(f"a call takes a call_id or a route, not {_described(route)}")
     if given:
         raise TypeError(f"a route states these itself: {', '.join(given)}")
     return route

@@ -21,10 +21,12 @@ from math import ceil
 
 from retell_voice import events
 from retell_voice.audio.playout import Cued
+from retell_voice.audio.speech_spans import Span
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.streams.notices import Audible, Notice
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.outcome import ended, heard
+from retell_voice.engine.responses import Responses
 from retell_voice.engine.timing import Timing
 from retell_voice.errors import DeviceLost
 from retell_voice.events import CallState, Event, Statistics
@@ -72,7 +74,9 @@ class Conversation:
         self._frames: deque[bytes] = deque(maxlen=ceil(timing.send_limit / frame_seconds))
         self._frame_waits = asyncio.Event()
         self._over = asyncio.Event()  # no reason left to go on playing
+        self._responses = Responses()
         self._hung_up = False
+        self._closing: asyncio.Task[None] | None = None
         self._unheard = 0.0  # seconds of agent audio that the end cut off
 
     def statistics(self) -> Statistics:
@@ -88,7 +92,13 @@ class Conversation:
             self._hung_up = True
         self._over.set()
         self._silence()
-        await self._connection.close()
+        await asyncio.shield(self._close())
+
+    def _close(self) -> asyncio.Task[None]:
+        """Begin to close the connection, and return that: all of it, whoever is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._connection.close())
+        return self._closing
 
     def take(self, notice: Notice, waited: float) -> None:
         """Take a frame or news from a device, on the event loop, which was busy while it waited.
@@ -117,7 +127,7 @@ class Conversation:
                 if self.failure is None and self._connection.closed is None:
                     self.failure = notice
                 self._over.set()
-                self._closing = asyncio.create_task(self._connection.close())
+                self._close()
 
     async def run(self) -> None:
         """Converse until the end, close everything and tell how it ended."""
@@ -130,7 +140,7 @@ class Conversation:
         finally:
             try:
                 self._silence()
-                await self._connection.close()
+                await asyncio.shield(self._close())
                 await run_to_completion(self._release)
             finally:
                 self._say_goodbye(defect)
@@ -159,9 +169,11 @@ class Conversation:
             match message:
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))
+                    self._responses.audio_arrived(self._journal.now())
                 case Clear(at=at):
                     far_end.clear()
                     counters.cleared(at)
+                    self._responses.cleared()
                     self._devices.cleared()
                 case Pong():
                     pass
@@ -214,9 +226,26 @@ class Conversation:
             if isinstance(report, Cued):
                 self._connection.heard(report.cue)
             else:
-                self._journal.tell(heard(report, far_end.rate, now, ago))
+                self._tell_heard(heard(report, far_end.rate, now, ago))
         if self._journal.state is CallState.DRAINING and far_end.silent:
             self._over.set()
+
+    def _tell_heard(self, event: Event) -> None:
+        self._journal.tell(event)
+        figure: Event | None = None
+        match event:
+            case events.AgentStarted():
+                figure = self._responses.started(event, self._spoken(), self._connection.round_trip)
+            case events.AgentStopped():
+                figure = self._responses.stopped(event, self._spoken())
+        if figure is not None:
+            self._journal.tell(figure)
+
+    def _spoken(self) -> list[Span]:
+        """When you spoke, as the call's time."""
+        time_of = self._journal.time_of
+        spans = self._devices.io.near_end.speech.spans
+        return [Span(time_of(begin), time_of(end)) for begin, end in spans]
 
     def _tell_drops(self, now: float) -> None:
         for loss in (*self._journal.counters.drops(now), *self._devices.drops(now)):

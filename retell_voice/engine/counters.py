@@ -12,15 +12,17 @@ from retell_voice.events import (
     AgentStarted,
     AgentStopped,
     AudioDropped,
+    BargeIn,
     DeviceChanged,
     Event,
     MalformedMessage,
+    Response,
     Statistics,
     UnknownMessage,
 )
 from retell_voice.transport.ports import Connection
 
-_CLEARS_KEPT = 1000
+_KEPT = 1000
 
 
 class Counters:
@@ -37,7 +39,11 @@ class Counters:
         self._cleared_at: float | None = None
         self.agent_speaking = False
         """Whether the agent is heard just now."""
-        self._clear_times: deque[float] = deque(maxlen=_CLEARS_KEPT)
+        self._clear_times: deque[float] = deque(maxlen=_KEPT)
+        self._responses, self._slowest = 0, 0.0
+        self._response_times: deque[float] = deque(maxlen=_KEPT)
+        self._barge_ins = 0
+        self._barge_in_times: deque[float] = deque(maxlen=_KEPT)
 
     def sent(self, frame: bytes) -> None:
         """Count a frame that the network took."""
@@ -70,6 +76,13 @@ class Counters:
                 self._malformed += 1
             case DeviceChanged(state="lost"):
                 self._device_losses += 1
+            case Response(delay=delay):
+                self._responses += 1
+                self._response_times.append(delay)
+                self._slowest = max(self._slowest, delay)
+            case BargeIn(delay=delay):
+                self._barge_ins += 1
+                self._barge_in_times.append(delay)
             case AgentStarted():
                 self.agent_speaking = True
                 self._cleared_at = None
@@ -121,6 +134,14 @@ class Counters:
             playback_drift=io.playback_drift.ppm,
             clear_to_silence_p50=_percentile(self._clear_times, 50),
             clear_to_silence_p95=_percentile(self._clear_times, 95),
+            responses=self._responses,
+            response_last=self._response_times[-1] if self._responses else None,
+            response_p50=_percentile(self._response_times, 50),
+            response_p95=_percentile(self._response_times, 95),
+            response_max=self._slowest if self._responses else None,
+            barge_ins=self._barge_ins,
+            barge_in_p50=_percentile(self._barge_in_times, 50),
+            barge_in_p95=_percentile(self._barge_in_times, 95),
             echo=io.echo.name,
             echo_state=echo.state.value,
             echo_erle=echo.erle,

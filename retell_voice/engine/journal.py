@@ -33,6 +33,10 @@ class Journal:
         """Return the call's time, seconds."""
         return time.monotonic() - self._opened
 
+    def time_of(self, moment: float) -> float:
+        """Return the call's time at a moment, which is seconds of ``time.monotonic``."""
+        return moment - self._opened
+
     def tell(self, event: Event) -> None:
         """Count an event and pass it on."""
         self.counters.told(event)

@@ -7,13 +7,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent
 from retell_voice.errors import ConfigError
+from retell_voice.program.failure import remark
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.threads.detached import run_detached
 
 if TYPE_CHECKING:  # slow to import
     from retell_voice.emulator import Engines
@@ -134,13 +137,14 @@ async def _scenario_agent(
     engines = await _open_engines(settings.tts.value, "none", stack)
     tts, _ = engines.describe()  # a scenario needs no ASR
     file = os.path.expanduser(path)  # noqa: ASYNC240 - looks at a variable only
-    agent = scenario_agent(file, tts=engines.tts)
+    # On a thread: a file may stand still, as a pipe does.
+    agent = await run_detached(partial(scenario_agent, file, tts=engines.tts))
     return agent, (tts,)
 
 
 async def _open_engines(tts: str, asr: str, stack: AsyncExitStack) -> Engines:
     from retell_voice.emulator.speech.engines import open_engines
 
-    if sys.stderr.isatty():  # it takes seconds
-        print("loading the speech engines", file=sys.stderr, flush=True)
+    if sys.stderr is not None and sys.stderr.isatty():  # it takes seconds
+        remark("loading the speech engines")
     return await stack.enter_async_context(open_engines(tts, asr))

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.program import stdout
+from retell_voice.program.interrupt import (
+    INTERRUPTED,
+    exit_on_interrupt,
+    exit_on_interrupt_from_here,
+)
 from retell_voice.recording.jsonl import error_object
+from retell_voice.shown import CleanStderr, clean_lines, escape_json
 
-INTERRUPTED = 130
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
     1: "a defect of this software",
@@ -26,15 +35,39 @@ EXIT_CODES: dict[int, str] = {
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
 DEBUG = "RETELL_VOICE_DEBUG"
+_PATIENCE = 1.0
+"""Seconds that standard error may stand still."""
+_patience = _PATIENCE
 
 
 def complain(message: str, hint: str = "") -> None:
     """Write a line, and one with what to try, to standard error."""
-    text = f"retell-voice: {message}\n" + (f"  {hint}\n" if hint else "")
-    encoding = sys.stderr.encoding or "ascii"
-    with suppress(OSError):
-        sys.stderr.write(text.encode(encoding, "replace").decode(encoding))
+    remark(f"retell-voice: {message}\n  {hint}" if hint else f"retell-voice: {message}")
+
+
+def remark(text: str) -> None:
+    """Write lines to standard error, as people can be shown them; without one, nowhere.
+
+    Nor does a reader that stands still hold up the program.
+    """
+    if sys.stderr is None or not _takes_more(sys.stderr):
+        return
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{clean_lines(text)}\n".encode(encoding, "replace").decode(encoding))
         sys.stderr.flush()
+
+
+def _takes_more(stream: TextIO) -> bool:
+    global _patience  # noqa: PLW0603 - a process has one standard error
+    if os.name != "posix":
+        return True
+    try:
+        takes = bool(select.select([], [stream.fileno()], [], _patience)[1])
+        _patience = _PATIENCE if takes else 0.0  # waited for once
+        return takes
+    except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
+        return True
 
 
 @contextmanager
@@ -47,18 +80,22 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
     """
     debug = debug or os.environ.get(DEBUG, "") not in ("", "0")
     try:
+        if signal.getsignal(signal.SIGINT) is exit_on_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except RetellVoiceError as error:
         if debug:
             _traceback()
         if as_json():
             line = {"event": "error", **error_object(error), "exit_code": error.exit_code}
             with suppress(OSError):
-                print(json.dumps(line), flush=True)
+                stdout.say(escape_json(json.dumps(line)))
         complain(str(error), error.hint)
         code = error.exit_code
     except KeyboardInterrupt:
+        stdout.silence()  # Python would wait at the end for a reader that stands still
         code = INTERRUPTED
     except Exception as error:  # the one place that may: known errors are handled above
         if error is stdout.failure():
@@ -79,6 +116,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
 def ending() -> Iterator[None]:
     """Give SystemExit the right code if it was standard output that ended the program."""
     stdout.remember_failures()
+    logging.lastResort = CleanStderr()
     code: object = 0
     try:
         yield
@@ -87,7 +125,12 @@ def ending() -> Iterator[None]:
     except OSError as error:
         if error is not stdout.failure():
             raise
+    exit_on_interrupt_from_here()
     failure = stdout.failure()
+    if stdout.is_abandoned():
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
     if failure is None:
         raise SystemExit(code)
     stdout.silence()
@@ -103,4 +146,4 @@ def ending() -> Iterator[None]:
 def _traceback() -> None:
     import traceback  # rarely needed, and start-up must be quick
 
-    traceback.print_exc()
+    remark(traceback.format_exc().rstrip())

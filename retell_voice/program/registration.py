@@ -34,6 +34,7 @@ async def register(
     key: Sourced[str],
     told: CallFields = NOTHING,
     *,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
@@ -45,6 +46,7 @@ async def register(
         settings: agent, server and format.
         key: of ``registration_key``.
         told: fields of the new call.
+        plain: without Retell's SDK.
         waiting: called before each wait with the reason and the seconds.
         sleep: sleeps this many seconds.
 
@@ -60,6 +62,7 @@ async def register(
                     api_key=key.value,
                     audio=audio_format(settings),
                     api_url=settings.api_url.value,
+                    plain=plain,
                     **told.said(),
                 )
         except TooManyRequests as error:

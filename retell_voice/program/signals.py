@@ -10,11 +10,11 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
-from retell_voice.program.failure import INTERRUPTED
+from retell_voice.program.interrupt import INTERRUPTED
 
 T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-_OPENING_SECONDS = 3.0
+_OPENING_SECONDS = 0.8
 """Seconds allowed for closing what was being opened; a device that hangs never closes."""
 
 

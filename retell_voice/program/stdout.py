@@ -13,6 +13,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from retell_voice.shown import clean_lines
+
 
 class _Remembering(io.RawIOBase):
     """Writes to a file; keeps the first error."""
@@ -38,6 +40,29 @@ class _Remembering(io.RawIOBase):
             self.error = self.error or error
             raise
         return count
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Write lines to standard output, at once and as people can be shown them.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    put(clean_lines(text) + end)
+
+
+def put(text: str) -> None:
+    """Write a text as it is, with its colours; what its encoding does not have is a ``?``."""
+    if sys.stdout is None:
+        return
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+    sys.stdout.flush()
+
+
+def is_terminal() -> bool:
+    """Tell whether people see what is written."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def remember_failures() -> None:
@@ -67,6 +92,37 @@ def failure() -> OSError | None:
 def is_no_failure(error: OSError) -> bool:
     """Tell whether the reader has just gone away, or the terminal has."""
     return error.errno in (errno.EPIPE, errno.EIO)
+
+
+def abandon() -> None:
+    """Leave it to a thread that stands in a write: nothing waits for it any more.
+
+    Python would, at the end of the program; so whoever ends it must ask ``is_abandoned``.
+    """
+    global _abandoned  # noqa: PLW0603 - a process has one standard output
+    _abandoned = True
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for good
+
+
+def is_abandoned() -> bool:
+    """Tell whether the program must end without Python's own tidying up."""
+    return _abandoned
+
+
+_abandoned = False
+
+
+def open_all() -> None:
+    """Open what is closed of standard input, output and error, on nothing.
+
+    Else what this program opens next would get their numbers: a socket, and libraries write to 2.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
 
 
 def silence() -> None:

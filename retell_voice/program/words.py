@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
@@ -18,9 +16,9 @@ from retell_voice.events import (
     RecordingStopped,
     UnknownMessage,
 )
+from retell_voice.shown import clean
 
 _DEVICES = {"near_end": "microphone", "far_end": "speaker"}
-_BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def news(event: Event) -> str | None:
@@ -95,21 +93,6 @@ def ending(ended: Ended) -> str:
 
 def _ms(latency: float | None) -> str:
     return "" if latency is None else f" to {latency * 1e3:.0f} ms"
-
-
-def clean(text: str) -> str:
-    """Return a text from the server without anything that could control a terminal."""
-    if text.isprintable():  # nearly always so, and the server repeats all texts with each word
-        return text
-    return "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    if character in "\n\r\t\v\f\u2028\u2029":
-        return " "
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return ""
-    return character
 
 
 def clock(seconds: float) -> str:

@@ -28,20 +28,21 @@ from typing import Any
 
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import Event
+from retell_voice.shown import escape_json
 
 
 def line(event: Event) -> str:
     """Return an event as one line of JSON."""
     kind = name(type(event))
     try:
-        return json.dumps({"event": kind, **_fields(event)}, allow_nan=False)
+        return escape_json(json.dumps({"event": kind, **_fields(event)}, allow_nan=False))
     except RecursionError:  # metadata of the server's, hundreds of levels deep
         return json.dumps({"event": kind, "at": event.at, "problem": "nested too deep"})
 
 
 def to_json(value: dict[str, Any]) -> str:
     """Return an object as one line of JSON."""
-    return json.dumps(plain(value), allow_nan=False)
+    return escape_json(json.dumps(plain(value), allow_nan=False))
 
 
 def error_object(error: RetellVoiceError) -> dict[str, object]:

@@ -53,7 +53,7 @@ class Recorder:
     def __init__(self, directory: Path | str, *, limit: float = DEFAULT_LIMIT) -> None:
         self.path: Path | None = None
         """The call's own directory, once it has begun."""
-        self._parent = Path(directory).expanduser()
+        self._parent = Path(os.path.expanduser(directory))  # where nobody has a home, as it is
         self._limit = limit
         self._events: deque[Event] = deque(maxlen=_EVENTS_WAITING)
         self._stopping = threading.Event()

@@ -12,6 +12,7 @@ import math
 
 from retell_voice.events import Event, Transcript, Utterance
 from retell_voice.recording.jsonl import line, plain, to_json
+from retell_voice.shown import clean, escape_json
 
 _LONGEST = 1e6
 """Seconds; what begins later, by its server, has no time."""
@@ -45,16 +46,16 @@ def unchanged(before: tuple[Utterance, ...], now: tuple[Utterance, ...]) -> int:
 def as_json(utterances: tuple[Utterance, ...]) -> str:
     """Return a transcript as ``transcript.json`` has it."""
     body = plain({"utterances": utterances})
-    return json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return escape_json(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_text(utterances: tuple[Utterance, ...]) -> str:
     """Return a transcript as ``transcript.txt`` has it: a line each, with its time if known."""
     lines = []
     for each in utterances:
-        said = " ".join(each.content.split())
+        said = " ".join(clean(each.content).split())
         start = each.words[0].start if each.words else math.nan
         known = math.isfinite(start) and abs(start) < _LONGEST
         time = f"{round(start) // 60:02}:{round(start) % 60:02}" if known else "     "
-        lines.append(f"{time}  {each.role}: {said}\n")
+        lines.append(f"{time}  {clean(each.role)}: {said}\n")
     return "".join(lines)

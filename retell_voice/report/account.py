@@ -33,6 +33,7 @@ class Account:
         near, far: peak levels, dBFS.
         agent: when the agent was heard.
         clears: when it was interrupted.
+        responses: when it was heard again after you had spoken, and how long after.
         depth, target: of the jitter buffer, seconds.
         round_trip, silence: heartbeats' round trip, clear → silence (median so far), seconds.
         underruns, losses: when the buffer ran dry; when audio was dropped or a device lost.
@@ -46,6 +47,7 @@ class Account:
     far: Series = field(default_factory=list)
     agent: Spans = field(default_factory=list)
     clears: list[float] = field(default_factory=list)
+    responses: Series = field(default_factory=list)
     depth: Series = field(default_factory=list)
     target: Series = field(default_factory=list)
     round_trip: Series = field(default_factory=list)
@@ -142,6 +144,8 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
                 account.agent[-1] = (account.agent[-1][0], _number(event, "silent_since"))
             if event["interrupted"]:
                 account.clears.append(_number(event, "silent_since"))
+        case "response":
+            account.responses.append((at, _number(event, "delay")))
         case "transcript":
             _take_transcript(account, event)
         case "statistics":
@@ -221,6 +225,14 @@ def figures(account: Account) -> list[tuple[str, str]]:
             seconds = sum(end - begin for begin, end in spoken)
             rows.append((name, f"{seconds:.0f} s, {seconds / account.end:.0%}"))
     rows.append(("interruptions", str(len(account.clears))))
+    for name, key in (
+        ("answers, median", "response_p50"),
+        ("answers, 95 % within", "response_p95"),
+        ("slowest answer", "response_max"),
+        ("interrupted → silent, median", "barge_in_p50"),
+    ):
+        if known.get(key) is not None:
+            rows.append((name, f"{known[key]:.2f} s"))
     for name, key, unit, scale in (
         ("clear → silence, median", "clear_to_silence_p50", "ms", 1000),
         ("clear → silence, 95 %", "clear_to_silence_p95", "ms", 1000),

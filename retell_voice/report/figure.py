@@ -85,6 +85,9 @@ def _turns(row: Axes, account: Account) -> None:
     for place, colour, spoken in ((1, _YOU, account.you), (0, _AGENT, account.agent)):
         bars = [(begin, end - begin) for begin, end in spoken]
         row.broken_barh(bars, (place - 0.35, 0.7), facecolors=colour)
+    for at, delay in account.responses:
+        row.plot([at - delay, at], [0.5, 0.5], color=_GREY, linewidth=1.0, marker="|")
+        row.text(at - delay / 2, 0.55, f"{delay:.1f}", color=_GREY, fontsize="x-small", ha="center")
     row.set_yticks([0, 1], ["agent", "you"])
     row.set_ylim(-0.6, 1.6)
     for at, _ in account.losses:

@@ -13,6 +13,8 @@ from retell_voice.report.account import Series
 _POINTS = 4000
 """More than a page shows."""
 _SHORTEST = 0.02
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Hz; a header may claim anything."""
 
 
 def hear(path: Path, began: float) -> tuple[Series, Series] | None:
@@ -29,6 +31,8 @@ def hear(path: Path, began: float) -> tuple[Series, Series] | None:
             if (file.getnchannels(), file.getsampwidth()) != (2, 2):
                 return None
             rate = file.getframerate()
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                return None
             size = max(round(_SHORTEST * rate), file.getnframes() // _POINTS)
             at = 0
             while data := file.readframes(size):

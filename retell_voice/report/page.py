@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from retell_voice.report.account import Account, clock, figures, outcome, words
+from retell_voice.shown import clean
 
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -26,14 +27,14 @@ def page(account: Account, svg: str, name: str) -> str:
         svg: the figure, as an ``<svg>`` element.
         name: of the recording, for the title.
     """
-    title = escape(f"Call {name}")
+    title = _shown(f"Call {name}")
     ending = "warn" if account.truncated else ""
     parts = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>\n{_STYLE}</style></head><body>",
-        f'<h1>{title}</h1>\n<p class="{ending}">{escape(outcome(account))}</p>',
+        f'<h1>{title}</h1>\n<p class="{ending}">{_shown(outcome(account))}</p>',
         svg,
         "<h2>Figures</h2>",
         _table(figures(account)),
@@ -48,8 +49,12 @@ def page(account: Account, svg: str, name: str) -> str:
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    cells = "\n".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
+    cells = "\n".join(f"<tr><td>{_shown(a)}</td><td>{_shown(b)}</td></tr>" for a, b in rows)
     return f"<table>\n{cells}\n</table>"
+
+
+def _shown(text: str) -> str:
+    return escape(clean(text))
 
 
 def _when(utterance: dict[str, Any]) -> str:

@@ -136,6 +136,26 @@ async def get_agent(
     )
 
 
+async def get_concurrency(
+    *,
+    api_key: str,
+    api_url: str = DEFAULT_API_URL,
+    plain: bool = False,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
+) -> tuple[int, int]:
+    """Return how many calls the account has going on, and how many it may have.
+
+    The cheapest way to see whether a key is one: it changes nothing. Arguments and errors as for
+    ``create_web_call``.
+    """
+    api = Api(api_url, api_key, timeout, what="account", plain=plain)
+    body = await api.request("/get-concurrency")
+    ongoing, limit = number(body, "current_concurrency"), number(body, "concurrency_limit")
+    if ongoing is None or limit is None:
+        raise api.senseless("the answer has no concurrency")
+    return int(ongoing), int(limit)
+
+
 async def find_agent(
     wanted: str,
     *,

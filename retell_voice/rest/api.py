@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
+from retell_voice.net.exchange import exchange, needs_proxy
 from retell_voice.net.http import (
     DEFAULT_API_URL,
     bad_proxy,
@@ -21,9 +22,11 @@ from retell_voice.net.http import (
     unlogged,
 )
 from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
 from retell_voice.rest.sdk import load_sdk
-from retell_voice.secret import Secret, mask, wrap_secrets
+from retell_voice.secret import Secret, hiding, wrap_secrets
+from retell_voice.shown import logger
 
 if TYPE_CHECKING:
     import retell
@@ -34,7 +37,7 @@ TIMEOUT = 15.0
 Method = Literal["GET", "POST", "PATCH"]
 
 _PAUSES = (0.5, 1.0)  # seconds before the second try and the third
-_logger = logging.getLogger("retell_voice.rest")
+_logger = logger("retell_voice.rest")
 
 
 class Api:
@@ -48,20 +51,32 @@ class Api:
         timeout: seconds that one try may take.
         what: what the requests are about, for people.
         call_id: kept out of errors.
+        plain: without Retell's SDK, which need not be installed then and takes 20 MB; where the
+            environment wants a proxy it is used all the same.
 
     Raises:
         ConfigError: the SDK is not installed, or the key or URL cannot be one.
     """
 
-    def __init__(self, url: str, key: str, timeout: float, *, what: str, call_id: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        timeout: float,
+        *,
+        what: str,
+        call_id: str = "",
+        plain: bool = False,
+    ) -> None:
         self._base = parse_base(url, DEFAULT_API_URL)
         self._key, self._timeout, self._what = Secret(key), timeout, what
-        self._secrets = [Secret(each) for each in (key, call_id, quote(call_id, safe="")) if each]
+        self._hidden = hiding((self._key, Secret(call_id)))
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
                 "the API key is empty or has characters that no key has",
                 "the key is in Retell's dashboard",
             )
+        self._plain = plain and (self._base.is_local or not needs_proxy(self._base.url))
         if self._base.is_plain and not self._base.is_local:
             _warn_of_plain_text(self._base.host)
 
@@ -86,7 +101,7 @@ class Api:
             tries: how often to try what may succeed a moment later; 1 for a request that must
                 not be carried out twice.
         """
-        sdk = await asyncio.to_thread(load_sdk)
+        sdk = None if self._plain else await asyncio.to_thread(load_sdk)
         for attempt in range(tries):
             try:
                 return await self._try(sdk, method, path, body, query)
@@ -121,6 +136,8 @@ class Api:
         query: Mapping[str, Any] | None,
     ) -> Any:
         failure: ConnectError | RestError
+        if sdk is None:
+            return await self._try_plain(method, path, body, query)
         try:
             with unlogged():
                 async with asyncio.timeout(self._timeout), self._client(sdk) as client:
@@ -138,6 +155,37 @@ class Api:
             failure = self.senseless("it is not JSON")
         # Raised out here, so that it has no context: the SDK's errors hold the URL, and the URL
         # holds the call_id.
+        raise failure
+
+    async def _try_plain(
+        self,
+        method: Method,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+    ) -> Any:
+        failure: ConnectError | RestError
+        asked = f"?{urlencode(query)}" if query else ""
+        try:
+            answer = await exchange(
+                method,
+                Secret(f"{self._base.url}{path}{asked}"),
+                body=None if method == "GET" else json.dumps(body or {}).encode(),
+                headers={"Authorization": Secret(f"Bearer {self._key}")},
+                timeout=self._timeout,
+            )
+            parsed = _parsed(answer.text)
+            if answer.status == 204:
+                return None
+            if 200 <= answer.status < 300:
+                if parsed is _NO_JSON:
+                    raise self.senseless("it is not JSON")
+                return wrap_secrets(parsed)
+            said = answer.text if parsed is _NO_JSON else parsed
+            wait = retry_after(answer.headers.get("retry-after", ""))
+            failure = self._refusal(answer.status, said, path, body or {}, wait)
+        except OSError as error:  # a TimeoutError is one
+            failure = self._unreached(error)
         raise failure
 
     def _client(self, sdk: Any) -> Any:
@@ -158,25 +206,37 @@ class Api:
     def _refused(
         self, error: retell.APIStatusError, path: str, body: Mapping[str, Any]
     ) -> RestError:
+        wait = retry_after(error.response.headers.get("retry-after", ""))
+        return self._refusal(error.status_code, error.body, path, body, wait)
+
+    def _refusal(
+        self, status: int, said: Any, path: str, body: Mapping[str, Any], wait: float | None
+    ) -> RestError:
         return refusal(
-            error.status_code,
-            error.body,
+            status,
+            said,
             host=self._base.host,
             path=self._hidden(f"{urlsplit(self._base.url).path}{path}"),
             what=self._what,
             fields=body,
-            wait=retry_after(error.response.headers.get("retry-after", "")),
+            wait=wait,
             hide=self._hidden,
         )
-
-    def _hidden(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, mask(secret))
-        return text
 
     def _unreached(self, error: Exception) -> ConnectError:
         why = explain_unreachable(root_cause(error), self._base.host, self._timeout)
         return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
+
+
+_NO_JSON = object()
+
+
+def _parsed(text: str) -> Any:
+    """Return the JSON of a text, or that it is none."""
+    try:
+        return load_json(text)
+    except ValueError:
+        return _NO_JSON
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from retell_voice.rest.fields import inner, number, text
 from retell_voice.secret import Secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
+_CALL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:@=+-]{0,255}")
+"""It is printed, and goes into URLs and onto command lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ async def register_call(
     direction: Literal["inbound", "outbound"] | None = None,
     from_number: str | None = None,
     to_number: str | None = None,
+    plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> Registration:
     """Register a call, so that it can be joined.
@@ -104,6 +108,7 @@ async def register_call(
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
         agent_version: a number or a tag; a server of the Audio WebSocket's time may not know it.
         direction, from_number, to_number: who is said to call whom.
+        plain: without Retell's SDK, which need not be installed then.
         timeout: seconds that one try may take.
 
     Raises:
@@ -127,7 +132,7 @@ async def register_call(
     }
     fields = {name: value for name, value in body.items() if value is not None}
     api_key = Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     answer = await api.request("/register-call", fields)
     return _registration(answer, agent_id, audio, api)
 
@@ -156,6 +161,8 @@ def _registration(
     call_id = answer.get("call_id")
     if not call_id or not isinstance(call_id, str):
         raise api.senseless("the answer has no call_id")
+    if not _CALL_ID.fullmatch(call_id):
+        raise api.senseless("what it calls a call_id has characters that no call_id has")
     try:
         audio = AudioFormat(
             answer.get("audio_encoding", audio.encoding), answer.get("sample_rate", audio.rate)

@@ -33,6 +33,7 @@ async def create_web_call(
     agent_override: Mapping[str, Any] | None = None,
     current_node_id: str | None = None,
     current_state: str | None = None,
+    plain: bool = False,
     timeout: float = CREATE_TIMEOUT,  # noqa: ASYNC109 - of the one try
 ) -> Admission:
     """Create a web call; what it returns lets its bearer join, once, within half a minute.
@@ -49,6 +50,7 @@ async def create_web_call(
         agent_override: fields of the agent that are different for this call.
         current_node_id: node at which a conversation flow starts.
         current_state: state in which an agent with states starts.
+        plain: without Retell's SDK, which need not be installed then.
         timeout: seconds that the server may take.
 
     Raises:
@@ -58,7 +60,7 @@ async def create_web_call(
         RestError: the server answered with another error, or with a call of another kind.
     """
     api_key = Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}")
+    api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     body = create_body(
         agent_id,
         agent_version=agent_version,

@@ -9,7 +9,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -202,6 +202,25 @@ def load(
             parse = row.parse if isinstance(given, str) else row.check
             values[name] = Sourced(parse(given, flag), flag)
     return settings(**values)
+
+
+def load_again(settings: S, path: Path | None) -> S:
+    """Return settings as file and environment have them by now; what flags said still holds.
+
+    Args:
+        settings: as they were.
+        path: of the config file that was read, None for the usual one.
+
+    Raises:
+        ConfigError: the file cannot be read, or what it says not be used.
+    """
+    loaded = load(type(settings), read_file(path), environment(), {})
+    flags = {
+        name: getattr(settings, name)
+        for name in table(type(settings))
+        if getattr(settings, name).is_flag
+    }
+    return replace(loaded, **flags)
 
 
 def find_key(given: Sourced[str | None]) -> Sourced[str | None]:

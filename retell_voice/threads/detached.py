@@ -57,3 +57,15 @@ async def run_to_completion(work: Callable[[], None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait((working,), timeout=_HANG_SECONDS)
         raise
+
+
+async def wait_for_end(task: asyncio.Task[None]) -> None:
+    """Wait until a task is over, and raise what it raised; it goes on whoever is cancelled here.
+
+    Who is cancelled has it over all the same when this returns, unless it hangs.
+    """
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,), timeout=_HANG_SECONDS)
+        raise

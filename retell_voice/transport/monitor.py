@@ -35,7 +35,8 @@ from retell_voice.protocol.monitor import (
     MonitorClient,
     MonitorLink,
 )
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import Secret, hiding, mask
+from retell_voice.shown import logger
 from retell_voice.transport.websocket import MAX_MESSAGE, Opening
 
 _BROKEN = 1006
@@ -51,7 +52,7 @@ _HINTS = {
 }
 
 # The library logs requests, and the key with them, at level DEBUG.
-_logger = logging.getLogger("retell_voice.monitor")
+_logger = logger("retell_voice.monitor")
 _logger.setLevel(logging.INFO)
 
 
@@ -109,6 +110,7 @@ class Monitor:
         self._url = Secret(f"{root}/v2/monitor-call/{quote(call_id, safe='')}")
         self._clock, self._sleep = clock, sleep
         self._client = MonitorClient()
+        self._hide = hiding((self._key, self._call_id))
         self._link = MonitorLink(draw)
         self.code: int | None = None
 
@@ -134,7 +136,8 @@ class Monitor:
                         yield event
                 finally:
                     await websocket.close()
-                code, reason = websocket.close_code or _BROKEN, websocket.close_reason or ""
+                code = websocket.close_code or _BROKEN
+                reason = self._hide(websocket.close_reason or "")
             self.code = code
             match self._link.closed(code, reason):
                 case Again(delay=delay):
@@ -163,7 +166,8 @@ class Monitor:
     async def _events(self, websocket: ClientConnection) -> AsyncIterator[Event]:
         try:
             async for message in websocket:
-                events = self._client.receive(message, self._clock())
+                known = self._hide(message) if isinstance(message, str) else message
+                events = self._client.receive(known, self._clock())
                 self._link.received(events)
                 for event in events:
                     yield event

@@ -30,7 +30,8 @@ from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
-from retell_voice.secret import mask, mask_url
+from retell_voice.secret import hiding, mask_url
+from retell_voice.shown import logger
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
@@ -44,9 +45,11 @@ and unmaps memory, which takes longer than all the rest of it."""
 _TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
 MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
+_LONG_SECRET = 8
+"""Characters of a secret that is looked for in messages."""
 
 # The library logs request lines, and the call_id with them, at level DEBUG.
-_logger = logging.getLogger("retell_voice.websocket")
+_logger = logger("retell_voice.websocket")
 _logger.setLevel(logging.INFO)
 
 
@@ -66,14 +69,21 @@ class Dial:
 
 
 class WebSocketConnection:
-    """A ``Connection`` over a WebSocket."""
+    """A ``Connection`` over a WebSocket; ``secrets`` are masked in all that the server says."""
 
     def __init__(
-        self, websocket: ClientConnection, dialect: ClientDialect, clock: Callable[[], float]
+        self,
+        websocket: ClientConnection,
+        dialect: ClientDialect,
+        clock: Callable[[], float],
+        secrets: Sequence[str] = (),
     ) -> None:
         self._websocket = websocket
         self._dialect = dialect
         self._clock = clock
+        self._hide = hiding(secrets)
+        # A short one may be anything, in the middle of audio for example.
+        self._hide_in_messages = hiding(each for each in secrets if len(each) >= _LONG_SECRET)
         self._hanging_up = False
         self._closed: Closed | None = None
         self._heard_at = clock()
@@ -108,6 +118,8 @@ class WebSocketConnection:
                 self._closed = self._closed or self._closed_by(error)
             else:
                 self._heard_at = self._clock()
+                if isinstance(message, str):
+                    message = self._hide_in_messages(message)
                 for event in self._dialect.receive(message, self._heard_at):
                     if isinstance(event, Reply):
                         self._say(event.message)
@@ -118,7 +130,10 @@ class WebSocketConnection:
     def send_now(self, frame: bytes) -> bool:
         """Send one encoded frame if the network takes it at once; return whether it did."""
         websocket = self._websocket
-        if websocket.state is not State.OPEN or websocket.transport.get_write_buffer_size():
+        transport = websocket.transport
+        if websocket.state is not State.OPEN or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size():
             return False
         self._say(self._dialect.audio(frame, self._clock()))
         return True
@@ -172,6 +187,8 @@ class WebSocketConnection:
 
     def _say(self, message: Message) -> None:
         """Send at once, whatever the network still has to take; nothing once it has ended."""
+        if self._websocket.transport.is_closing():
+            return  # it broke; asyncio would log every attempt
         broadcast((self._websocket,), message)  # the library's only way to send without a task
 
     async def _send(self, message: Message) -> None:
@@ -182,12 +199,14 @@ class WebSocketConnection:
 
     def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
-            return Closed("server", error.rcvd.code, error.rcvd.reason, self._after_heartbeat())
+            reason = self._hide(error.rcvd.reason)
+            return Closed("server", error.rcvd.code, reason, self._after_heartbeat())
         if self._hanging_up:
             return Closed("you", 1000, "")
         if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
-            return Closed("network", error.sent.code, error.sent.reason)
-        return Closed("network", 1006, str(error.__cause__ or ""), self._after_heartbeat())
+            return Closed("network", error.sent.code, self._hide(error.sent.reason))
+        why = self._hide(str(error.__cause__ or ""))
+        return Closed("network", 1006, why, self._after_heartbeat())
 
     def _after_heartbeat(self) -> str:
         """Return a hint if it was the dialect's heartbeat that the server died of."""
@@ -254,7 +273,7 @@ async def connect(
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, dial.dialect, clock)
+    return WebSocketConnection(websocket, dial.dialect, clock, secrets)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
@@ -324,9 +343,7 @@ def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Reject
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, TypeError, KeyError):
         body = str(json.loads(body)["message"])
-    for secret in secrets:
-        body = body.replace(secret, mask(secret))
-    said = " ".join(body.split())[:200]
+    said = " ".join(hiding(secrets)(body).split())[:200]
     hint = {
         401: "check the call_id: it also authenticates",
         403: "check the call_id: it also authenticates",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -91,6 +93,12 @@ def refuse(
         assert caught.value.code == code
         return capsys.readouterr().err
 
-    interval = sys.getswitchinterval()
+    interval, handler, last_resort = (
+        sys.getswitchinterval(),
+        signal.getsignal(signal.SIGINT),
+        logging.lastResort,
+    )
     yield refuse
+    logging.lastResort = last_resort
+    signal.signal(signal.SIGINT, handler)
     sys.setswitchinterval(interval)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from retell_voice.cli.live_transcript import LiveTranscript
 from retell_voice.events import MonitorChanged, Transcript, TranscriptItem, Turn
-from retell_voice.program.words import clean
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
+from retell_voice.shown import clean
 
 
 def item(name: str, role: str, time: float, content: str) -> TranscriptItem:

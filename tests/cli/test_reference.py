@@ -28,10 +28,10 @@ def test_the_example_loads_as_it_is() -> None:
 def test_the_example_with_every_line_on_gives_the_defaults() -> None:
     text = re.sub(r"^#(?=\w)", "", example(), flags=re.MULTILINE)
     file = ConfigFile(parse_toml(text, "c.toml"))
-    for section, known in SECTIONS.items():
+    for known in SECTIONS.values():
         loaded, defaults = load(known, file, {}, {}), known()
-        for name in table(known):
-            assert (section, name) in file.values
+        for name, row in table(known).items():
+            assert (row.section, name) in file.values
             assert getattr(loaded, name).value == getattr(defaults, name).value
 
 

@@ -51,6 +51,7 @@ def test_a_file_and_a_picture(run: Run, recording: Path, tmp_path: Path) -> None
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [str(page), str(png)]
     assert png.read_bytes().startswith(PNG)
+    assert stat.S_IMODE(png.stat().st_mode) == 0o600
     assert "<svg" in page.read_text("utf-8")
 
 
@@ -78,4 +79,6 @@ def test_where_nothing_can_be_written(run: Run, recording: Path) -> None:
     nowhere = str(recording / "no" / "page.html")
     assert "No such file" in complaint(run("report", str(recording), "--output", nowhere), 2)[0]
     result = run("report", str(recording), "--png", str(recording / "no" / "page.png"))
-    assert "No such file" in complaint(result, 2)[0]
+    lines = complaint(result, 2)
+    assert "No such file" in lines[0]
+    assert lines[1].endswith(f"the page is written: {recording / 'report.html'}")

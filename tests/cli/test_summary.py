@@ -6,7 +6,15 @@ from functools import reduce as fold
 
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View, reduce
-from retell_voice.events import AgentStarted, AgentStopped, Ended, Event, Levels, Statistics
+from retell_voice.events import (
+    AgentStarted,
+    AgentStopped,
+    Ended,
+    Event,
+    Levels,
+    Response,
+    Statistics,
+)
 
 FIGURES = Statistics(
     frames_sent=50,
@@ -53,6 +61,25 @@ def test_who_spoke_for_how_long() -> None:
         "       length 00:16",
         "       you spoke 2 s (25 %: louder than -40 dBFS), the agent 6 s (75 %)",
     ]
+
+
+def test_how_quickly_the_agent_answered() -> None:
+    figures = Statistics(
+        responses=3, response_p50=0.812, response_p95=1.9, barge_ins=1, barge_in_p50=0.4
+    )
+    answers = [Response(at=at, delay=delay) for at, delay in ((5, 0.81), (65, 1.9), (70, 0.7))]
+    ended = Ended(by="you", code=1000, reason="", at=80.0, statistics=figures)
+    assert summary(fold(reduce, [*answers, ended], View()))[3:5] == [
+        "       the agent answered after 0.81 s (median of 3; 95 % within 1.90 s, slowest",
+        "       1.90 s at 01:05)",
+    ]
+    assert "you interrupted it once: silent 0.40 s after you began" in "\n".join(
+        summary(fold(reduce, [*answers, ended], View()))
+    )
+    once = Statistics(responses=1, response_p50=0.812, response_p95=0.812)
+    ended = Ended(by="you", code=1000, reason="", at=80.0, statistics=once)
+    lines = summary(fold(reduce, [answers[0], ended], View()))
+    assert lines[3] == "       the agent answered after 0.81 s"
 
 
 def test_no_line_is_too_long_for_80_columns() -> None:

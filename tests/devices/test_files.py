@@ -1,11 +1,18 @@
+import errno
+import io
+import os
 import struct
+import tempfile
 import threading
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from retell_voice.devices import files
 from retell_voice.devices.files import (
     NullMicrophone,
     NullSpeaker,
@@ -208,6 +215,98 @@ def test_a_full_disk_loses_the_speaker() -> None:
     assert source.full.wait(TIMEOUT)
     speaker.stop()
     assert source.why == "/dev/full: No space left on device"
+
+
+class Full(io.FileIO):
+    """A disk with room for 0.2 s at 8 kHz."""
+
+    def write(self, data: object) -> int:
+        if self.tell() > 3200:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)  # type: ignore[arg-type]  # bytes
+
+
+def test_a_disk_that_fills_up_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    monkeypatch.setattr(files, "open", lambda path, *_, **__: Full(path, "wb"), raising=False)
+    source = Source(1 << 60)
+    speaker = WavSpeaker(path, 8000, speed=20)
+    speaker.start(source)
+    assert source.full.wait(TIMEOUT)
+    speaker.stop()
+    assert source.why == f"{path}: No space left on device; the first 0.2 s are in it"
+    samples, rate = read_wav(path)
+    assert (rate, len(samples)) == (8000, 1600)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_what_is_written_is_for_its_owner_alone_and_what_was_there_keeps_its_mode(
+    tmp_path: Path,
+) -> None:
+    for path, mode in ((tmp_path / "new.wav", 0o600), (tmp_path / "old.wav", 0o644)):
+        if mode == 0o644:
+            path.touch(mode)
+            path.chmod(mode)
+        WavWriter(path, 8000).close()
+        assert path.stat().st_mode & 0o777 == mode
+
+
+def header(*, rate: int, channels: int = 1, bits: int = 16, size: int, data: bytes) -> bytes:
+    block = channels * (bits + 7) // 8
+    fields = (1, channels, rate, min(rate * block, 2**32 - 1), block % 65536, bits)
+    fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, *fields)
+    body = b"WAVE" + fmt + struct.pack("<4sI", b"data", size) + data
+    return b"RIFF" + struct.pack("<I", min(size + 36, 2**32 - 1)) + body
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 768_001, 2**32 - 1])
+def test_a_header_that_claims_an_absurd_rate_costs_no_memory(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(header(rate=rate, size=2_000_000, data=bytes(2_000_000)))
+    with pytest.raises(ConfigError, match="a rate that no audio has"):
+        WavMicrophone(path, 24_000)
+
+
+def test_a_header_that_claims_more_than_there_is_gives_what_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(header(rate=8000, size=2**32 - 1, data=b"\5\0" * 80))
+    samples, rate = read_wav(path)
+    assert (rate, samples.tolist()) == (8000, [5] * 80)
+
+
+def test_a_file_that_never_ends_is_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST", 2**20)
+    with pytest.raises(ConfigError, match="larger than 1 MiB, which is hours of audio"):
+        read_wav(os.devnull if os.name == "nt" else "/dev/zero")
+
+
+words = st.integers(0, 2**16 - 1)
+
+
+@given(
+    head=st.binary(max_size=60)
+    | st.builds(
+        header,
+        rate=st.integers(0, 2**32 - 1),
+        channels=words,
+        bits=words,
+        size=st.integers(0, 2**32 - 1),
+        data=st.binary(max_size=100),
+    ),
+    cut=st.integers(0, 100),
+)
+def test_a_wav_file_is_read_or_said_to_be_none(head: bytes, cut: int) -> None:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(head[: len(head) - cut])
+        file.flush()
+        try:
+            samples, rate = read_wav(file.name)
+        except ConfigError:
+            return
+        assert samples.dtype == np.int16
+        assert 1000 <= rate <= 768_000
 
 
 def test_null_devices_keep_time() -> None:

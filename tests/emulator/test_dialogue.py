@@ -477,6 +477,39 @@ def test_a_typed_turn_waits_for_what_may_not_be_interrupted_and_for_who_speaks()
     assert len(stage.asked()) == 1
 
 
+# -- nudges --------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_waits_responds_when_it_is_nudged() -> None:
+    stage = Stage()
+    stage.greet()
+    actions = stage.do(stage.dialogue.nudged())
+    assert kinds(actions) == ["ResponseRequired", "LlmAsked"]
+    stage.wait(1)
+    assert stage.lines[1:] == ["agent: I am here."]
+
+
+def test_a_nudge_interrupts_what_may_be_interrupted() -> None:
+    stage = Stage()
+    stage.llm(complete(0, LONG))
+    stage.wait(1.6)
+    actions = stage.do(stage.dialogue.nudged())
+    assert kinds(actions)[:2] == ["Clear", "AgentInterrupted"]
+    assert len(stage.asked()) == 1
+    stage.wait(1)
+    assert stage.lines == ["agent: This is a long answer that", "agent: I am here."]
+
+
+def test_a_nudge_is_nothing_while_the_user_speaks_or_the_agent_may_not_be_interrupted() -> None:
+    stage = Stage()
+    stage.llm(complete(0, "Listen to this please.", no_interruption_allowed=True))
+    stage.wait(0.5)
+    assert stage.do(stage.dialogue.nudged()) == []
+    stage.wait(2)
+    stage.say(MIKE, 0.5)
+    assert stage.do(stage.dialogue.nudged()) == []
+
+
 # -- tools ---------------------------------------------------------------------------------------
 
 CALLED = ToolCallInvocation(tool_call_id="t1", name="weather", arguments='{"city": "Bonn"}')
@@ -549,6 +582,7 @@ STEPS = st.one_of(
     st.tuples(st.just("set"), st.sampled_from([0, 1]), st.sampled_from([0.0, 0.3, 1.0])),
     st.tuples(st.just("fail"), st.integers(0, 3), st.integers(0, 3)),
     st.tuples(st.just("link"), st.just(0), st.just(0)),
+    st.tuples(st.just("nudge"), st.just(0), st.just(0)),
     st.tuples(st.just("hang up"), st.just(0), st.just(0)),
 )
 
@@ -580,6 +614,8 @@ def take(stage: Stage, step: tuple[str, int, Any]) -> None:
         case "link":
             stage.do(stage.dialogue.link_lost("gone"))
             stage.do(stage.dialogue.link_back())
+        case "nudge":
+            stage.do(stage.dialogue.nudged())
         case "hang up":
             stage.server = mute
             stage.do(stage.dialogue.hung_up("bye"))

@@ -34,9 +34,25 @@ class Server:
         self.calls = Calls(max_open=max_calls)
         self.stopped: list[RegisteredCall] = []
         registry = Registry(self.calls, ServerEvents(), now=lambda: 1000.0)
-        self.rest = Rest(registry, self.stopped.append, self._create, **settings)
+        self.steered: list[tuple[str | None, bool]] = []
+        self.taken_over: list[str] = []
+        self.rest = Rest(registry, self, **settings)
 
-    def _create(self, call: RegisteredCall) -> Admission:
+    def stop(self, call: RegisteredCall) -> None:
+        self.stopped.append(call)
+
+    def listen(self, call: RegisteredCall) -> Admission:
+        return Admission(
+            call_id=call.call_id, access_token="listen", identity="listener_1", expires_at=1030.0
+        )
+
+    def take_over(self, call: RegisteredCall, identity: str) -> None:
+        self.taken_over.append(identity)
+
+    def steer(self, call: RegisteredCall, context: str | None, respond: bool) -> None:
+        self.steered.append((context, respond))
+
+    def create(self, call: RegisteredCall) -> Admission:
         assert self.calls.add(call, 1000.0)
         return Admission(call_id=call.call_id, access_token="token", expires_at=1030.0)
 
@@ -195,9 +211,9 @@ def test_the_one_key_is_needed_where_there_is_one() -> None:
         ("POST", "/v2/create-web-call", 501),
         ("POST", "/v3/create-web-call", 400),
         ("POST", "/v2/register-phone-call", 501),
-        ("POST", "/v2/listen-live-call/x", 501),
-        ("POST", "/v2/take-over-live-call/x", 501),
-        ("PATCH", "/v2/update-live-call/x", 501),
+        ("POST", "/v2/listen-live-call/x", 404),
+        ("POST", "/v2/take-over-live-call/x", 404),
+        ("PATCH", "/v2/update-live-call/x", 404),
         ("PUT", "/rerun-call-analysis/x", 501),
         ("GET", "/rerun-call-analysis/x", 405),
         ("GET", "/", 404),
@@ -422,3 +438,106 @@ def test_an_error_is_a_status_of_its_own() -> None:
     call.end(1.0, "error_unknown")
     call.end(2.0, "user_hangup")
     assert (call.status, call.disconnection_reason) == (CallStatus.ERROR, "error_unknown")
+
+
+# -- calls that are going on -----------------------------------------------------------------------
+
+
+def test_a_listener_is_let_in() -> None:
+    server = Server()
+    call = server.call(protocol="gateway")
+    path = f"/v2/listen-live-call/{call.call_id}"
+    assert server.ask("POST", path, {})[0] == 422  # not ongoing
+    call.join(1000.0)
+    assert server.ask("POST", path, {}) == (
+        201,
+        {
+            "access_token": "listen",
+            "expires_at": 1_030_000,
+            "participant_id": "listener_1",
+            "room_name": "web_call_1",
+            "transport": "gateway",
+            "ice_servers": [],
+        },
+    )
+
+
+def test_a_call_is_taken_over_by_a_listener() -> None:
+    server = Server()
+    call = server.call()
+    path = f"/v2/take-over-live-call/{call.call_id}"
+    assert server.ask("POST", path, {"participant_id": "x"})[0] == 422
+    call.join(1000.0)
+    for wrong in ({}, {"participant_id": 7}):
+        assert server.ask("POST", path, wrong)[0] == 422
+    assert server.ask("POST", path, {"participant_id": "x"}) == (200, {"success": True})
+    assert server.taken_over == ["x"]
+
+
+def test_a_live_call_is_steered_and_its_fields_are_overridden() -> None:
+    server = Server()
+    call = server.call(dynamic_variables={"name": "Ann", "city": "Bonn"})
+    call.join(1000.0)
+
+    def update(**body: Any) -> tuple[int, Any]:
+        return server.ask("PATCH", f"/v2/update-live-call/{call.call_id}", body)
+
+    overrides = {
+        "metadata": {"id": 2},
+        "data_storage_setting": "everything_except_pii",
+        "override_dynamic_variables": {"name": "Eve"},
+    }
+    control = {"additional_context": "hurry up", "trigger_response": True}
+    done = update(fields_to_override=overrides, call_control=control)
+    assert done == (200, {"success": True})
+    shown = call_body(call)
+    assert shown["metadata"] == {"id": 2}
+    assert shown["data_storage_setting"] == "everything_except_pii"
+    assert shown["retell_llm_dynamic_variables"] == {"name": "Eve", "city": "Bonn"}
+    assert server.steered == [("hurry up", True)]
+    assert update(fields_to_override={"override_dynamic_variables": {"city": "Kiel"}})[0] == 200
+    assert call_body(call)["retell_llm_dynamic_variables"] == {"name": "Eve", "city": "Kiel"}
+    assert update(fields_to_override={"override_dynamic_variables": None})[0] == 200
+    assert call_body(call)["retell_llm_dynamic_variables"] == {"name": "Ann", "city": "Bonn"}
+    assert update(call_control={})[0] == update()[0] == 200
+    assert len(server.steered) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"fields_to_override": []}, "fields_to_override"),
+        ({"fields_to_override": {"metadata": "x"}}, "fields_to_override.metadata"),
+        ({"fields_to_override": {"metadata": {"x": "y" * 50_000}}}, "fields_to_override.metadata"),
+        (
+            {"fields_to_override": {"override_dynamic_variables": {"x": 1}}},
+            "fields_to_override.override_dynamic_variables",
+        ),
+        (
+            {"fields_to_override": {"data_storage_setting": "everything"}},
+            "fields_to_override.data_storage_setting",
+        ),
+        ({"call_control": {"additional_context": ""}}, "call_control.additional_context"),
+        ({"call_control": {"trigger_response": 1}}, "call_control.trigger_response"),
+    ],
+)
+def test_a_wrong_update_of_a_live_call_changes_nothing(body: dict[str, Any], name: str) -> None:
+    server = Server()
+    call = server.call(storage="everything_except_pii")
+    call.join(1000.0)
+    control = {"call_control": {"additional_context": "x"}} | body
+    status, answer = server.ask("PATCH", f"/v2/update-live-call/{call.call_id}", control)
+    assert status == 422
+    assert answer["message"].startswith(name)
+    assert not server.steered
+    assert call.metadata is None
+
+
+@given(JSON)
+def test_random_updates_of_a_live_call_are_taken_or_refused(body: Any) -> None:
+    server = Server()
+    call = server.call()
+    call.join(1000.0)
+    for inner in ({"fields_to_override": body}, {"call_control": body}, body):
+        path = f"/v2/update-live-call/{call.call_id}"
+        assert server.ask("PATCH", path, inner)[0] in (200, 400, 422)

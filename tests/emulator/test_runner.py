@@ -29,6 +29,9 @@ class Recording:
     def typed(self, text: str) -> list[Action]:
         return []
 
+    def nudged(self) -> list[Action]:
+        return []
+
     def finish(self) -> list[Action]:
         return []
 

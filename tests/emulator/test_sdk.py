@@ -8,9 +8,13 @@ from typing import Any, cast
 import pytest
 import retell
 from support.callers import join
+from support.web_caller import WebCaller
 from websockets.exceptions import ConnectionClosedOK
 
 from retell_voice.emulator import Emulator, RegisteredCall, silent_agent
+from retell_voice.errors import FieldRefused
+from retell_voice.protocol.gateway import admission_body
+from retell_voice.rest import create_web_call, listen_live, stop_call, take_over, update_live
 
 KEY = "key_1234567890abcdef"
 
@@ -135,7 +139,7 @@ async def test_errors_are_those_the_sdk_knows(
             await stranger.call.retrieve(waiting.call_id)
     with pytest.raises(retell.InternalServerError, match="no telephone"):
         await client.call.create_phone_call(from_number="+1", to_number="+2")
-    with pytest.raises(retell.InternalServerError, match="steers no call"):
+    with pytest.raises(retell.UnprocessableEntityError, match="not ongoing"):
         await client.call.update_live(waiting.call_id, call_control={"trigger_response": True})
 
 
@@ -177,3 +181,65 @@ async def test_one_of_many_calls_is_stopped(emulator: Emulator, client: retell.A
         assert await other.recv() == "pong"
     await second.wait()
     assert second.disconnection_reason == "user_hangup"
+
+
+async def test_a_web_call_is_created_watched_steered_and_taken_over(
+    emulator: Emulator, client: retell.AsyncRetell
+) -> None:
+    created = await client.call.create_web_call(
+        agent_id="parrot", metadata={"id": 1}, retell_llm_dynamic_variables={"name": "Ann"}
+    )
+    assert (created.transport, created.ice_servers) == ("gateway", [])
+    assert created.expires_at == pytest.approx((time.time() + 30) * 1000, abs=5000)
+    caller, listener = WebCaller(), WebCaller(listens_only=True)
+    try:
+        async with asyncio.timeout(20):
+            await caller.join(emulator, created.to_dict())
+            await caller.until(lambda: bool(emulator.sessions))
+            call = await client.call.retrieve(created.call_id)
+            assert (call.call_type, call.call_status) == ("web_call", "ongoing")
+            listening = await client.call.listen_live(created.call_id)
+            assert listening.transport == "gateway"
+            admission = listening.to_dict() | {"call_id": created.call_id}
+            await listener.join(emulator, admission, listening.participant_id)
+            done = await client.call.update_live(
+                created.call_id,
+                fields_to_override={"metadata": {"id": 2}},
+                call_control={"additional_context": "hurry up"},
+            )
+            assert done.success
+            await listener.until(lambda: bool(listener.packets))
+            taken = await client.call.take_over_live(
+                created.call_id, participant_id=listening.participant_id
+            )
+            assert taken.success
+            kept = emulator.find(created.call_id)
+            assert kept is not None
+            await kept.wait()
+            call = await client.call.retrieve(created.call_id)
+            assert call.disconnection_reason == "call_take_over"
+            assert call.metadata == {"id": 2}
+            assert [item.role for item in kept.live.since(0)[0]] == ["injected"]
+    finally:
+        await caller.close()
+        await listener.close()
+
+
+async def test_our_own_rest_calls_do_the_same(emulator: Emulator) -> None:
+    ours: dict[str, Any] = {"api_key": KEY, "api_url": emulator.api_url}
+    admission = await create_web_call("parrot", **ours)
+    caller, listener = WebCaller(), WebCaller(listens_only=True)
+    try:
+        async with asyncio.timeout(20):
+            await caller.join(emulator, admission_body(admission))
+            await caller.until(lambda: bool(emulator.sessions))
+            listening = await listen_live(admission.call_id, **ours)
+            await listener.join(emulator, admission_body(listening), listening.identity)
+            await listener.until(lambda: bool(listener.packets))
+            await update_live(admission.call_id, trigger_response=True, **ours)
+            await take_over(admission.call_id, listening.identity, **ours)
+            with pytest.raises(FieldRefused):
+                await stop_call(admission.call_id, **ours)
+    finally:
+        await caller.close()
+        await listener.close()

@@ -45,7 +45,7 @@ def test_other_events_are_as_in_json() -> None:
 @pytest.mark.parametrize("start", [math.nan, math.inf, -math.inf, 1e300, float(10**300)])
 def test_a_time_that_is_none_is_left_out_and_what_is_written_is_json(start: float) -> None:
     said = (Utterance("user", "a\ud800", (Word("a", start, start),)),)
-    assert as_text(said) == "       user: a\ud800\n"
+    assert as_text(said) == "       user: a\n"
     kept = json.loads(as_json(said), parse_constant=pytest.fail)
     assert kept["utterances"][0]["content"] == "a\ud800"
     told = Story().tell(Transcript(utterances=said))

@@ -26,6 +26,7 @@ CALL = [
     events.AgentStarted(at=0.6),
     STATISTICS,
     events.AgentStopped(at=1.5, interrupted=True, discarded=2.0, silent_since=1.4),
+    events.Response(at=0.6, delay=0.1),
     events.AudioDropped(at=1.6, side="near_end", duration=0.5),
     events.AgentStarted(at=2.0),
     events.Statistics(at=2.0, underruns=2, round_trip=0.03, clear_to_silence_p50=0.02),
@@ -46,6 +47,7 @@ def test_a_call_becomes_series() -> None:
     assert account.you == [(0.5, 0.6)]
     assert account.agent == [(0.6, 1.4), (2.0, 3.0)]
     assert account.clears == [1.4]
+    assert account.responses == [(0.6, 0.1)]
     assert account.depth[0] == (1.0, 0.5)
     assert account.target[0] == (1.0, 0.04)
     assert account.underruns == [2.0]

@@ -192,6 +192,17 @@ class WebCaller:
     async def take(self, answer: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
+    async def speak_up(self, emulator: Emulator) -> None:
+        """Send audio, too, after having listened only."""
+        (transceiver,) = self.connection.getTransceivers()
+        transceiver.sender.replaceTrack(self.speech)
+        transceiver.direction = "sendrecv"
+        answer = await http(
+            emulator, "PATCH", self.path, self.token, await self.offer(), "application/sdp"
+        )
+        assert answer.status == 200, answer
+        await self.take(answer.text)
+
     async def leave(self, emulator: Emulator) -> Answer:
         return await http(emulator, "DELETE", self.path, self.token)
 

@@ -24,6 +24,7 @@ from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.audio.framing import Framer
 from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.resample import Resampler
+from retell_voice.audio.speech_spans import SpeechSpans
 from retell_voice.devices.streams.notices import Post
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.events import InputFinished
@@ -93,6 +94,8 @@ class NearEnd:
         """Times the device or the relay lost audio."""
         self.lost = 0
         """Samples that the relay lost."""
+        self.speech = SpeechSpans(rate)
+        """When somebody spoke while a call was up, seconds of ``time.monotonic``."""
         self._can_block = can_block
         self._is_started = False
         self._choosing = threading.Lock()  # calls and devices change on threads of their own
@@ -209,3 +212,4 @@ class NearEnd:
         call = self._call
         if call is not None:
             call.take(samples)
+            self.speech.listen(samples, block.spoken_at)  # last: nobody waits for it

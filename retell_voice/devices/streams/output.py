@@ -37,11 +37,15 @@ class Sound:
         samples: shape (n,), mono int16 at the output's rate.
         ended: called once, when its last sample has been heard or it was stopped; runs on: audio
             callback thread; must neither block nor raise.
+        yields: it fades out as soon as a call's far end is heard, and is not begun while it is.
     """
 
-    def __init__(self, samples: Samples, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, samples: Samples, ended: Callable[[], None], *, yields: bool = False
+    ) -> None:
         self.samples = samples
         self.ended = ended
+        self.yields = yields
         self.is_stopping = False
         """Set on any thread: it fades out within the next block."""
         self.at = 0
@@ -146,7 +150,7 @@ class Output:
         else:
             sounds = far_end.fill_rt(out, delay)
         if self._sounds:
-            self._mix_rt(out)
+            self._mix_rt(out, is_spoken=sounds)
             sounds = True
         self.gain.apply_rt(out)
         if sounds and self._metering:
@@ -161,11 +165,20 @@ class Output:
         while self._ending and self._ending[0][0] <= self.hearing:
             self._ending.popleft()[1].ended()
 
-    def _mix_rt(self, out: Samples) -> None:
-        """Runs on: audio callback thread. Add the sounds that are due to ``out``."""
+    def _mix_rt(self, out: Samples, *, is_spoken: bool) -> None:
+        """Runs on: audio callback thread. Add the sounds that are due to ``out``.
+
+        ``is_spoken``: a call is heard in it.
+        """
         filled = 0
         while filled < len(out) and self._sounds:
             sound = self._sounds[0]
+            if is_spoken and sound.yields:
+                sound.is_stopping = True
+                if not sound.at:
+                    self._sounds.popleft()
+                    self._ending.append((self.position + filled, sound))
+                    continue
             part = sound.samples[sound.at : sound.at + len(out) - filled]
             if sound.is_stopping:
                 fade = self._fade[: len(part)]

@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from threading import get_ident
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +60,8 @@ class Gate:
         self.has_finished = False
         """The device has said that nothing more will come."""
         self.is_open = False
+        self.thread = 0
+        """Number of the thread that the first block came on, 0 before."""
         self._busy = False
         self._entering = self._leaving = False
         self._tell = tell
@@ -146,6 +149,8 @@ class CaptureGate(Gate):
                 self._bridge.write_rt(samples, delay, xrun)
         finally:
             self._busy = False
+        if not self.blocks:
+            self.thread = get_ident()
         self.blocks += 1
         if xrun:
             self.xruns += 1
@@ -178,6 +183,8 @@ class PlayoutGate(Gate):
                 out[:] = 0
         finally:
             self._busy = False
+        if not self.blocks:
+            self.thread = get_ident()
         self.blocks += 1
         if xrun:
             self.xruns += 1

@@ -43,6 +43,7 @@ from retell_voice.events import DeviceChanged, LatencyChanged
 from retell_voice.threads.errands import Errands
 
 Side = Literal["near_end", "far_end"]
+_UNKNOWN = threading.Thread()
 WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 Post = Callable[[DeviceChanged | LatencyChanged | DeviceLost], None]
@@ -100,6 +101,7 @@ class Supervisor:
         self._told_loss = 0  # number of the last loss that a DeviceLost told of
         self._absence = 0, 0.0  # number of a loss, and when it was first looked at
         self._watched: tuple[Gate, Watchdog] | None = None
+        self._thread: threading.Thread | None = None  # that the watched gate's blocks come on
         self._change: tuple[Literal["gaps", "calm"], float | None] | None = None  # not yet told
         self.losses = 0
         """Times the device was lost."""
@@ -214,14 +216,22 @@ class Supervisor:
         gate, state, timeout = self._gate, self._state, self._tasks.traits.block_timeout
         if self._watched is None or self._watched[0] is not gate:
             self._watched = gate, Watchdog(timeout, self._tasks.start_timeout)
+            self._thread = None
             self._steps.restarted(now)
+        if self._thread is None and gate.thread:
+            # None of Python's: a callback of some library, of which nothing is known.
+            threads = (each for each in threading.enumerate() if each.ident == gate.thread)
+            self._thread = next(threads, _UNKNOWN)
         if self._watched[1].look(now, gate.blocks):
             if state is State.REOPENING:
                 gate.lost("it failed to reopen")
             elif gate.has_finished:
                 self._happens(Event.FINISHED, gate)
             else:
-                gate.lost(f"no audio has passed for {timeout:g} s" if gate.blocks else MUTE)
+                thread = self._thread
+                ended = thread not in (None, _UNKNOWN) and thread and not thread.is_alive()
+                why = ", as its thread has ended" if ended else ""
+                gate.lost(f"no audio has passed for {timeout:g} s{why}" if gate.blocks else MUTE)
         elif (
             state is State.WORKING
             and isinstance(self._device, AdjustableLatency)

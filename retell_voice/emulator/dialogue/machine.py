@@ -137,6 +137,19 @@ class Dialogue:
         self._user_said_something()
         return [*actions, *self._settle()]
 
+    def nudged(self) -> list[Action]:
+        """Have the agent respond now, though nobody asked; a user who speaks goes first."""
+        if self._over or self._user.busy:
+            return []
+        if not self._agent_playing:
+            actions = self._answers.drop(self.now, _GOES_ON)
+        elif self._may_interrupt:
+            actions = [*self._barge_in(), *self._update(None)]
+        else:
+            return []
+        self._answer_due = False
+        return [*actions, *self._require(reminder=False)]
+
     def recognized(self, job: int, words: tuple[Word, ...]) -> list[Action]:
         """Take the words of a ``Recognize``; times in seconds from its first sample."""
         return [] if self._over else self._words(job, words)

@@ -22,13 +22,20 @@ from typing import Any
 from retell_voice.audio.opus import OpusDecoder
 from retell_voice.emulator.calls import USER_NOT_JOINED, RegisteredCall
 from retell_voice.emulator.conversations import Conversations
-from retell_voice.emulator.gateway.line import GatewayLine, Media
+from retell_voice.emulator.gateway.line import (
+    LINGER,
+    GatewayLine,
+    ListenerLine,
+    Media,
+    say_goodbye,
+)
 from retell_voice.emulator.gateway.passes import Pass, Passes
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.replies import HttpError, Reply, Request
-from retell_voice.emulator.server_events import CallRefused, ServerEvents
+from retell_voice.emulator.server_events import CallRefused, ListenerJoined, ServerEvents
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.gateway import (
+    CALLER,
     Admission,
     UnreadableAnswer,
     read_join,
@@ -44,17 +51,22 @@ _NOT_INSTALLED = "web calls need what is not installed here: pip install 'retell
 
 @dataclass(eq=False)
 class _Joined:
-    """A caller who has joined.
+    """A caller or a listener who has joined.
 
     Attributes:
         admitted: with what.
-        peer: the connection.
-        left: the caller has said goodbye.
+        line: what it takes part with.
+        left: it has said goodbye.
     """
 
     admitted: Pass
-    peer: Media
+    line: GatewayLine | ListenerLine
     left: bool = False
+
+    @property
+    def media(self) -> Media:
+        """The connection."""
+        return self.line.media
 
 
 class Gateway:
@@ -82,6 +94,7 @@ class Gateway:
         self._now = now
         self._passes = Passes(token_expiry)
         self._sessions: dict[str, _Joined] = {}
+        self._callers: dict[RegisteredCall, GatewayLine] = {}  # of the calls going on
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading: asyncio.Task[Any] | None = None
         self._stopping = False
@@ -105,6 +118,58 @@ class Gateway:
             call_id=call.call_id, access_token=admitted.token, expires_at=admitted.expires_at
         )
 
+    def stop(self, call: RegisteredCall) -> None:
+        """End a call soon, as its owner wants it."""
+        self._conversations.stop(call)
+
+    def steer(self, call: RegisteredCall, context: str | None, respond: bool) -> None:
+        """Give a call's agent context, and have it respond."""
+        self._conversations.steer(call, context, respond)
+
+    def listen(self, call: RegisteredCall) -> Admission:
+        """Return what lets somebody listen to a call.
+
+        Raises:
+            HttpError: 422, it is not a web call that is going on.
+        """
+        self._caller_of(call)
+        identity = f"listener_{secrets.token_hex(8)}"
+        admitted = self._passes.issue(call, self._now(), identity)
+        return Admission(
+            call_id=call.call_id,
+            access_token=admitted.token,
+            identity=identity,
+            expires_at=admitted.expires_at,
+        )
+
+    def take_over(self, call: RegisteredCall, identity: str) -> None:
+        """Put a listener in the agent's place, for good.
+
+        Raises:
+            HttpError: 422, nobody of this identity listens, or somebody has taken over already.
+        """
+        caller = self._caller_of(call)
+        listener = next(
+            (
+                each.line
+                for each in self._sessions.values()
+                if each.admitted.call is call
+                and each.admitted.identity == identity
+                and isinstance(each.line, ListenerLine)
+                and each.line in caller.listeners
+            ),
+            None,
+        )
+        if not isinstance(listener, ListenerLine):
+            raise HttpError(422, "participant_id is of nobody who listens to this call")
+        caller.take_over(listener)
+
+    def _caller_of(self, call: RegisteredCall) -> GatewayLine:
+        caller = self._callers.get(call)
+        if caller is None or caller.operator is not None:
+            raise HttpError(422, "call_id is not of a web call that is going on with its agent")
+        return caller
+
     async def respond(self, request: Request, call_id: str, session_id: str | None = None) -> Reply:
         """Answer a request about the sessions of a call; never raises."""
         try:
@@ -125,12 +190,12 @@ class Gateway:
             self._server_events.tell(CallRefused(call=mask(call_id), status=status, why=why))
             return error.reply
 
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """Close all connections; no task is left."""
         self._stopping = True
         if self._loading is not None:
             await asyncio.gather(self._loading, return_exceptions=True)
-        await asyncio.gather(*(joined.peer.close() for joined in list(self._sessions.values())))
+        await asyncio.gather(*(joined.media.close() for joined in list(self._sessions.values())))
         await asyncio.gather(*self._tasks)
 
     async def _join(self, request: Request, call: RegisteredCall) -> Reply:
@@ -143,51 +208,81 @@ class Gateway:
         except UnreadableAnswer as error:
             raise HttpError(400, str(error)) from None
         admitted.used = True
-        peer: Media | None = None
+        line: GatewayLine | ListenerLine | None = None
         try:
-            module = await asyncio.shield(self._load())
-            line = GatewayLine(
-                call.audio, lambda line: module.Peer(line.next_packet, line.received, line.told)
-            )
-            peer = line.media
-            answer = await peer.answer(offer)
+            line = self._open(await asyncio.shield(self._load()), admitted)
+            answer = await line.media.answer(offer)
             if self._stopping:
                 raise HttpError(503, "the emulator is stopping")
         except BaseException as error:
             admitted.used = False
-            if peer is not None:
-                await peer.close()
+            if line is not None:
+                await line.media.close()
             if isinstance(error, ValueError):
                 raise HttpError(400, f"the offer cannot be used: {error}") from None
             if isinstance(error, ImportError):
                 raise HttpError(501, _NOT_INSTALLED, **{"X-Should-Retry": "false"}) from None
             raise
         session_id = secrets.token_hex(16)
-        joined = self._sessions[session_id] = _Joined(admitted, peer)
+        joined = self._sessions[session_id] = _Joined(admitted, line)
         self._registry.calls.expect(call)
-        task = asyncio.create_task(self._hold(session_id, joined, line))
+        task = asyncio.create_task(self._hold(session_id, joined))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return Reply(201, {"session_id": session_id, "sdp": answer})
 
-    async def _hold(self, session_id: str, joined: _Joined, line: GatewayLine) -> None:
-        """Wait for the caller's audio, hold the conversation, and close the connection."""
-        call, peer = joined.admitted.call, joined.peer
-        watching = asyncio.create_task(_watch(peer, line))
+    def _open(self, module: Any, admitted: Pass) -> GatewayLine | ListenerLine:
+        def open_media(line: GatewayLine | ListenerLine) -> Media:
+            media: Media = module.Peer(line.next_packet, line.received, line.told)
+            return media
+
+        kind = GatewayLine if admitted.identity == CALLER else ListenerLine
+        return kind(admitted.call.audio, open_media)
+
+    async def _hold(self, session_id: str, joined: _Joined) -> None:
+        """Wait for audio, take part in the call, and close the connection."""
         try:
             connected = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CONNECT_TIMEOUT):
-                    connected = await peer.wait_connected()
-            if connected:
-                await self._conversations.hold(call, line)
-                await line.finish()
+                    connected = await joined.media.wait_connected()
+            if isinstance(joined.line, ListenerLine):
+                if connected:
+                    await self._hold_listener(joined.admitted.call, joined.line)
+            elif connected:
+                await self._hold_caller(joined.admitted.call, joined.line)
             else:
-                self._registry.end(call, "user_hangup" if joined.left else USER_NOT_JOINED)
+                why = "user_hangup" if joined.left else USER_NOT_JOINED
+                self._registry.end(joined.admitted.call, why)
         finally:
-            await peer.close()
-            await watching
+            await joined.media.close()
             del self._sessions[session_id]
+
+    async def _hold_caller(self, call: RegisteredCall, line: GatewayLine) -> None:
+        watching = asyncio.create_task(_watch(line))
+        self._callers[call] = line
+        try:
+            await self._conversations.hold(call, line)
+            if line.operator is not None:
+                await _first_closed(line.media, line.operator.media)
+                await say_goodbye(line.media, LINGER)
+            await line.finish()
+        finally:
+            del self._callers[call]
+            await line.media.close()
+            await watching
+
+    async def _hold_listener(self, call: RegisteredCall, line: ListenerLine) -> None:
+        caller = self._callers.get(call)
+        if caller is not None:
+            caller.listeners.add(line)
+            self._server_events.tell(ListenerJoined(call=call.name, at=self._age(call)))
+            await _first_closed(line.media, caller.media)
+            caller.listeners.discard(line)
+        await say_goodbye(line.media, LINGER)
+
+    def _age(self, call: RegisteredCall) -> float:
+        return self._now() - (call.started_at or self._now())
 
     async def _change(self, request: Request, call: RegisteredCall, session_id: str) -> Reply:
         joined = self._find(request, call, session_id)
@@ -196,11 +291,11 @@ class Gateway:
             if kind == _SDP:
                 offer = request.body.decode("utf-8", "replace")
                 check_offer(offer)
-                answer = await joined.peer.answer(offer)
+                answer = await joined.media.answer(offer)
                 return Reply(200, answer, content_type=_SDP)
             candidate = read_trickle(request.body)
             if candidate is not None:
-                await joined.peer.add(candidate)
+                await joined.media.add(candidate)
         except ValueError as error:
             raise HttpError(400, str(error)) from None
         return Reply(204)
@@ -208,7 +303,7 @@ class Gateway:
     async def _leave(self, request: Request, call: RegisteredCall, session_id: str) -> Reply:
         joined = self._find(request, call, session_id)
         joined.left = True
-        await joined.peer.close()
+        await joined.media.close()
         return Reply(204)
 
     def _find(self, request: Request, call: RegisteredCall, session_id: str) -> _Joined:
@@ -226,9 +321,19 @@ class Gateway:
         return self._loading
 
 
-async def _watch(peer: Media, line: GatewayLine) -> None:
-    await peer.wait_closed()
+async def _watch(line: GatewayLine) -> None:
+    await line.media.wait_closed()
     line.ended()
+
+
+async def _first_closed(*connections: Media) -> None:
+    """Wait until one of them is closed."""
+    waiting = [asyncio.create_task(each.wait_closed()) for each in connections]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 def _token(request: Request) -> str:

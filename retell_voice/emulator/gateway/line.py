@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.audio.opus import OpusDecoder, OpusEncoder
 from retell_voice.emulator.gateway.agent_stream import AgentStream
 from retell_voice.emulator.gateway.caller_audio import CallerAudio
+from retell_voice.emulator.gateway.mixer import Mixer
 from retell_voice.emulator.gateway.path import Path
 from retell_voice.emulator.line import CallOver
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
 from retell_voice.protocol.gateway import Candidate, status_message
 from retell_voice.protocol.messages import MicrophoneAudio
+from retell_voice.protocol.monitor import TAKE_OVER
 
 LINGER = 2.0
 """Seconds for a caller to hear the last words and leave, once told that the call is over."""
 
 _IN_A_HURRY = 0.3  # seconds for that when something went wrong, or the emulator stops
+_MOST_AHEAD = 0.2  # seconds of an operator's speech that may wait; more is left out
 _MAX_WAITING = 3000  # events; a session that does not read for a minute
 _NORMAL = 1000
 
@@ -80,7 +84,6 @@ class GatewayLine:
     updates = False
     alignment = False
     is_ready = True
-    caller_left = "user_hangup"
 
     def __init__(self, audio: AudioFormat, open_media: Callable[[GatewayLine], Media]) -> None:
         self.on_ping: Callable[[], None] = lambda: None  # there is none
@@ -89,6 +92,10 @@ class GatewayLine:
         self._encoder = OpusEncoder(audio.rate)
         self._ears = CallerAudio(audio.rate, OpusDecoder(audio.rate))
         self._room = asyncio.Event()
+        self.listeners: set[ListenerLine] = set()
+        """Who listens to the call, the operator included."""
+        self.operator: ListenerLine | None = None
+        """Who has taken it over."""
         self.media = open_media(self)
         self._half = b""  # a sample that has not come whole
         self._inbox: deque[Event] = deque(maxlen=_MAX_WAITING)
@@ -99,17 +106,29 @@ class GatewayLine:
         self._deaf_with: deque[Event] | None = None
 
     def next_packet(self) -> bytes:
-        """Return the next 20 ms of the agent, Opus."""
-        packet = self._encoder.encode(self._stream.pull())
+        """Return the next 20 ms of the agent, or of who took over, Opus."""
+        said = self._stream.pull()
         if self._stream.has_room:
             self._room.set()
-        return packet
+        for listener in self.listeners:
+            if listener is not self.operator:
+                listener.hear("agent", said)
+        return self._encoder.encode(said)
 
     def received(self, sequence: int, timestamp: int, payload: bytes) -> None:
         """Take a packet of the caller's."""
         samples = self._ears.receive(sequence, timestamp, payload)
         if len(samples):
+            for listener in self.listeners:
+                listener.hear("caller", samples)
             self._put(MicrophoneAudio(data=self._audio.encode(samples)))
+
+    def take_over(self, operator: ListenerLine) -> None:
+        """Put a listener in the agent's place; for the agent the call is over."""
+        self.operator = operator
+        operator.speaks_to(self._stream)
+        self._stream.clear()
+        self.ended()
 
     def told(self, message: str) -> None:
         """Take what the caller says on the control channel."""
@@ -132,12 +151,18 @@ class GatewayLine:
         self._news.set()
 
     def _put(self, event: Event) -> None:
+        if self._over:
+            return
         (self._inbox if self._deaf_with is None else self._deaf_with).append(event)
         self._news.set()
 
     @property
     def is_open(self) -> bool:
         return not self._over and self._leaving is None
+
+    @property
+    def caller_left(self) -> str:
+        return "user_hangup" if self.operator is None else TAKE_OVER
 
     @property
     def closed(self) -> tuple[None, str]:
@@ -193,6 +218,8 @@ class GatewayLine:
 
     async def close(self, code: int, reason: str) -> None:
         """Tell the caller that the call is over; what waits to be heard still is, as it leaves."""
+        if self._over:  # as for the agent when somebody has taken the call over
+            return
         if self._leaving is None:
             self._reason = reason
             linger = LINGER if code == _NORMAL else _IN_A_HURRY
@@ -207,13 +234,61 @@ class GatewayLine:
             await self._leaving
 
     async def _leave(self, linger: float) -> None:
-        self.media.say(status_message("ended"))
-        try:
-            async with asyncio.timeout(linger):
-                await self.media.wait_closed()
-        except TimeoutError:
-            pass
-        await self.media.close()
+        await say_goodbye(self.media, linger)
 
     async def wait_closed(self) -> None:
         await self.media.wait_closed()
+
+
+class ListenerLine:
+    """The line of somebody who listens to a web call, and may take it over.
+
+    Args:
+        audio: what it exchanges with the call.
+        open_media: makes the connection that carries it.
+
+    Raises:
+        ConfigError: there is no libopus.
+    """
+
+    def __init__(self, audio: AudioFormat, open_media: Callable[[ListenerLine], Media]) -> None:
+        self._mixer = Mixer(audio.rate)
+        self._encoder = OpusEncoder(audio.rate)
+        self._ears = CallerAudio(audio.rate, OpusDecoder(audio.rate))
+        self._most = int(audio.rate * _MOST_AHEAD)
+        self._to: AgentStream | None = None
+        self.media = open_media(self)
+
+    def hear(self, source: str, samples: Samples) -> None:
+        """Take what a side of the call says, shape (n,)."""
+        self._mixer.push(source, samples)
+
+    def speaks_to(self, stream: AgentStream) -> None:
+        """Be heard from now on; until then what is said here is dropped."""
+        self._to = stream
+
+    def next_packet(self) -> bytes:
+        """Return the next 20 ms of the call, Opus."""
+        return self._encoder.encode(self._mixer.pull())
+
+    def received(self, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Take a packet of the listener's."""
+        if self._to is not None and self._to.waiting < self._most:
+            self._to.push(self._ears.receive(sequence, timestamp, payload))
+
+    def told(self, message: str) -> None:
+        """Nothing is expected on a listener's control channel."""
+
+
+async def say_goodbye(media: Media, linger: float) -> None:
+    """Tell somebody that the call is over, and close the connection, at the latest after a while.
+
+    Args:
+        media: the connection.
+        linger: seconds.
+    """
+    media.say(status_message("ended"))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(linger):
+            await media.wait_closed()
+    await media.close()

@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketExce
 from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
-from retell_voice.secret import mask
+from retell_voice.secret import hiding
+from retell_voice.shown import logger
 
 OPEN = "error_llm_websocket_open"
 LOST = "error_llm_websocket_lost_connection"
@@ -30,7 +31,7 @@ _MAX_MESSAGE = 16 * 1024 * 1024
 _MISSING = "does its route take the call_id as the last part of the path? Does it have WebSockets?"
 
 # The library logs request lines, and the call_id with them, at level DEBUG.
-_logger = logging.getLogger("retell_voice.llm")
+_logger = logger("retell_voice.llm")
 _logger.setLevel(logging.INFO)
 
 
@@ -113,7 +114,7 @@ async def dial(
             words, hint = _explain(error, address, settings.connect_timeout)
             is_temporary = _is_temporary(error)
             refused = isinstance(error, OSError) and not isinstance(error, TimeoutError)
-        words = f"LLM server: {words}".replace(call_id, mask(call_id))
+        words = hiding((call_id,))(f"LLM server: {words}")
         if attempt == settings.attempts or not is_temporary:
             break
         if attempt == 1:

@@ -55,7 +55,7 @@ from retell_voice.protocol.llm import (
     LlmPingPong,
     RetellSide,
 )
-from retell_voice.secret import mask
+from retell_voice.secret import hiding
 
 __all__ = [
     "DEFAULT_LINK",
@@ -276,4 +276,4 @@ class LlmLink:
         self._news.set()
 
     def _masked(self, text: str) -> str:
-        return text.replace(self._call_id, mask(self._call_id))
+        return hiding((self._call_id,))(text)

@@ -8,6 +8,8 @@
     PATCH  {prefix}/v2/update-call/{call_id}     200, or 400 404 422
     POST   {prefix}/v2/stop-call/{call_id}       204, or 404 422
     DELETE {prefix}/v2/delete-call/{call_id}     204, or 404 422
+    POST   {prefix}/v2/listen-live-call/{call_id}, /v2/take-over-live-call/{call_id}
+    PATCH  {prefix}/v2/update-live-call/{call_id}     see ``live_calls``
     POST   {prefix}/v3/create-web-call           201, or 400 422 429, or 501: not installed
     GET    {prefix}/get-concurrency              200
     POST   {prefix}/v2/list-agents               200, or 400 422      (also GET /list-agents)
@@ -15,40 +17,42 @@
     GET    {prefix}/list-voices                  200                  (also /get-voice/{voice_id})
 
 A request without a key is 401, one of a wrong method 405, one to any other path 404. What
-Retell has and the emulator cannot do is 501: it has no telephone, no analysis, and steers no call
-that is going on. Every error is a JSON object with ``status``, ``message`` and
-``error_message``; a 422 names the field.
+Retell has and the emulator cannot do is 501: it has no telephone and no analysis. Every error is a
+JSON object with ``status``, ``message`` and ``error_message``; a 422 names the field.
 """
 
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
-from retell_voice.emulator.calls import STORAGE, Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
 from retell_voice.emulator.rest.agents import Agents, get_voice, list_voices
 from retell_voice.emulator.rest.call_json import call_body, registration_body
 from retell_voice.emulator.rest.fields import parse_object
 from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
+from retell_voice.emulator.rest.live_calls import (
+    LiveCalls,
+    listen,
+    read_metadata,
+    read_storage,
+    require_ongoing,
+    take_over,
+    update_live,
+)
 from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
 from retell_voice.emulator.rest.web_calls import V2_REFUSED, parse_web_call
-from retell_voice.protocol.gateway import Admission, admission_body
+from retell_voice.protocol.gateway import admission_body
 
 MIN_SILENCE_MS = 10_000
 """Least ``end_call_after_silence_ms`` (Retell, "Register Call")."""
 
-MAX_METADATA = 50_000
-"""Longest metadata of update-call, bytes of JSON (Retell, "Update Call")."""
-
 _WHAT_THERE_IS = "POST /register-call and the Audio WebSocket are what there is"
 _NO_PHONE = f"the emulator has no telephone; {_WHAT_THERE_IS}"
-_NO_LISTENING = "the emulator lets nobody listen to a call"
-_NO_STEERING = "the emulator steers no call that is going on; PATCH /v2/update-call keeps metadata"
 _NO_ANALYSIS = "the emulator analyses no calls"
 _BEYOND = {
     "create-phone-call": ("POST", _NO_PHONE),
@@ -57,9 +61,6 @@ _BEYOND = {
     "v2/register-phone-call": ("POST", _NO_PHONE),
     "create-web-call": ("POST", V2_REFUSED),
     "v2/create-web-call": ("POST", V2_REFUSED),
-    "v2/listen-live-call/{id}": ("POST", _NO_LISTENING),
-    "v2/take-over-live-call/{id}": ("POST", _NO_LISTENING),
-    "v2/update-live-call/{id}": ("PATCH", _NO_STEERING),
     "rerun-call-analysis/{id}": ("PUT", _NO_ANALYSIS),
 }
 _Handler = Callable[[Request, str], Reply]
@@ -85,8 +86,7 @@ class Rest:
 
     Args:
         office: keeps the calls.
-        stop: ends an ongoing call soon.
-        create: registers a web call and returns what lets its caller join.
+        live: has a hold on the calls that are going on.
         agents: with whom calls can be registered; None: with anybody.
         api_key: the only key accepted; None: any that is not empty.
         prefix: path before every route, for example ``/retell``; empty for none.
@@ -95,17 +95,15 @@ class Rest:
     def __init__(
         self,
         office: CallStore,
-        stop: Callable[[RegisteredCall], None],
-        create: Callable[[RegisteredCall], Admission],
+        live: LiveCalls,
         *,
         agents: Agents | None = None,
         api_key: str | None = None,
         prefix: str = "",
     ) -> None:
         self._office = office
-        self._stop = stop
+        self._live = live
         self._agents = agents or Agents()
-        self._create = create
         self._api_key = api_key
         self._prefix = prefix
         self._refusals: list[Reply] = []  # the next is the last
@@ -122,6 +120,9 @@ class Rest:
             "v2/list-calls": list_v2_calls,
             "v3/list-calls": ("POST", self._list_v3),
             "v2/update-call/{id}": ("PATCH", self._update_call),
+            "v2/listen-live-call/{id}": ("POST", self._listen),
+            "v2/take-over-live-call/{id}": ("POST", self._take_over),
+            "v2/update-live-call/{id}": ("PATCH", self._update_live),
             "v2/stop-call/{id}": ("POST", self._stop_call),
             "v2/delete-call/{id}": ("DELETE", self._delete_call),
             "get-concurrency": ("GET", self._get_concurrency),
@@ -187,9 +188,15 @@ class Rest:
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
             raise HttpError(401, "the Authorization header must be 'Bearer YOUR_API_KEY'")
-        wanted = self._api_key
-        if wanted is not None and not hmac.compare_digest(key.encode(), wanted.encode()):
+        if not self.knows(key):
             raise HttpError(401, "unknown API key")
+
+    def knows(self, key: str) -> bool:
+        """Return whether an API key is a good one."""
+        wanted = self._api_key
+        if wanted is None:
+            return bool(key)
+        return hmac.compare_digest(key.encode(), wanted.encode())
 
     def _call(self, call_id: str) -> RegisteredCall:
         call = self._office.find(call_id)
@@ -207,7 +214,7 @@ class Rest:
     def _create_web_call(self, request: Request, _: str) -> Reply:
         call = parse_web_call(request.body)
         call.agent_name = self._agents.name(call.agent_id)
-        return Reply(201, admission_body(self._create(call)))
+        return Reply(201, admission_body(self._live.create(call)))
 
     def _get_call(self, _: Request, call_id: str) -> Reply:
         return Reply(200, call_body(self._call(call_id)))
@@ -228,10 +235,18 @@ class Rest:
 
     def _stop_call(self, _: Request, call_id: str) -> Reply:
         call = self._call(call_id)
-        if call.status is not CallStatus.ONGOING:
-            raise HttpError(422, f"call_id is of a call that is {call.status}, not ongoing")
-        self._stop(call)
+        require_ongoing(call)
+        self._live.stop(call)
         return Reply(204)
+
+    def _listen(self, _: Request, call_id: str) -> Reply:
+        return Reply(201, listen(self._call(call_id), self._live))
+
+    def _take_over(self, request: Request, call_id: str) -> Reply:
+        return Reply(200, take_over(self._call(call_id), request.body, self._live))
+
+    def _update_live(self, request: Request, call_id: str) -> Reply:
+        return Reply(200, update_live(self._call(call_id), request.body, self._live))
 
     def _delete_call(self, _: Request, call_id: str) -> Reply:
         call = self._call(call_id)
@@ -294,12 +309,7 @@ def update_call(call: RegisteredCall, body: bytes) -> None:
         HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
     """
     read = parse_object(body)
-    metadata = read.object("metadata")
-    if metadata is not None and len(json.dumps(metadata)) > MAX_METADATA:
-        read.wrong("metadata", f"must not be longer than {MAX_METADATA} bytes")
-    storage = read.choice("data_storage_setting", STORAGE)
-    if storage is not None and STORAGE.index(storage) < STORAGE.index(call.storage):
-        read.wrong("data_storage_setting", f"cannot go back to {storage} from {call.storage}")
+    metadata, storage = read_metadata(read), read_storage(call, read)
     attributes = read.map("custom_attributes", (str, int, float), "strings, numbers, true or false")
     call.metadata = call.metadata if metadata is None else metadata
     call.storage = storage or call.storage

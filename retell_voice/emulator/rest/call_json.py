@@ -26,7 +26,7 @@ def registration_body(call: RegisteredCall) -> dict[str, Any]:
         "to_number": call.to_number,
         "direction": call.direction,
         "metadata": call.metadata,
-        "retell_llm_dynamic_variables": call.dynamic_variables,
+        "retell_llm_dynamic_variables": _variables(call),
         "start_timestamp": _milliseconds(call.started_at),
         "end_timestamp": _milliseconds(call.ended_at),
     }
@@ -71,6 +71,12 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
                 transcript_item(said) for said in call.transcript_with_tool_calls
             ]
     return body
+
+
+def _variables(call: RegisteredCall) -> dict[str, str] | None:
+    if call.dynamic_variables is None and call.dynamic_overrides is None:
+        return None
+    return {**(call.dynamic_variables or {}), **(call.dynamic_overrides or {})}
 
 
 def _socket(call: RegisteredCall) -> dict[str, Any]:

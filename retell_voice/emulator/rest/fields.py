@@ -85,6 +85,10 @@ class Fields:
             if name not in names:
                 self.wrong(name, "is unknown")
 
+    def has(self, name: str) -> bool:
+        """Return whether a field is there, even if it is null."""
+        return name in self._fields
+
     def any(self, name: str) -> Any:
         """Return a field of whatever type."""
         return self._fields.get(name)

@@ -15,12 +15,12 @@ none of them uses the network.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
@@ -146,7 +146,7 @@ class _Choice:
 
     def check(self, asked: str) -> None:
         known = ["auto", *self.packages, self.fallback[0]]
-        if asked not in known and not Path(asked).expanduser().exists():
+        if asked not in known and not os.path.exists(os.path.expanduser(asked)):
             message = f"no {self.what} engine {asked!r}, and no such file"
             raise ConfigError(
                 message, f"{did_you_mean(asked, known)}; or the path of {self.own[1]}"
@@ -186,7 +186,7 @@ class _Choice:
             engine = self.own[0]
             if not _is_installed(self.packages[engine][0]):
                 raise ConfigError(f"{engine} is not installed, which {asked} needs", _INSTALL)
-            yield engine, str(Path(asked).expanduser())
+            yield engine, os.path.expanduser(asked)
 
     def _has(self, engine: str) -> bool:
         if engine == "espeak" and find_library("espeak-ng"):

@@ -13,11 +13,12 @@ from retell_voice.settings.tables.call import (
     RegistrationSettings,
 )
 from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.settings.tables.sound import SoundSettings
 from retell_voice.settings.tables.talk import TalkSettings
 
 SECTIONS: dict[str, type[Settings]] = {
-    each.section: each for each in (TalkSettings, EmulatorSettings)
+    each.section: each for each in (TalkSettings, EmulatorSettings, KioskSettings)
 }
 """Sections of the file, the top level first; ``talk`` includes everything ``register`` has."""
 
@@ -33,6 +34,7 @@ __all__ = [
     "AccountSettings",
     "CallSettings",
     "EmulatorSettings",
+    "KioskSettings",
     "LookupSettings",
     "RegisterSettings",
     "RegistrationSettings",

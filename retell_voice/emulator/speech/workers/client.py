@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +11,9 @@ from retell_voice.emulator.speech.ports import SpeechFailed
 from retell_voice.emulator.speech.workers.child import Child
 from retell_voice.emulator.speech.workers.frames import Frame, pack
 from retell_voice.errors import ConfigError
+from retell_voice.shown import logger
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 _MAX_PENDING = 64
 _MAX_CRASHES = 3  # in a row, without an answer in between

@@ -1,0 +1,1 @@
+"""A device that nobody looks after: it waits, holds a call for each press, and waits again."""

@@ -1,0 +1,103 @@
+"""Asking a kiosk that runs, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import fields as dataclass_fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from retell_voice.errors import ConfigError
+from retell_voice.kiosk.account import Account, in_words
+from retell_voice.kiosk.control.client import ControlClient
+
+_FIELDS = tuple(each.name for each in dataclass_fields(Account))
+
+
+def tell(path: Path, do: str, **fields: Any) -> None:
+    """Have a command carried out, and say how the kiosk is then.
+
+    Raises:
+        ConnectError: no kiosk listens there.
+        ConfigError: it refuses.
+    """
+    answer = asyncio.run(_ask(path, do, fields))
+    if "state" in answer:
+        print(answer["state"])
+
+
+def show_status(path: Path, *, as_json: bool) -> None:
+    """Print how the kiosk is; raises ConnectError where there is none."""
+    status = asyncio.run(_ask(path, "status", {}))["status"]
+    if as_json:
+        print(json.dumps(status))
+        return
+    print("\n".join(status_lines(status)))
+
+
+def show_logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
+    """Print the last calls, and go on with what happens; raises as ``show_status``."""
+    asyncio.run(_logs(path, calls, follow=follow, as_json=as_json))
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    """Return the lines that show a snapshot to people."""
+    flags = [name for name in ("muted", "speaking") if status.get(name)]
+    state = ", ".join([str(status.get("state")), *flags])
+    results = ", ".join(f"{count} {name}" for name, count in status.get("results", {}).items())
+    minutes = status.get("talked", 0.0) / 60
+    rows = {
+        "state": state,
+        "trouble": status.get("why"),
+        "microphone": status.get("microphone"),
+        "speaker": status.get("speaker"),
+        "echo": status.get("echo"),
+        "volume": f"{status.get('volume')} %",
+        "calls": f"{status.get('calls')}{f' ({results})' if results else ''}, {minutes:.1f} min",
+        "false wakes": status.get("false_wakes") or None,
+        "history": status.get("history"),
+        "up": f"{status.get('uptime', 0) / 3600:.1f} h, version {status.get('version')}",
+    }
+    return [f"{name:12}{text}" for name, text in rows.items() if text]
+
+
+async def _ask(path: Path, do: str, fields: dict[str, Any]) -> dict[str, Any]:
+    async with ControlClient(path) as client:
+        answer = await client.do(do, **fields)
+    if not answer.get("ok"):
+        raise ConfigError(f"the kiosk refuses: {answer.get('error')}")
+    return answer
+
+
+async def _logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
+    async with ControlClient(path) as client:
+        answer = await client.do("history", calls=calls)
+        for fields in answer.get("calls", []):
+            _print_call(fields, as_json=as_json)
+        if not follow:
+            return
+        async for message in client:
+            if as_json:
+                print(json.dumps(message), flush=True)
+            elif message.get("event") == "call_ended":
+                _print_call(message, as_json=False)
+            elif message.get("event") == "look":
+                why = message.get("why")
+                print(
+                    f"{_time(None)}  {message.get('state')}{f': {why}' if why else ''}", flush=True
+                )
+
+
+def _print_call(fields: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(fields), flush=True)
+        return
+    account = Account(**{name: fields[name] for name in _FIELDS if name in fields})
+    print(f"{_time(account.began)}  {in_words(account)}", flush=True)
+
+
+def _time(at: float | None) -> str:
+    moment = datetime.now() if at is None else datetime.fromtimestamp(at)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

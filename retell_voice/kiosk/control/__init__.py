@@ -1,0 +1,1 @@
+"""Asking and telling a kiosk that runs: JSON lines over a socket."""

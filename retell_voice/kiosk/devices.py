@@ -1,0 +1,112 @@
+"""The kiosk's microphone and speaker: open all the time, and opened again where they were not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from functools import partial
+
+from retell_voice.devices.audio_io import AudioIO
+from retell_voice.errors import DeviceError, DeviceLost
+from retell_voice.events import DeviceChanged, MicrophoneSilent
+from retell_voice.kiosk.states import Event
+from retell_voice.program.opening import audio_format, find_devices
+from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.threads.detached import run_detached
+
+_OPENING_SECONDS = 15.0
+_LOST_SECONDS = 10.0
+"""How long a call goes on without one of the devices."""
+
+
+class Devices:
+    """Both devices, or why there are none.
+
+    Args:
+        settings: which ones, and how they are used; read anew at each opening.
+        tell: is told that one is AWAY or BACK.
+        warn: is told one line for people.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], KioskSettings],
+        tell: Callable[[Event], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.io: AudioIO | None = None
+        """The open devices."""
+        self._settings = settings
+        self._tell = tell
+        self._warn = warn
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> str:
+        """What is wrong with them, one line; empty while both are there."""
+        return "the devices are not open" if self.io is None else self.io.away
+
+    async def open(self) -> None:
+        """Open them, unless they are; returns when both work.
+
+        Raises:
+            DeviceError, ConfigError: they cannot be had now.
+        """
+        if self.io is None:
+            try:
+                async with asyncio.timeout(_OPENING_SECONDS):
+                    self.io = await self._opened()
+            except TimeoutError:
+                raise DeviceError("the devices hang while they are opened") from None
+            self._watching = asyncio.create_task(self._watch(self.io))
+        if self.io.away:
+            raise DeviceLost(self.io.away)
+
+    async def close(self) -> None:
+        """Close them; safe to call at any time."""
+        io, self.io = self.io, None
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+            self._watching = None
+        if io is not None:
+            await io.__aexit__(None, None, None)
+
+    async def _opened(self) -> AudioIO:
+        settings = self._settings()
+        microphone, speaker = await run_detached(
+            partial(find_devices, settings, audio_format(settings))
+        )
+        io = await run_detached(
+            partial(
+                AudioIO,
+                microphone,
+                speaker,
+                rate=settings.rate.value,
+                volume=settings.volume.value / 100,
+                device_timeout=_LOST_SECONDS,
+                echo=settings.echo.value,
+                noise_suppression=settings.noise_suppression.value,
+                automatic_gain=settings.automatic_gain.value,
+            )
+        )
+        try:
+            return await io.__aenter__()
+        except BaseException:  # half open; what hangs must not be waited for
+            run_detached(io.close)
+            raise
+
+    async def _watch(self, io: AudioIO) -> None:
+        async for event in io:
+            match event:
+                case DeviceChanged(state="lost"):
+                    self._warn(f"{event.name}: {event.why}")
+                    self._tell(Event.AWAY)
+                case DeviceChanged(state="back"):
+                    self._warn(f"{event.name} is back")
+                    if not io.away:
+                        self._tell(Event.BACK)
+                case MicrophoneSilent():
+                    self._warn(f"{event.name} delivers digital silence: is it muted?")

@@ -1,0 +1,242 @@
+"""Ways in which a kiosk comes to a call: through REST, or through something of its owner's.
+
+::
+
+    press ─▶ Way.place ─▶ Route ─▶ Call
+    a look ─▶ Way.check            whether a call could be had; makes none
+
+A new way is a class here and a line in ``way_of``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.errors import ConfigError, ConnectError, RestError
+from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
+from retell_voice.kiosk.joining import Joining, read_joining
+from retell_voice.kiosk.post import post
+from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.program.call_fields import call_fields
+from retell_voice.program.opening import audio_format
+from retell_voice.program.registration import audio_url, register
+from retell_voice.rest import get_concurrency
+from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.threads.detached import run_detached
+from retell_voice.transport.ports import Route
+from retell_voice.transport.route import web_route
+
+_COMMAND_SECONDS = 15.0
+_REACH_SECONDS = 5.0
+_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
+_MOST = 65536
+
+
+class Way(Protocol):
+    """A way to come to a call."""
+
+    label: str
+    """Where it comes from, for people."""
+
+    async def place(self, source: str) -> Route:
+        """Come to a call and return what is dialled.
+
+        Args:
+            source: who wants it, for people and for what the owner has.
+
+        Raises:
+            ConfigError, ConnectError, RestError: there is none.
+        """
+
+    async def check(self) -> None:
+        """See whether there would be one; raises as ``place``."""
+
+
+def way_of(settings: KioskSettings) -> Way:
+    """Return the way that the settings want.
+
+    Raises:
+        ConfigError: none of them, or two.
+    """
+    ways: list[tuple[str, Callable[[], Way]]] = [
+        (row.source, make)
+        for row, make in (
+            (settings.agent, partial(RestWay, settings)),
+            (settings.call_command, partial(CommandWay, settings)),
+            (settings.call_url, partial(UrlWay, settings)),
+        )
+        if row.value
+    ]
+    if not ways:
+        raise ConfigError(
+            "nothing says with whom to call",
+            "set agent, with an API key; or, under [kiosk], call_command or call_url",
+        )
+    if len(ways) > 1:
+        raise ConfigError(
+            f"{' and '.join(source for source, _ in ways)} each say how to come to a call: give one"
+        )
+    return ways[0][1]()
+
+
+class RestWay:
+    """Registers a call with an agent."""
+
+    def __init__(self, settings: KioskSettings) -> None:
+        self._settings = settings
+        self.label = f"agent {settings.agent.value}"
+
+    async def place(self, source: str) -> Route:
+        """Register one."""
+        settings = self._settings
+        key = await run_detached(partial(api_key, settings))
+        told = replace(
+            call_fields(settings),
+            metadata={"trigger": source},
+            dynamic_variables=settings.variables.value,
+        )
+        call = await register(settings, key, told, plain=True)
+        url = settings.url
+        where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
+        return _route(Joining(call.call_id, where, call.audio), settings)
+
+    async def check(self) -> None:
+        """Ask for something that costs nothing and needs the key."""
+        settings = self._settings
+        key = await run_detached(partial(api_key, settings))
+        await get_concurrency(api_key=key.value, api_url=settings.api_url.value, plain=True)
+
+
+class CommandWay:
+    """Runs a command; no shell reads it."""
+
+    def __init__(self, settings: KioskSettings) -> None:
+        self._settings = settings
+        row = settings.call_command
+        try:
+            self._command = shlex.split(row.value or "")
+        except ValueError as error:
+            raise ConfigError(f"{row.source}: call_command cannot be read: {error}") from None
+        if not self._command:
+            raise ConfigError(f"{row.source}: call_command is empty")
+        self.label = f"command {self._command[0]}"
+
+    async def place(self, source: str) -> Route:
+        """Run it; what it prints is the call."""
+        text = await self._run(source)
+        return _route(_read(text, self._settings, self.label), self._settings)
+
+    async def _run(self, source: str) -> str:
+        environment = {**os.environ, "RETELL_VOICE_TRIGGER": source}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_MOST,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConfigError(f"{self.label}: {error.strerror or error}") from None
+        try:
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                out, err = await process.communicate()
+        except TimeoutError:
+            raise ConnectError(
+                f"{self.label} did not end within {_COMMAND_SECONDS:g} s", temporary=True
+            ) from None
+        finally:
+            if process.returncode is None:
+                await _kill(process)
+        if process.returncode:
+            lines = err.decode("utf-8", "replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            words = f"{self.label} failed with {process.returncode}: {last[:200]}".rstrip(": ")
+            if process.returncode == _TRY_AGAIN:
+                raise ConnectError(words, temporary=True)
+            raise ConfigError(words, f"{_TRY_AGAIN} says that it may work a moment later")
+        return out.decode("utf-8", "replace")
+
+    async def check(self) -> None:
+        """Nothing can be known before it is run."""
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End it and what it has started, and wait for that: no zombie stays."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+class UrlWay:
+    """Posts to an endpoint."""
+
+    def __init__(self, settings: KioskSettings) -> None:
+        self._settings = settings
+        self._url = settings.call_url.value or ""
+        try:
+            parts = urlsplit(self._url)
+            self._host, self._port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ConfigError(f"{settings.call_url.source}: call_url: {error}") from None
+        if not self._host:
+            raise ConfigError(f"{settings.call_url.source}: call_url names no host")
+        self._is_plain = parts.scheme == "http"
+        if self._is_plain and self._host not in ("127.0.0.1", "localhost"):
+            raise ConfigError(f"{settings.call_url.source}: call_url must begin with https://")
+        self.label = f"endpoint {self._host}"
+
+    async def place(self, source: str) -> Route:
+        """Post; what comes back is the call."""
+        body = json.dumps({"trigger": source, **_variables(self._settings)})
+        token = (await run_detached(partial(credential, CALL_TOKEN))).value
+        text = await post(self._url, body, token)
+        return _route(_read(text, self._settings, self.label), self._settings)
+
+    async def check(self) -> None:
+        """See whether the host can be reached; posting would make a call."""
+        host, port = self._host or "", self._port or (80 if self._is_plain else 443)
+        try:
+            async with asyncio.timeout(_REACH_SECONDS):
+                _, writer = await asyncio.open_connection(host, port)
+        except (OSError, TimeoutError) as error:
+            why = explain_unreachable(error, host, _REACH_SECONDS)
+            raise ConnectError(f"network: {why.words}", why.hint, temporary=True) from None
+        writer.close()
+
+
+def _variables(settings: KioskSettings) -> dict[str, dict[str, str]]:
+    found = settings.variables.value
+    return {"variables": dict(found)} if found else {}
+
+
+def _read(text: str, settings: KioskSettings, label: str) -> Joining:
+    try:
+        return read_joining(text, url=settings.url.value, audio=audio_format(settings))
+    except ConfigError as error:
+        raise RestError(f"{label}: {error}", error.hint, status=200) from None
+
+
+def _route(joining: Joining, settings: KioskSettings) -> Route:
+    return web_route(
+        joining.call_id,
+        url=joining.url,
+        audio=AudioFormat(joining.audio.encoding, joining.audio.rate),
+        updates=settings.updates.value,
+        alignment=settings.alignment.value,
+        text_heartbeat=settings.text_heartbeat.value,
+    )

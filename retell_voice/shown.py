@@ -1,0 +1,80 @@
+"""Text on its way to people: nothing in it steers a terminal or turns its reading around.
+
+Close reasons, HTTP bodies, names of devices and files: whatever comes from outside leaves for a
+terminal, a log, a transcript or a page through here. In between it stays as it came.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+from typing import IO
+
+# Controls (C0, C1), what turns the direction of reading, halves of surrogate pairs.
+_UNSHOWN = (
+    "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+)
+_BREAKS = "\n\r\t\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+_EACH = re.compile(f"[{_UNSHOWN}]")
+_ALL_BUT_LINES = re.compile(f"(?!\n)[{_UNSHOWN}]")
+
+
+def clean(text: str) -> str:
+    """Return a text as one line in which every character can be seen, or is a space.
+
+    A tab, a line's or a page's end becomes a space; what else cannot be seen is left out.
+    """
+    if text.isprintable():  # nearly every text, and a server repeats all of them with each word
+        return text
+    return _EACH.sub(_instead, text)
+
+
+def clean_lines(text: str) -> str:
+    """Return a text of several lines, each of them as ``clean`` returns it."""
+    return _ALL_BUT_LINES.sub(_instead, text)
+
+
+def _instead(found: re.Match[str]) -> str:
+    return " " if found[0] in _BREAKS else ""
+
+
+def escape_json(text: str) -> str:
+    """Return JSON that says the same, with escape sequences for what ``clean`` would take out."""
+    return _ALL_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def logger(name: str) -> logging.Logger:
+    """Return a logger whose records are clean, whatever handles them."""
+    found = logging.getLogger(name)
+    found.addFilter(_clean_record)
+    return found
+
+
+def _clean_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = clean_lines(record.getMessage()), ()
+    if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+        # What a formatter finds here it takes as it is.
+        record.exc_text = clean_lines(
+            "".join(traceback.format_exception(*record.exc_info))
+        ).rstrip()
+    return True
+
+
+class CleanStderr(logging.StreamHandler):  # type: ignore[type-arg]  # it has none at run time
+    """Writes warnings to whatever standard error is, as ``logging.lastResort`` does."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self, logging.WARNING)
+        self.addFilter(_clean_record)
+
+    @property
+    def stream(self) -> IO[str] | None:  # looked up each time
+        """Standard error, None where there is none."""
+        return sys.stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, if there is anywhere to write it."""
+        if self.stream is not None:
+            super().emit(record)

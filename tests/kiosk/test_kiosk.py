@@ -1,0 +1,365 @@
+"""A kiosk in this process: presses, calls, and what goes wrong, against the emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.kiosk import KEY, RATE, a_kiosk, settings
+
+from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
+from retell_voice.errors import ConfigError, DeviceError
+from retell_voice.events import Utterance
+from retell_voice.kiosk.kiosk import Kiosk
+from retell_voice.kiosk.ports import LongPressed, WantsCall, WantsHangUp, WantsMute, WantsVolume
+from retell_voice.kiosk.states import State
+
+
+async def listens(session: Session) -> None:
+    """An agent that says nothing and stays."""
+    async for _ in session:
+        pass
+
+
+async def test_a_press_calls_and_another_one_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, parrot_agent(ParrotSettings())) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        assert kiosk.look.state is State.DIALLING
+        await kiosk.seen.until(lambda: kiosk.look.speaking)
+        kiosk.press()
+        account = await kiosk.ends()
+        await kiosk.until(State.IDLE)
+    assert kiosk.seen.states == [
+        *("idle", "dialling", "in call", "wrapping up", "cooling down", "idle")
+    ]
+    assert (account.result, account.ended_by, account.source) == ("over", "you", "a test")
+    assert account.dialled is not None
+    assert account.dialled < 5
+    assert kiosk.look.calls == 1
+
+
+async def test_the_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leaves(session: Session) -> None:
+        return
+
+    async with a_kiosk(
+        monkeypatch,
+        leaves,
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.take(WantsCall("wake word", 0.9, by_voice=True))
+        account = await kiosk.ends()
+        await kiosk.until(State.IDLE)
+    assert (account.ended_by, account.result, account.score) == ("server", "over", 0.9)
+    assert account.was_false_wake
+    assert kiosk.tally.false_wakes == 1
+
+
+async def test_a_call_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, listens, max_minutes=0.3 / 60) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        account = await kiosk.ends()
+        assert account.ended_by == "you"
+        assert 0.2 < account.lasted < 5
+
+
+class Noise(NullMicrophone):
+    """Hears a loud room."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE)
+
+    def start(self, sink: Any) -> None:
+        noise = np.random.default_rng(1).integers(-9000, 9000, self.block).astype(np.int16)
+        self.run(lambda size: sink.write_rt(noise[:size]), sink.lost)
+
+
+async def test_silence_is_hung_up_on_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, listens, silence_seconds=0.4) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        assert (await kiosk.ends()).ended_by == "you"
+
+
+async def test_noise_that_nobody_understands_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def updates(session: Session) -> None:
+        await session.update((Utterance("agent", "Hello."),))
+        await listens(session)
+
+    async with a_kiosk(monkeypatch, updates, microphone=Noise, silence_seconds=1.0) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        account = await kiosk.ends()
+    assert not account.spoken
+
+
+async def test_noise_counts_where_the_server_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_kiosk(monkeypatch, listens, microphone=Noise, silence_seconds=1.0) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        await kiosk.until(State.IN_CALL)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await kiosk.ends()
+        kiosk.take(WantsHangUp("a test"))
+        assert (await kiosk.ends()).spoken
+
+
+async def test_muting_and_volume_reach_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(
+        monkeypatch,
+        listens,
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        io = kiosk.devices.io
+        assert io is not None
+        kiosk.take(LongPressed("a test"))
+        assert (io.muted, kiosk.look.muted) == (True, True)
+        kiosk.take(WantsVolume("a test", 30))
+        kiosk.take(WantsVolume("a test", -10, relative=True))
+        assert (io.volume, kiosk.look.volume) == (0.2, 20)
+        kiosk.take(WantsVolume("a test", -100, relative=True))
+        assert io.volume == 0
+        kiosk.press()  # whoever presses is heard
+        await kiosk.until(State.IN_CALL)
+        assert not io.muted
+        kiosk.take(WantsMute("a test", True))
+        assert io.muted
+        kiosk.press()
+        await kiosk.ends()
+        assert not io.muted
+
+
+async def test_a_press_while_dialling_leaves_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(
+        monkeypatch,
+        listens,
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        kiosk.press()
+        account = await kiosk.ends()
+        await kiosk.until(State.IDLE)
+        assert (account.result, account.dialled) == ("over", None)
+        assert not kiosk.emulator.sessions
+
+
+async def test_no_network_at_boot_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    async with a_kiosk(monkeypatch, api_url=f"http://127.0.0.1:{unused_tcp_port}") as kiosk:
+        look = await kiosk.until(State.OFFLINE)
+        assert "refused the connection" in look.why
+        kiosk.press()  # is tried at once
+        account = await kiosk.ends()
+        assert account.result == "cut off"
+        await kiosk.until(State.OFFLINE)
+        async with Emulator(agent=listens, port=unused_tcp_port):
+            await kiosk.until(State.IDLE)
+            assert kiosk.look.why == ""
+            kiosk.press()
+            await kiosk.until(State.IN_CALL)
+        assert (await kiosk.ends(2)).ended_by == "server"
+
+
+async def test_a_revoked_key_is_a_fault_until_there_is_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("key_of_someone_else\n")
+    file.chmod(0o600)
+    async with a_kiosk(monkeypatch, listens, api_key_file=str(file)) as kiosk:
+        look = await kiosk.until(State.FAULTED)
+        assert "does not take the API key" in look.why
+        assert "someone" not in repr(kiosk.seen.all_looks)
+        kiosk.press()
+        assert (await kiosk.ends()).result == "refused"
+        await kiosk.until(State.FAULTED)
+        file.write_text(KEY)
+        await kiosk.until(State.IDLE)
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "state"),
+    [(503, None, State.OFFLINE), (429, 1.0, State.OFFLINE), (402, None, State.FAULTED)],
+)
+async def test_what_a_server_answers_leads_where_it_belongs(
+    monkeypatch: pytest.MonkeyPatch, status: int, retry_after: float | None, state: State
+) -> None:
+    monkeypatch.setattr("retell_voice.rest.api._PAUSES", (0.001, 0.001))
+    async with a_kiosk(
+        monkeypatch,
+        listens,
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.emulator.refuse(status, 3, retry_after)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        kiosk.press()
+        await kiosk.until(state)
+        await kiosk.until(State.IDLE)
+        if status == 429:
+            assert loop.time() - began >= 1.0, "it asks when it may"
+
+
+async def test_a_server_that_fails_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        await kiosk.until(State.IN_CALL)
+        for session in kiosk.emulator.sessions:
+            await session.close(1011, "gone", "error_retell")
+        account = await kiosk.ends()
+        assert (account.result, account.ended_by) == ("cut off", "server")
+        await kiosk.until(State.IDLE)
+
+
+class Unplugged(NullSpeaker):
+    """A speaker that can be lost, and comes back when it is there again."""
+
+    is_there = True
+    made: list[Unplugged] = []  # noqa: RUF012 - all of them
+
+    def __init__(self) -> None:
+        super().__init__(RATE, name="a speaker")
+        self.made.append(self)
+
+    def start(self, source: Any) -> None:
+        if not Unplugged.is_there:
+            raise DeviceError("a speaker: it is not there")
+        self.source = source
+        super().start(source)
+
+    @classmethod
+    def unplug(cls) -> None:
+        cls.is_there = False
+        cls.made[-1].stop()
+        cls.made[-1].source.lost("it was unplugged")
+
+
+async def test_a_device_that_is_unplugged_is_a_fault_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Unplugged, "is_there", True)
+    async with a_kiosk(
+        monkeypatch,
+        listens,
+        speaker=Unplugged,
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        Unplugged.unplug()
+        look = await kiosk.until(State.FAULTED)
+        assert "unplugged" in look.why
+        kiosk.press()
+        assert (await kiosk.ends()).result == "refused"
+        Unplugged.is_there = True
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        await kiosk.until(State.IN_CALL)
+        Unplugged.unplug()  # a call goes on for a while
+        await kiosk.seen.until(lambda: "unplugged" in kiosk.look.why)
+        assert kiosk.machine.state is State.IN_CALL
+        Unplugged.is_there = True
+        await kiosk.seen.until(lambda: not kiosk.look.why)
+        kiosk.press()
+        assert (await kiosk.ends(2)).device_losses == 1
+
+
+async def test_devices_that_are_not_there_at_boot_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Unplugged, "is_there", False)
+    async with a_kiosk(
+        monkeypatch,
+        listens,
+        speaker=Unplugged,
+    ) as kiosk:
+        look = await kiosk.until(State.FAULTED)
+        assert "not there" in look.why
+        Unplugged.is_there = True
+        await kiosk.until(State.IDLE)
+
+
+async def test_other_settings_hold_from_the_next_call_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        url = kiosk.emulator.api_url
+        await kiosk.until(State.IDLE)
+        kiosk.press()
+        await kiosk.until(State.IN_CALL)
+        with pytest.raises(ConfigError, match="give one"):
+            await kiosk.reload(settings(api_url=url, call_command="true"))
+        before = kiosk.devices.io
+        await kiosk.reload(settings(api_url=url, volume=50, max_minutes=0.2 / 60, echo="off"))
+        assert kiosk.look.volume == 50
+        assert kiosk.machine.state is State.IN_CALL, "the call goes on"
+        kiosk.press()
+        await kiosk.ends()
+        await kiosk.until(State.IDLE)
+        assert kiosk.devices.io is before
+        kiosk.press()
+        assert (await kiosk.ends(2)).lasted < 5
+
+        await kiosk.until(State.IDLE)
+        await kiosk.reload(settings(api_url=url, rate=16000))
+        await kiosk.seen.until(lambda: kiosk.look.state is State.FAULTED)
+        await kiosk.until(State.IDLE)
+        assert kiosk.devices.io is not before
+
+
+def test_it_must_be_said_whom_to_call() -> None:
+    async def made(**values: Any) -> None:
+        Kiosk(settings(**values), None)  # type: ignore[arg-type]  # it is not reached
+
+    with pytest.raises(ConfigError, match="nothing says"):
+        asyncio.run(made(agent=None))
+    with pytest.raises(ConfigError, match="give one"):
+        asyncio.run(made(call_url="https://a.test"))
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_fifty_presses_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, parrot_agent(ParrotSettings())) as kiosk:
+        await kiosk.until(State.IDLE)
+
+        async def call() -> None:
+            kiosk.press()
+            await kiosk.until(State.IN_CALL)
+            kiosk.press()
+            await kiosk.ends(kiosk.look.calls)
+            await kiosk.until(State.IDLE)
+
+        def counted() -> tuple[int, int, int]:
+            gc.collect()
+            return threading.active_count(), _open_files(), len(asyncio.all_tasks())
+
+        for _ in range(5):
+            await call()
+        await asyncio.sleep(0.2)
+        before = counted()
+        for _ in range(50):
+            await call()
+        for _ in range(100):  # what both sides are still closing
+            if counted() <= before:
+                break
+            await asyncio.sleep(0.05)
+        assert counted() <= before
+        assert {each.result for each in kiosk.seen.accounts} == {"over"}
+        assert len(kiosk.seen.accounts) == 55
+        assert kiosk.devices.io is not None
+        assert kiosk.devices.io.openings == 2, "nothing was opened for a call"
