@@ -1,4 +1,4 @@
-"""The commands of ``retell-voice`` and their help. Whatever is heavy is imported inside them."""
+"""The commands of ``retell-voice`` and their help. Heavy modules are imported inside them."""
 
 from __future__ import annotations
 

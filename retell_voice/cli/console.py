@@ -1,9 +1,9 @@
-"""Lines typed at the emulator: turns of the user, for an LLM server that is tried without speech.
+"""Lines typed at the emulator: user turns, for trying an LLM server without speech.
 
 ::
 
     standard input ─▶ reader thread ─▶ Console ─▶ the newest call
-                                          └─▶ where there is none: a call with a silent caller
+                                          └─▶ if there is none: a call with a silent caller
 
 A line that begins with ``/`` is a command: ``/call``, ``/hangup``, ``/help``.
 """
@@ -25,15 +25,15 @@ from retell_voice.errors import RetellVoiceError
 
 HELP = """\
 type what the user says; it goes to the newest call, or to a new one with a silent caller
-/call    begin another call with a silent caller
+/call    start another call with a silent caller
 /hangup  the newest caller hangs up
 /help    this"""
-_LONGEST = 10_000  # characters of a line: more is no turn of anybody
-_MOST_WAITING = 100  # lines; no more are read until one has been carried out
+_LONGEST = 10_000  # characters of a line: nobody's turn is longer
+_MOST_WAITING = 100  # lines; reading pauses until one has been processed
 
 
 class Lines:
-    """Takes bytes as they come and gives whole lines of text."""
+    """Takes bytes as they come and returns whole lines of text."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -47,10 +47,10 @@ class Lines:
 
 
 def read_lines(fd: int, take: Callable[[str], None]) -> None:
-    """Read lines until the end of input, on a thread that nothing waits for.
+    """Read lines until the end of input, on a thread that nobody joins.
 
-    Reads the descriptor itself: Python's own reader holds a lock that a program which ends
-    meanwhile would trip over.
+    Reads the descriptor itself: Python's own reader holds a lock that an exiting program would
+    trip over.
     """
 
     def run() -> None:
@@ -70,7 +70,7 @@ class Console:
 
     Args:
         emulator: whose calls are typed to.
-        audio: format of the calls it begins.
+        audio: format of the calls it starts.
         say: prints a line.
     """
 
@@ -84,7 +84,7 @@ class Console:
         self._callers: dict[asyncio.Task[None], Call] = {}
 
     def listen(self) -> None:
-        """Take what is typed at standard input from here on."""
+        """Start reading standard input."""
         loop = asyncio.get_running_loop()
 
         def take(line: str) -> None:
@@ -95,12 +95,12 @@ class Console:
         read_lines(sys.stdin.fileno(), take)
 
     def happened(self, server_event: ServerEvent) -> None:
-        """Take note of what the emulator tells."""
+        """Take note of a server event."""
         if isinstance(server_event, CallJoined):
             self._joined.set()
 
     async def run(self) -> None:
-        """Carry out lines until cancelled; the callers it made hang up then."""
+        """Carry out lines until cancelled; then the callers it created hang up."""
         try:
             while True:
                 line = await self._lines.get()
@@ -123,7 +123,7 @@ class Console:
             case ["/help"]:
                 self._say(HELP)
             case [word, *_] if word.startswith("/"):
-                self._say(f"there is no {word}\n{HELP}")
+                self._say(f"unknown command {word}\n{HELP}")
             case _:
                 if not self._emulator.sessions:
                     await self._begin()

@@ -1,4 +1,4 @@
-"""``retell-voice monitor``: what is said in a call that is going on, as it is said."""
+"""``retell-voice monitor``: what is said in an ongoing call."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def monitor(settings: LookupSettings, given: str) -> int:
     Raises:
         ConfigError: there is no key, or no call is named.
         ConnectError: the server was not reached.
-        Rejected: it does not let this call be watched.
+        Rejected: it does not allow monitoring this call.
         CallFailed: the connection was lost for good.
-        KeyRefused, NotFound: what each says.
+        KeyRefused, NotFound: as documented.
     """
-    key = api_key(settings, "watch calls")
+    key = api_key(settings, "monitor calls")
     output: _Output = _Json() if as_json(settings) else _Page()
     with key_from(key), Interrupts(lambda: None) as interrupts:
         asyncio.run(_watch(account(settings, key), call_id_given(given), output, interrupts))
@@ -71,12 +71,12 @@ async def _until_over(of: Account, wanted: str, output: _Output) -> None:
 
 
 def _failure(code: int, why: str, *, heard: bool) -> RetellVoiceError:
-    """Return the error for a connection that is lost for good."""
+    """Return the error for a connection lost for good."""
     if status := _KEY_REFUSED.get(code):
-        hint = "check the key, and that it has the permission to write calls"
-        return KeyRefused(f"server: the call cannot be watched: {why}", hint, status=status)
+        hint = "check the key, and that it has write permission for calls"
+        return KeyRefused(f"server: the call cannot be monitored: {why}", hint, status=status)
     if 4000 <= code < _UNREACHABLE:
-        return Rejected(f"server: the call cannot be watched: {why}", code=code)
+        return Rejected(f"server: the call cannot be monitored: {why}", code=code)
     if heard:
         return CallFailed(f"network: the transcript was lost: {why}", code=code)
     return ConnectError(f"network: {why}", "check --api-url and the network")
@@ -95,7 +95,7 @@ class _Output(ABC):
 
 
 class _Json(_Output):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def show(self, event: Event) -> None:
         stdout.say(jsonl.line(event))
@@ -105,7 +105,7 @@ class _Json(_Output):
 
 
 class _Page(_Output):
-    """A line an entry; on a terminal, the last one grows while it is said."""
+    """One line per entry; on a terminal, the last one grows while it is said."""
 
     def __init__(self) -> None:
         self._lines = LiveTranscript()
@@ -129,7 +129,7 @@ class _Page(_Output):
 
 
 def _end_of(line: str) -> str:
-    """Return so much of the end of a line as fits into one of the terminal."""
+    """Return as much of the end of a line as fits on one terminal line."""
     from rich.cells import cell_len  # only for a terminal
 
     room = shutil.get_terminal_size().columns - 1

@@ -1,4 +1,4 @@
-"""What may cover the conversation: help, statistics, devices. Pure."""
+"""Panels over the conversation: help, statistics, devices. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
 _KEYS = (
-    ("m", "mute yourself, and back"),
-    ("space", "hold it to be heard while muted"),
+    ("m", "mute or unmute yourself"),
+    ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
     ("s", "statistics"),
-    ("Up Down", "look back, also PgUp PgDn Home; End follows the conversation"),
+    ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
     ("Ctrl-L", "redraw the screen"),
 )
 
 _NO_RELEASES = (
-    f"This terminal does not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after "
+    f"This terminal does not report key releases: you are heard for {FIRST_HOLD:g} s after "
     f"one press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "
-    f"Where keys do not repeat, use m."
+    f"If keys do not repeat, use m."
 )
 
 
@@ -39,13 +39,13 @@ def panel(view: View, controls: Controls, width: int) -> list[Text]:
 
 
 def hint(controls: Controls) -> Text:
-    """Return which keys work the open panel."""
+    """Return the keys of the open panel."""
     closes = (("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
     if controls.panel != "devices" or not controls.choices:
         return Text.assemble(*closes)
     if controls.typed:
-        return Text.assemble(f"number {controls.typed}   ", ("Enter", "bold"), " takes it")
-    return Text.assemble((f"1-{len(controls.choices)}", "bold"), " takes it   ", *closes)
+        return Text.assemble(f"number {controls.typed}   ", ("Enter", "bold"), " selects it")
+    return Text.assemble((f"1-{len(controls.choices)}", "bold"), " selects it   ", *closes)
 
 
 def _help(width: int, *, tells_releases: bool) -> list[Text]:
@@ -102,10 +102,10 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     figures = view.statistics
 
     def ms(seconds: float | None) -> str:
-        return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
+        return "unknown" if seconds is None else f"{seconds * 1000:.0f} ms"
 
     def seconds(delay: float | None) -> str:
-        return "not known" if delay is None else f"{delay:.2f} s"
+        return "unknown" if delay is None else f"{delay:.2f} s"
 
     def silence() -> str:
         most = figures.clear_to_silence_p95
@@ -199,5 +199,5 @@ def _devices(controls: Controls, width: int) -> list[Text]:
             line = Text.assemble((f"{number:>3}  ", "bold"), name)
             line.append(" " * max(34 - cell_len(name), 2)).append(choice.host_api, "dim")
             lines.append(line.append("  in use", "green") if choice.in_use else line)
-    note = "What was plugged in since the program started is not in this list."
+    note = "Devices plugged in since the program started are not listed."
     return [*lines, Text(), *(Text(line, "dim") for line in _wrapped(note, width))]

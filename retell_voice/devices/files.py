@@ -247,7 +247,7 @@ class WavSpeaker(_Clockwork):
 
     def __init__(self, path: Path | str, rate: int = 24000, *, speed: float = 1.0) -> None:
         if Path(path).is_dir():
-            raise ConfigError(f"{path}: it is a directory", "name a file in it: agent.wav")
+            raise ConfigError(f"{path} is a directory", "name a file in it: agent.wav")
         if not (directory := Path(path).parent).is_dir():
             raise ConfigError(f"{path}: there is no directory {directory}")
         super().__init__(Path(path).name, rate, speed)

@@ -17,7 +17,7 @@ Spans = list[tuple[float, float]]
 """Beginnings and ends, seconds."""
 
 SPEECH = -40.0
-"""dBFS; a near end above it is taken for somebody speaking."""
+"""dBFS; a near end above this counts as speech."""
 _GAP = 0.4
 """Seconds of quiet within speech."""
 _LARGEST = 1e12

@@ -27,9 +27,9 @@ def test_lines() -> None:
 
 def test_the_last_line() -> None:
     passed, warned, failed = (Finding("sound", "x", each, "") for each in (PASS, WARN, FAIL))
-    assert summary([passed]) == "all is well"
-    assert summary([passed, warned]) == "nothing failed, 1 to look at"
-    assert summary([failed, warned, failed]) == "2 failed, 1 to look at"
+    assert summary([passed]) == "everything passed"
+    assert summary([passed, warned]) == "nothing failed, 1 warning"
+    assert summary([failed, warned, failed]) == "2 failed, 1 warning"
 
 
 def test_parts_can_be_chosen(run: Run) -> None:

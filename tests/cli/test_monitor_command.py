@@ -75,8 +75,13 @@ async def test_what_is_said_and_that_it_is_over(env: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "exit_code", "says"),
     [
-        (4001, "no such key", 7, "the call cannot be watched: no such key\n  it came from RETELL_"),
-        (4008, "too many watchers", 5, "the call cannot be watched: too many watchers"),
+        (
+            4001,
+            "no such key",
+            7,
+            "the call cannot be monitored: no such key\n  it came from RETELL_",
+        ),
+        (4008, "too many watchers", 5, "the call cannot be monitored: too many watchers"),
         (1000, "", 0, ""),
     ],
 )

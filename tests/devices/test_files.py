@@ -201,7 +201,7 @@ def test_a_wav_speaker_writes_what_it_pulls(tmp_path: Path) -> None:
 
 
 def test_a_wav_speaker_that_cannot_write_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=": it is a directory"):
+    with pytest.raises(ConfigError, match=" is a directory"):
         WavSpeaker(tmp_path)
     with pytest.raises(ConfigError, match=r"a\.wav: there is no directory .*none$"):
         WavSpeaker(tmp_path / "none" / "a.wav")
