@@ -1,4 +1,4 @@
-"""One thread that keeps time for all the devices of a process that have no clock of their own.
+"""One thread that keeps time for all devices of a process that have no clock themselves.
 
 ::
 
@@ -71,7 +71,7 @@ class Clock:
     ) -> Ticking:
         """Begin to call ``tick_rt`` every ``period`` seconds; the first time within one period.
 
-        ``failed`` is called instead of it, once, when it raised.
+        ``failed`` is called instead, once, if it raised.
         """
         with self._lock:
             beat = self._least_crowded(period)
@@ -83,8 +83,8 @@ class Clock:
         return ticking
 
     def end(self, ticking: Ticking) -> None:
-        """Stop calling; when this returns the last call has, too. Safe to call twice, and from
-        the tick itself."""
+        """Stop calling; when this returns, the last call has returned, too. Safe to call twice, and
+        from the tick itself."""
         ticking.running = False
         with self._lock:
             beat = ticking.beat
@@ -97,7 +97,7 @@ class Clock:
         if thread is None or thread is threading.current_thread():
             return
         deadline = time.monotonic() + _STOP_SECONDS
-        # The thread says that it is busy, then looks whether this runs: one of both is seen.
+        # The thread sets busy, then checks running: one of the two is always seen.
         while ticking.busy and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         while not self._beats and thread.is_alive() and time.monotonic() < deadline:

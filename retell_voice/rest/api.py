@@ -73,7 +73,7 @@ class Api:
         self._hidden = hiding((self._key, Secret(call_id)))
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
-                "the API key is empty or has characters that no key has",
+                "the API key is empty or has invalid characters",
                 "the key is in Retell's dashboard",
             )
         self._plain = plain and (self._base.is_local or not needs_proxy(self._base.url))

@@ -133,7 +133,7 @@ class Relay:
             self.fault = error
 
     def finish(self) -> None:
-        """Say that nothing more will come from the device that writes now. Runs on: any thread."""
+        """Note that nothing more will come from the current device. Runs on: any thread."""
         if self.inline and self._done == self._ring.written:
             self._finished()
         else:

@@ -192,7 +192,7 @@ def test_an_analysis_that_does_not_come_is_told_below_what_there_is(
 @pytest.mark.parametrize(
     ("given", "code", "says"),
     [
-        ("abc", 2, "neither a call_id nor its end"),
+        ("abc", 2, "neither a call_id nor the end of one"),
         ("-", 2, "no call: give its call_id, the end of it, or last"),
         ("zzzzzz", 7, "…zzzz is the end of no call\n  `retell-voice calls` lists calls"),
         ("last", 7, "there is no call"),

@@ -121,7 +121,7 @@ def test_a_bad_variable(run: Run) -> None:
 def test_a_variable_that_there_is_not_is_told_once(run: Run) -> None:
     result = run("config", "show", more={"RETELL_VOICE_FOO": "5"})
     assert result.returncode == 0
-    assert result.stderr == "retell-voice: RETELL_VOICE_FOO is not known\n"
+    assert result.stderr == "retell-voice: RETELL_VOICE_FOO is unknown\n"
 
 
 def test_a_bad_config_file(run: Run, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_init_writes_the_example_where_it_is_looked_for(run: Run) -> None:
 
 def test_show_names_the_file_that_it_read(run: Run, tmp_path: Path) -> None:
     default = run("config", "path").stdout.strip()
-    first = f"# config file: none, as there is no {default}"
+    first = f"# config file: none, {default} does not exist"
     assert run("config", "show").stdout.splitlines()[0] == first
     path = tmp_path / "mine.toml"
     path.write_text("rate = 16000\n")

@@ -139,8 +139,8 @@ def test_choosing_a_device() -> None:
     assert after(controls, "2").panel == ""
     assert wanted(controls, "1") is None
     assert after(controls, "1").notice == "Headset is in use"
-    assert after(controls, "7").notice == "there is no number 7"
-    assert after(controls, "0").notice == "there is no number 0"
+    assert after(controls, "7").notice == "no device number 7"
+    assert after(controls, "0").notice == "no device number 0"
     assert after(controls, "enter") == controls
 
 

@@ -351,7 +351,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("register", *AGENT, "--api-key", KEY), "No such option"),
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
-        (("talk", "--metadata", "a=b", "call_1"), "--metadata: that can be told to a new call"),
+        (("talk", "--metadata", "a=b", "call_1"), "--metadata: only for a new call"),
         (
             ("talk", "--to-number", "+1", "--dynamic-variable", "a=b", "call_1"),
             "--dynamic-variable and --to-number: only for a new call",
@@ -451,7 +451,7 @@ async def test_the_key_of_the_system_keyring(
     assert "# RETELL_API_KEY" in result.stdout
     if not shown:
         result = await program("register", *AGENT, more=more)
-        assert "there is no API key" in complaint(result, 2)[0]
+        assert "no API key to register a call" in complaint(result, 2)[0]
 
 
 def test_a_key_of_the_keyring_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -328,14 +328,14 @@ def test_devices() -> None:
     )
     controls = Controls(has_keys=True, panel="devices", choices=choices)
     lines = picture(VIEW, 80, 24, controls)
-    assert lines[-1] == "1-2 takes it   Esc closes   q hangs up"
+    assert lines[-1] == "1-2 selects it   Esc closes   q hangs up"
     assert lines[4] == "Microphones"
     assert lines[5] == f"  1  {'Headset':<34}ALSA  in use"
     assert lines[6:8] == ["Speakers", f"  2  {'Speakers':<34}ALSA"]
     assert lines[9] == "Devices plugged in since the program started are not listed."
     assert picture(VIEW, 80, 24, replace(controls, above=1)) == lines, "all of it is to be seen"
     typed = picture(VIEW, 80, 24, replace(controls, typed="1"))
-    assert typed[-1] == "number 1   Enter takes it"
+    assert typed[-1] == "number 1   Enter selects it"
     assert "     none" in picture(VIEW, 80, 24, Controls(panel="devices", choices=()))
 
 

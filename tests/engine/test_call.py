@@ -773,7 +773,7 @@ async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(
         end = ended(await collect(call))
     assert end.by == "device"
     why = f"speaker 'agent.wav' lost: {path}: No space left on device"
-    assert end.reason == f"{why}; the first 0.2 s are in it"
+    assert end.reason == f"{why}; the first 0.2 s were saved"
     assert len(read_wav(path)[0])
 
 

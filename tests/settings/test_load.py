@@ -176,8 +176,8 @@ def test_variables_that_are_not_known_are_told() -> None:
     environ = dict.fromkeys([f"RETELL_VOICE_{name}" for name in ours] + ["X", "RETELL_API_KEY"], "")
     assert unknown_variables(environ) == []
     assert unknown_variables({**environ, "RETELL_VOICE_RATES": "", "RETELL_VOICE_FOO": "1"}) == [
-        "RETELL_VOICE_RATES is not known: did you mean RETELL_VOICE_RATE?",
-        "RETELL_VOICE_FOO is not known",
+        "RETELL_VOICE_RATES is unknown: did you mean RETELL_VOICE_RATE?",
+        "RETELL_VOICE_FOO is unknown",
     ]
 
 

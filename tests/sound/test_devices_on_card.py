@@ -219,7 +219,7 @@ def test_a_fault_of_ours_is_told_once_and_stops_nothing(on_card):
         microphone.stop(), speaker.stop()
         result["whys"] = [sink.whys, source.whys]
     """)
-    assert result["whys"] == [["a fault in this program: RuntimeError('on purpose')"]] * 2
+    assert result["whys"] == [["a defect in this program: RuntimeError('on purpose')"]] * 2
 
 
 def test_names(on_card):
@@ -270,7 +270,7 @@ def test_an_impossible_rate_is_refused_in_plain_words(on_card):
         microphone.stop()
         result["latency"] = microphone.latency
     """)
-    assert result["error"][0] == "microphone 'default' does not open: Invalid sample rate"
+    assert result["error"][0] == "microphone 'default' failed to open: Invalid sample rate"
     assert "1000000 Hz" in result["error"][1]
     assert result["latency"] is None
 

@@ -62,6 +62,6 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
 def test_why_a_device_does_not_open(arguments, message, hint):
     device = Found(0, "Jabra", "ALSA", 1, 48000)
     error = portaudio._refused("microphone", device, 24000, sounddevice.PortAudioError(*arguments))
-    with pytest.raises(DeviceError, match=f"^microphone 'Jabra' does not open: {message}"):
+    with pytest.raises(DeviceError, match=f"^microphone 'Jabra' failed to open: {message}"):
         raise error
     assert hint in error.hint

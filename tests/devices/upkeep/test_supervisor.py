@@ -196,7 +196,7 @@ def test_without_a_timeout_the_loss_ends_the_call(rig):
 
 def test_the_timeout_ends_the_call_and_says_why(rig):
     ready = threading.Event()
-    rig = rig(DeviceError("speaker 'x' does not open: busy"), ready, device_timeout=60)
+    rig = rig(DeviceError("speaker 'x' failed to open: busy"), ready, device_timeout=60)
     rig.lost()
     assert rig.post() == LOST
     assert rig.device.hanging.wait(WAIT)
@@ -208,7 +208,7 @@ def test_the_timeout_ends_the_call_and_says_why(rig):
     assert str(ending) == (
         "speaker 'device' lost: it was unplugged; it did not come back within 60 s"
     )
-    assert ending.hint == "the last attempt: speaker 'x' does not open: busy"
+    assert ending.hint == "the last attempt: speaker 'x' failed to open: busy"
     rig.supervisor.look(71.0)
     assert rig.posts.empty()
     ready.set()
