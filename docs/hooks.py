@@ -17,8 +17,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "retell_voice"
 ROOMS = {
     "engine.call": "The call",
+    "engine.web_call": "The call",
+    "protocol.gateway": "The call",
     "transport.ports": "The call",
     "transport.route": "The call",
+    "transport.phone": "The call",
     "events": "Events",
     "errors": "Errors",
     "audio.format": "Audio",
@@ -35,6 +38,7 @@ ROOMS = {
     "transport.monitor": "Following a call",
     "protocol.monitor": "Following a call",
     "rest.calls": "Registering calls",
+    "rest.web_calls": "Registering calls",
 }
 """Where public names are defined, and under which title they stand."""
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns)\b.*:")

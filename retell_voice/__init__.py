@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
     from retell_voice.engine.call import Call
     from retell_voice.engine.observer import Observed, Observer
+    from retell_voice.engine.web_call import WebCall
     from retell_voice.errors import (
         AudioFormatError,
         CallFailed,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         BargeIn,
         CallState,
         DeviceChanged,
+        DigitSent,
         EchoSuspected,
         Ended,
         Event,
@@ -67,7 +69,9 @@ if TYPE_CHECKING:
         Metadata,
         MicrophoneSilent,
         MonitorChanged,
+        NetworkChanged,
         NodeTransition,
+        ProviderComplaint,
         RecordingStopped,
         Response,
         StateChanged,
@@ -79,10 +83,13 @@ if TYPE_CHECKING:
         Utterance,
         Word,
     )
+    from retell_voice.protocol.gateway import Admission
     from retell_voice.protocol.monitor import CallEnded
     from retell_voice.recording.recorder import Recorder
     from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
+    from retell_voice.rest.web_calls import create_web_call
     from retell_voice.transport.monitor import Monitor
+    from retell_voice.transport.phone import phone_route
     from retell_voice.transport.ports import Route
     from retell_voice.transport.route import DEFAULT_URL, web_route
 
@@ -91,6 +98,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_URL",
     "AdjustableLatency",
+    "Admission",
     "AgentStarted",
     "AgentStopped",
     "Alignment",
@@ -111,6 +119,7 @@ __all__ = [
     "DeviceLost",
     "DeviceNotFound",
     "DeviceTraits",
+    "DigitSent",
     "EchoControl",
     "EchoMeasures",
     "EchoPath",
@@ -131,6 +140,7 @@ __all__ = [
     "MicrophoneSilent",
     "Monitor",
     "MonitorChanged",
+    "NetworkChanged",
     "NodeTransition",
     "NotFound",
     "NullMicrophone",
@@ -140,6 +150,7 @@ __all__ = [
     "OpensTwice",
     "PacedMicrophone",
     "PacedSpeaker",
+    "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
     "Registration",
@@ -162,9 +173,12 @@ __all__ = [
     "Utterance",
     "WavMicrophone",
     "WavSpeaker",
+    "WebCall",
     "Word",
+    "create_web_call",
     "get_call",
     "open_devices",
+    "phone_route",
     "register_call",
     "web_route",
 ]
@@ -185,8 +199,12 @@ _ROOMS = (
     "rest.calls",
     "transport.ports",
     "transport.route",
+    "transport.phone",
     "protocol.monitor",
     "transport.monitor",
+    "protocol.gateway",
+    "rest.web_calls",
+    "engine.web_call",
     "engine.call",
     "devices.portaudio.devices",
 )

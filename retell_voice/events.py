@@ -340,6 +340,34 @@ class MalformedMessage(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DigitSent(Event):
+    """A key of the telephone was sent (``Call.press``).
+
+    Attributes:
+        digit: one of ``0123456789*#``.
+    """
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderComplaint(Event):
+    """What the phone provider that this client plays would have complained of; the call goes on.
+
+    Attributes:
+        provider: ``Twilio``, ``Telnyx``, …
+        code: the provider's own number for it, as its debugger shows it; empty where it has none.
+        problem: what is wrong, and what the provider does about it.
+        excerpt: first 200 characters of the message; empty where it is not about one.
+    """
+
+    provider: str
+    code: str
+    problem: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Levels(Event):
     """Peak levels since the last such event, dBFS, −100 for digital silence.
 

@@ -48,11 +48,12 @@ def escape_json(text: str) -> str:
 def logger(name: str) -> logging.Logger:
     """Return a logger whose records are clean, whatever handles them."""
     found = logging.getLogger(name)
-    found.addFilter(_clean_record)
+    found.addFilter(clean_record)
     return found
 
 
-def _clean_record(record: logging.LogRecord) -> bool:
+def clean_record(record: logging.LogRecord) -> bool:
+    """Make a record clean, its traceback included; a filter for loggers and handlers."""
     record.msg, record.args = clean_lines(record.getMessage()), ()
     if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
         # What a formatter finds here it takes as it is.
@@ -67,7 +68,7 @@ class CleanStderr(logging.StreamHandler):  # type: ignore[type-arg]  # it has no
 
     def __init__(self) -> None:
         logging.Handler.__init__(self, logging.WARNING)
-        self.addFilter(_clean_record)
+        self.addFilter(clean_record)
 
     @property
     def stream(self) -> IO[str] | None:  # looked up each time

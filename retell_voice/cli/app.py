@@ -22,6 +22,7 @@ from retell_voice.settings.tables import (
     RegisterSettings,
     TalkSettings,
 )
+from retell_voice.settings.tables.talk import PHONE
 
 app = typer.Typer(
     help=manual.ABOUT,
@@ -50,6 +51,17 @@ def _program(
     pass
 
 
+_Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        rich_help_panel=PHONE,
+        help="With --dialect: what the server is told as the call begins; repeatable.",
+    ),
+]
+
+
 @app.command(help=manual.TALK, cls=Command)
 @command(TalkSettings)
 def talk(
@@ -58,6 +70,16 @@ def talk(
     file: ConfigFile,
     metadata: Metadata = None,
     dynamic_variable: Variables = None,
+    parameter: _Parameters = None,
+    web_call: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel="The call",
+            help="Join a web call that was created elsewhere, without an API key: FILE has the "
+            "JSON that the server answered, call_id and access_token in it; '-' is standard input.",
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
 ) -> int:
     """Hold a call."""
@@ -70,6 +92,8 @@ def talk(
         emulator,
         metadata=metadata or (),
         variables=dynamic_variable or (),
+        parameters=parameter or (),
+        web_call=web_call,
         speed=speed,
     )
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from retell_voice.cli.keys import Key
+from retell_voice.protocol.dialect import DIGITS
 
-Panel = Literal["", "help", "statistics", "devices"]
+Panel = Literal["", "help", "statistics", "devices", "keypad"]
 Side = Literal["near_end", "far_end"]
 
 LOUDEST = 200
@@ -23,7 +24,8 @@ NEXT_HOLD = 0.25
 NOTICE = 4.0
 """Seconds for which an answer to a key shows."""
 _PAGE = 5  # utterances
-_ONCE = frozenset("mMdDsS?hHqQ") | {"f1"}  # keys whose repeats do nothing
+_SENT = 40  # phone keys to show
+_ONCE = frozenset(f"mMdDsS?hHqQtT{DIGITS}") | {"f1"}  # keys whose repeats do nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Controls:
 
     Attributes:
         has_keys: there is a keyboard.
+        has_keypad: the call carries the keys of a telephone.
         muted: the switch; see ``silent``.
         held_until: time until which the space bar counts as held; infinite if its release is
             reported.
@@ -51,11 +54,13 @@ class Controls:
         choices: the available devices, None while they are being looked up.
         above: how many of them have been scrolled out of sight.
         typed: digits of an incomplete choice.
+        pressed: the last phone keys sent.
         upto: utterances shown, when scrolled back; None follows the conversation.
         notice: the answer to a key, and until when to show it.
     """
 
     has_keys: bool = False
+    has_keypad: bool = False
     muted: bool = False
     held_until: float = 0.0
     tells_releases: bool = False
@@ -64,6 +69,7 @@ class Controls:
     choices: tuple[Choice, ...] | None = None
     above: int = 0
     typed: str = ""
+    pressed: str = ""
     upto: int | None = None
     notice: str = ""
     notice_until: float = 0.0
@@ -99,7 +105,14 @@ class Use:
     choice: Choice
 
 
-Command = HangUp | Repaint | ListDevices | Use
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Press a phone key."""
+
+    digit: str
+
+
+Command = HangUp | Repaint | ListDevices | Use | Press
 """What a key asks for beyond the controls' state."""
 
 
@@ -124,6 +137,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
         return controls, None
     if controls.panel == "devices" and (key.name.isdecimal() or key.name in ("enter", "backspace")):
         return _choose(controls, key.name, now)
+    if controls.panel == "keypad" and len(key.name) == 1 and key.name in DIGITS:
+        return replace(controls, pressed=(controls.pressed + key.name)[-_SENT:]), Press(key.name)
     match key.name:
         case "m" | "M":
             muted = not controls.muted
@@ -137,6 +152,10 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
             opened = _toggle(controls, "devices")
             opened = replace(opened, choices=None, above=0)
             return opened, ListDevices() if opened.panel else None
+        case "t" | "T" if controls.has_keypad:
+            return _toggle(controls, "keypad"), None
+        case "t" | "T":
+            return controls.noticed("a web call has no telephone keys: --dialect", now), None
         case "s" | "S":
             return _toggle(controls, "statistics"), None
         case "?" | "h" | "H" | "f1":

@@ -9,15 +9,15 @@ from retell_voice.program.interrupt import INTERRUPTED
 _CALL = codes(EXIT_CODES)
 ABOUT = (
     """\
-Talk to a Retell voice agent over its Audio WebSocket: your microphone, its voice.
+Talk to a Retell voice agent: your microphone, its voice.
 
 Without an account, against the built-in emulator:
   retell-voice talk --local
 
 With one of your agents; RETELL_API_KEY is set:
-  retell-voice talk --agent AGENT_ID
+  retell-voice talk --agent AGENT
 
-With a call that was registered:
+With a call that was registered, over the Audio WebSocket:
   retell-voice talk --url wss://your-server/audio-websocket CALL_ID
 
 Files:
@@ -26,7 +26,7 @@ Files:
 Environment:
   RETELL_VOICE_…      any option: RETELL_VOICE_RATE=16000 is --rate 16000
   RETELL_VOICE_DEBUG  1 shows tracebacks of errors, as --debug does
-  RETELL_API_KEY      the key to register calls and look them up
+  RETELL_API_KEY      the key to make calls and look them up
   NO_COLOR            no colours, unless it is empty"""
     + _CALL
 )
@@ -44,11 +44,17 @@ agent's volume, d the microphone or the speaker, and ? lists all keys.
 Examples:
   retell-voice talk --local
   retell-voice talk --llm ws://localhost:8080/llm-websocket
-  retell-voice talk --agent AGENT_ID --dynamic-variable name=Ann
+  retell-voice talk --agent 'Front desk' --dynamic-variable name=Ann
+  your-server-creates-it | retell-voice talk --web-call -
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
   retell-voice talk --local --record calls
+  retell-voice talk --dialect twilio --url ws://localhost:8765/ws
+
+As a phone provider calls it (--dialect), a server may want to see the provider's secret, such \
+as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
+screen t opens the telephone's keys.
 
 Every option except the last panel's, --metadata and --dynamic-variable can also be set in the \
 config file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line \
@@ -158,6 +164,8 @@ Examples:
   retell-voice emulator
   retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
   retell-voice emulator --scenario interruption.toml
+
+If RETELL_VOICE_EMULATOR_AUTH_TOKEN is set, phone providers must sign their WebSocket requests.
 
 Settings also come from RETELL_VOICE_EMULATOR_… and the section \\[emulator] of the config \
 file.""" + codes_of("Ctrl-C stopped it", 143)

@@ -16,6 +16,7 @@ from retell_voice.cli.controls import (
     Controls,
     HangUp,
     ListDevices,
+    Press,
     Repaint,
     Use,
     press,
@@ -85,6 +86,8 @@ class Operator:
                 self._say("devices can be changed once the call is connected")
             case ListDevices() if call is not None:
                 self._begin(self._list_devices(call))
+            case Press(digit=digit) if call is None or not call.press(digit):
+                self._say("the keys of the telephone reach nobody now")
             case Use(choice=choice) if call is not None:
                 self._begin(self._use(call, choice))
 

@@ -117,7 +117,7 @@ class JsonOutput(LineOutput):
 
     def opening(self, view: View) -> list[str]:
         shown = {
-            "call_id": view.call_id,
+            "call_id": view.call_id or None,
             "server": view.server,
             "microphone": view.microphone,
             "speaker": view.speaker,

@@ -1,4 +1,4 @@
-"""Panels over the conversation: help, statistics, devices. Pure."""
+"""Panels over the conversation: help, statistics, devices, the keypad. Pure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _KEYS = (
     ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
+    ("t", "the keys of the telephone, where a phone provider is played (--dialect)"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
@@ -35,12 +36,16 @@ def panel(view: View, controls: Controls, width: int) -> list[Text]:
         return _help(width, tells_releases=controls.tells_releases)
     if controls.panel == "statistics":
         return _statistics(view, width)
+    if controls.panel == "keypad":
+        return _keypad(controls)
     return _devices(controls, width)
 
 
 def hint(controls: Controls) -> Text:
     """Return the keys of the open panel."""
     closes = (("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
+    if controls.panel == "keypad":
+        return Text.assemble(("0-9 * #", "bold"), " are sent   ", *closes)
     if controls.panel != "devices" or not controls.choices:
         return Text.assemble(*closes)
     if controls.typed:
@@ -64,6 +69,11 @@ def _help(width: int, *, tells_releases: bool) -> list[Text]:
     for note in notes:
         lines += [Text(), *(Text(line, "dim") for line in _wrapped(note, width))]
     return lines
+
+
+def _keypad(controls: Controls) -> list[Text]:
+    rows = [Text(f"  {'   '.join(row)}", "bold") for row in ("123", "456", "789", "*0#")]
+    return [*rows, Text(), Text.assemble(("sent  ", "dim"), controls.pressed)]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

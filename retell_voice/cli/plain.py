@@ -45,7 +45,7 @@ class Lines:
     def opening(self, view: View) -> list[str]:
         """Return the lines before the first event."""
         return [
-            f"call {view.call_id} on {view.server}, {view.audio}",
+            f"call {view.call_id or f'with {view.callee}'} on {view.server}, {view.audio}",
             f"microphone: {view.microphone}; speaker: {view.speaker}",
         ]
 

@@ -65,12 +65,13 @@ def registered(settings: RegistrationSettings, told: CallFields) -> Registration
         where = mask_url(settings.api_url.value)
         remark(f"registering a call with {settings.agent.value} at {where}")
     with Interrupts(lambda: None) as interrupts:
-        work = register_from(settings, key, told, waiting=_tell_wait)
+        work = register_from(settings, key, told, waiting=tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))
         if interrupts.received is not None:  # too late to cancel, but it counts
             raise SystemExit(128 + interrupts.received)
         return call
 
 
-def _tell_wait(error: TooManyRequests, seconds: float) -> None:
+def tell_wait(error: TooManyRequests, seconds: float) -> None:
+    """Say on standard error why a request waits, and for how long."""
     complain(str(error), f"trying again in {seconds:.0f} s")

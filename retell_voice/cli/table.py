@@ -33,7 +33,8 @@ def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        # An id is there to be copied.
+        table.add_column(name, overflow="fold", no_wrap=name.endswith("_id"))
     for row in cells:
         table.add_row(*map(escape, row))
     Console(highlight=False).print(table)

@@ -12,9 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from retell_voice import __version__
-from retell_voice.audio.format import AudioFormat
-from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.controls import Controls
+from retell_voice.cli.dial import Target, find_target
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
@@ -25,10 +24,9 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
-from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import (
-    audio_format,
+    PHONE_CARD_RATE,
     find_devices,
     host_of,
     make_call,
@@ -37,8 +35,6 @@ from retell_voice.program.opening import (
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.words import clock
-from retell_voice.secret import mask
-from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
@@ -59,6 +55,8 @@ def talk(
     *,
     metadata: Sequence[str] = (),
     variables: Sequence[str] = (),
+    parameters: Sequence[str] = (),
+    web_call: str | None = None,
     speed: float = 1.0,
 ) -> int:
     """Hold a call and return the exit code.
@@ -67,44 +65,37 @@ def talk(
         settings: how.
         emulator: how the agent of a ``--local`` call behaves; defaults if None.
         metadata, variables: ``NAME=VALUE`` each, for a new call.
+        parameters: the same, for a call that is made as a phone provider makes it.
+        web_call: where the admission to a web call is to be read: a file, or ``-``.
         speed: how many times faster than real time WAV files are.
 
     Raises:
         RetellVoiceError: the call could not be opened.
     """
     set_switch_interval()
-    settings = settle(settings)
-    if settings.local.value and settings.call_id.is_flag:
-        raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
-    audio = audio_format(settings)
-    told = call_fields(settings, metadata, variables)
-    call_id = ""
-    if settings.agent.value:
-        from retell_voice.cli.register import registered
-        from retell_voice.program.registration import audio_url
-
-        if settings.url.source == DEFAULT:
-            api = settings.api_url
-            settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-        find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
-        call = registered(settings, told)
-        call_id, audio = call.call_id, call.audio
-    elif not settings.local.value:
-        check_unused(settings, metadata, variables)
-        call_id = _call_id(settings.call_id)
-    conversation = _Conversation(settings, emulator or EmulatorSettings(), audio, speed, told)
+    target = find_target(
+        settle(settings),
+        metadata=metadata,
+        variables=variables,
+        parameters=parameters,
+        web_call=web_call,
+        speed=speed,
+    )
+    settings = target.settings
+    conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
-            asyncio.run(conversation.hold(call_id, interrupts))
+            asyncio.run(conversation.hold(interrupts))
         finally:
             conversation.close()
         if conversation.output.failure is not None:
             why = conversation.output.failure
             raise ConfigError(f"the output could not be written: {why.strerror or why}")
         ended = conversation.view.ended
-        if ended is not None and ended.by != "network" and interrupts.exit_code == 0:
+        asks = target.phone is None and ended is not None and ended.by != "network"
+        if asks and interrupts.exit_code == 0:
             interrupts.forget()  # Ctrl-C has hung up; the next one ends the waiting
-            _tell_details(call_id, settings, interrupts)
+            _tell_details(conversation.call_id, settings, interrupts)
         if ended is not None and ended.error is not None:
             complain(str(ended.error), ended.error.hint)
             return ended.error.exit_code
@@ -119,19 +110,11 @@ def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) 
 
 
 class _Conversation:
-    def __init__(
-        self,
-        settings: TalkSettings,
-        emulator: EmulatorSettings,
-        audio: AudioFormat,
-        speed: float,
-        told: CallFields,
-    ) -> None:
-        self._settings = settings
+    def __init__(self, target: Target, emulator: EmulatorSettings, speed: float) -> None:
+        settings = self._settings = target.settings
+        self._target = target
         self._emulator = emulator
-        self._audio = audio
         self._speed = speed
-        self._told = told
         self._call: Call | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
@@ -141,12 +124,18 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = _output(settings, audio)
+        self.output = _output(target)
 
-    async def hold(self, call_id: str, interrupts: Interrupts) -> None:
+    @property
+    def call_id(self) -> str:
+        """The call's id, once it is known; empty until then."""
+        web = self._target.web
+        return self._target.call_id if web is None else web.call_id or ""
+
+    async def hold(self, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hear_all)
-            call = self._call = await interrupts.opening(self._open(call_id, stack), self.close)
+            call = self._call = await interrupts.opening(self._open(stack), self.close)
             interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
                 self._operator.begin(call)
@@ -207,6 +196,7 @@ class _Conversation:
         loop = asyncio.get_running_loop()
         controls = Controls(
             has_keys=output.has_keys,
+            has_keypad=self._target.phone is not None,
             muted=self._settings.push_to_talk.value,
             volume=self._settings.volume.value,
         )
@@ -218,11 +208,19 @@ class _Conversation:
 
         output.listen(take)
 
-    async def _open(self, call_id: str, stack: AsyncExitStack) -> Call:
-        settings, audio = self._settings, self._audio
+    async def _open(self, stack: AsyncExitStack) -> Call:
+        settings, target = self._settings, self._target
+        audio, phone, call_id = target.audio, target.phone, target.call_id
         # On a thread: what is named as a file may stand still, as a pipe does.
         microphone, speaker = await run_detached(
-            partial(find_devices, settings, audio, speed=self._speed)
+            partial(
+                find_devices,
+                settings,
+                audio,
+                far_end=None if phone is None else phone.far_end,
+                card_rate=None if phone is None else PHONE_CARD_RATE,
+                speed=self._speed,
+            )
         )
         url = settings.url.value
         engines: tuple[str, ...] = ()
@@ -233,11 +231,13 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            registered = running.emulator.register(audio, **self._told.said())
+            registered = running.emulator.register(
+                audio, dialect=settings.dialect.value, **target.told.said()
+            )
             call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
-            call_id,
+            target.route(url, call_id),
             url=url,
             audio=audio,
             microphone=microphone,
@@ -246,9 +246,10 @@ class _Conversation:
             level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
         )
         self.view = View(
-            call_id=mask(call_id),
+            call_id=target.label(call_id or self.call_id),
+            callee=clean(settings.agent.value or ""),
             server="the emulator" if settings.local.value else host_of(settings.url),
-            audio=f"{audio.encoding} {audio.rate} Hz",
+            audio=target.format,
             microphone=microphone.name,
             speaker=speaker.name,
         )
@@ -270,16 +271,21 @@ class _Conversation:
         return call
 
 
-def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
+def _output(target: Target) -> Output:
+    settings, audio = target.settings, target.audio
+    web, phone = target.web, target.phone
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
         output = JsonOutput(
             {
-                "encoding": str(audio.encoding),
+                "transport": "webrtc" if web else "websocket",
+                "encoding": "opus" if web else str(audio.encoding),
                 "rate": audio.rate,
-                "frame_ms": settings.frame_ms.value,
+                "frame_ms": web.frame_ms if web else settings.frame_ms.value,
                 "version": __version__,
+                "dialect": settings.dialect.value,
+                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
             }
         )
     elif settings.plain.value or dumb or not stdout.is_terminal():
@@ -297,14 +303,3 @@ def _output(settings: TalkSettings, audio: AudioFormat) -> Output:
 def _without_levels(settings: TalkSettings) -> bool:
     """Tell whether nobody wants them; the screen lives by them."""
     return settings.json.value and not settings.levels.value
-
-
-def _call_id(given: Sourced[str | None]) -> str:
-    call_id = read_call_id(given.value or "")
-    if not call_id:
-        raise ConfigError(
-            "no call to join: give the CALL_ID that register-call returned",
-            "RETELL_VOICE_CALL_ID, or '-' for standard input, keep it out of ps; "
-            "--agent registers one, --local talks to the built-in emulator instead",
-        )
-    return call_id

@@ -92,7 +92,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything there is to show. ``call_id`` is masked, texts are printable.
+    """Everything there is to show. ``call_id`` is masked, empty for a call that is yet to be made
+    with ``callee``; texts are printable.
 
     Attributes:
         at: call time of this view, seconds.
@@ -107,6 +108,7 @@ class View:
     """
 
     call_id: str = ""
+    callee: str = ""
     server: str = ""
     audio: str = ""
     microphone: str = ""

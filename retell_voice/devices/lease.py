@@ -6,6 +6,8 @@ import time
 from typing import Protocol
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.packets import packet_playout
+from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.echo_path import EchoPath, is_file
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.far_end import FarEnd
@@ -13,6 +15,7 @@ from retell_voice.devices.streams.near_end import CallFrames, NearEnd
 from retell_voice.devices.streams.notices import Audible, Post
 from retell_voice.devices.streams.output import Output
 from retell_voice.devices.streams.own_voice import OwnVoice
+from retell_voice.devices.streams.packet_far_end import PacketFarEnd
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.events import AudioDropped
@@ -49,11 +52,13 @@ class Lease:
         receives: encoding and rate of the agent's audio.
         frame_ms: length of a frame, 20–250 ms.
         limit: seconds of agent audio that may be queued.
-        jitter: lowest and highest depth of the jitter buffer, seconds.
+        jitter: lowest and highest depth of the jitter buffer, seconds; None: the default.
+        packets: the agent's audio comes as RTP packets of Opus.
         post: takes frames and notices; on any thread.
 
     Raises:
         AudioFormatError: the frame length is out of range.
+        ConfigError: packets, and there is no libopus.
     """
 
     def __init__(
@@ -64,14 +69,23 @@ class Lease:
         receives: AudioFormat,
         frame_ms: int,
         limit: float,
-        jitter: tuple[float, float],
+        jitter: tuple[float, float] | None,
+        packets: bool = False,
         post: Post,
     ) -> None:
         self.io = io
         self.post = post
-        self.far_end = FarEnd(
-            receives, io.output.rate, limit, jitter, audible=lambda: post(Audible())
-        )
+        self.packets: PacketFarEnd | None = None
+        """The far end, if it takes packets."""
+        self.far_end: FarEnd
+        rate = io.output.rate
+        if packets:
+            target = jitter or packet_playout.DEFAULT_TARGET
+            self.packets = PacketFarEnd(rate, target, audible=lambda: post(Audible()))
+            self.far_end = self.packets
+        else:
+            target = jitter or DEFAULT_TARGET
+            self.far_end = FarEnd(receives, rate, limit, target, audible=lambda: post(Audible()))
         self.frames = CallFrames(sends, io.near_end.rate, frame_ms, post)
         self._taps: tuple[Tap, Tap] | None = None
         self._own_voice: OwnVoice | None = None

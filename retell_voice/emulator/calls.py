@@ -23,8 +23,6 @@ from retell_voice.events import Utterance
 from retell_voice.protocol.llm import Said
 from retell_voice.secret import Secret, mask
 
-CallProtocol = Literal["web", "twilio", "gateway"]
-"""What is spoken with the caller: a dialect of the Audio WebSocket, or that of a web call."""
 Storage = Literal["everything", "everything_except_pii", "basic_attributes_only"]
 STORAGE: tuple[Storage, ...] = get_args(Storage)
 """Retell's ``data_storage_setting``, from the laxest to the strictest."""
@@ -73,7 +71,9 @@ class RegisteredCall:
     agent_id: str = "parrot"
     agent_version: int | str | None = None
     agent_name: str = ""
-    protocol: CallProtocol = "web"
+    protocol: str = "web"
+    """What is spoken with the caller: a dialect of the Audio WebSocket (Retell's
+    ``audio_websocket_protocol``), or ``gateway``, that of a web call."""
     audio: AudioFormat = DEFAULT_AUDIO
     end_call_after_silence_ms: int | None = None
     from_number: str | None = None

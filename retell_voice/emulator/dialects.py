@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from websockets.http11 import Request
+
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.protocol import exotel, plivo, telnyx, twilio, vonage
+from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.dialect import ServerDialect
 from retell_voice.protocol.web import WebServer
 
@@ -40,8 +45,105 @@ def _web(call: RegisteredCall, query: Query) -> Answer:
     )
 
 
-DIALECTS: Mapping[str, Callable[[RegisteredCall, Query], Answer]] = {"web": _web}
+def _twilio(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(twilio.TwilioServer(is_mulaw=_is_mulaw(call)))
+
+
+def _telnyx(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(telnyx.TelnyxServer(sends=_codec(call), is_mulaw=_is_mulaw(call)))
+
+
+def _vonage(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(vonage.VonageServer(codec=_codec(call)))
+
+
+def _plivo(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(plivo.PlivoServer(codec=_codec(call), is_mulaw=_is_mulaw(call)))
+
+
+def _exotel(call: RegisteredCall, _: Query) -> Answer:
+    return Answer(exotel.ExotelServer(codec=_codec(call)))
+
+
+def _is_mulaw(call: RegisteredCall) -> bool:
+    return call.audio.encoding is Encoding.MULAW
+
+
+def _codec(call: RegisteredCall) -> Codec:
+    return Codec("PCMU" if _is_mulaw(call) else "L16", call.audio.rate)
+
+
+DIALECTS: Mapping[str, Callable[[RegisteredCall, Query], Answer]] = {
+    "web": _web,
+    "twilio": _twilio,
+    "telnyx": _telnyx,
+    "vonage": _vonage,
+    "plivo": _plivo,
+    "exotel": _exotel,
+}
 """Those spoken here, by ``audio_websocket_protocol``."""
+
+_RATES: Mapping[str, Mapping[Encoding, tuple[int, ...]]] = {
+    "twilio": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000,)},
+    "telnyx": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000, 16_000)},
+    "vonage": {Encoding.S16LE: (8000, 16_000, 24_000)},
+    "plivo": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000, 16_000)},
+    "exotel": {Encoding.S16LE: (8000, 16_000, 24_000)},
+}
+"""Formats of those that do not carry every one; what a dialect has on the wire is its own matter.
+"""
+
+
+def refusal(dialect: str, audio: AudioFormat) -> str:
+    """Return why no call can be registered for a dialect, for people; empty: it can."""
+    if dialect not in DIALECTS:
+        return f"the dialect {dialect} is not spoken here"
+    formats = _RATES.get(dialect)
+    if formats is None or audio.rate in formats.get(audio.encoding, ()):
+        return ""
+    known = ", ".join(f"{each} {rate} Hz" for each, rates in formats.items() for rate in rates)
+    return f"{dialect} carries {known}, not {audio.encoding} {audio.rate} Hz"
+
+
+def unproven(call: RegisteredCall, request: Request, auth_token: str) -> str:
+    """Return what keeps a phone provider from having shown who it is; empty: nothing."""
+    return _PROOFS[call.protocol](request, auth_token) if call.protocol in _PROOFS else ""
+
+
+def _signed_by_twilio(request: Request, auth_token: str) -> str:
+    given = request.headers.get(twilio.SIGNATURE)
+    if given is None:
+        return f"there is no {twilio.SIGNATURE}"
+    where = f"{request.headers.get('Host', '')}{request.path}"
+    # What a proxy with TLS in front of this was dialled as is not known here.
+    if any(twilio.is_signed(given, auth_token, f"{scheme}://{where}") for scheme in ("wss", "ws")):
+        return ""
+    return f"the {twilio.SIGNATURE} is not that of wss://{where.split('/', 1)[0]}/…"
+
+
+def _shown_by_telnyx(request: Request, auth_token: str) -> str:
+    given = request.headers.get(telnyx.TOKEN)
+    if given is None:
+        return f"there is no {telnyx.TOKEN}"
+    return "" if telnyx.is_token(given, auth_token) else f"the {telnyx.TOKEN} is another"
+
+
+def _signed_by_vonage(request: Request, auth_token: str) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return "there is no Authorization: Bearer"
+    try:
+        wrong = vonage.wrong_token(token.strip(), auth_token)
+    except ImportError:
+        return "the emulator cannot check a JWT: pip install 'retell-voice[vonage]'"
+    return wrong and f"the JWT is not good: {wrong}"
+
+
+_PROOFS: Mapping[str, Callable[[Request, str], str]] = {
+    "twilio": _signed_by_twilio,
+    "telnyx": _shown_by_telnyx,
+    "vonage": _signed_by_vonage,
+}
 
 
 def _flag(query: Query, name: str) -> bool:

@@ -35,7 +35,7 @@ from retell_voice.emulator.calls import (
 )
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
-from retell_voice.emulator.dialects import DIALECTS
+from retell_voice.emulator.dialects import DIALECTS, refusal, unproven
 from retell_voice.emulator.doors import Doors
 from retell_voice.emulator.gateway.gateway import Gateway
 from retell_voice.emulator.gateway.passes import EXPIRY
@@ -48,7 +48,8 @@ from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
-from retell_voice.secret import mask
+from retell_voice.errors import ConfigError
+from retell_voice.secret import Secret, mask
 from retell_voice.shown import logger
 
 _GOODBYE = 1001, "the emulator is stopping"
@@ -79,6 +80,8 @@ class Emulator:
         webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. There is
             no ``call_analyzed``. Those not sent a second after the emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
+        auth_token: what phone providers must sign their WebSocket requests with, or show; None:
+            they need not.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer the text ``ping`` with ``pong``; WebSocket's own is always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
@@ -108,6 +111,7 @@ class Emulator:
         max_calls: int | None = None,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
+        auth_token: str | None = None,
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -116,6 +120,7 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        self._auth_token = Secret(auth_token) if auth_token else None
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
             self.events,
@@ -218,14 +223,24 @@ class Emulator:
         audio: AudioFormat = DEFAULT_AUDIO,
         *,
         agent_id: str = "parrot",
+        dialect: str = "web",
         **fields: Unpack[RegisterFields],
     ) -> RegisteredCall:
         """Register a call, as ``POST /register-call`` does, with any agent.
 
+        Args:
+            audio: encoding and rate, both ways.
+            agent_id: the agent it is with.
+            dialect: in which its caller will speak, see ``emulator.dialects``.
+            fields: what else the request may say, see ``RegisterFields``.
+
         Raises:
+            ConfigError: the dialect is unknown, or does not carry that audio.
             RuntimeError: there are too many calls that are not over.
         """
-        call = RegisteredCall(agent_id=agent_id, audio=audio, **fields)
+        if why := refusal(dialect, audio):
+            raise ConfigError(f"no call can be registered: {why}")
+        call = RegisteredCall(agent_id=agent_id, protocol=dialect, audio=audio, **fields)
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
@@ -281,7 +296,9 @@ class Emulator:
         if self._watched_call(request) is not None:
             return None
         try:
-            self._doors.call_at(self._rest.segments(request.path))
+            call = self._doors.call_at(self._rest.segments(request.path))
+            if self._auth_token and (why := unproven(call, request, self._auth_token)):
+                raise HttpError(403, why)
         except HttpError as error:
             call_id = urlsplit(request.path).path.rpartition("/")[2]
             status, why = error.reply.status, str(error)

@@ -78,6 +78,32 @@ class UserSpoke(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class UserPressed(ServerEvent):
+    """The user pressed a key of the telephone."""
+
+    digit: str
+
+    def __str__(self) -> str:
+        return f"user presses {self.digit}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerMalformed(ServerEvent):
+    """The caller sent something that cannot be read; the call goes on.
+
+    Attributes:
+        problem: what is wrong with it.
+        excerpt: its beginning.
+    """
+
+    problem: str
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"the caller sent something broken: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpoke(ServerEvent):
     """The agent sent an utterance, ``duration`` in seconds."""
 

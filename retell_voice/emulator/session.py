@@ -13,6 +13,7 @@ An agent that returns hangs up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any
@@ -23,10 +24,15 @@ from websockets.asyncio.server import ServerConnection
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.emulator.line import CallOver, Line, WebSocketLine
-from retell_voice.emulator.server_events import ServerEvent, ServerEvents
-from retell_voice.events import Event, Role, UnknownMessage, Utterance
+from retell_voice.emulator.server_events import (
+    CallerMalformed,
+    ServerEvent,
+    ServerEvents,
+    UserPressed,
+)
+from retell_voice.events import Event, MalformedMessage, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
-from retell_voice.protocol.messages import MicrophoneAudio, Ping, Reply
+from retell_voice.protocol.messages import Digit, MicrophoneAudio, Ping, Reply
 from retell_voice.secret import hiding
 
 __all__ = ["CallOver", "Session"]
@@ -38,7 +44,7 @@ MAX_TEXTS = 1000
 """Texts of the caller, no heartbeats, that an agent may leave unread; one more is dropped."""
 
 MAX_TYPED = 100
-"""Typed turns that may wait for the agent."""
+"""Typed turns, and keys of the telephone, that may wait for the agent."""
 
 
 class Session:
@@ -95,6 +101,7 @@ class Session:
         self._news = asyncio.Event()
         self._begun = asyncio.Event()
         self._typed: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
+        self._digits: asyncio.Queue[str] = asyncio.Queue(MAX_TYPED)
         self._over = False
 
     @property
@@ -177,6 +184,10 @@ class Session:
         """Return the next user turn that was typed; waits for it."""
         return await self._typed.get()
 
+    async def next_digit(self) -> str:
+        """Return the next key of the telephone that the caller pressed; waits for it."""
+        return await self._digits.get()
+
     async def send_audio(self, audio: Samples | bytes, text: str = "") -> None:
         """Send what the agent says, as fast as the network takes it.
 
@@ -196,11 +207,16 @@ class Session:
         if not is_samples(audio):
             raise TypeError(f"audio must be {SAMPLES}, or bytes; it is {described(audio)}")
         for start in range(0, len(audio), self._chunk):
-            chunk = audio[start : start + self._chunk]
-            if self.line.frame_ms is not None:
-                chunk = np.pad(chunk, (0, self._chunk - len(chunk)))
-            await self._sent(self.line.audio(self.audio.encode(chunk), text))
+            chunk = self.audio.encode(audio[start : start + self._chunk])
+            await self._sent(self.line.audio(self.filled_up(chunk), text))
             text = ""
+
+    def filled_up(self, data: bytes) -> bytes:
+        """Return encoded audio as long as the line wants all to be, with silence behind it."""
+        if self.line.frame_ms is None:
+            return data
+        lacking = self._chunk - len(data) // self.audio.sample_width
+        return data + self.audio.encode(np.zeros(max(lacking, 0), np.int16))
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""
@@ -301,6 +317,12 @@ class Session:
                     await self._sent(self.line.pong())
             case Reply():
                 await self.send(event.message)
+            case Digit(digit=digit):
+                self.tell(UserPressed, digit=digit)
+                with contextlib.suppress(asyncio.QueueFull):  # not every agent takes them
+                    self._digits.put_nowait(digit)
+            case MalformedMessage(problem=problem, excerpt=excerpt):
+                self.tell(CallerMalformed, problem=problem, excerpt=excerpt)
             case UnknownMessage() if self._inbox_texts < MAX_TEXTS:
                 self._inbox_texts += 1
                 self._put(event.message)

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
@@ -31,6 +30,7 @@ from retell_voice.engine.observer import Observed, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
+from retell_voice.protocol.dialect import DIGITS
 from retell_voice.secret import Secret
 from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
 from retell_voice.threads.mailbox import mailbox_of
@@ -69,7 +69,7 @@ class Call:
         drain_timeout: seconds the agent's last words may play after the connection ended.
         connect_attempts: how often to try if a retry may help; of the HTTP statuses 4xx, only
             after 429.
-        jitter: lowest and highest depth of the jitter buffer, seconds.
+        jitter: lowest and highest depth of the jitter buffer, seconds; None: the route's default.
         volume: factor for the agent's amplitude, 0–2; see ``Call.volume``. None: 1, or that of the
             borrowed ``AudioIO``.
         device_timeout: seconds a lost device may stay away (see ``DeviceChanged``)
@@ -109,7 +109,7 @@ class Call:
         drain_timeout: float = 30.0,
         connect_timeout: float | None = None,
         connect_attempts: int = 3,
-        jitter: tuple[float, float] = DEFAULT_TARGET,
+        jitter: tuple[float, float] | None = None,
         volume: float | None = None,
         device_timeout: float = 60.0,
         echo: Echo | None = None,
@@ -236,6 +236,23 @@ class Call:
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
         return _opened(self._conversation).statistics()
+
+    def press(self, digit: str) -> bool:
+        """Press a key of the telephone; ``DigitSent`` follows.
+
+        Args:
+            digit: one of ``0123456789*#``.
+
+        Returns whether it was sent: not every dialect carries that, and no call that is over.
+
+        Raises:
+            ValueError: there is no such key.
+        """
+        if len(digit) != 1 or digit not in DIGITS:
+            raise ValueError(f"a telephone has the keys {DIGITS}, not {digit!r}")
+        if self.state is not CallState.LIVE:
+            return False
+        return _opened(self._conversation).press(digit)
 
     async def use(
         self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
@@ -396,6 +413,7 @@ class Call:
             frame_ms=self._frame_ms,
             limit=PLAYOUT_LIMIT,
             jitter=self._jitter,
+            packets=self._route.packets,
             post=self._post,
         )
 

@@ -29,10 +29,13 @@ from retell_voice.engine.outcome import ended, heard
 from retell_voice.engine.responses import Responses
 from retell_voice.engine.timing import Timing
 from retell_voice.errors import DeviceLost
-from retell_voice.events import CallState, Event, Statistics
-from retell_voice.protocol.messages import AgentAudio, Clear, Pong
+from retell_voice.events import CallState, Event, MalformedMessage, Statistics
+from retell_voice.protocol.messages import AgentAudio, AgentPacket, CallOver, Clear, Pong
 from retell_voice.threads.detached import run_to_completion
-from retell_voice.transport.ports import Closed, Connection
+from retell_voice.transport.ports import Closed, Connection, Keypad
+
+_LAST_WORDS = 0.3
+"""Seconds from the news that the call is over in which the agent's last words must have begun."""
 
 
 class Conversation:
@@ -77,6 +80,8 @@ class Conversation:
         self._responses = Responses()
         self._hung_up = False
         self._closing: asyncio.Task[None] | None = None
+        self._told_broken = False  # that agent audio cannot be read
+        self._told_over: float | None = None  # when the server said that the call is over
         self._unheard = 0.0  # seconds of agent audio that the end cut off
 
     def statistics(self) -> Statistics:
@@ -100,6 +105,14 @@ class Conversation:
             self._closing = asyncio.create_task(self._connection.close())
         return self._closing
 
+    def press(self, digit: str) -> bool:
+        """Send a key of the telephone; return whether the connection carries that."""
+        connection = self._connection
+        if not (isinstance(connection, Keypad) and connection.press(digit)):
+            return False
+        self._journal.tell(events.DigitSent(at=self._journal.now(), digit=digit))
+        return True
+
     def take(self, notice: Notice, waited: float) -> None:
         """Take a frame or a notice from a device, on the event loop.
 
@@ -110,13 +123,13 @@ class Conversation:
             case bytes():
                 if journal.state in (CallState.CONNECTING, CallState.LIVE):
                     if waited > self._timing.send_limit:
-                        journal.counters.frame_dropped(self._frame_seconds)
+                        self._drop()
                         return
                     if not self._frames and self._connection.send_now(notice):
                         journal.counters.sent(notice)
                         return
                     if len(self._frames) == self._frames.maxlen:
-                        journal.counters.frame_dropped(self._frame_seconds)
+                        self._drop()
                     self._frames.append(notice)
                     self._frame_waits.set()
             case Audible() if journal.state is not CallState.ENDED:
@@ -165,11 +178,18 @@ class Conversation:
     async def _receive(self) -> None:
         counters, far_end = self._journal.counters, self._devices.far_end
         async for message in self._connection:
-            counters.messages += 1
+            counters.messages += not isinstance(message, events.ProviderComplaint)
             match message:
+                case AgentAudio() | AgentPacket() if self._over.is_set():
+                    pass  # you have hung up, and hear nothing more
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))
                     self._responses.audio_arrived(self._journal.now())
+                case AgentPacket(sequence=number, timestamp=timestamp, payload=payload):
+                    counters.received(payload, 0.0)
+                    self._push_packet(number, timestamp, payload)
+                case CallOver(at=at):
+                    self._told_over = at
                 case Clear(at=at):
                     far_end.clear()
                     counters.cleared(at)
@@ -179,6 +199,23 @@ class Conversation:
                     pass
                 case _:
                     self._journal.tell(message)
+
+    def _push_packet(self, sequence: int, timestamp: int, payload: bytes) -> None:
+        packets = self._devices.packets
+        if packets is not None and packets.push_packet(sequence, timestamp, payload):
+            return
+        journal = self._journal
+        broken = MalformedMessage(
+            problem="agent audio that is not Opus", excerpt=payload[:20].hex(), at=journal.now()
+        )
+        journal.counters.told(broken)
+        if not self._told_broken:  # there may be fifty a second
+            journal.events.put(broken)
+        self._told_broken = True
+
+    def _drop(self) -> None:
+        self._journal.counters.frame_dropped(self._frame_seconds)
+        self._connection.skip(self._frame_seconds)
 
     async def _send(self) -> None:
         while True:
@@ -229,6 +266,21 @@ class Conversation:
                 self._tell_heard(heard(report, far_end.rate, now, ago))
         if self._journal.state is CallState.DRAINING and far_end.silent:
             self._over.set()
+        if self._said_all(now):
+            self._closing = asyncio.create_task(self._connection.close())
+
+    def _said_all(self, now: float) -> bool:
+        """Return True once: when the server has ended the call, and its last words were heard.
+
+        Of audio that streams on and on nothing else tells.
+        """
+        packets = self._devices.packets
+        if self._told_over is None or packets is None or now - self._told_over < _LAST_WORDS:
+            return False
+        if packets.speaking:
+            return False
+        self._told_over = None
+        return True
 
     def _tell_heard(self, event: Event) -> None:
         self._journal.tell(event)
@@ -248,7 +300,10 @@ class Conversation:
         return [Span(time_of(begin), time_of(end)) for begin, end in spans]
 
     def _tell_drops(self, now: float) -> None:
-        for loss in (*self._journal.counters.drops(now), *self._devices.drops(now)):
+        unsent, lost = self._journal.counters.drops(now), self._devices.drops(now)
+        for loss in lost:  # for what was not sent it has been said
+            self._connection.skip(loss.duration)
+        for loss in (*unsent, *lost):
             self._journal.events.put(loss)
 
     def _silence(self) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.control.client import ControlClient
+from retell_voice.program import stdout
+from retell_voice.shown import clean, escape_json
 
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
 
@@ -25,16 +27,16 @@ def tell(path: Path, do: str, **fields: Any) -> None:
     """
     answer = asyncio.run(_ask(path, do, fields))
     if "state" in answer:
-        print(answer["state"])
+        stdout.say(str(answer["state"]))
 
 
 def show_status(path: Path, *, as_json: bool) -> None:
     """Print how the kiosk is; raises ConnectError where there is none."""
     status = asyncio.run(_ask(path, "status", {}))["status"]
     if as_json:
-        print(json.dumps(status))
+        stdout.say(escape_json(json.dumps(status)))
         return
-    print("\n".join(status_lines(status)))
+    stdout.say("\n".join(map(clean, status_lines(status))))
 
 
 def show_logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
@@ -80,22 +82,21 @@ async def _logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
             return
         async for message in client:
             if as_json:
-                print(json.dumps(message), flush=True)
+                stdout.say(escape_json(json.dumps(message)))
             elif message.get("event") == "call_ended":
                 _print_call(message, as_json=False)
             elif message.get("event") == "look":
                 why = message.get("why")
-                print(
-                    f"{_time(None)}  {message.get('state')}{f': {why}' if why else ''}", flush=True
-                )
+                said = f"{_time(None)}  {message.get('state')}{f': {why}' if why else ''}"
+                stdout.say(clean(said))
 
 
 def _print_call(fields: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(fields), flush=True)
+        stdout.say(escape_json(json.dumps(fields)))
         return
     account = Account(**{name: fields[name] for name in _FIELDS if name in fields})
-    print(f"{_time(account.began)}  {in_words(account)}", flush=True)
+    stdout.say(clean(f"{_time(account.began)}  {in_words(account)}"))
 
 
 def _time(at: float | None) -> str:

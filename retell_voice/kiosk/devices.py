@@ -37,6 +37,8 @@ class Devices:
     ) -> None:
         self.io: AudioIO | None = None
         """The open devices."""
+        self.hangs = 0
+        """Times that opening them has hung: what hangs holds a thread, and cannot be closed."""
         self._settings = settings
         self._tell = tell
         self._warn = warn
@@ -58,6 +60,7 @@ class Devices:
                 async with asyncio.timeout(_OPENING_SECONDS):
                     self.io = await self._opened()
             except TimeoutError:
+                self.hangs += 1
                 raise DeviceError("the devices hang while they are opened") from None
             self._watching = asyncio.create_task(self._watch(self.io))
         if self.io.away:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from retell_voice.kiosk.verdict import result_of, wait_for, words_of
 from retell_voice.program.opening import make_recorder
 from retell_voice.recording.recorder import Recorder
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import logger
 
 _LEVELS = 0.25
 _VOICE = -44.0
@@ -37,7 +37,7 @@ _VOICE = -44.0
 _PATIENCE = 3.0
 """Seconds that hanging up may take before the call is cancelled."""
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -10,9 +9,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from retell_voice.kiosk.account import Account
+from retell_voice.shown import logger
 from retell_voice.threads.errands import Errands
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 _COLUMNS = tuple(each.name for each in fields(Account))
 _BOOLEANS = ("by_voice", "spoken")

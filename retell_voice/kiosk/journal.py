@@ -9,6 +9,8 @@ import struct
 import sys
 from pathlib import Path
 
+from retell_voice.shown import clean_record
+
 NAME = "retell_voice.kiosk"
 _SOCKET = Path("/run/systemd/journal/socket")
 _PRIORITIES = (
@@ -82,6 +84,7 @@ def begin_logging(*, debug: bool = False) -> logging.Handler:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(clean_record)
     logger = logging.getLogger("retell_voice")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if debug else logging.INFO)

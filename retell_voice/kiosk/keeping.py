@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import count
 
 from retell_voice.kiosk.ports import Happening, Indicator, Part, PartFailed, Surroundings, Trigger
+from retell_voice.shown import logger
 
 _OPENING_SECONDS = 10.0
 _FIRST, _LONGEST = 1.0, 60.0
 _WORKS = 60.0
 """Seconds after which a part that fails has worked before: its pauses begin anew."""
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 
 def pauses(draw: Callable[[], float] = random.random) -> Iterator[float]:

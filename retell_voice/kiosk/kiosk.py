@@ -15,8 +15,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from retell_voice.audio.format import Samples
@@ -51,11 +52,15 @@ from retell_voice.kiosk.states import LIMITS, Action, Event, Say, State
 from retell_voice.kiosk.tally import Tally
 from retell_voice.kiosk.verdict import finding_of, wait_for, words_of
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import logger
 from retell_voice.threads.detached import run_detached
 
 _CHECK_SECONDS = 20.0
+_MOST_HANGS = 3
+_LONGEST_SOUND = 10_000_000
+"""Bytes of a file that is played when someone asks for it."""
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 
 class Observer(Protocol):
@@ -286,6 +291,9 @@ class Kiosk:
             error = failure
         if error is not None and words_of(error) != self._why:
             _logger.warning("%s", words_of(error))
+        if self.devices.hangs >= _MOST_HANGS:
+            _logger.error("the devices hang again and again: only a new start may help")
+            self._exit(1)
         self._why = "" if error is None else words_of(error)
         self.machine.happen(finding_of(error), wait_for(error))
         self._show()
@@ -341,8 +349,7 @@ class Kiosk:
                 self._sounds.say(say)
             return
         if (io := self.devices.io) is not None:
-            samples, rate = await run_detached(partial(read_wav, file))
-            self._sounds.play(resample_whole(samples, rate, io.output.rate))
+            self._sounds.play(await run_detached(partial(_read_sound, file, io.output.rate)))
 
     # What others see
 
@@ -388,6 +395,19 @@ async def _ended(*tasks: asyncio.Task[None] | None) -> None:
 def _sounds(settings: KioskSettings, rate: int) -> dict[Say, Samples]:
     """Return what it says for itself; see ``load``. Blocks."""
     return load(settings.sounds.value, rate, settings.sounds_percent.value / 100)
+
+
+def _read_sound(file: str, rate: int) -> Samples:
+    """Return a WAV file at this rate, Hz. Blocks.
+
+    Raises:
+        ConfigError: it cannot be read, or is too long.
+    """
+    with suppress(OSError):  # which reading it tells of in words
+        if Path(file).stat().st_size > _LONGEST_SOUND:
+            raise ConfigError(f"{file}: it is longer than {_LONGEST_SOUND // 1_000_000} MB")
+    samples, own_rate = read_wav(file)
+    return resample_whole(samples, own_rate, rate)
 
 
 def _devices_of(settings: KioskSettings) -> list[object]:

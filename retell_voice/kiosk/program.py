@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import threading
@@ -39,6 +38,7 @@ from retell_voice.kiosk.tally import Metrics
 from retell_voice.kiosk.vitals import Vitals
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.settings.tables.kiosk import KioskSettings
+from retell_voice.shown import logger
 
 _CLOSING_SECONDS = 8.0
 """How long the end may take: whoever started this waits for it, and a device may hang."""
@@ -46,7 +46,7 @@ _LOOK_SECONDS = 10.0
 """From one look at the vitals to the next, where systemd does not say."""
 _MISSES = 3
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 Reload = Callable[[], KioskSettings]
 
@@ -96,7 +96,7 @@ class _Program:
         self._reloading: set[asyncio.Task[str]] = set()
         self._one_at_a_time = asyncio.Lock()
         self.kiosk = Kiosk(settings, self)
-        self.vitals = Vitals(self._positions, lambda: self.kiosk.machine.is_stuck)
+        self.vitals = Vitals(self._positions, lambda: self.kiosk.machine.is_stuck, self._fault)
         self.control = ControlServer(
             socket_path(settings),
             self._handle,
@@ -188,6 +188,10 @@ class _Program:
     def _positions(self) -> tuple[int, int] | None:
         io = self.kiosk.devices.io
         return None if io is None else (io.near_end.position, io.output.position)
+
+    def _fault(self) -> Exception | None:
+        io = self.kiosk.devices.io
+        return None if io is None else io.fault
 
     async def _watch(self) -> None:
         wanted = self._notifier.watchdog

@@ -16,10 +16,14 @@ class Vitals:
         positions: returns the sample counters of near end and far end; None while no devices are
             open.
         is_stuck: whether the state machine is.
+        fault: returns what has ended a thread that carries sound, if anything has.
     """
 
     def __init__(
-        self, positions: Callable[[], tuple[int, int] | None], is_stuck: Callable[[], bool]
+        self,
+        positions: Callable[[], tuple[int, int] | None],
+        is_stuck: Callable[[], bool],
+        fault: Callable[[], Exception | None] = lambda: None,
     ) -> None:
         self.trouble = ""
         """What does not move, one line; empty while all does."""
@@ -27,6 +31,7 @@ class Vitals:
         """Looks in a row at which something did not."""
         self._positions = positions
         self._is_stuck = is_stuck
+        self._fault = fault
         self._seen: tuple[int, int] | None = None
 
     def look(self) -> bool:
@@ -40,5 +45,7 @@ class Vitals:
         if self._is_stuck():
             still.append("the state machine")
         self.trouble = f"{' and '.join(still)} stood still" if still else ""
-        self.misses = self.misses + 1 if still else 0
-        return not still
+        if (fault := self._fault()) is not None:
+            self.trouble = f"a thread that carries sound has failed: {fault!r}"
+        self.misses = self.misses + 1 if self.trouble else 0
+        return not self.trouble

@@ -56,8 +56,8 @@ def call_fields(
         ConfigError: one of these is malformed.
     """
     return CallFields(
-        metadata=_pairs(METADATA, metadata),
-        dynamic_variables=_pairs(VARIABLES, variables),
+        metadata=pairs(METADATA, metadata),
+        dynamic_variables=pairs(VARIABLES, variables),
         agent_version=settings.agent_version.value,
         direction=cast(Literal["inbound", "outbound"] | None, settings.direction.value),
         from_number=settings.from_number.value,
@@ -80,7 +80,12 @@ def check_unused(
         )
 
 
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
+def pairs(option: str, given: Sequence[str]) -> dict[str, str] | None:
+    """Read what was given as ``NAME=VALUE``; None where nothing was.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
     parted = [each.partition("=") for each in given]
     for name, mark, value in parted:
         if not name or not mark:

@@ -57,6 +57,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             answer_pings=settings.answer_pings.value,
             max_calls=settings.max_calls.value,
             webhook_url=settings.webhook_url.value,
+            auth_token=settings.auth_token.value,
         )
         try:
             await stack.enter_async_context(emulator)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -11,8 +13,18 @@ from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.recording.recorder import Recorder
-from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import CallSettings, RegistrationSettings, SoundSettings
+from retell_voice.settings.schema import DEFAULT, Sourced
+from retell_voice.settings.tables import (
+    CallSettings,
+    RegistrationSettings,
+    SoundSettings,
+    TalkSettings,
+)
+from retell_voice.transport.ports import Route
+
+PHONE_CARD_RATE = 48_000
+"""Samples a second to open a sound card with for a phone call: at 8 kHz most cards sound worse, and
+some do not open."""
 
 
 def audio_format(settings: RegistrationSettings) -> AudioFormat:
@@ -20,14 +32,50 @@ def audio_format(settings: RegistrationSettings) -> AudioFormat:
     return AudioFormat(Encoding(settings.encoding.value), settings.rate.value)
 
 
+def phone_route_of(
+    settings: TalkSettings, parameters: Mapping[str, str] | None, *, url: str, call_id: str = ""
+) -> Route:
+    """Return the route of a call that is made as a phone provider would make it.
+
+    Args:
+        settings: as which provider, and for whom.
+        parameters: what the server is told as the call begins.
+        url: of the server.
+        call_id: appended to it; empty for none.
+
+    Raises:
+        ConfigError: it cannot be made like that.
+    """
+    from retell_voice.transport.phone import phone_route  # other calls need no provider
+
+    return phone_route(
+        settings.dialect.value,
+        url,
+        call_id=call_id,
+        from_number=settings.from_number.value,
+        to_number=settings.to_number.value,
+        parameters=parameters,
+        codec=settings.codec.value,
+        strict=settings.strict.value,
+        auth_token=settings.auth_token.value,
+    )
+
+
 def find_devices(
-    settings: SoundSettings, audio: AudioFormat, *, speed: float = 1.0
+    settings: SoundSettings,
+    audio: AudioFormat,
+    *,
+    far_end: AudioFormat | None = None,
+    card_rate: int | None = None,
+    speed: float = 1.0,
 ) -> tuple[Microphone, Speaker]:
     """Return the microphone and speaker that the settings name, not yet open; files win.
 
     Args:
         settings: which ones.
         audio: format of the call.
+        far_end: format of the agent's voice; None: as ``audio``.
+        card_rate: samples a second to open sound cards with, if supported; None: the call's.
         speed: of files, relative to real time.
 
     Raises:
@@ -39,12 +87,13 @@ def find_devices(
     if (path := settings.input_file.value) is not None:
         microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
     if (path := settings.output_file.value) is not None:
-        speaker = WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
+        speaker = WavSpeaker(os.path.expanduser(path), (far_end or audio).rate, speed=speed)
     if microphone is None or speaker is None:
         from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
 
-        microphone = microphone or portaudio.find_microphone(audio, settings.input.value)
-        speaker = speaker or portaudio.find_speaker(audio, settings.output.value)
+        card = audio if card_rate is None else AudioFormat(rate=card_rate)
+        microphone = microphone or portaudio.find_microphone(card, settings.input.value)
+        speaker = speaker or portaudio.find_speaker(card, settings.output.value)
     return microphone, speaker
 
 
@@ -61,9 +110,9 @@ def make_recorder(settings: CallSettings) -> Recorder | None:
 
 def make_call(
     settings: CallSettings,
-    call_id: str,
+    route: str | Route,
     *,
-    audio: AudioFormat,
+    audio: AudioFormat | None = None,
     microphone: Microphone,
     speaker: Speaker,
     url: str | None = None,
@@ -74,25 +123,31 @@ def make_call(
 
     Args:
         settings: of the call.
-        call_id: of a registered call.
-        audio: the format it was registered with.
-        microphone, speaker: its devices.
-        url: where to join it; None for the one in the settings.
+        route: what is dialled, or the call_id of a registered call.
+        audio: the format that one was registered with.
+        microphone, speaker: the devices.
+        url: where to join a registered call; None for the one in the settings.
         recorder: see ``make_recorder``.
         level_interval: seconds between ``Levels`` events, None to send none.
     """
+    web: dict[str, Any] = {}
+    if isinstance(route, str):
+        web = {
+            "url": settings.url.value if url is None else url,
+            "audio": audio,
+            "frame_ms": settings.frame_ms.value,
+            "updates": settings.updates.value,
+            "alignment": settings.alignment.value,
+            "text_heartbeat": settings.text_heartbeat.value,
+        }
+    jitter = settings.jitter_ms
     return Call(
-        call_id,
-        url=settings.url.value if url is None else url,
-        audio=audio,
+        route,
+        **web,
         microphone=microphone,
         speaker=speaker,
-        frame_ms=settings.frame_ms.value,
-        updates=settings.updates.value,
-        alignment=settings.alignment.value,
-        text_heartbeat=settings.text_heartbeat.value,
         level_interval=level_interval,
-        jitter=settings.jitter_ms.value,
+        jitter=None if jitter.source == DEFAULT else jitter.value,
         volume=settings.volume.value / 100,
         echo=settings.echo.value,
         noise_suppression=settings.noise_suppression.value,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -108,9 +107,11 @@ def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., N
         def run(**given: Any) -> None:
             flags = {name: given.pop(name) for name in rows}
             debug = given.pop("debug")
-            quiet = nullcontext() if debug else native_stderr_silenced()
             file = ConfigFile()
-            with quiet, reported(debug=debug, as_json=lambda: _wants_json(flags, rows, file)):
+            with (
+                native_stderr_silenced(),
+                reported(debug=debug, as_json=lambda: _wants_json(flags, rows, file)),
+            ):
                 file = read_file(given.pop("config"))
                 environ = environment()
                 for warning in (*file.warnings, *unknown_variables(environ)):

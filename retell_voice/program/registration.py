@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from retell_voice.errors import ConfigError, TooManyRequests
 from retell_voice.program.account import api_key, key_from
@@ -16,6 +17,7 @@ from retell_voice.settings.tables import RegistrationSettings
 LONGEST_WAIT = 60.0
 """Seconds; a longer Retry-After is not waited for."""
 _TRIES = 3
+T = TypeVar("T")
 
 
 def registration_key(settings: RegistrationSettings) -> Sourced[str]:
@@ -25,7 +27,7 @@ def registration_key(settings: RegistrationSettings) -> Sourced[str]:
         ConfigError: there is none, or no agent to register calls with.
     """
     if settings.agent.value is None:
-        raise ConfigError("no agent to register a call with: give --agent AGENT_ID")
+        raise ConfigError("no agent to register a call with: give --agent")
     return api_key(settings, "register a call")
 
 
@@ -54,17 +56,39 @@ async def register(
         ConfigError: one of the arguments cannot be used.
         ConnectError, RestError: as ``register_call``.
     """
+
+    async def ask() -> Registration:
+        return await register_call(
+            settings.agent.value or "",
+            api_key=key.value,
+            audio=audio_format(settings),
+            api_url=settings.api_url.value,
+            plain=plain,
+            **told.said(),
+        )
+
+    return await patiently(ask, key, waiting=waiting, sleep=sleep)
+
+
+async def patiently(
+    ask: Callable[[], Awaitable[T]],
+    key: Sourced[str],
+    *,
+    waiting: Callable[[TooManyRequests, float], None],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Ask for a new call; where there are too many, again when the server says so, twice.
+
+    Arguments as for ``register``.
+
+    Raises:
+        KeyRefused: as it was, and where the key came from.
+        RetellVoiceError: anything else, as it was.
+    """
     for tries_left in reversed(range(_TRIES)):
         try:
             with key_from(key):
-                return await register_call(
-                    settings.agent.value or "",
-                    api_key=key.value,
-                    audio=audio_format(settings),
-                    api_url=settings.api_url.value,
-                    plain=plain,
-                    **told.said(),
-                )
+                return await ask()
         except TooManyRequests as error:
             wait = error.retry_after
             if not tries_left or wait is None or wait > LONGEST_WAIT:

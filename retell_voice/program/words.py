@@ -5,6 +5,7 @@ from __future__ import annotations
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
+    DigitSent,
     EchoSuspected,
     Ended,
     Event,
@@ -13,6 +14,7 @@ from retell_voice.events import (
     MicrophoneSilent,
     MonitorChanged,
     NetworkChanged,
+    ProviderComplaint,
     RecordingStopped,
     UnknownMessage,
 )
@@ -30,6 +32,8 @@ def news(event: Event) -> str | None:
             return f"the {_DEVICES[side]} is now: {clean(name)}"
         case LatencyChanged(why="calm", side=side, new=new):
             return f"no gaps at the {_DEVICES[side]} for a while: latency lowered{_ms(new)}"
+        case DigitSent(digit=digit):
+            return f"you pressed {digit}"
         case NetworkChanged(state="back", silent_for=seconds):
             return f"audio from the server is back after {seconds:.0f} s"
     return None
@@ -61,6 +65,8 @@ def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each eve
             return f"recording stopped: {clean(why)}"
         case UnknownMessage(message=message):
             return f"the server sent an unknown message: {clean(message[:60])}"
+        case ProviderComplaint(provider=provider, code=code, problem=problem):
+            return f"{provider}{f' {code}' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
             return f"the server sent a malformed message: {clean(problem)}"
     return _of_the_network(event)

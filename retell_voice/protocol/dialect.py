@@ -8,6 +8,7 @@
     AgentAudio, Clear ◀──────────────────────────────────  audio, clear
     AgentAudio(cue=…) ◀─────────  tell me when this is heard  mark
     heard     its sample has been heard ────────────────▶  Marked
+    digit     a key of the telephone ───────────────────▶  Digit
     ping ────────────────────────────────────────────────▶  Ping; pong ─▶ Pong
     closing   before you hang up ───────────────────────▶
 
@@ -23,8 +24,8 @@ cleared. A cue may still be reported heard after that (it was, a moment before):
 None to those it no longer knows. A dialect bounds the cues that are on their way and says so with
 a ``MalformedMessage`` where there are more.
 
-``protocol.web`` is one; a new one also takes a line in ``transport.route`` and one in
-``emulator.dialects``.
+``protocol.web`` is one, ``protocol.twilio`` another; a new one also takes a line in
+``transport.phone`` and one in ``emulator.dialects``.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from retell_voice.events import Event, Role, Utterance
+
+DIGITS = "0123456789*#"
+"""Keys of a telephone."""
 
 Message = str | bytes
 """One WebSocket message, text or binary."""
@@ -53,11 +57,17 @@ class ClientDialect(Protocol):
     def heard(self, cue: object) -> Message | None:
         """Return what is said when a cue has been heard."""
 
+    def digit(self, digit: str, at: float = 0.0) -> Message | None:
+        """Encode a key of the telephone, one of ``DIGITS``; None: they are not carried."""
+
     def ping(self) -> Message | None:
         """Return a heartbeat; None: WebSocket's own is all there is."""
 
     def closing(self) -> Sequence[Message]:
         """Return what is said before you hang up, in order."""
+
+    def left(self, at: float = 0.0) -> list[Event]:
+        """Return what there is to tell once the server has closed without an error."""
 
 
 class ServerDialect(Protocol):

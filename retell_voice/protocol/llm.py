@@ -38,6 +38,7 @@ from retell_voice.protocol.llm_messages import (
     AgentInterrupt,
     CallDetails,
     Config,
+    Dtmf,
     LlmMessage,
     LlmMetadata,
     LlmPingPong,
@@ -59,6 +60,7 @@ __all__ = [
     "AgentInterrupt",
     "CallDetails",
     "Config",
+    "Dtmf",
     "LlmMessage",
     "LlmMetadata",
     "LlmPayloadError",
@@ -232,6 +234,8 @@ def _said(item: Fields) -> Said | None:
             return _invocation(item)
         case "tool_call_result":
             return _result(item)
+        case "dtmf":
+            return Dtmf(item.need(item.string, "digit"))
         case _:
             return None
 
@@ -314,6 +318,8 @@ def transcript_item(said: Said) -> dict[str, Any]:
             return {"role": "tool_call_invocation", **_present(said)}
         case ToolCallResult():
             return {"role": "tool_call_result", **_present(said)}
+        case Dtmf():
+            return {"role": "dtmf", "digit": said.digit}
 
 
 def _present(message: Any) -> dict[str, Any]:

@@ -143,7 +143,14 @@ class LlmMetadata(LlmMessage):
     metadata: Any
 
 
-Said = Utterance | ToolCallInvocation | ToolCallResult
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """An item of a transcript with tool calls: the user pressed a key of the telephone."""
+
+    digit: str
+
+
+Said = Utterance | ToolCallInvocation | ToolCallResult | Dtmf
 """An item of a transcript with tool calls."""
 
 

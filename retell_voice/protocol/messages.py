@@ -61,6 +61,13 @@ class Marked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Digit(Event):
+    """The caller pressed a key of the telephone, one of ``0123456789*#``: a server is told so."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentPacket(Event):
     """One RTP packet of agent audio: Opus, in the order of arrival.
 

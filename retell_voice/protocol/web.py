@@ -35,6 +35,7 @@ from retell_voice.protocol.lenient import decode_base64, expected, load_json, ti
 from retell_voice.protocol.messages import AgentAudio, Clear, MicrophoneAudio, Ping, Pong
 from retell_voice.protocol.transcript import History
 from retell_voice.protocol.utterances import ItemReader
+from retell_voice.protocol.whole_samples import WholeSamples
 from retell_voice.secret import Secret
 
 CLEAR = "clear"
@@ -58,23 +59,6 @@ def call_url(prefix: str, call_id: str, *, updates: bool, alignment: bool) -> st
     return Secret(f"{path}?{flags}" if flags else path)
 
 
-class _Samples:
-    """Joins audio frames of any length into whole samples."""
-
-    def __init__(self, sample_width: int) -> None:
-        self._width = sample_width
-        self._rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        data = self._rest + data if self._rest else data
-        whole = len(data) - len(data) % self._width
-        self._rest = data[whole:]
-        return data[:whole] if self._rest else data
-
-    def reset(self) -> None:
-        self._rest = b""
-
-
 class WebClient:
     """The client's side of the dialect.
 
@@ -84,7 +68,7 @@ class WebClient:
     """
 
     def __init__(self, sample_width: int, *, text_heartbeat: bool = False) -> None:
-        self._samples = _Samples(sample_width)
+        self._samples = WholeSamples(sample_width)
         self._text_heartbeat = text_heartbeat
         self._reader = ItemReader()
         self._history: History[Utterance] = History()
@@ -101,6 +85,9 @@ class WebClient:
     def heard(self, cue: object) -> None:
         """No message comes with a cue."""
 
+    def digit(self, digit: str, at: float = 0.0) -> None:
+        """Keys of a telephone are not carried."""
+
     def ping(self) -> str | None:
         """Return the heartbeat, if there is one of text."""
         return PING if self._text_heartbeat else None
@@ -108,6 +95,10 @@ class WebClient:
     def closing(self) -> tuple[()]:
         """Nothing is said last."""
         return ()
+
+    def left(self, at: float = 0.0) -> list[Event]:  # noqa: ARG002 - nothing to stamp
+        """Nothing is told last."""
+        return []
 
     def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:
         """Decode one message from the server.
@@ -191,7 +182,7 @@ class WebServer:
     is_ready = True
 
     def __init__(self, sample_width: int, *, alignment: bool = False) -> None:
-        self._samples = _Samples(sample_width)
+        self._samples = WholeSamples(sample_width)
         self._alignment = alignment
 
     def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:

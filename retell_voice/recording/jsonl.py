@@ -4,7 +4,8 @@ Each object has ``event``, the event's class in snake_case, and all its fields (
 ``retell_voice.events``; durations in seconds, levels in dBFS). Beside them:
 
 ``call``
-    the first line: ``call_id`` (masked), ``server``, ``microphone``, ``speaker``,
+    the first line: ``call_id`` (masked; null for a web call that is yet to be created),
+    ``server``, ``microphone``, ``speaker``, ``transport`` (``webrtc`` or ``websocket``),
     ``encoding``, ``rate``, ``frame_ms``, ``version`` (of this program)
 ``recorded``
     after ``ended``, with ``--record``: ``path``, the directory of the recording

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.events import Event
@@ -60,6 +60,9 @@ class Connection(Protocol):
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
 
+    def skip(self, seconds: float) -> None:
+        """Say that so much of your voice is missing, before what is sent next; never blocks."""
+
     def heard(self, cue: object) -> None:
         """Report that a cue from ``AgentAudio`` has been heard; never blocks."""
 
@@ -71,6 +74,14 @@ class Connection(Protocol):
 
     def give_up(self, reason: str) -> None:
         """Treat the connection as broken, at once, whatever the server does."""
+
+
+@runtime_checkable
+class Keypad(Protocol):
+    """What a connection has, too, that carries the keys of a telephone."""
+
+    def press(self, digit: str) -> bool:
+        """Send a key, one of ``0123456789*#``; return whether that is carried. Never blocks."""
 
 
 class Route(Protocol):
@@ -94,6 +105,11 @@ class Route(Protocol):
     @property
     def frame_ms(self) -> int | None:
         """Length that every frame sent must have, ms; None: any from 20 to 250."""
+
+    @property
+    def packets(self) -> bool:
+        """Whether the agent's voice comes as RTP packets, in real time (``AgentPacket``), and not
+        ahead of time (``AgentAudio``)."""
 
     async def connect(self, clock: Callable[[], float]) -> Connection:
         """Open a connection; ``clock`` returns the call's time, seconds, and stamps its events.

@@ -1,6 +1,6 @@
 """The routes over a WebSocket: which server, which dialect, which audio.
 
-A new dialect needs a function here, like ``web_route``.
+Retell's own dialect has its function here; those of phone providers are in ``transport.phone``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class WebSocketRoute:
         secrets: what must never be shown whole.
         connect_timeout: seconds within which the server must answer.
     """
+
+    packets = False
 
     def __init__(
         self,

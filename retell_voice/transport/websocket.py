@@ -9,7 +9,7 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ from retell_voice.shown import logger
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
+_NORMAL = (1000, 1001, 1005)
 _SOON = 2.0
 """Seconds within which a message would take effect."""
 _UNSENT = 4096
@@ -61,11 +62,17 @@ class Dial:
         url: of the WebSocket, complete. It may contain secrets.
         dialect: a new instance for each attempt.
         headers: extra headers of the request. They may contain secrets.
+        events: events to report once the connection is open.
+        refused: hints for HTTP statuses of a refusal; None: those about a call_id.
+        closed: hint for a close with an error; empty: that about a call_id.
     """
 
     url: str = field(repr=False)
     dialect: ClientDialect
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    events: Sequence[Event] = ()
+    refused: Mapping[int, str] | None = None
+    closed: str = ""
 
 
 class WebSocketConnection:
@@ -74,13 +81,16 @@ class WebSocketConnection:
     def __init__(
         self,
         websocket: ClientConnection,
-        dialect: ClientDialect,
+        dial: Dial,
         clock: Callable[[], float],
         secrets: Sequence[str] = (),
     ) -> None:
+        dialect = dial.dialect
         self._websocket = websocket
         self._dialect = dialect
         self._clock = clock
+        self._events = dial.events
+        self._closed_hint = dial.closed
         self._hide = hiding(secrets)
         # A short one could match anything, base64 audio for example.
         self._hide_in_messages = hiding(each for each in secrets if len(each) >= _LONG_SECRET)
@@ -111,11 +121,16 @@ class WebSocketConnection:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says, stamped with the call's clock, until the end."""
+        for event in self._events:
+            yield replace(event, at=self._clock())
         while self._closed is None:
             try:
                 message = await self._websocket.recv()
             except ConnectionClosed as error:
                 self._closed = self._closed or self._closed_by(error)
+                if self._closed.by == "server" and self._closed.code in _NORMAL:
+                    for event in self._dialect.left(self._clock()):
+                        yield event
             else:
                 self._heard_at = self._clock()
                 if isinstance(message, str):
@@ -142,11 +157,21 @@ class WebSocketConnection:
         """Send one encoded frame; returns when the network has taken it."""
         await self._send(self._dialect.audio(frame, self._clock()))
 
+    def skip(self, seconds: float) -> None:
+        """A WebSocket carries no times: what is missing is not missed."""
+
     def heard(self, cue: object) -> None:
         """Report that a cue has been heard, if the dialect has a message for that."""
         message = self._dialect.heard(cue)
         if message is not None:
             self._say(message)
+
+    def press(self, digit: str) -> bool:
+        """Send a key of the telephone; return whether the dialect carries that. Never blocks."""
+        message = self._dialect.digit(digit, self._clock())
+        if message is not None:
+            self._say(message)
+        return message is not None
 
     async def ping(self) -> None:
         """Send one heartbeat: a WebSocket ping, which every server must answer, and the dialect's
@@ -200,7 +225,8 @@ class WebSocketConnection:
     def _closed_by(self, error: ConnectionClosed) -> Closed:
         if error.rcvd is not None and error.rcvd_then_sent:
             reason = self._hide(error.rcvd.reason)
-            return Closed("server", error.rcvd.code, reason, self._after_heartbeat())
+            hint = self._after_heartbeat() or self._closed_hint
+            return Closed("server", error.rcvd.code, reason, hint)
         if self._hanging_up:
             return Closed("you", 1000, "")
         if error.sent is not None:  # the library gave up: a protocol error, no answer to a ping
@@ -265,7 +291,7 @@ async def connect(
             create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-        failure = _explain(error, host, secrets, connect_timeout)
+        failure = _explain(error, host, secrets, connect_timeout, dial.refused)
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors contain the URL, and
         # the URL may contain the call_id.
@@ -273,7 +299,7 @@ async def connect(
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
     if hasattr(websocket.transport, "max_size"):  # not with TLS, which has its own buffer
         websocket.transport.max_size = _READ
-    return WebSocketConnection(websocket, dial.dialect, clock, secrets)
+    return WebSocketConnection(websocket, dial, clock, secrets)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
@@ -306,12 +332,16 @@ def server_of(url: str) -> tuple[str, bool]:
 
 
 def _explain(
-    error: Exception, host: str, secrets: Sequence[str], connect_timeout: float
+    error: Exception,
+    host: str,
+    secrets: Sequence[str],
+    connect_timeout: float,
+    hints: Mapping[int, str] | None,
 ) -> RetellVoiceError:
     """Turn a failure to connect into one line for people."""
     match error:
         case InvalidStatus():
-            return _rejected(error, host, secrets)
+            return _rejected(error, host, secrets, _HINTS if hints is None else hints)
         case UnicodeError():
             return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
         case ImportError():
@@ -334,7 +364,18 @@ def _explain(
             return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 
-def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Rejected:
+_HINTS: Mapping[int, str] = {
+    401: "check the call_id: it also authenticates",
+    403: "check the call_id: it also authenticates",
+    404: "check the call_id and the path in the URL; a call_id does not live long",
+    409: "a call can be joined once",
+    410: "that call is over: register a new one",
+}
+
+
+def _rejected(
+    error: InvalidStatus, host: str, secrets: Sequence[str], hints: Mapping[int, str]
+) -> Rejected:
     status = error.response.status_code
     try:
         phrase = f" {HTTPStatus(status).phrase}"
@@ -344,14 +385,9 @@ def _rejected(error: InvalidStatus, host: str, secrets: Sequence[str]) -> Reject
     with contextlib.suppress(ValueError, TypeError, KeyError):
         body = str(json.loads(body)["message"])
     said = " ".join(hiding(secrets)(body).split())[:200]
-    hint = {
-        401: "check the call_id: it also authenticates",
-        403: "check the call_id: it also authenticates",
-        404: "check the call_id and the path in the URL; a call_id expires soon",
-        409: "a call can be joined only once",
-        410: "that call is over: register a new one",
-        **dict.fromkeys((301, 302, 303, 307, 308), "redirects are not followed: name the server"),
-    }.get(status, "")
+    hint = hints.get(status, "")
+    if status in (301, 302, 303, 307, 308):
+        hint = "redirects are not followed: name the server"
     return Rejected(
         f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),
         hint,

@@ -303,16 +303,17 @@ async def test_tables_on_a_terminal(env: dict[str, str]) -> None:
         "call_analysis": {"user_sentiment": "Positive", "call_successful": True},
     }
     page = answer(json.dumps({"items": [call], "has_more": False}).encode())
-    async with server(page) as (url, _):
+    async with server(page, page) as (url, _):
 
-        def look() -> str:
+        def look(columns: int) -> str:
             more = {"RETELL_API_KEY": KEY, "TZ": "UTC"}
             where = ("calls", "--api-url", url)
-            with Terminal(*where, env={**env, **more}, size=(24, 140)) as terminal:
-                terminal.wait_for("successful")
+            with Terminal(*where, env={**env, **more}, size=(24, columns)) as terminal:
+                assert terminal.wait() == 0
                 return terminal.text
 
-        heads, row, *_ = (await asyncio.to_thread(look)).split("\n")
+        wide, narrow = [await asyncio.to_thread(look, columns) for columns in (140, 60)]
+    heads, row, *_ = wide.split("\n")
     columns = ["call_id", "began", "length", "agent", "ended by", "cost", "analysis"]
     assert re.split(" {2,}", heads.strip()) == columns
     assert re.split(" {2,}", row.strip()) == [
@@ -324,3 +325,4 @@ async def test_tables_on_a_terminal(env: dict[str, str]) -> None:
         "$0.21",
         "Positive, successful",
     ]
+    assert "call_0123456789abcdef" in narrow, "it can be copied"

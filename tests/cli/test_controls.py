@@ -15,6 +15,7 @@ from retell_voice.cli.controls import (
     Controls,
     HangUp,
     ListDevices,
+    Press,
     Repaint,
     Use,
     press,
@@ -133,7 +134,7 @@ def test_choosing_a_device() -> None:
     controls, command = press(Controls(), Key("d"), 10.0, 0)
     assert command == ListDevices()
     assert controls.choices is None
-    assert "no number" in after(controls, "1").notice, "they are not known yet"
+    assert "no device number" in after(controls, "1").notice, "they are not known yet"
     controls = replace(controls, choices=DEVICES)
     assert wanted(controls, "2") == Use(DEVICES[1])
     assert after(controls, "2").panel == ""
@@ -181,3 +182,26 @@ def test_looking_back() -> None:
     assert after(controls, "end", said=20).upto is None
     assert after(controls, "esc", said=20).upto is None
     assert after(controls, said=30).upto == 19, "it stays where it is while more is said"
+
+
+def test_the_keys_of_a_telephone_are_sent_while_its_keypad_is_open() -> None:
+    controls = Controls(has_keypad=True)
+    controls, command = press(controls, Key("5"), 0.0, 0)
+    assert command is None, "the keypad is not open"
+    controls, _ = press(controls, Key("t"), 0.0, 0)
+    assert controls.panel == "keypad"
+    for digit in "0123456789*#":
+        controls, command = press(controls, Key(digit), 0.0, 0)
+        assert command == Press(digit)
+        assert press(controls, Key(digit, "repeat"), 0.0, 0)[1] is None
+    assert controls.pressed == "0123456789*#"
+    muted, command = press(controls, Key("m"), 0.0, 0)
+    assert (muted.muted, command) == (True, None)
+    closed, _ = press(controls, Key("esc"), 0.0, 0)
+    assert closed.panel == ""
+
+
+def test_a_call_without_a_telephone_has_no_keypad() -> None:
+    controls, command = press(Controls(), Key("t"), 1.0, 0)
+    assert (controls.panel, command) == ("", None)
+    assert "no telephone keys" in controls.notice

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from support.callers import join
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from retell_voice.events import TranscriptItem
+from retell_voice.emulator import Emulator, Session
+from retell_voice.events import TranscriptItem, Utterance
 from retell_voice.protocol.monitor import MonitorServer
 
 CALL_ID = "call_0123456789abcdef"
@@ -36,9 +38,11 @@ async def whole(websocket: ServerConnection) -> None:
     await websocket.wait_closed()
 
 
-async def start(env: dict[str, str], url: str, *arguments: str) -> asyncio.subprocess.Process:
+async def start(
+    env: dict[str, str], url: str, *arguments: str, name: str = CALL_ID
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "retell_voice", "monitor", CALL_ID, "--api-url", url, *arguments),
+        *(sys.executable, "-m", "retell_voice", "monitor", name, "--api-url", url, *arguments),
         env={**env, "RETELL_API_KEY": KEY},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -70,6 +74,26 @@ async def test_what_is_said_and_that_it_is_over(env: dict[str, str]) -> None:
     assert [each["content"] for each in transcript["items"]] == ["Hello Ann", "Hi"]
     assert (turn["event"], turn["speaker"]) == ("turn", "user")
     assert (ended["event"], ended["reason"]) == ("call_ended", "user_hangup")
+
+
+async def test_a_call_of_the_emulators_by_the_end_of_its_id(env: dict[str, str]) -> None:
+    go_on = asyncio.Event()
+
+    async def agent(session: Session) -> None:
+        await session.update((Utterance("agent", "Hello"), Utterance("user", "Bye")))
+        await go_on.wait()
+
+    async with Emulator(agent=agent, api_key=KEY) as emulator:
+        call = emulator.register()
+        async with join(emulator, call):
+            process = await start(env, emulator.api_url, name=call.call_id[-4:])
+            assert process.stdout is not None
+            async with asyncio.timeout(20):
+                assert await process.stdout.readline() == b"00:00  agent: Hello\n"
+            go_on.set()
+            code, out, err = await finish(process)
+    assert (code, err) == (0, "")
+    assert out == "00:00  user: Bye\nthe call has ended: agent_hangup\n"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ Run = Callable[..., Awaitable[Result]]
 
 KEY = "key_1234567890abcdef"
 AGENT = ("--agent", "agent_1")
+OLD = ("--transport", "websocket")
 WITH_KEY = {"RETELL_API_KEY": KEY}
 
 
@@ -148,7 +149,7 @@ async def test_a_new_call_is_told_all_there_is_to_tell(register: Run, emulator: 
 async def test_so_is_the_call_that_talk_registers(
     program: Run, emulator: Emulator, joined: list[RegisteredCall]
 ) -> None:
-    where = ("--api-url", emulator.api_url)
+    where = (*OLD, "--api-url", emulator.api_url)
     result = await program("talk", *AGENT, *where, *TOLD, *QUICK, "--json", more=WITH_KEY)
     assert (result.returncode, result.stderr) == (0, "")
     assert [heard(call) for call in joined] == [ALL]
@@ -197,7 +198,7 @@ async def test_registered_and_talked_in_one(
     program: Run, emulator: Emulator, joined: list[RegisteredCall]
 ) -> None:
     sound = ("--encoding", "mulaw", "--rate", "8000")
-    where = ("--api-url", f"{emulator.api_url}/", "--dynamic-variable", "name=Ann")
+    where = (*OLD, "--api-url", f"{emulator.api_url}/", "--dynamic-variable", "name=Ann")
     result = await program("talk", *AGENT, *where, *sound, *QUICK, "--json", more=WITH_KEY)
     assert (result.returncode, result.stderr) == (0, "")
     first, *_, ended, details = map(json.loads, result.stdout.splitlines())
@@ -213,7 +214,7 @@ async def test_registered_and_talked_in_one(
 
 async def test_a_file_that_is_not_there_costs_no_call(program: Run, tmp_path: Path) -> None:
     files = ("--input-file", str(tmp_path / "none.wav"), "--output-file", os.devnull)
-    nowhere = ("--api-url", "http://127.0.0.1:1")  # asked, it would be exit code 4
+    nowhere = (*OLD, "--api-url", "http://127.0.0.1:1")  # asked, it would be exit code 4
     result = await program("talk", *AGENT, *nowhere, *files, more=WITH_KEY)
     assert "none.wav" in complaint(result, 2)[0]
 
@@ -221,7 +222,7 @@ async def test_a_file_that_is_not_there_costs_no_call(program: Run, tmp_path: Pa
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 async def test_a_call_that_ctrl_c_hung_up_is_looked_up_too(env: dict[str, str]) -> None:
     async with Emulator(api_key=KEY) as emulator:
-        where = ("--api-url", emulator.api_url)
+        where = (*OLD, "--api-url", emulator.api_url)
         async with Talk(*AGENT, *where, *FILES, env={**env, **WITH_KEY}) as talk:
             await talk.live()
             assert await talk.hang_up() == 0
@@ -296,7 +297,7 @@ async def test_nor_for_ever(register: Run, emulator: Emulator) -> None:
 
 async def test_a_server_that_is_not_there(program: Run) -> None:
     where = ("--api-url", "http://127.0.0.1:1")
-    for command in (("register",), ("talk", *QUICK)):
+    for command in (("register",), ("talk", *OLD, *QUICK)):
         result = await program(*command, *AGENT, *where, more=WITH_KEY)
         assert "network: 127.0.0.1:1 refused the connection" in complaint(result, 4)[0]
 
@@ -311,7 +312,7 @@ async def test_a_key_that_others_may_read_on_its_way_is_warned_of(program: Run) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
-@pytest.mark.parametrize("command", [("register",), ("talk", *QUICK)])
+@pytest.mark.parametrize("command", [("register",), ("talk", *OLD, *QUICK)])
 async def test_ctrl_c_while_the_server_thinks(
     env: dict[str, str], command: tuple[str, ...]
 ) -> None:

@@ -39,7 +39,7 @@ VIEW = View(
     statistics=Statistics(playout_depth=1.25, playout_target=0.06, round_trip=0.042),
 )
 KEYS = Controls(has_keys=True)
-PANELS: tuple[Panel, ...] = ("", "help", "statistics", "devices")
+PANELS: tuple[Panel, ...] = ("", "help", "statistics", "devices", "keypad")
 
 
 class Terminal(io.StringIO):
@@ -347,7 +347,7 @@ def test_a_long_list_of_devices_scrolls() -> None:
     assert lines[19] == "…"
     scrolled = picture(VIEW, 80, 24, replace(controls, above=4))
     assert scrolled[4] == "  2  Speaker 2"
-    assert "not in this list." in picture(VIEW, 80, 24, replace(controls, above=29))[19]
+    assert "not listed." in picture(VIEW, 80, 24, replace(controls, above=29))[19]
 
 
 @given(st.text(), st.text(), st.integers(1, 120), st.integers(1, 40))
@@ -367,3 +367,10 @@ def test_a_long_call_costs_no_more_than_a_short_one() -> None:
     begun = time.process_time()
     picture(view, 80, 24)
     assert time.process_time() - begun < 0.2
+
+
+def test_the_keypad_shows_the_keys_of_a_telephone_and_what_was_sent() -> None:
+    lines = picture(VIEW, 80, 24, replace(KEYS, panel="keypad", has_keypad=True, pressed="12#"))
+    shown = "\n".join(lines)
+    for row in ("1   2   3", "*   0   #", "sent  12#", "0-9 * # are sent"):
+        assert row in shown

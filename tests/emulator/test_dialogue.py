@@ -45,6 +45,7 @@ from retell_voice.emulator.server_events import AgentInterrupted, UserSpoke
 from retell_voice.protocol.llm import (
     AgentConfig,
     Config,
+    Dtmf,
     ToolCallInvocation,
     ToolCallResult,
     UpdateAgent,
@@ -124,6 +125,24 @@ def test_what_the_user_said_is_asked_about_and_the_answer_is_spoken() -> None:
     assert agent[0].start == pytest.approx(stage.when(Say, 13), abs=0.01)
     (told,) = [each for each in stage.all(Measure) if each.kind == "e2e"]
     assert told.milliseconds == pytest.approx(720, abs=20)  # endpoint with the ASR in it, TTS
+
+
+def test_keys_of_the_telephone_are_told_at_once_and_answered_when_there_are_no_more() -> None:
+    stage = Stage()
+    stage.greet()
+    stage.llm(Config(transcript_with_tool_calls=True))
+    for digit in "1#":
+        pressed = stage.now
+        actions = stage.do(stage.dialogue.pressed(digit))
+        assert kinds(actions) == ["Update", "UpdateOnly"]
+        stage.wait(2)
+        assert stage.asked() == []
+    assert stage.wait(pressed + 2.45 - stage.now) == []
+    stage.wait(0.1)
+    (asked,) = stage.asked()
+    assert asked.transcript_with_tool_calls is not None
+    assert asked.transcript_with_tool_calls[1:] == (Dtmf("1"), Dtmf("#"))
+    assert [each.content for each in asked.transcript] == ["Hello, this is your agent."]
 
 
 def test_the_callers_transcript_and_the_servers_are_the_same() -> None:

@@ -27,9 +27,7 @@ def phone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def registered(emulator: Emulator) -> RegisteredCall:
-    call = emulator.register(MULAW)
-    call.protocol = "twilio"
-    return call
+    return emulator.register(MULAW, dialect="twilio")
 
 
 @pytest.mark.usefixtures("phone")

@@ -128,6 +128,25 @@ def test_a_missing_field_is_named(missing: str) -> None:
     assert (status, body["message"]) == (422, f"{missing} is required")
 
 
+@pytest.mark.parametrize("path", ["/register-phone-call", "/v2/register-phone-call"])
+def test_a_phone_call_is_registered_as_the_first_and_as_todays_clients_do(path: str) -> None:
+    server = Server()
+    today = {"agent_id": "a", "from_number": "+1", "to_number": "+2", "direction": "inbound"}
+    status, body = server.ask("POST", path, today)
+    assert status == 201
+    (call,) = server.calls
+    assert body == body | today | {"call_id": call.call_id, "call_type": "phone_call"}
+    assert (call.protocol, call.audio) == ("twilio", AudioFormat(Encoding.MULAW, 8000))
+    first = MINIMAL | {"sample_rate": 16000}
+    status, body = server.ask("POST", path, first)
+    assert (status, body["call_type"], body["sample_rate"]) == (201, "web_call", 16000)
+    wrong = first | {"audio_websocket_protocol": "twilio"}
+    status, body = server.ask("POST", path, wrong)
+    assert status == 422
+    assert body["message"].startswith("sample_rate does not fit: twilio carries mulaw 8000 Hz")
+    assert server.ask("POST", path, {})[0] == 422
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -210,7 +229,8 @@ def test_the_one_key_is_needed_where_there_is_one() -> None:
         ("DELETE", "/v2/delete-call/x", 404),
         ("POST", "/v2/create-web-call", 501),
         ("POST", "/v3/create-web-call", 400),
-        ("POST", "/v2/register-phone-call", 501),
+        ("GET", "/v2/register-phone-call", 405),
+        ("POST", "/create-phone-call", 501),
         ("POST", "/v2/listen-live-call/x", 404),
         ("POST", "/v2/take-over-live-call/x", 404),
         ("PATCH", "/v2/update-live-call/x", 404),

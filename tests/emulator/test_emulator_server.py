@@ -23,6 +23,7 @@ from retell_voice.emulator import (
     Session,
     silent_agent,
 )
+from retell_voice.errors import ConfigError
 
 
 async def test_register_join_and_look_up() -> None:
@@ -71,20 +72,17 @@ async def test_who_may_not_join() -> None:
         assert caught.value.response.status_code == 404
 
 
-async def test_a_twilio_call_is_registered_but_not_spoken() -> None:
-    fields = {
-        "agent_id": "a",
-        "audio_websocket_protocol": "twilio",
-        "audio_encoding": "mulaw",
-        "sample_rate": 8000,
-    }
+async def test_a_dialect_that_is_not_spoken_or_does_not_carry_the_audio_is_refused() -> None:
     async with Emulator() as emulator:
-        status, body = await ask(emulator, "POST", "/register-call", json.dumps(fields).encode())
-        assert status == 201
+        with pytest.raises(ConfigError, match="the dialect sip is not spoken here"):
+            emulator.register(dialect="sip")
+        with pytest.raises(ConfigError, match="twilio carries mulaw 8000 Hz"):
+            emulator.register(dialect="twilio")
+        call = emulator.register(AudioFormat(Encoding.MULAW, 8000), dialect="twilio")
+        call.protocol = "sip"
         with pytest.raises(InvalidStatus) as caught:
-            await join(emulator, body["call_id"])
+            await join(emulator, call)
         assert caught.value.response.status_code == 400
-        assert b"twilio" in caught.value.response.body
 
 
 async def test_a_call_joined_too_late_is_refused() -> None:

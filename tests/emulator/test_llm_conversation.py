@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.callers import ask
+from support.callers import ask, join
 from support.talker import FakeAsr, Talker, talker
 from websockets.asyncio.server import ServerConnection, serve
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import CallEnded, CallStatus, Emulator, RegisteredCall
 from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.agent import llm_agent
@@ -39,6 +39,8 @@ from retell_voice.emulator.llm.server_events import (
 from retell_voice.emulator.speech.mumble import MumbleTts
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.protocol.llm import LlmSide
+from retell_voice.protocol.phone import Caller
+from retell_voice.protocol.twilio import TwilioClient
 
 QUICK = LinkSettings(attempts=2, pause=0.01, refused_pause=0.01, ping_interval=0.02)
 AUDIO = AudioFormat(rate=16000)
@@ -64,6 +66,38 @@ def emulator(
 
 async def happened(emulator: Emulator) -> list[Any]:
     return [each async for each in emulator.events]
+
+
+async def test_keys_of_a_telephone_reach_the_llm_server_and_are_answered() -> None:
+    told: list[dict[str, Any]] = []
+    answered = asyncio.Event()
+
+    async def llm(websocket: ServerConnection) -> None:
+        config = {"response_type": "config", "config": {"transcript_with_tool_calls": True}}
+        await websocket.send(json.dumps(config))
+        async for message in websocket:
+            told.append(json.loads(message))
+            if told[-1]["interaction_type"] == "response_required":
+                answered.set()
+
+    mulaw = AudioFormat(Encoding.MULAW, 8000)
+    async with serve(llm, "127.0.0.1", 0) as server, asyncio.timeout(20):
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        settings = replace(DEFAULT_DIALOGUE, digits_ms=200)
+        async with emulator(url, settings=settings) as running:
+            call = running.register(mulaw, dialect="twilio")
+            caller = TwilioClient(Caller(stream="MZ1"))
+            async with join(running, call) as phone:
+                for message in (*caller.opening(), caller.digit("4"), caller.digit("#")):
+                    await phone.send(message)
+                while not answered.is_set():  # its audio is the dialogue's clock
+                    await phone.send(caller.audio(b"\xff" * 160))
+                    await asyncio.sleep(0)
+    digits = [{"role": "dtmf", "digit": digit} for digit in "4#"]
+    updates = [each for each in told if each["interaction_type"] == "update_only"]
+    assert any(each["transcript_with_tool_calls"] == digits for each in updates)
+    assert told[-1]["interaction_type"] == "response_required"
+    assert told[-1]["transcript_with_tool_calls"] == digits
 
 
 # -- the example -----------------------------------------------------------------------------------

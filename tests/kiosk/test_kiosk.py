@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import threading
+import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.kiosk import KEY, RATE, a_kiosk, settings
+from support.kiosk import KEY, RATE, a_kiosk, settings, soon
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
 from retell_voice.errors import ConfigError, DeviceError
 from retell_voice.events import Utterance
+from retell_voice.kiosk import devices
 from retell_voice.kiosk.kiosk import Kiosk
 from retell_voice.kiosk.ports import LongPressed, WantsCall, WantsHangUp, WantsMute, WantsVolume
 from retell_voice.kiosk.states import State
@@ -319,6 +322,71 @@ async def test_other_settings_hold_from_the_next_call_on(
         assert kiosk.devices.io is not before
 
 
+async def test_whoever_presses_like_mad_leaves_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = random.Random(3)
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        for _ in range(300):
+            kiosk.press()
+            if pauses.random() < 0.7:
+                await asyncio.sleep(pauses.random() * 0.02)
+        kiosk.take(WantsHangUp("a test"))
+        await kiosk.until(State.IDLE)
+        await kiosk.seen.until(lambda: len(kiosk.seen.accounts) == kiosk.look.calls)
+        assert kiosk.look.calls > 20
+        assert not kiosk.emulator.sessions
+        assert {each.result for each in kiosk.seen.accounts} == {"over"}
+
+
+async def test_devices_that_hang_end_the_program_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    class Hangs(NullSpeaker):
+        def start(self, source: Any) -> None:
+            released.wait(20)
+
+    monkeypatch.setattr(devices, "_OPENING_SECONDS", 0.05)
+    monkeypatch.setattr("retell_voice.threads.detached._HANG_SECONDS", 0.01)
+    async with a_kiosk(monkeypatch, listens, speaker=lambda: Hangs(RATE)) as kiosk:
+        async with asyncio.timeout(10):
+            assert await kiosk.exit_code == 1
+        released.set()
+        assert "hang" in kiosk.look.why
+
+
+async def test_a_sound_is_played_by_name_or_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[int] = []
+
+    class Hears(NullSpeaker):
+        def start(self, source: Any) -> None:
+            block = np.zeros(self.block, np.int16)
+
+            def tick(size: int) -> None:
+                source.fill_rt(block[:size])
+                played.append(int(np.abs(block[:size]).max()))
+
+            self.run(tick, source.lost)
+
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(np.full(8000, 1234, "<i2").tobytes())
+    async with a_kiosk(
+        monkeypatch, listens, speaker=lambda: Hears(RATE), sounds_percent=100
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        await kiosk.play(str(tmp_path / "a.wav"))
+        await soon(lambda: any(1200 < each < 1300 for each in played))
+        await kiosk.play("error")
+        await soon(lambda: any(4000 < each < 9000 for each in played))
+        with pytest.raises(ConfigError, match="No such file"):
+            await kiosk.play("/nowhere.wav")
+        monkeypatch.setattr("retell_voice.kiosk.kiosk._LONGEST_SOUND", 100)
+        with pytest.raises(ConfigError, match="longer than"):
+            await kiosk.play(str(tmp_path / "a.wav"))
+
+
 def test_it_must_be_said_whom_to_call() -> None:
     async def made(**values: Any) -> None:
         Kiosk(settings(**values), None)  # type: ignore[arg-type]  # it is not reached
@@ -330,7 +398,7 @@ def test_it_must_be_said_whom_to_call() -> None:
 
 
 def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(os.listdir("/dev/fd"))
 
 
 async def test_fifty_presses_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,18 @@ import os
 import signal
 import socket
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.kiosk import KEY, LONG, KioskProgram, settings
+from support.kiosk import KEY, LONG, KioskProgram, settings, soon
 
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
 from retell_voice.errors import ConfigError
-from retell_voice.kiosk.program import run
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a kiosk needs Linux")
+from retell_voice.kiosk.notify import Notifier
+from retell_voice.kiosk.program import _Program, run
 
 
 async def listens(session: Session) -> None:
@@ -69,7 +69,7 @@ async def test_from_its_start_to_its_end(tmp_path: Path) -> None:
     history = ("--history", str(tmp_path / "calls.sqlite"))
     async with Emulator(agent=parrot_agent(ParrotSettings()), api_key=KEY) as emulator:
         with Systemd(tmp_path / "notify") as systemd:
-            async with KioskProgram(tmp_path, *calls(emulator), *history, **environment) as kiosk:
+            async with KioskProgram(tmp_path, *calls(emulator), *history, env=environment) as kiosk:
                 control = await kiosk.connect()
                 assert kiosk.socket.stat().st_mode & 0o777 == 0o660
                 at = await kiosk.until("idle")
@@ -158,7 +158,7 @@ async def test_tcp_wants_a_token_and_metrics_are_served(
     environment = {"CREDENTIALS_DIRECTORY": str(credentials), "RETELL_API_KEY": ""}
     async with (
         Emulator(agent=listens, api_key=KEY) as emulator,
-        KioskProgram(tmp_path, *calls(emulator), *listening, **environment) as kiosk,
+        KioskProgram(tmp_path, *calls(emulator), *listening, env=environment) as kiosk,
     ):
         await kiosk.connect()
         await kiosk.until("idle")
@@ -173,6 +173,39 @@ async def test_tcp_wants_a_token_and_metrics_are_served(
         assert 'retell_voice_kiosk_state{state="idle"} 1.0' in served
         assert "process_resident_memory_bytes" in served
         assert await kiosk.end() == 0
+
+
+async def test_what_stands_still_gets_no_sign_of_life_and_ends_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def leave(code: int) -> None:
+        ended.append(code)
+        loop.call_soon_threadsafe(over.set)
+
+    monkeypatch.setattr("retell_voice.kiosk.program.os._exit", leave)
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000"}
+    with Systemd(tmp_path / "notify") as systemd, Notifier(environment) as notifier:
+        deadlines: list[threading.Timer] = []
+        values = settings(socket=str(tmp_path / "kiosk.sock"))
+        program = _Program(values, lambda: values, notifier, deadlines)
+        program.kiosk.machine.start()
+        watching = asyncio.create_task(program._watch())
+        async with asyncio.timeout(LONG):
+            await soon(lambda: "WATCHDOG=1" in systemd.lines)
+            program.kiosk.machine.stop()
+            monkeypatch.setattr(program.kiosk.machine, "_timer", None)  # it counts no more
+            systemd.lines.clear()
+            await over.wait()
+        watching.cancel()
+        program.kiosk.machine.stop()
+        for timer in deadlines:
+            timer.cancel()
+    assert systemd.lines == []
+    assert ended[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -196,6 +229,7 @@ def test_what_cannot_be_is_said_at_once(
     assert not path.exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
 async def test_fifty_presses_as_a_process(tmp_path: Path) -> None:
     async with (
         Emulator(agent=listens) as emulator,

@@ -203,7 +203,8 @@ def test_the_journal_gets_fields(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_vitals_are_those_of_all_parts() -> None:
     positions: tuple[int, int] | None = None
     stuck = False
-    vitals = Vitals(lambda: positions, lambda: stuck)
+    fault: Exception | None = None
+    vitals = Vitals(lambda: positions, lambda: stuck, lambda: fault)
     assert vitals.look()
     positions = (1, 1)
     assert vitals.look(), "there is nothing yet to compare with"
@@ -214,7 +215,10 @@ def test_vitals_are_those_of_all_parts() -> None:
     assert not vitals.look()
     assert vitals.trouble == "the microphone and the state machine stood still"
     assert vitals.misses == 2
-    positions, stuck = None, False
+    positions, stuck, fault = None, False, OSError("x")
+    assert not vitals.look()
+    assert "has failed: OSError('x')" in vitals.trouble
+    fault = None
     assert vitals.look()
     assert (vitals.trouble, vitals.misses) == ("", 0)
 

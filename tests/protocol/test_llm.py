@@ -12,6 +12,7 @@ from retell_voice.protocol.llm import (
     AgentInterrupt,
     CallDetails,
     Config,
+    Dtmf,
     LlmMessage,
     LlmMetadata,
     LlmPayloadError,
@@ -52,6 +53,7 @@ words = st.builds(Word, text, seconds, seconds)
 utterances = st.builds(Utterance, roles, text, st.lists(words, max_size=2).map(tuple))
 invocations = st.builds(ToolCallInvocation, tool_call_id=text, name=text, arguments=text)
 results = st.builds(ToolCallResult, tool_call_id=text, content=text, successful=maybe_flag)
+keys = st.builds(Dtmf, text)
 speech: dict[str, st.SearchStrategy[Any]] = {
     "content": text,
     "content_complete": st.booleans(),
@@ -63,7 +65,7 @@ speech: dict[str, st.SearchStrategy[Any]] = {
 transcripts: dict[str, st.SearchStrategy[Any]] = {
     "transcript": st.lists(utterances, max_size=3).map(tuple),
     "transcript_with_tool_calls": st.none()
-    | st.lists(utterances | invocations | results, max_size=4).map(tuple),
+    | st.lists(utterances | invocations | results | keys, max_size=4).map(tuple),
 }
 from_llm = st.one_of(
     st.builds(
@@ -389,7 +391,9 @@ def test_on_the_wire() -> None:
     said = Utterance("user", "Hi", (Word("Hi", 0.5, 1.0),))
     call = ToolCallInvocation(tool_call_id="1", name="f", arguments="{}")
     result = ToolCallResult(tool_call_id="1", content="ok", successful=True)
-    update = UpdateOnly(transcript=(said,), transcript_with_tool_calls=(said, call, result))
+    update = UpdateOnly(
+        transcript=(said,), transcript_with_tool_calls=(said, call, result, Dtmf("#"))
+    )
     words = {"role": "user", "content": "Hi", "words": [{"word": "Hi", "start": 0.5, "end": 1.0}]}
     assert json.loads(RETELL.encode(update)) == {
         "interaction_type": "update_only",
@@ -403,6 +407,7 @@ def test_on_the_wire() -> None:
                 "content": "ok",
                 "successful": True,
             },
+            {"role": "dtmf", "digit": "#"},
         ],
     }
     assert json.loads(RETELL.encode(UpdateOnly(turn="agent"))) == {

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from support.card import VirtualCard
+from support.pipes import patched
 from support.program import Talk
 from support.recorder import RATE
 from support.tones import AGENT, YOU, Script, holds, tone
@@ -146,7 +150,7 @@ import asyncio, json, sys
 from retell_voice import Call, Ended, Statistics
 
 async def main():
-    async with Call(sys.argv[1], url=sys.argv[2], device_timeout=1) as call:
+    async with Call(sys.argv[1], url=sys.argv[2], device_timeout=float(sys.argv[3])) as call:
         async for event in call:
             if isinstance(event, Statistics):
                 print(flush=True)
@@ -156,11 +160,82 @@ asyncio.run(main())
 """
 
 
+async def test_a_thread_that_spins_after_the_server_died_costs_nothing(home, tmp_path):
+    """PipeWire's own way into ALSA: PortAudio then reports an error for ever."""
+    errors = tmp_path / "errors"
+    with VirtualCard() as card:
+        async with Emulator() as emulator, asyncio.timeout(60):
+            with errors.open("wb") as file:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-c", IMPATIENT_CALL, emulator.register().call_id),
+                    *(emulator.url, "60"),
+                    env=card.through("pipewire") | home,
+                    stdout=subprocess.PIPE,
+                    stderr=file,
+                )
+            assert process.stdout
+            for _ in range(2):
+                await process.stdout.readline()
+            await asyncio.to_thread(card.kill, "pipewire")
+            for _ in range(2):  # half a second is enough to notice
+                await process.stdout.readline()
+            before = running(process.pid)
+            for _ in range(2):
+                await process.stdout.readline()
+            took = running(process.pid) - before
+            process.kill()
+            await process.communicate()
+    assert took < 1.0, "two seconds, in which a thread that spins would take two"
+    assert errors.stat().st_size < 20 * 2**20, "of two hundred"
+
+
+def wait_for_portaudio(pid: int) -> None:
+    """Wait until a process has loaded PortAudio, in which it then stands."""
+    maps = Path(f"/proc/{pid}/maps")
+    while "libportaudio" not in maps.read_text():
+        time.sleep(0.02)
+
+
+def running(pid: int) -> float:
+    """The seconds for which all threads of a process have run."""
+    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("interrupt", [True, False])
+async def test_a_sound_server_that_stands_still_before_the_start(home, tmp_path, interrupt):
+    """Ctrl-C ends it within a second; without one it gives up, with the reason."""
+    code = "from retell_voice.devices.portaudio import library\nlibrary.OPEN_SECONDS = 3\n"
+    with VirtualCard() as card:
+        async with Emulator() as emulator, asyncio.timeout(60):
+            card.freeze()
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "retell_voice", "talk", "--url", emulator.url),
+                emulator.register().call_id,
+                env=card.env | home | patched(tmp_path, code),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            if interrupt:
+                await asyncio.to_thread(wait_for_portaudio, process.pid)
+                process.send_signal(signal.SIGINT)
+            begin = time.monotonic()
+            _, errors = await process.communicate()
+    if interrupt:
+        assert (process.returncode, errors) == (130, b"")
+        assert time.monotonic() - begin < 2
+    else:
+        assert process.returncode == 3
+        assert b"the sound system has not answered for 3 s" in errors
+        assert time.monotonic() - begin < 8
+
+
 async def test_a_sound_server_that_does_not_come_back(home):
     with VirtualCard() as card:
         async with Emulator() as emulator, asyncio.timeout(30):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", IMPATIENT_CALL, emulator.register().call_id, emulator.url),
+                *(sys.executable, "-c", IMPATIENT_CALL, emulator.register().call_id),
+                *(emulator.url, "1"),
                 env=card.env | home,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,15 @@ def settings(**values: Any) -> KioskSettings:
         **values,
     }
     return KioskSettings(**{name: Sourced(value, "a test") for name, value in given.items()})
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells of."""
+    for _ in range(round(LONG / 0.02)):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError("it has not come about")
 
 
 class Seen:
@@ -132,6 +141,7 @@ class KioskProgram:
     Args:
         directory: for its socket and files.
         arguments: what follows ``kiosk`` on the command line, beside what makes it quick.
+        has_files: files are its devices, not a card.
         env: more of its environment.
 
     Attributes:
@@ -139,16 +149,25 @@ class KioskProgram:
         errors: what it said on stderr, once it has ended.
     """
 
-    def __init__(self, directory: Path, *arguments: str, **env: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        has_files: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.socket = directory / "kiosk.sock"
         self.errors = ""
+        self.heard = directory / "heard.wav"
+        files = ("--input-file", str(_silence(directory)), "--output-file", str(self.heard))
         self._arguments = (
-            *("--input-file", str(_silence(directory))),
-            *("--output-file", str(directory / "heard.wav")),
+            *(files if has_files else ()),
             *("--socket", str(self.socket), "--rate", str(RATE), "--cooldown", "0"),
             *arguments,
         )
-        self._env = {**os.environ, "RETELL_API_KEY": KEY, **env}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
+        home = {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
+        self._env = {**kept, **home, "RETELL_API_KEY": KEY, **(env or {})}
         self.messages: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None

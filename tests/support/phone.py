@@ -64,7 +64,13 @@ class PhoneClient:
         name = self._marks.pop(cue, None)  # type: ignore[call-overload]
         return None if name is None else _say("mark", name=name)
 
+    def digit(self, digit: str, at: float = 0.0) -> str:
+        return _say("dtmf", digit=digit)
+
     def ping(self) -> None: ...
+
+    def left(self, at: float = 0.0) -> list[Event]:
+        return []
 
     def closing(self) -> list[str]:
         return [_say("stop")]

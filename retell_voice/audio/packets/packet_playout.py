@@ -115,6 +115,11 @@ class PacketPlayout:
         return self._stream.outcome
 
     @property
+    def speaking(self) -> bool:
+        """True from the report that an utterance has started to the one that it has stopped."""
+        return self._utterances.speaking
+
+    @property
     def silent(self) -> bool:
         """True when nothing is queued, nothing sounds, and the end has been reported."""
         return not (self._utterances.speaking or self.depth or len(self._tail))

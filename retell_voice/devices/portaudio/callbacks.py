@@ -7,6 +7,7 @@ samples, a delay and whether there was a gap. A callback that fails reports it a
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_native_id
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -34,8 +35,10 @@ class Run(Generic[End]):
         self.mono: Samples = np.zeros(block, np.int16)
         self.sum = np.zeros(block, np.int32)
         self.latency = 0.0
-        self.called = False
-        """Whether PortAudio has ever called back."""
+        self.calls = 0
+        """Times that PortAudio has called back."""
+        self.thread = 0
+        """The system's number of the thread it does so on; 0 before."""
         self.stopping = False
         self.told = False
 
@@ -58,7 +61,9 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
         try:
-            run.called = True
+            if not run.calls:
+                run.thread = get_native_id()
+            run.calls += 1
             spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
             delay = time.currentTime - spoken
             if not 0.0 < delay <= _BELIEVABLE_DELAY:
@@ -83,7 +88,9 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
         out = np.frombuffer(data, np.int16)
-        run.called = True
+        if not run.calls:
+            run.thread = get_native_id()
+        run.calls += 1
         try:
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)

@@ -26,6 +26,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, Generic
 
@@ -44,6 +45,7 @@ from retell_voice.devices.portaudio.lookup import (
     list_devices,
     resolve,
 )
+from retell_voice.devices.portaudio.spinning import guard
 from retell_voice.devices.ports import DEFAULT_TRAITS, DeviceTraits, Latency, Sink, Source
 from retell_voice.errors import DeviceError
 
@@ -183,22 +185,35 @@ class _Device(ABC, Generic[End]):
                 stream_type = (
                     sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
                 )
-                stream = stream_type(
-                    device=device.index,
-                    samplerate=self._rate,
-                    channels=self._channels,
-                    dtype="int16",
-                    blocksize=self._block,
-                    latency=self._suggested,
-                    callback=self._callback(run),
-                    finished_callback=lambda: run.lost(_GONE),
-                )
-                library.enter()  # until it is closed
+                library.enter()  # until the stream is closed
+
+                def open_() -> Any:
+                    try:
+                        return stream_type(
+                            device=device.index,
+                            samplerate=self._rate,
+                            channels=self._channels,
+                            dtype="int16",
+                            blocksize=self._block,
+                            latency=self._suggested,
+                            callback=self._callback(run),
+                            finished_callback=lambda: run.lost(_GONE),
+                        )
+                    except BaseException:
+                        library.leave()
+                        raise
+
+                stream = library.within(library.OPEN_SECONDS, open_, library.close)
                 with self._lock:
                     self._streams.append(_Stream(run, device, monotonic(), stream))
                 run.latency = float(stream.latency)
-                stream.start()
+                guard().watch(run)
+                library.within(library.OPEN_SECONDS, stream.start)
                 self._latency = run.latency or None
+        except library.NoAnswer as error:
+            library.leave_open_at_exit()
+            self._drop(end)
+            raise DeviceError(f"{self._word} {self._device.name!r}: {error}", error.hint) from None
         except (sd.PortAudioError, ValueError) as error:
             self._drop(end)
             if self._mute:
@@ -253,11 +268,11 @@ class _Device(ABC, Generic[End]):
             self._streams = [each for each in self._streams if each not in closing]
         for stream in closing:
             stream.run.stopping = True
-            if stream.run.called:
+            if stream.run.calls:
                 self._has_worked.add((stream.device.name, stream.device.host_api))
             elif monotonic() - stream.began >= self._start_timeout:
                 self._pass_over(stream.device)
-            library.close(stream.native)
+            library.close(stream.native, partial(guard().forget, stream.run))
 
 
 class PortAudioMicrophone(_Device[Sink]):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from retell_voice.errors import DeviceError
+
+_T = TypeVar("_T")
 
 _FILES = "or use files: --input-file and --output-file, in Python WavMicrophone and WavSpeaker"
 NO_SOUND_HINT = (
@@ -24,7 +26,15 @@ NO_SOUND_HINT = (
     else "plug one in, or allow its use in the system's privacy settings; "
 ) + _FILES
 
+_HANGS = (
+    "the sound server may be stopped: `systemctl --user restart pipewire pipewire-pulse`; "
+    if sys.platform == "linux"
+    else ""
+)
+OPEN_SECONDS = 10.0
+"""How long PortAudio may take to start, and a stream to open."""
 _CLOSE_SECONDS = 1.0
+_module: ModuleType | None = None
 _lock = threading.Lock()
 _users = 0
 
@@ -35,8 +45,57 @@ def portaudio() -> ModuleType:
     PortAudio lists devices once, here; ``refresh`` does so again.
 
     Raises:
-        DeviceError: PortAudio is not installed or does not start.
+        DeviceError: PortAudio is not installed, does not start, or hangs while it does.
     """
+    # Who comes while it hangs waits as long: Python lets nobody else import it meanwhile.
+    return _module or within(OPEN_SECONDS, _load)
+
+
+class NoAnswer(DeviceError):
+    """The sound system hangs."""
+
+
+def within(
+    seconds: float, work: Callable[[], _T], undo: Callable[[_T], None] = lambda _: None
+) -> _T:
+    """Do work that may hang on a thread of its own, and return what it returns or raises.
+
+    Args:
+        seconds: how long it may take.
+        work: it.
+        undo: is given what comes of it when it is too late.
+
+    Raises:
+        NoAnswer: it hangs.
+    """
+    done: list[_T] = []
+    failed: list[BaseException] = []
+    given_up = threading.Event()
+
+    def do() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            failed.append(error)
+            return
+        done.append(result)
+        if given_up.is_set():
+            undo(result)
+
+    thread = threading.Thread(target=do, name="retell-voice open", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        given_up.set()
+        if not done:
+            raise NoAnswer(f"the sound system has not answered for {seconds:g} s", _HANGS + _FILES)
+    return done[0]
+
+
+def _load() -> ModuleType:
+    global _module  # noqa: PLW0603 - as the module is one for the process
     try:
         import sounddevice  # noqa: PLC0415 - it opens the sound system
     except OSError as error:
@@ -47,8 +106,8 @@ def portaudio() -> ModuleType:
         raise DeviceError("the PortAudio library was not found", f"{hint}; {_FILES}") from error
     except Exception as error:  # its error type is not available if the import fails
         raise DeviceError(f"PortAudio does not start: {error}", NO_SOUND_HINT) from error
-    module: ModuleType = sounddevice
-    return module
+    _module = sounddevice
+    return sounddevice  # type: ignore[no-any-return]  # it has no types
 
 
 def enter() -> None:
@@ -96,10 +155,11 @@ def refresh() -> bool:
         return True
 
 
-def close(stream: Any) -> None:
+def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
     """Close a stream, waiting at most a second.
 
     PortAudio may hang if the device or server has died; the stream is then left to its thread.
+    ``closed`` is called once it is closed.
     """
 
     def _close() -> None:
@@ -109,6 +169,7 @@ def close(stream: Any) -> None:
         except Exception:  # noqa: S110 - the stream is given up either way
             pass
         leave()
+        closed()
 
     thread = threading.Thread(target=_close, name="retell-voice close", daemon=True)
     thread.start()

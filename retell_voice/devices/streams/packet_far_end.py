@@ -35,6 +35,7 @@ class PacketFarEnd(FarEnd):
         packets = PacketPlayout(decoded, OpusDecoder(decoded), target)
         super().__init__(AudioFormat(rate=decoded), decoded, 0.0, audible=audible, playout=packets)
         self._packets = packets.packets
+        self._packet_playout = packets
         self._device_rate = rate
         self._to_device = Resampler(decoded, rate)
         self._held: Samples = np.zeros(0, np.int16)
@@ -53,6 +54,11 @@ class PacketFarEnd(FarEnd):
         self._pushed += self._packets.samples(packet)
         self._turn.queue.append((packet,))
         return True
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the agent is heard, by loudness; True for 0.3 s longer."""
+        return self._packet_playout.speaking
 
     def fill_rt(self, out: Samples, delay: float = 0.0) -> bool:
         """Runs on: audio callback thread. Fill ``out``, shape (n,); False: all silence."""

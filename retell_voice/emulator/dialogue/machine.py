@@ -95,6 +95,7 @@ class Dialogue:
         self._answer_due = False  # the LLM server has not been asked yet to answer the user
         self._silence = Silence(rate)
         self._spoken_until: int | None = None  # end of the user's speech, until it is answered
+        self._digits_end: int | None = None  # when they are over, unless there comes another
         self._final: HangUp | None = None  # once the agent has said all that has come
         self._over = False
 
@@ -120,6 +121,7 @@ class Dialogue:
             if self.now % self._tick == 0:
                 actions += self._listen()
                 actions += self._answers.overdue(self.now)
+                self._end_digits()
                 actions += [] if self._over else self._settle()
         return actions
 
@@ -149,6 +151,22 @@ class Dialogue:
             return []
         self._answer_due = False
         return [*actions, *self._require(reminder=False)]
+
+    def pressed(self, digit: str) -> list[Action]:
+        """Take a key of the telephone; it does not interrupt, and once no other follows it is
+        answered as speech is."""
+        if self._over:
+            return []
+        self.transcript.pressed(digit)
+        self._transcript_changed = True
+        self._silence.user_spoke(self.now)
+        self._digits_end = self.now + self._samples(self._settings.digits_ms)
+        return self._settle()
+
+    def _end_digits(self) -> None:
+        if self._digits_end is not None and self.now >= self._digits_end:
+            self._digits_end = None
+            self._user_said_something()
 
     def recognized(self, job: int, words: tuple[Word, ...]) -> list[Action]:
         """Take the words of a ``Recognize``; times in seconds from its first sample."""

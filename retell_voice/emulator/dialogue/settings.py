@@ -30,6 +30,8 @@ class DialogueSettings:
         partial_ms: how often speech is recognised while it is going on; 0: only once it is over.
         longest_ms: longer speech is recognised in pieces of this length.
         cough_ms: anything shorter in which no words are recognised does not count as speech.
+        digits_ms: after the last key of the telephone that the user pressed, before an answer is
+            requested.
         preroll_ms: audio from before the detected start that is recognised with a segment.
         tail_ms: audio from after its end.
         lag_ms: how much later than it is sent agent audio is heard.
@@ -52,6 +54,7 @@ class DialogueSettings:
     partial_ms: int = 1000
     longest_ms: int = 25_000
     cough_ms: int = 500
+    digits_ms: int = 2500
     preroll_ms: int = 250
     tail_ms: int = 100
     lag_ms: int = 200

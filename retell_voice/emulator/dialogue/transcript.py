@@ -11,6 +11,7 @@ from typing import TypedDict
 
 from retell_voice.events import Role, Utterance, Word
 from retell_voice.protocol.llm import (
+    Dtmf,
     ReminderRequired,
     ResponseRequired,
     Said,
@@ -61,7 +62,7 @@ class CallTranscript:
 
     def __init__(self) -> None:
         self.with_tools = False
-        self._items: list[Line | ToolCallInvocation | ToolCallResult] = []
+        self._items: list[Line | ToolCallInvocation | ToolCallResult | Dtmf] = []
 
     def user_piece(self) -> Piece:
         """Return a piece for what the user says now.
@@ -87,6 +88,10 @@ class CallTranscript:
     def tool(self, item: ToolCallInvocation | ToolCallResult) -> None:
         """Add a tool call or its result."""
         self._items.append(item)
+
+    def pressed(self, digit: str) -> None:
+        """Add a key of the telephone that the user pressed."""
+        self._items.append(Dtmf(digit))
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:

@@ -142,6 +142,7 @@ class _LlmRunner(AgentRunner):
     def begin(self) -> None:
         super().begin()
         self.start(self._hear_llm())
+        self.start(self._read_digits())
 
     async def run(self, machine: AgentMachine) -> None:
         try:
@@ -152,6 +153,10 @@ class _LlmRunner(AgentRunner):
     def _keep_tool_calls(self) -> None:
         said = self._dialogue.transcript.with_tool_calls
         self.session.call.transcript_with_tool_calls = said
+
+    async def _read_digits(self) -> None:
+        while True:
+            self.add(self._dialogue.pressed(await self.session.next_digit()))
 
     async def _hear_llm(self) -> None:
         try:

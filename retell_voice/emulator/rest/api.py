@@ -3,6 +3,7 @@
 ::
 
     POST   {prefix}/register-call                201, or 400 422 429
+    POST   {prefix}/v2/register-phone-call       201, or 400 422 429  (also without /v2)
     GET    {prefix}/v2/get-call/{call_id}        200, or 404          (also without /v2, and /v1)
     POST   {prefix}/v3/list-calls                200, or 400 422      (also /v2, GET /list-calls)
     PATCH  {prefix}/v2/update-call/{call_id}     200, or 400 404 422
@@ -31,9 +32,10 @@ from urllib.parse import unquote, urlsplit
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
+from retell_voice.emulator.dialects import DIALECTS, refusal
 from retell_voice.emulator.rest.agents import Agents, get_voice, list_voices
 from retell_voice.emulator.rest.call_json import call_body, registration_body
-from retell_voice.emulator.rest.fields import parse_object
+from retell_voice.emulator.rest.fields import Fields, parse_object
 from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
 from retell_voice.emulator.rest.live_calls import (
     LiveCalls,
@@ -57,8 +59,6 @@ _NO_ANALYSIS = "the emulator analyses no calls"
 _BEYOND = {
     "create-phone-call": ("POST", _NO_PHONE),
     "v2/create-phone-call": ("POST", _NO_PHONE),
-    "register-phone-call": ("POST", _NO_PHONE),
-    "v2/register-phone-call": ("POST", _NO_PHONE),
     "create-web-call": ("POST", V2_REFUSED),
     "v2/create-web-call": ("POST", V2_REFUSED),
     "rerun-call-analysis/{id}": ("PUT", _NO_ANALYSIS),
@@ -111,6 +111,8 @@ class Rest:
         list_v2_calls = ("POST", self._list_v2)
         self._routes: dict[str, tuple[str, _Handler]] = {
             "register-call": ("POST", self._register_call),
+            "register-phone-call": ("POST", self._register_phone_call),
+            "v2/register-phone-call": ("POST", self._register_phone_call),
             "v3/create-web-call": ("POST", self._create_web_call),
             "get-call/{id}": get_call,
             "v1/get-call/{id}": get_call,
@@ -211,6 +213,12 @@ class Rest:
             raise HttpError(429, "too many calls are registered or ongoing")
         return Reply(201, registration_body(call))
 
+    def _register_phone_call(self, request: Request, _: str) -> Reply:
+        call = parse_phone_registration(request.body)
+        if not self._office.register(call):
+            raise HttpError(429, "too many calls are registered or ongoing")
+        return Reply(201, call_body(call))
+
     def _create_web_call(self, request: Request, _: str) -> Reply:
         call = parse_web_call(request.body)
         call.agent_name = self._agents.name(call.agent_id)
@@ -279,17 +287,40 @@ def parse_registration(body: bytes) -> RegisteredCall:
         HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
     """
     read = parse_object(body)
-    protocol = read.choice("audio_websocket_protocol", ("web", "twilio"), required=True)
+    protocol = read.choice("audio_websocket_protocol", tuple(DIALECTS), required=True)
     encoding = read.choice("audio_encoding", tuple(map(str, Encoding)), required=True)
     rate = read.integer("sample_rate", MIN_RATE, MAX_RATE, required=True)
-    if protocol == "twilio" and encoding == "mulaw" and rate != 8000:
-        read.wrong("sample_rate", "must be 8000 for twilio and mulaw")
+    return _registered(read, protocol, encoding, rate)
+
+
+def parse_phone_registration(body: bytes) -> RegisteredCall:
+    """Read the body of ``POST /v2/register-phone-call``.
+
+    Today's Retell is then dialled over SIP, which the emulator has not: the caller joins on the
+    Audio WebSocket, in the dialect of ``audio_websocket_protocol``, which together with
+    ``audio_encoding`` and ``sample_rate`` is of this call's early days and may be left out:
+    ``twilio``, ``mulaw``, 8000.
+
+    Raises:
+        HttpError: as ``parse_registration``.
+    """
+    read = parse_object(body)
+    protocol = read.choice("audio_websocket_protocol", tuple(DIALECTS)) or "twilio"
+    encoding = read.choice("audio_encoding", tuple(map(str, Encoding))) or "mulaw"
+    rate = read.integer("sample_rate", MIN_RATE, MAX_RATE) or 8000
+    return _registered(read, protocol, encoding, rate)
+
+
+def _registered(read: Fields, protocol: str, encoding: str, rate: int) -> RegisteredCall:
+    audio = AudioFormat(Encoding(encoding), rate)
+    if why := refusal(protocol, audio):
+        read.wrong("sample_rate", f"does not fit: {why}")
     return RegisteredCall(
         agent_id=read.string("agent_id", required=True)
         or read.wrong("agent_id", "must not be empty"),
         agent_version=read.version("agent_version"),
         protocol=protocol,
-        audio=AudioFormat(Encoding(encoding), rate),
+        audio=audio,
         end_call_after_silence_ms=read.integer("end_call_after_silence_ms", MIN_SILENCE_MS),
         from_number=read.string("from_number"),
         to_number=read.string("to_number"),

@@ -44,7 +44,7 @@ def registration_body(call: RegisteredCall) -> dict[str, Any]:
 def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
     """Return the call, with its transcripts unless ``transcripts`` is false."""
     body = registration_body(call) | {
-        "call_type": "phone_call" if call.protocol == "twilio" else "web_call",
+        "call_type": "web_call" if call.protocol in ("web", "gateway") else "phone_call",
         "access_token": call.access_token or "",
         "agent_version": call.agent_version if isinstance(call.agent_version, int) else 0,
         "data_storage_setting": call.storage,

@@ -72,6 +72,7 @@ class _Socket:
     async def speak(self, data: bytes, text: str, alignment: Alignment) -> None:
         dialects = {"asked": self._dialect, "forced": self._aligned}
         dialect = dialects.get(alignment, self._plain)
+        data = self._session.filled_up(data) if dialect is self._dialect else data
         await self._session.send(dialect.audio(data, text))
 
     async def force_update(self, transcript: tuple[Utterance, ...], turn: Role | None) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import os
 import socket
 import stat
@@ -33,6 +32,7 @@ from retell_voice.kiosk.control.messages import (
     reply,
     written,
 )
+from retell_voice.shown import logger
 
 MOST_CLIENTS = 16
 _QUEUE = 256
@@ -40,7 +40,7 @@ _QUEUE = 256
 _TOKEN_SECONDS = 5.0
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
-_logger = logging.getLogger("retell_voice.kiosk")
+_logger = logger("retell_voice.kiosk")
 
 Handle = Callable[[Command], Awaitable[dict[str, Any]]]
 

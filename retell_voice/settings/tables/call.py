@@ -69,10 +69,11 @@ class RegistrationSettings(AccountSettings):
 
     agent: Sourced[str | None] = setting(
         None,
-        "Agent to register a call with, at --api-url; needs an API key and the extra 'register'.",
+        "Agent to call, at --api-url; needs an API key, and the extra 'retell', or 'register' "
+        "for the Audio WebSocket. 'talk' accepts its name as well as its id.",
         CALL,
         kind=str,
-        metavar="AGENT_ID",
+        metavar="AGENT",
     )
     agent_version: Sourced[int | str | None] = setting(
         None,
@@ -140,13 +141,17 @@ class CallSettings(SoundSettings, RegistrationSettings):
 
     url: Sourced[str] = setting(
         "wss://api.retellai.com/audio-websocket",
-        "Server to call; /CALL_ID is appended. With --agent, the default is that of --api-url.",
+        "Audio WebSocket to call; /CALL_ID is appended. With --agent, the default is that of "
+        "--api-url.",
         CALL,
         prefixes=("ws://", "wss://"),
         metavar="URL",
     )
     updates: Sourced[bool] = setting(
-        True, "Ask the server for the transcript and whose turn it is.", CALL
+        True,
+        "Ask the server for the transcript and whose turn it is; for a web call, that needs an "
+        "API key.",
+        CALL,
     )
     alignment: Sourced[bool] = setting(
         False, "Ask for the text of each piece of audio; it is shown when it is heard.", CALL

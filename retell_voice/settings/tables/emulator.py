@@ -118,6 +118,14 @@ class EmulatorSettings(Settings):
         prefixes=("http://", "https://"),
         metavar="URL",
     )
+    auth_token: Sourced[str | None] = setting(
+        None,
+        "What phone providers must sign their WebSocket requests with, such as Twilio's auth "
+        "token; by default they need not.",
+        _SERVER,
+        kind=Secret,
+        is_option=False,
+    )
     answer_pings: Sourced[bool] = setting(True, "Answer the text 'ping' with 'pong'.", _SERVER)
     llm: Sourced[str | None] = setting(
         None,

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced, setting
-from retell_voice.settings.tables.call import CALL, SHOWN, CallSettings
+from retell_voice.settings.tables.call import CALL, NEW, SHOWN, CallSettings
 from retell_voice.settings.tables.sound import SOUND
+
+PHONE = "A phone provider's call"
+DIALECTS = ("web", "twilio", "telnyx", "vonage", "plivo", "exotel")
+"""Dialects that ``talk`` has; all but the first are those of ``transport.phone``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,29 @@ class TalkSettings(CallSettings):
         "machine can see command lines (ps): '-' reads it from standard input.",
         CALL,
         kind=Secret,
+    )
+    transport: Sourced[str] = setting(
+        "auto",
+        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
+        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
+        "--url, else websocket.",
+        CALL,
+        choices=("auto", "webrtc", "websocket"),
+        metavar="NAME",
+    )
+    node: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the node at which the agent's conversation flow starts.",
+        NEW,
+        kind=str,
+        metavar="NODE_ID",
+    )
+    state: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the state in which an agent with states starts.",
+        NEW,
+        kind=str,
+        metavar="STATE",
     )
     local: Sourced[bool] = setting(
         False,
@@ -49,6 +76,35 @@ class TalkSettings(CallSettings):
         True,
         "With --local: the agent stops when you talk over it.",
         CALL,
+    )
+    dialect: Sourced[str] = setting(
+        "web",
+        "How the server is spoken to: web is Retell's Audio WebSocket; the others call it as that "
+        "phone provider would, and --url is then dialled as it is.",
+        PHONE,
+        choices=DIALECTS,
+        metavar="NAME",
+    )
+    codec: Sourced[str | None] = setting(
+        None,
+        "How the provider encodes audio: PCMU, PCMA, L16/16000 and the like, or two with a colon "
+        "between, of the caller's and of the agent's voice; by default the provider's usual one.",
+        PHONE,
+        kind=str,
+        metavar="NAME",
+    )
+    strict: Sourced[bool] = setting(
+        True,
+        "Tell what the phone provider would complain of, and ignore what it would ignore.",
+        PHONE,
+    )
+    auth_token: Sourced[str | None] = setting(
+        None,
+        "The provider's secret, with which it shows who it is: Twilio's auth token, Telnyx' stream "
+        "token, Vonage's signature secret.",
+        PHONE,
+        kind=Secret,
+        is_option=False,
     )
     push_to_talk: Sourced[bool] = setting(
         False,

@@ -43,7 +43,7 @@ def capture(*blocks, channels=1, size=4, flags=NO_FLAGS, spoken=None, now=None, 
         time = SimpleNamespace(inputBufferAdcTime=at, currentTime=at if now is None else now)
         callback(memoryview(data.tobytes()), len(data), time, flags)
     assert end.whys == []
-    assert run.called
+    assert run.calls
     return end.got
 
 

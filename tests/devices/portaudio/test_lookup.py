@@ -179,6 +179,7 @@ def test_portaudio_is_missing(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(library, "_module", None)
     with pytest.raises(DeviceError, match="PortAudio library was not found") as caught:
         library.portaudio()
     assert caught.value.hint

@@ -65,3 +65,23 @@ def test_why_a_device_does_not_open(arguments, message, hint):
     with pytest.raises(DeviceError, match=f"^microphone 'Jabra' failed to open: {message}"):
         raise error
     assert hint in error.hint
+
+
+def test_a_sound_system_that_hangs_is_given_up_and_what_comes_late_is_undone(monkeypatch):
+    go, undone = threading.Event(), threading.Event()
+
+    def hangs():
+        go.wait(10)
+        return "late"
+
+    with pytest.raises(library.NoAnswer, match=r"has not answered for 0\.05 s") as caught:
+        library.within(0.05, hangs, lambda _: undone.set())
+    assert "--input-file" in caught.value.hint
+    go.set()
+    assert undone.wait(5)
+
+
+def test_what_does_not_hang_returns_or_raises_as_it_is():
+    assert library.within(5, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        library.within(5, lambda: 1 // 0)

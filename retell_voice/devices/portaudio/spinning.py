@@ -1,0 +1,158 @@
+"""PortAudio's threads that spin: found, and held for good.
+
+When a sound server dies in a bad moment, a thread of PortAudio's on Linux reports its error for
+ever (github.com/PortAudio/portaudio/issues/1037): it takes a core, writes a hundred megabytes a
+second to standard error, and ends neither when it is cancelled nor when its stream is closed. All
+that it does is ``fprintf(stderr, …)``. So for some milliseconds C's ``stderr`` is a file whose lock
+is taken: the thread waits for that lock from then on, which costs nothing, and all others find
+``stderr`` as it was.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from retell_voice.devices.clock import Clock, Ticking
+
+_LOOK = 0.02
+"""Seconds from one look to the next: two blocks of a stream."""
+_BUSY = 0.4
+"""Share of a look for which a thread that does no work must have run."""
+_MOMENT = 0.005
+_ATTEMPTS = 50
+_CLOCK = Clock("retell-voice guard")
+
+
+class Watched(Protocol):
+    """A stream's thread, as its callbacks tell of it."""
+
+    calls: int
+    thread: int
+
+
+class Guard:
+    """Looks at threads of streams, and springs the trap where one spins.
+
+    Args:
+        trap: holds the thread; None where there is none for this system.
+    """
+
+    def __init__(self, trap: Trap | None) -> None:
+        self._trap = trap
+        self._lock = threading.Lock()
+        self._streams: dict[int, tuple[Watched, int, float | None, int]] = {}
+        self._ticking: Ticking | None = None
+        self.held = 0
+        """Threads that were held."""
+
+    def watch(self, stream: Watched) -> None:
+        """Begin to look at a stream's thread."""
+        if self._trap is None:
+            return
+        with self._lock:
+            self._streams[id(stream)] = stream, 0, None, 0
+            if self._ticking is None:
+                self._ticking = _CLOCK.begin(_LOOK, self.look, lambda _: None)
+
+    def forget(self, stream: Watched) -> None:
+        """Look at it no more: it has been closed."""
+        with self._lock:
+            self._streams.pop(id(stream), None)
+            over = not self._streams
+            ticking, self._ticking = self._ticking, None if over else self._ticking
+        if over and ticking is not None:
+            _CLOCK.end(ticking)
+
+    def look(self) -> None:
+        """Look at all of them. Runs on: clock thread."""
+        for key, (stream, calls, ran, attempts) in list(self._streams.items()):
+            known: tuple[int, float | None, int] = stream.calls, None, attempts
+            if stream.calls == calls and stream.thread:  # it does nothing that it is there for
+                now = running_time(stream.thread)
+                known = calls, now, attempts
+                if ran is not None and now is not None and now - ran >= _BUSY * _LOOK:
+                    known = calls, None, attempts + 1
+                    self._hold(stream)
+            with self._lock:
+                if key in self._streams:
+                    self._streams[key] = stream, *known
+                    if known[2] > _ATTEMPTS:  # what it spins in is no printing
+                        del self._streams[key]
+
+    def _hold(self, stream: Watched) -> None:
+        if self._trap is None:
+            return
+        self._trap.spring(_MOMENT)
+        before = running_time(stream.thread)
+        time.sleep(_MOMENT)
+        after = running_time(stream.thread)
+        if before is not None and after is not None and after - before < _BUSY * _MOMENT:
+            self.held += 1
+
+
+class Trap:
+    """C's ``stderr``, and a file nobody can write to.
+
+    Raises:
+        OSError, ValueError, AttributeError: this system's C library is another one.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None)
+        libc.gnu_get_libc_version  # noqa: B018 - only there is ``stderr`` known to be a variable
+        libc.fopen.restype = ctypes.c_void_p
+        libc.flockfile.argtypes = (ctypes.c_void_p,)
+        self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
+        self._file = libc.fopen(b"/dev/null", b"w")
+        if not self._file:
+            raise OSError("no file to hold a thread with")
+        # By a thread that is over: then it is nobody's, also not that of a thread that writes.
+        locking = threading.Thread(target=libc.flockfile, args=(self._file,))
+        locking.start()
+        locking.join()
+
+    def spring(self, seconds: float) -> None:
+        """Hold whoever writes to ``stderr`` within so many seconds."""
+        before = self._stderr.value
+        if before == self._file:
+            return
+        self._stderr.value = self._file
+        try:
+            time.sleep(seconds)
+        finally:
+            self._stderr.value = before
+
+
+def running_time(thread: int) -> float | None:
+    """Return the seconds for which a thread of this process has run, None if it has ended."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) / 1e9
+    return None
+
+
+def _trap() -> Trap | None:
+    if sys.platform != "linux":
+        return None
+    try:
+        return Trap()
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+_guard: Guard | None = None
+_making = threading.Lock()
+
+
+def guard() -> Guard:
+    """Return the one guard of this process."""
+    global _guard  # noqa: PLW0603 - C has one stderr
+    with _making:
+        if _guard is None:
+            _guard = Guard(_trap())
+        return _guard

@@ -1,0 +1,133 @@
+"""Web calls from the settings: created with the agent that they name, or made elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from retell_voice.engine.web_call import WebCall
+from retell_voice.errors import ConfigError, TooManyRequests
+from retell_voice.program.account import account, key_from
+from retell_voice.program.call_fields import CallFields
+from retell_voice.program.registration import patiently, registration_key
+from retell_voice.protocol.gateway import Admission
+from retell_voice.rest import create_web_call
+from retell_voice.secret import wrap_secrets
+from retell_voice.settings.load import find_key
+from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.tables import TalkSettings
+
+_ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
+"""What is an agent's id for sure; anything else may be a name, and is looked up."""
+_OTHERS = (
+    *("url", "encoding", "rate", "alignment", "text_heartbeat"),
+    *("direction", "from_number", "to_number", "end_call_after_silence_ms"),
+)
+"""Settings that a call over the Audio WebSocket has, and a web call has not."""
+_MOST = 1 << 20
+
+
+def is_web_call(settings: TalkSettings) -> bool:
+    """Return whether a call with the agent of the settings is a web call."""
+    if settings.transport.value != "auto":
+        return settings.transport.value == "webrtc"
+    return settings.agent.value is not None and settings.url.source == DEFAULT
+
+
+def new_web_call(
+    settings: TalkSettings,
+    told: CallFields,
+    *,
+    waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> WebCall:
+    """Return what to dial for a web call with the agent of the settings.
+
+    Dialling it looks the agent up if it is a name, and waits as ``registration.patiently`` does.
+
+    Args:
+        settings: with whom and where.
+        told: what the call is told.
+        waiting: is told why, and for how many seconds, before each wait.
+        sleep: waits for so many seconds.
+
+    Raises:
+        ConfigError: there is no agent or no key, or the command line asks for what web calls lack.
+    """
+    check_options(settings)
+    key = registration_key(settings)
+
+    async def create(agent: str, **more: Any) -> Admission:
+        async def ask() -> Admission:
+            return await create_web_call(found, **more)
+
+        with key_from(key):
+            is_id = _ID.fullmatch(agent)
+            found = agent if is_id else await account(settings, key).agent_id(agent)
+        return await patiently(ask, key, waiting=waiting, sleep=sleep)
+
+    return WebCall(
+        settings.agent.value or "",
+        api_key=key.value,
+        agent_version=told.agent_version,
+        metadata=told.metadata,
+        dynamic_variables=told.dynamic_variables,
+        current_node_id=settings.node.value,
+        current_state=settings.state.value,
+        api_url=settings.api_url.value,
+        transcript=settings.updates.value,
+        create=create,
+    )
+
+
+def web_call_from(settings: TalkSettings, path: str) -> WebCall:
+    """Return what to dial for a web call that was created elsewhere.
+
+    Args:
+        settings: where it was made, and the key for its transcript if there is one.
+        path: of a file with what the server answered to create-web-call; ``-``: standard input.
+
+    Raises:
+        ConfigError: it cannot be read, or is not that.
+    """
+    check_options(settings)
+    try:
+        if path == "-":
+            text = sys.stdin.read(_MOST)
+        else:
+            with open(os.path.expanduser(path), encoding="utf-8") as file:
+                text = file.read(_MOST)
+        answer = json.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--web-call: {path} cannot be read: {why}") from None
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ConfigError(
+            f"--web-call: what {'standard input' if path == '-' else path} has is no JSON object",
+            "give what the server answered to create-web-call, as it was",
+        )
+    return WebCall(
+        wrap_secrets(answer),
+        api_key=find_key(settings.api_key).value,
+        api_url=settings.api_url.value,
+        transcript=settings.updates.value,
+    )
+
+
+def check_options(settings: TalkSettings) -> None:
+    """Raise ``ConfigError`` where the command line asks a web call for what it lacks."""
+    given = [each.source for name in _OTHERS if (each := getattr(settings, name)).is_flag]
+    if settings.frame_ms.is_flag and settings.frame_ms.value != 20:
+        given.append(settings.frame_ms.source)
+    if given:
+        raise ConfigError(
+            f"{' and '.join(given)}: a web call has no such thing",
+            "--transport websocket registers a call that has, with servers of the Audio WebSocket",
+        )

@@ -1,0 +1,66 @@
+"""Conversations with Pipecat's serializers, from its own package, as the server of each dialect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.peers import pipecat, running
+
+from retell_voice.devices.files import NullMicrophone, WavSpeaker, read_wav
+from retell_voice.engine.call import Call
+from retell_voice.events import (
+    AgentStopped,
+    Ended,
+    MalformedMessage,
+    ProviderComplaint,
+    UnknownMessage,
+)
+from retell_voice.transport.phone import PROVIDERS, phone_route
+
+RETURNED = {"plivo": "cleared", "vonage": "cleared"}
+"""What a clear brings back where that is not the mark."""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = Path(__file__).parent / "pipecat_server.py"
+    with running(pipecat(), str(server)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("dialect", PROVIDERS)
+async def test_a_conversation_with_marks_a_clear_and_a_key(
+    url: str, dialect: str, tmp_path: Path
+) -> None:
+    route = phone_route(dialect, f"{url}/{dialect}")
+    rate = route.far_end.rate
+    events = []
+    async with (
+        Call(
+            route,
+            microphone=NullMicrophone(route.near_end.rate),
+            speaker=WavSpeaker(tmp_path / "agent.wav", rate),
+        ) as call,
+        asyncio.timeout(20),
+    ):
+        async for event in call:
+            events.append(event)
+            if isinstance(event, AgentStopped) and event.interrupted:
+                call.press("7")
+    odd = (MalformedMessage, UnknownMessage, ProviderComplaint)
+    told = [each for each in events if isinstance(each, odd)]
+    assert [each for each in told if "does not end a call" not in str(each)] == []
+    end = events[-1]
+    assert isinstance(end, Ended)
+    assert (end.by, end.code, end.reason) == (
+        *("server", 1000),
+        f"heard {RETURNED.get(dialect, 'later')} 7",
+    )
+    heard = read_wav(tmp_path / "agent.wav")[0]
+    spectrum = np.abs(np.fft.rfft(heard.astype(float)))
+    assert np.argmax(spectrum) * rate / len(heard) == pytest.approx(400, abs=2)
+    assert end.statistics.discarded > 15
