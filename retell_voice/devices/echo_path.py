@@ -116,7 +116,7 @@ class EchoPath:
         except ValueError as error:  # a microphone at 96 kHz
             hint = "use another microphone or rate, or no echo control"
             control, choice = None, self._without(choice, ConfigError(f"{error}", hint))
-        except ConfigError as error:  # installed, but does not load
+        except ConfigError as error:  # installed, but fails to load
             control, choice = None, self._without(choice, error)
         self._choice = choice
         self._use(control)

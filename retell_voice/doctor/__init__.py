@@ -1,5 +1,5 @@
-"""Is everything there that a call needs? What ``retell-voice doctor`` looks at.
+"""Is everything there that a call needs? The checks of ``retell-voice doctor``.
 
-``findings`` says what a finding is, ``acoustics`` judges sound; both are pure. ``system``,
-``sound``, ``network`` and ``account`` look.
+``findings`` defines a finding, ``acoustics`` judges sound; both are pure. ``system``, ``sound``,
+``network`` and ``account`` run the checks.
 """

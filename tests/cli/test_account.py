@@ -243,7 +243,7 @@ def test_a_key_that_is_not_known_says_where_it_came_from(
     see: See, command: tuple[str, ...]
 ) -> None:
     said = complaint(see(*command, key="key_of_another_account"), 7)
-    assert "does not take the API key" in said
+    assert "does not accept the API key" in said
     assert "it came from RETELL_API_KEY; " in said
     assert "no API key to " in complaint(see(*command, key=""), 2)
 

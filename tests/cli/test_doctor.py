@@ -73,7 +73,7 @@ def test_the_account_is_that_of_the_settings(run: Run) -> None:
     assert f"fail  REST API: network: 127.0.0.1:{port}" in result.stdout
     result = run("doctor", "--only", "account", "--agent", "Ann")
     assert result.returncode == 2
-    assert "fail  API key: there is none, and --agent needs one" in result.stdout
+    assert "fail  API key: none, and --agent needs one" in result.stdout
 
 
 @pytest.mark.parametrize("part", ["config", "network"])

@@ -249,9 +249,9 @@ async def test_the_server_has_the_last_word_on_encoding_and_rate(
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (401, {"error_message": "Invalid API key"}, "does not take the API key: Invalid API key"),
+        (401, {"error_message": "Invalid API key"}, "does not accept the API key: Invalid API key"),
         (404, {"message": "no such agent"}, "knows no agent agent_1: no such agent"),
-        (422, {"message": "sample_rate is odd"}, "does not take sample_rate: sample_rate is odd"),
+        (422, {"message": "sample_rate is odd"}, "does not accept sample_rate: sample_rate is odd"),
         (429, {}, "has too many requests or calls"),
     ],
 )

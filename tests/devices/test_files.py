@@ -120,7 +120,7 @@ def test_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
         tmp_path: "directory",
         text: "not a PCM WAV file",
         cut: "not a PCM WAV file",
-        write(tmp_path / "empty.wav", 2, 1, 8000, b""): "holds no audio",
+        write(tmp_path / "empty.wav", 2, 1, 8000, b""): "contains no audio",
     }
     for path, problem in cases.items():
         with pytest.raises(ConfigError, match=problem) as caught:

@@ -234,10 +234,10 @@ def test_names(on_card):
     """)
     assert (result["pulse"], result["DEFAULT"], result["puls"]) == ("pulse", "default", "pulse")
     assert (
-        result["gramophone"][0] == "there is no speaker 'gramophone'; there is 'pulse', 'default'"
+        result["gramophone"][0] == "no speaker 'gramophone'; available: 'pulse', 'default'"
     )
     assert result["u"] == [
-        "'u' fits more than one speaker: 'pulse', 'default'",
+        "'u' matches more than one speaker: 'pulse', 'default'",
         "give more of the name",
     ]
     assert result[""][0].startswith("there is no speaker ''")

@@ -148,18 +148,18 @@ def resolve(direction: Direction, name: str | None, host_api: str | None = None)
     fitting = whole or [d for d in fitting if d.host_api == fitting[0].host_api]
     if not fitting:
         raise DeviceNotFound(
-            f"there is no {word} {name!r}; there is {_listed(devices)}",
-            "a part of the name is enough; `retell-voice devices` tells more",
+            f"no {word} {name!r}; available: {_listed(devices)}",
+            "part of the name is enough; `retell-voice devices` lists them",
         )
     if len({device.name for device in fitting}) > 1:
         raise DeviceNotFound(
-            f"{name!r} fits more than one {word}: {_listed(fitting)}", "give more of the name"
+            f"{name!r} matches more than one {word}: {_listed(fitting)}", "give more of the name"
         )
     return _because(fitting[0], f"its name contains {name!r}")
 
 
 def accepts(direction: Direction, index: int, rate: int, channels: int) -> bool:
-    """Return whether a device takes 16-bit samples at a rate, in a number of channels."""
+    """Return whether a device supports 16-bit samples at a rate, in a number of channels."""
     sd = portaudio()
     check = sd.check_input_settings if direction == "input" else sd.check_output_settings
     try:

@@ -53,7 +53,7 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
                 (0, -13, "Permission denied"),
             ),
             r"Unanticipated host error \(Permission denied\)",
-            "you may not",
+            "no permission",
         ),
         (("Out of memory",), "Out of memory", "devices"),
         ((), "no reason given", "devices"),
