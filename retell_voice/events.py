@@ -130,16 +130,16 @@ class AgentStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Response(Event):
-    """The agent answers: this is the moment at which the first of it is heard. One for each time
-    that you spoke, the agent was silent, and then was heard; told after ``AgentStarted``.
+    """The agent answers: its first sample is being heard. Sent once each time you spoke while the
+    agent was silent and then heard it, after ``AgentStarted``.
 
     Attributes:
-        delay: seconds since the end of your speech, judged by the microphone's audio, to 20 ms or
-            so.
-        playout: of these, the seconds between the arrival of the audio and its being heard: jitter
-            buffer and speaker; None where they cannot be told apart.
-        round_trip: of these, the last round trip of the network; None if not known. What is left
-            is the server's.
+        delay: seconds since the end of your speech, judged by the microphone's audio, to about
+            20 ms.
+        playout: the part of it between the arrival of the audio and its being heard: jitter buffer
+            and speaker; None if that cannot be determined.
+        round_trip: the network's part, its last round trip; None if unknown. The rest is the
+            server's.
     """
 
     delay: float
@@ -149,10 +149,10 @@ class Response(Event):
 
 @dataclass(frozen=True, slots=True)
 class BargeIn(Event):
-    """You spoke while the agent did, and the server cleared; told after ``AgentStopped``.
+    """You spoke over the agent, and the server cleared; sent after ``AgentStopped``.
 
     Attributes:
-        delay: seconds from when you began to speak to the last sample of the agent's.
+        delay: seconds from the start of your speech to the agent's last sample.
     """
 
     delay: float
@@ -341,7 +341,7 @@ class MalformedMessage(Event):
 
 @dataclass(frozen=True, slots=True)
 class DigitSent(Event):
-    """A key of the telephone was sent (``Call.press``).
+    """A phone key was sent (``Call.press``).
 
     Attributes:
         digit: one of ``0123456789*#``.
@@ -352,13 +352,14 @@ class DigitSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProviderComplaint(Event):
-    """What the phone provider that this client plays would have complained of; the call goes on.
+    """The phone provider played by this client would have complained about something; the call goes
+    on.
 
     Attributes:
         provider: ``Twilio``, ``Telnyx``, …
-        code: the provider's own number for it, as its debugger shows it; empty where it has none.
+        code: the provider's error number, as in its debugger; empty if it has none.
         problem: what is wrong, and what the provider does about it.
-        excerpt: first 200 characters of the message; empty where it is not about one.
+        excerpt: first 200 characters of the message; empty if it is not about a message.
     """
 
     provider: str
@@ -432,7 +433,7 @@ class Statistics(Event):
     responses: int = 0
     """Times that the agent answered, see ``Response``."""
     response_last: float | None = None
-    """Delay of its last answer."""
+    """Delay of its latest answer."""
     response_p50: float | None = None
     """Median of the last 1000."""
     response_p95: float | None = None

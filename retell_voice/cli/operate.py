@@ -87,7 +87,7 @@ class Operator:
             case ListDevices() if call is not None:
                 self._begin(self._list_devices(call))
             case Press(digit=digit) if call is None or not call.press(digit):
-                self._say("the keys of the telephone reach nobody now")
+                self._say("keypad digits cannot be sent now")
             case Use(choice=choice) if call is not None:
                 self._begin(self._use(call, choice))
 

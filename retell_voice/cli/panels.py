@@ -16,7 +16,7 @@ _KEYS = (
     ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
-    ("t", "the keys of the telephone, where a phone provider is played (--dialect)"),
+    ("t", "the phone keypad, with --dialect of a phone provider"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),

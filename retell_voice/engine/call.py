@@ -238,7 +238,7 @@ class Call:
         return _opened(self._conversation).statistics()
 
     def press(self, digit: str) -> bool:
-        """Press a key of the telephone; ``DigitSent`` follows.
+        """Press a phone key; ``DigitSent`` follows.
 
         Args:
             digit: one of ``0123456789*#``.

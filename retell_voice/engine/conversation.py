@@ -106,7 +106,7 @@ class Conversation:
         return self._closing
 
     def press(self, digit: str) -> bool:
-        """Send a key of the telephone; return whether the connection carries that."""
+        """Send a phone key; return whether the connection carries that."""
         connection = self._connection
         if not (isinstance(connection, Keypad) and connection.press(digit)):
             return False

@@ -167,7 +167,7 @@ class WebSocketConnection:
             self._say(message)
 
     def press(self, digit: str) -> bool:
-        """Send a key of the telephone; return whether the dialect carries that. Never blocks."""
+        """Send a phone key; return whether the dialect carries that. Never blocks."""
         message = self._dialect.digit(digit, self._clock())
         if message is not None:
             self._say(message)

@@ -233,9 +233,7 @@ def test_names(on_card):
             result[name] = name_of(name)
     """)
     assert (result["pulse"], result["DEFAULT"], result["puls"]) == ("pulse", "default", "pulse")
-    assert (
-        result["gramophone"][0] == "no speaker 'gramophone'; available: 'pulse', 'default'"
-    )
+    assert result["gramophone"][0] == "no speaker 'gramophone'; available: 'pulse', 'default'"
     assert result["u"] == [
         "'u' matches more than one speaker: 'pulse', 'default'",
         "give more of the name",

@@ -120,8 +120,8 @@ class EmulatorSettings(Settings):
     )
     auth_token: Sourced[str | None] = setting(
         None,
-        "What phone providers must sign their WebSocket requests with, such as Twilio's auth "
-        "token; by default they need not.",
+        "The secret with which phone providers must sign their WebSocket requests, such as "
+        "Twilio's auth token; by default they need not.",
         _SERVER,
         kind=Secret,
         is_option=False,

@@ -29,23 +29,23 @@ class TalkSettings(CallSettings):
     )
     transport: Sourced[str] = setting(
         "auto",
-        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
-        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
-        "--url, else websocket.",
+        "Transport of the call: webrtc is a web call, as Retell's are today, websocket Retell's "
+        "older Audio WebSocket, which other servers speak, too. auto: webrtc with --agent unless "
+        "there is a --url, else websocket.",
         CALL,
         choices=("auto", "webrtc", "websocket"),
         metavar="NAME",
     )
     node: Sourced[str | None] = setting(
         None,
-        "Of a web call: the node at which the agent's conversation flow starts.",
+        "For a web call: the node at which the agent's conversation flow starts.",
         NEW,
         kind=str,
         metavar="NODE_ID",
     )
     state: Sourced[str | None] = setting(
         None,
-        "Of a web call: the state in which an agent with states starts.",
+        "For a web call: the state in which an agent with states starts.",
         NEW,
         kind=str,
         metavar="STATE",
@@ -79,28 +79,28 @@ class TalkSettings(CallSettings):
     )
     dialect: Sourced[str] = setting(
         "web",
-        "How the server is spoken to: web is Retell's Audio WebSocket; the others call it as that "
-        "phone provider would, and --url is then dialled as it is.",
+        "Dialect of the server: web is Retell's Audio WebSocket; with the others, the server is "
+        "called as that phone provider would call it, and --url is dialled unchanged.",
         PHONE,
         choices=DIALECTS,
         metavar="NAME",
     )
     codec: Sourced[str | None] = setting(
         None,
-        "How the provider encodes audio: PCMU, PCMA, L16/16000 and the like, or two with a colon "
-        "between, of the caller's and of the agent's voice; by default the provider's usual one.",
+        "Audio codec of the provider: PCMU, PCMA, L16/16000 and so on, or two, separated by a "
+        "colon, for the caller's and the agent's voice; by default the provider's usual one.",
         PHONE,
         kind=str,
         metavar="NAME",
     )
     strict: Sourced[bool] = setting(
         True,
-        "Tell what the phone provider would complain of, and ignore what it would ignore.",
+        "Report what the phone provider would complain about, and ignore what it would ignore.",
         PHONE,
     )
     auth_token: Sourced[str | None] = setting(
         None,
-        "The provider's secret, with which it shows who it is: Twilio's auth token, Telnyx' stream "
+        "The provider's secret, with which it authenticates: Twilio's auth token, Telnyx' stream "
         "token, Vonage's signature secret.",
         PHONE,
         kind=Secret,
