@@ -14,7 +14,13 @@ from retell_voice.kiosk.commands import app as kiosk
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Command, Metadata, Variables, command, describe
-from retell_voice.settings.load import ConfigFile, default_path, environment, load
+from retell_voice.settings.load import (
+    ConfigFile,
+    default_path,
+    environment,
+    load,
+    read_file,
+)
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import (
     CallSettings,
@@ -150,6 +156,11 @@ def _call_option(name: str) -> Any:
     return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
+def _talk_option(name: str) -> Any:
+    row = table(TalkSettings)[name]
+    return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
+
+
 @app.command(
     help=manual.DOCTOR,
     short_help="Check everything a call needs, and say how to fix it.",
@@ -228,7 +239,71 @@ def report(
         report(file, output, png)
 
 
+@app.command(
+    help=manual.SWARM,
+    short_help="Hold many calls at once and say how fast they are answered.",
+)
+def swarm(
+    *,
+    calls: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many.")] = 10,
+    ramp: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Seconds over which they are dialled.")
+    ] = 10.0,
+    patience: Annotated[
+        float,
+        typer.Option(min=0.1, metavar="S", help="How long callers wait for their last answer."),
+    ] = 10.0,
+    url: Annotated[str | None, _call_option("url")] = None,
+    dialect: Annotated[str | None, _talk_option("dialect")] = None,
+    codec: Annotated[str | None, _talk_option("codec")] = None,
+    input_file: Annotated[str | None, _call_option("input_file")] = None,
+    from_number: Annotated[str | None, _call_option("from_number")] = None,
+    to_number: Annotated[str | None, _call_option("to_number")] = None,
+    parameter: _Parameters = None,
+    agent: Annotated[str | None, _call_option("agent")] = None,
+    api_url: Annotated[str | None, _call_option("api_url")] = None,
+    encoding: Annotated[str | None, _call_option("encoding")] = None,
+    rate: Annotated[str | None, _call_option("rate")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="As JSON: one object, histograms included.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="HTML", help="Write a page with plots there.")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler call."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Config file (TOML).")] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
+    ] = False,
+) -> None:
+    """Hold many calls."""
+    with reported(debug=debug, as_json=lambda: as_json):
+        from retell_voice.cli.swarm import Wanted
+        from retell_voice.cli.swarm import swarm as hold
+
+        flags = {
+            "url": url,
+            "dialect": dialect,
+            "codec": codec,
+            "input_file": input_file,
+            "from_number": from_number,
+            "to_number": to_number,
+            "agent": agent,
+            "api_url": api_url,
+            "encoding": encoding,
+            "rate": rate,
+        }
+        settings = load(TalkSettings, read_file(config), environment(), flags)
+        wanted = Wanted(calls, ramp, patience, as_json, page, dask)
+        code = hold(settings, wanted, parameter or ())
+    raise SystemExit(code)
+
+
 app.add_typer(kiosk)
+
 
 configuring = typer.Typer(
     name="config",

@@ -169,6 +169,24 @@ If RETELL_VOICE_EMULATOR_AUTH_TOKEN is set, phone providers must sign their WebS
 
 Settings also come from RETELL_VOICE_EMULATOR_… and the section \\[emulator] of the config \
 file.""" + codes_of("Ctrl-C stopped it", 143)
+SWARM = """\
+Hold many calls at once with one voice server, and say how fast its agent answers.
+
+Each caller says the same recording and is timed by what it hears: from the end of an utterance to \
+the agent's first sound. It stops by itself, and dials no more calls than this machine carries on \
+time. Without an input file a recorded caller speaks.
+
+In the dialect web, --agent registers a call for each caller; without it their call_ids are made \
+up, for a server that lets any in (emulator --accept-any). In others {} in the URL stands for \
+another text in each call.
+
+Examples:
+  retell-voice swarm --calls 50 --dialect twilio --url ws://localhost:8765/ws
+  retell-voice swarm --url ws://localhost:8080/audio-websocket --page swarm.html
+  retell-voice swarm --calls 500 --dask tcp://host:8786 --url wss://agent/ws
+
+Results of several runs or machines can be added up: --json has the histograms themselves \
+(HdrHistogram). Needs the extra 'swarm'.""" + codes_of("all calls were held", 4, 6, 7)
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 

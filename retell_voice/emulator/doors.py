@@ -19,11 +19,15 @@ class Doors:
     Args:
         registry: where the calls are kept.
         unregistered: format of calls that nobody registered; None: those are not let in.
+        dialect: in which those speak.
     """
 
-    def __init__(self, registry: Registry, unregistered: AudioFormat | None) -> None:
+    def __init__(
+        self, registry: Registry, unregistered: AudioFormat | None, dialect: str = "web"
+    ) -> None:
         self._registry = registry
         self._unregistered = unregistered
+        self._dialect = dialect
 
     def call_at(self, segments: list[str]) -> RegisteredCall:
         """Return the call that a WebSocket at this path may join.
@@ -42,7 +46,9 @@ class Doors:
                 self._registry.forget(call)
                 call = None
             if call is None and _CALL_ID.fullmatch(call_id):
-                call = RegisteredCall(call_id=call_id, audio=self._unregistered)
+                call = RegisteredCall(
+                    call_id=call_id, protocol=self._dialect, audio=self._unregistered
+                )
                 if not self._registry.register(call):
                     raise HttpError(503, "too many calls are registered or ongoing")
         if call is None:

@@ -20,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import wraps
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar
 
@@ -153,6 +154,7 @@ class RunningEmulator:
             self._news.set()
 
     def _watched(self, agent: Agent) -> Agent:
+        @wraps(agent)  # with what else there is to it: a scenario's faults of requests
         async def watched(session: Session) -> None:
             try:
                 await agent(session)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
 from retell_voice.emulator.gateway.gateway import Gateway
+from retell_voice.emulator.request_faults import RequestFaults
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import Reply, Request
 
@@ -23,11 +24,13 @@ class Routes:
     Args:
         rest: answers those of the REST API, and all that are nobody's.
         gateway: answers those about the sessions of web calls.
+        faults: what goes wrong with some of them.
     """
 
-    def __init__(self, rest: Rest, gateway: Gateway) -> None:
+    def __init__(self, rest: Rest, gateway: Gateway, faults: RequestFaults) -> None:
         self._rest = rest
         self._gateway = gateway
+        self._faults = faults
 
     def respond(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer a request, now or later; never raises."""
@@ -45,7 +48,18 @@ class Routes:
         return replace(reply, headers={**reply.headers, **_ANY_ORIGIN})
 
     def _route(self, request: Request) -> Reply | Awaitable[Reply]:
-        match self._rest.segments(request.target):
+        segments = self._rest.segments(request.target)
+        fault = self._faults.take(request, segments)
+        if fault is not None:
+            return self._faults.answer(fault, lambda: self._usual(request, segments))
+        return self._dispatch(request, segments)
+
+    async def _usual(self, request: Request, segments: list[str]) -> Reply:
+        reply = self._dispatch(request, segments)
+        return reply if isinstance(reply, Reply) else await reply
+
+    def _dispatch(self, request: Request, segments: list[str]) -> Reply | Awaitable[Reply]:
+        match segments:
             case ["webrtc-proxy", call_id, "v1", "webrtc", "sessions", *rest] if len(rest) < 2:
                 return self._gateway.respond(request, call_id, *rest)
         return self._rest.respond(request)

@@ -42,6 +42,7 @@ from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.monitors import Monitors, select_subprotocol
 from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.request_faults import RequestFault, RequestFaults, RequestKind
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
@@ -67,10 +68,12 @@ class Emulator:
         port: port to listen on, 0 for any free one.
         api_key: the only API key that REST calls may carry; None: any that is not empty.
         prefix: path prefix of every route, for example ``/retell``.
-        agent: holds the agent's side of every call; ``parrot_agent()`` if None.
+        agent: holds the agent's side of every call; ``parrot_agent()`` if None. That of a scenario
+            also has the faults of requests that come before any call.
         agents: names by agent_id of those there are; a REST call with another is refused. None:
             any will do.
         accept_any: let any call_id in, registered or not, in the format ``audio``.
+        dialect: in which those calls speak, see ``emulator.dialects``.
         audio: format of calls that nobody registered.
         chunk_ms: length of a message of agent audio.
         expiry: seconds within which a registered call must be joined.
@@ -104,6 +107,7 @@ class Emulator:
         agent: Agent | None = None,
         agents: Mapping[str, str] | None = None,
         accept_any: bool = False,
+        dialect: str = "web",
         audio: AudioFormat = DEFAULT_AUDIO,
         chunk_ms: int = 100,
         expiry: float = 300.0,
@@ -120,6 +124,8 @@ class Emulator:
         self.events = ServerEvents()
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
+        if accept_any and (why := refusal(dialect, audio)):
+            raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
         self._auth_token = Secret(auth_token) if auth_token else None
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
@@ -128,7 +134,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._doors = Doors(self._registry, audio if accept_any else None)
+        self._doors = Doors(self._registry, audio if accept_any else None, dialect)
         open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -146,6 +152,9 @@ class Emulator:
             api_key=api_key,
             prefix=self._prefix,
         )
+        self._faults = RequestFaults()
+        for fault in getattr(agent, "request_faults", ()):
+            self._faults.add(fault)
         self._monitors = Monitors(self._registry.find, self._rest.knows, now)
         self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
@@ -159,7 +168,7 @@ class Emulator:
         """
         connection = partial(
             HttpConnection,
-            respond=Routes(self._rest, self._gateway).respond,
+            respond=Routes(self._rest, self._gateway, self._faults).respond,
             http_connections=self._http_connections,
         )
         self._server = await serve(
@@ -187,6 +196,7 @@ class Emulator:
             return
         self._stopping = True
         self._server.close(close_connections=False)
+        self._faults.stop()
         await self._conversations.end()
         await self._gateway.close()
         await self._monitors.stop()
@@ -254,18 +264,31 @@ class Emulator:
         """Return a call by its call_id, or None."""
         return self._registry.find(call_id)
 
-    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next REST requests with an error, to test a client.
+    def refuse(
+        self,
+        status: int,
+        times: int = 1,
+        retry_after: float | None = None,
+        kind: RequestKind | None = None,
+    ) -> None:
+        """Answer the next requests with an error, to test a client.
 
         Args:
             status: 400–599.
             times: how many requests.
             retry_after: seconds, sent as ``Retry-After``.
+            kind: which requests: ``create`` and ``join`` of a web call, ``trickle``, ``leave``,
+                ``register``; None: all of the REST API.
 
         Raises:
             ValueError: it is not the status of an error.
         """
-        self._rest.refuse(status, times, retry_after)
+        if kind is None:
+            self._rest.refuse(status, times, retry_after)
+            return
+        if not 400 <= status <= 599:
+            raise ValueError("the status of a refusal is 400–599")
+        self._faults.add(RequestFault(kind=kind, status=status, retry_after=retry_after), times)
 
     @property
     def sessions(self) -> list[Session]:

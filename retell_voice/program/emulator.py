@@ -52,6 +52,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             agent=agent,
             agents=settings.agents.value,
             accept_any=settings.accept_any.value,
+            dialect=settings.dialect.value,
             audio=AudioFormat(Encoding(settings.encoding.value), settings.rate.value),
             expiry=settings.expiry.value,
             answer_pings=settings.answer_pings.value,

@@ -8,7 +8,7 @@ from typing import Any
 from retell_voice.report.account import Account, clock, figures, outcome, words
 from retell_voice.shown import clean
 
-_STYLE = """\
+STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff; }
 svg { width: 100%; height: auto; }
@@ -33,22 +33,23 @@ def page(account: Account, svg: str, name: str) -> str:
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>\n{_STYLE}</style></head><body>",
+        f"<style>\n{STYLE}</style></head><body>",
         f'<h1>{title}</h1>\n<p class="{ending}">{_shown(outcome(account))}</p>',
         svg,
         "<h2>Figures</h2>",
-        _table(figures(account)),
+        table(figures(account)),
     ]
     if account.losses:
         parts.append("<h2>What went wrong</h2>")
-        parts.append(_table([(clock(at), what) for at, what in account.losses]))
+        parts.append(table([(clock(at), what) for at, what in account.losses]))
     if account.utterances:
         said = [(_when(each), words(each.get("content"))) for each in account.utterances]
-        parts += ["<h2>Transcript</h2>", _table(said)]
+        parts += ["<h2>Transcript</h2>", table(said)]
     return "\n".join([*parts, "</body></html>", ""])
 
 
-def _table(rows: list[tuple[str, str]]) -> str:
+def table(rows: list[tuple[str, str]]) -> str:
+    """Return rows of two cells as HTML."""
     cells = "\n".join(f"<tr><td>{_shown(a)}</td><td>{_shown(b)}</td></tr>" for a, b in rows)
     return f"<table>\n{cells}\n</table>"
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.callers import join
+from support.waits import unless_it_had_to_wait
 from support.web_caller import RATE, Answer, WebCaller, calling, create, decoded, http, sessions
 from websockets.asyncio.client import connect
 
@@ -187,6 +188,7 @@ async def test_a_listeners_token_is_for_a_listener() -> None:
 
 
 @pytest.mark.parametrize("leaves", ["caller", "emulator"])
+@unless_it_had_to_wait
 async def test_what_was_taken_over_ends_with_the_caller_and_the_emulator(leaves: str) -> None:
     async with asyncio.timeout(20):
         async with Emulator(agent=agent) as emulator:

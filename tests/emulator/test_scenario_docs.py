@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from retell_voice.emulator.request_faults import ANSWERS, KINDS
 from retell_voice.emulator.scenario import STEP_KINDS, load_scenario, parse_scenario
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.scenario.table import Table
@@ -24,6 +25,13 @@ def test_every_kind_of_step_has_its_section(kind: str) -> None:
 @pytest.mark.parametrize("name", BAD_MESSAGES)
 def test_every_bad_message_is_documented(name: str) -> None:
     assert f"| `{name}` |" in PAGE
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*KINDS, *(name for each in ANSWERS.values() for name in each)})
+)
+def test_every_request_and_every_odd_answer_is_documented(name: str) -> None:
+    assert re.search(rf"^\| .*`{name}`.* \|", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("text", SHOWN)

@@ -8,14 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.emulator.gateway.path import Network
+from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario import STEP_KINDS, Scenario, load_scenario, parse_scenario
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
 from retell_voice.emulator.scenario.steps import (
     BadMessage,
+    BadNetwork,
     Clear,
     Close,
     Delivery,
     Drop,
+    DropControl,
     HalfOpen,
     Recording,
     Repeat,
@@ -435,3 +439,79 @@ def _read(text: str) -> None:
     except ConfigError as error:
         said = str(error)
     assert "\n" not in said
+
+
+# -- web calls -------------------------------------------------------------------------------------
+
+
+def test_what_is_done_to_the_packets_of_a_web_call() -> None:
+    assert action("network = {}") == BadNetwork(Network(), "both")
+    said = "network = {loss = 0.1, lost_in_a_row = 3, delay_ms = 20, jitter_ms = 5, reorder = 1"
+    assert action(f"{said}, duplicate = 0.5, direction = 'to_caller'}}") == BadNetwork(
+        Network(loss=0.1, lost_in_a_row=3, delay_ms=20, jitter_ms=5, reorder=1, duplicate=0.5),
+        "to_caller",
+    )
+    assert action("drop_control = true") == DropControl()
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("network = {loss = 1.1}", "loss: 1.1 is outside 0–1"),
+        ("network = {lost_in_a_row = 0}", "lost_in_a_row: 0 is outside"),
+        ("network = {delay_ms = -1}", "delay_ms: -1 is outside"),
+        ("network = {direction = 'up'}", "direction: 'up' is not one of"),
+        ("network = {los = 0.1}", "unknown key 'los'"),
+        ("drop_control = 1", "drop_control can only be true"),
+    ],
+)
+def test_a_network_there_is_not(step: str, says: str) -> None:
+    assert says in complaint(f"[[step]]\n{step}")[0]
+
+
+STEP = "\n[[step]]\nclear = true\n"
+
+
+def test_requests_that_go_wrong_come_before_the_steps() -> None:
+    assert parse_scenario(STEP).request_faults == ()
+    faults = parse_scenario(
+        """
+        [[request]]
+        kind = "create"
+        status = 429
+        message = "slow down"
+        retry_after_seconds = 1.5
+        times = 2
+        [[request]]
+        kind = "join"
+        answer = "no_opus"
+        delay_seconds = 1
+        """
+        + STEP
+    ).request_faults
+    refused = RequestFault(kind="create", status=429, message="slow down", retry_after=1.5)
+    assert faults == (
+        refused,
+        refused,
+        RequestFault(kind="join", answer="no_opus", delay=1.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        ("kind = 'create'", "it needs a status, an answer or delay_seconds"),
+        ("kind = 'create'\nstatus = 500\nanswer = 'livekit'", "not both"),
+        ("kind = 'cook'\nstatus = 500", "kind: 'cook' is not one of"),
+        ("status = 500", "kind is missing"),
+        ("kind = 'join'\nstatus = 200", "status: 200 is outside"),
+        ("kind = 'join'\nanswer = 'livekit'", "answer: 'livekit' is not one of"),
+        ("kind = 'join'\nanswer = 'no_opus'\nmessage = 'x'", "message goes with a status"),
+        ("kind = 'join'\nstatus = 500\ntimes = 0", "times: 0 is outside"),
+        ("kind = 'join'\nstatus = 500\nwhen = 'now'", "unknown key 'when'"),
+    ],
+)
+def test_a_request_there_is_not(request_: str, says: str) -> None:
+    words = complaint(f"[[request]]\n{request_}{STEP}")[0]
+    assert says in words
+    assert words.startswith("a.toml, request 1")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.measure import compare, find, resampled
 from support.talker import FakeAsr
+from support.waits import unless_it_had_to_wait
 from support.web_caller import (
     FRAME,
     RATE,
@@ -75,6 +76,7 @@ def check(said: Samples, rate: int, heard: Samples) -> None:
     assert match.snr > 8, match
 
 
+@unless_it_had_to_wait
 async def test_a_call_begins_is_heard_both_ways_and_ends_with_the_caller() -> None:
     said, answer = speech(RATE), speech(24000)
 
@@ -102,6 +104,7 @@ async def test_a_call_begins_is_heard_both_ways_and_ends_with_the_caller() -> No
     assert events.index(CallJoined) < events.index(CallEnded)
 
 
+@unless_it_had_to_wait
 async def test_packets_leave_in_real_time_whoever_speaks() -> None:
     async def agent(session: Session) -> None:
         await session.send_audio(speech(24000, 1.0))
@@ -129,6 +132,7 @@ async def test_packets_leave_in_real_time_whoever_speaks() -> None:
     assert stamps[-1] / RATE == pytest.approx(packets[-1].at - first.at, abs=0.1)
 
 
+@unless_it_had_to_wait
 async def test_a_clear_silences_what_was_queued() -> None:
     tone = (10000 * np.sin(2 * np.pi * 437 / 24000 * np.arange(24000 * 60))).astype(np.int16)
     cleared: list[float] = []
@@ -499,6 +503,7 @@ async def test_a_web_call_is_not_joined_over_a_websocket() -> None:
     assert "web call" in answer.text
 
 
+@unless_it_had_to_wait
 async def test_stopping_takes_less_than_a_second_and_leaves_nothing() -> None:
     emulator = Emulator(agent=silent_agent)
     async with asyncio.timeout(20):

@@ -29,6 +29,7 @@ class Answer:
 
     status: int
     text: str
+    head: str = ""
 
     @property
     def body(self) -> Any:
@@ -54,7 +55,7 @@ async def http(
     writer.close()
     await writer.wait_closed()
     status, _, content = answer.decode().partition("\r\n\r\n")
-    return Answer(int(status.split()[1]), content)
+    return Answer(int(status.split()[1]), content, f"{status}\r\n")
 
 
 async def create(emulator: Emulator, **fields: Any) -> dict[str, Any]:
@@ -139,6 +140,7 @@ class WebCaller:
         self._news = asyncio.Event()
         self._channel = self.connection.createDataChannel("control")
         self._channel.on("message", self._told)
+        self._channel.on("close", self._news.set)
         if listens_only:
             self.connection.addTransceiver("audio", direction="recvonly")
         else:
@@ -170,8 +172,17 @@ class WebCaller:
                 self.closed.set()
         self._news.set()
 
+    @property
+    def control_closed(self) -> bool:
+        return bool(self._channel.readyState == "closed")
+
     def say_on_control(self, message: str) -> None:
         self._channel.send(message)
+
+    async def datagrams(self) -> int:
+        """Return how many came, whatever they were."""
+        report = await self.connection.getStats()
+        return sum(each.packetsReceived for each in report.values() if each.type == "transport")
 
     async def offer(self) -> str:
         await self.connection.setLocalDescription(await self.connection.createOffer())

@@ -19,7 +19,7 @@ from retell_voice.audio.opus import OpusDecoder, OpusEncoder
 from retell_voice.emulator.gateway.agent_stream import AgentStream
 from retell_voice.emulator.gateway.caller_audio import CallerAudio
 from retell_voice.emulator.gateway.mixer import Mixer
-from retell_voice.emulator.gateway.path import Path
+from retell_voice.emulator.gateway.path import Path, Uplink
 from retell_voice.emulator.line import CallOver
 from retell_voice.events import Event, Role, UnknownMessage, Utterance
 from retell_voice.protocol.dialect import Message
@@ -55,6 +55,16 @@ class Media(Protocol):
     @property
     def path(self) -> Path:
         """Where all that is sent goes through."""
+
+    @property
+    def uplink(self) -> Uplink:
+        """Where the caller's audio comes through."""
+
+    async def flush(self) -> None:
+        """Wait, for a while, until all that was said on the control channel is sent."""
+
+    async def drop_control(self) -> None:
+        """Close the control channel; the audio goes on."""
 
     def say(self, message: str | bytes) -> None:
         """Send on the control channel, if the caller opened it."""

@@ -1,4 +1,4 @@
-"""The way of a web call's packets to its caller, which a scenario can make a bad one.
+"""The way of a web call's packets, which a scenario can make a bad one.
 
 ::
 
@@ -6,6 +6,8 @@
              ├ hold, release   nothing gets through; then all of it at once
              ├ cut             nothing gets through any more
              └ network         packets of audio are lost, late, out of order, twice
+    Peer ◀─ Uplink ◀─ UDP
+             └ network         the same of the caller's
 
 Only what answers ICE's own questions goes past it: a cut path looks like a silent server, not like
 a network that is gone.
@@ -14,6 +16,7 @@ a network that is gone.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -148,6 +151,45 @@ class Path:
     async def _let_through(self, data: bytes) -> None:
         if not self._is_cut:
             await self._send(data)
+
+
+class Uplink:
+    """Between a caller and a peer.
+
+    Args:
+        deliver: takes sequence number, timestamp and payload of a packet.
+        loop: calls it later.
+    """
+
+    def __init__(
+        self, deliver: Callable[[int, int, bytes], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._deliver = deliver
+        self._loop = loop
+        self._fate: Fate | None = None
+        self._on_the_way: deque[asyncio.TimerHandle] = deque(maxlen=_MOST_HELD)
+
+    def become(self, network: Network, random: Random) -> None:
+        """Treat packets so from now on."""
+        self._fate = None if network == CALM else Fate(network, random)
+
+    def receive(self, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Take a packet; deliver it if and when it may be."""
+        if self._fate is None:
+            self._deliver(sequence, timestamp, payload)
+            return
+        now = self._loop.time()
+        while self._on_the_way and self._on_the_way[0].when() < now:
+            self._on_the_way.popleft()
+        for due in self._fate.next(now):
+            later = self._loop.call_at(due, self._deliver, sequence, timestamp, payload)
+            self._on_the_way.append(later)
+
+    def stop(self) -> None:
+        """Drop what is still on its way."""
+        for each in self._on_the_way:
+            each.cancel()
+        self._on_the_way.clear()
 
 
 def _is_audio(data: bytes) -> bool:

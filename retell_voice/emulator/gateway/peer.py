@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +24,7 @@ from av.packet import Packet
 
 from retell_voice.audio.opus import CLOCK
 from retell_voice.emulator.gateway.agent_stream import FRAME_MS
-from retell_voice.emulator.gateway.path import Path
+from retell_voice.emulator.gateway.path import Path, Uplink
 from retell_voice.protocol.gateway import CONTROL, Candidate
 from retell_voice.protocol.sdp import ask_for_fec, without_mdns
 
@@ -32,6 +33,7 @@ _LATE = 0.2  # seconds late by which a frame is left out, not sent after the oth
 _MOST_CANDIDATES = 100
 _MOST_UNSAID = 100  # messages to a caller who has opened no channel; older ones are dropped
 _MOST_TEXT = 1 << 16  # characters of a message of the caller
+_FLUSH = 1.0  # seconds for the control channel to open, and for what waits to be sent on it
 _TAP = "_RTCRtpReceiver__jitter_buffer"
 
 Received = Callable[[int, int, bytes], None]
@@ -52,6 +54,7 @@ class Peer:
 
     Attributes:
         path: where all that is sent goes through.
+        uplink: where the caller's audio comes through.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Peer:
         transceiver = self._connection.addTransceiver(_Paced(next_packet), direction="sendrecv")
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([each for each in codecs if each.mimeType == "audio/opus"])
-        self._received = received
+        self.uplink = Uplink(received, asyncio.get_running_loop())
         self._told = told
         self._control: RTCDataChannel | None = None
         self._unsaid: deque[str | bytes] = deque(maxlen=_MOST_UNSAID)
@@ -70,6 +73,8 @@ class Peer:
         transport = transceiver.sender.transport.transport
         self.path = Path(transport._send, asyncio.get_running_loop().time)
         transport._send = self.path.send
+        self._closing: asyncio.Task[None] | None = None
+        self._opened = asyncio.Event()
         self._connected = asyncio.Event()
         self._closed = asyncio.Event()
         self._connection.on("connectionstatechange", self._state_changed)
@@ -116,6 +121,24 @@ class Peer:
         elif self._control.readyState == "open":
             self._control.send(message)
 
+    async def flush(self) -> None:
+        """Wait, a second at most, until all that was said on the control channel is sent."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH):
+                await self._opened.wait()
+                if self._control is not None and self._control.bufferedAmount:
+                    sent = asyncio.Event()
+                    self._control.once("bufferedamountlow", sent.set)
+                    await sent.wait()
+
+    async def drop_control(self) -> None:
+        """Close the control channel once all is sent; the audio goes on."""
+        await self.flush()  # or what waits would be stuck, and the closing with it
+        channel, self._control = self._control, None
+        self._unsaid = deque(maxlen=0)
+        if channel is not None:
+            channel.close()
+
     async def wait_connected(self) -> bool:
         """Wait until audio is carried; False: the connection failed."""
         waiting = [asyncio.create_task(each.wait()) for each in (self._connected, self._closed)]
@@ -128,8 +151,15 @@ class Peer:
 
     async def close(self) -> None:
         """End it; idempotent."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        # The library would never finish a closing that was cancelled halfway.
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         await self._connection.close()
         await self.path.stop()
+        self.uplink.stop()
         self._closed.set()
 
     async def vanish(self) -> None:
@@ -151,12 +181,13 @@ class Peer:
     def _track_added(self, track: MediaStreamTrack) -> None:
         for transceiver in self._connection.getTransceivers():
             if transceiver.receiver.track is track:
-                tap(transceiver.receiver, self._received)
+                tap(transceiver.receiver, self.uplink.receive)
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         if channel.label == CONTROL:
             self._control = channel
             channel.on("message", self._channel_said)
+            self._opened.set()
             while self._unsaid:
                 self.say(self._unsaid.popleft())
 

@@ -8,24 +8,28 @@ is counted in the caller's audio and needs no clock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.agents import Agent
-from retell_voice.emulator.scenario.connection import connection_of
+from retell_voice.emulator.request_faults import RequestFault
+from retell_voice.emulator.scenario.connection import WebCallConnection, connection_of
 from retell_voice.emulator.scenario.delivery import pieces
 from retell_voice.emulator.scenario.listener import Listener
 from retell_voice.emulator.scenario.parser import load_scenario
 from retell_voice.emulator.scenario.sounds import SoundCache
 from retell_voice.emulator.scenario.steps import (
     BadMessage,
+    BadNetwork,
     Clear,
     Close,
     Condition,
     Drop,
+    DropControl,
     HalfOpen,
     Recording,
     Repeat,
@@ -94,19 +98,34 @@ def scenario_agent(
                 raise ConfigError(f"{where}: {error}", hint) from None
     sounds = SoundCache(scenario.folder, tts or MumbleTts())
 
-    async def agent(session: Session) -> None:
-        await _ScenarioRunner(session, scenario, sounds, speed, detector).run()
+    return _ScenarioAgent(
+        scenario.request_faults,
+        lambda session: _ScenarioRunner(session, scenario, sounds, speed, detector).run(),
+    )
 
-    return agent
+
+@dataclass
+class _ScenarioAgent:
+    """An agent, and what goes wrong with requests before any call is its; see ``Emulator``."""
+
+    request_faults: tuple[RequestFault, ...]
+    run: Callable[[Session], Awaitable[None]]
+
+    async def __call__(self, session: Session) -> None:
+        await self.run(session)
+
+
+def _each(steps: tuple[Step, ...]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if isinstance(step.action, Repeat | Together):
+            yield from _each(step.action.steps)
 
 
 def _spoken(steps: tuple[Step, ...]) -> Iterator[tuple[Step, Speak]]:
-    for step in steps:
-        match step.action:
-            case Speak():
-                yield step, step.action
-            case Repeat(steps=inner) | Together(steps=inner):
-                yield from _spoken(inner)
+    for step in _each(steps):
+        if isinstance(step.action, Speak):
+            yield step, step.action
 
 
 class _ScenarioRunner:
@@ -147,6 +166,10 @@ class _ScenarioRunner:
             await self._fail(
                 f"the scenario {scenario.name!r} is for {scenario.formats}, not {given}"
             )
+        if not isinstance(self._connection, WebCallConnection):
+            for step in _each(scenario.steps):
+                if isinstance(step.action, BadNetwork | DropControl):
+                    await self._fail(f"{step.name} needs a web call, not a WebSocket", step)
         try:
             for _, action in _spoken(scenario.steps):
                 await self._sounds.get(action, audio.rate)
@@ -169,7 +192,8 @@ class _ScenarioRunner:
             await asyncio.sleep(0)  # let other calls run: the steps of a loop may take no time
 
     async def _act(self, step: Step) -> None:  # noqa: PLR0912 - a table
-        session = self._session
+        session, connection = self._session, self._connection
+        web_call = connection if isinstance(connection, WebCallConnection) else None
         match step.action:
             case Speak() as action:
                 await self._speak(action)
@@ -196,6 +220,10 @@ class _ScenarioRunner:
             case Together(steps):
                 async with self._connection.held():
                     await self._do(steps)
+            case BadNetwork(network, direction) if web_call is not None:
+                web_call.become(network, direction, self._random)
+            case DropControl() if web_call is not None:
+                await web_call.drop_control()
             case HalfOpen() | Reset() | Drop() as action:
                 await self._break(action)
             case Close(code, reason, why):

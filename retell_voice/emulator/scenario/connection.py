@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from random import Random
 from typing import Protocol, cast
 
 from websockets.exceptions import ConnectionClosed
 
 from retell_voice.emulator.gateway.line import GatewayLine
+from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.scenario import faults
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES
-from retell_voice.emulator.scenario.steps import Alignment
+from retell_voice.emulator.scenario.steps import Alignment, Direction
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.events import Role, Utterance
 from retell_voice.protocol.web import WebServer
 
+_LARGEST = 1 << 16  # bytes of a message on a data channel, where a peer does not take more
 _POLL = 0.02  # seconds between checks that reading is still stopped
 _GOODBYE = 1.0  # seconds a caller has to leave once the connection has been ended
 
@@ -54,7 +57,7 @@ def connection_of(session: Session) -> Connection:
     """Return the connection of a call."""
     line = session.line
     if isinstance(line, GatewayLine):
-        return _WebCall(line)
+        return WebCallConnection(line)
     return _Socket(session, cast(WebSocketLine, line))
 
 
@@ -118,7 +121,9 @@ class _Socket:
         self._websocket.transport.abort()
 
 
-class _WebCall:
+class WebCallConnection:
+    """A web call's; more can be done to it."""
+
     def __init__(self, line: GatewayLine) -> None:
         self._line = line
         self._path = line.media.path
@@ -132,7 +137,7 @@ class _WebCall:
         await self._line.send(message)
 
     async def send_bad_message(self, kind: str, size: int) -> None:
-        await self._line.send(BAD_MESSAGES[kind](size))
+        await self._line.send(BAD_MESSAGES[kind](min(size, _LARGEST)))
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -150,11 +155,27 @@ class _WebCall:
         finally:
             self._line.let_in()
 
+    def become(self, network: Network, direction: Direction, random: Random) -> None:
+        """Treat packets so from now on."""
+        # Each way by chance of its own: packets of one do not change what becomes of the other's.
+        to_caller, from_caller = Random(random.random()), Random(random.random())  # noqa: S311
+        if direction != "from_caller":
+            self._path.become(network, to_caller)
+        if direction != "to_caller":
+            self._line.media.uplink.become(network, from_caller)
+
+    async def drop_control(self) -> None:
+        """Close the control channel; the audio goes on."""
+        await self._line.media.drop_control()
+
     async def half_open(self) -> None:
+        await self._line.media.flush()  # what was sent before is not to be lost
         self._path.cut()
 
     async def reset(self) -> None:
+        await self._line.media.flush()
         await self._line.media.vanish()
 
     async def drop(self) -> None:
+        await self._line.media.flush()
         await self._line.media.close()

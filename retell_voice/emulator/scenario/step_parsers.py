@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import cast, get_args
 
 from retell_voice.audio.format import MIN_RATE
+from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES, HUGE_TEXT
 from retell_voice.emulator.scenario.steps import (
     Alignment,
     BadMessage,
+    BadNetwork,
     Clear,
     Close,
     Condition,
     Delivery,
+    Direction,
     Drop,
+    DropControl,
     HalfOpen,
     Recording,
     Reset,
@@ -40,6 +44,7 @@ from retell_voice.events import Role, Utterance, Word
 _SHORTEST, _LONGEST = 0.001, 86_400.0  # seconds
 _MOST_SOUND = 600.0  # seconds in one step
 _MOST_FRAMES = 1_000_000_000
+_SLOWEST_MS = 10_000  # of a packet
 _MEBIBYTE = 1 << 20
 _REASON = 123  # bytes that a close frame has for it
 _CODES = (*range(1000, 1004), *range(1007, 1015))  # that a close frame may carry, RFC 6455
@@ -172,6 +177,21 @@ def _stall(body: Table) -> StepAction:
         return Stall(seconds, cast(Stops, stops))
 
 
+def _network(body: Table) -> StepAction:
+    with body.table("network") as network:
+        return BadNetwork(
+            Network(
+                loss=network.number("loss", 0, 1, "of the packets", 0),
+                lost_in_a_row=network.number("lost_in_a_row", 1, 1000, "packets", 1),
+                delay_ms=network.number("delay_ms", 0, _SLOWEST_MS, "ms", 0),
+                jitter_ms=network.number("jitter_ms", 0, _SLOWEST_MS, "ms", 0),
+                reorder=network.number("reorder", 0, 1, "of the packets", 0),
+                duplicate=network.number("duplicate", 0, 1, "of the packets", 0),
+            ),
+            cast(Direction, network.choice("direction", get_args(Direction), "both")),
+        )
+
+
 def _close(body: Table) -> StepAction:
     if body.take("close") is True:
         return Close(1000, "", "agent_hangup")
@@ -207,6 +227,8 @@ SIMPLE_STEPS: Mapping[str, Callable[[Table], StepAction]] = {
     "close": _close,
     "bad_message": _bad_message,
     "stall": _stall,
+    "network": _network,
+    "drop_control": _plain("drop_control", DropControl()),
     "half_open": _plain("half_open", HalfOpen()),
     "reset": _plain("reset", Reset()),
     "drop": _plain("drop", Drop()),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator.gateway.path import Network
+from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.events import Role, Utterance
 
 Alignment = Literal["asked", "off", "forced"]
@@ -145,6 +147,22 @@ class Stall:
     stops: Stops
 
 
+Direction = Literal["both", "to_caller", "from_caller"]
+
+
+@dataclass(frozen=True, slots=True)
+class BadNetwork:
+    """Treat the packets of a web call so from now on."""
+
+    network: Network
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class DropControl:
+    """Close a web call's control channel; the audio goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class HalfOpen:
     """Send nothing from now on, whatever the caller does; TCP stays up."""
@@ -193,6 +211,8 @@ StepAction: TypeAlias = (
     | Send
     | BadMessage
     | Stall
+    | BadNetwork
+    | DropControl
     | HalfOpen
     | Reset
     | Drop
@@ -230,6 +250,7 @@ class Scenario:
         seed: of its random delays.
         folder: where relative paths of recordings start.
         steps: in order.
+        request_faults: what goes wrong before a call begins, one request each.
     """
 
     name: str
@@ -239,6 +260,7 @@ class Scenario:
     seed: int = 0
     folder: Path = Path()
     steps: tuple[Step, ...] = ()
+    request_faults: tuple[RequestFault, ...] = ()
 
     def fits(self, audio: AudioFormat) -> bool:
         """Return whether it is for calls of this format."""

@@ -77,6 +77,13 @@ class EmulatorSettings(Settings):
         "Accept any call_id, registered or not, in the format of --encoding and --rate.",
         _SERVER,
     )
+    dialect: Sourced[str] = setting(
+        "web",
+        "Dialect of unregistered calls.",
+        _SERVER,
+        choices=("web", "twilio", "telnyx", "vonage", "plivo", "exotel"),
+        metavar="NAME",
+    )
     encoding: Sourced[str] = setting(
         "s16le",
         "Encoding of unregistered calls.",

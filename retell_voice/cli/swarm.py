@@ -1,0 +1,149 @@
+"""``retell-voice swarm``: many calls at once to one server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retell_voice.cli.phone import phone_call
+from retell_voice.devices.files import read_wav
+from retell_voice.emulator.recordings import CALLER
+from retell_voice.errors import ConfigError
+from retell_voice.program.call_fields import NOTHING
+from retell_voice.program.failure import complain
+from retell_voice.program.opening import host_of
+from retell_voice.program.realtime import freeze_memory, set_switch_interval
+from retell_voice.program.registration import register, registration_key
+from retell_voice.program.signals import Interrupts
+from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.tables import TalkSettings
+from retell_voice.swarm.caller import Manners
+from retell_voice.swarm.figures import Figures
+from retell_voice.swarm.part import Part
+from retell_voice.swarm.swarm import Moment, Plan, Swarm
+from retell_voice.swarm.words import page, progress, rows, verdict
+
+FAILED = 6
+"""Exit code where calls failed."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for beside the settings.
+
+    Attributes:
+        calls: how many.
+        ramp: seconds over which they are dialled.
+        patience: seconds that a caller waits for its last answer.
+        as_json: print one object.
+        page: where a page goes.
+        dask: address of a scheduler whose workers call.
+    """
+
+    calls: int
+    ramp: float
+    patience: float
+    as_json: bool = False
+    page: Path | None = None
+    dask: str | None = None
+
+
+def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()) -> int:
+    """Call, tell, and return the exit code.
+
+    Args:
+        settings: whom and how, as ``talk`` has them.
+        wanted: how many, and where the results go.
+        parameters: ``NAME=VALUE`` each.
+
+    Raises:
+        RetellVoiceError: nothing could be called.
+    """
+    part = _part(settings, wanted, parameters)
+    moments: list[Moment] = []
+    if wanted.dask is not None:
+        if settings.agent.value:
+            raise ConfigError("--dask: workers register no calls: leave --agent out")
+        from retell_voice.swarm.dask import run_on  # an extra
+
+        figures = run_on(wanted.dask, part)
+        code = 0
+    else:
+        figures, moments, code = _run(settings, part)
+    _tell(figures, moments, wanted, f"{wanted.calls} calls to {host_of(settings.url)}")
+    return code or (FAILED if figures.failures or not figures.held else 0)
+
+
+def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> Part:
+    phone = phone_call(settings, parameters)
+    if phone is None and settings.url.source == DEFAULT:
+        raise ConfigError("there is no server to call: give --url")
+    samples, rate = read_wav(os.path.expanduser(settings.input_file.value or CALLER))
+    return Part(
+        url=settings.url.value,
+        dialect=settings.dialect.value,
+        plan=Plan(wanted.calls, wanted.ramp, Manners(wanted.patience)),
+        samples=samples,
+        rate=rate,
+        encoding=settings.encoding.value,
+        call_rate=settings.rate.value,
+        codec=settings.codec.value,
+        from_number=settings.from_number.value,
+        to_number=settings.to_number.value,
+        parameters={} if phone is None else phone.parameters,
+        strict=settings.strict.value,
+        auth_token=settings.auth_token.value,
+    )
+
+
+def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int]:
+    set_switch_interval()
+    shown = sys.stderr.isatty()
+
+    def tell(moment: Moment) -> None:
+        if shown:
+            print(f"\r\x1b[K{progress(moment, calls.figures)}", end="", file=sys.stderr, flush=True)
+
+    calls = part.swarm(tell, _registering(settings))
+    with Interrupts(lambda: None) as interrupts:
+        asyncio.run(_hold(calls, interrupts))
+        if shown:
+            print(file=sys.stderr)
+        return calls.figures, calls.moments, interrupts.exit_code
+
+
+def _registering(settings: TalkSettings) -> Callable[[], Awaitable[str]] | None:
+    if not settings.agent.value:
+        return None
+    key = registration_key(settings)
+
+    async def call_id() -> str:
+        return (await register(settings, key, NOTHING)).call_id
+
+    return call_id
+
+
+async def _hold(calls: Swarm, interrupts: Interrupts) -> None:
+    interrupts.ask(asyncio.get_running_loop(), calls.stop)
+    freeze_memory()
+    await calls.run()
+
+
+def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -> None:
+    if wanted.as_json:
+        print(json.dumps({"at": time.time(), **figures.shown()}))
+    else:
+        print("\n".join(f"{name:<26}{value}" for name, value in rows(figures)))
+    if why := verdict(figures):
+        complain(why, "fewer --calls, or more machines (--dask)")
+    if wanted.page is not None:
+        try:
+            wanted.page.write_text(page(figures, moments, title), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{wanted.page}: {error.strerror or error}") from None

@@ -1,0 +1,1 @@
+"""Many calls at once to one voice server, and what its callers would say of it."""

@@ -1,0 +1,52 @@
+"""A swarm from several machines: its parts as tasks of a Dask cluster.
+
+Dask runs a plain function in a worker's process, which may have an event loop of its own and takes
+as long as the calls do; nothing is patched, and what comes back is JSON to be added up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retell_voice.errors import ConfigError, ConnectError
+from retell_voice.swarm.figures import Figures
+from retell_voice.swarm.part import Part, added, run_part
+
+
+def run_on(address: str, part: Part) -> Figures:
+    """Run a part of the calls on each worker of a cluster; blocks until all are over.
+
+    Args:
+        address: of the cluster's scheduler: ``tcp://host:8786``.
+        part: all of it.
+
+    Raises:
+        ConfigError: Dask is not installed, or the cluster has no workers.
+        ConnectError: there is no scheduler at that address.
+    """
+    try:
+        from distributed import Client  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError(
+            "workers are reached with Dask, which is not installed",
+            "pip install 'retell-voice[swarm-dask]', here and on each worker",
+        ) from None
+    part.route("call")  # before anybody is asked
+    try:
+        client: Any = Client(address, timeout=5)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ConnectError(
+            f"network: no Dask scheduler answers at {address}",
+            f"dask scheduler starts one ({error})",
+        ) from None
+    with client:
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        if not workers:
+            raise ConfigError(
+                f"the Dask cluster at {address} has no workers", "dask worker ADDRESS"
+            )
+        futures = [
+            client.submit(run_part, each, workers=[worker], pure=False, allow_other_workers=False)
+            for worker, each in zip(workers, part.split(len(workers)), strict=False)
+        ]
+        return added(client.gather(futures))

@@ -1,0 +1,108 @@
+"""``retell-voice swarm``, as a user starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.devices.files import WavWriter
+from retell_voice.emulator import Emulator
+from retell_voice.swarm.figures import Figures
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+FORMATS = {"web": AudioFormat(), "twilio": AudioFormat(Encoding.MULAW, 8000)}
+QUICK = ("--ramp", "0.1", "--patience", "3")
+
+
+@pytest.fixture
+def say(tmp_path: Path) -> str:
+    writer = WavWriter(tmp_path / "say.wav", 8000)
+    writer.write((8000 * np.sin(np.arange(4000) / 3)).astype(np.int16))
+    writer.close()
+    return str(tmp_path / "say.wav")
+
+
+def url_of(emulator: Emulator, dialect: str) -> str:
+    return emulator.url if dialect == "web" else f"{emulator.url}/{{}}"
+
+
+@pytest.mark.parametrize("dialect", FORMATS)
+async def test_calls_to_the_emulator(run: Run, say: str, tmp_path: Path, dialect: str) -> None:
+    page = tmp_path / "swarm.html"
+    async with Emulator(accept_any=True, dialect=dialect, audio=FORMATS[dialect]) as emulator:
+        result = await asyncio.to_thread(
+            run,
+            *("swarm", "--calls", "3", *QUICK, "--dialect", dialect, "--json"),
+            *("--url", url_of(emulator, dialect), "--input-file", say, "--page", str(page)),
+        )
+    assert result.returncode == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert (shown["calls"], shown["held"], shown["most"]) == (3, 3, 3)
+    assert shown["failures"] == shown["complaints"] == {}
+    figures = Figures.read(shown)
+    assert figures.asked == figures.times["answer"].count + figures.unanswered == 3
+    assert "<svg" in page.read_text()
+
+
+async def test_calls_from_two_workers_of_a_cluster(run: Run, say: str) -> None:
+    script = str(Path(__file__).parents[1] / "support" / "dask_cluster.py")
+    pipe = asyncio.subprocess.PIPE
+    cluster = await asyncio.create_subprocess_exec(
+        sys.executable, script, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        assert cluster.stdout is not None
+        address = (await cluster.stdout.readline()).decode().strip()
+        async with Emulator(accept_any=True, dialect="twilio", audio=FORMATS["twilio"]) as emulator:
+            result = await asyncio.to_thread(
+                run,
+                *("swarm", "--calls", "4", *QUICK, "--dialect", "twilio", "--json"),
+                *("--url", url_of(emulator, "twilio"), "--input-file", say, "--dask", address),
+            )
+    finally:
+        await cluster.communicate(b"")
+    assert result.returncode == 0, result.stderr
+    shown = json.loads(result.stdout)
+    assert (shown["calls"], shown["held"]) == (4, 4)
+    assert Figures.read(shown).times["connect"].count == 4
+
+
+def test_calls_that_fail_are_told_and_are_no_success(run: Run, say: str) -> None:
+    nobody = ("--url", "ws://127.0.0.1:1", "--input-file", say)
+    result = run("swarm", "--calls", "2", "--ramp", "0", *nobody)
+    assert (result.returncode, result.stderr) == (6, "")
+    assert "2 dialled, 0 held to the end" in result.stdout
+    assert "2 × network: " in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "there is no server to call: give --url"),
+        (("--dialect", "twilio"), 2, "give --url"),
+        (("--url", "ws://h", "--input-file", "none.wav"), 2, "none.wav"),
+        (("--url", "ws://h", "--codec", "PCMU"), 2, "--codec is for --dialect"),
+        (("--url", "ws://h", "--dask", "tcp://h", "--agent", "a"), 2, "workers register no calls"),
+        (("--url", "ws://h", "--dask", "tcp://127.0.0.1:1"), 4, "no Dask scheduler answers at"),
+    ],
+)
+def test_what_cannot_be_is_named(
+    refuse: Callable[..., str], arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    assert words in refuse("swarm", *arguments, code=code).splitlines()[0]
+
+
+def test_without_the_extra_it_is_said_which(
+    refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch, say: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
+    said = refuse("swarm", "--url", "ws://h", "--input-file", say, code=2)
+    assert "retell-voice[swarm]" in said

@@ -1,0 +1,187 @@
+"""Many calls at once to a server on a real socket."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Response
+
+from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.errors import ConfigError
+from retell_voice.swarm.caller import Manners
+from retell_voice.swarm.part import Part, added, run_part
+from retell_voice.swarm.swarm import Moment, Plan, Swarm
+from retell_voice.swarm.words import page, progress, rows, verdict
+
+MULAW = AudioFormat(Encoding.MULAW, 8000)
+SPEECH = np.full(8000 * 4 // 10, 5000, np.int16)
+"""Four tenths of a second."""
+PLAN = Plan(4, 0.1, Manners(patience=0.6, silence=0.1))
+ANSWER = 0.2
+"""Seconds after the caller's last frame of speech until the agent speaks."""
+
+
+async def answering(websocket: ServerConnection) -> None:
+    """Answer once, and take the mark that comes back."""
+    stream, marked, heard = "", False, 0
+    async for message in websocket:
+        body = json.loads(message)
+        stream = body.get("streamSid", stream)
+        heard += body["event"] == "media"
+        marked |= body["event"] == "mark"
+        if heard == 20:  # all of the speech
+            heard += 1
+            await asyncio.sleep(ANSWER)
+            payload = b64encode(MULAW.encode(SPEECH)).decode()
+            media = {"event": "media", "streamSid": stream, "media": {"payload": payload}}
+            await websocket.send(json.dumps(media))
+            mark = {"event": "mark", "streamSid": stream, "mark": {"name": "said"}}
+            await websocket.send(json.dumps(mark))
+    assert marked
+
+
+@asynccontextmanager
+async def server(
+    agent: Callable[[ServerConnection], Awaitable[None]], **options: Any
+) -> AsyncIterator[Part]:
+    async with serve(agent, "127.0.0.1", 0, **options) as listening, asyncio.timeout(30):
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/ws"
+        yield Part(url=url, dialect="twilio", plan=PLAN, samples=SPEECH, rate=8000)
+
+
+async def test_answers_are_timed_by_what_is_heard() -> None:
+    moments: list[Moment] = []
+    async with server(answering) as part:
+        swarm = part.swarm(moments.append)
+        figures = await swarm.run()
+    assert (figures.calls, figures.held, figures.asked, figures.unanswered) == (4, 4, 4, 0)
+    answer = figures.times["answer"]
+    assert answer.count == 4
+    # The last frame of speech has left 20 ms before its end.
+    assert answer.percentile(1) > ANSWER - 0.03
+    assert answer.percentile(50) < ANSWER + 0.3
+    assert figures.times["connect"].count == 4
+    assert not figures.failures
+    assert moments == swarm.moments
+    words = dict(rows(figures))
+    assert words["calls"].startswith("4 dialled, 4 held to the end")
+    assert words["utterances"] == "4 of callers, 0 without an answer"
+    html = page(figures, swarm.moments, "4 calls to <host>")
+    assert "4 calls to &lt;host&gt;" in html
+    assert "<svg" in html
+    assert "calls going on" in html
+
+
+async def test_an_agent_that_says_nothing_is_waited_for_and_counted() -> None:
+    async def mute(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            pass
+
+    async with server(mute) as part:
+        figures = await part.swarm().run()
+    assert (figures.held, figures.asked, figures.unanswered) == (4, 4, 4)
+    assert dict(rows(figures))["answered after"] == "none"
+
+
+async def test_failures_are_told_by_their_words() -> None:
+    async def failing(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.close(1011, "no model")
+
+    async with server(failing) as part:
+        figures = await part.swarm().run()
+    assert figures.failures == {"the server closed: 1011 no model": 4}
+    assert figures.held == 0
+    assert ("failed", "4 × the server closed: 1011 no model") in rows(figures)
+
+    def refuse(connection: ServerConnection, _: object) -> Response:
+        return connection.respond(HTTPStatus.NOT_FOUND, "nobody here")
+
+    async with server(failing, process_request=refuse) as part:
+        figures = await part.swarm().run()
+    ((why, count),) = figures.failures.items()
+    assert count == 4
+    assert "404 Not Found: nobody here" in why
+
+
+async def test_what_the_provider_would_complain_of_is_counted() -> None:
+    async def wrong(websocket: ServerConnection) -> None:
+        await websocket.recv()
+        await websocket.send(b"\0")
+        async for _ in websocket:
+            pass
+
+    async with server(wrong) as part:
+        figures = await part.swarm().run()
+    ((why, count),) = figures.complaints.items()
+    assert (count, why.partition(" ")[0]) == (4, "31950")
+
+
+async def test_a_machine_that_is_late_leaves_the_rest_out_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("retell_voice.swarm.swarm._LONGEST_WAIT", 0.0)
+    sent = asyncio.Event()
+    async with server(answering) as part:
+        swarm = part.swarm()
+        monkeypatch.setattr(swarm, "_note", lambda _: sent.set())
+        going = asyncio.create_task(swarm.run())
+        await sent.wait()
+        monkeypatch.setattr(swarm, "late_share", lambda: 0.5)
+        figures = await going
+    assert figures.left_out == 4 - figures.calls > 0
+    assert "this machine is the bottleneck: it carries about" in verdict(figures)
+    assert f"and {figures.left_out} were not dialled" in verdict(figures)
+
+
+async def test_lateness_is_that_of_the_last_second() -> None:
+    async with server(answering) as part:
+        swarm = part.swarm()
+        swarm._loop = asyncio.get_running_loop()
+        now = swarm._loop.time()
+        swarm._lateness.extend([(now - 2, True)] * 100)
+        assert swarm.late_share() == 0
+        swarm._lateness.extend([(now, True)] * 10 + [(now, False)] * 30)
+        assert swarm.late_share() == 0.25
+
+
+async def test_it_stops_when_it_is_told_to() -> None:
+    async def mute(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            swarm.stop()
+
+    async with server(mute) as part:
+        slow = replace(part, plan=Plan(50, 1000.0, Manners(patience=1000.0)))
+        swarm: Swarm = slow.swarm()
+        figures = await swarm.run()
+    assert 1 <= figures.calls < 50
+    assert "going on" in progress(Moment(3.0, 2, 0.0), figures)
+
+
+def test_the_parts_of_workers_are_the_whole_and_their_figures_add_up() -> None:
+    part = Part(url="ws://h", dialect="twilio", plan=Plan(5), samples=SPEECH, rate=8000)
+    assert [each.plan.calls for each in part.split(2)] == [3, 2]
+    assert [each.plan.calls for each in part.split(9)] == [1] * 5
+    nobody = replace(part, url="ws://127.0.0.1:1")
+    figures = added([run_part(each) for each in nobody.split(2)])
+    assert (figures.calls, figures.held) == (5, 0)
+    assert sum(figures.failures.values()) == 5
+    assert "127.0.0.1:1" in next(iter(figures.failures))
+
+
+def test_each_call_has_its_own_place_where_the_url_says_so() -> None:
+    part = Part(url="ws://h/{}", dialect="twilio", plan=Plan(1), samples=SPEECH, rate=8000)
+    urls = {part.route()._dial().url for _ in range(3)}  # type: ignore[attr-defined]
+    assert len(urls) == 3
+    web = replace(part, url="ws://h", dialect="web")
+    assert len({web.route()._dial().url for _ in range(3)}) == 3  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="nobody speaks"):
+        replace(part, samples=np.zeros(800, np.int16)).swarm()
