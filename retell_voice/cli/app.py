@@ -249,7 +249,7 @@ def swarm(
     ramp: Annotated[
         float, typer.Option(min=0, metavar="S", help="Seconds over which they are dialled.")
     ] = 10.0,
-    patience: Annotated[
+    answer_timeout: Annotated[
         float,
         typer.Option(min=0.1, metavar="S", help="How long callers wait for their last answer."),
     ] = 10.0,
@@ -297,7 +297,7 @@ def swarm(
             "rate": rate,
         }
         settings = load(TalkSettings, read_file(config), environment(), flags)
-        wanted = Wanted(calls, ramp, patience, as_json, page, dask)
+        wanted = Wanted(calls, ramp, answer_timeout, as_json, page, dask)
         code = hold(settings, wanted, parameter or ())
     raise SystemExit(code)
 

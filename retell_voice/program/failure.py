@@ -35,9 +35,9 @@ EXIT_CODES: dict[int, str] = {
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
 DEBUG = "RETELL_VOICE_DEBUG"
-_PATIENCE = 1.0
-"""Seconds that standard error may stand still."""
-_patience = _PATIENCE
+_STDERR_TIMEOUT = 1.0
+"""Seconds that standard error may stall."""
+_stderr_timeout = _STDERR_TIMEOUT
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -46,9 +46,9 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def remark(text: str) -> None:
-    """Write lines to standard error, as people can be shown them; without one, nowhere.
+    """Write lines to standard error, made safe to show; without one, nowhere.
 
-    Nor does a reader that stands still hold up the program.
+    A stalled reader does not block the program.
     """
     if sys.stderr is None or not _takes_more(sys.stderr):
         return
@@ -59,12 +59,12 @@ def remark(text: str) -> None:
 
 
 def _takes_more(stream: TextIO) -> bool:
-    global _patience  # noqa: PLW0603 - a process has one standard error
+    global _stderr_timeout  # noqa: PLW0603 - a process has one standard error
     if os.name != "posix":
         return True
     try:
-        takes = bool(select.select([], [stream.fileno()], [], _patience)[1])
-        _patience = _PATIENCE if takes else 0.0  # waited for once
+        takes = bool(select.select([], [stream.fileno()], [], _stderr_timeout)[1])
+        _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
         return takes
     except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
         return True
@@ -95,7 +95,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
         complain(str(error), error.hint)
         code = error.exit_code
     except KeyboardInterrupt:
-        stdout.silence()  # Python would wait at the end for a reader that stands still
+        stdout.silence()  # Python would wait for a stalled reader at exit
         code = INTERRUPTED
     except Exception as error:  # the one place that may: known errors are handled above
         if error is stdout.failure():

@@ -67,23 +67,23 @@ async def register(
             **told.said(),
         )
 
-    return await patiently(ask, key, waiting=waiting, sleep=sleep)
+    return await retry_when_busy(ask, key, waiting=waiting, sleep=sleep)
 
 
-async def patiently(
+async def retry_when_busy(
     ask: Callable[[], Awaitable[T]],
     key: Sourced[str],
     *,
     waiting: Callable[[TooManyRequests, float], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Ask for a new call; where there are too many, again when the server says so, twice.
+    """Request a new call; if there are too many, again when the server says so, twice.
 
     Arguments as for ``register``.
 
     Raises:
-        KeyRefused: as it was, and where the key came from.
-        RetellVoiceError: anything else, as it was.
+        KeyRefused: with where the key came from.
+        RetellVoiceError: anything else, unchanged.
     """
     for tries_left in reversed(range(_TRIES)):
         try:

@@ -216,9 +216,9 @@ AGENT = ("--agent", "agent_1")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((*AGENT, "--rate", "16000"), "--rate: a web call has no such thing"),
-        ((*AGENT, "--direction", "inbound"), "--direction: a web call has no such thing"),
-        ((*AGENT, "--frame-ms", "40"), "--frame-ms: a web call has no such thing"),
+        ((*AGENT, "--rate", "16000"), "--rate: not for web calls"),
+        ((*AGENT, "--direction", "inbound"), "--direction: not for web calls"),
+        ((*AGENT, "--frame-ms", "40"), "--frame-ms: not for web calls"),
         ((*AGENT, "--transport", "webrtc", "--url", "ws://x"), "--url: a web call has no such"),
         ((*AGENT, "--transport", "websocket", "--node", "n"), "--node is for a new web call"),
         (("--local", "--state", "s"), "--state is for a new web call"),

@@ -24,7 +24,7 @@ from retell_voice.net.http import DEFAULT_API_URL, Base, parse_base
 from retell_voice.protocol.gateway import Admission, Candidate, Joined
 from retell_voice.protocol.ice import usable_relays
 from retell_voice.transport.ports import Connection
-from retell_voice.transport.webrtc.connection import USUAL, Patience, WebRtcConnection
+from retell_voice.transport.webrtc.connection import USUAL, Timeouts, WebRtcConnection
 
 if TYPE_CHECKING:
     from retell_voice.transport.webrtc.media import Peer
@@ -49,7 +49,7 @@ class WebRtcRoute:
         transcript: returns the events of the monitor of a call, given the call_id and the
             call's clock; None: no transcript.
         connect_timeout: seconds that the gateway may take to answer, and then to be connected.
-        patience: see ``WebRtcConnection``.
+        timeouts: see ``WebRtcConnection``.
 
     Raises:
         ConfigError: the URL cannot be one of a REST API.
@@ -69,7 +69,7 @@ class WebRtcRoute:
         stop: Callable[[Admission], Awaitable[None]] | None = None,
         transcript: Callable[[str, Callable[[], float]], AsyncIterable[Event]] | None = None,
         connect_timeout: float = 10.0,
-        patience: Patience = USUAL,
+        timeouts: Timeouts = USUAL,
     ) -> None:
         self.label = label
         self._base = parse_base(api_url, DEFAULT_API_URL)
@@ -77,7 +77,7 @@ class WebRtcRoute:
         self._stop = stop
         self._transcript = transcript
         self._timeout = connect_timeout
-        self._patience = patience
+        self._timeouts = timeouts
         self._dialled = False
         self.admission: Admission | None = None
         """What let us in, once that is known."""
@@ -98,7 +98,7 @@ class WebRtcRoute:
         self._dialled = True
         find_libraries()
         attempt = _Attempt(self._base, self._timeout, self._admit, self._stop)
-        connection = WebRtcConnection(self.near_end, clock, self._patience)
+        connection = WebRtcConnection(self.near_end, clock, self._timeouts)
         try:
             admission, peer = await attempt.join(connection)
         except BaseException as error:
