@@ -164,7 +164,7 @@ async def test_a_token_that_is_refused_is_told_in_one_line(talk: Run, server: Ga
 
 
 async def test_what_is_no_admission_is_told_in_one_line(talk: Run) -> None:
-    assert "no JSON object" in complaint(await talk("--web-call", "-", stdin="{"), 2)
+    assert "not a JSON object" in complaint(await talk("--web-call", "-", stdin="{"), 2)
 
 
 async def test_a_server_that_is_not_there(talk: Run, server: Gateway) -> None:

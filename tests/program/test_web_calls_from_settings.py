@@ -131,9 +131,9 @@ async def test_a_key_that_is_refused_with_a_name_is_told_like_any_other(server: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
-        ("[1]", "no JSON object"),
+        ("", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ("[1]", "not a JSON object"),
         ("{}", "names no transport we know"),
         (json.dumps({"transport": "gateway", "call_id": "c"}), "access_token"),
         (json.dumps({"transport": "livekit", "call_id": "c", "access_token": "t"}), "LiveKit"),
