@@ -15,6 +15,7 @@ from retell_voice.cli.phone import phone_call
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.program.call_fields import NOTHING
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import host_of
@@ -23,6 +24,7 @@ from retell_voice.program.registration import register, registration_key
 from retell_voice.program.signals import Interrupts
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings
+from retell_voice.shown import escape_json
 from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part
@@ -104,7 +106,7 @@ def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> 
 
 def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int]:
     set_switch_interval()
-    shown = sys.stderr.isatty()
+    shown = sys.stderr is not None and sys.stderr.isatty()
 
     def tell(moment: Moment) -> None:
         if shown:
@@ -137,9 +139,10 @@ async def _hold(calls: Swarm, interrupts: Interrupts) -> None:
 
 def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -> None:
     if wanted.as_json:
-        print(json.dumps({"at": time.time(), **figures.shown()}))
+        stdout.say(escape_json(json.dumps({"at": time.time(), **figures.shown()})))
     else:
-        print("\n".join(f"{name:<26}{value}" for name, value in rows(figures)))
+        for name, value in rows(figures):
+            stdout.say(f"{name:<26}{value}")
     if why := verdict(figures):
         complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:

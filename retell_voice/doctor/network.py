@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import ConfigError, ConnectError, Rejected
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.tls import client_context
 from retell_voice.secret import mask_url
 from retell_voice.transport.route import web_route
 
@@ -52,6 +53,9 @@ async def examine(
     """
     try:
         way, proxy = _way(url)
+    except ConfigError as error:  # a variable for proxies
+        yield _failed("proxy", str(error), error.hint, code=2)
+        return
     except ValueError as error:
         yield _failed("URL", f"{mask_url(url)!r} cannot be used: {error}", "check --url", code=2)
         return
@@ -112,16 +116,11 @@ def _way(url: str) -> tuple[_Way, _Way | None]:
         raise ValueError("it does not look like wss://host/audio-websocket")
     secure = parts.scheme == "wss"
     way = _Way(parts.hostname, parts.port or (443 if secure else 80), secure)
-    if way.host in ("localhost", "::1") or way.host.startswith("127.") or proxy_bypass(way.host):
+    found = proxy_for(url)
+    if found is None:
         return way, None
-    proxies = getproxies()
-    named = proxies.get("https" if secure else "http") or proxies.get("all")
-    if not named:
-        return way, None
-    proxy = urlsplit(named)
-    if not proxy.hostname:
-        raise ValueError("the proxy in the environment has no host")
-    return way, _Way(proxy.hostname, proxy.port or 80, secure=False)
+    proxy = urlsplit(found.url)
+    return way, _Way(proxy.hostname or "", proxy.port or 80, secure=False)
 
 
 async def _look_up(
@@ -174,7 +173,7 @@ async def _reach(
 
 async def _secure(way: _Way, connected: socket.socket, step_timeout: float) -> Finding:
     began = time.monotonic()
-    context = ssl.create_default_context()
+    context = client_context()
     try:
         async with asyncio.timeout(step_timeout):
             _, writer = await asyncio.open_connection(

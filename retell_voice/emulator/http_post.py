@@ -12,6 +12,8 @@ import h11
 
 from retell_voice.emulator.rest.replies import phrase
 from retell_voice.errors import ConfigError
+from retell_voice.net.dialling import connect_tcp
+from retell_voice.net.tls import client_context
 from retell_voice.secret import mask_url
 
 _MAX_ANSWER = 1 << 20  # bytes of an answer that are read and discarded
@@ -44,7 +46,7 @@ class HttpPoster:
                 "Connection": "close",
             }
             self._head({}, 0)
-            self._context = ssl.create_default_context() if tls else None
+            self._context = client_context() if tls else None
             good = parts.scheme in ("http", "https") and self._host and "@" not in parts.netloc
         except (ValueError, h11.LocalProtocolError):
             good = False
@@ -87,7 +89,11 @@ class HttpPoster:
         return h11.Request(method="POST", target=self._target, headers=list(every.items()))
 
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> int:
-        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._context)
+        reader, writer = await asyncio.open_connection(
+            sock=await connect_tcp(self._host, self._port),
+            ssl=self._context,
+            server_hostname=self._host if self._context else None,
+        )
         try:
             http = h11.Connection(h11.CLIENT)
             request = (self._head(headers, len(body)), h11.Data(data=body), h11.EndOfMessage())

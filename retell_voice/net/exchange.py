@@ -7,14 +7,15 @@ memory to spare for a client that can do everything.
 from __future__ import annotations
 
 import asyncio
-import ssl
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import h11
 
+from retell_voice.net.dialling import connect_tcp
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.tls import client_context
 from retell_voice.secret import Secret
 
 _MOST = 1 << 20
@@ -43,10 +44,7 @@ class Answer:
 
 def needs_proxy(url: str) -> bool:
     """Return whether the environment wants a proxy between this machine and a URL."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    wanted = parts.scheme in proxies or "all" in proxies
-    return wanted and not urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2])
+    return proxy_for(url) is not None
 
 
 async def exchange(
@@ -93,9 +91,9 @@ async def exchange(
         raise ValueError("a header or the URL has characters that none has") from None
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(
-            host,
-            port or (443 if is_tls else 80),
-            ssl=ssl.create_default_context() if is_tls else None,
+            sock=await connect_tcp(host, port or (443 if is_tls else 80)),
+            ssl=client_context() if is_tls else None,
+            server_hostname=host if is_tls else None,
         )
         try:
             return await _talk(reader, writer, request, body)

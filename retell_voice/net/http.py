@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from retell_voice.errors import ConfigError
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.tls import client_context
 from retell_voice.secret import mask_url
 
 DEFAULT_API_URL = "https://api.retellai.com"
@@ -74,6 +76,20 @@ def _is_this_machine(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def httpx_settings(base: Base) -> dict[str, Any]:
+    """Return what a client of httpx is made with, so that it reaches servers as all others do.
+
+    Raises:
+        ConfigError: a variable of the environment cannot be used.
+    """
+    proxy = proxy_for(base.url)
+    return {
+        "trust_env": False,  # what it says of proxies and of CAs is in these two
+        "proxy": None if proxy is None else proxy.url,
+        "verify": True if base.is_plain else client_context(),
+    }
 
 
 def bad_proxy(error: Exception) -> ConfigError:

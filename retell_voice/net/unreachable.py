@@ -24,7 +24,25 @@ class Unreachable:
     temporary: bool = False
 
 
-def explain_unreachable(error: BaseException, host: str, timeout: float) -> Unreachable:
+class NotReached(OSError):
+    """A server was not reached, and it is known why; ``why`` says so."""
+
+    def __init__(self, why: Unreachable) -> None:
+        super().__init__(why.words)
+        self.why = why
+
+
+_TOO_OLD = re.compile(
+    "UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|WRONG_SSL_VERSION|NO_PROTOCOLS_AVAILABLE"
+    "|NO_CIPHERS_AVAILABLE|DH_KEY_TOO_SMALL|EE_KEY_TOO_SMALL|CA_MD_TOO_WEAK|MD_TOO_WEAK"
+    "|LEGACY_SIGALG|UNSAFE_LEGACY"
+)
+"""What OpenSSL calls it where the other side offers nothing that is safe today."""
+
+
+def explain_unreachable(  # noqa: PLR0911 - a table of errors
+    error: BaseException, host: str, timeout: float
+) -> Unreachable:
     """Explain an error of the system, of asyncio or of TLS.
 
     Args:
@@ -33,6 +51,8 @@ def explain_unreachable(error: BaseException, host: str, timeout: float) -> Unre
         timeout: seconds within which the server had to answer.
     """
     match error:
+        case NotReached():
+            return error.why
         case socket.gaierror():
             name = re.sub(r":\d+$", "", host)
             return Unreachable(
@@ -49,7 +69,13 @@ def explain_unreachable(error: BaseException, host: str, timeout: float) -> Unre
         case ssl.SSLCertVerificationError():
             return Unreachable(
                 f"the TLS certificate of {host} is not valid: {error.verify_message}",
-                "check the host name and the clock of this machine",
+                "check the host name and the clock of this machine; a CA of your own goes into "
+                "the system's store, or into SSL_CERT_FILE",
+            )
+        case ssl.SSLError() if _TOO_OLD.search(getattr(error, "reason", None) or ""):
+            return Unreachable(
+                f"TLS with {host} failed: what it speaks is too old ({error.reason})",
+                "its owner must update it: TLS 1.2 or newer is needed",
             )
         case ssl.SSLError():
             return Unreachable(

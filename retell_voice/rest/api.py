@@ -16,6 +16,7 @@ from retell_voice.net.exchange import exchange, needs_proxy
 from retell_voice.net.http import (
     DEFAULT_API_URL,
     bad_proxy,
+    httpx_settings,
     parse_base,
     retry_after,
     root_cause,
@@ -191,7 +192,7 @@ class Api:
     def _client(self, sdk: Any) -> Any:
         try:
             http = sdk.DefaultAsyncHttpxClient(
-                base_url=self._base.url, follow_redirects=False, trust_env=not self._base.is_local
+                base_url=self._base.url, follow_redirects=False, **httpx_settings(self._base)
             )
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None

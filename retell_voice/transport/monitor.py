@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 from retell_voice.errors import ConfigError
 from retell_voice.events import Event, MonitorChanged
 from retell_voice.net.http import DEFAULT_API_URL, parse_base
-from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.monitor import (
     TAKE_OVER,
@@ -37,7 +37,7 @@ from retell_voice.protocol.monitor import (
 )
 from retell_voice.secret import Secret, hiding, mask
 from retell_voice.shown import logger
-from retell_voice.transport.websocket import MAX_MESSAGE, Opening
+from retell_voice.transport.websocket import MAX_MESSAGE
 
 _BROKEN = 1006
 _NEVER = 4999  # ours, for failures a retry cannot fix
@@ -105,7 +105,7 @@ class Monitor:
                 "the API key is empty or has invalid characters",
                 "the key is in Retell's dashboard",
             )
-        self._host, self._is_local = base.host, base.is_local
+        self._host = base.host
         root = f"ws{base.url.removeprefix('http')}"
         self._url = Secret(f"{root}/v2/monitor-call/{quote(call_id, safe='')}")
         self._clock, self._sleep = clock, sleep
@@ -125,7 +125,7 @@ class Monitor:
                 websocket = await self._open()
             except InvalidStatus as error:
                 code, reason, hint = self._refused(error)
-            except (UnicodeError, ImportError) as error:  # the host's name, a proxy's scheme
+            except (UnicodeError, ImportError, ConfigError) as error:  # host, proxy
                 code, reason = _NEVER, f"{self._host} cannot be reached: {error}"
             except (OSError, WebSocketException, EOFError) as error:
                 reason = explain_unreachable(error, self._host, _TIMEOUT).words
@@ -152,15 +152,13 @@ class Monitor:
                     return
 
     async def _open(self) -> ClientConnection:
-        return await Opening(
+        return await open_websocket(
             self._url,
             subprotocols=[Subprotocol("bearer"), Subprotocol(self._key)],
             max_size=MAX_MESSAGE,
             open_timeout=_TIMEOUT,
             close_timeout=_CLOSE_TIMEOUT,
-            proxy=None if self._is_local else True,
             logger=_logger,
-            create_connection=PromptlyRefused,
         )
 
     async def _events(self, websocket: ClientConnection) -> AsyncIterator[Event]:

@@ -14,7 +14,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
 from websockets.asyncio.connection import broadcast
 from websockets.exceptions import (
     ConnectionClosed,
@@ -26,7 +25,7 @@ from websockets.protocol import State
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
-from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
@@ -246,13 +245,6 @@ class WebSocketConnection:
         )
 
 
-class Opening(websocket_connect):
-    """Follows no redirects: secrets are only for the server that was named."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 async def connect(
     dial: Dial,
     *,
@@ -273,10 +265,10 @@ async def connect(
         ConnectError: the server was not reached.
         Rejected: it answered, but not with a WebSocket.
     """
-    host, is_local = server_of(dial.url)
+    host, _ = server_of(dial.url)
     failure: RetellVoiceError | None = None
     try:
-        websocket = await Opening(
+        websocket = await open_websocket(
             dial.url,
             additional_headers=dial.headers,
             compression=None,  # doubles the CPU time to save 17 % on speech
@@ -286,9 +278,7 @@ async def connect(
             ping_interval=None,  # the call sends its own heartbeats
             open_timeout=connect_timeout,
             close_timeout=_CLOSE_TIMEOUT,
-            proxy=None if is_local else True,
             logger=_logger,
-            create_connection=PromptlyRefused,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
         failure = _explain(error, host, secrets, connect_timeout, dial.refused)
@@ -367,8 +357,8 @@ def _explain(
 _HINTS: Mapping[int, str] = {
     401: "check the call_id: it also authenticates",
     403: "check the call_id: it also authenticates",
-    404: "check the call_id and the path in the URL; a call_id does not live long",
-    409: "a call can be joined once",
+    404: "check the call_id and the path in the URL; a call_id expires soon",
+    409: "a call can be joined only once",
     410: "that call is over: register a new one",
 }
 

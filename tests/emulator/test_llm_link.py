@@ -721,7 +721,7 @@ async def test_a_server_that_is_no_http_server() -> None:
 async def test_tls_to_a_server_without(scheme: str) -> None:
     async with plain_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as (port, _):
         failure = await refused(f"{scheme}://127.0.0.1:{port}/llm-websocket")
-    assert failure.words.startswith(f"LLM server: TLS with 127.0.0.1:{port} failed")
+    assert failure.words == f"LLM server: 127.0.0.1:{port} speaks no TLS"
     assert "ws://" in failure.hint
 
 

@@ -18,7 +18,9 @@ def answering(answer: bytes, *, in_pieces: bool = False, stays_open: bool = True
         with peer, contextlib.suppress(OSError):
             request = b""
             while b"\r\n\r\n" not in request:
-                request += peer.recv(4096)
+                if not (data := peer.recv(4096)):
+                    return  # who only asked what this speaks
+                request += data
             for piece in (
                 [answer[n : n + 7] for n in range(0, len(answer), 7)] if in_pieces else [answer]
             ):

@@ -10,10 +10,10 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
-from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.errors import ConfigError
+from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
 from retell_voice.secret import hiding
@@ -110,6 +110,8 @@ async def dial(
     for attempt in range(1, settings.attempts + 1):
         try:
             return await _connect(address, settings.connect_timeout)
+        except ConfigError as error:  # a variable of the environment: no other attempt mends it
+            raise LlmFailure(OPEN, f"LLM server: {error}", error.hint) from None
         except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
             words, hint = _explain(error, address, settings.connect_timeout)
             is_temporary = _is_temporary(error)
@@ -140,26 +142,15 @@ async def hang_up(websocket: ClientConnection, code: int = 1000, reason: str = "
         websocket.transport.abort()
 
 
-class _Opening(websocket_connect):
-    """Follows no redirect: the call_id is for the configured server only."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
-
-
 async def _connect(address: str, connect_timeout: float) -> ClientConnection:
-    host = urlsplit(address).hostname or ""
-    is_local = host in ("localhost", "::1") or host.startswith("127.")
-    return await _Opening(
+    return await open_websocket(
         address,
         compression=None,
         max_size=_MAX_MESSAGE,
         ping_interval=None,  # ping_pong does that, if the server asks for it
         open_timeout=connect_timeout,
         close_timeout=_CLOSE_TIMEOUT,
-        proxy=None if is_local else True,
         logger=_logger,
-        create_connection=PromptlyRefused,
     )
 
 

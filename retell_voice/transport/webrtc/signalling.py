@@ -1,9 +1,8 @@
-"""What is said to the gateway over HTTP: join, one candidate more, leave."""
+"""What is said to the gateway over HTTP: join, one candidate more, another offer, leave."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from retell_voice.net.http import (
     Base,
     bad_proxy,
     error_words,
+    httpx_settings,
     retry_after,
     root_cause,
     unlogged,
@@ -30,6 +30,7 @@ from retell_voice.protocol.gateway import (
     trickle_body,
 )
 from retell_voice.secret import Secret, mask
+from retell_voice.shown import logger
 
 _LEAVE_TIMEOUT = 1.0
 _PAUSE = 0.3
@@ -42,7 +43,7 @@ _HINTS = {
     409: "a call can be joined once: create another one",
     410: "that call is over: create another one",
 }
-_logger = logging.getLogger("retell_voice.webrtc")
+_logger = logger("retell_voice.webrtc")
 
 
 class Signalling:
@@ -59,7 +60,7 @@ class Signalling:
     def __init__(self, base: Base, timeout: float) -> None:
         self._base, self._timeout = base, timeout
         try:
-            self._client = httpx.AsyncClient(timeout=timeout, trust_env=not base.is_local)
+            self._client = httpx.AsyncClient(timeout=timeout, **httpx_settings(base))
         except (ImportError, ValueError) as error:  # a scheme, a package for it, a port
             raise bad_proxy(error) from None
 
@@ -92,6 +93,17 @@ class Signalling:
         except httpx.HTTPError as error:
             _logger.info("the gateway was not told a candidate: %s", type(error).__name__)
 
+    async def renegotiate(self, admission: Admission, session_id: str, offer: str) -> str:
+        """Make another SDP offer and return the answer.
+
+        Raises:
+            ConnectError: the gateway was not reached.
+            Rejected: it was, and does not take the offer.
+        """
+        more = {"content": offer, "headers": {"Content-Type": "application/sdp"}}
+        answer = await self._ask("PATCH", admission, session_id, **more)
+        return answer.decode("utf-8", "replace")
+
     async def leave(self, admission: Admission, session_id: str) -> None:
         """Leave, which ends a web call; at most a second, and whatever the gateway says."""
         try:
@@ -105,10 +117,15 @@ class Signalling:
         await self._client.aclose()
 
     async def _join(self, admission: Admission, body: Mapping[str, str]) -> bytes:
+        return await self._ask("POST", admission, json=body)
+
+    async def _ask(
+        self, method: str, admission: Admission, session_id: str | None = None, **more: Any
+    ) -> bytes:
         failure: ConnectError
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send("POST", admission, json=body)
+                answer = await self._send(method, admission, session_id, **more)
             if answer.is_success:
                 return answer.content
             failure = self._refused(answer, admission)
@@ -122,7 +139,7 @@ class Signalling:
         self, method: str, admission: Admission, session_id: str | None = None, **more: Any
     ) -> httpx.Response:
         url = Secret(f"{self._base.url}{sessions_path(admission.call_id, session_id)}")
-        headers = {"Authorization": f"Bearer {admission.access_token}"}
+        headers = {"Authorization": f"Bearer {admission.access_token}", **more.pop("headers", {})}
         with unlogged():
             return await self._client.request(method, url, headers=headers, **more)
 

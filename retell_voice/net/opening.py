@@ -1,0 +1,133 @@
+"""Opening a WebSocket: through the proxy that is to be used, to the address that answers, in TLS
+with the certificates that are trusted, and with an answer to what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import (
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidProxyStatus,
+    InvalidURI,
+    ProxyError,
+)
+
+from retell_voice.net.dialling import connect_tcp
+from retell_voice.net.probe import speaks_http, speaks_tls
+from retell_voice.net.proxy import Proxy, proxy_for
+from retell_voice.net.refusal import PromptlyRefused
+from retell_voice.net.tls import client_context
+from retell_voice.net.unreachable import NotReached, Unreachable, explain_unreachable
+
+
+class _Opening(websocket_connect):
+    """Follows no redirect: secrets are for the server that was named, and for no other."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def open_websocket(url: str, *, open_timeout: float, **settings: Any) -> ClientConnection:
+    """Open a WebSocket.
+
+    Args:
+        url: whole; it may hold secrets, and so may what the library raises.
+        open_timeout: seconds until it must be open.
+        settings: of ``websockets.connect``.
+
+    Raises:
+        ConfigError: a variable of the environment cannot be used.
+        OSError, WebSocketException, EOFError, UnicodeError, ImportError: as ``websockets.connect``;
+            ``NotReached``, which is an OSError, where more is known.
+    """
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    proxy = proxy_for(url)
+    tls: dict[str, Any] = {"ssl": client_context(), "server_hostname": host} if secure else {}
+    if proxy is not None and proxy.url.startswith("https:"):
+        tls["proxy_ssl"] = client_context()
+    deadline = asyncio.get_running_loop().time() + open_timeout
+    if proxy is None:
+        async with asyncio.timeout(open_timeout):
+            tls["sock"] = await connect_tcp(host, port)
+    left = max(deadline - asyncio.get_running_loop().time(), 0.1)
+    failure: Exception
+    try:
+        return await _Opening(
+            url,
+            proxy=None if proxy is None else proxy.url,
+            open_timeout=left,
+            create_connection=PromptlyRefused,
+            **tls,
+            **settings,
+        )
+    except InvalidURI:
+        if "sock" in tls:
+            tls["sock"].close()  # nobody has taken it over
+        raise
+    except (InvalidHandshake, EOFError, OSError) as error:
+        failure = error
+    # Raised out here, so that it has no context: the library's errors hold the URL.
+    if proxy is not None:
+        raise _through(proxy, failure, f"{host}:{port}", open_timeout)
+    if await _speaks_otherwise(failure, host, port, secure=secure):
+        raise _otherwise(f"{host}:{port}", secure=secure)
+    raise failure
+
+
+async def _speaks_otherwise(error: Exception, host: str, port: int, *, secure: bool) -> bool:
+    """Tell whether the server is there, but in TLS or not as the URL says."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return False
+    if not isinstance(error, InvalidMessage | EOFError | OSError):
+        return False
+    return await (speaks_http if secure else speaks_tls)(host, port)
+
+
+def _otherwise(host: str, *, secure: bool) -> NotReached:
+    if secure:
+        why = Unreachable(
+            f"{host} speaks no TLS", "a server without TLS is reached with ws://, not wss://"
+        )
+    else:
+        why = Unreachable(f"{host} speaks TLS", "it is reached with wss://, not ws://")
+    return NotReached(why)
+
+
+def _through(proxy: Proxy, error: Exception, host: str, open_timeout: float) -> Exception:
+    """Return what went wrong with a proxy, or the error itself where that is about the server."""
+    name = f"the proxy {proxy.name} (from {proxy.source})"
+    match error:
+        case InvalidProxyStatus():
+            status = error.response.status_code
+            if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                words = f"{name} wants a user's name and password"
+                hint = f"write them into {proxy.source}: http://NAME:PASSWORD@{proxy.name}"
+                return NotReached(Unreachable(words, hint))
+            phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+            words = f"{name} does not connect to {host}: HTTP {status} {phrase}".rstrip()
+            temporary = status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
+            return NotReached(Unreachable(words, _PROXY, temporary))
+        case ProxyError():
+            words = f"{name} closed the connection, or does not speak HTTP"
+            return NotReached(Unreachable(words, _PROXY, temporary=True))
+        case ssl.SSLError() | InvalidHandshake() | EOFError():
+            return error
+        case TimeoutError():
+            words = f"{host} did not answer within {open_timeout:g} s through {name}"
+            return NotReached(Unreachable(words, _PROXY, temporary=True))
+        case _:
+            why = explain_unreachable(error, proxy.name, open_timeout)
+            words = f"{why.words}, which is the proxy (from {proxy.source})"
+            return NotReached(Unreachable(words, _PROXY, why.temporary))
+
+
+_PROXY = "check the proxy, or exempt this host with no_proxy"

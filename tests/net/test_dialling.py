@@ -1,0 +1,133 @@
+"""Names with several addresses: the first that answers, soon, on every kind of event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from retell_voice.net.dialling import DELAY, Address, connect_tcp
+
+Run = Callable[[Any], Any]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run:
+    if request.param == "asyncio":
+        return asyncio.run
+    if sys.platform == "win32":
+        pytest.skip("there is no uvloop")
+    uvloop = pytest.importorskip("uvloop")
+    result: Run = uvloop.run
+    return result
+
+
+@contextmanager
+def listening(family: int = socket.AF_INET, host: str = "127.0.0.1"):
+    with socket.create_server((host, 0), family=family) as end:
+        yield end.getsockname()[1]
+
+
+@contextmanager
+def dead():
+    """An address that takes no connection and refuses none: packets to it are lost."""
+    with socket.socket() as end:
+        end.bind(("127.0.0.1", 0))
+        end.listen(0)
+        others = []
+        for _ in range(4):  # its queue is full then
+            other = socket.socket()
+            other.setblocking(False)
+            other.connect_ex(end.getsockname())
+            others.append(other)
+        yield end.getsockname()[1]
+        for other in others:
+            other.close()
+
+
+def address(port: int, family: int = socket.AF_INET, host: str = "127.0.0.1") -> Address:
+    where = (host, port) if family == socket.AF_INET else (host, port, 0, 0)
+    return family, socket.SOCK_STREAM, 0, "", where
+
+
+def refusing() -> int:
+    with listening() as port:
+        return int(port)
+
+
+def connect(run: Run, *addresses: Address) -> tuple[int, float]:
+    """Connect to a host with these addresses; return the port that answered, and the seconds."""
+
+    async def look_up(host: str, port: int) -> list[Address]:
+        return list(addresses)
+
+    async def main() -> tuple[int, float]:
+        began = time.monotonic()
+        async with asyncio.timeout(5):
+            end = await connect_tcp("name", 1, look_up=look_up)
+        took = time.monotonic() - began
+        with end:
+            assert end.gettimeout() == 0
+            port = end.getpeername()[1]
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+        return int(port), took
+
+    found: tuple[int, float] = run(main())
+    return found
+
+
+def test_where_the_first_refuses_the_next_is_tried_at_once(run: Run) -> None:
+    with listening() as port:
+        found, took = connect(run, address(refusing(), socket.AF_INET6, "::1"), address(port))
+    assert found == port
+    assert took < DELAY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_where_the_first_says_nothing_the_next_is_tried_soon(run: Run) -> None:
+    with dead() as first, listening() as port:
+        found, took = connect(run, address(first), address(port))
+    assert found == port
+    assert DELAY <= took < 0.5 + 0.3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="as above")
+def test_families_take_turns(run: Run) -> None:
+    """Or all of a long list of IPv6 addresses would come first."""
+    with dead() as first, listening() as port:
+        many = [address(first) for _ in range(5)]
+        found, took = connect(run, *many, address(port, socket.AF_INET6, "::ffff:127.0.0.1"))
+    assert found == port
+    assert took < 2 * DELAY + 0.3
+
+
+def test_the_error_that_says_most_is_raised(run: Run) -> None:
+    nowhere = (255, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))  # a family that this machine lacks
+    with pytest.raises(ConnectionRefusedError) as caught:
+        connect(run, nowhere, address(refusing()))
+    assert caught.value.errno == errno.ECONNREFUSED
+    with pytest.raises(socket.gaierror):
+        connect(run)
+
+
+def test_who_is_cancelled_leaves_nothing_behind(run: Run) -> None:
+    async def look_up(host: str, port: int) -> list[Address]:
+        return [address(first), address(first)]
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(DELAY + 0.1):
+                await connect_tcp("name", 1, look_up=look_up)
+        assert len(asyncio.all_tasks()) == 1
+
+    if sys.platform == "linux":
+        with dead() as first:
+            run(main())
