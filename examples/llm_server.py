@@ -1,4 +1,4 @@
-"""The smallest custom LLM server: it says back what the user said.
+"""The smallest custom LLM server: it repeats what the user said.
 
     python examples/llm_server.py
     retell-voice talk --local --llm ws://localhost:8080/llm-websocket

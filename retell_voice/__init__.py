@@ -6,8 +6,8 @@
         async for event in call:
             print(event)
 
-Importing this package is quick: it opens no device, and what stands behind a name is loaded
-when the name is first used.
+Importing this package is quick: it opens no device, and the module behind a name is loaded when
+the name is first used.
 """
 
 from importlib import import_module

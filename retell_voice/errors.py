@@ -17,12 +17,12 @@
         ├── FieldRefused                 7     400, 422: a field, and which
         └── TooManyRequests              7     429: wait, and how long
 
-Each carries one line for people (``str(error)``) and, where there is something to try, a
-``hint``, which is a note of the exception, too: a traceback shows it. No message ever holds a
-whole call_id or API key.
+Each has a one-line message for people (``str(error)``) and, where there is something to try, a
+``hint``, which is also a note of the exception, so that a traceback shows it. No message ever
+contains a whole call_id or API key.
 
 Exit codes of the programs: 0 the call ended normally, 1 a defect of this software, the
-table above, 130 when Ctrl-C was pressed twice or before the call had begun, 143 and 129
+table above, 130 if Ctrl-C was pressed twice or before the call began, 143 and 129
 after SIGTERM and SIGHUP.
 """
 
@@ -37,8 +37,8 @@ class RetellVoiceError(Exception):
     """Base of every error raised on purpose.
 
     Args:
-        message: one line: what happened and in whose part. What others say in it is made harmless.
-        hint: one line: what to try; empty when there is nothing to suggest.
+        message: one line: what happened and which part failed. Quoted text is made safe to show.
+        hint: one line: what to try; empty if there is nothing to suggest.
     """
 
     exit_code = 1
@@ -51,13 +51,13 @@ class RetellVoiceError(Exception):
 
 
 class ConfigError(RetellVoiceError):
-    """A setting, an option or a file of yours cannot be used."""
+    """A setting, an option or one of your files cannot be used."""
 
     exit_code = 2
 
 
 class AudioFormatError(ConfigError):
-    """An encoding, sample rate or frame length that the Audio WebSocket does not have."""
+    """An encoding, sample rate or frame length that the Audio WebSocket does not support."""
 
 
 class DeviceError(RetellVoiceError):
@@ -67,7 +67,7 @@ class DeviceError(RetellVoiceError):
 
 
 class DeviceNotFound(DeviceError):
-    """There is no device of that name, or no device at all."""
+    """There is no device with that name, or no device at all."""
 
 
 class DeviceLost(DeviceError):
@@ -127,7 +127,7 @@ class RestError(RetellVoiceError):
     """Retell's REST API was reached but did not do what was asked.
 
     Attributes:
-        status: HTTP status it answered with; 200 or 201 when its answer makes no sense.
+        status: HTTP status it answered with; 200 or 201 if the answer makes no sense.
         temporary: the same request may succeed a moment later.
     """
 
@@ -140,7 +140,7 @@ class RestError(RetellVoiceError):
 
 
 class KeyRefused(RestError):
-    """The API key is not one that the server takes."""
+    """The server does not accept the API key."""
 
 
 class NotFound(RestError):
@@ -148,10 +148,10 @@ class NotFound(RestError):
 
 
 class FieldRefused(RestError):
-    """The server does not take a field of the request.
+    """The server does not accept a field of the request.
 
     Attributes:
-        field: its name; empty where the server's words do not tell.
+        field: its name; empty if the server does not say.
     """
 
     def __init__(self, message: str, hint: str = "", *, status: int, field: str = "") -> None:
@@ -163,7 +163,7 @@ class TooManyRequests(RestError):
     """There are too many requests, or too many calls at a time.
 
     Attributes:
-        retry_after: seconds to wait; None where the server does not say.
+        retry_after: seconds to wait; None if the server does not say.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class TooManyRequests(RestError):
 
 
 def show(value: object) -> str:
-    """Return a wrong value for a message, cut where it is long."""
+    """Return a wrong value for a message, shortened if long."""
     try:
         text = repr(value)
     except ValueError:  # an integer with more digits than Python prints
@@ -185,6 +185,6 @@ def show(value: object) -> str:
 
 
 def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
-    """Return a hint: the known name that is nearest, or all of them."""
+    """Return a hint: the closest known name, or all of them."""
     close = get_close_matches(given, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"

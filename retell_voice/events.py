@@ -1,4 +1,4 @@
-"""What a call tells you: one stream of these, in the order in which they happened.
+"""What a call tells you: a single stream of these, in the order they happened.
 
 Every event carries ``at``: seconds since the call was opened (monotonic clock).
 All durations are seconds, all levels dBFS, unless a field says otherwise.
@@ -18,12 +18,12 @@ Role = Literal["agent", "user"]
 
 
 class CallState(StrEnum):
-    """Where a call is in its life; it only ever moves downwards in this list."""
+    """State of a call; it only ever moves downwards in this list."""
 
     CONNECTING = "connecting"
     LIVE = "live"
     DRAINING = "draining"
-    """The server has closed, or the network failed: what had arrived is still being played."""
+    """The server has closed, or the network failed; audio already received is still playing."""
     ENDED = "ended"
 
 
@@ -68,10 +68,10 @@ class TranscriptItem:
         role: ``agent``, ``user`` or ``transfer_target`` for speech; ``tool_call_invocation``,
             ``tool_call_result``, ``node_transition``, ``dtmf``, ``sms``, ``injected`` or whatever
             else the server calls it.
-        time: seconds on the server's clock of the call; entries from before the session have a
-            clock of their own.
+        time: seconds on the server's clock of the call; entries from before the session have their
+            own clock.
         content: what was said, or what happened, in one line.
-        fields: all that the server sent of it.
+        fields: everything the server sent about it.
     """
 
     id: str
@@ -83,12 +83,12 @@ class TranscriptItem:
 
 @dataclass(frozen=True, slots=True)
 class Transcript(Event):
-    """The transcript of the whole call so far (needs ``updates=True``), also where the server sends
-    only the last few utterances of it.
+    """The transcript of the whole call so far (needs ``updates=True``), even if the server sends
+    only its last few utterances.
 
     Attributes:
         utterances: what agent and user said.
-        items: of a web call, everything in order: speech, tool calls, transitions, digits.
+        items: for a web call, everything in order: speech, tool calls, transitions, digits.
         pre_session: the same for what happened before the session began.
     """
 
@@ -106,21 +106,21 @@ class Turn(Event):
 
 @dataclass(frozen=True, slots=True)
 class AgentStarted(Event):
-    """The first sample of an agent's utterance is heard now."""
+    """The first sample of an agent's utterance is being heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentStopped(Event):
     """The agent fell silent: its last sample has been heard, or a ``clear`` cut it short.
 
-    Where a server streams silence or the noise of a room on, that is when nothing else has been
-    heard for 0.8 s.
+    If a server keeps streaming silence or room noise, that is when nothing else has been heard for
+    0.8 s.
 
     Attributes:
         interrupted: True when the server sent ``clear`` while audio was queued or playing.
         discarded: seconds of audio that the ``clear`` threw away unheard.
-        silent_since: call time (as ``at``) at which the last sample was heard. Later
-            than that by the time it takes to tell an end from a gap.
+        silent_since: call time (as ``at``) at which the last sample was heard. The event comes
+            later, by the time it takes to tell an end from a gap.
     """
 
     interrupted: bool = False
@@ -130,16 +130,16 @@ class AgentStopped(Event):
 
 @dataclass(frozen=True, slots=True)
 class Response(Event):
-    """The agent answers: this is the moment at which the first of it is heard. One for each time
-    that you spoke, the agent was silent, and then was heard; told after ``AgentStarted``.
+    """The agent answers: its first sample is being heard. Sent once each time you spoke while the
+    agent was silent and then heard it, after ``AgentStarted``.
 
     Attributes:
-        delay: seconds since the end of your speech, judged by the microphone's audio, to 20 ms or
-            so.
-        playout: of these, the seconds between the arrival of the audio and its being heard: jitter
-            buffer and speaker; None where they cannot be told apart.
-        round_trip: of these, the last round trip of the network; None if not known. What is left
-            is the server's.
+        delay: seconds since the end of your speech, judged by the microphone's audio, to about
+            20 ms.
+        playout: the part of it between the arrival of the audio and its being heard: jitter buffer
+            and speaker; None if that cannot be determined.
+        round_trip: the network's part, its last round trip; None if unknown. The rest is the
+            server's.
     """
 
     delay: float
@@ -149,10 +149,10 @@ class Response(Event):
 
 @dataclass(frozen=True, slots=True)
 class BargeIn(Event):
-    """You spoke while the agent did, and the server cleared; told after ``AgentStopped``.
+    """You spoke over the agent, and the server cleared; sent after ``AgentStopped``.
 
     Attributes:
-        delay: seconds from when you began to speak to the last sample of the agent's.
+        delay: seconds from the start of your speech to the agent's last sample.
     """
 
     delay: float
@@ -160,8 +160,8 @@ class BargeIn(Event):
 
 @dataclass(frozen=True, slots=True)
 class Metadata(Event):
-    """Metadata that the LLM server sent for the frontend; any JSON value up to 100 levels deep,
-    without numbers that JSON does not have."""
+    """Metadata that the LLM server sent for the frontend: any JSON value up to 100 levels deep;
+    invalid numbers are null."""
 
     metadata: Any
 
@@ -171,8 +171,8 @@ class NodeTransition(Event):
     """The agent moved to another node of its conversation flow.
 
     Attributes:
-        former, new: names of the nodes, or their ids if they have no names; empty if not told.
-        fields: all that the server sent of it.
+        former, new: names of the nodes, or their ids if they have no names; empty if unknown.
+        fields: everything the server sent about it.
     """
 
     former: str
@@ -182,8 +182,8 @@ class NodeTransition(Event):
 
 @dataclass(frozen=True, slots=True)
 class MonitorChanged(Event):
-    """The connection that brings the live transcript of a web call was opened, broke and is being
-    opened again, or is gone for good. The call itself goes on.
+    """The connection for a web call's live transcript was opened, broke and is being reopened, or
+    is gone for good. The call itself goes on.
 
     Attributes:
         state: ``attached``, ``retrying`` or ``lost``.
@@ -222,20 +222,19 @@ class Alignment(Event):
 
 @dataclass(frozen=True, slots=True)
 class InputFinished(Event):
-    """The microphone has nothing more to say (a file that ended); silence is sent from now on."""
+    """The microphone has ended (a file that is over); silence is sent from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceChanged(Event):
     """A device was lost, is back, or another has taken its place (``Call.use``).
 
-    The call goes on meanwhile. While the microphone is away silence is sent; while the speaker is
-    away the agent is not heard: its words pass in their own time, as if they were, and are not
-    kept for later.
+    The call goes on meanwhile. While the microphone is away, silence is sent; while the speaker is
+    away, the agent's audio plays unheard in real time and is not kept for later.
 
     Attributes:
         side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
-        state: what became of it; ``changed``: another one was asked for and has taken over.
+        state: what happened to it; ``changed``: another one was requested and has taken over.
         name: the device that is, or was, in use; a default device may come back as another one.
         why: why it was lost, one line; empty otherwise.
     """
@@ -248,13 +247,13 @@ class DeviceChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class LatencyChanged(Event):
-    """A device was opened anew with another latency; that costs a gap of some tens of ms.
+    """A device was reopened with another latency; that costs a gap of some tens of ms.
 
     Attributes:
         side: ``near_end`` (the microphone) or ``far_end`` (the speaker).
         why: ``gaps``: it lost audio and has more latency now; ``calm``: it has lost none for 20 s
             or more and has less, until it loses some again.
-        old, new: latency that the device states, before and now; None where it states none.
+        old, new: latency that the device reports, before and now; None if it reports none.
     """
 
     side: Literal["near_end", "far_end"]
@@ -265,9 +264,9 @@ class LatencyChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent(Event):
-    """For seconds the microphone has delivered nothing but digital zeros, which a real one never
-    does: it is muted in the system, or this program may not use it. It is opened anew once, which
-    helps some. Told again only after there was sound in between; not told while ``muted``.
+    """The microphone has delivered nothing but digital zeros for seconds, which a real one never
+    does: it is muted by the system, or this program lacks permission. It is reopened once, which
+    helps some. Reported again only after there was sound in between; not reported while ``muted``.
 
     Attributes:
         name: the microphone.
@@ -279,10 +278,10 @@ class MicrophoneSilent(Event):
 @dataclass(frozen=True, slots=True)
 class EchoSuspected(Event):
     """The agent seems to hear itself: what is sent follows what is played, and the server clears or
-    may do so. Told once a call.
+    may do so. Reported once per call.
 
     Attributes:
-        echo: how echo is controlled: ``off``, ``webrtc``, ``half-duplex``, ``system`` or the name
+        echo: the echo control in use: ``off``, ``webrtc``, ``half-duplex``, ``system`` or the name
             of your own.
     """
 
@@ -291,12 +290,12 @@ class EchoSuspected(Event):
 
 @dataclass(frozen=True, slots=True)
 class AudioDropped(Event):
-    """Audio was lost at a bound.
+    """Audio was dropped because a queue was full.
 
     Attributes:
         side: ``near_end`` (yours: the oldest was dropped because it had waited for a second)
             or ``far_end`` (the agent's: the newest was dropped because the playout was full).
-        duration: seconds lost since the last such event.
+        duration: seconds dropped since the last such event.
     """
 
     side: Literal["near_end", "far_end"]
@@ -305,10 +304,10 @@ class AudioDropped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RecordingStopped(Event):
-    """The call is no longer recorded, and goes on.
+    """Recording has stopped; the call goes on.
 
     Attributes:
-        path: directory of the recording; what is in there can be read.
+        path: directory of the recording; what was written can be read.
         why: one line.
     """
 
@@ -329,7 +328,7 @@ class UnknownMessage(Event):
 
 @dataclass(frozen=True, slots=True)
 class MalformedMessage(Event):
-    """The server sent something that cannot be read; the call goes on.
+    """The server sent something that cannot be parsed; the call goes on.
 
     Attributes:
         problem: what is wrong with it.
@@ -342,7 +341,7 @@ class MalformedMessage(Event):
 
 @dataclass(frozen=True, slots=True)
 class DigitSent(Event):
-    """A key of the telephone was sent (``Call.press``).
+    """A phone key was sent (``Call.press``).
 
     Attributes:
         digit: one of ``0123456789*#``.
@@ -353,13 +352,14 @@ class DigitSent(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProviderComplaint(Event):
-    """What the phone provider that this client plays would have complained of; the call goes on.
+    """The phone provider played by this client would have complained about something; the call goes
+    on.
 
     Attributes:
         provider: ``Twilio``, ``Telnyx``, …
-        code: the provider's own number for it, as its debugger shows it; empty where it has none.
+        code: the provider's error number, as in its debugger; empty if it has none.
         problem: what is wrong, and what the provider does about it.
-        excerpt: first 200 characters of the message; empty where it is not about one.
+        excerpt: first 200 characters of the message; empty if it is not about a message.
     """
 
     provider: str
@@ -372,7 +372,7 @@ class ProviderComplaint(Event):
 class Levels(Event):
     """Peak levels since the last such event, dBFS, −100 for digital silence.
 
-    ``near_end`` is you (after muting), ``far_end`` the agent as it was played.
+    ``near_end`` is you (after muting), ``far_end`` the agent as played.
     """
 
     near_end: float
@@ -386,8 +386,8 @@ class Statistics(Event):
     frames_sent: int = 0
     bytes_sent: int = 0
     frames_dropped: int = 0
-    """Microphone frames dropped because they had waited for a second: for the network, or for an
-    event loop that a program blocks."""
+    """Microphone frames dropped because they had waited for a second: for the network, or for a
+    blocked event loop."""
     bytes_received: int = 0
     """Agent audio received, bytes as encoded on the wire."""
     clears: int = 0
@@ -396,14 +396,14 @@ class Statistics(Event):
     events_dropped: int = 0
     """Events dropped because nobody was reading them."""
     capture_xruns: int = 0
-    """Gaps in what the input device heard: reported by it, seen from its times, or because a
+    """Gaps in what the input device captured: reported by it, seen in its timestamps, or because a
     thread took blocks too late."""
     playback_xruns: int = 0
-    """Gaps in what the output device played: reported by it, or seen from its times."""
+    """Gaps in what the output device played: reported by it, or seen in its timestamps."""
     underruns: int = 0
     """Times the jitter buffer ran empty within an utterance."""
     concealed: float = 0.0
-    """Audio made up to conceal those underruns."""
+    """Audio synthesised to conceal those underruns."""
     playout_depth: float = 0.0
     """Agent audio queued and not yet played."""
     playout_target: float = 0.0
@@ -417,23 +417,23 @@ class Statistics(Event):
     device_losses: int = 0
     """Times that a device was lost, whether it came back or not."""
     capture_latency: float | None = None
-    """Input latency that the device states."""
+    """Input latency that the device reports."""
     playback_latency: float | None = None
-    """Output latency that the device states."""
+    """Output latency that the device reports."""
     capture_drift: float | None = None
     """How much faster the input device's clock runs than this machine's, parts per million;
     None in the first minute, and good to about 10 000 divided by the seconds since."""
     playback_drift: float | None = None
-    """The same of the output device."""
+    """The same for the output device."""
     clear_to_silence_p50: float | None = None
     """Time from the arrival of a ``clear`` to the last faint sample at the speaker, median of
-    the last 1000; rounded up to the rhythm of blocks, about 10 ms."""
+    the last 1000; rounded up to a whole block, about 10 ms."""
     clear_to_silence_p95: float | None = None
     """The same, 95th percentile."""
     responses: int = 0
     """Times that the agent answered, see ``Response``."""
     response_last: float | None = None
-    """Delay of its last answer."""
+    """Delay of its latest answer."""
     response_p50: float | None = None
     """Median of the last 1000."""
     response_p95: float | None = None
@@ -447,17 +447,17 @@ class Statistics(Event):
     barge_in_p95: float | None = None
     """The same, 95th percentile."""
     echo: str = "off"
-    """How echo is controlled: ``off``, ``webrtc``, ``half-duplex``, ``system``, or the name of your
-    own."""
+    """The echo control in use: ``off``, ``webrtc``, ``half-duplex``, ``system``, or the name of
+    your own."""
     echo_state: Literal["off", "converging", "converged"] = "off"
-    """Whether echo control knows the room by now."""
+    """Whether echo control has converged."""
     echo_erle: float | None = None
-    """Echo return loss enhancement, dB: how much quieter the echo is sent than it was heard; None
-    before the agent has spoken for a while."""
+    """Echo return loss enhancement, dB: how much echo control reduces the echo; None before the
+    agent has spoken for a while."""
     echo_cost: float | None = None
-    """CPU seconds that echo control takes for a second of audio."""
+    """CPU seconds that echo control takes per second of audio."""
     round_trip: float | None = None
-    """Last heartbeat's round trip; None before the first is answered."""
+    """Round trip of the last heartbeat; None until the first is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,8 +467,8 @@ class Ended(Event):
     Attributes:
         by: who ended it.
         code: WebSocket close code, None when the connection never had one.
-        reason: the words that came with the code, possibly empty.
-        error: what to raise or show when this was not a normal end, else None.
+        reason: the text that came with the code, possibly empty.
+        error: what to raise or show if this was not a normal end, else None.
         statistics: the final figures.
     """
 

@@ -1,7 +1,7 @@
-"""The pytest fixture ``retell_emulator``; ``docs/scenarios.md`` tells how to use it.
+"""The pytest fixture ``retell_emulator``; ``docs/scenarios.md`` shows how to use it.
 
-pytest loads this module in every run of an environment that has this package in it, so it
-imports nothing else before the fixture is used.
+pytest loads this module in every environment that has this package, so it imports nothing else
+until the fixture is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def retell_emulator(request: pytest.FixtureRequest) -> Iterator[Emulators]:
     """Start emulators of Retell's side: ``retell_emulator(scenario="barge-in.toml")``.
 
-    They end with the test, and fail it when a scenario or an agent failed.
+    They end with the test, and fail it if a scenario or an agent failed.
     """
     from retell_voice.emulator.fixtures import Emulators  # noqa: PLC0415 - pytest loads this for every project
 

@@ -8,12 +8,11 @@ from typing import Any, Self, SupportsIndex
 
 
 class Secret(str):
-    """Text whose ``repr`` shows no more than its end.
+    """Text whose ``repr`` shows only its end.
 
-    So that tracebacks with local variables, dataclasses and logged containers keep it. Formatting,
-    joining and JSON give plain text: do that where it leaves the program, in a URL or a request,
-    and nowhere else. What stays in the program is made from it by slicing and stripping, or is
-    wrapped again.
+    So tracebacks with local variables, dataclasses and logged containers do not leak it.
+    Formatting, joining and JSON give plain text: do that only where it leaves the program, in a
+    URL or a request. Inside the program, derive from it by slicing and stripping, or wrap it again.
     """
 
     __slots__ = ()
@@ -26,7 +25,7 @@ class Secret(str):
         return _Part(super().__getitem__(key))
 
     def strip(self, chars: str | None = None, /) -> Self:
-        """Return it without what surrounds it, as ``str.strip`` does."""
+        """Return it stripped, as ``str.strip`` does, still a secret."""
         return type(self)(super().strip(chars))
 
 
@@ -42,13 +41,13 @@ class _Part(Secret):
 def mask(secret: str) -> str:
     """Return a secret (call_id, API key) in a form that may be shown: its last four characters.
 
-    A secret of fewer than twelve characters is hidden altogether.
+    A secret of fewer than twelve characters is hidden completely.
     """
     return f"…{secret[-4:]}" if len(secret) >= 12 else "…"
 
 
 def mask_url(url: str) -> str:
-    """Return a URL without what may be secret in it: user, password, query, fragment."""
+    """Return a URL without its possibly secret parts: user, password, query, fragment."""
     scheme, mark, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
@@ -96,7 +95,7 @@ def _escaped(character: str) -> str:
 
 
 def wrap_secrets(body: Any) -> Any:
-    """Return what JSON holds, with all that lets its reader join or hear a call as ``Secret``."""
+    """Return parsed JSON with everything that lets one join or hear a call as ``Secret``."""
     if isinstance(body, dict):
         return {
             name: Secret(value)

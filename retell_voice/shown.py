@@ -1,7 +1,7 @@
-"""Text on its way to people: nothing in it steers a terminal or turns its reading around.
+"""Makes text safe to show: nothing in it can control a terminal or reverse its direction.
 
-Close reasons, HTTP bodies, names of devices and files: whatever comes from outside leaves for a
-terminal, a log, a transcript or a page through here. In between it stays as it came.
+Close reasons, HTTP bodies, names of devices and files: text from outside passes through here on its
+way to a terminal, a log, a transcript or a page. Until then it is kept unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import IO
 
-# Controls (C0, C1), what turns the direction of reading, halves of surrogate pairs.
+# Controls (C0, C1), bidirectional marks, lone surrogates.
 _UNSHOWN = (
     "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
 )
@@ -22,17 +22,17 @@ _ALL_BUT_LINES = re.compile(f"(?!\n)[{_UNSHOWN}]")
 
 
 def clean(text: str) -> str:
-    """Return a text as one line in which every character can be seen, or is a space.
+    """Return a text as one line of visible characters and spaces.
 
-    A tab, a line's or a page's end becomes a space; what else cannot be seen is left out.
+    Tabs, line and page breaks become spaces; other invisible characters are dropped.
     """
-    if text.isprintable():  # nearly every text, and a server repeats all of them with each word
+    if text.isprintable():  # nearly always so, and a server repeats all texts with each word
         return text
     return _EACH.sub(_instead, text)
 
 
 def clean_lines(text: str) -> str:
-    """Return a text of several lines, each of them as ``clean`` returns it."""
+    """Return a text of several lines, each made safe as by ``clean``."""
     return _ALL_BUT_LINES.sub(_instead, text)
 
 
@@ -41,7 +41,7 @@ def _instead(found: re.Match[str]) -> str:
 
 
 def escape_json(text: str) -> str:
-    """Return JSON that says the same, with escape sequences for what ``clean`` would take out."""
+    """Return equivalent JSON, with escape sequences for what ``clean`` would drop."""
     return _ALL_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -56,7 +56,7 @@ def clean_record(record: logging.LogRecord) -> bool:
     """Make a record clean, its traceback included; a filter for loggers and handlers."""
     record.msg, record.args = clean_lines(record.getMessage()), ()
     if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
-        # What a formatter finds here it takes as it is.
+        # A formatter uses this unchanged.
         record.exc_text = clean_lines(
             "".join(traceback.format_exception(*record.exc_info))
         ).rstrip()
@@ -76,6 +76,6 @@ class CleanStderr(logging.StreamHandler):  # type: ignore[type-arg]  # it has no
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, if there is anywhere to write it."""
+        """Write a record, if there is a standard error."""
         if self.stream is not None:
             super().emit(record)

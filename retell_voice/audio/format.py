@@ -1,4 +1,4 @@
-"""How samples look on the wire: encoding and rate.
+"""Audio formats on the wire: encoding and rate.
 
 Inside this package audio is mono int16, shape (n,), in the machine's byte order.
 """
@@ -52,7 +52,7 @@ class AudioFormat:
         rate: samples a second, 8000–48000.
 
     Raises:
-        AudioFormatError: either is not one the Audio WebSocket has.
+        AudioFormatError: the Audio WebSocket does not support one of them.
     """
 
     encoding: Encoding = Encoding.S16LE
@@ -69,16 +69,16 @@ class AudioFormat:
         if not MIN_RATE <= self.rate <= MAX_RATE:
             raise AudioFormatError(
                 f"sample rate {self.rate} Hz is outside {MIN_RATE}–{MAX_RATE} Hz",
-                "use the rate with which the call was registered",
+                "use the rate the call was registered with",
             )
 
     @property
     def sample_width(self) -> int:
-        """Bytes a sample takes on the wire."""
+        """Bytes per sample on the wire."""
         return 1 if self.encoding is Encoding.MULAW else 2
 
     def frame_samples(self, frame_ms: int) -> int:
-        """Return how many samples a frame of ``frame_ms`` holds.
+        """Return how many samples a frame of ``frame_ms`` has.
 
         Rounded so that a frame is never shorter than 20 ms nor longer than 250 ms.
 
@@ -96,13 +96,13 @@ class AudioFormat:
         return len(data) / self.sample_width / self.rate
 
     def encode(self, samples: Samples) -> bytes:
-        """Return int16 samples, shape (n,), as bytes of the wire."""
+        """Encode int16 samples, shape (n,), for the wire."""
         if self.encoding is Encoding.MULAW:
             return bytes(audioop.lin2ulaw(samples.tobytes(), 2))
         return samples.astype("<i2", copy=False).tobytes()
 
     def decode(self, data: bytes) -> Samples:
-        """Return bytes of the wire as int16 samples, shape (n,); the array may be read-only.
+        """Decode bytes from the wire to int16 samples, shape (n,); the array may be read-only.
 
         Raises:
             ValueError: the length is not a whole number of samples.
@@ -115,19 +115,19 @@ class AudioFormat:
 
 
 def is_samples(value: object) -> bool:
-    """Return whether this is what ``Samples`` says; costs an audio callback next to nothing."""
+    """Return whether this is a ``Samples``; cheap enough for an audio callback."""
     return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype == _INT16
 
 
 def described(value: object) -> str:
-    """Return what something is that should be ``Samples``: "float32, shape (320, 2)", "list"."""
+    """Describe something that should be ``Samples``: "float32, shape (320, 2)", "list"."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype}, shape {value.shape}"
     return type(value).__name__
 
 
 def to_int16(samples: NDArray[Any]) -> Samples:
-    """Return float samples, full scale ±1.0, as int16; beyond full scale they saturate.
+    """Convert float samples, full scale ±1.0, to int16; beyond full scale they saturate.
 
     +1.0 gives 32767, −1.0 gives −32768, NaN gives silence.
     """
@@ -137,5 +137,5 @@ def to_int16(samples: NDArray[Any]) -> Samples:
 
 
 def to_float(samples: Samples) -> NDArray[np.float32]:
-    """Return int16 samples as float32, full scale ±1.0 (``to_int16`` gives them back)."""
+    """Convert int16 samples to float32, full scale ±1.0; the inverse of ``to_int16``."""
     return samples.astype(np.float32) / np.float32(32768.0)

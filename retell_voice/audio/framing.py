@@ -1,4 +1,4 @@
-"""Cutting a stream of samples into frames of the wire."""
+"""Cuts a stream of samples into frames for the wire."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Framer:
 
     @property
     def missing(self) -> int:
-        """Samples that complete the next frame."""
+        """Samples missing from the next frame."""
         return len(self._frame) - self._filled
 
     def push(self, samples: Samples) -> list[bytes]:

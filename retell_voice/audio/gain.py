@@ -1,7 +1,7 @@
-"""Loudness: a gain that changes without a click and does not clip.
+"""Volume: a gain that changes without a click and does not clip.
 
-A gain is a table of what becomes of each sample: playing costs one look-up a sample and, at 1,
-nothing at all. Above ``_KNEE`` of full scale a gain over 1 bends instead of cutting off.
+A gain is a table of output values: playing costs one lookup per sample and, at 1, nothing at all.
+Above ``_KNEE`` of full scale, a gain over 1 clips softly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Gain:
 
     Args:
         rate: samples a second.
-        gain: at the beginning.
+        gain: initial value.
 
     Raises:
         ValueError: the gain is outside 0–``LOUDEST``.
@@ -36,7 +36,7 @@ class Gain:
 
     @property
     def value(self) -> float:
-        """Times the amplitude, 0 to ``LOUDEST``; 1 leaves every sample as it is."""
+        """Factor for the amplitude, 0 to ``LOUDEST``; 1 leaves every sample unchanged."""
         return self._wanted[0]
 
     @value.setter
@@ -48,7 +48,7 @@ class Gain:
 
     def apply_rt(self, samples: Samples) -> None:
         """Runs on: audio callback thread. Change samples, shape (n,), in place."""
-        if self._at == len(self._ramp):  # a ramp that is under way comes to its end first
+        if self._at == len(self._ramp):  # a ramp in progress ends first
             wanted = self._wanted[1]
             if wanted is not self._current:
                 self._from, self._current, self._at = self._current, wanted, 0
@@ -66,7 +66,7 @@ class Gain:
 
 
 def _table(gain: float) -> NDArray[np.int16] | None:
-    """Return what becomes of each sample, by its bits; None for no change."""
+    """Return the output for each sample value, indexed by its bits; None for no change."""
     if gain == 1.0:
         return None
     values = np.arange(65536, dtype=np.uint16).view(np.int16) * (gain / 32768)

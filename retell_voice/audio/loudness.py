@@ -1,4 +1,4 @@
-"""Telling a voice from silence and from the noise of a room, by loudness alone."""
+"""Tells a voice from silence and room noise, by loudness alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 from retell_voice.audio.format import Samples
 
 _QUIET = 32768 * 10 ** (-50 / 20)
-"""RMS of what is quiet: −50 dBFS. A room is quieter, a voice is louder."""
+"""Highest RMS that counts as quiet: −50 dBFS. A room is quieter, a voice is louder."""
 _WINDOW = 0.02
-"""Seconds that are judged at once: long enough for noise to be as loud as it is."""
+"""Seconds per decision: long enough to average noise."""
 
 
 class Loudness:
@@ -21,9 +21,9 @@ class Loudness:
 
     def __init__(self, rate: int) -> None:
         self.loud_from: int | None = None
-        """Position at which the first that is not quiet begins; None: all was quiet so far."""
+        """Position where the first loud window begins; None: all quiet so far."""
         self.loud_until = 0
-        """Position at which the last of it ends."""
+        """Position where the last loud window ends."""
         self.heard_until = 0
         """Position up to which this is known."""
         self._scratch = np.zeros(round(_WINDOW * rate), np.float32)
@@ -32,12 +32,12 @@ class Loudness:
         self._filled = 0  # samples of the window
 
     def forget(self) -> None:
-        """Begin again with what comes next."""
+        """Start over with what comes next."""
         self.loud_from = None
         self._energy, self._filled = 0.0, 0
 
     def listen(self, samples: Samples, position: int) -> None:
-        """Take samples, shape (n,), the first of which stands at ``position``."""
+        """Take samples, shape (n,), the first of which is at ``position``."""
         window, at = len(self._scratch), 0
         while at < len(samples):
             part = self._scratch[: min(window - self._filled, len(samples) - at)]

@@ -1,7 +1,7 @@
-"""The Opus codec, of libopus: mono, at the rate of the device, with concealment and FEC.
+"""The Opus codec (libopus): mono, at the rate of the device, with concealment and FEC.
 
-libopus comes with ``pip install 'retell-voice[webrtc]'``; without that the system's own is used. It
-is loaded when the first encoder or decoder is made.
+libopus comes with ``pip install 'retell-voice[webrtc]'``; otherwise the system's is used. It is
+loaded when the first encoder or decoder is created.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from retell_voice.audio.format import Samples
 from retell_voice.errors import ConfigError
 
 RATES = (8000, 12000, 16000, 24000, 48000)
-"""Rates that libopus takes and gives, Hz."""
+"""Rates that libopus supports, Hz."""
 CLOCK = 48000
 """Units of an Opus stream's RTP timestamp a second, whatever the rate (RFC 7587)."""
 _LONGEST = 0.12
@@ -28,14 +28,14 @@ _APPLICATION_VOIP = 2048
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC = 4002, 4010, 4012
 _SET_PACKET_LOSS_PERC, _SET_DTX, _RESET_STATE = 4014, 4016, 4028
 _COMPLEXITY = 5
-"""Of 10: half the CPU of the highest, for a difference that speech hardly shows."""
+"""Out of 10: half the CPU of the highest, for a difference hardly audible in speech."""
 _SILK_FRAMES = {480: 1, 960: 1, 1920: 2, 2880: 3}
 _CELT_FROM = 16
 """The first configuration without SILK, the layer that carries FEC."""
 
 
 def packet_duration(payload: bytes) -> int:
-    """Return how much audio an Opus packet holds, in units of its RTP timestamp (1/48000 s).
+    """Return the duration of an Opus packet, in units of its RTP timestamp (1/48000 s).
 
     Raises:
         ValueError: it is not an Opus packet.
@@ -54,7 +54,7 @@ def packet_duration(payload: bytes) -> int:
 
 
 def has_redundancy(payload: bytes) -> bool:
-    """Return whether an Opus packet also holds the frame before it (in-band FEC).
+    """Return whether an Opus packet also contains the frame before it (in-band FEC).
 
     For packets of several frames the answer may be wrongly True.
     """
@@ -62,7 +62,7 @@ def has_redundancy(payload: bytes) -> bool:
         return False
     if payload[0] & 3:
         return True
-    # A SILK frame begins with its voice activity, a bit every 20 ms, then says it has FEC; for
+    # A SILK frame begins with its voice activity, one bit per 20 ms, then the FEC flag; for
     # stereo again for the side channel (RFC 6716, 4.2.3).
     flags = _SILK_FRAMES[_frame_duration(payload[0])]
     mid = payload[1] >> (7 - flags) & 1
@@ -77,7 +77,7 @@ class OpusDecoder:
         rate: samples a second, one of ``RATES``.
 
     Raises:
-        ConfigError: there is no libopus.
+        ConfigError: libopus is not available.
         ValueError: not one of ``RATES``.
     """
 
@@ -107,19 +107,19 @@ class OpusDecoder:
         Raises:
             ValueError: it is not an Opus packet.
         """
-        if not payload:  # would be concealment
+        if not payload:  # libopus would conceal
             raise ValueError("an empty packet")
         return self._run(payload, len(self._samples), fec=False)
 
     def conceal(self, count: int) -> Samples:
-        """Return ``count`` samples, at most 120 ms, in place of what is missing."""
+        """Return ``count`` samples, at most 120 ms, to conceal missing audio."""
         count = min(count, len(self._samples))
         return self._run(None, self._whole(count), fec=False)[:count]
 
     def recover(self, following: bytes, count: int) -> Samples | None:
         """Return the ``count`` samples before a packet, at most 120 ms, from its FEC.
 
-        What is longer ago than FEC reaches is concealed. None: it carries no FEC.
+        What FEC does not cover is concealed. None: it carries no FEC.
         """
         if not has_redundancy(following):
             return None
@@ -149,11 +149,11 @@ class OpusEncoder:
 
     Args:
         rate: samples a second, one of ``RATES``.
-        bitrate: bits a second while somebody speaks.
-        expected_loss: percent of the packets; FEC takes more of the bit rate the higher it is.
+        bitrate: bits per second during speech.
+        expected_loss: percent of the packets; the higher, the more bits FEC takes.
 
     Raises:
-        ConfigError: there is no libopus.
+        ConfigError: libopus is not available.
         ValueError: not one of ``RATES``.
     """
 
@@ -183,10 +183,10 @@ class OpusEncoder:
                 raise ValueError(f"libopus does not take {value} for {request}")
 
     def encode(self, samples: Samples) -> bytes:
-        """Return the packet of samples, shape (n,): 2.5, 5, 10, 20, 40 or 60 ms.
+        """Encode samples, shape (n,), as a packet: 2.5, 5, 10, 20, 40 or 60 ms.
 
         Raises:
-            ValueError: another number of samples.
+            ValueError: any other number of samples.
         """
         samples = np.ascontiguousarray(samples, np.int16)
         pointer = samples.ctypes.data
@@ -228,7 +228,7 @@ def _libopus() -> ctypes.CDLL:
 
 
 def _function(library: ctypes.CDLL, name: str, *arguments: Any) -> Any:
-    """Return a function of libopus of our own, so that nobody else's prototype changes."""
+    """Return a private function object of libopus, so that nobody else's prototype changes."""
     function = library[name]
     function.argtypes = arguments
     function.restype = ctypes.c_int

@@ -9,12 +9,12 @@
      └───────────────────┴──────────────────── dry ◀──────────────────────┘
 
 An utterance is over when it has been dry for 0.3 s, or when nothing louder than −50 dBFS has been
-played for 0.8 s: some servers stream silence, or the noise of a room, between utterances. That goes
-on being played; the next utterance begins where it is loud again.
+played for 0.8 s: some servers stream silence, or room noise, between utterances. That keeps
+playing; the next utterance begins where it is loud again.
 ``clear``, in any state: what would have been played next fades out in 6 ms, then idle.
 Running dry is concealed: the last pitch period repeats and fades out in 30 ms. What comes after
-such a gap fades in over 6 ms, across what still sounds of that; an utterance starts as it was sent.
-The pull is the clock: time is counted in samples pulled and nothing here reads another.
+such a gap is cross-faded with the rest of that over 6 ms; an utterance starts as it was sent.
+The pull is the clock: time is counted in samples pulled; no other clock is read.
 One thread owns a playout: the audio callback's. Playing allocates nothing but views.
 """
 
@@ -34,33 +34,33 @@ DEFAULT_TARGET = (0.04, 0.22)
 _FADE = 0.006
 _CONCEALMENT = 0.03
 _PITCH = (0.0025, 0.0125)
-"""Shortest and longest period of a voice, 400–80 Hz."""
+"""Shortest and longest pitch period of a voice, 400–80 Hz."""
 _END_OF_UTTERANCE = 0.3
-"""Dry for this long, an utterance is over. Dry for less, it was an underrun."""
+"""After being dry for this long, an utterance is over. Anything shorter is an underrun."""
 _QUIET_END = 0.8
-"""Quiet for this long, an utterance is over although its stream goes on: longer than people pause
+"""After this much quiet, an utterance is over although its stream goes on: longer than pauses
 between sentences."""
 _PAUSE = 1.5
-"""A stream that pauses for this many targets has said all it has for now."""
+"""A stream that pauses for this many targets has sent all it has for now."""
 _MARGIN = 0.02
-"""Added to what an underrun lacked when the target learns from it."""
+"""Added to the missing audio of an underrun when the target adapts to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first sample of an utterance stands at this position."""
+    """The first sample of an utterance is at this position."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The first silent sample after an utterance stands at this position."""
+    """The first silent sample after an utterance is at this position."""
 
     position: int
     interrupted: bool = False
     discarded: int = 0
-    """Samples that the interruption threw away."""
+    """Samples that the interruption discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Cued:
-    """The first sample that came with this cue stands at this position.
+    """The first sample that came with this cue is at this position.
 
-    A cue that came without audio: all that was queued before it has been played by then.
+    For a cue without audio: everything queued before it has been played by then.
     """
 
     position: int
@@ -92,9 +92,9 @@ class Playout:
 
     Args:
         rate: samples a second.
-        target: (lowest, highest) depth in seconds that an utterance waits for before it
-            starts. It begins at the lowest, grows when audio comes too late and shrinks when
-            there was depth to spare.
+        target: (lowest, highest) depth in seconds that an utterance waits for before it starts.
+            It begins at the lowest, grows when audio comes too late and shrinks when there was
+            depth to spare.
     """
 
     def __init__(self, rate: int, target: tuple[float, float] = DEFAULT_TARGET) -> None:
@@ -109,9 +109,9 @@ class Playout:
         self._scratch = np.zeros(len(self._fade), np.float32)
         self._concealing_fade = _fade_out(round(_CONCEALMENT * rate))
         self._shortest, self._longest = (round(seconds * rate) for seconds in _PITCH)
-        self._history = np.zeros(2 * self._longest, np.int16)  # the last of what was played
-        # What sounds after the queue was cut or ran dry: _tail[_tail_from:_tail_to]. While playing
-        # it is no longer than what is left of the fade in.
+        self._history = np.zeros(2 * self._longest, np.int16)  # the last samples played
+        # What plays after the queue was cut or ran dry: _tail[_tail_from:_tail_to]. While playing,
+        # it is no longer than the rest of the fade-in.
         self._tail = np.zeros(len(self._concealing_fade), np.int16)
         self._tail_from = self._tail_to = 0
 
@@ -122,21 +122,21 @@ class Playout:
         self.heard = 0
         """Samples of agent audio played."""
         self.discarded = 0
-        """Samples thrown away by ``clear``."""
+        """Samples discarded by ``clear``."""
         self.underruns = 0
         """Times an utterance ran dry and went on."""
         self.concealed = 0
-        """Samples made up to conceal that."""
+        """Samples synthesised to conceal that."""
         self.position = 0
         """Samples pulled, silence included."""
         self.finishing = False
-        """Set when nothing more will come: what is queued plays at once, and its end is told
+        """Set when nothing more will come: what is queued plays at once, and its end is reported
         without waiting for an underrun to end."""
         self.reports: deque[Report] = deque()
         """What happened, oldest first; the reader takes reports from the left."""
 
         self._chunks: deque[tuple[Samples, str | None, object]] = deque()
-        self._due: deque[object] = deque()  # cues that nothing was queued before
+        self._due: deque[object] = deque()  # cues with nothing queued before them
         self._offset = 0  # samples of the first chunk already played
         self._speaking = False  # between Started and Stopped
         self._hushed = False  # the stream goes on in silence after an utterance, or before one
@@ -148,16 +148,16 @@ class Playout:
 
     @property
     def silent(self) -> bool:
-        """True when nothing is queued, nothing sounds, and the end has been reported."""
+        """True when nothing is queued or playing, and the end has been reported."""
         sounds = self._playing or self._tail_from < self._tail_to
         return not (self._speaking or self.depth or sounds)
 
     def push(self, samples: Samples, text: str | None = None, cue: object = None) -> None:
         """Queue agent audio, shape (n,). The array is kept, not copied.
 
-        ``text`` and ``cue`` are reported when the first of these samples is pulled. Where there
-        are none, text waits for the audio that follows, a cue only for what is queued before it.
-        ``clear`` drops those that were not reported.
+        ``text`` and ``cue`` are reported when the first of these samples is pulled. Without
+        samples, text waits for the audio that follows, a cue only for what is queued before it.
+        ``clear`` drops unreported ones.
         """
         if not len(samples):
             if cue is not None and not (self.depth or self._playing):
@@ -174,9 +174,9 @@ class Playout:
         self._since_push = 0
 
     def clear(self, elsewhere: int = 0) -> None:
-        """Throw away all that is queued; what was about to be played fades out in 6 ms.
+        """Discard everything queued; what was about to be played fades out in 6 ms.
 
-        ``elsewhere``: samples of the same turn that are thrown away before they got here.
+        ``elsewhere``: samples of the same turn that are discarded before they got here.
         """
         if self._playing:
             self._keep_tail()
@@ -194,7 +194,7 @@ class Playout:
         self._due.clear()
 
     def pull(self, out: Samples) -> bool:
-        """Fill ``out``, shape (n,), with what is to be played next; False: it is all silence."""
+        """Fill ``out``, shape (n,), with the next samples to play; False: all silence."""
         while self._due:
             self.reports.append(Cued(self.position, self._due.popleft()))
         if self.silent:
@@ -255,7 +255,7 @@ class Playout:
     def _stop(self, report: Stopped) -> None:
         self._speaking = self._playing = False
         self.reports.append(report)
-        # A quarter of what no push of this utterance needed is given back.
+        # A quarter of the depth that this utterance never needed is given back.
         spare = (self._spare or 0) - self._margin
         self.target = max(self._floor, self.target - max(0, spare) // 4)
 
@@ -266,12 +266,12 @@ class Playout:
         self.target = min(self._ceiling, self.target + gap + self._margin)
 
     def _play(self, out: Samples, filled: int) -> int:
-        """Fill the rest of ``out``: from the queue, after a gap faded in across the tail; then,
-        that dry, from a new tail.
+        """Fill the rest of ``out``: from the queue, after a gap cross-faded with the tail; when
+        that runs dry, from a new tail.
         """
         start, filled = filled, self._pull_chunks(out, filled)
         played = out[start:filled]
-        # Before it is faded: a repeated period with a fade in it would pulse.
+        # Before fading: a repeated period with a fade in it would pulse.
         self._remember(played)
         self._listen(played, self.position + start)
         if self._faded_in < len(self._fade):
@@ -311,7 +311,7 @@ class Playout:
         return filled
 
     def _listen(self, played: Samples, position: int) -> None:
-        """Tell an utterance that ends, or begins, within a stream that goes on."""
+        """Detect an utterance that ends, or begins, within a continuous stream."""
         loudness = self._loudness
         loudness.listen(played, position)
         if loudness.loud_from is None:
@@ -332,9 +332,10 @@ class Playout:
         history[kept:] = played
 
     def _conceal(self) -> None:
-        """Make the tail of the last pitch period, repeated and faded.
+        """Make the tail from the last pitch period, repeated and faded.
 
-        Dry again before it has faded in, it goes on as loud as it got, over what was still fading.
+        If dry again before the fade-in is complete, it continues at the level reached, over what
+        was still fading.
         """
         period = self._history[-self._pitch_period() :]
         rest = self._tail[self._tail_from : self._tail_to].copy()
@@ -344,16 +345,16 @@ class Playout:
         self._tail_from, self._tail_to = 0, len(self._tail)
 
     def _pitch_period(self) -> int:
-        """Return the lag, in samples, at which what was last played repeats best."""
+        """Return the lag, in samples, at which the last audio played repeats best."""
         history = self._history.astype(np.float32)
         count = self._longest - self._shortest + 1
-        likeness = np.correlate(history, history[-self._longest :], "valid")[:count]
+        correlation = np.correlate(history, history[-self._longest :], "valid")[:count]
         energy = np.cumsum(np.concatenate(([1.0], history**2)))
         energy = energy[self._longest : self._longest + count] - energy[:count] + 1.0
-        return self._longest - int(np.argmax(likeness / np.sqrt(energy)))
+        return self._longest - int(np.argmax(correlation / np.sqrt(energy)))
 
     def _keep_tail(self) -> None:
-        """Take what would be played next, faded, out of the queue and into the tail."""
+        """Move what would be played next, faded, from the queue to the tail."""
         raw = np.zeros(len(self._fade), np.int16)
         self._play(raw, 0)
         self._scale(raw, self._fade)
@@ -361,7 +362,7 @@ class Playout:
         self._tail_from, self._tail_to = 0, len(raw)
 
     def _cut_tail(self) -> None:
-        """Let a concealment that is under way fade as fast as anything else."""
+        """Make a concealment in progress fade as fast as anything else."""
         if self._tail_to - self._tail_from > len(self._fade):
             self._tail_to = self._tail_from + len(self._fade)
             self._scale(self._tail[self._tail_from : self._tail_to], self._fade)
@@ -373,7 +374,7 @@ class Playout:
         return len(part)
 
     def _scale(self, samples: Samples, gain: NDArray[np.float32]) -> None:
-        """Multiply no more samples than a fade has, in place and without allocating."""
+        """Multiply at most a fade's length of samples, in place and without allocating."""
         scaled = self._scratch[: len(samples)]
         scaled[:] = samples
         scaled *= gain[: len(samples)]
@@ -381,6 +382,6 @@ class Playout:
 
 
 def _fade_out(samples: int) -> NDArray[np.float32]:
-    """Return a gain from 1 to 0 over so many samples."""
+    """Return a gain from 1 to 0 over this many samples."""
     gain: NDArray[np.float32] = np.cos(np.linspace(0, np.pi / 2, samples, dtype=np.float32)) ** 2
     return gain

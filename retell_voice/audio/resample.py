@@ -1,6 +1,6 @@
-"""Changing the sample rate: with next to no delay while live, at full quality otherwise.
+"""Sample rate conversion: with minimal delay while live, at full quality otherwise.
 
-``soxr`` in stream mode withholds tens of milliseconds in bursts, which a conversation hears;
+``soxr`` in stream mode withholds tens of milliseconds in bursts, audible in a conversation;
 a polyphase FIR has a short, constant delay instead. Whole recordings go through ``soxr``.
 """
 
@@ -18,15 +18,15 @@ from retell_voice.audio.format import Samples
 _HALF_WIDTH = 24
 """Half the filter's length, in samples of the lower rate: its delay."""
 _CUTOFF = 0.448 * 2
-"""−6 dB point as a part of the lower rate's Nyquist frequency; the stop band starts at 1."""
+"""−6 dB point relative to the lower rate's Nyquist frequency; the stop band starts at 1."""
 _BETA = 8.0
 """Kaiser window, about 80 dB of stop band at this length."""
 _PHASES = 1024
-"""Filters kept at most: rates with more positions between two samples, as 47999 → 48000 has
-48000, interpolate between neighbours. That is wrong by (π / 1024)² / 8, −118 dB, in the worst
-case, and by nothing in pitch or time."""
+"""Maximum number of filters: rates with more positions between two samples, such as 47999 → 48000
+with 48000, interpolate between neighbours. The error is at most (π / 1024)² / 8, −118 dB, and zero
+in pitch and time."""
 _BLOCK = 4096
-"""Input samples handled at once; bounds the memory that a long burst takes."""
+"""Input samples per step; bounds the memory of a long burst."""
 
 
 class Resampler:
@@ -52,14 +52,14 @@ class Resampler:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything that has been put in."""
-        # Output k stands at input time k * down / up; _next counts in steps of 1 / up from
-        # the start of _held, whose first half - 1 samples lie before the first window's centre.
+        """Forget all input."""
+        # Output k is at input time k * down / up; _next counts in steps of 1 / up from the start
+        # of _held, whose first half - 1 samples are before the first window's centre.
         self._held = np.zeros(self._half - 1, np.float32)
         self._next = 0
 
     def process(self, samples: Samples) -> Samples:
-        """Put in samples, shape (n,), take out all that can be computed, shape (m,)."""
+        """Take samples, shape (n,); return all output that can be computed, shape (m,)."""
         if self._up == self._down:
             return samples
         blocks = range(0, len(samples), _BLOCK)
@@ -67,14 +67,14 @@ class Resampler:
         return np.concatenate(parts) if parts else np.empty(0, np.int16)
 
     def needed(self, count: int) -> int:
-        """Return how many samples must be put in until ``count`` more can be taken out."""
+        """Return how many input samples are needed for ``count`` more output samples."""
         if self._up == self._down:
             return count
         last = ((count - 1) * self._down + self._next) // self._up
         return last + 2 * self._half - len(self._held)
 
     def flush(self) -> Samples:
-        """Take out what the filter still holds and start afresh."""
+        """Return what is left in the filter and start over."""
         if self._up == self._down:
             return np.empty(0, np.int16)
         rest = self.process(np.zeros(self._half, np.int16))
@@ -118,8 +118,8 @@ def resample_whole(samples: Samples, in_rate: int, out_rate: int) -> Samples:
 
 
 def _filter_bank(phases: int, half: int, cutoff: float) -> NDArray[np.float32]:
-    """Return one filter of ``2 * half`` taps for each of the positions between two samples, and
-    for the second of these."""
+    """Return one filter of ``2 * half`` taps for each position between two samples, the second
+    sample included."""
     offsets = np.arange(phases + 1)[:, None] / phases - np.arange(1 - half, half + 1)[None, :]
     window = np.i0(_BETA * np.sqrt(np.clip(1 - (offsets / half) ** 2, 0, None)))
     taps = np.sinc(cutoff * offsets) * window

@@ -10,8 +10,8 @@ from retell_voice.audio.format import Samples
 class Ring:
     """The last ``size`` samples of a stream; one thread writes, another one reads, without a lock.
 
-    What a reader did not take in time is lost, the oldest first. The ring is twice as long as
-    that, so that the writer does not overtake a reader in the middle of a copy.
+    Samples not read in time are lost, the oldest first. The ring is twice as long, so that the
+    writer does not overtake a reader in the middle of a copy.
 
     Attributes:
         written: samples written so far; the position that the stream has reached.
@@ -40,7 +40,7 @@ class Ring:
         self.write_rt(np.zeros(lasting, np.int16))
 
     def read(self, since: int) -> tuple[Samples, int]:
-        """Return a copy of what came after position ``since``, and the position at its end.
+        """Return a copy of everything after position ``since``, and the position at its end.
 
         Only the last ``size`` samples: fewer than ``end - since`` come back when some were lost.
         """
@@ -48,7 +48,7 @@ class Ring:
         return self.between(max(since, written - self.size), written), written
 
     def between(self, start: int, stop: int) -> Samples:
-        """Return a copy of what stands between two positions that are still in the ring."""
+        """Return a copy of what is between two positions still in the ring."""
         size = len(self._samples)
         if start >= stop:
             return self._samples[:0]

@@ -1,4 +1,4 @@
-"""When somebody speaks, told from loudness: for figures, not for deciding what to send."""
+"""When somebody speaks, by loudness: for figures, not for deciding what to send."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from retell_voice.audio.format import Samples
 
 _WINDOW = 0.01
 _QUIET = 32768**2 * 10 ** (-50 / 10)
-"""Mean square of what is quiet in any room: −50 dBFS."""
+"""Mean square that is quiet in any room: −50 dBFS."""
 _ABOVE_NOISE = 10.0
-"""Times the power of the room's noise that a voice has at least: 10 dB."""
+"""Least power of a voice relative to the room noise: 10 dB."""
 _RISE = 10 ** (0.1 * _WINDOW)
-"""By which the noise floor rises in a window that is louder: 1 dB a second. It falls at once."""
+"""Rise of the noise floor per louder window: 1 dB per second. It falls at once."""
 _LOUD_WINDOWS, _OF_WINDOWS = 4, 6
-"""Loud windows, of the last ones, that begin a span: a click is none."""
+"""Loud windows, among the last ones, that start a span: a click does not."""
 _PAUSE = 0.3
 """Seconds of quiet that end a span; shorter ones are between words."""
 _KEPT = 8
@@ -67,7 +67,7 @@ class SpeechSpans:
         is_loud = power > max(_QUIET, self._floor * _ABOVE_NOISE)
         if power:
             self._floor = min(power, self._floor * _RISE)
-        elif self._floor == inf:  # no room at all; later, it is muted, and the room is as it was
+        elif self._floor == inf:  # digital silence: later on, it is muted, and the floor stays
             self._floor = _QUIET / _ABOVE_NOISE
         self._recent = [*self._recent[1:], is_loud]
         if not is_loud:

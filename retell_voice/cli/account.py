@@ -43,11 +43,11 @@ class Wanted:
 
     Attributes:
         agent: only those with this agent, a name or an id.
-        status, reason: only those of one of these.
+        status, reason: only those with one of these.
         kind: ``web`` or ``phone``; None for both.
-        since, until: as people write times; when they began.
-        limit: how many at the most.
-        oldest_first: the other way round.
+        since, until: bounds of their start, as people write times.
+        limit: at most this many.
+        oldest_first: reverse the order.
     """
 
     agent: str | None = None
@@ -63,12 +63,12 @@ class Wanted:
 def asked(
     settings: LookupSettings, purpose: str, work: Callable[[Account], Coroutine[Any, Any, T]]
 ) -> T:
-    """Ask the REST API something; a signal ends the program meanwhile.
+    """Query the REST API; a signal ends the program meanwhile.
 
     Args:
-        settings: whose API, and with which key.
-        purpose: what the key is wanted for.
-        work: asks.
+        settings: URL and API key.
+        purpose: what the key is needed for.
+        work: makes the request.
 
     Raises:
         ConfigError: there is no key, or something cannot be used.
@@ -77,7 +77,7 @@ def asked(
     key = api_key(settings, purpose)
     with key_from(key), Interrupts(lambda: None) as interrupts:
         result = asyncio.run(interrupts.opening(work(account(settings, key)), lambda: None))
-        if interrupts.received is not None:  # too late to cancel anything, but not in vain
+        if interrupts.received is not None:  # too late to cancel, but it counts
             raise SystemExit(128 + interrupts.received)
         return result
 
@@ -130,16 +130,16 @@ def calls(settings: LookupSettings, wanted: Wanted) -> int:
     return 0
 
 
-def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -> int:
-    """Show all of one call and return the exit code.
+def call(settings: LookupSettings, given: str, *, wait: bool, timeout: float) -> int:
+    """Show everything about one call and return the exit code.
 
     Raises:
-        RestError: its analysis did not come in time; what there is was shown.
+        RestError: its analysis did not come in time; the rest was shown.
     """
 
     async def find(of: Account) -> CallDetails:
         call_id = await of.call_id(call_id_given(given))
-        return await (of.analysed(call_id, patience) if wait else of.call(call_id))
+        return await (of.analysed(call_id, timeout) if wait else of.call(call_id))
 
     found = asked(settings, "look calls up", find)
     if as_json(settings):
@@ -148,15 +148,15 @@ def call(settings: LookupSettings, given: str, *, wait: bool, patience: float) -
         stdout.say(call_page(found))
     if wait and not is_settled(found):
         raise RestError(
-            f"server: call {mask(found.call_id)} is not analysed after {patience:g} s",
-            "--patience says how long to wait; analysis may be off for this agent",
+            f"server: call {mask(found.call_id)} was not analysed within {timeout:g} s",
+            "--timeout sets how long to wait; analysis may be off for this agent",
             status=200,
         )
     return 0
 
 
 def stop(settings: LookupSettings, given: str) -> int:
-    """End a call that is going on and return the exit code."""
+    """End an ongoing call and return the exit code."""
 
     async def end(of: Account) -> str:
         call_id = await of.call_id(call_id_given(given), ongoing=True)
@@ -172,10 +172,10 @@ def stop(settings: LookupSettings, given: str) -> int:
 
 
 def call_id_given(given: str) -> str:
-    """Return what names a call on the command line.
+    """Return the call named on the command line.
 
     Raises:
-        ConfigError: there is nothing.
+        ConfigError: none was given.
     """
     call_id = read_call_id(given)
     if not call_id:
@@ -185,7 +185,7 @@ def call_id_given(given: str) -> str:
 
 def as_json(settings: LookupSettings) -> bool:
     """Tell whether JSON is wanted."""
-    # What the file and the environment say of JSON is for talk, whose output is another.
+    # The file and the environment set JSON for talk, whose output is different.
     return settings.json.value and settings.json.is_flag
 
 
@@ -210,7 +210,7 @@ def _agent_row(agent: Agent) -> tuple[str, ...]:
 
 
 def _call_row(found: CallDetails) -> tuple[str, ...]:
-    """Return the cells of a call; one that is not over does not show its call_id whole."""
+    """Return the cells of a call; until it is over, its call_id is masked."""
     judged = [found.sentiment or ""]
     if found.successful is not None:
         judged.append("successful" if found.successful else "not successful")
@@ -227,5 +227,5 @@ def _call_row(found: CallDetails) -> tuple[str, ...]:
 
 
 def _public(found: CallDetails) -> dict[str, Any]:
-    """Return what the server said of a call, without the token that lets its bearer in."""
+    """Return what the server said about a call, without the token that lets others in."""
     return {name: value for name, value in found.body.items() if name != "access_token"}

@@ -24,7 +24,7 @@ _Id = Annotated[
         show_default=False,
         parser=Secret,
         help="The call: its call_id, the end of it (four characters or more), or last. '-' reads "
-        "it from standard input: the call_id of a call that is going on is a secret.",
+        "it from standard input: the call_id of an ongoing call is a secret.",
     ),
 ]
 
@@ -49,24 +49,24 @@ def add_to(app: typer.Typer) -> None:
         "call": (
             command(LookupSettings)(call),
             manual.CALL,
-            "Show all there is to know of one call.",
+            "Show everything about one call.",
         ),
         "monitor": (
             command(LookupSettings)(monitor),
             manual.MONITOR,
-            "Print what is said in a call that is going on.",
+            "Print what is said in an ongoing call.",
         ),
         "listen": (
             command(ListenSettings, _LISTENING)(listen),
             manual.LISTEN,
-            "Hear a call that is going on.",
+            "Listen to an ongoing call.",
         ),
         "take-over": (
             command(ListenSettings, _LISTENING)(take_over),
             manual.TAKE_OVER,
-            "Take the agent's place in a call that is going on.",
+            "Take the agent's place in an ongoing call.",
         ),
-        "stop": (command(LookupSettings)(stop), manual.STOP, "End a call that is going on."),
+        "stop": (command(LookupSettings)(stop), manual.STOP, "End an ongoing call."),
     }
     for name, (function, text, summary) in made.items():
         app.command(name, help=text, short_help=summary, rich_help_panel=_PANEL)(function)
@@ -77,7 +77,7 @@ def agents(
     *,
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", show_default=False, help="Part of their names or ids."),
+        typer.Argument(metavar="NAME", show_default=False, help="Part of the name or id."),
     ] = "",
     channel: Annotated[
         str, _which("--channel", "CHANNEL", "One of voice, chat, any.", "Which agents")
@@ -93,26 +93,26 @@ def calls(
     settings: LookupSettings,
     *,
     agent: Annotated[
-        str | None, _which("--agent", "NAME|ID", "Those with this agent: its name or its id.")
+        str | None, _which("--agent", "NAME|ID", "Calls with this agent: its name or id.")
     ] = None,
     status: Annotated[
         list[str] | None,
         _which(
             "--status",
             "STATUS",
-            "Those that are registered, not_connected, ongoing, ended or error; repeatable.",
+            "Calls that are registered, not_connected, ongoing, ended or error; repeatable.",
         ),
     ] = None,
     reason: Annotated[
         list[str] | None,
-        _which("--reason", "REASON", "Those that ended by this: user_hangup, …; repeatable."),
+        _which("--reason", "REASON", "Calls that ended this way: user_hangup, …; repeatable."),
     ] = None,
     kind: Annotated[str | None, _which("--type", "TYPE", "One of web, phone.")] = None,
     since: Annotated[
         str | None,
-        _which("--since", "TIME", "Those that began after this: 90m, 2h, 3d or 1w ago, or a date."),
+        _which("--since", "TIME", "Calls that began since: 90m, 2h, 3d or 1w ago, or a date."),
     ] = None,
-    until: Annotated[str | None, _which("--until", "TIME", "Those that began before.")] = None,
+    until: Annotated[str | None, _which("--until", "TIME", "Calls that began before.")] = None,
     limit: Annotated[
         int,
         typer.Option(
@@ -120,12 +120,10 @@ def calls(
             max=10_000,
             metavar="N",
             rich_help_panel="Which calls",
-            help="How many at the most.",
+            help="Maximum number of calls.",
         ),
     ] = 20,
-    oldest_first: Annotated[
-        bool, _which("--oldest-first", "", "From the earliest on, not from the latest back.")
-    ] = False,
+    oldest_first: Annotated[bool, _which("--oldest-first", "", "List the oldest first.")] = False,
 ) -> int:
     """List calls."""
     from retell_voice.cli import account
@@ -150,20 +148,23 @@ def call(
     wait: Annotated[
         bool,
         typer.Option(
-            "--wait", metavar="", help="Wait until the call is over and its analysis there."
+            "--wait", metavar="", help="Wait until the call is over and has been analysed."
         ),
     ] = False,
-    patience: Annotated[
+    timeout: Annotated[
         float,
         typer.Option(
-            min=0, max=86_400, metavar="S", help="With --wait: how long, once the call is over."
+            min=0,
+            max=86_400,
+            metavar="S",
+            help="With --wait: time for the analysis once the call is over.",
         ),
     ] = 120.0,
 ) -> int:
     """Show a call."""
     from retell_voice.cli import account
 
-    return account.call(settings, call_id, wait=wait, patience=patience)
+    return account.call(settings, call_id, wait=wait, timeout=timeout)
 
 
 def stop(settings: LookupSettings, *, call_id: _Id) -> int:
@@ -174,7 +175,7 @@ def stop(settings: LookupSettings, *, call_id: _Id) -> int:
 
 
 def monitor(settings: LookupSettings, *, call_id: _Id) -> int:
-    """Watch a call."""
+    """Monitor a call."""
     from retell_voice.cli.monitor import monitor
 
     return monitor(settings, call_id)

@@ -1,4 +1,4 @@
-"""The commands of ``retell-voice`` and their help. Whatever is heavy is imported inside them."""
+"""The commands of ``retell-voice`` and their help. Heavy modules are imported inside them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ account_commands.add_to(app)
 
 @app.command(
     help=manual.EMULATOR,
-    short_help="Serve what Retell's servers do, for talk and for your own client.",
+    short_help="Emulate Retell's servers, for talk and for your own client.",
     cls=Command,
 )
 @command(EmulatorSettings)
@@ -163,7 +163,7 @@ def _talk_option(name: str) -> Any:
 
 @app.command(
     help=manual.DOCTOR,
-    short_help="Look at all that a call needs, and say what to mend.",
+    short_help="Check everything a call needs, and say how to fix it.",
 )
 def doctor(
     *,
@@ -178,7 +178,7 @@ def doctor(
     no_sound: Annotated[
         bool,
         typer.Option(
-            "--no-sound", metavar="", help="Play no chimes; a machine without sound is no failure."
+            "--no-sound", metavar="", help="Play no chimes; missing sound is not a failure."
         ),
     ] = False,
     seconds: Annotated[
@@ -229,9 +229,9 @@ def report(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="HTML", help="Where the page goes; without it beside FILE."),
+        typer.Option(metavar="HTML", help="Where to write the page; by default next to FILE."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="PNG", help="A picture as well.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write an image.")] = None,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
     ] = False,
@@ -253,7 +253,7 @@ def swarm(
     ramp: Annotated[
         float, typer.Option(min=0, metavar="S", help="Seconds over which they are dialled.")
     ] = 10.0,
-    patience: Annotated[
+    answer_timeout: Annotated[
         float,
         typer.Option(min=0.1, metavar="S", help="How long callers wait for their last answer."),
     ] = 10.0,
@@ -301,7 +301,7 @@ def swarm(
             "rate": rate,
         }
         settings = load(TalkSettings, read_file(config), environment(), flags)
-        wanted = Wanted(calls, ramp, patience, as_json, page, dask)
+        wanted = Wanted(calls, ramp, answer_timeout, as_json, page, dask)
         code = hold(settings, wanted, parameter or ())
     raise SystemExit(code)
 
@@ -320,7 +320,7 @@ app.add_typer(configuring)
 
 @configuring.command(
     help=manual.SHOW,
-    short_help="Show every setting, its value and where that came from.",
+    short_help="Show every setting, its value and where it came from.",
 )
 @command(TalkSettings)
 def show(settings: TalkSettings, *, file: ConfigFile) -> int:
@@ -333,21 +333,22 @@ def show(settings: TalkSettings, *, file: ConfigFile) -> int:
 
 @configuring.command()
 def path() -> None:
-    """Print where the config file is looked for when --config names none."""
+    """Print where the config file is looked for without --config."""
     stdout.say(str(default_path()))
 
 
 @configuring.command(
     help=manual.INIT,
-    short_help="Write a config file with every setting, for you to change.",
+    short_help="Write a config file with every setting, for you to edit.",
 )
 def init(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Where to; without it the usual place.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="Where to write it; by default the usual place."),
     ] = None,
     *,
     force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Replace one that is there.")
+        bool, typer.Option("--force", metavar="", help="Replace an existing file.")
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")

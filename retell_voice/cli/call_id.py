@@ -1,4 +1,4 @@
-"""A call_id that is given on the command line, or kept out of it."""
+"""A call_id given on the command line, or on standard input to keep it secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from retell_voice.secret import Secret
 
 
 def read_call_id(given: str) -> Secret:
-    """Return what was given, ``-`` read from standard input; empty where there is nothing."""
+    """Return what was given, ``-`` read from standard input; empty if there is none."""
     if given == "-":
         if sys.stdin.isatty():
             from getpass import getpass  # rarely needed

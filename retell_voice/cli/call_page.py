@@ -1,4 +1,4 @@
-"""All that the server knows of one call, as lines for people."""
+"""Everything the server knows about one call, as lines for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPEAKERS = {"agent": "agent", "user": "user", "transfer_target": "third party"}
 
 
 def call_page(details: CallDetails) -> str:
-    """Return the page; a call that is not over does not show its call_id whole."""
+    """Return the page; until the call is over, its call_id is masked."""
     lines = [f"{name:{_WIDTH}}{clean(value)}".rstrip() for name, value in _rows(details) if value]
     said = list(_transcript(details))
     return "\n".join([*lines, *([""] if said else []), *said])
@@ -96,7 +96,7 @@ def _cost(details: CallDetails) -> str:
 
 
 def _transcript(details: CallDetails) -> Iterator[str]:
-    """Yield what was said and done, with tool calls where the server has them, else as text."""
+    """Yield what was said and done, with tool calls if the server has them, else as text."""
     for name in ("transcript_with_tool_calls", "transcript_object"):
         items = details.body.get(name)
         if isinstance(items, list) and items:

@@ -1,7 +1,7 @@
-"""Which words of the agent have been heard by now. Pure: time is an argument.
+"""Which of the agent's words have been heard so far. Pure: time is an argument.
 
-The server sends pieces of audio with the text that they say, and a call tells of each when its
-first sample is heard. Within a piece a word is taken to begin where its first letter stands.
+The server sends pieces of audio with their text, and a call reports each when its first sample is
+heard. Within a piece, a word's start is estimated from the position of its first letter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-_KEPT = 5000  # characters; twice that at the most
+_KEPT = 5000  # characters; at most twice that
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class Captions:
     """What the agent says in one utterance.
 
     Attributes:
-        before: the pieces that have been heard to their end.
+        before: the pieces that have been heard completely.
         piece: the one that is being heard, or was heard last.
-        start: when it began to be heard, seconds.
+        start: when playout of it began, seconds.
         duration: of its audio, seconds.
-        cut: when the agent was interrupted, None while it was not.
+        cut: when the agent was interrupted, None if it was not.
     """
 
     before: str = ""
@@ -31,7 +31,7 @@ class Captions:
     cut: float | None = None
 
     def heard(self, text: str, start: float, duration: float) -> Captions:
-        """Return the captions with another piece, which begins to be heard at ``start``."""
+        """Return the captions with another piece, whose playout begins at ``start``."""
         return Captions(self._all(), text, start, duration)
 
     def stopped(self, at: float, *, interrupted: bool) -> Captions:
@@ -42,13 +42,13 @@ class Captions:
 
     def _all(self) -> str:
         text = self.before + self.piece
-        # Rarely, and then a lot: what is left is wrapped anew.
+        # Rarely, and then a lot at once: the rest is wrapped again.
         return text if len(text) <= 2 * _KEPT else text[-_KEPT:]
 
     def parts(self, now: float) -> tuple[str, str, str]:
         """Return what was heard before, the word that is being heard, and what is to come.
 
-        They make up the whole text. Nothing is to come after an interruption.
+        Together they are the whole text. After an interruption, nothing is to come.
         """
         now = now if self.cut is None else min(now, self.cut)
         words = [(m.start(), m.end()) for m in re.finditer(r"\S+\s*", self.piece)]
@@ -61,6 +61,6 @@ class Captions:
         return before, word, "" if self.cut is not None else self.piece[end:]
 
     def text(self, now: float) -> str:
-        """Return all that has been heard, without what surrounds it."""
+        """Return all that has been heard, stripped."""
         before, word, _ = self.parts(now)
         return (before + word).strip()

@@ -1,4 +1,4 @@
-"""The devices that a call could go on with. All of it may take a while: not on the event loop."""
+"""The devices a call could switch to. All of it may take a while: not for the event loop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SIDES: tuple[tuple[Side, Direction], ...] = (("near_end", "input"), ("far_end",
 def choices(microphone: Microphone, speaker: Speaker) -> tuple[Choice, ...]:
     """Return all microphones, then all speakers; those given are in use.
 
-    The list is the one that PortAudio made when the program started: it makes another only when
-    no device is open. Nothing is opened for it, which could be heard.
+    The list is the one PortAudio made when the program started: it makes a new one only when no
+    device is open. No device is opened for this, since that could be audible.
 
     Raises:
         DeviceError: PortAudio is not installed or does not start.

@@ -1,4 +1,4 @@
-"""``retell-voice config``: where the config file is, what it comes to, and a new one."""
+"""``retell-voice config``: where the config file is, its effect, and writing a new one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from retell_voice.shown import clean, escape_json
 
 
 def show(settings: TalkSettings, file: ConfigFile) -> None:
-    """Print every setting, its value and where that came from; ``--json``: as an array."""
+    """Print every setting, its value and where it came from; ``--json``: as an array."""
     settings = replace(settings, api_key=find_key(settings.api_key))
     emulator = load(EmulatorSettings, file, environment(), {})
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
@@ -25,31 +25,31 @@ def show(settings: TalkSettings, file: ConfigFile) -> None:
         listed = [dict(zip(keys, row, strict=True)) for row in rows]
         stdout.say(escape_json(json.dumps(listed, indent=2)))
         return
-    stdout.say(clean(f"# config file: {file.path or f'none, as there is no {default_path()}'}"))
+    stdout.say(clean(f"# config file: {file.path or f'none, {default_path()} does not exist'}"))
     width = max(len(f"{key} = {value}") for key, value, _ in rows)
     for key, value, source in rows:
         stdout.say(clean(f"{f'{key} = {value}':{width}}  # {source}"))
 
 
 def init(path: Path | None, *, force: bool) -> None:
-    """Write a config file with all defaults, which nobody else may read, and print where it is.
+    """Write a config file with all defaults, readable only by its owner, and print its path.
 
     Raises:
-        ConfigError: there is one and ``force`` is not given, or it cannot be written.
+        ConfigError: it exists and ``force`` is not given, or it cannot be written.
     """
     path = path or default_path()
     if path.is_dir():
-        raise ConfigError(f"{path}: it is a directory", f"name a file: {path / 'config.toml'}")
+        raise ConfigError(f"{path} is a directory", f"name a file: {path / 'config.toml'}")
     exclusive = 0 if force else os.O_EXCL
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | exclusive, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            if os.name == "posix":  # one that was there keeps its mode, and may be open to all
+            if os.name == "posix":  # an existing file keeps its mode, which may be too open
                 os.fchmod(file.fileno(), 0o600)
             file.write(reference.example())
     except FileExistsError:
-        raise ConfigError(f"{path} is there already", "--force replaces it") from None
+        raise ConfigError(f"{path} already exists", "--force replaces it") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     stdout.say(str(path))

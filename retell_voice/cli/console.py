@@ -1,9 +1,9 @@
-"""Lines typed at the emulator: turns of the user, for an LLM server that is tried without speech.
+"""Lines typed at the emulator: user turns, for trying an LLM server without speech.
 
 ::
 
     standard input ─▶ reader thread ─▶ Console ─▶ the newest call
-                                          └─▶ where there is none: a call with a silent caller
+                                          └─▶ if there is none: a call with a silent caller
 
 A line that begins with ``/`` is a command: ``/call``, ``/hangup``, ``/help``.
 """
@@ -25,10 +25,10 @@ from retell_voice.errors import RetellVoiceError
 
 HELP = """\
 type what the user says; it goes to the newest call, or to a new one with a silent caller
-/call    begin another call with a silent caller
+/call    start another call with a silent caller
 /hangup  the newest caller hangs up
 /help    this"""
-_MOST_WAITING = 100  # lines; no more are read until one has been carried out
+_MOST_WAITING = 100  # lines; reading pauses until one has been processed
 
 
 class Console:
@@ -36,7 +36,7 @@ class Console:
 
     Args:
         emulator: whose calls are typed to.
-        audio: format of the calls it begins.
+        audio: format of the calls it starts.
         say: prints a line.
     """
 
@@ -50,7 +50,7 @@ class Console:
         self._callers: dict[asyncio.Task[None], Call] = {}
 
     def listen(self) -> None:
-        """Take what is typed at standard input from here on."""
+        """Start reading standard input."""
         loop = asyncio.get_running_loop()
 
         def take(line: str) -> None:
@@ -61,12 +61,12 @@ class Console:
         read_lines(sys.stdin.fileno(), take)
 
     def happened(self, server_event: ServerEvent) -> None:
-        """Take note of what the emulator tells."""
+        """Take note of a server event."""
         if isinstance(server_event, CallJoined):
             self._joined.set()
 
     async def run(self) -> None:
-        """Carry out lines until cancelled; the callers it made hang up then."""
+        """Carry out lines until cancelled; then the callers it created hang up."""
         try:
             while True:
                 line = await self._lines.get()
@@ -89,7 +89,7 @@ class Console:
             case ["/help"]:
                 self._say(HELP)
             case [word, *_] if word.startswith("/"):
-                self._say(f"there is no {word}\n{HELP}")
+                self._say(f"unknown command {word}\n{HELP}")
             case _:
                 if not self._emulator.sessions:
                     await self._begin()

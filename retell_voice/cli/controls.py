@@ -1,4 +1,4 @@
-"""What the keys do: a fold from keys to how the call is to be held. Pure: time is an argument."""
+"""What the keys do: a fold from keys to the state of the controls. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ LOUDEST = 200
 """Percent."""
 STEP = 10
 FIRST_HOLD = 0.75
-"""Seconds for which one press of the space bar counts as holding it, where the terminal does not
-tell when it comes up: then it tells of presses again and again. The first repeat takes up to two
-thirds of a second."""
+"""Seconds for which one press of the space bar counts as holding it, if the terminal does not
+report releases: then it only repeats presses. The first repeat takes up to two thirds of a
+second."""
 NEXT_HOLD = 0.25
-"""The same for each repeat: they come every 30 to 100 ms."""
+"""The same for each repeat; repeats come every 30 to 100 ms."""
 NOTICE = 4.0
 """Seconds for which an answer to a key shows."""
 _PAGE = 5  # utterances
-_SENT = 40  # keys of the telephone that are shown
-_ONCE = frozenset(f"mMdDsS?hHqQtT{DIGITS}") | {
-    "f1"
-}  # keys that do nothing more while they are held
+_SENT = 40  # phone keys to show
+_ONCE = frozenset(f"mMdDsS?hHqQtT{DIGITS}") | {"f1"}  # keys whose repeats do nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +40,23 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """How the call is to be held and what is to be shown of it.
+    """The state of the controls: how to run the call and what to show of it.
 
     Attributes:
         has_keys: there is a keyboard.
         has_keypad: the call carries the keys of a telephone.
         muted: the switch; see ``silent``.
-        held_until: time until which the space bar counts as held; infinite where it will be told.
-        tells_releases: the terminal tells when keys come up.
+        held_until: time until which the space bar counts as held; infinite if its release is
+            reported.
+        tells_releases: the terminal reports key releases.
         volume: of the agent, percent.
         panel: what covers the conversation.
-        choices: the devices there are, None while they are looked for.
+        choices: the available devices, None while they are being looked up.
         above: how many of them have been scrolled out of sight.
-        typed: digits of a choice that may go on.
-        pressed: the last keys of the telephone that were sent.
-        upto: utterances shown, when looking back; None follows the conversation.
-        notice: an answer to a key, and until when it shows.
+        typed: digits of an incomplete choice.
+        pressed: the last phone keys sent.
+        upto: utterances shown, when scrolled back; None follows the conversation.
+        notice: the answer to a key, and until when to show it.
     """
 
     has_keys: bool = False
@@ -76,11 +75,11 @@ class Controls:
     notice_until: float = 0.0
 
     def silent(self, now: float) -> bool:
-        """Whether silence is to be sent."""
+        """Whether to send silence."""
         return self.muted and now >= self.held_until
 
     def noticed(self, notice: str, now: float, seconds: float = NOTICE) -> Controls:
-        """Return it with an answer to show for so long."""
+        """Return it with an answer to show for this long."""
         return replace(self, notice=notice, notice_until=now + seconds)
 
 
@@ -91,39 +90,39 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Repaint:
-    """Draw everything anew."""
+    """Redraw everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListDevices:
-    """Find out which devices there are."""
+    """List the available devices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Go on with another device."""
+    """Switch to another device."""
 
     choice: Choice
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Press a key of the telephone."""
+    """Press a phone key."""
 
     digit: str
 
 
 Command = HangUp | Repaint | ListDevices | Use | Press
-"""What a key wants that the controls cannot say."""
+"""What a key asks for beyond the controls' state."""
 
 
 def press(  # noqa: PLR0911, PLR0912 - a table of keys
     controls: Controls, key: Key, now: float, said: int
 ) -> tuple[Controls, Command | None]:
-    """Return the controls after a key, and what is to be done.
+    """Return the controls after a key, and a command to carry out.
 
     Args:
-        controls: those before it.
+        controls: before the key.
         key: the key.
         now: call time, seconds.
         said: utterances in the conversation.
@@ -168,7 +167,7 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
         case "ctrl-l":
             return controls, Repaint()
         case "paste":
-            return controls.noticed("what is pasted is not sent: this is a call", now), None
+            return controls.noticed("pasted text is not sent: this is a voice call", now), None
     if controls.panel == "devices":
         return _scroll(controls, key.name), None
     return _look_back(controls, key.name, said), None
@@ -178,10 +177,10 @@ def _space(controls: Controls, key: Key, now: float) -> Controls:
     if key.action == "release":
         return replace(controls, held_until=min(controls.held_until, now))
     if not controls.muted:
-        # Held from before "m": no reason to say anything.
+        # Held since before "m": nothing to say.
         if key.action == "repeat" or now < controls.held_until:
             return controls
-        return controls.noticed("you are heard; the space bar matters while muted (m)", now)
+        return controls.noticed("you are heard; the space bar only works while muted (m)", now)
     if key.is_tracked:
         return replace(controls, held_until=math.inf, notice="")
     held = now < controls.held_until
@@ -206,11 +205,11 @@ def _choose(controls: Controls, name: str, now: float) -> tuple[Controls, Comman
     if not typed:
         return controls, None
     number = int(typed)
-    # Another digit could still make it a larger number: then Enter says that it is whole.
+    # Another digit could still make a larger number: then Enter completes it.
     if name != "enter" and number and number * 10 <= len(choices):
         return replace(controls, typed=typed), None
     if not 1 <= number <= len(choices):
-        return replace(controls, typed="").noticed(f"there is no number {typed}", now), None
+        return replace(controls, typed="").noticed(f"no device number {typed}", now), None
     choice = choices[number - 1]
     if choice.in_use:
         return replace(controls, typed="", panel="").noticed(f"{choice.name} is in use", now), None
@@ -233,6 +232,6 @@ def _look_back(controls: Controls, name: str, said: int) -> Controls:
 
 
 def _steps(all_: int) -> dict[str, int]:
-    """Return how far the keys that look about go, among so many."""
+    """Return how far the scrolling keys move, among this many."""
     steps = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -_PAGE, "pagedown": _PAGE}
     return steps | {"home": -all_, "end": all_}

@@ -1,4 +1,4 @@
-"""What the server knows of a call that is over, for the lines and the JSON after it."""
+"""What the server knows about a finished call, as the closing lines and JSON."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from retell_voice.settings.tables import TalkSettings
 from retell_voice.shown import clean
 
 LOOKUP_TIMEOUT = 5.0
-"""Seconds that the program waits for the details at the most."""
+"""Seconds the program waits for the details at most."""
 _PAUSE = 0.5
 _FINAL = ("ended", "error")
 
 
 def key_for(settings: TalkSettings) -> str | None:
-    """Return the API key to look a call up with; None where ``--api-url`` knows nothing of it."""
+    """Return the API key to look a call up with; None if ``--api-url`` does not know the call."""
     hosts = {urlsplit(each.value).hostname for each in (settings.url, settings.api_url)}
     named = settings.agent.value or settings.api_url.source != DEFAULT
     if settings.local.value or not (named or len(hosts) == 1):
@@ -35,9 +35,9 @@ def key_for(settings: TalkSettings) -> str | None:
 
 
 def tell(call_id: str, key: str, settings: TalkSettings, interrupts: Interrupts) -> None:
-    """Look a call up that has just ended, and print what there is; a failure is told softly.
+    """Look up a call that has just ended, and print the result; a failure is only a warning.
 
-    Ctrl-C ends the waiting.
+    Ctrl-C stops waiting.
     """
     try:
         details = asyncio.run(_look_up(call_id, key, settings.api_url.value, interrupts))
@@ -61,7 +61,7 @@ async def _look_up(call_id: str, key: str, api_url: str, interrupts: Interrupts)
 
 
 async def _final(call_id: str, key: str, api_url: str) -> CallDetails:
-    """Return the details as soon as the server knows that the call is over; else as they are."""
+    """Return the details once the server knows that the call is over, or as they are in the end."""
     details: CallDetails | None = None
     try:
         async with asyncio.timeout(LOOKUP_TIMEOUT):
@@ -81,7 +81,7 @@ async def _final(call_id: str, key: str, api_url: str) -> CallDetails:
 
 
 def lines(details: CallDetails) -> list[str]:
-    """Return what there is to say, for people."""
+    """Return the details, for people."""
     figures = [details.disconnection_reason or details.status]
     if details.duration is not None:
         figures.append(f"length {clock(details.duration)}")
@@ -89,10 +89,10 @@ def lines(details: CallDetails) -> list[str]:
         figures.append(f"the agent answered after {details.latency:.1f} s (median)")
     if details.cost is not None:
         figures.append(f"cost ${details.cost / 100:.2f}")
-    said = [f"by the server's account: {', '.join(figures)}"]
+    said = [f"according to the server: {', '.join(figures)}"]
     if details.summary:
         said.append(f"summary: {details.summary}")
-    judged = [details.sentiment and f"the user's mood: {details.sentiment}"]
+    judged = [details.sentiment and f"user sentiment: {details.sentiment}"]
     if details.successful is not None:
         judged.append("successful" if details.successful else "not successful")
     if any(judged):
@@ -101,7 +101,7 @@ def lines(details: CallDetails) -> list[str]:
 
 
 def to_json(details: CallDetails) -> str:
-    """Return the details as one line of JSON, without what lets others in or listen."""
+    """Return the details as one line of JSON, without anything that lets others join or listen."""
     shown = {each.name: getattr(details, each.name) for each in fields(details)}
     shown["call_id"] = mask(details.call_id)
     for name in ("body", "recording_url"):

@@ -42,22 +42,22 @@ def examine(
     chimes: bool,
     as_json: bool,
 ) -> int:
-    """Examine, tell, and return the exit code.
+    """Run the checks, report, and return the exit code.
 
     Args:
-        only: parts to look at; empty for all.
+        only: parts to check; empty for all.
         config: the config file, None for the default one.
         flags: settings from the command line, by name.
         seconds: how long to listen to the microphone.
-        chimes: whether the speaker may be heard.
+        chimes: whether to play sound.
         as_json: print one object at the end instead of lines.
 
     Raises:
-        ConfigError: a flag or a part that there is not.
+        ConfigError: an unknown flag or part.
     """
     for part in only:
         if part not in PARTS:
-            raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
+            raise ConfigError(f"--only: unknown part {part!r}", did_you_mean(part, [*PARTS]))
     wanted = only or [part for part in PARTS if part not in ON_REQUEST]
     findings = []
     for finding in _findings(
@@ -155,7 +155,7 @@ class _Meter:
             self._drawn = True
 
     def wipe(self) -> None:
-        """Take it off the screen."""
+        """Erase it from the screen."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Server events of an emulator in this process, as far as they concern the person who talks."""
+"""Server events of an emulator in this process, those that concern the person talking."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from retell_voice.secret import mask_url
 
 
 def is_warning(server_event: ServerEvent) -> bool:
-    """Return whether it tells of something that somebody should fix.
+    """Return whether it reports something that somebody should fix.
 
-    What ends the call is none: it is the error that the call ends with.
+    Whatever ends the call is not: it is the error that the call ends with.
     """
     match server_event:
         case LlmMessageMalformed() | LlmMessageUnknown() | LlmRetrying() | ResponseOverdue():

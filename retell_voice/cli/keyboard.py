@@ -12,15 +12,15 @@ from contextlib import suppress
 from retell_voice.cli.keys import Decoder, Key, KeyboardFlags, Told
 from retell_voice.cli.terminal import Terminal
 
-_LONE = 0.05  # seconds after which Esc is the key, and not the beginning of another
-_LOOK = 0.25  # seconds between looks at whether the terminal is ours
+_LONE = 0.05  # seconds after which Esc is a key by itself, not the start of a sequence
+_LOOK = 0.25  # seconds between checks whether the terminal is ours
 
 
 class Keyboard:
     """Keys of a terminal.
 
     Args:
-        terminal: it; taken by now.
+        terminal: the terminal, already taken.
         take: called for each key, on a thread.
     """
 
@@ -32,12 +32,12 @@ class Keyboard:
         self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
 
     def start(self) -> None:
-        """Begin to read; where there is no keyboard, nothing ever comes."""
+        """Start reading; without a keyboard, nothing ever comes."""
         if self._terminal.keys is not None:
             self._thread.start()
 
     def stop(self) -> None:
-        """Read no more, within a quarter of a second; what has been typed since is not taken."""
+        """Stop reading, within a quarter of a second; later input is left alone."""
         self._over.set()
 
     def _run(self) -> None:
@@ -48,7 +48,7 @@ class Keyboard:
                 if self._terminal.interruptions != interruptions:
                     interruptions = self._terminal.interruptions
                     self._take(Key("unfocus"))
-                if not self._terminal.is_ours:  # who reads in the background is stopped
+                if not self._terminal.is_ours:  # reading in the background would stop us
                     self._over.wait(_LOOK)
                     continue
                 data = _read(fd, _LONE if self._decoder.waiting else _LOOK)
@@ -62,7 +62,7 @@ class Keyboard:
         if isinstance(key, KeyboardFlags):
             self._terminal.answered(key.flags)
         elif (number := self._terminal.signal_of(key)) is not None:
-            os.killpg(os.getpgrp(), number)  # as the system does where the key is no key
+            os.killpg(os.getpgrp(), number)  # as the system does when the key makes a signal
         else:
             self._take(key)
 
@@ -83,7 +83,7 @@ else:
     _SPECIAL |= {"G": b"\x1b[H", "O": b"\x1b[F", "I": b"\x1b[5~", "Q": b"\x1b[6~", ";": b"\x1bOP"}
 
     def _read(fd: int, timeout: float) -> bytes | None:  # noqa: ARG001 - there is one console
-        """The same of a Windows console, whose special keys come as two characters."""
+        """The same for a Windows console, whose special keys come as two characters."""
         deadline = time.monotonic() + timeout
         while not msvcrt.kbhit():
             if time.monotonic() > deadline:

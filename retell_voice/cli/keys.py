@@ -1,15 +1,15 @@
-"""Which keys the bytes from a terminal mean. Pure: no terminal, no clock.
+"""Decodes the bytes from a terminal into keys. Pure: no terminal, no clock.
 
 ::
 
     a, A, ä, +, …      a character is its own name
     enter tab backspace esc up down left right home end pageup pagedown insert delete f1 … f20
     ctrl-a … ctrl-z    alt-a and the like: Esc and a key at once
-    paste              text that was pasted, whatever it says: none of it is a key
-    unfocus            another window has the keyboard now
+    paste              pasted text, whatever it is: none of it is a key
+    unfocus            the window has lost the focus
 
-Some terminals, when asked (see ``key_reports``), tell also when a key repeats and when it comes
-up. What else a terminal says of itself (positions, colours) is no key and is left out.
+Some terminals, when asked (see ``key_reports``), also report repeats and releases. Other reports of
+a terminal (positions, colours) are not keys and are dropped.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _STRING = re.compile(rb"\x1b[P\]X^_].*?(?:\x07|\x1b\\)", re.DOTALL)
 _PASTE_END = b"\x1b[201~"
 _FLAGS = re.compile(rb"\x1b\[\?(\d{1,4})u")
 TELLS_RELEASES = 0b11011
-"""Settings of kitty's protocol that it takes: every key unambiguous, told when it repeats and comes
-up, also where it is a character, and with its text."""
-_LONGEST = 4096  # bytes of a sequence that does not end
+"""The flags of kitty's protocol this needs: every key unambiguous, repeats and releases reported
+even for characters, and the text with them."""
+_LONGEST = 4096  # bytes of an unterminated sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key and what was done with it.
+    """A key and what happened to it.
 
     Attributes:
         name: see above.
-        action: most terminals tell of presses only, and of a repeat as another press.
-        is_tracked: whether its release will be told, too.
+        action: most terminals report presses only, and a repeat as another press.
+        is_tracked: whether its release will be reported, too.
     """
 
     name: str
@@ -62,17 +62,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class KeyboardFlags:
-    """A terminal's answer: the settings of kitty's keyboard protocol that hold now."""
+    """A terminal's answer: the flags of kitty's keyboard protocol now in effect."""
 
     flags: int
 
 
 Told = Key | KeyboardFlags
-"""What a terminal tells."""
+"""What a terminal reports."""
 
 
 class Decoder:
-    """Takes bytes as they come, in any portions, and gives keys."""
+    """Takes bytes as they come, in any chunks, and returns keys."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -81,7 +81,7 @@ class Decoder:
 
     @property
     def waiting(self) -> bool:
-        """Whether a sequence has begun that may never go on: see ``flush``."""
+        """Whether a sequence has begun that may never be completed: see ``flush``."""
         return bool(self._rest) and not self._pasting
 
     def feed(self, data: bytes) -> list[Told]:
@@ -95,7 +95,7 @@ class Decoder:
         return keys
 
     def flush(self) -> list[Told]:
-        """Return what was waiting for more, now that nothing came for a moment: mostly Esc."""
+        """Return what was waiting for more, after nothing came for a moment: mostly Esc."""
         if not self.waiting:
             return []
         rest, self._rest = self._rest, b""
@@ -104,7 +104,7 @@ class Decoder:
         return [Key(f"alt-{chr(rest[1])}")] if rest[0] == _ESC and len(rest) == 2 else []
 
     def _step(self, keys: list[Told]) -> int:
-        """Take one key off the rest; return how many bytes that was, 0 when more must come."""
+        """Take one key; return its number of bytes, 0 if more must come."""
         rest = self._rest
         if self._pasting:
             return self._paste(keys)
@@ -126,7 +126,7 @@ class Decoder:
 
     def _paste(self, keys: list[Told]) -> int:
         end = self._rest.find(_PASTE_END)
-        if end < 0:  # what was pasted is of no use; its end may come in two parts
+        if end < 0:  # pasted text is dropped; its end marker may come in two parts
             return max(len(self._rest) - len(_PASTE_END) + 1, 0)
         self._pasting = False
         keys.append(Key("paste"))
@@ -157,17 +157,17 @@ class Decoder:
         if rest[1] == _ESC:
             keys.append(Key("esc"))
             return 1
-        if rest[1] >= 0x80:  # the lead byte of a character that may not be whole yet
+        if rest[1] >= 0x80:  # the lead byte of a character that may be incomplete
             return 1
         keys.append(Key(f"alt-{_CONTROL.get(rest[1]) or chr(rest[1])}"))
         return 2
 
 
 def _sequence(text: str, tells_releases: bool) -> Key | None:
-    """Return the key of a control sequence without its introducer, None when it is none.
+    """Return the key of a control sequence without its introducer, None if it is not a key.
 
-    In kitty's protocol it is ``CODE:SHIFTED:BASE ; MODIFIERS:ACTION ; TEXT u``: which key it is
-    here and on an American keyboard, what was done with it and the characters that it types.
+    In kitty's protocol it is ``CODE:SHIFTED:BASE ; MODIFIERS:ACTION ; TEXT u``: the key in this
+    layout and on a US keyboard, what happened to it and the characters it types.
     """
     parameters, final = [each.split(":") for each in text[:-1].split(";")], text[-1]
     code, _, base, *_ = [*parameters[0], "", ""]

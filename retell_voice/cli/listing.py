@@ -1,4 +1,4 @@
-"""``retell-voice devices``: what there is to speak into and to hear with."""
+"""``retell-voice devices``: the available microphones and speakers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def list_all(*, as_json: bool) -> int:
     """Print every device and return the exit code.
 
     Raises:
-        DeviceNotFound: there is none at all.
+        DeviceNotFound: there are none.
     """
     devices = list_devices()
     if as_json:
@@ -23,7 +23,7 @@ def list_all(*, as_json: bool) -> int:
         stdout.say(escape_json(json.dumps(listed, indent=2)))
     elif not devices:
         raise DeviceNotFound(
-            "there is no sound device",
+            "no sound device",
             "plug one in, or give talk --input-file and --output-file",
         )
     elif stdout.is_terminal():
@@ -34,7 +34,7 @@ def list_all(*, as_json: bool) -> int:
 
 
 def line(device: DeviceInfo) -> str:
-    """Return a device as one line, columns parted by tabs."""
+    """Return a device as one line, columns separated by tabs."""
     return "\t".join(
         (
             device.direction,

@@ -1,4 +1,4 @@
-"""The live screen, drawn on a thread: a terminal that stands still never holds up the call."""
+"""The live screen, drawn on a thread: a stalled terminal never blocks the call."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.segment import Segment
 
-_IDLE = 0.25  # seconds after which a picture is drawn although nothing happened: time has passed
-_PACE = 0.03  # seconds from one picture to the next at the least
+_IDLE = 0.25  # seconds after which to redraw even if nothing happened: time has passed
+_PACE = 0.03  # minimum seconds between redraws
 
 
 class ScreenOutput:
-    """The live screen, on the terminal's other page; afterwards the conversation stays."""
+    """The live screen, on the alternate screen; afterwards the conversation stays."""
 
     def __init__(self) -> None:
         self._view = View()
@@ -62,24 +62,24 @@ class ScreenOutput:
 
     def open(self, view: View, gone: Callable[[], None]) -> None:
         self._view, self._gone = view, gone
-        # What is said meanwhile would be somewhere in the picture, and then gone with it.
+        # Anything logged meanwhile would land in the picture and disappear with it.
         self._stderr.enter_context(redirect_stderr(self._said))
         self._terminal.take()
         self._redraw()
         self._thread.start()
 
     def show(self, event: Event, view: View) -> None:
-        # Levels come twelve times a second and set the pace; drawing more often shows no more.
+        # Levels come twelve times a second and set the pace; drawing more often adds nothing.
         redraw = isinstance(event, Levels) or view.state is not self._view.state
         redraw = redraw or view.hanging_up is not self._view.hanging_up
         self._view, self._shown_at = view, time.monotonic()
         if redraw:
             self._dirty.set()
 
-    def control(self, controls: Controls, *, anew: bool = False) -> None:
-        """Show how the call is held now; ``anew``: and draw everything."""
+    def control(self, controls: Controls, *, full: bool = False) -> None:
+        """Show the state of the controls; ``full``: redraw everything."""
         self._controls = controls
-        self._spoilt = self._spoilt or anew
+        self._spoilt = self._spoilt or full
         self._redraw()
 
     def remark(self, line: str) -> None:
@@ -115,28 +115,28 @@ class ScreenOutput:
         self._dirty.set()
 
     def _draw(self) -> None:
-        from rich.console import Console  # 60 ms that start-up need not wait for
+        from rich.console import Console  # saves 60 ms at start-up
 
         try:
             console = Console(highlight=False, force_terminal=True, legacy_windows=False)
             while not self._over:
                 if self._controls.muted and self._view.state is CallState.LIVE:
                     self._terminal.want_releases()
-                self._terminal.draw(lambda anew: self._paint(console, anew))
+                self._terminal.draw(lambda full: self._paint(console, full))
                 time.sleep(_PACE)
                 self._dirty.wait(_IDLE)
                 self._dirty.clear()
         except OSError:  # the terminal hung up
             stdout.silence()
             self._gone()
-        except Exception as error:  # a defect of the screen; told when the call is over
+        except Exception as error:  # a defect of the screen; reported when the call is over
             self._defect = error
             self._gone()
 
-    def _paint(self, console: Console, anew: bool) -> str:
+    def _paint(self, console: Console, full: bool) -> str:
         from retell_voice.cli.screen import render  # as rich
 
-        if anew or self._spoilt:
+        if full or self._spoilt:
             self._spoilt = False
             self._painter.forget()
         view = self._view.passed(time.monotonic() - self._shown_at)
@@ -148,7 +148,7 @@ class ScreenOutput:
 
 
 def _encoded(console: Console, line: Iterable[Segment]) -> tuple[str, str]:
-    """Return a line with the colours that the terminal has, and without."""
+    """Return a line with the colours the terminal supports, and without."""
     from rich.console import COLOR_SYSTEMS  # as rich
     from rich.segment import Segment
 

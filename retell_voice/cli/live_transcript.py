@@ -13,21 +13,21 @@ _SPEECH = {"agent": "agent", "user": "user", "transfer_target": "third party"}
 class LiveTranscript:
     """Turns what a monitor tells, or a call that is listened to, into lines.
 
-    An entry is a line as soon as it is over: another one follows it, or it is no speech, or the
-    call has ended; and once more if the server corrects it later.
+    An entry becomes a line once it is complete: another one follows, or it is not speech, or the
+    call has ended; and again if the server corrects it later.
 
     Attributes:
-        speaking: the last entry, which is not over yet; empty if there is none.
+        speaking: the last, incomplete entry; empty if there is none.
     """
 
     def __init__(self) -> None:
         self.speaking = ""
         self._shown: dict[str, str] = {}  # what was shown of each entry, by id
         self._last: TranscriptItem | None = None
-        self._warning: str | None = None  # the last one; the same is not told twice in a row
+        self._warning: str | None = None  # the last one; not repeated
 
     def feed(self, event: Event) -> list[str]:
-        """Return the lines that an event makes; mostly none."""
+        """Return the lines for an event; mostly none."""
         match event:
             case Transcript(items=items, pre_session=before):
                 lines = [line for each in before for line in self._over(each, "before  ")]
@@ -41,7 +41,7 @@ class LiveTranscript:
             case CallEnded(reason=reason):
                 over = f"the call has ended: {clean(reason)}" if reason else "the call has ended"
                 if reason == TAKE_OVER:
-                    over = "somebody took the call over: there is no more to see of it"
+                    over = "somebody took the call over: it can no longer be followed"
                 return [*self.end(), over]
         if warning := warn(event):
             told, self._warning = self._warning, warning

@@ -1,4 +1,4 @@
-"""What ``--help`` says of each command: what it does, examples, exit codes. Rich reads it."""
+"""What ``--help`` says about each command: purpose, examples, exit codes. Rich renders it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Talk to a Retell voice agent: your microphone, its voice.
 Without an account, against the built-in emulator:
   retell-voice talk --local
 
-With an agent of yours; RETELL_API_KEY is set:
+With one of your agents; RETELL_API_KEY is set:
   retell-voice talk --agent AGENT
 
 With a call that was registered, over the Audio WebSocket:
   retell-voice talk --url wss://your-server/audio-websocket CALL_ID
 
 Files:
-  config.toml         'config path' says where it is, 'config init' writes one
+  config.toml         'config path' prints where it is, 'config init' writes one
 
 Environment:
-  RETELL_VOICE_…      an option: RETELL_VOICE_RATE=16000 is --rate 16000
+  RETELL_VOICE_…      any option: RETELL_VOICE_RATE=16000 is --rate 16000
   RETELL_VOICE_DEBUG  1 shows tracebacks of errors, as --debug does
-  RETELL_API_KEY      the key with which calls are made and looked up
-  NO_COLOR            unless it is empty, nothing is coloured"""
+  RETELL_API_KEY      the key to make calls and look them up
+  NO_COLOR            no colours, unless it is empty"""
     + _CALL
 )
 _KEY = """
 
-The API key is that of RETELL_API_KEY, else api_key in the config file, else that of the system \
-keyring (keyring set retell-voice api-key; needs the extra 'keyring')."""
+The API key comes from RETELL_API_KEY, else api_key in the config file, else the system keyring \
+(keyring set retell-voice api-key; needs the extra 'keyring')."""
 TALK = (
     """\
 Hold a spoken conversation with a voice agent.
@@ -56,20 +56,20 @@ As a phone provider calls it (--dialect), a server may want to see the provider'
 as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
 screen t opens the telephone's keys.
 
-Every option but the last panel's, --metadata and --dynamic-variable can stand in the config \
-file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line goes \
-before the environment, that before the file.
+Every option except the last panel's, --metadata and --dynamic-variable can also be set in the \
+config file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line \
+overrides the environment, which overrides the file.
 
-With an API key, Retell's account of the call follows when it is over: why it ended, latency, \
-cost, analysis."""
+With an API key, the call is looked up when it is over, to show why it ended, its latency, cost \
+and analysis."""
     + _KEY
     + _CALL
 )
 REGISTER = (
     """\
-Register a call with an agent and print its call_id, for whoever is to join it, soon.
+Register a call with an agent and print its call_id, to be joined soon.
 
-The call_id is a secret: it lets its bearer join the call.
+The call_id is a secret: whoever has it can join the call.
 
 Examples:
   retell-voice register --agent AGENT_ID | retell-voice talk -
@@ -79,11 +79,10 @@ Examples:
 )
 _SHOWN = """
 
-On a pipe: one line each, columns parted by tabs. --json: as Retell's REST API has them."""
+On a pipe: one line each, columns separated by tabs. --json: as Retell's REST API returns them."""
 AGENTS = (
     """\
-List the agents of your account: name, agent_id, when it was changed, and which version a tag \
-stands for.
+List the agents of your account: name, agent_id, last change, and which version each tag points to.
 
 Examples:
   retell-voice agents
@@ -96,10 +95,10 @@ Examples:
 CALLS = (
     """\
 List the calls of your account, the latest first: when, how long, with which agent, how it ended, \
-what it cost and how it was judged.
+cost and analysis.
 
-Of a call that is not over only the end of its call_id is shown: whoever has all of it may join. \
-The end is enough for the other commands. --json shows all.
+Until a call is over, only the end of its call_id is shown, since whoever has all of it can join. \
+The end is enough for the other commands. --json shows the whole call_id.
 
 Examples:
   retell-voice calls --limit 5
@@ -111,9 +110,9 @@ Examples:
 )
 CALL = (
     """\
-Show all there is to know of one call: why it ended, latency, cost, analysis, recording, transcript.
+Show everything about one call: why it ended, latency, cost, analysis, recording, transcript.
 
-Whoever has the recording's URL can listen to it. --json: as Retell's REST API has it.
+Whoever has the recording's URL can listen to it. --json: as Retell's REST API returns it.
 
 Examples:
   retell-voice call last
@@ -124,22 +123,22 @@ Examples:
 )
 MONITOR = (
     """\
-Print what is said in a call that is going on, as it is said, tool calls and transitions too. \
-It ends with the call, or with Ctrl-C; the call does not notice.
+Print what is said in an ongoing call, with tool calls and transitions, as it happens. It ends \
+with the call, or with Ctrl-C; the call is not affected.
 
-The API key needs the permission to write calls, and five may watch a call at a time. A connection \
-that breaks is opened again. With --json: one object a line, transcript, turn, node_transition, \
-monitor_changed, call_ended.
+The API key needs write permission for calls, and at most five monitors may watch a call at once. \
+A broken connection is reopened. With --json: one object per line: transcript, turn, \
+node_transition, monitor_changed, call_ended.
 
 Examples:
   retell-voice monitor last
   retell-voice monitor 61e5 --json"""
     + _KEY
     + codes(
-        {0: "the call is over, or Ctrl-C ended the watching"}
+        {0: "the call is over, or you pressed Ctrl-C"}
         | {code: EXIT_CODES[code] for code in (1, 2, 4)}
-        | {5: "the server does not let this call be watched, or it is not going on"}
-        | {6: "the connection was lost, and could not be opened again"}
+        | {5: "the server does not allow monitoring this call, or the call is not ongoing"}
+        | {6: "the connection was lost, and could not be reopened"}
         | {code: EXIT_CODES[code] for code in (7, 143)}
     )
 )
@@ -181,7 +180,7 @@ Examples:
 )
 STOP = (
     """\
-End a call that is going on, for everybody who is in it.
+End an ongoing call, for everybody in it.
 
 Examples:
   retell-voice stop 61e5
@@ -190,21 +189,21 @@ Examples:
     + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
-Serve what Retell's servers do: REST calls, webhooks, web calls (WebRTC), the Audio WebSocket.
+Emulate Retell's servers: REST API, webhooks, web calls (WebRTC) and the Audio WebSocket.
 
-Its agent is a parrot: it greets you, listens, says back what you said, and falls silent \
-when you talk over it. Needs no account and no network. With --llm it is your custom LLM \
-server that answers: the emulator transcribes the caller, dials your server and speaks what \
-it says. A line that you type is then a turn of the user; with no caller, a silent one is made.
+Its agent is a parrot: it greets you, listens, repeats what you said, and stops when you talk \
+over it. Needs no account and no network. With --llm, your custom LLM server answers: the \
+emulator transcribes the caller, connects to your server and speaks its answers. Each line you \
+type is then a user turn; if there is no caller, a silent one is created.
 
 Examples:
   retell-voice emulator
   retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
   retell-voice emulator --scenario interruption.toml
 
-Phone providers must sign their WebSocket requests where RETELL_VOICE_EMULATOR_AUTH_TOKEN is set.
+If RETELL_VOICE_EMULATOR_AUTH_TOKEN is set, phone providers must sign their WebSocket requests.
 
-Settings also from RETELL_VOICE_EMULATOR_… and section \\[emulator] of the config \
+Settings also come from RETELL_VOICE_EMULATOR_… and the section \\[emulator] of the config \
 file.""" + codes_of("Ctrl-C stopped it", 143)
 SWARM = """\
 Hold many calls at once with one voice server, and say how fast its agent answers.
@@ -227,7 +226,7 @@ Results of several runs or machines can be added up: --json has the histograms t
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
-On a pipe: one line each, columns parted by tabs.
+On a pipe: one line each, columns separated by tabs.
 
 Examples:
   retell-voice devices
@@ -239,13 +238,13 @@ _FAILED_FIRST = {
     2: "system or config failed first; or an option cannot be used",
     3: "sound failed first",
     4: "the server was not reached",
-    5: "it answered as no server of calls does",
+    5: "it did not answer as a call server",
     6: "a web call had no audio",
     7: "the REST API refused the API key, or has no such agent",
 }
 DOCTOR = """\
-Look at all that a call needs and say what to mend: Python and its packages, the config file, \
-sound, the way to the server, and your account.
+Check everything a call needs and say how to fix it: Python and its packages, the config file, \
+sound, the network path to the server, and your account.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
 server is asked for a call that there is not, and the REST API for the agents of the API key: no \
@@ -253,7 +252,7 @@ call of yours is spent. --only call makes one, a web call of a second or two, an
 gets: token, relays, gateway, UDP, audio. With --no-sound nothing is \
 played, and a machine without a microphone or a speaker is only warned of.
 
-Each line says pass, warn or fail; below it stands what to do.
+Each line says pass, warn or fail, with what to do about it below.
 
 Examples:
   retell-voice doctor
@@ -262,10 +261,10 @@ Examples:
   retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
-along time, its figures and its transcript.
+over time, its figures and its transcript.
 
-FILE is a directory that talk --record made, its events.jsonl, or what talk --json printed. The \
-page is one HTML file that needs nothing else. It is drawn with matplotlib: pip install \
+FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json. The \
+page is a single, self-contained HTML file. Needs matplotlib: pip install \
 'retell-voice\\[report]'.
 
 Examples:
@@ -274,19 +273,19 @@ Examples:
     "the page is written"
 )
 SHOW = """\
-Show every setting, its value and where that came from: the command line, the environment, the \
+Show every setting, its value and where it came from: the command line, the environment, the \
 config file or the default. Secrets are masked.
 
-Takes the options of talk, to show what they come to. With --json: an array of objects with key, \
-value and source, all of them text.
+Takes the options of talk, to show their effect. With --json: an array of objects with key, value \
+and source, all of them text.
 
 Examples:
   retell-voice config show
   retell-voice config show --rate 16000 --json""" + codes_of("they are shown")
 INIT = """\
-Write a config file with every setting, its meaning and its default, for you to change.
+Write a config file with every setting, its meaning and its default, for you to edit.
 
-Only you can read it, as it may hold secrets. One that is there is kept unless --force is given.
+Only you can read it, since it may hold secrets. An existing file is kept unless --force is given.
 
 Examples:
   retell-voice config init

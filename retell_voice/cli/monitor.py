@@ -1,4 +1,4 @@
-"""``retell-voice monitor``: what is said in a call that is going on, as it is said."""
+"""``retell-voice monitor``: what is said in an ongoing call."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def monitor(settings: LookupSettings, given: str) -> int:
     Raises:
         ConfigError: there is no key, or no call is named.
         ConnectError: the server was not reached.
-        Rejected: it does not let this call be watched.
+        Rejected: it does not allow monitoring this call.
         CallFailed: the connection was lost for good.
-        KeyRefused, NotFound: what each says.
+        KeyRefused, NotFound: as documented.
     """
-    key = api_key(settings, "watch calls")
+    key = api_key(settings, "monitor calls")
     output = output_of(as_json=as_json(settings))
     with key_from(key), Interrupts(lambda: None) as interrupts:
         asyncio.run(_watch(account(settings, key), call_id_given(given), output, interrupts))
@@ -97,12 +97,12 @@ async def _check_not_over(of: Account, call_id: str) -> None:
 
 
 def _failure(code: int, why: str, *, heard: bool) -> RetellVoiceError:
-    """Return the error for a connection that is lost for good."""
+    """Return the error for a connection lost for good."""
     if status := _KEY_REFUSED.get(code):
-        hint = "check the key, and that it has the permission to write calls"
-        return KeyRefused(f"server: the call cannot be watched: {why}", hint, status=status)
+        hint = "check the key, and that it has write permission for calls"
+        return KeyRefused(f"server: the call cannot be monitored: {why}", hint, status=status)
     if 4000 <= code < _UNREACHABLE:
-        return Rejected(f"server: the call cannot be watched: {why}", code=code)
+        return Rejected(f"server: the call cannot be monitored: {why}", code=code)
     if heard:
         return CallFailed(f"network: the transcript was lost: {why}", code=code)
     return ConnectError(f"network: {why}", "check --api-url and the network")
@@ -130,7 +130,7 @@ class Output(ABC):
 
 
 class JsonLines(Output):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def show(self, event: Event) -> None:
         stdout.say(jsonl.line(event))
@@ -143,7 +143,7 @@ class JsonLines(Output):
 
 
 class Page(Output):
-    """A line an entry; on a terminal, the last one grows while it is said."""
+    """One line per entry; on a terminal, the last one grows while it is said."""
 
     def __init__(self) -> None:
         self._lines = LiveTranscript()
@@ -170,7 +170,7 @@ class Page(Output):
 
 
 def _end_of(line: str) -> str:
-    """Return so much of the end of a line as fits into one of the terminal."""
+    """Return as much of the end of a line as fits on one terminal line."""
     from rich.cells import cell_len  # only for a terminal
 
     room = shutil.get_terminal_size().columns - 1

@@ -1,4 +1,4 @@
-"""Keys work a call: what they want is done to it, and shown."""
+"""Keys control a call: their commands are carried out and shown."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
 
 _LONG_NOTICE = 10.0
-"""Seconds for which it shows why a device cannot be used."""
+"""Seconds for which to show why a device cannot be used."""
 
 
 class _Shows(Protocol):
-    def control(self, controls: Controls, *, anew: bool = False) -> None: ...
+    def control(self, controls: Controls, *, full: bool = False) -> None: ...
 
 
 class Operator:
     """Holds the controls of a call; all of it on the event loop.
 
     Args:
-        controls: as they are at the beginning.
+        controls: initial state.
         output: shows them.
-        view: returns what is known of the call now.
+        view: returns the current view of the call.
     """
 
     def __init__(self, controls: Controls, output: _Shows, view: Callable[[], View]) -> None:
@@ -57,28 +57,28 @@ class Operator:
         output.control(controls)
 
     def begin(self, call: Call) -> None:
-        """Work this call, which has been opened."""
+        """Control this call, which has been opened."""
         self._call = call
         self._apply()
 
     def notice(self, text: str) -> None:
-        """Show for a while what no key asked for."""
+        """Show a message for a while."""
         self._show(self._controls.noticed(clean(text), self._view().at, _LONG_NOTICE))
 
     def press(self, key: Key) -> None:
-        """Do what a key wants."""
+        """Handle a key."""
         view = self._view()
         self._controls, command = press(self._controls, key, view.at, len(view.said))
         self._apply()
-        self._output.control(self._controls, anew=isinstance(command, Repaint))
+        self._output.control(self._controls, full=isinstance(command, Repaint))
         if command is not None:
             self._do(command)
 
     def _do(self, command: Command) -> None:
         call = self._call
         match command:
-            # As Ctrl-C does, whatever the call is about to do. A key repeats where it is held:
-            # the second time is Ctrl-C's alone.
+            # As Ctrl-C does, whatever the call is about to do. A held key repeats, so only
+            # Ctrl-C counts the second time.
             case HangUp() if not self._is_hanging_up:
                 self._is_hanging_up = True
                 signal.raise_signal(signal.SIGINT)
@@ -87,7 +87,7 @@ class Operator:
             case ListDevices() if call is not None:
                 self._begin(self._list_devices(call))
             case Press(digit=digit) if call is None or not call.press(digit):
-                self._say("the keys of the telephone reach nobody now")
+                self._say("keypad digits cannot be sent now")
             case Use(choice=choice) if call is not None:
                 self._begin(self._use(call, choice))
 
@@ -99,7 +99,7 @@ class Operator:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._at_work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._say(f"that failed, which is a defect: {error!r}", _LONG_NOTICE)
+            self._say(f"that failed, a defect: {error!r}", _LONG_NOTICE)
 
     async def _list_devices(self, call: Call) -> None:
         from retell_voice.cli import choose  # a call with files needs no PortAudio

@@ -1,5 +1,5 @@
-"""Where a call's events go. Writing happens on a thread, so that a terminal or pipe that
-stands still (Ctrl-S, a pager, a slow line) never holds up the call.
+"""Where a call's events go. Writing happens on a thread, so that a stalled terminal or pipe
+(Ctrl-S, a pager, a slow line) never blocks the call.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from retell_voice.recording import jsonl
 
 
 class Output(Protocol):
-    """What shows a call."""
+    """Shows a call."""
 
     @property
     def failure(self) -> OSError | None:
         """Why the output could not be written, a full disk for example."""
 
     def open(self, view: View, gone: Callable[[], None]) -> None:
-        """Begin; ``gone`` is called, on any thread, when nobody reads any more."""
+        """Start; ``gone`` is called, on any thread, once nobody reads any more."""
 
     def show(self, event: Event, view: View) -> None:
         """Show an event and the view after it. Never blocks."""
 
     def remark(self, line: str) -> None:
-        """Show a line that no event of the call makes. Never blocks."""
+        """Show a line that does not come from an event. Never blocks."""
 
     def close(self, view: View) -> None:
-        """Write what is left, leave the terminal as it was, then say how the call went."""
+        """Write what is left, restore the terminal, then summarise the call."""
 
     def abandon(self) -> None:
-        """Leave the terminal as it was, at once. Safe in a signal handler."""
+        """Restore the terminal at once. Safe in a signal handler."""
 
 
 class LineOutput(ABC):
@@ -58,7 +58,7 @@ class LineOutput(ABC):
 
     @abstractmethod
     def lines(self, event: Event) -> Sequence[Line]:
-        """Return the lines of an event; what is dear to make, as functions that make it."""
+        """Return the lines of an event; expensive ones as functions that make them."""
 
     @abstractmethod
     def closing(self, view: View) -> list[str]:
@@ -80,7 +80,7 @@ class LineOutput(ABC):
         self._put([line])
 
     def abandon(self) -> None:
-        return  # there is nothing to restore
+        return  # nothing to restore
 
     def _put(self, lines: Sequence[Line]) -> None:
         for line in lines:
@@ -105,7 +105,7 @@ class PlainOutput(LineOutput):
 
 
 class JsonOutput(LineOutput):
-    """One JSON object a line; remarks go to standard error.
+    """One JSON object per line; remarks go to standard error.
 
     Args:
         call: what the first line says about the call.

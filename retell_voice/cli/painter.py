@@ -1,4 +1,4 @@
-"""From a picture to what a terminal must be sent: the lines that changed, all at once. Pure."""
+"""From a picture to terminal output: the lines that changed, all at once. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?2004h"
-"""The other page, no cursor, no wrapping at the margin, pasted text in brackets."""
+"""Alternate screen, no cursor, no autowrap, bracketed paste."""
 LEAVE = "\x1b[?2026l\x1b[?2004l\x1b[0m\x1b[?1049l\x1b[?7h\x1b[?25h"
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-"""A terminal that knows these shows what is between them as one; others ignore them."""
+"""Synchronised output: a terminal that knows these draws what is between them at once."""
 
 
 class Painter:
@@ -21,22 +21,22 @@ class Painter:
         self._size = (0, 0)
 
     def forget(self) -> None:
-        """Take everything on the screen for spoilt."""
+        """Consider everything on the screen overwritten."""
         self._size = (0, 0)
 
     def paint(self, lines: Sequence[tuple[str, str]], size: tuple[int, int]) -> str:
-        """Return what to send so that the screen shows these lines; empty when it does.
+        """Return what to send so that the screen shows these lines; empty if it does.
 
         Args:
-            lines: from the top, each with its colours and without, no wider than the screen.
+            lines: from the top, each with and without colours, no wider than the screen.
             size: columns and lines of the terminal.
         """
         width, _ = size
-        anew = size != self._size
+        full = size != self._size
         coloured = [line for line, _ in lines]
-        parts = ["\x1b[0m\x1b[2J"] if anew else []
+        parts = ["\x1b[0m\x1b[2J"] if full else []
         for row, (line, plain) in enumerate(lines):
-            if anew or row >= len(self._shown) or self._shown[row] != line:
+            if full or row >= len(self._shown) or self._shown[row] != line:
                 rest = "\x1b[K" if cell_len(plain) < width else ""
                 parts.append(f"\x1b[{row + 1};1H{line}{rest}")
         self._shown, self._size = coloured, size

@@ -1,4 +1,4 @@
-"""What may cover the conversation: help, statistics, devices, the keypad. Pure."""
+"""Panels over the conversation: help, statistics, devices, the keypad. Pure."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
 _KEYS = (
-    ("m", "mute yourself, and back"),
-    ("space", "hold it to be heard while muted"),
+    ("m", "mute or unmute yourself"),
+    ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
-    ("t", "the keys of the telephone, where a phone provider is played (--dialect)"),
+    ("t", "the phone keypad, with --dialect of a phone provider"),
     ("s", "statistics"),
-    ("Up Down", "look back, also PgUp PgDn Home; End follows the conversation"),
+    ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
-    ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-L", "redraw the screen"),
 )
 
 _NO_RELEASES = (
-    f"This terminal does not tell when a key comes up: you are heard for {FIRST_HOLD:g} s after "
+    f"This terminal does not report key releases: you are heard for {FIRST_HOLD:g} s after "
     f"one press of the space bar, and for {NEXT_HOLD:g} s after each repeat while it is held. "
-    f"Where keys do not repeat, use m."
+    f"If keys do not repeat, use m."
 )
 
 
@@ -42,15 +42,15 @@ def panel(view: View, controls: Controls, width: int) -> list[Text]:
 
 
 def hint(controls: Controls) -> Text:
-    """Return which keys work the open panel."""
+    """Return the keys of the open panel."""
     closes = (("Esc", "bold"), " closes   ", ("q", "bold"), " hangs up")
     if controls.panel == "keypad":
         return Text.assemble(("0-9 * #", "bold"), " are sent   ", *closes)
     if controls.panel != "devices" or not controls.choices:
         return Text.assemble(*closes)
     if controls.typed:
-        return Text.assemble(f"number {controls.typed}   ", ("Enter", "bold"), " takes it")
-    return Text.assemble((f"1-{len(controls.choices)}", "bold"), " takes it   ", *closes)
+        return Text.assemble(f"number {controls.typed}   ", ("Enter", "bold"), " selects it")
+    return Text.assemble((f"1-{len(controls.choices)}", "bold"), " selects it   ", *closes)
 
 
 def _help(width: int, *, tells_releases: bool) -> list[Text]:
@@ -112,10 +112,10 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
     figures = view.statistics
 
     def ms(seconds: float | None) -> str:
-        return "not known" if seconds is None else f"{seconds * 1000:.0f} ms"
+        return "unknown" if seconds is None else f"{seconds * 1000:.0f} ms"
 
     def seconds(delay: float | None) -> str:
-        return "not known" if delay is None else f"{delay:.2f} s"
+        return "unknown" if delay is None else f"{delay:.2f} s"
 
     def silence() -> str:
         most = figures.clear_to_silence_p95
@@ -138,9 +138,9 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         if figures.echo_state != "off":
             erle = figures.echo_erle
             taken = "not known yet" if erle is None else f"{erle:.0f} dB, {figures.echo_state}"
-            rows.append(("echo taken out", taken))
+            rows.append(("echo removed", taken))
         if figures.echo_cost is not None:
-            rows.append(("it costs", f"{100 * figures.echo_cost:.1f} % of a core"))
+            rows.append(("echo CPU", f"{100 * figures.echo_cost:.1f} % of a core"))
         return rows
 
     def ppm(drift: float | None) -> str:
@@ -154,7 +154,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("sent", f"{figures.frames_sent} frames, {figures.bytes_sent / 1000:.0f} kB"),
                 ("received", f"{figures.bytes_received / 1000:.0f} kB of audio"),
                 ("frames dropped", f"{figures.frames_dropped}"),
-                ("odd messages", f"{figures.unknown_messages + figures.malformed_messages}"),
+                ("unrecognised", f"{figures.unknown_messages + figures.malformed_messages}"),
             ],
         ),
         (
@@ -166,7 +166,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("jitter buffer", ms(figures.playout_target)),
                 ("queued", f"{figures.playout_depth:.1f} s"),
                 ("underruns", f"{figures.underruns}"),
-                ("made up", ms(figures.concealed)),
+                ("concealed", ms(figures.concealed)),
                 ("clears", f"{figures.clears}"),
                 ("clear to silence", silence()),
             ],
@@ -209,5 +209,5 @@ def _devices(controls: Controls, width: int) -> list[Text]:
             line = Text.assemble((f"{number:>3}  ", "bold"), name)
             line.append(" " * max(34 - cell_len(name), 2)).append(choice.host_api, "dim")
             lines.append(line.append("  in use", "green") if choice.in_use else line)
-    note = "What was plugged in since the program started is not in this list."
+    note = "Devices plugged in since the program started are not listed."
     return [*lines, Text(), *(Text(line, "dim") for line in _wrapped(note, width))]

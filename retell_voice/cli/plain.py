@@ -31,9 +31,9 @@ _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 class Lines:
     """Turns events into lines.
 
-    The server repeats the whole transcript with every word. An utterance is printed once, with
-    the time at which it began, when it is over: the next one has begun, the agent has fallen
-    silent, or the call has ended; again only if the server corrects it later.
+    The server repeats the whole transcript with every word. An utterance is printed once, with its
+    start time, when it is complete: the next one has begun, the agent has fallen silent, or the
+    call has ended; again only if the server corrects it later.
     """
 
     def __init__(self) -> None:
@@ -43,27 +43,27 @@ class Lines:
         self._agent_speaking = self._draining = False
 
     def opening(self, view: View) -> list[str]:
-        """Return what is said before the first event."""
+        """Return the lines before the first event."""
         return [
             f"call {view.call_id or f'with {view.callee}'} on {view.server}, {view.audio}",
             f"microphone: {view.microphone}; speaker: {view.speaker}",
         ]
 
     def history(self, view: View) -> list[str]:
-        """Return a whole conversation, one utterance a line, each with the time it began."""
+        """Return a whole conversation, one utterance per line, with its start time."""
         return [
             f"{clock(began)}  {_said(each)}"
             for began, each in zip(view.began, view.said, strict=True)
         ]
 
     def feed(self, event: Event) -> list[str]:
-        """Return the lines that an event makes; mostly none."""
+        """Return the lines for an event; mostly none."""
         self._turns = self._turns.after(event)
         lines = self._last_words(event) + self._lines(event)
         return self._transcript(event) + [f"{clock(event.at)}  {line}" for line in lines]
 
     def _last_words(self, event: Event) -> list[str]:
-        """Return a line once, if the agent is still heard after the server has hung up."""
+        """Return a line, once, if the agent is still playing after the server has hung up."""
         was_heard = self._draining and self._agent_speaking
         match event:
             case AgentStarted():
@@ -74,7 +74,7 @@ class Lines:
                 self._draining = state is CallState.DRAINING
         if was_heard or not (self._draining and self._agent_speaking):
             return []
-        return ["the server has hung up; its last words are being played"]
+        return ["the server has hung up; its last words are playing"]
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each event
         match event:
@@ -84,13 +84,13 @@ class Lines:
                 self._heard = self._heard.stopped(since, interrupted=interrupted)
                 return self._caption(since, " (interrupted)" if interrupted else "")
             case InputFinished():
-                return ["the input is over"]
+                return ["end of the input file"]
             case Metadata(metadata=metadata):
                 return [f"metadata: {clean(json.dumps(metadata, ensure_ascii=False))}"]
             case StateChanged(state=CallState.LIVE):
                 return ["connected"]
             case Ended():
-                return self._caption(event.at, "")  # how it ended is for the summary
+                return self._caption(event.at, "")  # the summary says how it ended
         if warning := warn(event):
             return [f"warning: {warning}"]
         return [line] if (line := news(event)) else []
@@ -100,7 +100,7 @@ class Lines:
         return [f"heard: {text}{how}"] if text else []
 
     def _transcript(self, event: Event) -> list[str]:
-        """Return the utterances that are over, with the time at which each began."""
+        """Return the completed utterances, with their start times."""
         said = self._turns.said
         match event:
             case Transcript() | Turn():

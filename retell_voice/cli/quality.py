@@ -1,4 +1,4 @@
-"""How good the connection is, in a word. Pure."""
+"""Quality of the connection, in one word. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Quality = Literal["good", "fair", "poor"]
 ROUND_TRIP = (0.15, 0.4)
 """Seconds up to which a round trip is good, and fair."""
 JITTER = (0.1, 0.18)
-"""The same of the depth that the jitter buffer has come to."""
+"""The same for the depth that the jitter buffer has adapted to."""
 RECENT = 10.0
 """Seconds for which a gap or a loss counts."""
 

@@ -16,9 +16,9 @@ from retell_voice.settings.tables import SECTIONS, TalkSettings, rows_of
 _HEAD = """\
 Settings of retell-voice, each with its default. Remove the # before the ones you change.
 
-The command line goes before the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
-that before this file, and this file before the defaults. 'retell-voice config show' shows
-what holds and why, and where this file is looked for."""
+The command line overrides the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
+which overrides this file, which overrides the defaults. 'retell-voice config show' prints the
+values in effect and where each came from; 'config path' prints where this file is looked for."""
 
 
 def example() -> str:
@@ -93,7 +93,7 @@ def _default(row: Setting, value: Any = None) -> str:
 
 
 def _toml(value: Any) -> str:
-    # A string or number of JSON is one of TOML too; empty text stands for "none".
+    # A JSON string or number is also valid TOML; an empty string means "none".
     if not isinstance(value, int | float):
         value = "" if value is None else str(value)
     return json.dumps(value)

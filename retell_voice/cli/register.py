@@ -30,7 +30,7 @@ def register(
     """
     call = registered(settings, call_fields(settings, metadata, variables))
     url = audio_url(settings.api_url.value)
-    # What the file and the environment say of JSON is for talk, which reads this on a pipe.
+    # The file and the environment set JSON for talk, which reads this on a pipe.
     if settings.json.value and settings.json.is_flag:
         shown = {
             "call_id": call.call_id,
@@ -50,11 +50,11 @@ def register(
 
 
 def registered(settings: RegistrationSettings, told: CallFields) -> Registration:
-    """Register a call with ``settings.agent``; ends the program where a signal does.
+    """Register a call with ``settings.agent``; a signal ends the program.
 
     Args:
-        settings: with whom, where and how.
-        told: what the call is told.
+        settings: agent, server and format.
+        told: fields of the new call.
 
     Raises:
         ConfigError: there is no agent or no key.
@@ -67,7 +67,7 @@ def registered(settings: RegistrationSettings, told: CallFields) -> Registration
     with Interrupts(lambda: None) as interrupts:
         work = register_from(settings, key, told, waiting=tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))
-        if interrupts.received is not None:  # too late to cancel anything, but not in vain
+        if interrupts.received is not None:  # too late to cancel, but it counts
             raise SystemExit(128 + interrupts.received)
         return call
 

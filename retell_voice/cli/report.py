@@ -19,15 +19,15 @@ _LARGEST = 256 * 2**20
 
 
 def report(source: Path, output: Path | None, png: Path | None) -> int:
-    """Write the page, and a picture if one is wanted; print where they are.
+    """Write the page, and an image if requested; print their paths.
 
     Args:
         source: directory of a recording, or a file of events.
-        output: the page; None puts it beside the events.
-        png: the picture; None for none.
+        output: the page; None writes it next to the events.
+        png: the image; None for none.
 
     Raises:
-        ConfigError: the events cannot be read, or a file not be written.
+        ConfigError: the events cannot be read, or a file cannot be written.
     """
     events = source / "events.jsonl" if source.is_dir() else source
     recorded = events.name == "events.jsonl"
@@ -55,8 +55,8 @@ def report(source: Path, output: Path | None, png: Path | None) -> int:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: too large for events of a call")
-        # A character may have been cut in two by whatever ended the program.
+            raise ConfigError(f"{path}: too large for the events of a call")
+        # A killed program may have cut a character in two.
         return path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         hint = "give the directory of a recording (talk --record DIR makes them), or its events"
@@ -64,7 +64,7 @@ def _text(path: Path) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file; one that is made is for its owner alone: it holds what was said."""
+    """Write a file; a new one is private, since it contains what was said."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)

@@ -1,4 +1,4 @@
-"""The live screen: a picture of a view, line by line. Pure, but for the terminal's encoding.
+"""The live screen: a view rendered line by line. Pure, except for the terminal's encoding.
 
 ::
 
@@ -11,7 +11,7 @@
     quality                  │ foot                      7
     keys                     ┘                           2
 
-A terminal with less room loses what matters least first.
+A smaller terminal drops what matters least first.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ _STATES = {
 _ROLES: dict[Role, tuple[str, str]] = {"agent": ("agent", "cyan"), "user": ("you", "green")}
 _TURNS: dict[Role, str] = {"agent": "agent's turn", "user": "your turn"}
 _QUALITY = {"good": "green", "fair": "yellow", "poor": "bold red"}
-_SHORTEST = 6  # columns for which the name of a device is begun
+_SHORTEST = 6  # columns, the least for the name of a device
 _LONGEST = 12  # columns of "agent speaks"
 _LABEL = 6  # columns of "agent " and "you   "
 _CLOCK = 7  # of "00:00  "
-_BLOCK = 4096  # characters by which a very long utterance is shortened at its beginning
+_BLOCK = 4096  # characters by which the start of a very long utterance is cut
 _KEYS = (("+-", "volume"), ("d", "devices"), ("s", "statistics"))
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A view as exactly ``height`` lines of at most ``width`` columns; rich prints it."""
+    """A view as exactly ``height`` lines of at most ``width`` columns, for rich to print."""
 
     view: View
     controls: Controls
@@ -67,7 +67,7 @@ class Screen:
 
 
 def render(view: View, controls: Controls, width: int, height: int) -> Screen:
-    """Return a view as something rich prints in ``width`` columns and ``height`` lines."""
+    """Return a view, for rich to print in ``width`` columns and ``height`` lines."""
     return Screen(view, controls, width, height)
 
 
@@ -94,7 +94,7 @@ class _Picture:
         return [*head, *body, *[Text()] * (room - len(body)), *foot][: self._height]
 
     def _is_cramped(self, room: int) -> bool:
-        """Tell whether an open panel needs the room of the meters, too; devices scroll."""
+        """Tell whether an open panel needs the space of the meters, too; devices scroll."""
         open_ = self._controls.panel
         if not open_ or self._height < 10:
             return bool(open_)
@@ -120,7 +120,7 @@ class _Picture:
             text.append(" ").append("MUTED", "bold reverse red")
         elif controls.muted:
             text.append(" ").append("TALKING", "bold reverse green")
-        who = f"  {speaking(view):<{_LONGEST}}"  # so that what follows stays where it is
+        who = f"  {speaking(view):<{_LONGEST}}"  # fixed width, so that the rest does not move
         if view.state in (CallState.LIVE, CallState.DRAINING) and (
             text.cell_len + len(who.rstrip()) <= width
         ):
@@ -198,7 +198,7 @@ class _Picture:
         return [*said, *[Text()] * (room - 1 - len(said)), more]
 
     def _said(self, upto: int, room: int) -> list[Text]:
-        """Return the last ``room`` lines up to an utterance; wraps no more than is seen."""
+        """Return the last ``room`` lines up to an utterance; wraps only what is visible."""
         view = self._view
         lines: list[Text] = []
         with_clock = self._width >= 60
@@ -236,7 +236,7 @@ class _Picture:
         return [*lines, self._keys()]
 
     def _captions(self, count: int) -> list[Text]:
-        """Return ``count`` lines once there was a caption, so that nothing moves; before, none."""
+        """Return ``count`` lines once there was a caption, so that nothing moves; none before."""
         captions = self._view.captions
         before, word, after = captions.parts(self._view.at)
         if not (before + word + after).strip():
@@ -294,7 +294,7 @@ class _Picture:
             return hint(controls)
         if controls.upto is not None:
             arrows = "↑↓" if self._fancy else "up down"
-            return Text.assemble((arrows, "bold"), " looks back   ", ("End", "bold"), " follows")
+            return Text.assemble((arrows, "bold"), " scrolls back   ", ("End", "bold"), " follows")
         text = Text()
         for key, does in self._hints():
             gap = "   " if text else ""
@@ -304,7 +304,7 @@ class _Picture:
         return text
 
     def _hints(self) -> list[tuple[str, str]]:
-        """Return keys and what they do, what matters most first."""
+        """Return keys and what they do, the most important first."""
         if not self._controls.muted:
             return [("q", "hang up"), ("?", "help"), ("m", "mute"), *_KEYS]
         return [("q", "hang up"), ("space", "hold to talk"), ("m", "unmute"), ("?", "help"), *_KEYS]

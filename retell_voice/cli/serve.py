@@ -22,7 +22,7 @@ def serve(settings: EmulatorSettings) -> int:
     """Run the emulator until a signal ends it, and return the exit code.
 
     Raises:
-        ConfigError: a setting cannot be used, or the address cannot be listened on.
+        ConfigError: a setting cannot be used, or listening on the address fails.
     """
     writer = LineWriter()
     with Interrupts(lambda: None) as interrupts:
@@ -120,7 +120,7 @@ def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
 
 def _reach(host: Sourced[str]) -> str:
     every = host.value in ("", "0.0.0.0", "::")  # noqa: S104 - told, not chosen
-    return " and at every other address of this machine" if every else ""
+    return " and all other addresses of this machine" if every else ""
 
 
 async def _tell(emulator: Emulator, console: Console, writer: LineWriter) -> None:
@@ -130,5 +130,5 @@ async def _tell(emulator: Emulator, console: Console, writer: LineWriter) -> Non
 
 
 def line(server_event: ServerEvent) -> str:
-    """Return a server_event as one line."""
+    """Return a server event as one line."""
     return clean(f"call {server_event.call}  {server_event.at:6.1f} s  {server_event}")

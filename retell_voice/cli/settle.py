@@ -1,4 +1,4 @@
-"""Which of the settings of a call hold where two of them contradict each other."""
+"""Resolves settings of a call that exclude each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retell_voice.settings.tables import TalkSettings
 
 
 def settle(settings: TalkSettings) -> TalkSettings:
-    """Return the settings without those that a stronger one of the same pair excludes.
+    """Return the settings without those that a stronger one excludes.
 
     Raises:
         ConfigError: both were given on the command line, or both name the same file.
@@ -21,7 +21,7 @@ def settle(settings: TalkSettings) -> TalkSettings:
     if wanted.is_flag and wanted.value and not settings.local.value:
         if settings.local.is_flag:
             raise ConfigError(
-                f"{wanted.source} and {settings.local.source} exclude each other: give one",
+                f"{wanted.source} and {settings.local.source} exclude each other: give only one",
                 f"{wanted.source} is for the emulator in this process",
             )
         settings = replace(settings, local=Sourced(True, wanted.source))
@@ -33,7 +33,7 @@ def settle(settings: TalkSettings) -> TalkSettings:
         ("output_file", "output"),
     ):
         settings = _settle_pair(settings, *names)
-    if settings.url.is_flag:  # there always is a URL; only one that was typed excludes --local
+    if settings.url.is_flag:  # there is always a URL; only one on the command line excludes --local
         settings = _settle_pair(settings, "local", "url")
     files = settings.input_file.value, settings.output_file.value
     if all(files) and _is_same(*map(str, files)):
@@ -45,13 +45,13 @@ def settle(settings: TalkSettings) -> TalkSettings:
 
 
 def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
-    """Drop the one of two that comes from further away; the first where both are as near."""
+    """Drop the one of two with the weaker source; the first if both are equal."""
     first: Sourced[Any] = getattr(settings, one)
     second: Sourced[Any] = getattr(settings, other)
     if not (first.value and second.value):
         return settings
     if first.is_flag and second.is_flag:
-        raise ConfigError(f"{first.source} and {second.source} exclude each other: give one")
+        raise ConfigError(f"{first.source} and {second.source} exclude each other: give only one")
     weaker = one if second.is_flag else other
     return replace(settings, **{weaker: Sourced(table(TalkSettings)[weaker].default)})
 
@@ -59,5 +59,5 @@ def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
 def _is_same(one: str, other: str) -> bool:
     try:
         return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
-    except OSError:  # at least one is not there, and so is no harm
+    except OSError:  # at least one does not exist, so no harm
         return False

@@ -1,4 +1,4 @@
-"""What is said after a call: why it ended, how long it was, who spoke, and how well it went."""
+"""The summary of a call: why it ended, how long it was, who spoke, and how well it went."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _COLUMNS = 80 - len(_INDENT)
 
 
 def summary(view: View) -> list[str]:
-    """Return lines that say how the call went; none of one that did not come about."""
+    """Return lines that say how the call went; none if it never began."""
     if view.ended is None:
         return []
-    # The reason is part of the error, which is told as well: once is enough.
+    # The error, reported as well, includes the reason: once is enough.
     ended = view.ended if view.ended.error is None else replace(view.ended, reason="")
     lines = [ending(ended), f"length {clock(view.at)}"]
     if shares := _shares(view):
@@ -33,21 +33,21 @@ def summary(view: View) -> list[str]:
         lines.append(troubles)
     lines += _quality(figures)
     lines = [part for line in lines for part in _wrapped(line)]
-    if view.recording:  # not wrapped: it is to be copied
+    if view.recording:  # not wrapped, to be copied
         path = clean(view.recording)
         lines += [f"recorded in {path}", f"a page about it: retell-voice report {quote(path)}"]
     return [f"{clock(view.at)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
 
 
 def _wrapped(line: str) -> list[str]:
-    """Return a line in pieces that a terminal of 80 columns does not break inside a word."""
+    """Return a line wrapped for a terminal of 80 columns."""
     import textwrap  # only here
 
     return textwrap.wrap(line, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _shares(view: View) -> str:
-    """Return for how long each side spoke.
+    """Return how long each side spoke.
 
     You: your level was above ``SPEECH``, short gaps included. The agent: from its first sample
     at the speaker to its last, utterance by utterance.

@@ -42,7 +42,7 @@ class Wanted:
     Attributes:
         calls: how many.
         ramp: seconds over which they are dialled.
-        patience: seconds that a caller waits for its last answer.
+        answer_timeout: seconds that a caller waits for its last answer.
         as_json: print one object.
         page: where a page goes.
         dask: address of a scheduler whose workers call.
@@ -50,7 +50,7 @@ class Wanted:
 
     calls: int
     ramp: float
-    patience: float
+    answer_timeout: float
     as_json: bool = False
     page: Path | None = None
     dask: str | None = None
@@ -90,7 +90,7 @@ def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> 
     return Part(
         url=settings.url.value,
         dialect=settings.dialect.value,
-        plan=Plan(wanted.calls, wanted.ramp, Manners(wanted.patience)),
+        plan=Plan(wanted.calls, wanted.ramp, Manners(wanted.answer_timeout)),
         samples=samples,
         rate=rate,
         encoding=settings.encoding.value,

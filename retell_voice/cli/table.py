@@ -1,4 +1,4 @@
-"""Tables: drawn on a terminal, a line a row and tabs between columns anywhere else."""
+"""Tables: drawn on a terminal; elsewhere one line per row, columns separated by tabs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str
 
     Args:
         columns: their names, for people only.
-        rows: the cells; what a server sent may be among them.
-        none: what people read when there are no rows.
+        rows: the cells; may contain text from a server.
+        none: what to print without rows.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     if not is_terminal():

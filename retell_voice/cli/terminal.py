@@ -1,15 +1,14 @@
-"""The terminal: taken for the time of a call, and given back as it was whatever happens.
+"""The terminal: taken for the duration of a call, and restored whatever happens.
 
 ::
 
     given back ──take──▶ taken ──give_back──▶ given back       Ctrl-Z: given back, stopped, taken
                                                                in the background: given back
 
-Keys arrive one by one and unechoed, but Ctrl-C, Ctrl-Z and Ctrl-\\ stay signals of the system's, so
-that they work whatever this program is busy with; where the terminal makes keys of them
-(``key_reports``), ``signal_of`` makes signals of them again. One thread writes (the screen's); the
-main thread, on which signals arrive, only waits for it, and not for long: a terminal that stands
-still takes nothing.
+Keys arrive one by one and unechoed, but Ctrl-C, Ctrl-Z and Ctrl-\\ remain signals, so that they
+work whatever this program is busy with; if the terminal makes keys of them (``key_reports``),
+``signal_of`` turns them back into signals. One thread writes (the screen's); the main thread, which
+gets the signals, only waits for it, and not for long, since a stalled terminal takes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from retell_voice.cli.painter import ENTER, LEAVE
 if sys.platform != "win32":
     import termios
 
-_TIMEOUT = 0.2  # seconds for a terminal that stands still
+_TIMEOUT = 0.2  # seconds for a stalled terminal
 _SIZE = (80, 24)
 _LOCAL, _CHARACTERS = 3, 6  # where local modes and special characters are in tcgetattr's list
 
@@ -42,7 +41,7 @@ class Terminal:
     """The terminal on standard output and, if it is one, on standard input.
 
     Args:
-        changed: called, on the main thread, when the screen must be drawn anew.
+        changed: called, on the main thread, when the screen must be redrawn.
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
@@ -54,7 +53,7 @@ class Terminal:
         self._has_page = False  # what we draw on
         self._is_spoilt = False  # by whoever had the terminal while we were stopped
         self.interruptions = 0
-        """How often another program has had it; what was held then may have come up."""
+        """How often another program has had it; keys held then may have been released."""
         self._reports = KeyReports()
         self._wants_releases = False
         self._answers: deque[int] = deque()
@@ -63,7 +62,7 @@ class Terminal:
 
     @property
     def keys(self) -> int | None:
-        """The descriptor to read keys from, None when standard input is no terminal."""
+        """The descriptor to read keys from, None if standard input is not a terminal."""
         return self._in
 
     @property
@@ -86,7 +85,7 @@ class Terminal:
         return columns or _SIZE[0], lines or _SIZE[1]
 
     def take(self) -> None:
-        """Take it, on the main thread; it is given back at the end of the program at the latest."""
+        """Take it, on the main thread; it is restored when the program ends, at the latest."""
         self._wanted = True
         if sys.platform == "win32":
             _understand_sequences(self._out)
@@ -103,9 +102,9 @@ class Terminal:
         self._set_modes()
 
     def give_back(self, timeout: float = _TIMEOUT) -> None:
-        """Give it back; safe to call twice, on any thread and in a signal handler.
+        """Restore it; safe to call twice, on any thread and in a signal handler.
 
-        ``timeout``: seconds for a terminal that stands still, below 0 for as long as it does.
+        ``timeout``: seconds to wait for a stalled terminal; negative waits for ever.
         """
         self._wanted = False
         got = self._writing.acquire(timeout=timeout)
@@ -120,7 +119,7 @@ class Terminal:
                 signal.signal(*self._before.popitem())
 
     def want_releases(self) -> None:
-        """Ask the terminal, with the next picture, to tell when keys come up."""
+        """Ask the terminal, with the next picture, to report key releases."""
         self._wants_releases = True
 
     def answered(self, flags: int) -> None:
@@ -129,7 +128,7 @@ class Terminal:
         self._changed()
 
     def signal_of(self, key: Key) -> int | None:
-        """Return the signal that a key stands for, None for most."""
+        """Return the signal a key stands for, None for most."""
         if sys.platform == "win32" or self._modes is None or not self._modes[_LOCAL] & termios.ISIG:
             return None
         if key.action != "press" or not re.fullmatch(r"ctrl-[@-_a-z]", key.name):
@@ -148,7 +147,7 @@ class Terminal:
     def draw(self, make: Callable[[bool], str]) -> None:
         """Write what ``make`` returns, on the thread of the screen, if the terminal is ours.
 
-        ``make`` is told whether nothing is left of what was drawn before.
+        ``make`` is told whether to redraw everything.
 
         Raises:
             OSError: the terminal is gone.
@@ -156,17 +155,17 @@ class Terminal:
         with self._writing:
             if not self._wanted or not self.is_ours:
                 return
-            anew = self._is_spoilt or not self._has_page
-            if anew:
+            full = self._is_spoilt or not self._has_page
+            if full:
                 self._set_modes()
                 self._has_page, self._is_spoilt = True, False
-            text = (ENTER if anew else "") + self._ask(anew) + make(anew)
+            text = (ENTER if full else "") + self._ask(full) + make(full)
             self._write(text.encode(sys.stdout.encoding or "ascii", "replace"))
 
-    def _ask(self, anew: bool) -> str:
-        """Return what to send to be told when keys come up."""
+    def _ask(self, full: bool) -> str:
+        """Return what to send to get key releases reported."""
         text = ""
-        if anew:
+        if full:
             self._answers.clear()
             text = self._reports.leave()
         if self._wants_releases and self._in is not None:
@@ -191,7 +190,7 @@ class Terminal:
             termios.tcsetattr(self._in, termios.TCSANOW, modes)
 
     def _leave(self, timeout: float = _TIMEOUT) -> None:
-        """Leave our page and our modes. What was typed and not read is not for the shell."""
+        """Leave our screen and our modes. Unread input is not for the shell."""
         if self._has_page:
             self._has_page = False
             text = self._reports.leave() + LEAVE
@@ -200,7 +199,7 @@ class Terminal:
             leaving.join(None if timeout < 0 else timeout)
         if sys.platform != "win32" and self._in is not None and self._modes is not None:
             with suppress(termios.error):
-                # Not TCSAFLUSH: it would wait for a terminal that stands still.
+                # Not TCSAFLUSH: it would wait for a stalled terminal.
                 termios.tcsetattr(self._in, termios.TCSANOW, self._modes)
                 termios.tcflush(self._in, termios.TCIFLUSH)
 
@@ -211,7 +210,7 @@ class Terminal:
     # Signals, on the main thread
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        """Stop as any program does, with the terminal as it was; go on from here later."""
+        """Stop as any program does, with the terminal restored; continue from here later."""
         if sys.platform == "win32":
             return
         got = self._writing.acquire(timeout=_TIMEOUT)
@@ -227,7 +226,7 @@ class Terminal:
         self._go_on(number, frame)
 
     def _go_on(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
-        """Take the terminal again; a shell may have changed anything of it meanwhile."""
+        """Take the terminal again; a shell may have changed anything meanwhile."""
         if self._wanted:
             self._is_spoilt = True
             self.interruptions += 1
@@ -252,7 +251,7 @@ def _terminal(stream: Any) -> int | None:
 if sys.platform == "win32":
 
     def _understand_sequences(out: int) -> None:
-        """Let a Windows console take control sequences."""
+        """Make a Windows console accept control sequences."""
         import ctypes
         import msvcrt
 

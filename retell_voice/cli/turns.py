@@ -1,8 +1,7 @@
 """What was said, turn by turn. Pure: time is an argument.
 
-A server may add what the agent says after a silence, or when it reminds you, to what it said
-before: for the server all of it is one utterance, as you said nothing in between. For people
-these are two.
+When the agent speaks again after a silence, or reminds you, a server may append that to the
+agent's previous utterance, since you said nothing in between. For people these are two utterances.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ class Turns:
     began: tuple[float, ...] = ()
     _told: tuple[Utterance, ...] = ()
     _told_at: float = 0.0
-    _before: tuple[Utterance, ...] = ()  # what was told before that
+    _before: tuple[Utterance, ...] = ()  # what was reported before that
     _ends: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    """What an utterance, by its number, said in all when a turn of the agent was over."""
+    """The full text of an utterance, by its number, at the end of a turn of the agent."""
     _times: Mapping[tuple[int, int], float] = field(default_factory=dict)
     _silent_since: float = -1.0
 
@@ -41,19 +40,19 @@ class Turns:
             case AgentStopped(silent_since=since):
                 return replace(self, _silent_since=since)
             case Turn(speaker="agent", at=at):
-                return self._begins_anew(at)
+                return self._restarted(at)
         return self
 
-    def _begins_anew(self, at: float) -> Turns:
-        """Part what the agent says from now on from what it said before it was silent."""
-        # One message may tell of the turn and its first words; then the words come first.
+    def _restarted(self, at: float) -> Turns:
+        """Split what the agent says from now on from what it said before the silence."""
+        # One message may report the turn and its first words; then the words come first.
         told = self._before if self._told_at == at else self._told
         number = len(told) - 1
         if not told or told[-1].role != "agent" or not told[-1].content.strip():
             return self
         ends = self._ends.get(number, ())
         if self._times.get((number, len(ends)), at) > self._silent_since:
-            return self  # it is what is about to be heard
+            return self  # it is about to be heard
         ends = (*ends, told[-1].content)
         return replace(self, _ends={**self._ends, number: ends})._parted(at)
 
@@ -70,7 +69,7 @@ class Turns:
 
 
 def _parts(utterance: Utterance, ends: tuple[str, ...]) -> list[Utterance]:
-    """Part an utterance where turns ended; not where the server has changed its words since."""
+    """Split an utterance where turns ended, unless the server has changed its words since."""
     parts, begin = [], 0
     for end in ends:
         if utterance.content.startswith(end) and utterance.content[len(end) :].strip():

@@ -29,13 +29,13 @@ from retell_voice.shown import clean
 
 SILENCE = -100.0
 SPEECH = -40.0
-"""dBFS; a near end above it is taken for somebody speaking."""
+"""dBFS; a near end above this counts as speech."""
 HANG = 0.4
 """Seconds for which you still count as speaking between words."""
-_FALL = 30.0  # dB a second by which a meter falls
+_FALL = 30.0  # dB per second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays
 _NOTES = 3
-_FRESH = 30.0  # seconds for which a note is worth a line
+_FRESH = 30.0  # seconds for which to show a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """For how long one side has spoken, seconds of the call.
+    """How long one side has spoken, seconds of the call.
 
     Attributes:
-        since: when the speech began that is going on, None in silence.
-        until: when it was heard last.
-        total: of all speech that is over.
+        since: when the current speech began, None in silence.
+        until: when it was last heard.
+        total: of all finished speech.
     """
 
     since: float | None = None
@@ -93,17 +93,17 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class View:
     """Everything there is to show. ``call_id`` is masked, empty for a call that is yet to be made
-    with ``callee``; texts hold nothing unprintable.
+    with ``callee``; texts are printable.
 
     Attributes:
-        at: call time, seconds, of all that is said here.
-        said: the conversation so far; without a transcript, what was heard of the agent.
-        began: when each utterance of it appeared.
+        at: call time of this view, seconds.
+        said: the conversation so far; without a transcript, when the agent was heard.
+        began: when each of its utterances appeared.
         turns: the transcript, turn by turn.
         has_captions: whether there ever was one.
         lost: sides whose device is away.
         gap_at: when the agent's voice last had a gap.
-        loss_at: when audio of yours or the agent's was last lost.
+        loss_at: when your or the agent's audio was last dropped.
         slowest: the agent's slowest answer.
     """
 
@@ -151,11 +151,11 @@ class View:
 
     @property
     def fresh_notes(self) -> tuple[Note, ...]:
-        """The notes of late."""
+        """The recent notes."""
         return tuple(each for each in self.notes if self.at - each.at <= _FRESH)
 
     def passed(self, seconds: float) -> View:
-        """Return the view so many seconds later, nothing having happened."""
+        """Return the view this many seconds later, with no events."""
         return self if self.ended else replace(self, at=self.at + max(seconds, 0.0))
 
     def all_said(self, silence: float) -> bool:
@@ -204,7 +204,7 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
             view = replace(view, lost=view.lost | {side})
         case DeviceChanged(side=side, name=name):
             view = replace(view, lost=view.lost - {side})
-            if side == "near_end":  # if a file was over, what follows it is none
+            if side == "near_end":  # even if a file was over, its successor is not
                 view = replace(view, microphone=clean(name), input_finished_at=None)
             else:
                 view = replace(view, speaker=clean(name))
@@ -264,8 +264,8 @@ def _fell_silent(view: View, event: AgentStopped) -> View:
         agent=view.agent.went_on(since, since).stopped(),
         captions=view.captions.stopped(since, interrupted=event.interrupted),
     )
-    # The server says whose turn it is when you begin to speak, not when you may. What it said
-    # since then is about what comes next.
+    # The server reports the turn when you begin to speak, not when you may. Anything it has
+    # reported since is about what comes next.
     if view.turn is not None and view.turn_at <= since:
         view = replace(view, turn="user", turn_at=event.at)
     heard = view.captions.text(since)

@@ -1,4 +1,4 @@
-"""Times of the past, as people give them on the command line and as they are shown."""
+"""Times in the past, as given on the command line and as shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def read_time(text: str, now: float) -> float:
 
     Args:
         text: how long ago (``90m``, ``2h``, ``3d``, ``1w``), or a date or date and time of ISO
-            8601, in local time where it names no zone.
+            8601, in local time unless it names a zone.
         now: Unix time, seconds.
 
     Raises:
@@ -23,12 +23,12 @@ def read_time(text: str, now: float) -> float:
         return now - float(ago[1]) * _SECONDS[ago[2]]
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):  # the last two: out of what the system can
+    except (ValueError, OverflowError, OSError):  # the last two: out of the system's range
         raise ValueError(f"{text[:40]!r} is neither like 2h nor like 2026-01-31T12:00") from None
 
 
 def show_time(at: float | None) -> str:
-    """Return a Unix time for people, in local time; empty where there is none."""
+    """Return a Unix time for people, in local time; empty for None."""
     try:
         return "" if at is None else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError, OSError):  # a server may send any number

@@ -4,11 +4,11 @@
 
     microphone ─▶ NearEnd ─▶ listeners, the call that is up
                      ▲ EchoPath: what is played
-    speaker    ◀─ Output  ◀─ the call that is up, sounds of one's own
+    speaker    ◀─ Output  ◀─ the call that is up, your own sounds
         ▲
         └─ a Supervisor for each: brings it back when it is lost, gives it more latency after gaps
 
-Calls borrow them one after the other, and no stream is opened again for that::
+Calls borrow them one after the other, without reopening a stream::
 
     async with AudioIO() as io:
         for call_id in call_ids:
@@ -53,46 +53,46 @@ from retell_voice.threads.event_queue import EventQueue
 from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
 _LOOK_SECONDS = 0.2
-"""From one look at devices that do not report by themselves to the next."""
+"""Seconds between polls of what devices do not report themselves."""
 _SWITCH_SECONDS = 1.0
-"""How long closing waits for a device that is just taking over."""
+"""Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
 _MOST_EVENTS = 256
 
 WATCH = Clock("retell-voice watch")
-"""One thread for all the devices of a process that are watched."""
+"""One thread for all watched devices of a process."""
 
 
 class AudioIO:
     """Both devices, open and watched; an async context manager, and an async iterator of events.
 
-    A device that is lost comes back by itself, as during a call: ``DeviceChanged`` tells. Without
-    a call nothing is sent and nothing but ``play`` is heard. Making one finds the default devices
-    where none are given, which may take a while.
+    A lost device comes back by itself, as during a call: ``DeviceChanged`` says so. Without a call,
+    nothing is sent and only ``play`` is heard. The constructor finds the default devices unless
+    given others, which may take a while.
 
     Args:
         microphone, speaker: your hardware; None finds the default devices.
-        rate: samples a second to open default devices with, if they have it. Calls at another rate
+        rate: samples a second to open default devices with, if supported. Calls at another rate
             are resampled.
-        volume: times the amplitude of everything that is played, 0–2; see ``volume``.
-        device_timeout: seconds that a lost device may stay away before the call that is up ends
-            with a ``DeviceLost``; 0 ends it at once. Without a call there is no such limit.
+        volume: factor for the amplitude of everything played, 0–2; see ``volume``.
+        device_timeout: seconds a lost device may stay away before the current call ends with a
+            ``DeviceLost``; 0 ends it at once. Without a call there is no such limit.
         echo: what keeps the agent from hearing itself: ``auto``, ``webrtc``, ``half-duplex``,
             ``system`` (which sets ``PULSE_SOURCE`` and ``PULSE_SINK`` for this process) or
-            ``off``; for hardware that does it, a callable that returns your ``EchoControl`` for
-            the microphone's rate. What it has learned of the room lasts from one call to the next.
+            ``off``; or, for your own, a callable that returns an ``EchoControl`` for the
+            microphone's rate. Its adapted state is kept from one call to the next.
         noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
 
     Raises:
-        ConfigError: the echo control that was asked for is not there.
+        ConfigError: the requested echo control is not available.
         DeviceNotFound: there is no default device.
         DeviceError: PortAudio is missing, or a device is not what ``devices.ports`` describes.
-        ValueError: the volume is out of range, or there is no such way of echo control.
+        ValueError: the volume is out of range, or the method of echo control is unknown.
 
-    Entering it raises ``DeviceError`` when a device cannot be opened. Iterating yields
+    Entering it raises ``DeviceError`` if a device cannot be opened. Iterating yields
     ``DeviceChanged``, ``LatencyChanged``, ``MicrophoneSilent`` and ``InputFinished`` until it is
-    closed; their ``at`` counts seconds since it was opened. Events that nobody reads are dropped
-    beyond 256, the oldest first.
+    closed; their ``at`` counts seconds since it was opened. Unread events beyond 256 are dropped,
+    the oldest first.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class AudioIO:
             noise_suppression=noise_suppression,
             gain=automatic_gain,
         )
-        """Which way echo is controlled, why, and how well."""
+        """The echo control in use, why, and how well it works."""
         self.echo.prepare(microphone, speaker)
         self._near = self._near_supervisor(microphone)
         self._far = self._far_supervisor(speaker)
-        self._aside: list[Supervisor] = []  # those of devices that are to take over
+        self._aside: list[Supervisor] = []  # those of devices about to take over
         self._retired_starts = 0
         self._switching = threading.Lock()  # held while they do
         self._lease: Lease | None = None
@@ -140,7 +140,7 @@ class AudioIO:
         self._opened_at = 0.0
         self._ticking: Ticking | None = None
         self._zeros, self._tried_again = ZerosWatch(), False
-        self._drifting: object = None  # what is at work, as it was at the last look
+        self._drifting: object = None  # what was running at the last look
         self.capture_drift = ClockDrift(self.near_end.rate)
         self.playback_drift = ClockDrift(self.output.rate)
         self._events: EventQueue | None = None
@@ -162,8 +162,8 @@ class AudioIO:
 
     @property
     def muted(self) -> bool:
-        """Whether silence is passed on instead of what the microphone hears, to a call and to
-        listeners. It lasts from one call to the next."""
+        """Whether calls and listeners get silence instead of the microphone. Kept from one call to
+        the next."""
         return self.near_end.muted
 
     @muted.setter
@@ -172,9 +172,9 @@ class AudioIO:
 
     @property
     def volume(self) -> float:
-        """Times the amplitude of everything that is played, 0–2: 1 leaves every sample as it is.
+        """Factor for the amplitude of everything played, 0–2: 1 leaves every sample unchanged.
 
-        A change takes 20 ms and makes no click; what would be too loud for a sample bends. It lasts
+        A change ramps over 20 ms, without a click; peaks beyond full scale are soft-clipped. Kept
         from one call to the next.
 
         Raises (when set):
@@ -188,7 +188,7 @@ class AudioIO:
 
     @property
     def openings(self) -> int:
-        """Times that a stream of a device was opened, both sides together."""
+        """Times that a device's stream was opened, both sides together."""
         supervisors = (self._near, self._far, *self._aside)
         return self._retired_starts + sum(each.starts for each in supervisors)
 
@@ -199,22 +199,22 @@ class AudioIO:
 
     @property
     def fault(self) -> Exception | None:
-        """What went wrong on one of the audio threads, if anything ever did: a defect."""
+        """The exception on one of the audio threads, if any: a defect."""
         return self.near_end.fault or self.output.fault
 
     # Opening and closing
 
     def open(self, lease: Lease | None = None) -> None:
-        """Open both devices. Blocks; ``async with`` does it away from the event loop.
+        """Open both devices. Blocks; ``async with`` does it off the event loop.
 
-        ``lease``: of a call that has them from the first sample on.
+        ``lease``: of a call that uses them from the first sample on.
 
         Raises:
             DeviceError: one of them cannot be opened.
-            RuntimeError: it has been open before.
+            RuntimeError: it has been opened before.
         """
         if self._is_open or self._is_closed:
-            raise RuntimeError("an AudioIO is opened once; make another one")
+            raise RuntimeError("an AudioIO can be opened only once; make another one")
         self._is_open = True
         self._opened_at = time.monotonic()
         if lease is not None:
@@ -229,7 +229,7 @@ class AudioIO:
         self._ticking = WATCH.begin(_LOOK_SECONDS, self._look, self._watch_failed)
 
     def close(self) -> None:
-        """Stop and close both devices, each whatever the other does; safe to call twice. Blocks.
+        """Stop and close both devices, independently; safe to call twice. Blocks.
 
         A call that is up ends with a ``DeviceLost``.
         """
@@ -281,20 +281,20 @@ class AudioIO:
     async def play(
         self, sound: Samples | Path | str, rate: int | None = None, *, yields: bool = False
     ) -> None:
-        """Play a sound of your own, beside the agent if it speaks; returns when it was heard.
+        """Play your own sound, mixed with the agent if it speaks; returns when it has been heard.
 
         Several are played one after the other, up to 32 at a time. Cancelling fades it out.
 
         Args:
             sound: samples, shape (n,), mono int16; or a WAV file.
-            rate: samples a second of samples; None: those of the speaker.
-            yields: never beside the agent: it fades out when the agent begins to be heard, and is
-                left out where it would begin after that.
+            rate: sample rate of samples, Hz; None: that of the speaker.
+            yields: give way to the agent: fade out when the agent starts, and skip the sound if
+                the agent is already heard.
 
         Raises:
             ConfigError: the file cannot be read.
             RuntimeError: too many sounds wait, or it is not open.
-            TypeError: it is no samples.
+            TypeError: it is not samples.
         """
         if not self._is_open or self._is_closed:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
@@ -306,7 +306,7 @@ class AudioIO:
         mailbox = mailbox_of(asyncio.get_running_loop())
         playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
         if not self.output.play(playing):
-            raise RuntimeError(f"{MOST_SOUNDS} sounds wait to be played; one more is refused")
+            raise RuntimeError(f"{MOST_SOUNDS} sounds are already waiting to be played")
         try:
             await heard.wait()
         except asyncio.CancelledError:
@@ -314,7 +314,7 @@ class AudioIO:
             raise
 
     def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
-        """Return a listener to what the microphone hears, or to what is played.
+        """Return a listener for what the microphone hears, or for what is played.
 
         For a wake word, a level meter, a recorder: whether or not a call is up.
         """
@@ -324,14 +324,14 @@ class AudioIO:
     def levels(self) -> tuple[float, float]:
         """Return the peak levels of near end and far end since the last call, dBFS.
 
-        −100 for digital silence. For one reader; a call with ``level_interval`` is one.
+        −100 for digital silence. For a single reader; a call with ``level_interval`` is one.
         """
         return self.near_end.level(), self.output.level()
 
     async def use(
         self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
     ) -> None:
-        """Go on with another microphone, another speaker or both; see ``Call.use``.
+        """Switch to another microphone, another speaker or both; see ``Call.use``.
 
         Raises:
             DeviceError: a device cannot be opened, no audio passes through it, or it is closed.
@@ -339,13 +339,13 @@ class AudioIO:
         await run_detached(partial(self.switch, microphone, speaker))
 
     def switch(self, microphone: Microphone | None, speaker: Speaker | None) -> None:
-        """Put other devices in the place of those in use, None for no change; then stop these.
+        """Replace the devices in use, None for no change; then stop the old ones.
 
         Blocks for as long as the devices take to open and to close.
 
         Raises:
-            DeviceError: one cannot be opened, lets no audio pass or comes after the end; nothing
-                has changed then.
+            DeviceError: one cannot be opened or passes no audio, or it is closed; nothing has
+                changed then.
         """
         with self._switching, ExitStack() as failing:
             far = near = None
@@ -355,12 +355,12 @@ class AudioIO:
             if microphone is not None and microphone is not self._microphone:
                 check_device(microphone, "microphone")
                 near = self._near_supervisor(microphone)
-            # The microphone last: what it hears meanwhile is not sent.
+            # The microphone last: nothing it hears meanwhile is sent.
             self._aside = [each for each in (far, near) if each is not None]
             failing.callback(self._aside.clear)
             for supervisor in self._aside:
                 if self._is_closed:
-                    raise DeviceError("the devices are closed: no other one can be used")
+                    raise DeviceError("the devices are closed: they cannot be switched")
                 supervisor.start_aside()
                 failing.callback(supervisor.stop)
             failing.pop_all()
@@ -386,11 +386,11 @@ class AudioIO:
     # A call
 
     def lend(self, lease: Lease) -> None:
-        """Let a call have the devices; see ``Lease.begin``."""
+        """Lend the devices to a call; see ``Lease.begin``."""
         if not self._is_open or self._is_closed:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
         if self._lease is not None:
-            raise RuntimeError("these devices are in another call")
+            raise RuntimeError("these devices are in use by another call")
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
@@ -398,7 +398,7 @@ class AudioIO:
         self.near_end.connect(lease.frames)
 
     def take_back(self, lease: Lease) -> None:
-        """Take them from a call that is over; safe to call twice."""
+        """Take them back from a finished call; safe to call twice."""
         if self._lease is lease:
             self.near_end.connect(None)
             self.output.connect(None)
@@ -432,7 +432,7 @@ class AudioIO:
         self.near_end.lost += samples
 
     def _look(self) -> None:
-        """Runs on: watch thread. Notice what no device tells, and compare the clocks."""
+        """Runs on: watch thread. Notice what no device reports, and compare the clocks."""
         now = time.monotonic()
         lease, near_end, output = self._lease, self.near_end, self.output
         silent = output.is_silent and (lease is None or lease.far_end.silent)
@@ -447,11 +447,11 @@ class AudioIO:
             self._post(MicrophoneSilent(name=self._microphone.name))
             if not self._tried_again:
                 self._tried_again = True
-                self._near.open_again()  # some are mute only until then
+                self._near.open_again()  # some are no longer mute after that
         near, far = self._near, self._far
         drifting = near, near.breaks, near_end.xruns, far, far.breaks, output.xruns
         if drifting != self._drifting or not (near.at_work and far.at_work):
-            self._drifting = drifting  # stand-ins run on this machine's clock, gaps on none
+            self._drifting = drifting  # stand-ins use this machine's clock, gaps none
             self.capture_drift = ClockDrift(near_end.rate)
             self.playback_drift = ClockDrift(output.rate)
         self.capture_drift.look(now, near_end.position)
@@ -461,7 +461,7 @@ class AudioIO:
         self.output.fault = error
 
     def _post(self, notice: Notice) -> None:
-        """Pass on what a device has to tell. Runs on: any thread."""
+        """Pass on a device's notice. Runs on: any thread."""
         lease = self._lease
         if lease is not None:
             lease.post(notice)

@@ -1,4 +1,4 @@
-"""One thread that keeps time for all the devices of a process that have no clock of their own.
+"""One thread that keeps time for all devices of a process that have no clock themselves.
 
 ::
 
@@ -6,10 +6,9 @@
     begin(period, tick) ──▶      "               ├─▶ clock thread: tick, tick, … sleep
     begin(period, tick) ──▶ beat of another ─────┘
 
-What has the same period ticks together: hundreds of devices then cost a few wake-ups a period, not
-one each; a few and not one, so that the frames of all of them do not come in one heap. A tick that
-comes late is made up for, so that none is ever left out. The thread is there while anything ticks,
-and no longer.
+Devices with the same period tick together, so hundreds of them cost a few wake-ups a period, not
+one each. A few rather than one, so that their frames do not all come in one burst. A late tick is
+caught up, so none is ever skipped. The thread runs only while anything ticks.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from operator import attrgetter
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.0005
 _PHASES = 4
-"""Beats of one period, evenly apart."""
+"""Beats of one period, evenly spaced."""
 _CROWD = 16
-"""What ticks in one beat before the next is begun, in turn."""
+"""Devices in one beat before the next beat gets any, in turn."""
 
 
 class Ticking:
@@ -43,8 +42,8 @@ class Ticking:
 
 
 class _Beat:
-    """Everything of one period and phase, 0 up to less than 1. ``members`` is replaced, never
-    changed: the thread reads it."""
+    """Everything of one period and phase, 0 <= phase < 1. ``members`` is replaced, never mutated:
+    the thread reads it."""
 
     def __init__(self, period: float, phase: float) -> None:
         self.period = period
@@ -54,7 +53,7 @@ class _Beat:
 
 
 class Clock:
-    """Calls functions in their rhythms, all on one thread.
+    """Calls functions periodically, all on one thread.
 
     Args:
         name: of the thread.
@@ -72,7 +71,7 @@ class Clock:
     ) -> Ticking:
         """Begin to call ``tick_rt`` every ``period`` seconds; the first time within one period.
 
-        ``failed`` is called instead of it, once, when it raised.
+        ``failed`` is called instead, once, if it raised.
         """
         with self._lock:
             beat = self._least_crowded(period)
@@ -84,8 +83,8 @@ class Clock:
         return ticking
 
     def end(self, ticking: Ticking) -> None:
-        """Stop calling; when this returns the last call has, too. Safe to call twice, and from
-        the tick itself."""
+        """Stop calling; when this returns, the last call has returned, too. Safe to call twice, and
+        from the tick itself."""
         ticking.running = False
         with self._lock:
             beat = ticking.beat
@@ -98,7 +97,7 @@ class Clock:
         if thread is None or thread is threading.current_thread():
             return
         deadline = time.monotonic() + _STOP_SECONDS
-        # The thread says that it is busy, then looks whether this runs: one of both is seen.
+        # The thread sets busy, then checks running: one of the two is always seen.
         while ticking.busy and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         while not self._beats and thread.is_alive() and time.monotonic() < deadline:

@@ -1,12 +1,12 @@
-"""Which echo control is in the near end's path, and whether it still is the right one.
+"""Chooses the echo control in the near end's path, and keeps the choice right.
 
 ::
 
     devices ─▶ choose_for ─▶ open_control ─▶ EchoStage ─▶ NearEnd
                 ▲ the sound server
 
-A device that was exchanged, or came back as another, is looked at again: ``auto`` may have to do
-something else for it, and every canceller has to learn the room again. Calls and clears change
+A device that was switched, or came back as another, is examined again: ``auto`` may choose
+differently for it, and every canceller has to adapt to the room again. Calls and clears change
 nothing.
 """
 
@@ -30,7 +30,7 @@ from retell_voice.echo.webrtc import installed
 from retell_voice.errors import ConfigError
 
 Echo = Way | str | Callable[[int], EchoControl]
-"""A way, by its name too, or what makes an echo control of your own for a rate in Hz."""
+"""A method, or its name, or a function that makes your own echo control for a rate in Hz."""
 
 _FILES = NullMicrophone, WavMicrophone, NullSpeaker, WavSpeaker
 _THROUGH_PULSE = ("pulse", "default")
@@ -38,15 +38,15 @@ _THROUGH_PULSE = ("pulse", "default")
 
 
 class EchoPath:
-    """Puts echo control into a near end's path and keeps it right.
+    """Installs echo control in a near end's path and keeps it right.
 
     Args:
-        echo: what was asked for.
+        echo: the requested echo control.
         near_end, output: the two streams.
         noise_suppression, gain: WebRTC's noise suppression and automatic gain.
 
     Raises:
-        ValueError: there is no such way.
+        ValueError: unknown method.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class EchoPath:
 
     @property
     def choice(self) -> Choice | None:
-        """Which way it is, and why; None with an echo control of one's own."""
+        """The method in use, and why; None with your own echo control."""
         return self._choice if self._make is None else None
 
     @property
     def name(self) -> str:
-        """What it is, for people: ``off``, ``webrtc``, or the name of one's own."""
+        """Its name, for people: ``off``, ``webrtc``, or that of your own."""
         return self._choice.way.value if self._make is None else self._name
 
     def measures(self) -> EchoMeasures:
-        """Return what is known of the echo by now."""
+        """Return what is known about the echo so far."""
         stage = self._stage
         return EchoMeasures() if stage is None else stage.measures()
 
@@ -87,7 +87,7 @@ class EchoPath:
         """Choose for these devices, before they are opened. May take a second.
 
         Raises:
-            ConfigError: what was asked for is not there, or not at the microphone's rate.
+            ConfigError: the requested method is not available, or not at the microphone's rate.
         """
         with self._changing:
             if self._make is not None:
@@ -99,7 +99,7 @@ class EchoPath:
             self._open(choice)
 
     def changed(self, microphone: Microphone, speaker: Speaker) -> None:
-        """Begin again: one of these was exchanged or has come back. May take a second."""
+        """Start over: one of these was switched or has come back. May take a second."""
         with self._changing:
             if self._asked is Way.AUTO:
                 choice = choose_for(self._asked, microphone, speaker)
@@ -116,13 +116,13 @@ class EchoPath:
         except ValueError as error:  # a microphone at 96 kHz
             hint = "use another microphone or rate, or no echo control"
             control, choice = None, self._without(choice, ConfigError(f"{error}", hint))
-        except ConfigError as error:  # installed, but does not load
+        except ConfigError as error:  # installed, but fails to load
             control, choice = None, self._without(choice, error)
         self._choice = choice
         self._use(control)
 
     def _without(self, choice: Choice, error: ConfigError) -> Choice:
-        """Return the choice to do nothing, unless somebody asked for what failed."""
+        """Return the choice to do nothing, unless what failed was requested explicitly."""
         if self._asked is not Way.AUTO or choice.way is Way.OFF:
             raise error
         return Choice(Way.OFF, str(error), error.hint)
@@ -135,10 +135,10 @@ class EchoPath:
 
 
 def choose_for(asked: Way, microphone: Microphone, speaker: Speaker) -> Choice:
-    """Return which way is used for two devices, whether open or not. May take a second.
+    """Return the method to use for two devices, whether open or not. May take a second.
 
     Raises:
-        ConfigError: what was asked for is not there.
+        ConfigError: the requested method is not available.
     """
     server = None
     if asked in (Way.AUTO, Way.SYSTEM) and (_is_server(microphone) or _is_server(speaker)):
@@ -154,12 +154,12 @@ def choose_for(asked: Way, microphone: Microphone, speaker: Speaker) -> Choice:
 
 
 def is_file(device: Microphone | Speaker) -> bool:
-    """Return whether a device has no part in any room."""
+    """Return whether a device is not in any room."""
     return isinstance(device, _FILES)
 
 
 def _described(device: Microphone | Speaker, default: SoundDevice | None) -> SoundDevice | None:
-    """Return what is known of a device; ``default``: what the sound server takes for itself."""
+    """Describe a device; ``default``: the sound server's own default."""
     if is_file(device):
         return None
     return default if default is not None and _is_server(device) else SoundDevice(device.name)
@@ -170,7 +170,7 @@ def _is_server(device: Microphone | Speaker) -> bool:
 
 
 def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -> None:
-    """Let devices that are still to be opened be the sound server's echo-cancelled ones."""
+    """Route devices not yet opened to the sound server's echo-cancelled ones."""
     ends = (
         (microphone, "PULSE_SOURCE", "--input", pair.microphone),
         (speaker, "PULSE_SINK", "--output", pair.speaker),
@@ -181,7 +181,7 @@ def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -
         if not (_is_server(device) and device.name in _THROUGH_PULSE):
             raise ConfigError(
                 f"{device.name!r} does not go through the sound server's echo cancellation",
-                f"use {option} pulse, or choose {wanted.name!r} as the system's default",
+                f"use {option} pulse, or make {wanted.name!r} the system's default",
             )
         os.environ[variable] = wanted.name
 

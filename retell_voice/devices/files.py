@@ -1,8 +1,8 @@
 """WAV files and nothing at all, as devices like any other.
 
-They keep time themselves, at real speed or a multiple of it, and are what a call uses where
-there is no sound card, and what tests and benchmarks use everywhere. All of a process do so on
-one thread (``clock``): a disk that stands still holds up the files of all its calls.
+They keep time themselves, at real speed or a multiple of it. Calls use them without a sound card,
+and tests and benchmarks use them everywhere. All of them share one thread per process (``clock``),
+so a stalled disk delays the files of all calls.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE, DeviceTraits, 
 from retell_voice.errors import ConfigError
 
 LARGEST = 2**30
-"""Bytes of a WAV file that are read, all of them at once."""
+"""Largest WAV file to read, bytes; it is read at once."""
 BLOCKS_PER_SECOND = 50
-"""In the device's own time, as everything here: a fast device ticks more often."""
+"""In the device's own time, like everything here: a fast device ticks more often."""
 
 
 def read_wav(path: Path | str) -> tuple[Samples, int]:
@@ -57,17 +57,17 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
             f"convert it first: sox {path} -b 16 -c 1 converted.wav",
         ) from None
     if not data:
-        raise ConfigError(f"{path}: the WAV file holds no audio")
+        raise ConfigError(f"{path}: the WAV file contains no audio")
     # A header may claim anything, and resampling from 1 Hz would make gigabytes of a megabyte.
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise ConfigError(f"{path}: the WAV file says {rate} Hz, a rate that no audio has")
+        raise ConfigError(f"{path}: the WAV file claims {rate} Hz, which is not an audio rate")
     samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
     mono = samples.reshape(-1, channels).mean(axis=1)
     return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
 
 
 def _plain_pcm(data: bytes) -> bytes:
-    """Return a WAV file with the old tag where it has the extensible one and is PCM all the same.
+    """Return a WAV file with the plain PCM tag if it has the extensible one but is PCM.
 
     Most 24-bit and many-channel files are like that; Python's ``wave`` reads them from 3.12 on.
     """
@@ -100,7 +100,7 @@ class WavWriter:
 
     def __init__(self, path: Path | str, rate: int) -> None:
         try:
-            # For its owner alone, if it is made: it holds what was said. Closed by close().
+            # A new file is private: it contains what was said. Closed by close().
             self._raw = open(path, "wb", opener=_privately)  # noqa: SIM115
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or error}") from None
@@ -118,14 +118,14 @@ class WavWriter:
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        with contextlib.suppress(OSError):  # a full disk has been told of by write
+        with contextlib.suppress(OSError):  # write has already reported a full disk
             self._wave.close()
         with contextlib.suppress(OSError):
             self._raw.close()
 
 
 class _Clockwork:
-    """What ticks with all others of its kind, on one thread for the process, until stopped."""
+    """Ticks, with all others of its kind, on one thread per process, until stopped."""
 
     latency: float | None = 0.0
     # Never lost: a second start would play or write the file from its beginning again.
@@ -135,7 +135,7 @@ class _Clockwork:
     def __init__(self, name: str, rate: int, speed: float) -> None:
         self.name = name
         self.rate = rate
-        # A rate that is no multiple of 50 has blocks of two lengths.
+        # A rate that is not a multiple of 50 has blocks of two lengths.
         count = BLOCKS_PER_SECOND // gcd(BLOCKS_PER_SECOND, rate)
         ends = [number * rate // BLOCKS_PER_SECOND for number in range(count + 1)]
         self._sizes = [end - start for start, end in pairwise(ends)]
@@ -144,11 +144,11 @@ class _Clockwork:
         self._ticking: Ticking | None = None
 
     def run(self, tick_rt: Callable[[int], None], lost: Callable[[str, bool], None]) -> None:
-        """Begin to call ``tick_rt`` with the length of each block, in samples."""
+        """Start calling ``tick_rt`` with the length of each block, in samples."""
         _Clockwork.stop(self)
 
         def failed(error: Exception) -> None:
-            lost(f"a fault in this program: {error!r}", True)
+            lost(f"a defect in this program: {error!r}", True)
 
         sizes = cycle(self._sizes)
         alike = len(self._sizes) == 1
@@ -167,14 +167,14 @@ class NullMicrophone(_Clockwork):
 
     Args:
         rate: samples a second.
-        speed: how many times faster than real time it runs.
+        speed: relative to real time.
     """
 
     def __init__(self, rate: int = 16000, *, speed: float = 1.0, name: str = "silence") -> None:
         super().__init__(name, rate, speed)
 
     def start(self, sink: Sink) -> None:
-        """Begin to push silence."""
+        """Start pushing silence."""
         silence, write_rt = np.zeros(self.block, np.int16), sink.write_rt
         self.run(lambda size: write_rt(silence[:size]), sink.lost)
 
@@ -185,7 +185,7 @@ class WavMicrophone(_Clockwork):
     Args:
         path: a PCM WAV file.
         rate: samples a second to resample the file to; None keeps its own.
-        speed: how many times faster than real time it runs.
+        speed: relative to real time.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -197,7 +197,7 @@ class WavMicrophone(_Clockwork):
         self._samples = resample_whole(samples, own_rate, self.rate)
 
     def start(self, sink: Sink) -> None:
-        """Begin to push the file from its start."""
+        """Start pushing the file from its beginning."""
         samples, silence = self._samples, np.zeros(self.block, np.int16)
         at, over = 0, False
 
@@ -206,7 +206,7 @@ class WavMicrophone(_Clockwork):
             nonlocal at, over
             block = samples[at : at + size]
             at += size
-            if 0 < len(block) < size:  # what follows it keeps to the same blocks
+            if 0 < len(block) < size:  # what follows keeps the same blocks
                 block = np.concatenate((block, silence[: size - len(block)]))
             sink.write_rt(block if len(block) else silence[:size])
             if not over and not len(block):
@@ -217,45 +217,45 @@ class WavMicrophone(_Clockwork):
 
 
 class NullSpeaker(_Clockwork):
-    """Plays into nothing.
+    """Discards what it is given.
 
     Args:
         rate: samples a second.
-        speed: how many times faster than real time it runs.
+        speed: relative to real time.
     """
 
     def __init__(self, rate: int = 16000, *, speed: float = 1.0, name: str = "nothing") -> None:
         super().__init__(name, rate, speed)
 
     def start(self, source: Source) -> None:
-        """Begin to pull."""
+        """Start pulling."""
         block, fill_rt = np.zeros(self.block, np.int16), source.fill_rt
         self.run(lambda size: fill_rt(block[:size]), source.lost)
 
 
 class WavSpeaker(_Clockwork):
-    """Plays into a WAV file: what a loudspeaker would have said, silence included.
+    """Plays into a WAV file: what a loudspeaker would have played, silence included.
 
     Args:
-        path: the file, made, or replaced if there is one, when the call starts.
-        rate: samples a second; whatever the call's is, it is resampled to this.
-        speed: how many times faster than real time it runs.
+        path: the file; created or overwritten when the call starts.
+        rate: samples a second, to which the call is resampled.
+        speed: relative to real time.
 
     Raises:
-        ConfigError: there is no such directory, or that is one.
+        ConfigError: its directory does not exist, or the path is a directory.
     """
 
     def __init__(self, path: Path | str, rate: int = 24000, *, speed: float = 1.0) -> None:
         if Path(path).is_dir():
-            raise ConfigError(f"{path}: it is a directory", "name a file in it: agent.wav")
+            raise ConfigError(f"{path} is a directory", "name a file in it: agent.wav")
         if not (directory := Path(path).parent).is_dir():
-            raise ConfigError(f"{path}: there is no directory {directory}")
+            raise ConfigError(f"{path}: no such directory: {directory}")
         super().__init__(Path(path).name, rate, speed)
         self._path = path
         self._file: WavWriter | None = None
 
     def start(self, source: Source) -> None:
-        """Make the file and begin to pull.
+        """Create the file and start pulling.
 
         Raises:
             ConfigError: the file cannot be written.
@@ -275,7 +275,7 @@ class WavSpeaker(_Clockwork):
                 file.write(out)
             except OSError as error:
                 full = True
-                kept = f"; the first {written / self.rate:.1f} s are in it" if written else ""
+                kept = f"; the first {written / self.rate:.1f} s were saved" if written else ""
                 source.lost(f"{self._path}: {error.strerror or error}{kept}", final=True)
             else:
                 written += size

@@ -1,4 +1,4 @@
-"""One call's part of open devices."""
+"""One call's use of open devices."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Lender(Protocol):
 
 
 class Lease:
-    """What a call holds of an ``AudioIO`` from ``begin`` to ``end``.
+    """A call's use of an ``AudioIO``, from ``begin`` to ``end``.
 
     Args:
         io: the devices.
@@ -52,9 +52,9 @@ class Lease:
         receives: encoding and rate of the agent's audio.
         frame_ms: length of a frame, 20–250 ms.
         limit: seconds of agent audio that may be queued.
-        jitter: lowest and highest depth of the jitter buffer, seconds; None: what is usual.
+        jitter: lowest and highest depth of the jitter buffer, seconds; None: the default.
         packets: the agent's audio comes as RTP packets of Opus.
-        post: takes frames and what there is to be told; on any thread.
+        post: takes frames and notices; on any thread.
 
     Raises:
         AudioFormatError: the frame length is out of range.
@@ -93,7 +93,7 @@ class Lease:
         self._told_lost = 0
 
     def begin(self) -> None:
-        """Take the devices: what the microphone hears is posted from here on.
+        """Take the devices: from here on, microphone frames are posted.
 
         Raises:
             DeviceLost: one of them is away.
@@ -104,7 +104,7 @@ class Lease:
         self.io.lend(self)
 
     def end(self) -> None:
-        """Give them back once what was cleared has faded out; safe to call twice. Blocks."""
+        """Give them back once cleared audio has faded out; safe to call twice. Blocks."""
         deadline = time.monotonic() + _FADE_SECONDS
         while not self.far_end.playout.silent and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
@@ -117,14 +117,14 @@ class Lease:
         self.io.take_back(self)
 
     def cleared(self) -> None:
-        """Say that the server has cleared. Runs on: event loop."""
+        """Note that the server has cleared. Runs on: event loop."""
         if self._own_voice is not None:
             self._own_voice.cleared()
 
     def hears_itself(self) -> bool:
         """Return True once: when the agent seems to hear itself. Runs on: event loop.
 
-        Called every fifth of a second or so. Files hear nothing.
+        Called every fifth of a second or so. Never for files.
         """
         if self._own_voice is None:
             if is_file(self.io.microphone) or is_file(self.io.speaker):
@@ -133,14 +133,14 @@ class Lease:
         return self._own_voice.look()
 
     def tap(self) -> tuple[Tap, Tap]:
-        """Return near and far end for somebody who listens to this call; once."""
+        """Return taps of near and far end for a listener to this call; once."""
         self._taps = self.io.near_end.tap(), self.io.output.tap()
         return self._taps
 
     def moments(self) -> tuple[float, float]:
-        """Return how many seconds of each tap have been spoken and been heard by this moment.
+        """Return how many seconds of each tap have been spoken, and heard, by now.
 
-        A block behind, as devices work in blocks. Runs on: any thread.
+        Up to a block behind, as devices work in blocks. Runs on: any thread.
         """
         near, far = self._taps or (Tap(self.io.near_end.rate), Tap(self.io.output.rate))
         latency = self.io.microphone.latency or 0.0
@@ -149,7 +149,7 @@ class Lease:
 
     @property
     def fault(self) -> Exception | None:
-        """What went wrong on one of the audio threads, if anything ever did: a defect."""
+        """The exception on one of the audio threads, if any: a defect."""
         return self.io.fault or self.far_end.fault
 
     @property

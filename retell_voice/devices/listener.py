@@ -19,7 +19,7 @@ class _Stream(Protocol):
 
 
 class Listener:
-    """Hears one side of open devices, from entering its context on; made by ``AudioIO.listen``.
+    """Hears one side of open devices, from entering its context; made by ``AudioIO.listen``.
 
     ::
 
@@ -27,7 +27,7 @@ class Listener:
             async for samples in microphone:  # shape (n,), mono int16, some 10–20 ms
                 wake_word.feed(samples)
 
-    ``read`` is for a thread of your own. What nobody has read within ten seconds becomes silence.
+    ``read`` is for your own thread. Audio unread for ten seconds becomes silence.
     """
 
     def __init__(self, stream: _Stream) -> None:

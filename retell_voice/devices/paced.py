@@ -1,4 +1,4 @@
-"""Devices for hardware that keeps no time of its own: a base that does.
+"""Base classes for hardware without a clock of its own: they keep time for it.
 
 ::
 
@@ -23,12 +23,12 @@ from retell_voice.devices.ports import Sink, Source
 
 _End = TypeVar("_End", Sink, Source)
 _LATE = 0.2
-"""Seconds by which a block may be late and still be made up for."""
+"""Seconds by which a block may be late and still be caught up."""
 _STOP_SECONDS = 1.0
 
 
 class _Paced(ABC, Generic[_End]):
-    """A thread that does something for each block, as many in a second as there should be."""
+    """A thread that handles one block after the other, at the right rate."""
 
     name = ""
     rate = 16000
@@ -39,10 +39,10 @@ class _Paced(ABC, Generic[_End]):
         self._run: _Run | None = None
 
     def open(self) -> None:
-        """Make the hardware ready; anything raised here says that it cannot be used."""
+        """Prepare the hardware; any exception means that it cannot be used."""
 
     def close(self) -> None:
-        """Let go of the hardware; also called after ``open`` has failed."""
+        """Release the hardware; also called after ``open`` has failed."""
 
     def start(self, end: _End) -> None:
         """Open, and begin."""
@@ -82,7 +82,7 @@ class _Run:
         done, due, xrun = 0.0, time.monotonic(), False
         try:
             while not self._over.wait(max(0.0, due - time.monotonic())):
-                # A rate that is no multiple of the blocks' has blocks of two lengths.
+                # A rate that is not a multiple of the block rate has blocks of two lengths.
                 before, done = done, done + device.rate * period
                 device._tick(end, int(done) - int(before), xrun)
                 due += period
@@ -95,10 +95,10 @@ class _Run:
 
 
 class PacedMicrophone(_Paced[Sink]):
-    """A microphone that is asked for what it hears, every 20 ms, on a thread of its own.
+    """A microphone that is asked for samples every 20 ms, on its own thread.
 
     Attributes, of the class or of the instance:
-        name: what people call it.
+        name: shown to people.
         rate: samples a second.
         latency: seconds from sound to ``hear``, None when unknown.
         block_ms: length of a block, ms.
@@ -108,8 +108,8 @@ class PacedMicrophone(_Paced[Sink]):
     def hear(self, count: int) -> Samples | None:
         """Return the next samples, shape (n,), mono int16; some ``count`` of them.
 
-        None: there is nothing more (a file that ended), the call goes on in silence. Anything
-        raised counts as the loss of the device, which is started again every second.
+        None: there is no more (a file that ended), and the call goes on in silence. Any exception
+        counts as the loss of the device, which is started again every second.
         """
 
     def _tick(self, end: Sink, count: int, xrun: bool) -> None:
@@ -121,16 +121,16 @@ class PacedMicrophone(_Paced[Sink]):
 
 
 class PacedSpeaker(_Paced[Source]):
-    """A speaker that is given what to play, every 20 ms, on a thread of its own.
+    """A speaker that is given samples to play every 20 ms, on its own thread.
 
-    Attributes: as of ``PacedMicrophone``; ``latency``: seconds from ``play`` to sound.
+    Attributes: as for ``PacedMicrophone``; ``latency``: seconds from ``play`` to sound.
     """
 
     @abstractmethod
     def play(self, samples: Samples) -> None:
         """Play these samples, shape (n,), mono int16; they are yours to keep.
 
-        Anything raised counts as the loss of the device, which is started again every second.
+        Any exception counts as the loss of the device, which is started again every second.
         """
 
     def _tick(self, end: Source, count: int, xrun: bool) -> None:

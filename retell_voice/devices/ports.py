@@ -1,13 +1,12 @@
-"""What hardware must be able to do to take part in a call.
+"""What hardware must implement to take part in a call.
 
-A microphone *pushes* into a ``Sink``; a speaker *pulls* from a ``Source``. Both do it from
-one thread of their own, in their own rhythm and in blocks of any size, and the speaker's
-rhythm is the clock of the whole playout. Rates may differ from the call's and from each
-other; the call resamples.
+A microphone *pushes* into a ``Sink``; a speaker *pulls* from a ``Source``. Each does so from one
+thread of its own, at its own pace and in blocks of any size; the speaker's pace is the clock of
+the whole playout. Rates may differ from the call's and from each other; the call resamples.
 
 ::
 
-    # Raw s16le from and to anything that can be read and written: a UART, a pipe, a driver.
+    # Raw s16le from and to anything readable and writable: a UART, a pipe, a driver.
 
     class PipeMicrophone:
         name, rate, latency = "pipe", 16000, None
@@ -47,11 +46,11 @@ other; the call resamples.
                 source.fill_rt(block)
                 self._file.write(block.tobytes())  # takes as long as the block plays
 
-A lost device is stopped, then started again every second, on a worker thread, until it works.
+A lost device is stopped, then restarted every second, on a worker thread, until it works.
 
 A device that differs from the defaults of ``DeviceTraits`` says so in an attribute ``traits``. One
-that can be opened with more or less latency is an ``AdjustableLatency``: while it has gaps it is
-opened with more, and with less once they are gone. One that ``OpensTwice`` needs no pause for that.
+that can be opened with more or less latency is an ``AdjustableLatency``: while it has gaps, it is
+reopened with more, and with less once they stop. One that ``OpensTwice`` needs no pause for that.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 """Hz, of a device."""
 
 Latency = float | Literal["low"]
-"""Seconds, or as little as the device has."""
+"""Seconds, or the least the device supports."""
 
 
 class Sink(Protocol):
@@ -76,33 +75,33 @@ class Sink(Protocol):
         """Runs on: the device's callback thread. Take samples, shape (n,), mono int16.
 
         They are copied before this returns. ``delay``: seconds since ``samples[0]`` was spoken,
-        0.0 when unknown. ``xrun``: the device lost audio before these. Samples of another type or
+        0.0 if unknown. ``xrun``: the device lost audio before these. Samples of another type or
         shape end the call with a ``DeviceLost``, as ``Ended.error``.
         """
 
     def finished(self) -> None:
-        """Say that nothing more will come (a file that ended). The call goes on in silence."""
+        """Report that nothing more will come (a file that ended). The call goes on in silence."""
 
     def lost(self, why: str, final: bool = False) -> None:
-        """Say that the device is gone; ``why`` is one line for people.
+        """Report that the device is gone; ``why`` is one line for people.
 
         ``final``: it will not come back and must not be started again; the call ends.
         """
 
 
 class Source(Protocol):
-    """Gives a speaker what to play. None of these methods blocks or raises."""
+    """Supplies a speaker with samples. None of these methods blocks or raises."""
 
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: the device's callback thread. Fill ``out``, shape (n,), mono int16.
 
-        It gets what is to be played next. ``delay``: seconds until ``out[0]`` is heard.
+        It gets the next samples to play. ``delay``: seconds until ``out[0]`` is heard.
         ``xrun``: the device ran out of samples before this. An ``out`` of another type or shape
         ends the call, as above.
         """
 
     def lost(self, why: str, final: bool = False) -> None:
-        """Say that the device is gone; ``why`` is one line for people.
+        """Report that the device is gone; ``why`` is one line for people.
 
         ``final``: it will not come back and must not be started again; the call ends.
         """
@@ -114,7 +113,7 @@ class Microphone(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Shown to people."""
 
     @property
     def rate(self) -> int:
@@ -125,14 +124,14 @@ class Microphone(Protocol):
         """Seconds from sound to ``write_rt``, None when unknown."""
 
     def start(self, sink: Sink) -> None:
-        """Open and begin to push into ``sink``.
+        """Open, and start pushing into ``sink``.
 
         Raises:
             DeviceError: it cannot be opened.
         """
 
     def stop(self) -> None:
-        """Stop and close; safe to call twice, when ``start`` failed, and from another thread while
+        """Stop and close; safe to call twice, after ``start`` failed, and from another thread while
         it hangs. ``start`` may be called again afterwards."""
 
 
@@ -142,7 +141,7 @@ class Speaker(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Shown to people."""
 
     @property
     def rate(self) -> int:
@@ -153,23 +152,23 @@ class Speaker(Protocol):
         """Seconds from ``fill_rt`` to sound, None when unknown."""
 
     def start(self, source: Source) -> None:
-        """Open and begin to pull from ``source``.
+        """Open, and start pulling from ``source``.
 
         Raises:
             DeviceError: it cannot be opened.
         """
 
     def stop(self) -> None:
-        """Stop and close; safe to call twice, when ``start`` failed, and from another thread while
+        """Stop and close; safe to call twice, after ``start`` failed, and from another thread while
         it hangs. ``start`` may be called again afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTraits:
-    """What a call must know of a device beyond its methods.
+    """What a call must know about a device beyond its methods.
 
     Hardware states it in an attribute or property ``traits``, which is read at every start;
-    without one the defaults hold.
+    without one, the defaults apply.
 
     Attributes:
         block_timeout: seconds without a block after which the device counts as lost.
@@ -177,8 +176,8 @@ class DeviceTraits:
             ``block_timeout``.
         never_silent: this microphone delivers pure digital zeros only while it is muted somewhere;
             people are told when it does.
-        can_block: this microphone's ``write_rt`` may take the time to resample and to encode, some
-            tens of microseconds; the call then needs no thread of its own for that.
+        can_block: this microphone's ``write_rt`` may take the time to resample and encode, a few
+            tens of microseconds; the call then needs no thread for that.
         opens_twice: a second stream can be opened while the first one runs; see ``OpensTwice``.
     """
 
@@ -193,10 +192,10 @@ DEFAULT_TRAITS = DeviceTraits()
 
 
 def traits_of(device: object) -> DeviceTraits:
-    """Return what a device states in ``traits``, or the defaults.
+    """Return a device's ``traits``, or the defaults.
 
     Raises:
-        DeviceError: its ``traits`` are of another type.
+        DeviceError: its ``traits`` have the wrong type.
     """
     traits = getattr(device, "traits", DEFAULT_TRAITS)
     if not isinstance(traits, DeviceTraits):
@@ -206,10 +205,10 @@ def traits_of(device: object) -> DeviceTraits:
 
 
 def check_device(device: object, what: Literal["microphone", "speaker"]) -> None:
-    """Look whether this is what a microphone or speaker must be, before anything relies on it.
+    """Check that this is a proper microphone or speaker, before anything relies on it.
 
     Raises:
-        DeviceError: it is not; says what is missing or wrong, and whose it is.
+        DeviceError: it is not; says what is missing or wrong, and of which class.
     """
     if isinstance(device, type):
         raise DeviceError(
@@ -221,7 +220,7 @@ def check_device(device: object, what: Literal["microphone", "speaker"]) -> None
     if missing:
         raise DeviceError(
             f"{what}: {kind} has no {', '.join(missing)}",
-            "retell_voice.devices.ports says what hardware must have",
+            "retell_voice.devices.ports says what hardware must implement",
         )
     rate = getattr(device, "rate", None)
     if isinstance(rate, bool) or not isinstance(rate, int):
@@ -240,10 +239,10 @@ class AdjustableLatency(Protocol):
 
 @runtime_checkable
 class OpensTwice(Protocol):
-    """A device that can have two streams for a moment, where its ``traits`` say so.
+    """A device that can have two streams for a moment, if its ``traits`` say so.
 
-    Before it is opened with another latency it is then not stopped: ``start`` comes while it runs,
-    opens a second stream for another end, and the first is stopped once audio passes.
+    To change its latency it is then not stopped first: ``start`` is called while it runs and opens
+    a second stream for another end, and the first is stopped once audio passes.
     """
 
     def stop_stream(self, end: Sink | Source) -> None:

@@ -1,4 +1,4 @@
-"""Does the REST API take the API key, and whose is it? One list of agents answers all of that."""
+"""Does the REST API accept the API key, and whose is it? One list of agents answers both."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ async def examine(
     *,
     step_timeout: float = 5.0,
 ) -> AsyncIterator[Finding]:
-    """Look at the account: the REST API, the key, its agents, and the agent of the settings.
+    """Check the account: the REST API, the key, its agents, and the agent in the settings.
 
     No call is made.
 
     Args:
         api_url: base of the REST API.
-        key: the API key, and where it came from; None where there is none.
-        agent: the agent that is to be called, its name or its id; None where none is set.
+        key: the API key, and where it came from; None if there is none.
+        agent: the agent to call, its name or id; None if not set.
         step_timeout: seconds that one request may take.
     """
     if key.value is None:
@@ -41,7 +41,7 @@ async def examine(
     try:
         agents = await list_agents(api_key=key.value, api_url=api_url, timeout=step_timeout)
     except ConfigError as error:
-        # Whoever joins calls that others register needs no SDK.
+        # Joining calls that others register needs no SDK.
         yield Finding("account", "REST API", Verdict.WARN, str(error), error.hint)
         return
     except KeyRefused as error:
@@ -59,11 +59,11 @@ async def examine(
 
 
 def judge_answer(host: str, shown: str, took: float) -> Finding:
-    """Judge that, and how soon, the REST API took the key."""
-    says = f"{host} takes the key {shown} ({took * 1000:.0f} ms)"
+    """Judge how soon the REST API accepted the key."""
+    says = f"{host} accepts the key {shown} ({took * 1000:.0f} ms)"
     figures = {"ms": round(took * 1000, 1)}
     if took > _SLOW:
-        hint = "slow: every call begins later by as much"
+        hint = "slow: every call starts later by as much"
         return Finding("account", "API key", Verdict.WARN, says, hint, figures)
     return Finding("account", "API key", Verdict.PASS, says, "", figures)
 
@@ -72,7 +72,7 @@ def judge_agents(agents: list[Agent]) -> Finding:
     """Judge which voice agents an account has."""
     figures = {"agents": len(agents)}
     if not agents:
-        hint = "make one in Retell's dashboard, or check whose key it is"
+        hint = "create one in Retell's dashboard, or check whose key it is"
         says = "the account has no voice agents"
         return Finding("account", "agents", Verdict.WARN, says, hint, figures)
     names = [each.name or each.agent_id for each in agents[:_NAMED]]
@@ -84,8 +84,8 @@ def judge_agents(agents: list[Agent]) -> Finding:
 def _without_key(agent: Sourced[str | None]) -> Finding:
     hint = "set RETELL_API_KEY; the key is in Retell's dashboard"
     if agent.value is not None:
-        return _failed("API key", f"there is none, and {agent.source} needs one", hint, code=2)
-    says = "there is none: calls can be joined, but not made"
+        return _failed("API key", f"none, and {agent.source} needs one", hint, code=2)
+    says = "none: calls can be joined, but not created"
     return Finding("account", "API key", Verdict.PASS, says, hint)
 
 
@@ -96,15 +96,15 @@ async def _chosen(wanted: str, source: str, api_url: str, key: str, step_timeout
         return _failed("agent", f"{error} ({source})", error.hint, code=error.exit_code)
     except (ConnectError, RestError) as error:
         return _unanswered(error)
-    says = f"{agent.name or 'the agent'} ({agent.agent_id}) is there"
+    says = f"{agent.name or 'the agent'} ({agent.agent_id}) exists"
     if agent.suspended:
-        hint = "it takes no calls now: see Retell's dashboard"
-        return Finding("account", "agent", Verdict.WARN, f"{says}, and suspended", hint)
+        hint = "it takes no calls at present: see Retell's dashboard"
+        return Finding("account", "agent", Verdict.WARN, f"{says}, but is suspended", hint)
     return Finding("account", "agent", Verdict.PASS, says)
 
 
 def _unanswered(error: ConnectError | RestError) -> Finding:
-    """Judge that the REST API did not answer, or not with what was asked for."""
+    """Judge that the REST API did not answer, or not as expected."""
     if isinstance(error, RestError) and error.temporary:
         hint = error.hint or "it is busy or down: try again later"
         return Finding("account", "REST API", Verdict.WARN, str(error), hint)

@@ -1,4 +1,4 @@
-"""The chime, how it is found again in what a microphone heard, and how levels are judged. Pure."""
+"""The chime, detecting it in a microphone's recording, and judging levels. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retell_voice.audio.levels import dbfs, peak, power
 from retell_voice.doctor.findings import Finding, Verdict
 
 CHIME_SECONDS = 0.35
-_LOW, _HIGH = 500.0, 3200.0  # Hz; what every microphone and loudspeaker has
+_LOW, _HIGH = 500.0, 3200.0  # Hz; within the range of every microphone and loudspeaker
 _LOUDNESS = 0.3
 _EDGE = 0.03
 
@@ -21,14 +21,14 @@ _QUIET = -45.0  # dBFS; a voice whose loudest 20 ms are below it is hard to hear
 _NOISY = -40.0
 _CLIPPED = 32700
 _ALIKE = 0.25
-"""Correlation with the chime from which on it is one: in a loud room, with echoes, it is 0.4 and
-more, speech stays below 0.2."""
+"""Correlation from which it is the chime: in a loud room, with echoes, it is 0.4 or more, and
+speech stays below 0.2."""
 
 Floats = NDArray[np.float64]
 
 
 def chime(rate: int) -> Samples:
-    """Return a short rising tone; its correlation with itself has one sharp peak."""
+    """Return a short rising tone; its autocorrelation has one sharp peak."""
     time = np.arange(round(CHIME_SECONDS * rate)) / rate
     ratio = _HIGH / _LOW
     turns = _LOW * CHIME_SECONDS / np.log(ratio) * (ratio ** (time / CHIME_SECONDS) - 1)
@@ -39,7 +39,7 @@ def chime(rate: int) -> Samples:
 
 
 def find_chime(heard: Samples, rate: int) -> int | None:
-    """Return at which sample of ``heard`` the chime begins, None when it is not in there."""
+    """Return the sample of ``heard`` at which the chime begins, None if it is not found."""
     said = chime(rate).astype(np.float64)
     if len(heard) < len(said):
         return None
@@ -55,7 +55,7 @@ def find_chime(heard: Samples, rate: int) -> int | None:
 
 
 def chime_level(heard: Samples, at: int, rate: int) -> float:
-    """Return how loud a chime was heard, dB against what was played, without the background.
+    """Return how loud a chime was heard, dB relative to what was played, without the background.
 
     ``at``: where it begins, see ``find_chime``.
     """
@@ -67,7 +67,7 @@ def chime_level(heard: Samples, at: int, rate: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Loudness:
-    """How loud a recording is, dBFS; ``clipped`` is the share of samples at the very top."""
+    """How loud a recording is, dBFS; ``clipped`` is the share of samples at full scale."""
 
     peak: float
     voice: float
@@ -94,21 +94,21 @@ def judge_level(heard: Samples, rate: int, zeros_hint: str) -> Finding:
     Args:
         heard: shape (n,).
         rate: samples a second.
-        zeros_hint: what to do where nothing but digital zeros came.
+        zeros_hint: what to do if only digital zeros came.
     """
     level = loudness(heard, rate)
     says = f"peak {level.peak:.0f} dBFS, voice {level.voice:.0f}, background {level.noise:.0f}"
     verdict, hint = Verdict.PASS, ""
     if not heard.any():
-        verdict, says, hint = Verdict.FAIL, "it delivers nothing but digital zeros", zeros_hint
+        verdict, says, hint = Verdict.FAIL, "it delivers only digital zeros", zeros_hint
     elif level.clipped > 0.001:
         verdict, hint = Verdict.WARN, "it is overdriven: turn its gain down"
     elif level.voice < _QUIET:
         verdict = Verdict.WARN
-        hint = "very quiet: did you speak? Turn its gain up, come nearer, or choose another one"
+        hint = "very quiet: did you speak? Turn its gain up, come closer, or choose another one"
     elif level.noise > _NOISY:
         verdict = Verdict.WARN
-        hint = "loud background: the agent may take it for speech; turn the gain down, come nearer"
+        hint = "loud background: the agent may take it for speech; turn the gain down, come closer"
     figures = {
         "peak_dbfs": round(level.peak, 1),
         "voice_dbfs": round(level.voice, 1),
@@ -119,7 +119,7 @@ def judge_level(heard: Samples, rate: int, zeros_hint: str) -> Finding:
 
 
 def judge_round_trip(found: list[float | None]) -> Finding:
-    """Judge the way from ``fill_rt`` to ``write_rt``, seconds, None for a chime not heard."""
+    """Judge the times from ``fill_rt`` to ``write_rt``, seconds, None for a chime not heard."""
     heard = sorted(each for each in found if each is not None)
     if not heard:
         return Finding(
@@ -139,8 +139,8 @@ def judge_round_trip(found: list[float | None]) -> Finding:
         "round trip",
         Verdict.WARN if slow else Verdict.PASS,
         says,
-        "a Bluetooth headset, or a sound server with long buffers, is slow like that; "
-        "a wired one answers sooner"
+        "a Bluetooth headset, or a sound server with long buffers, is that slow; "
+        "a wired headset is faster"
         if slow
         else "",
         {
@@ -153,10 +153,10 @@ def judge_round_trip(found: list[float | None]) -> Finding:
 
 
 def judge_clock(name: str, rate: int, samples: int, seconds: float) -> Finding:
-    """Judge a device's clock by the samples that passed in a time.
+    """Judge a device's clock by the samples that passed in some time.
 
-    A few seconds tell a wrong rate (44.1 for 48 kHz is 8 %), not a slow crystal: a block more
-    or less, about 10 ms, is as good as it gets.
+    A few seconds reveal a wrong rate (44.1 for 48 kHz is 8 %), but not a slow crystal: the
+    resolution is a block, about 10 ms.
     """
     off = (samples / rate / seconds - 1) * 1e6 if seconds else 0.0
     sure = 15_000 / seconds if seconds else 0.0  # ppm

@@ -1,4 +1,4 @@
-"""Would the agent hear itself, and what would be done about it?"""
+"""Would the agent hear itself, and what would a call do about it?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from retell_voice.echo.choice import Choice, Way
 from retell_voice.errors import ConfigError
 
 _LOUD = -35.0
-"""dB against what is played; an echo that is fainter is taken for silence by a server."""
+"""dB relative to what is played; servers take a fainter echo for silence."""
 _OPEN = "use headphones, or --echo webrtc or half-duplex"
 
 
 def judge_way(asked: str, microphone: Microphone, speaker: Speaker) -> tuple[Choice, Finding]:
-    """Judge which way of echo control a call would use with these devices."""
+    """Judge which method of echo control a call would use with these devices."""
     try:
         choice = choose_for(Way(asked), microphone, speaker)
     except ConfigError as error:
@@ -29,7 +29,7 @@ def judge_echo(levels: list[float | None], choice: Choice) -> Finding:
     """Judge how loud the microphone hears the speaker.
 
     Args:
-        levels: of each chime, dB against what was played, None where it was not heard.
+        levels: of each chime, dB relative to what was played, None if it was not heard.
         choice: what a call would do about it.
     """
     heard = sorted(level for level in levels if level is not None)
@@ -37,7 +37,7 @@ def judge_echo(levels: list[float | None], choice: Choice) -> Finding:
         return Finding("sound", "echo", Verdict.PASS, "the microphone does not hear the speaker")
     level = heard[len(heard) // 2]
     figures = {"echo_db": round(level, 1)}
-    says = f"the microphone hears the speaker, {level:+.0f} dB against what is played"
+    says = f"the microphone hears the speaker, {level:+.0f} dB relative to what is played"
     if choice.way is not Way.OFF:
         return Finding("sound", "echo", Verdict.PASS, f"{says}; {choice.way}", "", figures)
     if level < _LOUD:

@@ -1,4 +1,4 @@
-"""A microphone's and a speaker's other ends: what was heard and played, and when.
+"""The other ends of microphone and speaker: what was heard and played, and when.
 
 ::
 
@@ -18,11 +18,11 @@ from retell_voice.doctor.acoustics import chime, chime_level, find_chime
 
 CHIMES = 3
 EVERY = 0.9
-"""Seconds from one chime to the next: longer than any echo or delay that is looked for."""
+"""Seconds between chimes: longer than any echo or delay to be found."""
 
 
 class Ear:
-    """A ``Sink`` that keeps all it hears, with the time of each block."""
+    """A ``Sink`` that keeps everything it hears, with the time of each block."""
 
     def __init__(self) -> None:
         self.gone = ""
@@ -41,7 +41,7 @@ class Ear:
 
     def finished(self) -> None:
         """Nothing more will come."""
-        self.gone = "it has nothing more to say"
+        self.gone = "it has ended"
 
     def lost(self, why: str, final: bool = False) -> None:  # noqa: ARG002 - as the port has it
         """The device is gone."""
@@ -53,7 +53,7 @@ class Ear:
         return len(self._blocks)
 
     def since(self, block: int) -> list[tuple[float, Samples]]:
-        """Return the blocks from number ``block`` on, each with the time at which it came."""
+        """Return the blocks from number ``block`` on, each with its arrival time."""
         return self._blocks[block:]
 
     def samples(self, since: int = 0) -> Samples:
@@ -63,7 +63,7 @@ class Ear:
 
 
 class Mouth:
-    """A ``Source`` that plays chimes, and keeps when each of them was asked for."""
+    """A ``Source`` that plays chimes, and keeps the time at which each was pulled."""
 
     def __init__(self, rate: int) -> None:
         self.gone = ""
@@ -101,7 +101,7 @@ class Mouth:
 def round_trips(
     asked: list[float], blocks: list[tuple[float, Samples]], rate: int
 ) -> list[float | None]:
-    """Return for each chime the seconds until its first sample had come, None where it did not.
+    """Return for each chime the seconds until its first sample arrived, None if it did not.
 
     Args:
         asked: when each chime was given to the speaker.
@@ -122,7 +122,7 @@ def round_trips(
 def echo_levels(
     asked: list[float], blocks: list[tuple[float, Samples]], rate: int
 ) -> list[float | None]:
-    """Return for each chime how loud it was heard, dB against what was played; as above."""
+    """Return for each chime how loud it was heard, dB relative to what was played; as above."""
     return [
         None if at is None else chime_level(window, at, rate)
         for _, window, at in _found(asked, blocks, rate)
@@ -132,12 +132,12 @@ def echo_levels(
 def _found(
     asked: list[float], blocks: list[tuple[float, Samples]], rate: int
 ) -> Iterator[tuple[int, Samples, int | None]]:
-    """Yield for each chime the sample from which on it was looked for, what was heard from there,
-    and where in that it begins."""
+    """Yield for each chime the sample from which it was searched, what was heard from there, and
+    where in that it begins."""
     heard = np.concatenate([each for _, each in blocks]) if blocks else np.zeros(0, np.int16)
     ends = np.cumsum([len(each) for _, each in blocks])
     for start in asked:
-        # In the blocks that came from then on; the next chime is not among them.
+        # In the blocks that came after that; the next chime is not among them.
         first = next((i for i, (came, _) in enumerate(blocks) if came >= start), len(blocks))
         begin = int(ends[first - 1]) if first else 0
         window = heard[begin : begin + round(EVERY * rate)]

@@ -1,4 +1,4 @@
-"""What an examination finds, and the exit code that comes of it."""
+"""The findings of an examination, and the resulting exit code."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Part = Literal["system", "config", "sound", "network", "account", "call"]
 PARTS: dict[Part, str] = {
     "system": "Python, packages, timers, the clock",
     "config": "the config file and who may read it",
-    "sound": "PortAudio, devices, microphone, speaker, the way through the air",
+    "sound": "PortAudio, devices, microphone, speaker, the path through the air",
     "network": "the server: name, TCP, TLS, WebSocket",
     "account": "the REST API, the API key, the agents",
     "call": "a web call: token, relays, gateway, UDP, audio",
 }
-"""What is examined, in this order."""
+"""The parts to examine, in this order."""
 
 ON_REQUEST: tuple[Part, ...] = ("call",)
 """What is examined only when it is asked for: it costs something."""
@@ -33,7 +33,7 @@ _EXIT_CODES: dict[Part, int] = {
 
 
 class Verdict(StrEnum):
-    """How a check went."""
+    """The result of a check."""
 
     PASS = "pass"  # noqa: S105 - no password
     WARN = "warn"
@@ -45,12 +45,12 @@ class Finding:
     """What one check found.
 
     Attributes:
-        part: what it belongs to.
-        check: what was looked at, a word or two.
-        verdict: how it went.
+        part: the part it belongs to.
+        check: what was checked, a word or two.
+        verdict: the result.
         says: what was found, one line.
-        hint: what to do; empty when there is nothing to do.
-        figures: what was measured, by name; the unit is in the name.
+        hint: what to do; empty if nothing.
+        figures: measurements by name; the unit is in the name.
         code: exit code if it failed; None for that of its part.
     """
 
@@ -71,7 +71,7 @@ class Finding:
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return the exit code of the first that failed, 0 when none did."""
+    """Return the exit code of the first failure, 0 if none."""
     return next((code for each in findings if (code := each.exit_code)), 0)
 
 

@@ -1,4 +1,4 @@
-"""Is the server there? Each layer by itself, with its time, so that a line says where it ends."""
+"""Is the server there? Each layer is checked by itself and timed, to show where it fails."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from retell_voice.transport.route import web_route
 
 Address = tuple[Any, ...]
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
-"""Looks up host and port and returns the addresses of sockets; raises OSError."""
+"""Looks up host and port and returns socket addresses; raises OSError."""
 
 _SOON = 14 * 86400.0
 _SLOW = 0.3
 _LISTEN = 0.5
-"""Seconds in which a server that let us in may still say that there is no such call."""
+"""Seconds within which a server that let us in may still say that there is no such call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class _Way:
 async def examine(
     url: str, *, step_timeout: float = 5.0, resolve: Resolve | None = None
 ) -> AsyncIterator[Finding]:
-    """Look at the server of a URL, layer by layer, up to the first that fails.
+    """Check the server of a URL, layer by layer, up to the first that fails.
 
-    No call is spent: the call_id that is asked for is made up, and a refusal is an answer.
+    No real call is used up: the call_id is fictitious, and a refusal counts as an answer.
 
     Args:
         url: prefix of the Audio WebSocket.
@@ -60,7 +60,7 @@ async def examine(
         yield _failed("URL", f"{mask_url(url)!r} cannot be used: {error}", "check --url", code=2)
         return
     if proxy:
-        words = f"through the proxy {proxy.host}:{proxy.port}, as the environment asks"
+        words = f"through the proxy {proxy.host}:{proxy.port}, as set in the environment"
         yield Finding("network", "proxy", Verdict.PASS, words)
     reached = proxy or way
     addresses, finding = await _look_up(reached, step_timeout, resolve or _resolve)
@@ -81,22 +81,22 @@ async def examine(
 
 
 def judge_certificate(expires: float, now: float, issuer: str) -> tuple[Verdict, str, str]:
-    """Return verdict, words and hint for a certificate that was found valid."""
+    """Return verdict, words and hint for a valid certificate."""
     days = (expires - now) / 86400
     words = f"certificate by {issuer or 'an unnamed issuer'} valid for {days:.0f} more days"
     if expires - now < _SOON:
-        return Verdict.WARN, words, "it runs out soon: the server's owner must renew it"
+        return Verdict.WARN, words, "it expires soon: the server's owner must renew it"
     return Verdict.PASS, words, ""
 
 
 def judge_refusal(error: Rejected) -> Finding:
-    """Judge how a server answered a call that there is not; it should refuse."""
+    """Judge how a server answered a nonexistent call; it should refuse."""
     status = error.status
     if error.code is not None or status in (400, 401, 403, 404, 409, 410, 422):
-        says = f"it refuses a call that there is not, as it should ({_answer(error)})"
+        says = f"it refuses a nonexistent call, as it should ({_answer(error)})"
         hint = ""
         if status == 404:
-            hint = "it may not know the path either: that only a real call can tell"
+            hint = "the path may be wrong, too: only a real call can tell"
         return Finding("network", "WebSocket", Verdict.PASS, says, hint)
     if status == 429 or (status or 0) >= 500:
         return Finding(
@@ -110,7 +110,7 @@ def _answer(error: Rejected) -> str:
 
 
 def _way(url: str) -> tuple[_Way, _Way | None]:
-    """Return where a URL leads and the proxy before it; ValueError where that is nowhere."""
+    """Return where a URL leads, and its proxy; raises ValueError if it leads nowhere."""
     parts = urlsplit(url)
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ValueError("it does not look like wss://host/audio-websocket")
@@ -132,12 +132,12 @@ async def _look_up(
             found = await resolve(way.host, way.port)
     except TimeoutError:
         return [], _failed(
-            "DNS", f"no answer about {way.host} within {step_timeout:g} s", "check the name server"
+            "DNS", f"no answer for {way.host} within {step_timeout:g} s", "check the name server"
         )
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         hint = "check the URL, the network and the name server"
-        return [], _failed("DNS", f"there is no host {way.host}: {why}", hint)
+        return [], _failed("DNS", f"no such host: {way.host}: {why}", hint)
     took = time.monotonic() - began
     numbers = ", ".join(dict.fromkeys(str(each[-1][0]) for each in found[:4]))
     return found, _timed("DNS", f"{way.host} is {numbers}", took)
@@ -205,7 +205,7 @@ async def _secure(way: _Way, connected: socket.socket, step_timeout: float) -> F
     )
 
 
-_PLAIN = "a server without TLS is reached with ws://, not wss://"
+_PLAIN = "for a server without TLS, use ws://, not wss://"
 
 
 async def _join(url: str, step_timeout: float) -> Finding:
@@ -230,9 +230,9 @@ async def _join(url: str, step_timeout: float) -> Finding:
         await connection.close()
     closed = connection.closed
     if closed is not None and closed.by == "server":
-        says = f"it refuses a call that there is not, as it should (close code {closed.code})"
+        says = f"it refuses a nonexistent call, as it should (close code {closed.code})"
         return _with_time(Finding("network", "WebSocket", Verdict.PASS, says), took)
-    says = "it lets anybody in, even to a call that there is not"
+    says = "it lets anybody in, even to a nonexistent call"
     return _with_time(Finding("network", "WebSocket", Verdict.PASS, says), took)
 
 
@@ -243,7 +243,7 @@ async def _resolve(host: str, port: int) -> list[Address]:
 
 def _timed(check: str, says: str, took: float) -> Finding:
     if check == "TCP" and took > _SLOW:
-        hint = "slow: every answer of the agent will come as late"
+        hint = "slow: every answer of the agent will be late by as much"
         return _with_time(Finding("network", check, Verdict.WARN, says, hint), took)
     return _with_time(Finding("network", check, Verdict.PASS, says), took)
 

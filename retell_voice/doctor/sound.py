@@ -49,22 +49,22 @@ def examine(
     ask: Callable[[], None],
     meter: Meter,
 ) -> Iterator[Finding]:
-    """Look at the devices that a call would use.
+    """Check the devices that a call would use.
 
     Args:
         audio: format of the call.
-        input_name, output_name: names of devices or parts of them, None for the default ones.
-        echo: the way of echo control that was asked for.
+        input_name, output_name: names of devices or parts of them, None for the defaults.
+        echo: the requested method of echo control.
         seconds: how long to listen while somebody speaks.
-        chimes: whether something may be heard; without it the speaker stays silent, and a machine
-            without sound is no failure, unless a device was named.
+        chimes: whether to play sound; without it the speaker stays silent, and a machine without
+            sound is not a failure, unless a device was named.
         ask: called when it is time to speak.
         meter: told the level while listening.
     """
     worst = Verdict.FAIL if chimes or input_name or output_name else Verdict.WARN
     try:
         found = portaudio().get_portaudio_version()[1]
-        # Its full text ends in a revision of hexadecimal digits that help nobody.
+        # Its full text ends in a hexadecimal revision of no use to anybody.
         yield Finding("sound", "PortAudio", Verdict.PASS, found.split(", revision")[0])
     except DeviceError as error:
         yield _failed("PortAudio", error, worst)
@@ -93,7 +93,7 @@ def examine(
         if chimes:
             yield from _play(ear, microphone, speaker, choice)
         else:
-            skipped = "skipped, as asked (--no-sound)"
+            skipped = "skipped (--no-sound)"
             yield Finding("sound", "speaker", Verdict.PASS, skipped)
     finally:
         microphone.stop()
@@ -102,12 +102,12 @@ def examine(
 def judge_server(found: list[str]) -> Finding:
     """Judge which sound servers answer on this machine (Linux)."""
     if found:
-        return Finding("sound", "sound server", Verdict.PASS, f"there: {', '.join(found)}")
+        return Finding("sound", "sound server", Verdict.PASS, f"running: {', '.join(found)}")
     return Finding(
         "sound",
         "sound server",
         Verdict.WARN,
-        "none answers; with plain ALSA one program at a time can use a card",
+        "none answers; with plain ALSA only one program at a time can use a card",
         "start it: systemctl --user start pipewire pipewire-pulse (or pulseaudio --start); "
         "in a container or over SSH set PULSE_SERVER and XDG_RUNTIME_DIR",
     )
@@ -139,7 +139,7 @@ def judge_permissions(folder: Path, may: Callable[[Path, int], bool]) -> Finding
     """Judge whether this user may use the cards of this machine (Linux)."""
     cards = sorted(folder.glob("pcm*")) if folder.is_dir() else []
     if not cards:
-        says = "no card of this machine's own (a container, or a sound server elsewhere)"
+        says = "no sound card in this machine (a container, or a remote sound server)"
         return Finding("sound", "permissions", Verdict.PASS, says)
     if all(may(card, os.R_OK | os.W_OK) for card in cards):
         return Finding("sound", "permissions", Verdict.PASS, "you may use the sound cards")
@@ -147,26 +147,26 @@ def judge_permissions(folder: Path, may: Callable[[Path, int], bool]) -> Finding
         "sound",
         "permissions",
         Verdict.WARN,
-        f"you may not open {cards[0]} yourself; a sound server may do it for you",
+        f"no permission to open {cards[0]}; a sound server may open it for you",
         "if there is none: sudo usermod -aG audio $USER, then log in again",
     )
 
 
 def judge_device(word: str, name: str, why: str, rate: int, wanted: int) -> Finding:
-    """Judge the device that was found and the rate at which it would be opened."""
+    """Judge the chosen device and the rate at which it would be opened."""
     says = f"{name} ({why})" if why else name
     says += f", opened at {rate} Hz"
     if rate != wanted:
-        says += f" and resampled, as it does not take the call's {wanted} Hz"
+        says += f" and resampled, as it does not support the call's {wanted} Hz"
     return Finding("sound", word, Verdict.PASS, says, figures={"rate_hz": rate})
 
 
 def zeros_hint() -> str:
-    """Return what to do about a microphone that delivers nothing but zeros, on this system."""
+    """Return what to do, on this system, about a microphone that delivers only zeros."""
     if sys.platform == "darwin":
         return (
             "allow your terminal the microphone: System Settings → Privacy & Security → "
-            "Microphone; then start the terminal anew"
+            "Microphone; then restart the terminal"
         )
     if sys.platform == "win32":
         return "Settings → Privacy → Microphone: allow desktop apps; or it is muted"
@@ -182,7 +182,7 @@ def _find(
 
 
 def _rates(microphone: str, speaker: str) -> Finding:
-    """Say which rates the chosen devices take."""
+    """Say which rates the chosen devices support."""
     rates = {
         word: next((d.rates for d in list_devices() if (d.direction, d.name) == key), ())
         for word, key in (
@@ -192,7 +192,7 @@ def _rates(microphone: str, speaker: str) -> Finding:
     }
     if not all(rates.values()):
         busy = " and ".join(word for word, each in rates.items() if not each)
-        hint = "another program may hold it: close that, or use a sound server"
+        hint = "another program may be using it: close that, or use a sound server"
         return Finding("sound", "rates", Verdict.WARN, f"{busy}: busy or broken", hint)
     says = "; ".join(f"{word} {' '.join(map(str, each))}" for word, each in rates.items())
     return Finding("sound", "rates", Verdict.PASS, f"{says} Hz")
@@ -220,12 +220,12 @@ def _listen(
     blocks = ear.since(first)
     yield judge_level(ear.samples(first), microphone.rate, zeros_hint())
     if len(blocks) > 1:
-        # From block to block: what the first one held had been gathered before.
+        # From block to block: the first one was captured before.
         passed = sum(len(each) for _, each in blocks[1:])
         elapsed = blocks[-1][0] - blocks[0][0]
         yield judge_clock("microphone", microphone.rate, passed, elapsed)
     if ear.xruns:
-        hint = "the machine is busy, or the USB port is: end what else runs, try another port"
+        hint = "the machine or the USB port is busy: close other programs, try another port"
         says = f"audio was lost {ear.xruns} times"
         yield Finding("sound", "microphone", Verdict.WARN, says, hint, {"xruns": ear.xruns})
 
@@ -244,7 +244,7 @@ def _play(ear: Ear, microphone: Microphone, speaker: Speaker, choice: Choice) ->
     finally:
         speaker.stop()
     if mouth.gone or len(mouth.asked) < CHIMES:
-        why = mouth.gone or "it was opened, but takes no sound"
+        why = mouth.gone or "it was opened, but plays no sound"
         hint = "choose another one with --output ('retell-voice devices' lists them)"
         yield Finding("sound", "speaker", Verdict.FAIL, f"{speaker.name}: {why}", hint)
         return
@@ -254,7 +254,7 @@ def _play(ear: Ear, microphone: Microphone, speaker: Speaker, choice: Choice) ->
         "speaker",
         Verdict.WARN if mouth.xruns else Verdict.PASS,
         says + (f" There were {mouth.xruns} gaps" if mouth.xruns else ""),
-        "the machine is busy: end what else runs" if mouth.xruns else "",
+        "the machine is busy: close other programs" if mouth.xruns else "",
         {"gaps": mouth.xruns, "latency_ms": round((speaker.latency or 0) * 1000, 1)},
     )
     # The first blocks come in a burst that fills the device's buffer.

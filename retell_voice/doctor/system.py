@@ -16,14 +16,14 @@ from retell_voice.errors import ConfigError
 
 PACKAGES = ("h11", "numpy", "rich", "sounddevice", "soxr", "typer", "websockets")
 _LEAST_PYTHON = (3, 11)
-_BUILT = 1_735_689_600  # 2025-01-01: a clock that is behind this is not set
+_BUILT = 1_735_689_600  # 2025-01-01: an earlier clock has not been set
 _NAPS = 60
 _NAP = 0.005
 _LATE = 0.010
 
 
 def examine(switch_interval: float) -> Iterator[Finding]:
-    """Look at the interpreter and the machine.
+    """Check the interpreter and the machine.
 
     Args:
         switch_interval: seconds that the programs use for ``sys.setswitchinterval``.
@@ -44,7 +44,7 @@ def judge_python(found: tuple[int, int, int], machine: str) -> Finding:
 
 
 def judge_packages(found: Mapping[str, str | None]) -> Finding:
-    """Judge what is installed; None for what is not."""
+    """Judge the installed packages; None for missing ones."""
     missing = [name for name, each in found.items() if each is None]
     if missing:
         return _of(
@@ -59,16 +59,16 @@ def judge_packages(found: Mapping[str, str | None]) -> Finding:
 
 
 def judge_switch_interval(found: float, wanted: float) -> Finding:
-    """Say how soon a busy Python thread gives way to the audio callbacks."""
-    words = f"busy threads give way after {found * 1000:g} ms; talk sets {wanted * 1000:g}"
+    """Say how soon a busy Python thread yields to the audio callbacks."""
+    words = f"busy threads yield after {found * 1000:g} ms; talk sets {wanted * 1000:g}"
     hint = ""
     if found > wanted:
-        hint = f"in a program of your own with busy threads: sys.setswitchinterval({wanted:g})"
+        hint = f"in your own program with busy threads: sys.setswitchinterval({wanted:g})"
     return _of("system", "GIL", Verdict.PASS, words, hint)
 
 
 def judge_naps(late: list[float]) -> Finding:
-    """Judge by how many seconds short sleeps ended late: what is left for sound."""
+    """Judge by how many seconds short sleeps ended late."""
     late = sorted(late)
     worst = late[int(len(late) * 0.98)] * 1000
     slow = worst > _LATE * 1000
@@ -77,7 +77,7 @@ def judge_naps(late: list[float]) -> Finding:
         "timers",
         Verdict.WARN if slow else Verdict.PASS,
         f"a thread wakes up within {worst:.1f} ms (98th percentile)",
-        "the machine is busy: sound may have gaps; end what else runs" if slow else "",
+        "the machine is busy: sound may have gaps; close other programs" if slow else "",
         {"late_p98_ms": round(worst, 2), "late_max_ms": round(late[-1] * 1000, 2)},
     )
 
@@ -87,7 +87,7 @@ def judge_wall_clock(now: float, jump: float) -> Finding:
 
     Args:
         now: seconds since 1970.
-        jump: seconds by which it moved against the monotonic clock while we looked.
+        jump: seconds by which it moved relative to the monotonic clock meanwhile.
     """
     day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
     if now < _BUILT:
@@ -95,12 +95,12 @@ def judge_wall_clock(now: float, jump: float) -> Finding:
             "system",
             "clock",
             Verdict.FAIL,
-            f"this machine takes it for {day}",
+            f"this machine thinks it is {day}",
             "set it (a Raspberry Pi has no clock of its own: timedatectl set-ntp true); "
             "TLS certificates look invalid until then",
         )
     if abs(jump) > 0.5:
-        hint = "it is being set just now: look again in a minute"
+        hint = "it is being set: check again in a minute"
         return _of("system", "clock", Verdict.WARN, f"{day}, and it jumped {jump:+.1f} s", hint)
     return _of("system", "clock", Verdict.PASS, day)
 
@@ -108,11 +108,11 @@ def judge_wall_clock(now: float, jump: float) -> Finding:
 def examine_config(
     path: Path, *, named: bool, read: Callable[[], tuple[str, ...]]
 ) -> Iterator[Finding]:
-    """Look at the config file.
+    """Check the config file.
 
     Args:
         path: where it is, or would be.
-        named: whether it was asked for by name, and so must be there.
+        named: whether it was named explicitly, and so must exist.
         read: reads it, returns warnings, raises ConfigError.
     """
     try:
@@ -122,7 +122,7 @@ def examine_config(
         return
     if not named and not path.exists():
         hint = "'retell-voice config init' writes one"
-        yield _of("config", "config file", Verdict.PASS, f"none at {path}: defaults hold ({hint})")
+        yield _of("config", "config file", Verdict.PASS, f"none at {path}: using defaults ({hint})")
         return
     yield _of("config", "config file", Verdict.PASS, str(path))
     for warning in warnings:

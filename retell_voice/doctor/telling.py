@@ -20,8 +20,9 @@ def line(finding: Finding, *, colours: bool = False) -> str:
 def summary(findings: list[Finding]) -> str:
     """Return the last line."""
     counts = {each: sum(f.verdict is each for f in findings) for each in Verdict}
+    warnings = f"{counts[Verdict.WARN]} warning" + "s" * (counts[Verdict.WARN] != 1)
     if counts[Verdict.FAIL]:
-        return f"{counts[Verdict.FAIL]} failed, {counts[Verdict.WARN]} to look at"
+        return f"{counts[Verdict.FAIL]} failed, {warnings}"
     if counts[Verdict.WARN]:
-        return f"nothing failed, {counts[Verdict.WARN]} to look at"
-    return "all is well"
+        return f"nothing failed, {warnings}"
+    return "everything passed"

@@ -1,1 +1,1 @@
-"""Echo control: the port, and one file for each way of doing it. No devices, threads or clock."""
+"""Echo control: the port, and one file per method. No devices, threads or clock."""

@@ -1,7 +1,7 @@
-"""Which way of echo control is used, and why; then it is made.
+"""Chooses a method of echo control, with a reason, and creates it.
 
-``auto``: none for a headset, or where the sound server cancels already; WebRTC's where it is
-installed; else none, with a hint.
+``auto``: none for a headset, or if the sound server already cancels; WebRTC's if installed; else
+none, with a hint.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from retell_voice.errors import ConfigError
 
 
 class Way(StrEnum):
-    """How echo is controlled; the values of ``--echo``."""
+    """Methods of echo control; the values of ``--echo``."""
 
     AUTO = "auto"
     WEBRTC = "webrtc"
@@ -38,10 +38,10 @@ class Choice:
     """A decision.
 
     Attributes:
-        way: anything but ``AUTO``.
+        way: the method, anything but ``AUTO``.
         why: half a sentence for people.
-        hint: what would be better, one line; empty if nothing would.
-        devices: ``SYSTEM``: what must be used instead of the devices asked for, else None.
+        hint: what would be better, one line; may be empty.
+        devices: ``SYSTEM``: what to use instead of the requested devices, else None.
     """
 
     way: Way
@@ -59,7 +59,7 @@ _HEADSET_NAME = re.compile(
 
 
 def is_headset(speaker: SoundDevice) -> bool:
-    """Return whether a speaker sits on ears, so that no microphone hears it."""
+    """Return whether a speaker is worn on the ears, so that no microphone hears it."""
     if speaker.form_factor:
         return speaker.form_factor.lower() in _HEADSETS or "headphone" in speaker.port.lower()
     words = (speaker.name, speaker.description, speaker.port)
@@ -75,16 +75,16 @@ def choose(
     speakers: Collection[SoundDevice] = (),
     installed: Collection[str] = (),
 ) -> Choice:
-    """Return which way is used; nothing is opened or imported for it.
+    """Choose a method, without opening or importing anything.
 
     Args:
-        setting: what was asked for.
+        setting: the requested method.
         microphone, speaker: those in use; None for a file, or none at all.
-        microphones, speakers: all there are, those of the sound server.
+        microphones, speakers: all those of the sound server.
         installed: see ``webrtc.installed``.
 
     Raises:
-        ConfigError: what was asked for is not there.
+        ConfigError: the requested method is not available.
     """
     if setting is Way.AUTO:
         return _automatic(microphone, speaker, installed)
@@ -120,19 +120,19 @@ def _called(device: SoundDevice) -> str:
 def open_control(
     way: Way, rate: int, *, noise_suppression: bool = False, gain: bool = False
 ) -> EchoControl | None:
-    """Return what does it, for one thread; None where there is nothing to do.
+    """Return the echo control, for one thread; None if there is nothing to do.
 
     Args:
         way: as chosen, not ``AUTO``.
         rate: samples a second of the near end, 8000–48000.
-        noise_suppression, gain: WebRTC's noise suppression and automatic gain, whatever the way.
+        noise_suppression, gain: WebRTC's noise suppression and automatic gain, with any method.
 
     Raises:
-        ConfigError: the package that it needs is not installed or does not work.
-        ValueError: the rate is out of range, or the way still to be chosen.
+        ConfigError: a required package is not installed or does not work.
+        ValueError: the rate is out of range, or the method not chosen yet.
     """
     if way is Way.AUTO:
-        raise ValueError("auto is not a way: choose first")
+        raise ValueError("auto is not a method: choose one first")
     if way is Way.WEBRTC:
         return Guarded(new_webrtc(rate, noise_suppression=noise_suppression, gain=gain), rate)
     first = None

@@ -1,15 +1,15 @@
-"""How loud the echo should be just now, and whether what the microphone hears is more than that.
+"""How loud the echo should be now, and whether the microphone hears more than that.
 
 ::
 
-    far end  ─▶ 10 bands ─▶ the loudest of the lags that the echo may have ─▶ decay ─▶ × coupling
+    far end  ─▶ 10 bands ─▶ the loudest within the possible echo lags ─────▶ decay ─▶ × coupling
                                                                                           │
     near end ─▶ 10 bands ─▶ excess over that and over the noise, mean of the bands ◀──────┘
-                                └─▶ somebody speaks at this end, or it is the echo alone
+                                └─▶ near-end speech, or only echo
 
-The lag is where the loudness of the near end follows that of the far end best; as long as that is
-not known, any. The coupling (how loud the echo is, band by band) is learned while nobody speaks
-at this end. Pure; time is counted in blocks of 10 ms.
+The lag is where the levels of near end and far end correlate best; until it is known, all lags
+count. The coupling (how loud the echo is, band by band) is learned while there is no near-end
+speech. Pure; time is counted in blocks of 10 ms.
 """
 
 from __future__ import annotations
@@ -27,48 +27,49 @@ _Bands = NDArray[np.float64]
 _BANDS = 10
 _LOWEST, _HIGHEST = 200.0, 7000.0  # Hz
 _LAGS = 30
-"""Blocks by which an echo may be late, the error of the streams' times included: 300 ms."""
+"""Blocks by which an echo may be late, including timing errors of the streams: 300 ms."""
 _DECAY = 10 ** (-6 * BLOCK_SECONDS / 0.4)
-"""A block, in power: a room in which 60 dB take 0.4 s."""
+"""Decay of power per block: a room with a reverberation time (60 dB) of 0.4 s."""
 _LAG_KNOWN, _LAG_LOST, _LAG_BLOCKS = 0.4, 0.25, 60
-"""Likeness from which, with so many blocks of far end, the lag is believed, and until when."""
+"""Correlation from which, after this many blocks of far end, the lag is trusted, and below which
+it no longer is."""
 _BEFORE, _AFTER = 3, 1
-"""Blocks around the lag: where there is much reverberation, an echo begins before it is loudest."""
+"""Blocks around the lag: with much reverberation, an echo begins before it is loudest."""
 _NARROWED = 4.0
-"""dB by which the coupling counts for more when the lag becomes known: from then on less of the far
-end is taken for the cause of the echo."""
+"""dB added to the coupling when the lag becomes known: from then on, less of the far end counts as
+the cause of the echo."""
 _UNSURE = 4.0
-"""Blocks that it counts as learned from then."""
+"""Number of blocks that the coupling then counts as learned from."""
 
 AUDIBLE = 1e3
 """Mean square from which the far end counts as heard, about −60 dBFS."""
 _LOUDEST_COUPLING = 6.0
-"""dB: what is expected of a room that is not known yet."""
+"""dB: expected of an unknown room."""
 _LOUDER = 0.8
-"""How often the echo is below what is expected."""
+"""Share of the time that the echo is below the expected level."""
 _FIRST_STEP, _LAST_STEP = 6.0, 0.15
-"""dB a block, when the coupling is learned."""
+"""Step per block when learning the coupling, dB."""
 _CREEP, _CREEP_ALIKE, _ALIKE = 0.01, 0.03, 0.7
-"""dB a block by which the coupling rises while somebody seems to speak, and from which likeness to
-the far end by how much: then it may be a speaker that was turned up."""
+"""dB per block by which the coupling rises during near-end speech; more (the second) from a
+correlation with the far end (the third) on: then the speaker may have been turned up."""
 _SPREAD = 10 ** (-25 / 10)
-"""Of the whole echo, in every band: what a loudspeaker makes of its own."""
+"""Share of the total echo in every band: distortion of the loudspeaker."""
 
 _NOISE_MARGIN = 4.0
-"""In power: how far noise is above its own minimum at times."""
+"""Power of noise peaks over the noise minimum."""
 _STANDS_OUT = 12.0
-"""In power: echo over that minimum; 3 dB more than the noise itself."""
+"""Power of a visible echo over that minimum; 3 dB more than the noise itself."""
 _MOST = 20.0
-"""dB of excess that a band is good for."""
+"""Most dB of excess that one band contributes."""
 _SMOOTHING = 0.35
 _SPEAKS, _SPEAKS_NOT = 2.5, 1.5
-"""dB of excess from which somebody speaks, and below which nobody does."""
+"""dB of excess from which there is near-end speech, and below which there is none."""
 _HOLD = 20
-"""Blocks below it until that is believed: words have pauses."""
+"""Blocks below it before speech counts as over: words have pauses."""
 
 
 class ExpectedEcho:
-    """Learns a room and judges each block by what it would make of the far end.
+    """Learns a room, and judges each block by the echo it would make of the far end.
 
     Args:
         rate: samples a second.
@@ -91,13 +92,13 @@ class ExpectedEcho:
         self.active = False
         """Whether the far end is heard in the room, or was a moment ago."""
         self.heard = False
-        """Whether an echo that stands out from the noise should be in this block."""
+        """Whether this block should contain an echo that stands out from the noise."""
         self.alone = False
-        """Whether it is in there indeed, and nothing else."""
+        """Whether it really does, and nothing else."""
         self.near = False
-        """Whether somebody speaks at this end."""
+        """Whether there is near-end speech."""
         self.excess = 0.0
-        """By how much more is heard than the echo and the noise, dB; smoothed, mean of bands."""
+        """How much louder the near end is than echo and noise, dB; smoothed, mean of bands."""
         self._ends[:] = 0.0
         self._history[:] = 0.0
         self._following.reset()
@@ -111,7 +112,7 @@ class ExpectedEcho:
 
     @property
     def lag(self) -> float | None:
-        """Seconds by which the echo is late, None as long as nothing is known."""
+        """Seconds by which the echo is late, None while unknown."""
         return None if self._lag is None else self._lag * BLOCK_SECONDS
 
     def step(self, near: Samples, far: Samples) -> None:
@@ -143,7 +144,7 @@ class ExpectedEcho:
             self._learn(heard, echo > noise)
 
     def _bands(self, near: Samples, far: Samples) -> tuple[_Bands, _Bands]:
-        """Return the power of both in each band; the mean square of a sound that lies in it."""
+        """Return the power of both in each band: the mean square of a sound within it."""
         ends, block = self._ends, self._block
         ends[:, :block] = ends[:, block:]
         ends[0, block:] = near
@@ -154,7 +155,7 @@ class ExpectedEcho:
         return bands[0], bands[1]
 
     def _played(self) -> _Bands:
-        """Return what the far end was at the lags that the echo may have."""
+        """Return the far end's power at the possible lags of the echo."""
         if self._lag is None:
             return self._history
         return self._history[max(0, self._lag - _BEFORE) : self._lag + _AFTER + 1]
@@ -162,11 +163,11 @@ class ExpectedEcho:
     def _find_lag(self) -> None:
         following = self._following
         if self._lag is None:
-            if following.likeness < _LAG_KNOWN or following.blocks < _LAG_BLOCKS:
+            if following.correlation < _LAG_KNOWN or following.blocks < _LAG_BLOCKS:
                 return
             self._coupling += _NARROWED
             np.minimum(self._learned, _UNSURE, out=self._learned)
-        self._lag = following.lag if following.likeness >= _LAG_LOST else None
+        self._lag = following.lag if following.correlation >= _LAG_LOST else None
 
     def _judge(self) -> None:
         if self.excess >= _SPEAKS:
@@ -177,7 +178,7 @@ class ExpectedEcho:
 
     def _learn(self, heard: _Bands, visible: NDArray[np.bool_]) -> None:
         if self.near:
-            alike = self._following.likeness >= _ALIKE
+            alike = self._following.correlation >= _ALIKE
             self._coupling[visible] += _CREEP_ALIKE if alike else _CREEP
             return
         ratio = 10 * np.log10((heard + 1e-9) / (self._echo + 1e-9))

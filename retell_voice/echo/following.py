@@ -1,4 +1,4 @@
-"""Whether one sound follows another: their loudness, compared over a range of lags. Pure."""
+"""Whether one sound follows another: correlation of levels over a range of lags. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from math import log10
 import numpy as np
 
 _MEMORY = 0.995
-"""Of the sums, a block: they look back about two seconds."""
+"""Forgetting factor of the sums, per block: about two seconds."""
 _SLOWEST = 0.01
-"""Of the means, a block: about a second; faster while there are few blocks."""
+"""Smoothing of the means, per block: about a second; faster at first."""
 _LEAST = 100.0
-"""dB² a block: steadier than this (±3 dB for ten blocks), a sound has nothing to be told by."""
+"""dB² per block: a sound steadier than this (±3 dB for ten blocks) cannot be recognised."""
 
 
 class Following:
@@ -31,13 +31,13 @@ class Following:
         self.blocks = 0
         """Blocks compared."""
         self.lag = 0
-        """How many blocks late the near end follows best."""
-        self.likeness = 0.0
-        """How well it does, −1 to 1; 0 as long as nothing is known."""
+        """Lag of the best correlation, blocks."""
+        self.correlation = 0.0
+        """The correlation there, −1 to 1; 0 while unknown."""
         self._levels[:] = 0.0
         self._products[:] = 0.0
         self.near = 0.0
-        """Mean level of the near end, dB, of about the last second that was compared."""
+        """Mean level of the near end, dB, over about the last second compared."""
         self._far_mean = 0.0
         self._near_power = self._far_power = 0.0
 
@@ -46,7 +46,7 @@ class Following:
 
         Args:
             near, far: mean squares.
-            compare: whether there is anything to be told by, or the levels are only kept.
+            compare: whether to compare this block, or only to keep its levels.
         """
         near, far = (10 * log10(power + 1.0) for power in (near, far))
         self._levels[1:] = self._levels[:-1]
@@ -65,4 +65,4 @@ class Following:
         self._products += near * (self._levels - self._far_mean)
         self.lag = int(self._products.argmax())
         power = float(np.sqrt(max(self._near_power, _LEAST) * max(self._far_power, _LEAST)))
-        self.likeness = float(self._products[self.lag]) / power
+        self.correlation = float(self._products[self.lag]) / power

@@ -1,7 +1,7 @@
-"""A gate that lets through what is wanted and turns the rest down to the noise of the room. Pure.
+"""A gate that attenuates unwanted sound to the level of the room noise. Pure.
 
-Down to the noise, not to silence: whoever listens at the other end follows the noise of the room
-to tell speech from it, and would take the noise for speech when it came back.
+To the noise, not to silence: the voice detector at the other end follows the room noise to tell
+speech from it, and would take the noise for speech when it came back.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from retell_voice.echo.noise import Noise
 from retell_voice.echo.ports import block_samples
 
 _LEAST = 1e-3
-"""The gate attenuates by 60 dB at most."""
+"""Most attenuation: 60 dB."""
 _OPENING = 10 ** (2 / 20)
-"""A block: it opens by 2 dB, if not at once."""
+"""Opening per block, if not at once: 2 dB."""
 _RAMP = 0.5
-"""Of a block: from one gain to the next, 5 ms, so that nothing clicks."""
+"""Share of a block for the ramp from one gain to the next, 5 ms, so that nothing clicks."""
 _NOISE_MARGIN = 2.0
-"""In power: of noise over its own minimum."""
+"""Power of noise over its minimum."""
 
 
 class Gate:
@@ -39,16 +39,16 @@ class Gate:
     def reset(self) -> None:
         """Open, and forget the noise."""
         self.gain = 1.0
-        """Times the amplitude, at the end of the last block."""
+        """Gain at the end of the last block."""
         self._noise = Noise(1)
 
     def apply(self, samples: Samples, *, closed: bool, at_once: bool = False) -> Samples:
-        """Return the next block as it is let through; it closes at once.
+        """Return the next block after the gate; it closes at once.
 
         Args:
-            samples: the block; the same array is returned where nothing changes.
+            samples: the block; returned itself if unchanged.
             closed: only the noise may pass.
-            at_once: open in this block, if not closed, and not bit by bit.
+            at_once: open fully in this block, if not closed, instead of gradually.
         """
         loud = power(samples) + 0.1
         self._noise.step(np.array([loud]))

@@ -1,23 +1,22 @@
 """Keeps a canceller from letting the echo through.
 
 WebRTC's canceller suppresses everything for about the first second of far end and then opens,
-whether or not it knows the room by then: in rooms with much reverberation the echo comes through
-whole for a second. In such rooms it also fails later, for some tenths of a second, every now and
-then. A server takes either for an interruption. So what comes out of it passes a gate, which takes
-two views of what "no louder than the echo should be" is:
+whether or not it has converged: in reverberant rooms the full echo comes through for a second. In
+such rooms it also fails now and then later on, for some tenths of a second. A server takes either
+for an interruption. So its output passes a gate with two modes:
 
 ======== ================================================ =======================================
          until when                                       closed while the echo is heard and …
 ======== ================================================ =======================================
-guarded  five windows of 200 ms with 12 dB or more (those nobody surely speaks at this end
+guarded  five windows of 200 ms with 12 dB or more (those near-end speech is not certain
          of the first second not counted); or 2 s of far
          end, if it does not leak just then; or 4 s
-watched  three windows with next to nothing: guarded      the canceller takes out less than 30 dB
-         again (a delay that has jumped)                  just now, and nobody seems to speak
+watched  three windows with almost nothing: guarded       the canceller currently removes less than
+         again (a delay that has jumped)                  30 dB, and near-end speech is unlikely
 ======== ================================================ =======================================
 
-Somebody who interrupts as loudly as the echo gets through a guard after about 0.1 s; while it is
-only watched nothing of that is lost.
+An interruption as loud as the echo gets through in guarded mode after about 0.1 s; in watched mode
+none of it is lost.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
 _ENOUGH, _LONGEST = 2.0, 4.0
 """Seconds of far end."""
 _CANCELLED = 10 ** (30 / 10)
-"""In power: so much less than the microphone hears needs no watching."""
+"""Power ratio: with this much removed, no watching is needed."""
 _SEEMS = 1.4
 """dB of excess from which somebody may be speaking."""
 _SMOOTHING = 0.3
-"""A block, of the powers that are compared: about 30 ms."""
+"""Smoothing of the compared powers, per block: about 30 ms."""
 
 
 class Guarded:
     """An ``EchoControl``: a canceller, its measures and its guard.
 
     Args:
-        canceller: what takes the echo out.
+        canceller: removes the echo.
         rate: samples a second.
     """
 
@@ -58,22 +57,22 @@ class Guarded:
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Its name, for people."""
         return self._canceller.name
 
     @property
     def delay(self) -> float:
-        """Seconds by which the near end is later than it came."""
+        """Delay it adds to the near end, seconds."""
         return self._canceller.delay
 
     @property
     def gain(self) -> float:
-        """dB by which automatic gain has made the last block louder."""
+        """dB by which automatic gain amplified the last block."""
         return self._canceller.gain
 
     @property
     def guarded(self) -> bool:
-        """Whether the canceller may not know the room yet."""
+        """Whether the canceller may not have converged yet."""
         meter = self._meter
         if meter.state is EchoState.CONVERGED:
             return False
@@ -94,14 +93,14 @@ class Guarded:
         return self._gate.apply(done, closed=closed, at_once=seems)
 
     def reset(self) -> None:
-        """Forget the room and guard again."""
+        """Forget the room, and guard again."""
         self._canceller.reset()
         self._expected.reset()
         self._gate.reset()
         self._meter.reset()
 
     def measures(self) -> EchoMeasures:
-        """Return what is known by now."""
+        """Return what is known so far."""
         return replace(self._meter.measures(), guarded=self.guarded)
 
     def _leaks(self) -> bool:

@@ -1,8 +1,8 @@
-"""Echo control without a canceller: the near end is turned down while the agent is heard.
+"""Echo control without a canceller: the near end is attenuated while the agent is heard.
 
-It needs no library and works with any room and loudspeaker, but speech and echo at the same time
-are not told apart: what is let through is let through with its echo. Whoever interrupts gets
-through after about 0.1 s, if as loud as the echo.
+It needs no library and works with any room and loudspeaker, but it cannot separate simultaneous
+speech and echo: speech passes with its echo. Whoever interrupts gets through after about 0.1 s, if
+as loud as the echo.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from retell_voice.echo.ports import EchoControl, EchoMeasures
 
 
 class HalfDuplex:
-    """An ``EchoControl`` that turns down what is no more than the expected echo.
+    """An ``EchoControl`` that attenuates whatever is not louder than the expected echo.
 
     Args:
         rate: samples a second.
-        first: what processes the near end before it is turned down: noise suppression.
+        first: processes the near end first: noise suppression.
     """
 
     def __init__(self, rate: int, first: EchoControl | None = None) -> None:
@@ -30,21 +30,21 @@ class HalfDuplex:
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Its name, for people."""
         return "half-duplex" if self._first is None else f"half-duplex, {self._first.name}"
 
     @property
     def delay(self) -> float:
-        """Seconds by which the near end is later than it came."""
+        """Delay it adds to the near end, seconds."""
         return self._first.delay if self._first else 0.0
 
     @property
     def gain(self) -> float:
-        """dB by which automatic gain has made the last block louder."""
+        """dB by which automatic gain amplified the last block."""
         return self._first.gain if self._first else 0.0
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """Return the next block of the near end, turned down if it is echo."""
+        """Return the next block of the near end, attenuated if it is echo."""
         expected = self._expected
         expected.step(near, far)
         done = self._first.process(near, far) if self._first else near
@@ -62,5 +62,5 @@ class HalfDuplex:
         self._meter.reset()
 
     def measures(self) -> EchoMeasures:
-        """Return what is known by now."""
+        """Return what is known so far."""
         return self._meter.measures()

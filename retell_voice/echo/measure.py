@@ -1,7 +1,7 @@
-"""How much echo there is, how much of it is taken out, and whether the agent hears itself. Pure.
+"""How much echo there is, how much is removed, and whether the agent hears itself. Pure.
 
-No canceller says how well it does, so it is measured from outside: over the blocks in which the
-agent is heard and nobody speaks at this end, the microphone against what is left of it.
+No canceller says how well it works, so it is measured from outside: over the blocks with far end
+but without near-end speech, the microphone is compared with the output.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from retell_voice.echo.ports import BLOCK_SECONDS, EchoMeasures, EchoState, bloc
 _WINDOW = 20
 """Blocks in a window: 200 ms of echo."""
 _RECENT = 10
-"""Windows that the measures are of."""
+"""Windows that the measures cover."""
 GOOD, _GOOD_WINDOWS = 12.0, 5
-"""dB in so many windows running: converged."""
+"""dB or more in this many consecutive windows: converged."""
 _BAD, _BAD_WINDOWS = 6.0, 3
-"""dB, less than that in so many running: no longer."""
+"""Less than this many dB in this many consecutive windows: no longer converged."""
 _SUPPRESSES = 1.0
-"""Seconds of far end for which WebRTC's canceller suppresses everything at first: that it takes
-out much then says nothing about what it will let through next."""
+"""Seconds of far end during which WebRTC's canceller suppresses everything at first: removing much
+then says nothing about what it will let through later."""
 
 
 class Meter:
-    """Measures a way of echo control from its two sides.
+    """Measures an echo control by its input and output.
 
     Args:
-        suppresses_at_first: the first second of far end says nothing.
+        suppresses_at_first: the first second of far end does not count.
     """
 
     def __init__(self, *, suppresses_at_first: bool = True) -> None:
@@ -44,16 +44,16 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin again."""
+        """Start over."""
         self.state = EchoState.CONVERGING
         self.activity = 0.0
         """Seconds for which the far end was heard."""
         self.since = 0.0
-        """The same since it began to converge, for the first time or again."""
+        """The same since it last started to converge."""
         self.latest: float | None = None
         """ERLE of the last window, dB."""
         self._recent: deque[tuple[float, float, float]] = deque(maxlen=_RECENT)
-        self._sums = 0.0, 0.0, 0.0  # powers of the window that fills: far, near, done
+        self._sums = 0.0, 0.0, 0.0  # powers of the current window: far, near, done
         self._blocks = self._good = self._bad = 0
 
     def step(
@@ -62,9 +62,9 @@ class Meter:
         """Take the next block.
 
         Args:
-            near, far, done: what the microphone heard, what was played, what is left.
+            near, far, done: what the microphone heard, what was played, and the output.
             expected: which has judged this block.
-            gain: dB by which ``done`` was made louder.
+            gain: dB by which ``done`` was amplified.
         """
         if expected.active:
             self.activity += BLOCK_SECONDS
@@ -81,11 +81,11 @@ class Meter:
             self._close_window()
 
     def measures(self) -> EchoMeasures:
-        """Return what is known by now."""
+        """Return what is known so far."""
         known = EchoMeasures(state=self.state, activity=self.activity)
         if not self._recent:
             return known
-        # Medians: who speaks at this end softly is in some of the windows after all.
+        # Medians: some windows do contain soft near-end speech.
         return replace(
             known,
             erle=median(_db(near, done) for _, near, done in self._recent),
@@ -105,9 +105,9 @@ class Meter:
 
 
 _LAGS = 50
-"""Blocks by which the near end may follow: half a second."""
+"""Largest lag of the near end, blocks: half a second."""
 _LOUD = 30.0
-"""dB, about −60 dBFS: what is quieter, pauses included, does not disturb."""
+"""dB, about −60 dBFS: anything quieter, pauses included, does not matter."""
 _FOLLOWS, _FOLLOWS_CLOSELY = 0.6, 0.75
 _LEAST_BLOCKS = 50
 _CLEARS = 2
@@ -120,8 +120,8 @@ _BOUND = 100
 class SelfHearing:
     """Notices that the agent hears itself: what is sent follows what is played.
 
-    It is told once: when the server clears for the second time while that is so, or when it has
-    been so for 10 s of the agent's speech. ``step`` is for one thread, ``cleared`` for another.
+    Reported once: when the server clears for the second time while that is so, or when it has been
+    so for 10 s of the agent's speech. ``step`` is for one thread, ``cleared`` for another.
 
     Args:
         rate: samples a second.
@@ -134,7 +134,7 @@ class SelfHearing:
         self._since_far = _LAGS
         self._clears = self._seen = 0
         self._suspicious = 0  # clears while it followed
-        self._long = 0  # blocks for which it followed closely
+        self._long = 0  # blocks in which it followed closely
         self._told = False
 
     def step(self, near: Samples, far: Samples) -> bool:
@@ -158,14 +158,14 @@ class SelfHearing:
         return tells
 
     def cleared(self) -> None:
-        """Say that the server has cleared; on any one thread."""
+        """Note that the server has cleared; on any one thread."""
         self._clears += 1
 
     def _block(self, near: float, far: float) -> None:
         following = self._following
         self._since_far = 0 if far > AUDIBLE else self._since_far + 1
         following.step(near, far, compare=self._since_far < _LAGS)
-        follows = following.likeness if following.near > _LOUD else 0.0
+        follows = following.correlation if following.near > _LOUD else 0.0
         if self._since_far == 0 and follows >= _FOLLOWS_CLOSELY:
             self._long += 1
         if self._seen != self._clears:

@@ -1,4 +1,4 @@
-"""The noise of a room, followed by what is least: speech has pauses, and noise has none. Pure."""
+"""Tracks room noise by its minimum: speech has pauses, noise has none. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SILENT = 1.0
-"""Mean square below which a microphone is muted somewhere: that says nothing about the room."""
+"""Mean square below which a microphone is muted, which says nothing about the room."""
 _LEAST = 0.1
 """Mean square: the noise of int16 itself."""
 _FIRST, _FIRST_RISE = 50, 10 ** (0.3 / 10)
-"""So many blocks it may rise quickly: a microphone may begin with silence or fade in."""
+"""Blocks during which it may rise quickly, and the rise per block: a microphone may begin with
+silence or fade in."""
 _RISE = 10 ** (0.015 / 10)
-"""A block: 1.5 dB a second."""
+"""Rise per block: 1.5 dB per second."""
 _FALL = 0.3
-"""Of the way, a block."""
+"""Share of the difference by which it falls per block."""
 
 
 class Noise:
@@ -32,7 +33,7 @@ class Noise:
         self._blocks = 0
 
     def step(self, heard: NDArray[np.float64]) -> bool:
-        """Take the mean square of the next block, band by band; return False for mere silence."""
+        """Take the mean square of the next block, by band; return False for digital silence."""
         if float(heard.sum()) < _SILENT:
             return False
         if not self._blocks:

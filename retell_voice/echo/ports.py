@@ -1,4 +1,4 @@
-"""What takes the echo out of the near end must be able to do, and how it is fed.
+"""The port of echo control, and how it is fed.
 
 ::
 
@@ -8,9 +8,9 @@
 
 The far end is what came out of the speaker when the microphone heard the near end: after volume
 and fades, silence included. Both have the microphone's rate. The times need not match exactly, but
-the echo must come after what was played: late by up to 300 ms it costs nothing, 5 ms early costs
-15 dB and more, 20 ms early nothing is cancelled at all. So who is not sure of the times gives the
-far end some tens of milliseconds ahead of them.
+the echo must come after its reference: up to 300 ms late costs nothing, 5 ms early costs 15 dB and
+more, and at 20 ms early nothing is cancelled at all. So if the times are uncertain, feed the far
+end some tens of milliseconds early.
 
 All of this runs on one thread, reads no clock and opens nothing.
 """
@@ -28,33 +28,34 @@ from retell_voice.audio.format import MAX_RATE, MIN_RATE, Samples
 
 BLOCK_SECONDS = 0.01
 _COST_MEMORY = 0.98
-"""Of the mean cost, a block: it looks back about half a second."""
+"""Smoothing of the mean cost, per block: about half a second."""
 
 
 class EchoState(StrEnum):
-    """How far a way of echo control has come."""
+    """Convergence of echo control."""
 
     OFF = "off"
     """It does nothing about echo."""
     CONVERGING = "converging"
-    """It does not know the room yet, or no longer."""
+    """It has not adapted to the room yet, or no longer."""
     CONVERGED = "converged"
-    """It takes out what can be taken out."""
+    """It removes what can be removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EchoMeasures:
-    """What is known about the echo and about what is done to it.
+    """What is known about the echo and its removal.
 
     Attributes:
         state: see ``EchoState``.
-        erle: echo return loss enhancement, dB: by how much the echo is quieter than the
-            microphone heard it. Of the last two seconds in which the agent was heard and nobody
-            spoke at this end; None before the first.
-        echo: level of the echo in the microphone against what was played, dB; of the same seconds.
+        erle: echo return loss enhancement, dB: how much quieter the echo is in the output than in
+            the microphone. Over the last two seconds with far end and without near-end speech;
+            None before the first.
+        echo: level of the echo in the microphone relative to what was played, dB; over the same
+            seconds.
         activity: seconds for which the far end was heard since the last reset.
-        guarded: whether the guard holds echo back that the canceller may let through.
-        cost: seconds that a block of 10 ms takes, mean of the last half second; None without a
+        guarded: whether the guard is blocking echo the canceller may let through.
+        cost: CPU seconds per block of 10 ms, mean of the last half second; None without a
             clock.
     """
 
@@ -67,39 +68,39 @@ class EchoMeasures:
 
 
 class EchoControl(Protocol):
-    """A way of echo control at one rate; for one thread."""
+    """Echo control at one rate; for one thread."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Its name, for people."""
 
     @property
     def delay(self) -> float:
-        """Seconds by which the near end is later than it came."""
+        """Delay it adds to the near end, seconds."""
 
     @property
     def gain(self) -> float:
-        """dB by which it has made the last block louder (automatic gain); 0 if it never does."""
+        """dB by which it amplified the last block (automatic gain); 0 if it never does."""
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """Return a near end without echo, ``delay`` later.
+        """Return the near end without echo, ``delay`` later.
 
         Args:
-            near, far: ``block_samples(rate)`` of each; they are left as they are.
+            near, far: ``block_samples(rate)`` of each; not modified.
         """
 
     def reset(self) -> None:
-        """Forget the room: a device was exchanged. Not after a call or a ``clear``."""
+        """Forget the room: a device was switched. Not after a call or a ``clear``."""
 
     def measures(self) -> EchoMeasures:
-        """Return what is known by now."""
+        """Return what is known so far."""
 
 
 def block_samples(rate: int) -> int:
     """Return the samples of a block: 10 ms, at 11025 and 22050 Hz 0.3 % less.
 
     Cancellers divide the second into 100 whole blocks. A rate that is not a multiple of 100 is
-    told to them as the next lower one that is: what they do to the samples stays the same.
+    presented to them as the next lower one that is; the processing stays the same.
 
     Raises:
         ValueError: the rate is outside 8000–48000 Hz.
@@ -110,13 +111,13 @@ def block_samples(rate: int) -> int:
 
 
 class Blocks:
-    """Feeds an ``EchoControl`` with blocks of 10 ms, whatever comes.
+    """Feeds an ``EchoControl`` with blocks of 10 ms, whatever the input.
 
-    Blocks of 10 ms, or a multiple of it, come out as long as they went in. From others up to 10 ms
-    wait for the next ones: each sample comes out as soon as its block is complete.
+    Input of 10 ms, or a multiple, comes out with the same length. From other input, up to 10 ms
+    wait for the next: each sample comes out as soon as its block is complete.
 
     Args:
-        control: what is fed.
+        control: the echo control to feed.
         rate: samples a second.
         clock: returns seconds, to measure the cost; best the thread's own CPU time.
     """
@@ -132,14 +133,14 @@ class Blocks:
 
     @property
     def held(self) -> int:
-        """Samples that wait for the rest of their block."""
+        """Samples waiting for the rest of their block."""
         return len(self._near)
 
     def process(self, near: Samples, far: Samples) -> Samples:
-        """Return the near end without echo, shape (m,), as much of it as is complete.
+        """Return the near end without echo, shape (m,), as far as it is complete.
 
         Args:
-            near, far: shape (n,), any n, of the same moments.
+            near, far: shape (n,), any n, of the same time.
 
         Raises:
             ValueError: one is longer than the other.
@@ -157,12 +158,12 @@ class Blocks:
         return np.concatenate(done) if done else near[:0]
 
     def reset(self) -> None:
-        """Drop what waits and forget the room: a device was exchanged."""
+        """Drop waiting samples and forget the room: a device was switched."""
         self._near = self._far = self._near[:0]
         self.control.reset()
 
     def measures(self) -> EchoMeasures:
-        """Return what is known by now, the cost included."""
+        """Return what is known so far, the cost included."""
         return replace(self.control.measures(), cost=self._cost)
 
     def _block(self, near: Samples, far: Samples) -> Samples:

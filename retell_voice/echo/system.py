@@ -1,7 +1,7 @@
-"""The sound server's own echo cancellation: whether it is there, and how to switch it on. Pure.
+"""The sound server's own echo cancellation: whether it is there, and how to enable it. Pure.
 
-PipeWire and PulseAudio make a pair of devices of it: a source (the microphone without the echo)
-and a sink through which the agent must be played, or nothing is taken out.
+PipeWire and PulseAudio present it as a pair of devices: a source (the microphone without the echo)
+and a sink through which the agent must be played, or no echo is removed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ For good, with PipeWire: put this into ~/.config/pipewire/pipewire.conf.d/echo-c
 For good, with PulseAudio: add `load-module module-echo-cancel aec_method=webrtc` to
 ~/.config/pulse/default.pa and run `pulseaudio -k`.
 """
-"""For people; what it makes is found by ``find``."""
+"""For people; ``find`` finds the result."""
 HINT = "pactl load-module module-echo-cancel aec_method=webrtc"
 """The shortest way, in a line."""
 
@@ -40,14 +40,14 @@ _MONITOR = re.compile(r"\.monitor$|^monitor of ", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class SoundDevice:
-    """A microphone or a speaker, as the system says.
+    """A microphone or a speaker, as the system describes it.
 
     Attributes:
         name: by which it is opened.
-        description: for people; empty where the name is that.
-        form_factor: what the sound server takes it for: ``headset``, ``headphone``, ``speaker``,
-            ``internal``; empty where it says nothing.
-        port: the socket in use: ``analog-output-headphones``; empty where it says nothing.
+        description: for people; empty if the name is enough.
+        form_factor: according to the sound server: ``headset``, ``headphone``, ``speaker``,
+            ``internal``; empty if unknown.
+        port: the socket in use: ``analog-output-headphones``; empty if unknown.
     """
 
     name: str
@@ -58,7 +58,7 @@ class SoundDevice:
 
 @dataclass(frozen=True, slots=True)
 class EchoCancelled:
-    """The sound server's pair; ``speaker`` is None where only the source was found."""
+    """The sound server's pair; ``speaker`` is None if only the source was found."""
 
     microphone: SoundDevice
     speaker: SoundDevice | None
@@ -73,7 +73,7 @@ def cancels_echo(device: SoundDevice) -> bool:
 def find(
     microphones: Iterable[SoundDevice], speakers: Iterable[SoundDevice]
 ) -> EchoCancelled | None:
-    """Return the echo-cancelled pair among the devices there are, None if there is none."""
+    """Return the echo-cancelled pair among the devices, None if there is none."""
     microphone = next(filter(cancels_echo, microphones), None)
     if microphone is None:
         return None

@@ -1,12 +1,12 @@
 """WebRTC's echo canceller (AEC3), with its high-pass and, on request, its noise suppression and
 automatic gain.
 
-Two packages have it: ``pywebrtc-audio``, small and quick to load, and ``livekit``, whose is newer
-but thirty times as large; it is taken where the first is not installed. Each is imported when one
-is made and not before.
+Two packages have it: ``pywebrtc-audio``, small and quick to load, and ``livekit``, newer but thirty
+times as large, which is used if the first is not installed. Each is imported only when an instance
+is created.
 
-Neither needs to be told the delay of the echo. Both work at 16, 32 or 48 kHz inside and resample
-what has another rate, which takes another 1 to 3 ms.
+Neither needs to know the delay of the echo. Both work at 16, 32 or 48 kHz internally and resample
+other rates, which takes another 1 to 3 ms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from retell_voice.echo.ports import EchoControl, EchoMeasures, block_samples
 from retell_voice.errors import ConfigError
 
 PACKAGES = {"pywebrtc-audio": "pywebrtc_audio", "livekit": "livekit.rtc"}
-"""Names of the packages, the better one first, and what is imported of them."""
+"""Names of the packages, the better one first, and the modules to import."""
 INSTALL = "pip install 'retell-voice[echo]'"
 
 _DELAYS = {
@@ -36,7 +36,7 @@ _DELAYS = {
     44100: 0.0097,
     48000: 0.009,
 }
-"""Seconds, measured; of the rates in between, about those of the nearest."""
+"""Delay in seconds, measured; for rates in between, about that of the nearest."""
 _NOISE_SUPPRESSION_DELAY = 0.006
 
 
@@ -53,13 +53,13 @@ def new_webrtc(
     gain: bool = False,
     packages: Collection[str] | None = None,
 ) -> EchoControl:
-    """Return WebRTC's processing of a near end, for one thread.
+    """Return WebRTC's near-end processing, for one thread.
 
     Args:
         rate: samples a second, 8000–48000.
         echo: cancel it.
-        noise_suppression: make steady noise quieter; costs 6 ms of delay.
-        gain: bring speech to the usual loudness.
+        noise_suppression: reduce steady noise; costs 6 ms of delay.
+        gain: bring speech to a normal level.
         packages: which of ``PACKAGES`` may be used; those installed if None.
 
     Raises:
@@ -74,7 +74,7 @@ def new_webrtc(
             try:
                 return make(rate, **options)
             except (ImportError, OSError, AttributeError) as error:
-                failures.append(f"{name} does not load: {error}")
+                failures.append(f"{name} fails to load: {error}")
     what = "echo cancellation" if echo else "noise suppression and automatic gain"
     if failures:
         raise ConfigError(f"no {what}: {'; '.join(failures)}", f"{INSTALL} --force-reinstall")
@@ -82,7 +82,7 @@ def new_webrtc(
 
 
 class _Processing:
-    """What both packages have in common."""
+    """Common to both packages."""
 
     def __init__(self, rate: int, echo: bool, noise_suppression: bool, gain: bool) -> None:
         self._size = block_samples(rate)
@@ -91,7 +91,7 @@ class _Processing:
 
     @property
     def delay(self) -> float:
-        """Seconds by which the near end is later than it came."""
+        """Delay it adds to the near end, seconds."""
         nearest = min(_DELAYS, key=lambda rate: abs(rate - self._rate))
         return _DELAYS[nearest] + self._noise_suppression * _NOISE_SUPPRESSION_DELAY
 
@@ -121,7 +121,7 @@ class PyWebRtc(_Processing):
 
     @property
     def gain(self) -> float:
-        """dB by which automatic gain has made the last block louder."""
+        """dB by which automatic gain amplified the last block."""
         return float(self._processor.gain_db) if self._gain else 0.0
 
     def process(self, near: Samples, far: Samples) -> Samples:
@@ -136,7 +136,7 @@ class PyWebRtc(_Processing):
 class LiveKit(_Processing):
     """An ``EchoControl`` of the package livekit; see ``new_webrtc``.
 
-    Its automatic gain does not say how loud it makes the near end; it counts as 0 dB.
+    Its automatic gain does not report its gain; it counts as 0 dB.
     """
 
     name = "webrtc (livekit)"
@@ -170,7 +170,7 @@ class LiveKit(_Processing):
             auto_gain_control=self._gain,
         )
         if self._echo:
-            self._module.set_stream_delay_ms(0)  # it must be told one; it finds the real one
+            self._module.set_stream_delay_ms(0)  # it requires a value, but finds the real one
 
     def _frame(self, samples: Samples) -> Any:
         return self._frame_type(bytearray(samples.tobytes()), self._rate, 1, self._size)

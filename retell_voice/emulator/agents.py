@@ -64,7 +64,7 @@ def parrot_agent(
     detector: DetectorSettings = DEFAULT_DETECTOR,
     audio_timeout: float = 60.0,
 ) -> Agent:
-    """Return an agent that greets and says back what it hears.
+    """Return an agent that greets and repeats what it hears.
 
     Args:
         settings: how it behaves.

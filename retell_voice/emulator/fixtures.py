@@ -35,7 +35,7 @@ from retell_voice.emulator.speech.ports import Tts
 
 T = TypeVar("T")
 What: TypeAlias = type[ServerEvent] | Callable[[ServerEvent], bool]
-"""What to wait for: a kind of server_event, or a test of one."""
+"""What to wait for: a type of server event, or a predicate."""
 
 _KEPT = 100_000  # server_events
 _TOLD = 10  # server_events that a complaint shows
@@ -49,7 +49,7 @@ class RunningEmulator:
         options: of ``Emulator``; calls are recorded unless they say otherwise.
 
     Raises:
-        OSError: its address cannot be listened on.
+        OSError: listening on its address fails.
     """
 
     def __init__(self, agent: Agent, **options: Any) -> None:
@@ -105,7 +105,7 @@ class RunningEmulator:
         return self._wait(self._ended(call, within))
 
     def wait_for(self, what: What, within: float = 10.0) -> ServerEvent:
-        """Wait until something has happened, also before, and return it.
+        """Wait until something happens, or has already, and return it.
 
         Raises:
             AssertionError: it has not after ``within`` seconds.
@@ -219,7 +219,7 @@ def _test(what: What) -> Callable[[ServerEvent], bool]:
 
 
 class Emulators:
-    """Starts emulators, and closes them all in the end.
+    """Starts emulators, and closes them all at the end.
 
     Args:
         folder: where scenarios are that have a relative path.
@@ -249,7 +249,7 @@ class Emulators:
 
         Raises:
             ConfigError: the scenario cannot be used.
-            OSError: the address in ``options`` cannot be listened on.
+            OSError: listening on the address in ``options`` fails.
             TypeError: both a scenario and an agent.
         """
         if scenario is not None:

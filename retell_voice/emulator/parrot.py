@@ -1,4 +1,4 @@
-"""The parrot: an agent that greets, listens, and says back what you said.
+"""The parrot: an agent that greets, listens, and repeats what you said.
 
 A pure state machine. Its clock is the caller's audio: time is the number of microphone samples
 received, so a caller at eight times real time has the same conversation in an eighth of the
@@ -43,7 +43,7 @@ class ParrotSettings:
     """How a parrot behaves; times in milliseconds of the caller's audio.
 
     Attributes:
-        preroll_ms: audio from before the detected start that is said back with the speech.
+        preroll_ms: audio from before the detected start that is repeated with the speech.
         tail_ms: audio from after its end.
         longest_ms: the longest answer; anything longer is cut.
         lag_ms: how much later than it is sent agent audio is heard.

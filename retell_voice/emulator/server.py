@@ -63,9 +63,9 @@ class Emulator:
     Args:
         host: address to listen on; ``url`` and ``api_url`` name this machine where that is
             every address it has (``0.0.0.0``, ``::``).
-        port: port to listen on, 0 for any that is free.
+        port: port to listen on, 0 for any free one.
         api_key: the only API key that REST calls may carry; None: any that is not empty.
-        prefix: path before every route, for example ``/retell``.
+        prefix: path prefix of every route, for example ``/retell``.
         agent: holds the agent's side of every call; ``parrot_agent()`` if None. That of a scenario
             also has the faults of requests that come before any call.
         agents: names by agent_id of those there are; a REST call with another is refused. None:
@@ -84,7 +84,7 @@ class Emulator:
         auth_token: what phone providers must sign their WebSocket requests with, or show; None:
             they need not.
         stall_timeout: seconds after which a caller that does not read loses the call.
-        answer_pings: answer the text ``ping`` with ``pong``; WebSocket's own is always answered.
+        answer_pings: answer the text ``ping`` with ``pong``; WebSocket pings are always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
         now: the clock of the timestamps, Unix seconds.
 
@@ -168,7 +168,7 @@ class Emulator:
         """Listen.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: listening on the address fails.
         """
         connection = partial(
             HttpConnection,
@@ -250,7 +250,7 @@ class Emulator:
 
         Raises:
             ConfigError: the dialect is unknown, or does not carry that audio.
-            RuntimeError: there are too many calls that are not over.
+            RuntimeError: too many calls are registered or ongoing.
         """
         if why := refusal(dialect, audio):
             raise ConfigError(f"no call can be registered: {why}")
@@ -315,7 +315,7 @@ class Emulator:
 
     @property
     def sessions(self) -> list[Session]:
-        """The calls going on."""
+        """The ongoing calls."""
         return self._conversations.sessions
 
     def type(self, text: str, call: RegisteredCall | None = None) -> None:
@@ -330,7 +330,7 @@ class Emulator:
             call: the call; None: the one joined last.
 
         Raises:
-            RuntimeError: that call is not going on, or no call at all.
+            RuntimeError: that call is not ongoing, or no call is.
         """
         for session in reversed(self.sessions):
             if call is None or session.call is call:

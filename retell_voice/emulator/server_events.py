@@ -79,7 +79,7 @@ class UserSpoke(ServerEvent):
 
 @dataclass(frozen=True, slots=True)
 class UserPressed(ServerEvent):
-    """The user pressed a key of the telephone."""
+    """The user pressed a DTMF digit."""
 
     digit: str
 
@@ -100,7 +100,7 @@ class CallerMalformed(ServerEvent):
     excerpt: str
 
     def __str__(self) -> str:
-        return f"the caller sent something broken: {self.problem}"
+        return f"the caller sent a malformed message: {self.problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class ServerEvents:
         self._news.set()
 
     def close(self) -> None:
-        """End the stream after what it holds."""
+        """End the stream after what is in it."""
         self._closed = True
         self._news.set()
 

@@ -44,7 +44,7 @@ MAX_TEXTS = 1000
 """Texts of the caller, no heartbeats, that an agent may leave unread; one more is dropped."""
 
 MAX_TYPED = 100
-"""Typed turns, and keys of the telephone, that may wait for the agent."""
+"""Typed turns, and DTMF digits, that may wait for the agent."""
 
 
 class Session:
@@ -163,7 +163,7 @@ class Session:
             ) from None
 
     def steer(self, context: str | None, respond: bool) -> None:
-        """Do what the call's owner wants of a call that is going on.
+        """Do what the call's owner wants of an ongoing call.
 
         Args:
             context: text that enters the live transcript.
@@ -185,7 +185,7 @@ class Session:
         return await self._typed.get()
 
     async def next_digit(self) -> str:
-        """Return the next key of the telephone that the caller pressed; waits for it."""
+        """Return the next DTMF digit that the caller pressed; waits for it."""
         return await self._digits.get()
 
     async def send_audio(self, audio: Samples | bytes, text: str = "") -> None:

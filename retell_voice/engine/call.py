@@ -6,7 +6,7 @@
                      └────────────────────▲         failed, what had arrived plays out;
                                                     live → ended: you hung up, or a device is lost
 
-Here is how a call is opened and what its user sees of it; what goes on in between is in
+This is how a call is opened, and what its user sees of it; what happens in between is in
 ``conversation``.
 """
 
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 DEFAULT_FRAME_MS = 20
 PLAYOUT_LIMIT = 600.0
-"""Seconds of agent audio that may be queued: minutes are normal, it comes as it is made."""
+"""Seconds of agent audio that may be queued: minutes are normal, as it comes when generated."""
 
 
 class Call:
@@ -56,42 +56,41 @@ class Call:
     Args:
         route: what is dialled, or the call_id of a registered call (a secret: it also
             authenticates), for which ``web_route`` makes a route.
-        url, updates, alignment, text_heartbeat, connect_timeout: for a call_id only, and what they
-            are by default: see ``web_route``. A route states these itself.
-        audio: for a call_id, the encoding and rate with which the call was registered; for either,
-            an ``AudioIO`` whose open devices the call borrows (and a call_id then means s16le at
-            24 kHz: for another format make a ``web_route``). Without one the call opens devices of
-            its own and closes them.
+        url, updates, alignment, text_heartbeat, connect_timeout: for a call_id only; see
+            ``web_route``, also for their defaults. A route states these itself.
+        audio: for a call_id, the encoding and rate the call was registered with; for either, an
+            ``AudioIO`` whose open devices the call borrows (a call_id then means s16le at 24 kHz:
+            for another format make a ``web_route``). Without one, the call opens its own devices
+            and closes them.
         microphone, speaker: your hardware; None opens the default devices. Not with an ``AudioIO``.
         frame_ms: length of a frame of microphone audio, 20–250 ms; None: what the route demands,
             else 20.
-        level_interval: seconds between ``Levels`` events, None for none.
-        drain_timeout: seconds that the agent's last words may play after the connection ended.
-        connect_attempts: how often to try, where trying again may help: of the HTTP statuses
-            4xx only after 429.
-        jitter: lowest and highest depth of the jitter buffer, seconds; None: what is usual for
-            the route.
-        volume: times the agent's amplitude, 0–2; see ``Call.volume``. None: 1, or what the borrowed
-            ``AudioIO`` has.
-        device_timeout: seconds that a lost device may stay away (see ``DeviceChanged``)
+        level_interval: seconds between ``Levels`` events, None to send none.
+        drain_timeout: seconds the agent's last words may play after the connection ended.
+        connect_attempts: how often to try if a retry may help; of the HTTP statuses 4xx, only
+            after 429.
+        jitter: lowest and highest depth of the jitter buffer, seconds; None: the route's default.
+        volume: factor for the agent's amplitude, 0–2; see ``Call.volume``. None: 1, or that of the
+            borrowed ``AudioIO``.
+        device_timeout: seconds a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once. A borrowed ``AudioIO`` has its own.
-        echo, noise_suppression, automatic_gain: what is done to the microphone's audio, see
-            ``AudioIO``; by default nothing. Not with an ``AudioIO``, which has its own.
-        recorder: sees and hears all of it: a ``Recorder``, or an observer of your own.
-        timing: intervals of what the call does by itself; for tests.
+        echo, noise_suppression, automatic_gain: processing of the microphone's audio, see
+            ``AudioIO``; none by default. Not with an ``AudioIO``, which has its own.
+        recorder: sees and hears everything: a ``Recorder``, or your own observer.
+        timing: intervals and timeouts; for tests.
 
     Raises:
         AudioFormatError: the frame length is out of range, or not the one the route demands.
         ConfigError: the call_id is empty.
         DeviceError: the microphone or speaker is not what ``devices.ports`` describes.
-        TypeError: an ``AudioIO`` was given, and what it has already; or an argument of another
-            type.
+        TypeError: an ``AudioIO`` was given together with something it already has; or an argument
+            has the wrong type.
 
-    Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` when the
-    call cannot be opened, ``ValueError`` for a volume out of range or an unknown way of echo
-    control. Once it is open, iteration never raises for what happens to the call: it ends with an
-    ``Ended`` event that holds the error, if there was one. One task may iterate; events that nobody
-    reads are dropped beyond 4096, the oldest first, and counted.
+    Entering the context raises ``DeviceError``, ``ConnectError`` or ``ConfigError`` if the call
+    cannot be opened, ``ValueError`` for a volume out of range or an unknown method of echo
+    control. Once it is open, iteration never raises, whatever happens to the call: it ends with an
+    ``Ended`` event that carries the error, if there was one. Only one task may iterate; unread
+    events beyond 4096 are dropped, the oldest first, and counted.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class Call:
         timing: Timing = DEFAULT_TIMING,
     ) -> None:
         if isinstance(route, str):
-            route = Secret(route)  # before anything can fail here: tracebacks may show locals
+            route = Secret(route)  # before anything here can fail: tracebacks may show locals
         if not isinstance(audio, AudioFormat | AudioIO | None):
             raise TypeError(
                 f"audio= takes an AudioFormat or an AudioIO, not {_described(audio)}: "
@@ -178,12 +177,12 @@ class Call:
 
     @property
     def state(self) -> CallState:
-        """Where the call is in its life."""
+        """State of the call."""
         return self._journal.state
 
     @property
     def audio(self) -> AudioFormat:
-        """Encoding and rate of what you send; ``route.far_end`` has those of the agent's voice."""
+        """Encoding and rate of what you send; ``route.far_end`` is the agent's."""
         return self._route.near_end
 
     @property
@@ -203,14 +202,14 @@ class Call:
 
     @property
     def echo(self) -> EchoPath:
-        """Which way echo is controlled, why, and how well, once the call is open."""
+        """The echo control in use, why, and how well it works, once the call is open."""
         return _opened(self._io).echo
 
     @property
     def muted(self) -> bool:
-        """Whether silence is sent instead of what the microphone hears.
+        """Whether silence is sent instead of the microphone.
 
-        Of a borrowed ``AudioIO`` it stays muted when the call is over.
+        A borrowed ``AudioIO`` stays muted when the call is over.
         """
         return _opened(self._io).muted
 
@@ -220,10 +219,10 @@ class Call:
 
     @property
     def volume(self) -> float:
-        """Times the agent's amplitude, 0–2: 1 leaves every sample as it came.
+        """Factor for the agent's amplitude, 0–2: 1 leaves every sample unchanged.
 
-        A change takes 20 ms and makes no click; what would be too loud for a sample bends. A
-        recorder hears it as it is heard.
+        A change ramps over 20 ms, without a click; peaks beyond full scale are soft-clipped. A
+        recorder hears the result.
 
         Raises (when set):
             ValueError: it is outside 0–2.
@@ -239,7 +238,7 @@ class Call:
         return _opened(self._conversation).statistics()
 
     def press(self, digit: str) -> bool:
-        """Press a key of the telephone; ``DigitSent`` follows.
+        """Press a phone key; ``DigitSent`` follows.
 
         Args:
             digit: one of ``0123456789*#``.
@@ -258,29 +257,29 @@ class Call:
     async def use(
         self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
     ) -> None:
-        """Go on with another microphone, another speaker or both, at whatever rates they have.
+        """Switch to another microphone, another speaker or both, at whatever rates they have.
 
-        A new device is started beside the old one and takes over when audio passes through it;
+        A new device is started beside the old one and takes over once audio passes through it;
         ``DeviceChanged`` says so. The old one then plays what it has been given, and is closed
-        when this returns, which takes as long as devices take to open and close. Each sample of
-        the agent's is played by one of the two, none by both or by neither; the last block of
-        the old device and the first of the new one fade, over 5–30 ms, so that nothing clicks.
-        Of your own voice, at most a block of each microphone is missing in between. Cancelling
-        ends the waiting, not the change.
+        when this returns, which takes as long as devices take to open and close. Each of the
+        agent's samples is played by exactly one of the two; the last block of the old device and
+        the first of the new one fade, over 5–30 ms, so that nothing clicks. Of your own voice, at
+        most one block of each microphone is lost in between. Cancelling stops the waiting, not the
+        switch.
 
         Raises:
             DeviceError: a device cannot be opened, or no audio passes through it within two
-                seconds, or the call has ended. The call goes on with both old devices.
+                seconds, or the call has ended. The call keeps both old devices.
             ConfigError: a file cannot be written; as above.
         """
         runner, io = _opened(self._runner), _opened(self._io)
         if self.state is CallState.ENDED:
-            raise DeviceError("the call is over: no other device can be used")
+            raise DeviceError("the call is over: devices cannot be switched")
         using = run_detached(partial(io.switch, microphone, speaker))
-        # A device may hang while it opens: that must not outlive the call.
+        # A device may hang while it opens, which must not outlive the call.
         await asyncio.wait((using, runner), return_when=asyncio.FIRST_COMPLETED)
         if not using.done():
-            raise DeviceError("the call is over: no other device can be used")
+            raise DeviceError("the call is over: devices cannot be switched")
         using.result()
 
     async def hang_up(self) -> None:
@@ -289,7 +288,7 @@ class Call:
 
     async def __aenter__(self) -> Self:
         if self._entered:
-            raise RuntimeError("a call is held once: make another Call to call again")
+            raise RuntimeError("a Call can be entered only once: make another Call to call again")
         self._entered = True
         self._mailbox = mailbox_of(asyncio.get_running_loop())
         self._journal.begin()
@@ -309,8 +308,8 @@ class Call:
                 timing=self._timing,
             )
             await self._begin_recording(devices)
-            # Not before: what a file says would be lost, and a file to write would be begun,
-            # for a call that may not come about.
+            # Not earlier: input from a file would be lost, and an output file created, for a
+            # call that may never open.
             if self._borrowed is None:
                 await run_to_completion(partial(io.open, devices))
             else:
@@ -319,7 +318,7 @@ class Call:
                 raise conversation.failure
         except BaseException:
             self._journal.state = CallState.ENDED
-            # Each whatever becomes of the others: this, too, may be cancelled.
+            # Each, whatever happens to the others: this, too, may be cancelled.
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self._end_recording)
                 stack.push_async_callback(run_to_completion, self._release)
@@ -350,8 +349,8 @@ class Call:
         runner = _opened(self._runner)
         event = await self._journal.events.get()
         if event is None:
-            # Raises if the call failed through a defect of ours. Cancelling whoever reads cancels
-            # nothing of the call.
+            # Raises if the call failed through a defect of ours. Cancelling the reader cancels
+            # nothing in the call.
             await asyncio.shield(runner)
             raise StopAsyncIteration
         return event
@@ -419,7 +418,7 @@ class Call:
         )
 
     def _release(self) -> None:
-        """Give the devices back, or close them. Runs on: a thread of its own."""
+        """Give the devices back, or close them. Runs on: its own thread."""
         try:
             if self._lease is not None:
                 self._lease.end()
@@ -439,14 +438,14 @@ def _opened(part: _T | None) -> _T:
 
 
 def _described(value: object) -> str:
-    """Return what a wrong argument is, for its user."""
+    """Describe a wrong argument, for its user."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return repr(value) if isinstance(value, str) else type(value).__name__
 
 
 def _route(route: Route | str, **web: Any) -> Route:
-    """Return a route: the one that was given, or that of a registered call."""
+    """Return a route: the one given, or that of a registered call."""
     given = {name: value for name, value in web.items() if value is not None}
     if isinstance(route, str):
         from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it

@@ -1,4 +1,4 @@
-"""A call while it is open: what flows each way, and what is noticed of it.
+"""A call while it is open: what flows each way, and what is observed.
 
 ::
 
@@ -7,7 +7,7 @@
     playout ◀─ push, clear ◀─ receive ◀──────┘     heartbeat, observe: now and then
 
 Four small tasks on one event loop. What arrives is handled at once and without waiting, so that
-nothing ever stands in front of a ``clear``.
+a ``clear`` never waits behind anything.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Conversation:
     """Drives one connection, one microphone and one speaker.
 
     Args:
-        journal: where everything is written down.
-        devices: what the call has of the devices, not yet begun.
+        journal: where everything is recorded.
+        devices: the call's lease of the devices, not yet begun.
         release: gives them back, or closes them; may take a while, so it runs on a thread.
-        connection: the way to the server, open.
+        connection: to the server, open.
         frame_seconds: length of a frame of microphone audio.
-        level_interval: seconds between ``Levels`` events, None for none.
-        drain_timeout: seconds that the agent's last words may play after the connection ended.
-        timing: of everything else.
+        level_interval: seconds between ``Levels`` events, None to send none.
+        drain_timeout: seconds the agent's last words may play after the connection ended.
+        timing: all other intervals.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Conversation:
         self._timing = timing
         self._frames: deque[bytes] = deque(maxlen=ceil(timing.send_limit / frame_seconds))
         self._frame_waits = asyncio.Event()
-        self._over = asyncio.Event()  # no reason left to go on playing
+        self._over = asyncio.Event()  # no reason left to keep playing
         self._responses = Responses()
         self._hung_up = False
         self._closing: asyncio.Task[None] | None = None
@@ -93,20 +93,20 @@ class Conversation:
 
     async def hang_up(self) -> None:
         """End it; returns within a second or so."""
-        if self._connection.closed is None:  # what has ended already keeps its reason
+        if self._connection.closed is None:  # one that has already ended keeps its reason
             self._hung_up = True
         self._over.set()
         self._silence()
         await asyncio.shield(self._close())
 
     def _close(self) -> asyncio.Task[None]:
-        """Begin to close the connection, and return that: all of it, whoever is cancelled."""
+        """Start closing the connection and return the task, which survives any cancellation."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._connection.close())
         return self._closing
 
     def press(self, digit: str) -> bool:
-        """Send a key of the telephone; return whether the connection carries that."""
+        """Send a phone key; return whether the connection carries that."""
         connection = self._connection
         if not (isinstance(connection, Keypad) and connection.press(digit)):
             return False
@@ -114,9 +114,9 @@ class Conversation:
         return True
 
     def take(self, notice: Notice, waited: float) -> None:
-        """Take a frame or news from a device, on the event loop, which was busy while it waited.
+        """Take a frame or a notice from a device, on the event loop.
 
-        ``waited``: seconds.
+        ``waited``: seconds it had to wait for the busy event loop.
         """
         journal = self._journal
         match notice:
@@ -143,7 +143,7 @@ class Conversation:
                 self._close()
 
     async def run(self) -> None:
-        """Converse until the end, close everything and tell how it ended."""
+        """Converse until the end, close everything and report how it ended."""
         defect: BaseException | None = None
         try:
             await self._converse()
@@ -232,7 +232,7 @@ class Conversation:
             await self._connection.ping()
 
     async def _observe(self) -> None:
-        """Look after everything that does not report by itself."""
+        """Watch everything that does not report by itself."""
         devices, connection, journal = self._devices, self._connection, self._journal
         levels_due = statistics_due = now = journal.now()
         limit = self._timing.silence_limit
@@ -251,7 +251,7 @@ class Conversation:
                 statistics_due = max(now, statistics_due + self._timing.statistics)
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
-            # A loop that stood still may have unread signs of life: give it another round.
+            # A blocked loop may have unread signs of life: give it another round.
             if now - was < 1 and now - connection.heard_at > limit:
                 connection.give_up(f"nothing came from the server for {limit:g} s")
             if devices.fault is not None:
@@ -294,7 +294,7 @@ class Conversation:
             self._journal.tell(figure)
 
     def _spoken(self) -> list[Span]:
-        """When you spoke, as the call's time."""
+        """When you spoke, in call time."""
         time_of = self._journal.time_of
         spans = self._devices.io.near_end.speech.spans
         return [Span(time_of(begin), time_of(end)) for begin, end in spans]
@@ -307,7 +307,7 @@ class Conversation:
             self._journal.events.put(loss)
 
     def _silence(self) -> None:
-        """Let nothing more be heard."""
+        """Silence everything."""
         self._unheard += self._devices.far_end.depth
         self._devices.far_end.clear()
 

@@ -26,7 +26,7 @@ _KEPT = 1000
 
 
 class Counters:
-    """What a call itself counts; the rest its devices and its connection know."""
+    """What a call itself counts; its devices and its connection know the rest."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -38,7 +38,7 @@ class Counters:
         self._untold: dict[Literal["near_end", "far_end"], float] = {"near_end": 0, "far_end": 0}
         self._cleared_at: float | None = None
         self.agent_speaking = False
-        """Whether the agent is heard just now."""
+        """Whether the agent is being heard."""
         self._clear_times: deque[float] = deque(maxlen=_KEPT)
         self._responses, self._slowest = 0, 0.0
         self._response_times: deque[float] = deque(maxlen=_KEPT)
@@ -51,7 +51,7 @@ class Counters:
         self._bytes_sent += len(frame)
 
     def frame_dropped(self, seconds: float) -> None:
-        """Count a frame that it did not take."""
+        """Count a frame that the network did not take."""
         self._frames_dropped += 1
         self._untold["near_end"] += seconds
 
@@ -64,11 +64,11 @@ class Counters:
     def cleared(self, at: float) -> None:
         """Count a ``clear`` that came at this time."""
         self._clears += 1
-        if self._cleared_at is None:  # of several in a row, the first is the one to answer
+        if self._cleared_at is None:  # of several in a row, the first counts
             self._cleared_at = at
 
     def told(self, event: Event) -> None:
-        """Count what an event stands for."""
+        """Count what an event reports."""
         match event:
             case UnknownMessage():
                 self._unknown += 1

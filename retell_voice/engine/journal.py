@@ -1,4 +1,4 @@
-"""What is written down of a call: its time, its state, its figures, and what its reader gets."""
+"""The record of a call: its time, its state, its figures, and the events for its reader."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from retell_voice.threads.event_queue import EventQueue
 
 
 class Journal:
-    """The account of one call.
+    """The record of one call.
 
     Attributes:
-        state: where the call is in its life.
-        events: the events that wait to be read.
-        counters: what was counted.
+        state: of the call.
+        events: the queue of unread events.
+        counters: the figures.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Journal:
         self._opened = time.monotonic()
 
     def begin(self) -> None:
-        """Say that the call is being opened; its time begins."""
+        """Note that the call is being opened; its clock starts."""
         self._opened = time.monotonic()
         self.move_to(CallState.CONNECTING)
 
@@ -34,7 +34,7 @@ class Journal:
         return time.monotonic() - self._opened
 
     def time_of(self, moment: float) -> float:
-        """Return the call's time at a moment, which is seconds of ``time.monotonic``."""
+        """Return the call time of a moment given in seconds of ``time.monotonic``."""
         return moment - self._opened
 
     def tell(self, event: Event) -> None:
@@ -43,6 +43,6 @@ class Journal:
         self.events.put(event)
 
     def move_to(self, state: CallState) -> None:
-        """Say that the call is in another state."""
+        """Note that the call is in another state."""
         self.state = state
         self.events.put(StateChanged(at=self.now(), state=state))

@@ -1,4 +1,4 @@
-"""Somebody who sees and hears all of a call: a recorder, for example."""
+"""Whoever sees and hears all of a call: a recorder, for example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retell_voice.events import Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What an observer gets to know when a call begins.
+    """What an observer is told when a call begins.
 
     Attributes:
         at: call time, seconds.
@@ -21,9 +21,9 @@ class Observed:
         microphone, speaker: names of the devices.
         near_end: you, as sent: silence while muted.
         far_end: the agent, as played.
-        moments: returns, for this very moment, how many seconds of the near end have been spoken
-            and how many of the far end have been heard. Called on any thread.
-        tell: puts an event among those of the call. Called on any thread.
+        moments: returns how many seconds of the near end have been spoken, and of the far end
+            heard, at this very moment. Called on any thread.
+        tell: adds an event to those of the call. Called on any thread.
     """
 
     at: float
@@ -37,7 +37,7 @@ class Observed:
 
 
 class Observer(Protocol):
-    """What a call asks of an observer."""
+    """What a call expects of an observer."""
 
     def begin(self, call: Observed) -> None:
         """The call begins, its devices are about to start. Runs on a thread; must not raise."""

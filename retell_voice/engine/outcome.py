@@ -1,4 +1,4 @@
-"""From what is known of a call to what people are told: pure functions."""
+"""From the state of a call to what people are told: pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from retell_voice.transport.ports import Closed
 
 LLM_FAILED = "error_llm_websocket"
 LLM_NOT_REACHED = "error_llm_websocket_open"
-"""How the reason begins where the agent's LLM server is to blame: Retell's own words for it."""
+"""How the reason begins if the agent's LLM server is to blame: Retell's own words."""
 _INTERNAL_ERROR = 1011  # RFC 6455, section 7.4.1
 _NORMAL = (1000, 1005)
 """Close codes of a call that ended as it should: normal closure, and none given."""
@@ -22,7 +22,7 @@ def heard(report: Started | Spoken | Stopped, rate: int, now: float, ago: float)
 
     Args:
         report: what became audible.
-        rate: samples a second that the report counts in.
+        rate: samples per second of the report's positions.
         now: call time, seconds.
         ago: seconds since it became audible.
     """
@@ -55,9 +55,9 @@ def ended(
         closed: how its connection ended.
         statistics: the final figures; their time stamp becomes the event's.
         hung_up: you hung up before anything else ended the call.
-        defect: what went wrong in this software and ended the call, if anything did.
-        failure: the device that was lost and ended the call, if one did.
-        answered: the server had said something; if not, a close with an error is a refusal.
+        defect: the exception in this software that ended the call, if any.
+        failure: the lost device that ended the call, if any.
+        answered: the server had sent something; if not, a close with an error is a refusal.
     """
     by: Literal["you", "server", "network", "device"]
     error: RetellVoiceError | None
@@ -92,7 +92,7 @@ def _server_error(closed: Closed, answered: bool) -> CallFailed | Rejected:
         return CallFailed(f"server: it closed the call: {said}", hint, code=code, reason=reason)
     return Rejected(
         f"server: it closed the call before it began: {said}",
-        hint or "check the call_id, and that encoding and rate are those it was registered with",
+        hint or "check the call_id, and that encoding and rate match those it was registered with",
         code=code,
     )
 
@@ -100,7 +100,7 @@ def _server_error(closed: Closed, answered: bool) -> CallFailed | Rejected:
 def _network_error(closed: Closed) -> CallFailed:
     return CallFailed(
         f"network: the connection broke off: {closed.code} {closed.reason}".rstrip(),
-        closed.hint or "check the network; the call can not be joined again",
+        closed.hint or "check the network; the call cannot be joined again",
         code=closed.code,
         reason=closed.reason,
     )

@@ -8,7 +8,7 @@ from retell_voice.audio.speech_spans import Span
 from retell_voice.events import AgentStarted, AgentStopped, BargeIn, Response
 
 _OVERLAP = 0.05
-"""Seconds: whoever spoke until then may still be speaking, as blocks come later than their time."""
+"""Seconds: speech that ended this recently may still be going on, as blocks arrive late."""
 
 
 class Responses:
@@ -21,18 +21,18 @@ class Responses:
         self._is_speaking = False
 
     def audio_arrived(self, at: float) -> None:
-        """Say that agent audio came from the network."""
+        """Note that agent audio came from the network."""
         if self._arrived is None and not self._is_speaking:
             self._arrived = at
 
     def cleared(self) -> None:
-        """Say that what had arrived will not be heard."""
+        """Note that what had arrived will not be heard."""
         self._arrived = None
 
     def started(
         self, event: AgentStarted, spans: Sequence[Span], round_trip: float | None
     ) -> Response | None:
-        """Return the answer that this is, None if nobody had spoken or somebody still speaks.
+        """Return the response this is, None if nobody had spoken or somebody still speaks.
 
         Args:
             event: the agent is heard.

@@ -1,4 +1,4 @@
-"""How often a call does what nothing else makes it do, and how long it waits."""
+"""Intervals and timeouts of a call."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds. The defaults are for use, others for tests.
+    """Seconds. The defaults are for production, others for tests.
 
     Attributes:
-        send_limit: for which microphone audio may wait for the network, or for an event loop that a
-            program blocks; older audio is dropped.
-        look: between two looks at what nobody reports: levels, silence, clocks.
-        statistics: between two ``Statistics``.
-        heartbeat: between two pings.
-        silence_limit: without any sign of life after which the connection counts as broken.
+        send_limit: how long microphone audio may wait for the network or a blocked event loop;
+            older audio is dropped.
+        look: between polls of what does not report itself: levels, silence, clocks.
+        statistics: between ``Statistics`` events.
+        heartbeat: between pings.
+        silence_limit: without any sign of life, after which the connection counts as broken.
     """
 
     send_limit: float = 1.0

@@ -136,7 +136,7 @@ def _admission(call: Admission | Mapping[str, Any]) -> Admission:
     except UnreadableAnswer as error:
         raise ConfigError(
             f"this is no admission to a web call: {error}",
-            "give what the server answered to create-web-call, as it was",
+            "give the server's answer to create-web-call, unchanged",
         ) from None
     return Admission(
         call_id=Secret(admission.call_id),

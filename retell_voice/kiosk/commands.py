@@ -1,4 +1,4 @@
-"""The commands of ``retell-voice kiosk``. Whatever is heavy is imported inside them."""
+"""The commands of ``retell-voice kiosk``. Heavy modules are imported inside them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RUN = "run"
 
 
 class _Group(TyperGroup):
-    """Runs a kiosk where no command is given."""
+    """Runs a kiosk if no command is given."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
@@ -92,7 +92,7 @@ def _tell(config: Path | None, socket: str | None, debug: bool, do: str, **field
         tell(_path(config, socket), do, **fields)
 
 
-@app.command(help=manual.STATUS, short_help="Show how the kiosk is.")
+@app.command(help=manual.STATUS, short_help="Show the kiosk's status.")
 def status(
     *,
     as_json: _Json = False,
@@ -107,13 +107,13 @@ def status(
         show_status(_path(config, socket), as_json=as_json)
 
 
-@app.command(help=manual.CALL, short_help="Have it call.")
+@app.command(help=manual.CALL, short_help="Make it call.")
 def call(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
     """Call."""
     _tell(config, socket, debug, "call")
 
 
-@app.command("hang-up", help=manual.HANG_UP, short_help="Have it hang up.")
+@app.command("hang-up", help=manual.HANG_UP, short_help="Make it hang up.")
 def hang_up(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
     """Hang up."""
     _tell(config, socket, debug, "hang-up")
@@ -133,7 +133,7 @@ def mute(
 
 @app.command(
     help=manual.VOLUME,
-    short_help="Set how loud it is.",
+    short_help="Set its volume.",
     context_settings={"ignore_unknown_options": True},  # -10 is a number
 )
 def volume(
@@ -148,13 +148,13 @@ def volume(
         try:
             number = int(percent)
         except ValueError:
-            raise ConfigError(f"{percent!r} is no volume: 80, +10 or -10") from None
+            raise ConfigError(f"{percent!r} is not a volume: 80, +10 or -10") from None
     _tell(config, socket, debug, "volume", percent=number, relative=percent[:1] in "+-")
 
 
-@app.command(help=manual.RELOAD, short_help="Have it read its config file anew.")
+@app.command(help=manual.RELOAD, short_help="Make it reread its config file.")
 def reload(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
-    """Read settings anew."""
+    """Reread the settings."""
     _tell(config, socket, debug, "reload")
 
 
@@ -213,10 +213,10 @@ def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = Fa
 def logs(
     *,
     calls: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="How many of the last calls.")
+        int, typer.Option(min=1, max=1000, metavar="N", help="Number of calls to show.")
     ] = 20,
     follow: Annotated[
-        bool, typer.Option("--follow", metavar="", help="Go on with what happens from now on.")
+        bool, typer.Option("--follow", metavar="", help="Keep printing new calls.")
     ] = False,
     as_json: _Json = False,
     socket: _Socket = None,

@@ -35,7 +35,7 @@ from retell_voice.shown import logger
 _LEVELS = 0.25
 _VOICE = -44.0
 """dBFS: a room is quieter, a voice is louder."""
-_PATIENCE = 3.0
+_END_TIMEOUT = 3.0
 """Seconds that hanging up may take before the call is cancelled."""
 
 _logger = logger("retell_voice.kiosk")
@@ -109,7 +109,7 @@ class HeldCall:
         self._call: Call | None = None
         self._is_ending = False
         self._silence: asyncio.TimerHandle | None = None
-        self._patience: asyncio.TimerHandle | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._hold())
         self._task.add_done_callback(self._over)
@@ -123,16 +123,16 @@ class HeldCall:
             self._task.cancel()
             return
         self._hanging_up = asyncio.create_task(self._call.hang_up())
-        self._patience = self._loop.call_later(_PATIENCE, self._task.cancel)
+        self._end_timer = self._loop.call_later(_END_TIMEOUT, self._task.cancel)
 
     async def abandon(self) -> None:
         """End it and wait, for a few seconds at most; the watcher may not be told any more."""
         self._task.cancel()
-        await asyncio.wait((self._task,), timeout=_PATIENCE)
+        await asyncio.wait((self._task,), timeout=_END_TIMEOUT)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         """Tell of the end. A callback, as a task that is cancelled before it runs never runs."""
-        for timer in (self._silence, self._patience):
+        for timer in (self._silence, self._end_timer):
             if timer is not None:
                 timer.cancel()
         self.is_speaking = False
@@ -210,8 +210,8 @@ class HeldCall:
 
     def _listen_for_silence(self) -> None:
         """Look at the clock, whatever is heard: what hears voices in noise would never end."""
-        now, patience = self._loop.time(), self._settings.silence_seconds.value
-        left = patience if self.is_speaking else self._alive_at + patience - now
+        now, limit = self._loop.time(), self._settings.silence_seconds.value
+        left = limit if self.is_speaking else self._alive_at + limit - now
         if left > 0:
             self._silence = self._loop.call_later(left, self._listen_for_silence)
         else:

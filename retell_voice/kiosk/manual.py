@@ -1,4 +1,4 @@
-"""What ``--help`` says of the kiosk's commands. Rich reads it."""
+"""What ``--help`` says about the kiosk's commands. Rich renders it."""
 
 from __future__ import annotations
 
@@ -7,43 +7,40 @@ from retell_voice.program.failure import EXIT_CODES
 
 _ENDED = {
     0: "a signal ended it, after hanging up",
-    1: "a defect of this software, or something that only a new start cures",
+    1: "a defect of this software, or something that only a restart fixes",
     2: EXIT_CODES[2],
 }
-_TOLD = {0: "it is done", 1: EXIT_CODES[1], 2: EXIT_CODES[2], 4: "no kiosk runs, or it refuses"}
+_TOLD = {0: "done", 1: EXIT_CODES[1], 2: EXIT_CODES[2], 4: "no kiosk is running, or it refuses"}
 
 ABOUT = """\
-A device that nobody looks after: press, talk, it hangs up and waits again.
+An unattended device: press, talk, and it hangs up and waits again.
 
-Without a command it runs one, as 'kiosk run' does."""
+Without a command it runs a kiosk, as 'kiosk run' does."""
 RUN = """\
-Run a kiosk: microphone and speaker stay open, each press is a call, and whatever goes wrong is \
-waited for or tried again. It runs until a signal ends it; SIGHUP reads the config file anew.
+Run a kiosk: microphone and speaker stay open, each press is a call, and it recovers from failures \
+by waiting or retrying. It runs until a signal ends it; SIGHUP rereads the config file.
 
-Who is called: --agent, with an API key that systemd hands over (LoadCredential=\
-retell-api-key:…), that --api-key-file holds, or that RETELL_API_KEY is; or whatever \
---call-command or --call-url come to.
+Calls come from --agent, with an API key from systemd (LoadCredential=retell-api-key:…), \
+--api-key-file or RETELL_API_KEY; or from --call-command or --call-url.
 
 Examples:
   retell-voice kiosk --agent AGENT_ID --echo auto
   retell-voice kiosk --config /etc/retell-voice/kiosk.toml
   retell-voice kiosk call; retell-voice kiosk status
 
-Settings of its own also from RETELL_VOICE_KIOSK_… and section \\[kiosk] of the \
-config file.""" + codes(_ENDED)
+Its own settings also come from RETELL_VOICE_KIOSK_… and the section \\[kiosk] of the config \
+file.""" + codes(_ENDED)
 STATUS = """\
-Show how the kiosk is that runs on this machine.
+Show the status of the kiosk running on this machine.
 
 Examples:
   retell-voice kiosk status
   retell-voice kiosk status --json""" + codes(_TOLD)
-CALL = "Have the kiosk call, as a press does." + codes(_TOLD)
-HANG_UP = "Have the kiosk hang up." + codes(_TOLD)
+CALL = "Make the kiosk call, as a press does." + codes(_TOLD)
+HANG_UP = "Make the kiosk hang up." + codes(_TOLD)
 MUTE = "Mute the kiosk's microphone, or unmute it with --off." + codes(_TOLD)
-VOLUME = "Set how loud the kiosk is, percent; +10 and -10 change it." + codes(_TOLD)
-RELOAD = "Have the kiosk read its config file anew; a call that is up goes on as it is." + codes(
-    _TOLD
-)
+VOLUME = "Set the kiosk's volume, percent; +10 and -10 change it." + codes(_TOLD)
+RELOAD = "Make the kiosk reread its config file; a current call goes on unchanged." + codes(_TOLD)
 _DONE = {0: "it is done, or shown", 1: EXIT_CODES[1], 2: "it cannot be installed: why is told"}
 INSTALL = """\
 Install the kiosk as a service of systemd, which starts it at boot, watches over it and starts it \
@@ -75,9 +72,9 @@ Examples:
   retell-voice kiosk uninstall --dry-run
   sudo /opt/retell-voice/bin/retell-voice kiosk uninstall""" + codes(_DONE)
 LOGS = """\
-Show the kiosk's last calls, a line each: figures, no words.
+Show the kiosk's last calls, one line each: figures, no words.
 
-What else it has to say is in the journal: journalctl -u retell-voice-kiosk
+Its other messages are in the journal: journalctl -u retell-voice-kiosk
 
 Examples:
   retell-voice kiosk logs

@@ -1,4 +1,4 @@
-"""What every HTTP client of ours has in common: base URLs, proxies, error bodies, quiet logs."""
+"""What all our HTTP clients share: base URLs, proxies, error bodies, quiet logs."""
 
 from __future__ import annotations
 
@@ -93,15 +93,15 @@ def httpx_settings(base: Base) -> dict[str, Any]:
 
 
 def bad_proxy(error: Exception) -> ConfigError:
-    """Return the error for a proxy from the environment that an HTTP client will not take."""
+    """Return the error for an environment's proxy that an HTTP client rejects."""
     return ConfigError(
-        f"the proxy that the environment asks for cannot be used: {error}",
+        f"the proxy set in the environment cannot be used: {error}",
         "check http_proxy, https_proxy and all_proxy, or exempt this host with no_proxy",
     )
 
 
 def error_words(body: Any) -> str:
-    """Return what an error's body says, in one line; empty if it says nothing.
+    """Return the message of an error body, in one line; empty if there is none.
 
     Args:
         body: parsed JSON, or text that is not JSON.
@@ -121,7 +121,7 @@ def retry_after(header: str) -> float | None:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return what an HTTP client's error goes back to: a timeout, or the system's own error."""
+    """Return the root cause of an HTTP client's error: a timeout, or the system's own error."""
     while not isinstance(error, TimeoutError | ssl.SSLError | socket.gaierror):
         if "Timeout" in type(error).__name__:
             return TimeoutError()

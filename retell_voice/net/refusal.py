@@ -1,8 +1,8 @@
-"""A server that refuses a WebSocket with an answer that does not end.
+"""Servers that refuse a WebSocket with a response that never ends.
 
-Without a length a body ends with its connection, and some servers leave that open; others announce
-more than they send. The status is known from the first line on, so what it says is waited for no
-longer than a moment. The same goes for what the library cannot read: HTTP/1.0, or no HTTP at all.
+Without a length, a body ends with its connection, which some servers leave open; others announce
+more than they send. The status is known from the first line on, so the body gets only a moment.
+The same goes for responses the library cannot parse: HTTP/1.0, or no HTTP at all.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class PromptlyRefused(ClientConnection):
 
 
 def read_refusal(data: bytes) -> Response | None:
-    """Return what a server answers instead of a WebSocket, with as much of its body as there is.
+    """Return the response of a server that does not open a WebSocket, with its body so far.
 
-    None: that is not known yet, or it is no refusal.
+    None: not known yet, or not a refusal.
     """
     line, end = _STATUS_LINE.match(data), _HEAD_ENDS.search(data)
     if line is None or end is None:
@@ -73,7 +73,7 @@ def read_refusal(data: bytes) -> Response | None:
 
 
 def _joined(body: bytes) -> bytes:
-    """Return what is in the chunks of a body, the last of which may be cut."""
+    """Return the content of a chunked body; the last chunk may be truncated."""
     parts, at = [], 0
     while (chunk := _CHUNK.match(body, at)) is not None and (size := int(chunk[1], 16)):
         at = chunk.end() + size

@@ -14,7 +14,7 @@ class Unreachable:
     """What happened, for people.
 
     Attributes:
-        words: one line, without whose part it is.
+        words: one line, without the part that failed.
         hint: one line: what to try; may be empty.
         temporary: the same attempt may succeed a moment later.
     """
@@ -47,8 +47,8 @@ def explain_unreachable(  # noqa: PLR0911 - a table of errors
 
     Args:
         error: what was raised.
-        host: that was to be reached, with its port if people should see it.
-        timeout: seconds until the server must have answered.
+        host: of the server, with its port if people should see it.
+        timeout: seconds within which the server had to answer.
     """
     match error:
         case NotReached():
@@ -56,7 +56,7 @@ def explain_unreachable(  # noqa: PLR0911 - a table of errors
         case socket.gaierror():
             name = re.sub(r":\d+$", "", host)
             return Unreachable(
-                f"there is no host {name} ({error.strerror})",
+                f"no such host: {name} ({error.strerror})",
                 "check the URL and the name server",
                 temporary=error.errno == socket.EAI_AGAIN,
             )
@@ -80,7 +80,7 @@ def explain_unreachable(  # noqa: PLR0911 - a table of errors
         case ssl.SSLError():
             return Unreachable(
                 f"TLS with {host} failed: {getattr(error, 'reason', None) or error}",
-                "a server without TLS is reached with ws:// or http://",
+                "for a server without TLS, use ws:// or http://",
             )
         # Where a host has several addresses, asyncio raises one error that quotes all.
         case _ if f"[Errno {errno.ECONNREFUSED}]" in str(error):

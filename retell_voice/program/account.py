@@ -1,4 +1,4 @@
-"""An account's agents and calls, as programs ask for them: the key, and what people call them."""
+"""An account's agents and calls as programs need them: the API key, and lookup by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST = "last"
 """Names the latest call."""
 
 PAUSE = 2.0
-"""Seconds between two looks at a call that is waited for."""
+"""Seconds between polls of a call."""
 
 _SHORTEST_END, _SHORTEST_ID = 4, 16
 _OVER = ("ended", "error", "not_connected")
@@ -29,8 +29,8 @@ def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
     """Return the API key; may ask the system keyring, which takes a moment.
 
     Args:
-        settings: where it may be.
-        purpose: what it is wanted for, for people.
+        settings: where it may be set.
+        purpose: what it is needed for, shown to people.
 
     Raises:
         ConfigError: there is none.
@@ -38,7 +38,7 @@ def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
     key = find_key(settings.api_key)
     if key.value is None:
         raise ConfigError(
-            f"there is no API key to {purpose} with",
+            f"no API key to {purpose} with",
             "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
         )
     return Sourced(key.value, key.source)
@@ -46,7 +46,7 @@ def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
 
 @contextmanager
 def key_from(key: Sourced[str]) -> Iterator[None]:
-    """Say of a key that is refused where it came from."""
+    """If the key is refused, say where it came from."""
     try:
         yield
     except KeyRefused as error:
@@ -56,7 +56,7 @@ def key_from(key: Sourced[str]) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose agents and calls they are.
+    """An account: whose agents and calls they are.
 
     Attributes:
         api_key: a secret.
@@ -67,13 +67,13 @@ class Account:
     api_url: str
 
     async def agent_id(self, wanted: str) -> str:
-        """Return the id of an agent that people name by its name or its id.
+        """Return the id of an agent given by name or id.
 
         Raises:
             NotFound: there is none, or several have that name.
             ConnectError, RestError: as ``find_agent``.
         """
-        if re.fullmatch(r"agent_\w+", wanted):  # it may have been deleted; its calls are there
+        if re.fullmatch(r"agent_\w+", wanted):  # it may be deleted, but its calls are not
             return wanted
         agent = await find_agent(wanted, api_key=self.api_key, api_url=self.api_url)
         return agent.agent_id
@@ -83,17 +83,17 @@ class Account:
 
         Args:
             wanted: the call_id, its end (four characters or more), or ``last``.
-            ongoing: of those that are going on, where there is a choice.
+            ongoing: prefer ongoing calls where there is a choice.
 
         Raises:
-            ConfigError: that can be none of these.
-            NotFound: there is no such call, or several end with that.
+            ConfigError: it is none of these.
+            NotFound: no call matches, or several do.
             ConnectError, RestError: as ``list_calls``.
         """
         end = wanted.removeprefix("…")
         if len(end) < _SHORTEST_END or not end.isprintable():
             raise ConfigError(
-                "that is neither a call_id nor its end, of four characters or more",
+                "that is neither a call_id nor the end of one, four characters or more",
                 "`retell-voice calls` lists calls",
             )
         if len(end) >= _SHORTEST_ID and end == wanted:
@@ -121,41 +121,41 @@ class Account:
     async def analysed(
         self,
         call_id: str,
-        patience: float,
+        wait_seconds: float,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> CallDetails:
-        """Wait until a call is over and its analysis there, and look it up.
+        """Wait until a call is over and has been analysed, and look it up.
 
         Args:
             call_id: the call.
-            patience: seconds to wait for the analysis once the call is over.
-            sleep: waits for so many seconds.
+            wait_seconds: seconds to wait for the analysis, once the call is over.
+            sleep: sleeps this many seconds.
 
         Returns:
-            The call; ``is_settled`` says whether the waiting was worth it.
+            The call; ``is_settled`` says whether the analysis came in time.
         """
         while True:
             details = await self.call(call_id)
             if is_settled(details):
                 return details
             if details.status in _OVER:
-                if patience <= 0:
+                if wait_seconds <= 0:
                     return details
-                patience -= PAUSE
+                wait_seconds -= PAUSE
             await sleep(PAUSE)
 
 
 def account(settings: AccountSettings, key: Sourced[str]) -> Account:
-    """Return the account that a key is of."""
+    """Return the account that a key belongs to."""
     return Account(key.value, settings.api_url.value)
 
 
 def is_over(details: CallDetails) -> bool:
-    """Tell whether a call is over; till then its call_id lets its bearer in."""
+    """Tell whether a call is over; until then, whoever has its call_id can join."""
     return details.status in _OVER
 
 
 def is_settled(details: CallDetails) -> bool:
-    """Tell whether no more will be known of a call. One that never began is not analysed."""
+    """Tell whether nothing more will become known; a call that never began is not analysed."""
     return is_over(details) and (details.started is None or bool(details.body.get("call_analysis")))

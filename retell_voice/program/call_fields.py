@@ -1,4 +1,4 @@
-"""What a new call is told: about its caller, for its agent, and to be kept with it."""
+"""Fields of a new call: about its caller, for its agent, and stored with it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SETTINGS = ("agent_version", "direction", "from_number", "to_number", "end_call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFields:
-    """What a new call is told; None where nothing is said.
+    """Fields of a new call; None where not given.
 
     Attributes:
-        metadata: kept with the call.
-        dynamic_variables: fill in the agent's prompt.
+        metadata: stored with the call.
+        dynamic_variables: substituted in the agent's prompt.
         agent_version: a number, a tag, ``latest`` or ``latest_published``.
         direction: who called whom.
         from_number, to_number: phone numbers of the two.
@@ -46,14 +46,14 @@ NOTHING = CallFields()
 def call_fields(
     settings: RegistrationSettings, metadata: Sequence[str] = (), variables: Sequence[str] = ()
 ) -> CallFields:
-    """Return what a new call is told.
+    """Return the fields of a new call.
 
     Args:
-        settings: which agent's version, and about whom.
+        settings: agent version, direction and numbers.
         metadata, variables: ``NAME=VALUE`` each.
 
     Raises:
-        ConfigError: one of these is not.
+        ConfigError: one of these is malformed.
     """
     return CallFields(
         metadata=pairs(METADATA, metadata),
@@ -69,14 +69,14 @@ def call_fields(
 def check_unused(
     settings: RegistrationSettings, metadata: Sequence[str], variables: Sequence[str]
 ) -> None:
-    """Raise ``ConfigError`` where the command line tells something to a call that is there."""
+    """Raise ``ConfigError`` if the command line gives fields for a call that already exists."""
     named = [(METADATA, metadata), (VARIABLES, variables)]
     told = [flag for flag, given in named if given]
     told += [each.source for name in _SETTINGS if (each := getattr(settings, name)).is_flag]
     if told:
         raise ConfigError(
-            f"{' and '.join(told)}: that can be told to a new call only",
-            "--agent and --local make one",
+            f"{' and '.join(told)}: only for a new call",
+            "--agent and --local create one",
         )
 
 

@@ -1,4 +1,4 @@
-"""An emulator made from the settings: its agent, and the engines that hear and speak for it."""
+"""An emulator made from the settings: its agent, and its ASR and TTS engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.threads.detached import run_detached
 
-if TYPE_CHECKING:  # it loads much
+if TYPE_CHECKING:  # slow to import
     from retell_voice.emulator import Engines
 
 
@@ -27,8 +27,8 @@ class RunningEmulator:
     """A running emulator.
 
     Attributes:
-        emulator: it.
-        engines: what hears and speaks, a line each; empty for the parrot, which needs none.
+        emulator: the emulator.
+        engines: the ASR and TTS engines, one line each; empty for the parrot, which needs none.
     """
 
     emulator: Emulator
@@ -40,7 +40,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
     """Run an emulator for the length of the block.
 
     Raises:
-        ConfigError: a setting cannot be used, or the address cannot be listened on.
+        ConfigError: a setting cannot be used, or listening on the address fails.
     """
     async with AsyncExitStack() as stack:
         agent, engines = await _agent(settings, stack)
@@ -64,7 +64,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             await stack.enter_async_context(emulator)
         except OSError as error:
             code = error.errno or 0
-            # The system's own words: asyncio's name the address once more. Look-ups count below 0.
+            # The system's own words: asyncio's repeat the address. Lookup errors are negative.
             why = os.strerror(code) if code > 0 else error.strerror
             host, port = settings.host, settings.port
             raise ConfigError(
@@ -75,7 +75,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
 
 
 def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSettings:
-    """Return the emulator's settings for a call of this process."""
+    """Return the emulator's settings for a call within this process."""
     return replace(
         emulator,
         host=Sourced("127.0.0.1"),
@@ -95,9 +95,7 @@ async def _agent(
 ) -> tuple[Agent, tuple[str, ...]]:
     llm, scenario = settings.llm, settings.scenario
     if llm.value and scenario.value:
-        raise ConfigError(
-            f"{llm.source} and {scenario.source} each say what the agent does: give one"
-        )
+        raise ConfigError(f"{llm.source} and {scenario.source} both set the agent: give only one")
     if not settings.tts.value == settings.asr.value == "auto":
         from retell_voice.emulator.speech.engines import check_names  # as below
 

@@ -25,19 +25,19 @@ from retell_voice.shown import CleanStderr, clean_lines, escape_json
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
     1: "a defect of this software",
-    2: "an option, a setting or a file of yours cannot be used",
+    2: "an option, a setting or one of your files cannot be used",
     3: "a microphone or speaker is missing, cannot be opened or went away",
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
     6: "the call broke off: closed with an error, or connection lost",
     7: "the REST API refused the request: key, agent, a field, too many calls",
-    INTERRUPTED: "Ctrl-C twice, or before the call had begun",
+    INTERRUPTED: "Ctrl-C twice, or before the call began",
     143: "SIGTERM (129: SIGHUP), after hanging up",
 }
 DEBUG = "RETELL_VOICE_DEBUG"
-_PATIENCE = 1.0
-"""Seconds that standard error may stand still."""
-_patience = _PATIENCE
+_STDERR_TIMEOUT = 1.0
+"""Seconds that standard error may stall."""
+_stderr_timeout = _STDERR_TIMEOUT
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -46,9 +46,9 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def remark(text: str) -> None:
-    """Write lines to standard error, as people can be shown them; without one, nowhere.
+    """Write lines to standard error, made safe to show; without one, nowhere.
 
-    Nor does a reader that stands still hold up the program.
+    A stalled reader does not block the program.
     """
     if sys.stderr is None or not _takes_more(sys.stderr):
         return
@@ -59,12 +59,12 @@ def remark(text: str) -> None:
 
 
 def _takes_more(stream: TextIO) -> bool:
-    global _patience  # noqa: PLW0603 - a process has one standard error
+    global _stderr_timeout  # noqa: PLW0603 - a process has one standard error
     if os.name != "posix":
         return True
     try:
-        takes = bool(select.select([], [stream.fileno()], [], _patience)[1])
-        _patience = _PATIENCE if takes else 0.0  # waited for once
+        takes = bool(select.select([], [stream.fileno()], [], _stderr_timeout)[1])
+        _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
         return takes
     except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
         return True
@@ -76,7 +76,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
 
     Args:
         debug: show tracebacks.
-        as_json: says at the end whether to print also ``{"event": "error", …}`` on standard output.
+        as_json: asked at the end whether to also print ``{"event": "error", …}`` on stdout.
     """
     debug = debug or os.environ.get(DEBUG, "") not in ("", "0")
     try:
@@ -95,9 +95,9 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
         complain(str(error), error.hint)
         code = error.exit_code
     except KeyboardInterrupt:
-        stdout.silence()  # Python would wait at the end for a reader that stands still
+        stdout.silence()  # Python would wait for a stalled reader at exit
         code = INTERRUPTED
-    except Exception as error:  # the one place that may: the rest is told apart above
+    except Exception as error:  # the one place that may: known errors are handled above
         if error is stdout.failure():
             raise
         if debug:
@@ -114,7 +114,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Give SystemExit the right code where it was standard output that ended the program."""
+    """Give SystemExit the right code if it was standard output that ended the program."""
     stdout.remember_failures()
     logging.lastResort = CleanStderr()
     code: object = 0
@@ -134,7 +134,7 @@ def ending() -> Iterator[None]:
     if failure is None:
         raise SystemExit(code)
     stdout.silence()
-    # Of what knows better, the word stands: who reads no more is not told of a call that failed.
+    # A more specific code stands; a reader that has gone need not hear of a failed call.
     if code in (None, 0, 1):
         code = 0
         if not stdout.is_no_failure(failure):
@@ -144,6 +144,6 @@ def ending() -> Iterator[None]:
 
 
 def _traceback() -> None:
-    import traceback  # rarely needed, and start-up is to be quick
+    import traceback  # rarely needed, and start-up must be quick
 
     remark(traceback.format_exc().rstrip())

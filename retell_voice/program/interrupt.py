@@ -1,7 +1,7 @@
-"""Ctrl-C where there is nothing to tidy up: it ends the program at once, without a traceback.
+"""Ctrl-C while there is nothing to clean up: it ends the program at once, without a traceback.
 
-That is while Python imports, and again while it ends; in between a command takes it. Imports next
-to nothing, as it is the first thing to be imported.
+That is while Python imports, and again while it exits; in between, a command handles it. Imports
+almost nothing, as it is imported first.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ def find_devices(
         settings: which ones.
         audio: format of the call.
         far_end: format of the agent's voice; None: as ``audio``.
-        card_rate: samples a second to open sound cards with, if they have that; None: the call's.
-        speed: how many times faster than real time files are.
+        card_rate: samples a second to open sound cards with, if supported; None: the call's.
+        speed: of files, relative to real time.
 
     Raises:
         ConfigError: a file cannot be used.
@@ -110,10 +110,10 @@ def find_speaker(
 
 
 def make_recorder(settings: CallSettings) -> Recorder | None:
-    """Return a recorder for one call, None where none is wanted.
+    """Return a recorder for one call, None if recording is off.
 
     Raises:
-        ConfigError: its directory cannot be made or written to.
+        ConfigError: its directory cannot be created or written to.
     """
     if settings.record.value is None:
         return None
@@ -131,16 +131,16 @@ def make_call(
     recorder: Recorder | None = None,
     level_interval: float | None = None,
 ) -> Call:
-    """Return a call, to be entered.
+    """Return a call, ready to be entered.
 
     Args:
-        settings: how it is held.
+        settings: of the call.
         route: what is dialled, or the call_id of a registered call.
         audio: the format that one was registered with.
         microphone, speaker: the devices.
-        url: where a registered call is joined; None for the one of the settings.
+        url: where to join a registered call; None for the one in the settings.
         recorder: see ``make_recorder``.
-        level_interval: seconds between ``Levels`` events, None for none.
+        level_interval: seconds between ``Levels`` events, None to send none.
     """
     web: dict[str, Any] = {}
     if isinstance(route, str):
@@ -169,10 +169,10 @@ def make_call(
 
 
 def host_of(url: Sourced[str]) -> str:
-    """Return the host, and port if any, of a URL, without a user's name and password.
+    """Return the host, and port if any, of a URL, without user name and password.
 
     Raises:
-        ConfigError: it has none, or no usable port.
+        ConfigError: it has no host, or no usable port.
     """
     try:
         parts = urlsplit(url.value)

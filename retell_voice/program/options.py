@@ -50,7 +50,7 @@ Variables = Annotated[
     list[str] | None,
     _pairs("--dynamic-variable", "Stands in the agent's prompt for {{NAME}}; repeatable."),
 ]
-"""What a new call is told beside the settings; ``program.call_fields`` reads both."""
+"""Fields of a new call that are not settings; ``program.call_fields`` reads both."""
 
 _DEBUG = Annotated[
     bool,

@@ -15,7 +15,7 @@ from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import RegistrationSettings
 
 LONGEST_WAIT = 60.0
-"""Seconds; a server that asks for more (Retry-After) is not waited for."""
+"""Seconds; a longer Retry-After is not waited for."""
 _TRIES = 3
 T = TypeVar("T")
 
@@ -42,15 +42,15 @@ async def register(
 ) -> Registration:
     """Register a call with the agent of the settings.
 
-    A server that has too many calls and says for how long is asked again then, twice.
+    If the server has too many calls and says how long to wait, it is asked again, twice at most.
 
     Args:
-        settings: with whom, where and how.
+        settings: agent, server and format.
         key: of ``registration_key``.
-        told: what the call is told.
+        told: fields of the new call.
         plain: without Retell's SDK.
-        waiting: is told why, and for how many seconds, before each wait.
-        sleep: waits for so many seconds.
+        waiting: called before each wait with the reason and the seconds.
+        sleep: sleeps this many seconds.
 
     Raises:
         ConfigError: one of the arguments cannot be used.
@@ -67,23 +67,23 @@ async def register(
             **told.said(),
         )
 
-    return await patiently(ask, key, waiting=waiting, sleep=sleep)
+    return await retry_when_busy(ask, key, waiting=waiting, sleep=sleep)
 
 
-async def patiently(
+async def retry_when_busy(
     ask: Callable[[], Awaitable[T]],
     key: Sourced[str],
     *,
     waiting: Callable[[TooManyRequests, float], None],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Ask for a new call; where there are too many, again when the server says so, twice.
+    """Request a new call; if there are too many, again when the server says so, twice.
 
     Arguments as for ``register``.
 
     Raises:
-        KeyRefused: as it was, and where the key came from.
-        RetellVoiceError: anything else, as it was.
+        KeyRefused: with where the key came from.
+        RetellVoiceError: anything else, unchanged.
     """
     for tries_left in reversed(range(_TRIES)):
         try:
@@ -99,5 +99,5 @@ async def patiently(
 
 
 def audio_url(api_url: str) -> str:
-    """Return where the calls of a REST API are joined: on the same host, under the same path."""
+    """Return the URL to join a REST API's calls: on the same host, under the same path."""
     return f"ws{api_url.removeprefix('http').rstrip('/')}/audio-websocket"

@@ -15,17 +15,17 @@ from retell_voice.program.interrupt import INTERRUPTED
 T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 _OPENING_SECONDS = 0.8
-"""How long what was being opened may take to close: a device that hangs while it opens does not."""
+"""Seconds allowed for closing what was being opened; a device that hangs never closes."""
 
 
 class Interrupts:
-    """A context in which signals are taken; needs the main thread.
+    """A context that handles signals; needs the main thread.
 
     Signal handlers of the ``signal`` module, not of the loop: Windows has no others, and the
     second signal must work when the loop is stuck.
 
     Args:
-        abandon: leaves the terminal as it was; called before the program is ended.
+        abandon: restores the terminal; called before the program exits.
     """
 
     def __init__(self, abandon: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class Interrupts:
     def __enter__(self) -> Self:
         for name in _NAMES:
             number = getattr(signal, name, None)
-            # What is ignored from the start (nohup, a job in the background) stays so.
+            # Signals ignored from the start (nohup, a background job) stay ignored.
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._take)
         return self
@@ -60,17 +60,17 @@ class Interrupts:
         return 128 + self.received
 
     def ask(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-        """Have the first signal call ``callback`` in ``loop``; at once if it has come already."""
+        """Have the first signal call ``callback`` in ``loop``; at once if it has already come."""
         self._loop, self._ask = loop, callback
         if self.received is not None:
             loop.call_soon_threadsafe(callback)
 
     def forget(self) -> None:
-        """Take the next signal for the first one: what that asked for has been done."""
+        """Treat the next signal as the first: the last one has been dealt with."""
         self.received, self._loop = None, None
 
     async def opening(self, work: Coroutine[Any, Any, T], close: Callable[[], None]) -> T:
-        """Await what comes before a call; a signal cancels it, calls ``close`` and exits."""
+        """Await the steps before a call; a signal cancels them, calls ``close`` and exits."""
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(work)
 
@@ -91,8 +91,8 @@ class Interrupts:
         except asyncio.CancelledError:
             if self.received is None:
                 raise
-            # A look-up of a host name may go on for many seconds in its thread, and Python
-            # would wait for it. Everything else has been closed by now.
+            # A host name lookup may keep its thread busy for many seconds, and Python would
+            # wait for it. Everything else is closed by now.
             leave()
         finally:
             if late is not None:
@@ -102,8 +102,8 @@ class Interrupts:
         if self.received is None:
             self.received = number
             if self._loop is not None:
-                with suppress(RuntimeError):  # the loop has closed: nothing is left to ask
+                with suppress(RuntimeError):  # the loop has closed: nothing left to ask
                     self._loop.call_soon_threadsafe(self._ask)
-        elif number != getattr(signal, "SIGHUP", None):  # a terminal that closes sends several
+        elif number != getattr(signal, "SIGHUP", None):  # a closing terminal sends several
             self._abandon()
             os._exit(INTERRUPTED)

@@ -1,7 +1,7 @@
 """Standard output that remembers why it could not be written, whoever was writing.
 
-A reader that has seen enough (``| head``) is no failure, a full disk is one; the libraries that
-print for this program take either for their own, or for nobody's.
+A reader that has seen enough (``| head``) is not a failure, but a full disk is. The libraries that
+print for this program either handle both or swallow both.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def is_terminal() -> bool:
 
 
 def remember_failures() -> None:
-    """Let ``failure`` know from here on."""
+    """Start remembering, for ``failure``."""
     out = sys.stdout
-    # A Windows console is no file, and what a test put there is its own.
+    # A Windows console is not a file, and a test's replacement is the test's business.
     if os.name == "nt" or out is not sys.__stdout__ or not isinstance(out, io.TextIOWrapper):
         return
     raw = _Remembering(getattr(out.buffer, "raw", out.buffer))
@@ -90,7 +90,7 @@ def failure() -> OSError | None:
 
 
 def is_no_failure(error: OSError) -> bool:
-    """Tell whether it means only that nobody reads any more, or that the terminal is gone."""
+    """Tell whether the reader has just gone away, or the terminal has."""
     return error.errno in (errno.EPIPE, errno.EIO)
 
 
@@ -126,6 +126,6 @@ def open_all() -> None:
 
 
 def silence() -> None:
-    """Let nothing more reach standard output, so that nobody complains at the end."""
+    """Discard further output, so that nothing fails at exit."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

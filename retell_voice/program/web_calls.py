@@ -1,4 +1,4 @@
-"""Web calls from the settings: created with the agent that they name, or made elsewhere."""
+"""Web calls from the settings: created with the agent they name, or created elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, TooManyRequests
 from retell_voice.program.account import account, key_from
 from retell_voice.program.call_fields import CallFields
-from retell_voice.program.registration import patiently, registration_key
+from retell_voice.program.registration import registration_key, retry_when_busy
 from retell_voice.protocol.gateway import Admission
 from retell_voice.rest import create_web_call
 from retell_voice.secret import wrap_secrets
@@ -26,17 +26,17 @@ if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
 
 _ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
-"""What is an agent's id for sure; anything else may be a name, and is looked up."""
+"""Certainly an agent's id; anything else may be a name, and is looked up."""
 _OTHERS = (
     *("url", "encoding", "rate", "alignment", "text_heartbeat"),
     *("direction", "from_number", "to_number", "end_call_after_silence_ms"),
 )
-"""Settings that a call over the Audio WebSocket has, and a web call has not."""
+"""Settings that apply to the Audio WebSocket but not to web calls."""
 _MOST = 1 << 20
 
 
 def is_web_call(settings: AgentCallSettings) -> bool:
-    """Return whether a call with the agent of the settings is a web call."""
+    """Return whether a call with the agent in the settings is a web call."""
     if settings.transport.value != "auto":
         return settings.transport.value == "webrtc"
     return settings.agent.value is not None and settings.url.source == DEFAULT
@@ -50,19 +50,19 @@ def new_web_call(
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> WebCall:
-    """Return what to dial for a web call with the agent of the settings.
+    """Return what to dial for a web call with the agent in the settings.
 
-    Dialling it looks the agent up if it is a name, and waits as ``registration.patiently`` does.
+    Dialling looks the agent up if it is a name, and retries as ``retry_when_busy`` does.
 
     Args:
-        settings: with whom and where.
+        settings: agent and server.
         told: what the call is told.
         plain: without Retell's SDK, but to look up a name.
-        waiting: is told why, and for how many seconds, before each wait.
-        sleep: waits for so many seconds.
+        waiting: called before each wait with the reason and the seconds.
+        sleep: sleeps this many seconds.
 
     Raises:
-        ConfigError: there is no agent or no key, or the command line asks for what web calls lack.
+        ConfigError: no agent or no key, or an option that web calls do not support.
     """
     check_options(settings)
     key = registration_key(settings)
@@ -74,7 +74,7 @@ def new_web_call(
         with key_from(key):
             is_id = _ID.fullmatch(agent)
             found = agent if is_id else await account(settings, key).agent_id(agent)
-        return await patiently(ask, key, waiting=waiting, sleep=sleep)
+        return await retry_when_busy(ask, key, waiting=waiting, sleep=sleep)
 
     return WebCall(
         settings.agent.value or "",
@@ -94,7 +94,7 @@ def web_call_from(settings: AgentCallSettings, path: str) -> WebCall:
     """Return what to dial for a web call that was created elsewhere.
 
     Args:
-        settings: where it was made, and the key for its transcript if there is one.
+        settings: where it was created, and the key for its transcript if there is one.
         path: of a file with what the server answered to create-web-call; ``-``: standard input.
 
     Raises:
@@ -115,8 +115,8 @@ def web_call_from(settings: AgentCallSettings, path: str) -> WebCall:
         answer = None
     if not isinstance(answer, dict):
         raise ConfigError(
-            f"--web-call: what {'standard input' if path == '-' else path} has is no JSON object",
-            "give what the server answered to create-web-call, as it was",
+            f"--web-call: {'standard input' if path == '-' else path}: not a JSON object",
+            "give the server's answer to create-web-call, unchanged",
         )
     return WebCall(
         wrap_secrets(answer),
@@ -142,12 +142,12 @@ def web_call_of(emulator: Emulator, told: CallFields, key: str | None) -> WebCal
 
 
 def check_options(settings: AgentCallSettings) -> None:
-    """Raise ``ConfigError`` where the command line asks a web call for what it lacks."""
+    """Raise ``ConfigError`` if the command line has options that web calls do not support."""
     given = [each.source for name in _OTHERS if (each := getattr(settings, name)).is_flag]
     if settings.frame_ms.is_flag and settings.frame_ms.value != 20:
         given.append(settings.frame_ms.source)
     if given:
         raise ConfigError(
-            f"{' and '.join(given)}: a web call has no such thing",
-            "--transport websocket registers a call that has, with servers of the Audio WebSocket",
+            f"{' and '.join(given)}: not for web calls",
+            "--transport websocket registers a call that has it, on an Audio WebSocket server",
         )

@@ -24,67 +24,67 @@ _DEVICES = {"near_end": "microphone", "far_end": "speaker"}
 
 
 def news(event: Event) -> str | None:
-    """Return good news for people, None when there are none."""
+    """Return an event's good news for people, None if it has none."""
     match event:
         case DeviceChanged(state="back", side=side, name=name):
             return f"the {_DEVICES[side]} is back: {clean(name)}"
         case DeviceChanged(state="changed", side=side, name=name):
             return f"the {_DEVICES[side]} is now: {clean(name)}"
         case LatencyChanged(why="calm", side=side, new=new):
-            return f"the {_DEVICES[side]} has had no gaps for long: less latency{_ms(new)}"
+            return f"no gaps at the {_DEVICES[side]} for a while: latency lowered{_ms(new)}"
         case DigitSent(digit=digit):
             return f"you pressed {digit}"
         case NetworkChanged(state="back", silent_for=seconds):
-            return f"the server is heard again, after {seconds:.0f} s"
+            return f"audio from the server is back after {seconds:.0f} s"
     return None
 
 
 def warn(event: Event) -> str | None:  # noqa: PLR0911 - one return for each event
-    """Return what people should know about an event, None when there is nothing."""
+    """Return what people should know about an event, None if nothing."""
     match event:
         case DeviceChanged(state="lost", side=side, why=why):
-            return f"the {_DEVICES[side]} is gone, the call waits for it: {clean(why)}"
+            return f"the {_DEVICES[side]} is gone; waiting for it to come back: {clean(why)}"
         case LatencyChanged(why="gaps", side=side, new=new):
-            return f"the {_DEVICES[side]} had gaps, as a busy machine makes: more latency{_ms(new)}"
+            return f"gaps at the {_DEVICES[side]}, is the machine busy? latency raised{_ms(new)}"
         case MicrophoneSilent():
-            return "the microphone delivers only silence: muted in the system, or no permission?"
+            return "the microphone delivers only silence: muted by the system, or no permission?"
         case EchoSuspected(echo="off"):
             return "the agent seems to hear itself: use headphones, or --echo webrtc or half-duplex"
         case EchoSuspected(echo="half-duplex"):
             return "the agent seems to hear itself: turn the speaker down, or use headphones"
         case EchoSuspected(echo=echo):
             return (
-                f"the agent seems to hear itself in spite of echo control ({clean(echo)}): turn "
+                f"the agent seems to hear itself despite echo control ({clean(echo)}): turn "
                 "the speaker down, try --echo half-duplex, or use headphones"
             )
         case AudioDropped(side="near_end", duration=duration):
-            return f"{duration:.1f} s of your voice lost: it could not be sent in time"
+            return f"{duration:.1f} s of your voice was dropped: it could not be sent in time"
         case AudioDropped(duration=duration):
-            return f"{duration:.1f} s of the agent lost: too much of it was waiting to be played"
+            return f"{duration:.1f} s of the agent was dropped: the playout queue is full"
         case RecordingStopped(why=why):
-            return f"the call is no longer recorded: {clean(why)}"
+            return f"recording stopped: {clean(why)}"
         case UnknownMessage(message=message):
-            return f"the server sent something unknown: {clean(message[:60])}"
+            return f"the server sent an unknown message: {clean(message[:60])}"
         case ProviderComplaint(provider=provider, code=code, problem=problem):
             return f"{provider}{f' {code}' if code else ''}: {clean(problem)}"
         case MalformedMessage(problem=problem):
-            return f"the server sent something broken: {clean(problem)}"
+            return f"the server sent a malformed message: {clean(problem)}"
     return _of_the_network(event)
 
 
 def _of_the_network(event: Event) -> str | None:
     match event:
         case NetworkChanged(state="stalled", silent_for=seconds):
-            return f"nothing has come from the server for {seconds:.0f} s"
+            return f"no audio from the server for {seconds:.0f} s"
         case MonitorChanged(state="retrying", why=why):
-            return f"the transcript stands still, it is being fetched again: {clean(why)}"
+            return f"the transcript is interrupted, reconnecting: {clean(why)}"
         case MonitorChanged(state="lost", why=why):
-            return f"no transcript from here on, the call goes on: {clean(why)}"
+            return f"the transcript is lost, the call goes on: {clean(why)}"
     return None
 
 
 def ending(ended: Ended) -> str:
-    """Return who ended the call and with which words; code and reason always show."""
+    """Return who ended the call, always with the code and reason."""
     who = {
         "you": "you hung up",
         "server": "the server closed the call",
@@ -98,7 +98,7 @@ def ending(ended: Ended) -> str:
 
 
 def _ms(latency: float | None) -> str:
-    return "" if latency is None else f", {latency * 1e3:.0f} ms"
+    return "" if latency is None else f" to {latency * 1e3:.0f} ms"
 
 
 def clock(seconds: float) -> str:

@@ -1,7 +1,7 @@
-"""Lines for standard output, written on a thread: who reads slowly, or not at all, holds up nobody.
+"""Lines for standard output, written on a thread: a slow or stalled reader blocks nobody.
 
-A terminal that stands still (Ctrl-S), a pager, a slow line: what cannot be written waits here, up
-to a bound in lines and in bytes. At the end whoever reads is waited for as long as it reads.
+A stalled terminal (Ctrl-S), a pager, a slow line: what cannot be written waits here, up to a bound
+in lines and in bytes. At exit, a reader is waited for as long as it keeps reading.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAX_LINES = 10_000
 """Lines that may wait; then new ones are dropped and counted."""
 MAX_BYTES = 16 * 2**20
 """The same in bytes of memory, about; one line may be larger than that."""
-PATIENCE = 1.0
-"""Seconds in which a reader takes nothing, after which it is not waited for at the end."""
+DRAIN_TIMEOUT = 1.0
+"""Seconds without progress after which a reader is no longer waited for at exit."""
 _PIECE = 4096  # bytes that a pipe with any room takes at once
-_OBJECT = 100  # bytes of an object that holds next to nothing
+_OBJECT = 100  # bytes of an almost empty object
 _WORD = 300  # bytes of a word and its times
 
 Line = str | Callable[[], str | None]
-"""A line, or what makes it; None where it has written it elsewhere."""
+"""A line, or a function that makes it; None if it has written it elsewhere."""
 
 
 class LineWriter:
@@ -46,16 +46,16 @@ class LineWriter:
         self._thread = threading.Thread(target=self._write, name="output", daemon=True)
 
     def open(self, gone: Callable[[], None]) -> None:
-        """Begin; ``gone`` is called, on the thread, when nothing can be written any more."""
+        """Start; ``gone`` is called, on the thread, once nothing can be written any more."""
         self._gone = gone
         self._thread.start()
 
     def put(self, line: Line, size: int | None = None) -> None:
-        """Take a line, to be written in time; never blocks.
+        """Queue a line; never blocks.
 
         Args:
-            line: it.
-            size: bytes of memory that it keeps, as ``size_of`` tells; None for those of a text.
+            line: the line.
+            size: bytes of memory it keeps, see ``size_of``; None for those of a text.
         """
         if size is None:
             size = _OBJECT + (len(line) if isinstance(line, str) else 0)
@@ -68,15 +68,15 @@ class LineWriter:
         self._wake.release()
 
     def close(self) -> None:
-        """Write what is left, unless nobody reads; complain of lines that were dropped."""
+        """Write what is left, unless nobody reads; report dropped lines."""
         self._waiting.append(None)
         self._wake.release()
         while self._thread.is_alive():
             self._moved.clear()
             before = self._progress
-            self._thread.join(PATIENCE)
+            self._thread.join(DRAIN_TIMEOUT)
             if self._thread.is_alive() and self._progress == before:
-                # It stands in a write that may never return.
+                # It is in a write that may never return.
                 self._dropped += sum(each is not None for each in tuple(self._waiting)) + 1
                 stdout.abandon()
                 break
@@ -96,7 +96,7 @@ class LineWriter:
                 self._progress += 1
                 self._bytes -= size
         except (OSError, ValueError) as error:
-            # A reader that has seen enough, or a terminal that is gone, is no failure.
+            # A reader that has seen enough, or a terminal that is gone, is not a failure.
             if isinstance(error, OSError) and not stdout.is_no_failure(error):
                 self.failure = error
             stdout.silence()

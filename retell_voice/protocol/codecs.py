@@ -73,7 +73,7 @@ class Codec:
 
     @property
     def width(self) -> int:
-        """Bytes a sample takes on the wire."""
+        """Bytes per sample on the wire."""
         return 1 if self.name in _RATES else 2
 
     def seconds(self, data: bytes) -> float:

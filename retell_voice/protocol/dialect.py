@@ -8,7 +8,7 @@
     AgentAudio, Clear ◀──────────────────────────────────  audio, clear
     AgentAudio(cue=…) ◀─────────  tell me when this is heard  mark
     heard     its sample has been heard ────────────────▶  Marked
-    digit     a key of the telephone ───────────────────▶  Digit
+    digit     a phone key ────────────────────────────▶  Digit
     ping ────────────────────────────────────────────────▶  Ping; pong ─▶ Pong
     closing   before you hang up ───────────────────────▶
 
@@ -58,7 +58,7 @@ class ClientDialect(Protocol):
         """Return what is said when a cue has been heard."""
 
     def digit(self, digit: str, at: float = 0.0) -> Message | None:
-        """Encode a key of the telephone, one of ``DIGITS``; None: they are not carried."""
+        """Encode a phone key, one of ``DIGITS``; None: they are not carried."""
 
     def ping(self) -> Message | None:
         """Return a heartbeat; None: WebSocket's own is all there is."""

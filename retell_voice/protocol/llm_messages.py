@@ -145,7 +145,7 @@ class LlmMetadata(LlmMessage):
 
 @dataclass(frozen=True, slots=True)
 class Dtmf:
-    """An item of a transcript with tool calls: the user pressed a key of the telephone."""
+    """An item of a transcript with tool calls: the user pressed a phone key."""
 
     digit: str
 

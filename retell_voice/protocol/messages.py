@@ -62,7 +62,7 @@ class Marked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Digit(Event):
-    """The caller pressed a key of the telephone, one of ``0123456789*#``: a server is told so."""
+    """The caller pressed a phone key, one of ``0123456789*#``: a server is told so."""
 
     digit: str
 

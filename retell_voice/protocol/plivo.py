@@ -90,7 +90,7 @@ class PlivoClient(StreamProvider):
         return self._numbered("media", media=media, **self._extra)
 
     def digit(self, digit: str, at: float = 0.0) -> str:
-        """Encode a key of the telephone."""
+        """Encode a phone key."""
         moment = str(round((self._epoch + at) * 1000))
         dtmf = {"track": "inbound", "digit": digit, "timestamp": moment}
         return self._numbered("dtmf", dtmf=dtmf, **self._extra)

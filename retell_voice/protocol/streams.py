@@ -101,7 +101,7 @@ class StreamProvider:
         raise NotImplementedError
 
     def digit(self, digit: str, at: float = 0.0) -> str:
-        """Encode a key of the telephone."""
+        """Encode a phone key."""
         raise NotImplementedError
 
     def closing(self) -> Sequence[str]:
@@ -331,7 +331,7 @@ class StreamServer:
         return [MicrophoneAudio(data=data, at=at)] if data else []
 
     def pressed(self, body: Mapping[str, Any], at: float) -> list[Event]:
-        """Take a key of the telephone: the field ``digit``.
+        """Take a phone key: the field ``digit``.
 
         Raises:
             ValueError: it is missing or no text.

@@ -125,7 +125,7 @@ class TelnyxClient(StreamProvider):
         return self._numbered("media", media=media)
 
     def digit(self, digit: str, at: float = 0.0) -> str:
-        """Encode a key of the telephone."""
+        """Encode a phone key."""
         moment = datetime.fromtimestamp(self._epoch + at, UTC)
         occurred = moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
         return self._numbered("dtmf", occurred_at=occurred, dtmf={"digit": digit})

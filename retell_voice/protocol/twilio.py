@@ -102,7 +102,7 @@ class TwilioClient(StreamProvider):
         return self._numbered("media", media=media)
 
     def digit(self, digit: str, at: float = 0.0) -> str:  # noqa: ARG002 - it has no time
-        """Encode a key of the telephone."""
+        """Encode a phone key."""
         return self._numbered("dtmf", dtmf={"track": "inbound_track", "digit": digit})
 
     def closing(self) -> tuple[str]:

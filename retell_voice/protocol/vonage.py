@@ -119,7 +119,7 @@ class VonageClient:
         return self._codec.encode(frame)
 
     def digit(self, digit: str, at: float = 0.0) -> str:  # noqa: ARG002 - as above
-        """Encode a key of the telephone."""
+        """Encode a phone key."""
         return to_json({"event": "websocket:dtmf", "digit": digit, "duration": _DIGIT_MS})
 
     def heard(self, cue: object) -> str | None:

@@ -1,14 +1,14 @@
-"""Two streams with clocks of their own, put side by side. Pure.
+"""Aligns two streams with separate clocks. Pure.
 
 ::
 
     near end ─▶ resample ─▶ stretch by ≤ 0.5 % ─┐
     far end  ─▶ resample ───────────────────────┴─▶ frames (left near, right far)
 
-Now and then somebody looks how far both have come at one moment. The difference of the two is
-the offset. It is noisy, as devices work in blocks, so its mean counts: small errors, the drift
-of two crystals, are stretched away, which nobody hears; large ones, when a device stood still,
-are filled with silence on the side that lacks. Nothing is ever cut off.
+From time to time the positions of both are sampled at one moment. Their difference is the offset.
+It is noisy, as devices work in blocks, so its mean counts: small errors, the drift of two crystals,
+are removed by inaudible stretching; large ones, when a device stalled, are filled with silence on
+the side that is behind. Nothing is ever cut.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
 
 LOOKS = 20
-"""Looks that are needed before the first frame comes out."""
+"""Looks needed before the first frame comes out."""
 _WINDOW = 100
 _STEP_LOOKS = 8
 _STEP = 0.05
-"""Seconds from which on an offset that has changed was no drift."""
+"""Change of the offset, seconds, from which it is not drift."""
 _TOLERANCE = 0.002
 _STRETCH = 200
-"""One sample in so many may be added or left out."""
+"""One sample in this many may be added or dropped."""
 
 _FIRST_INTERVAL = 0.01
 _INTERVAL = 0.1
 _SPREAD = 0.02
-"""Longest block of a device that looks are spread over."""
+"""Longest device block that looks are spread over."""
 _GOLDEN = 0.618034
 
 Frames = NDArray[np.int16]
@@ -43,10 +43,10 @@ Frames = NDArray[np.int16]
 
 
 def pause(looks: int) -> float:
-    """Return how many seconds to wait before the next look, after so many.
+    """Return how many seconds to wait before the next look, after this many.
 
-    Never the same twice: looks in step with the devices would always see the same part of a
-    block gone, and be off by that.
+    Never the same twice: looks in step with the devices would always see the same part of a block,
+    and be off by that.
     """
     interval = _FIRST_INTERVAL if looks < LOOKS else _INTERVAL
     return interval + _SPREAD * (looks * _GOLDEN % 1 - 0.5) * (0.5 if looks < LOOKS else 1)
@@ -56,29 +56,29 @@ class Pairing:
     """Pairs the near end with the far end, whose clock is the recording's.
 
     Args:
-        near_rate, far_rate: samples a second of what is pushed.
-        rate: samples a second of what is pulled.
+        near_rate, far_rate: samples a second of the input.
+        rate: samples a second of the output.
     """
 
     def __init__(self, near_rate: int, far_rate: int, rate: int) -> None:
         self._rate = rate
         self._near = _Side(near_rate, rate)
         self._far = _Side(far_rate, rate)
-        self._offset = 0.0  # seconds by which the near end is taken to be ahead
+        self._offset = 0.0  # seconds by which the near end is assumed to be ahead
         self._placed = False
         self._looks: deque[float] = deque(maxlen=_WINDOW)
 
     def look(self, near: float, far: float) -> None:
-        """Note how many seconds of each side have passed, both at the same moment."""
+        """Note how many seconds of each side have passed at the same moment."""
         self._looks.append(near - far)
 
     def push(self, near: Samples, far: Samples) -> None:
-        """Put in what has come since the last time, shapes (n,) and (m,)."""
+        """Take what has come since the last time, shapes (n,) and (m,)."""
         self._near.push(near)
         self._far.push(far)
 
     def pull(self, *, last: bool = False) -> Frames:
-        """Take out the frames that are complete; with ``last`` all there are."""
+        """Return the complete frames; with ``last``, all of them."""
         if not self._placed:
             if len(self._looks) < LOOKS and not last:
                 return np.zeros((0, 2), np.int16)
@@ -104,13 +104,13 @@ class Pairing:
         return np.stack((near, self._far.take(count)), axis=1)
 
     def _fill(self, ahead: float) -> None:
-        """Put silence on the side that lacks; the near end is so many seconds ahead."""
+        """Fill the side that is behind with silence; ``ahead``: seconds the near end is ahead."""
         samples = round(ahead * self._rate)
         self._offset += ahead
         (self._far if samples > 0 else self._near).prepend_silence(abs(samples))
 
     def _stretch(self, count: int) -> int:
-        """Return how many near-end samples more than ``count`` are to make ``count`` frames."""
+        """Return how many near-end samples more than ``count`` should make ``count`` frames."""
         if len(self._looks) < _WINDOW:
             return 0
         error = _mean(self._looks) - self._offset
@@ -148,7 +148,7 @@ class _Side:
 
 
 def _mean(values: Sequence[float] | deque[float]) -> float:
-    """Return the mean without the tenth at either end: a look may fall between two callbacks."""
+    """Return the mean without the extreme tenths: a look may fall between two callbacks."""
     ordered = sorted(values)
     cut = len(ordered) // 10
     kept = ordered[cut : len(ordered) - cut]

@@ -1,17 +1,17 @@
-"""A call as JSON, one object a line; programs read it.
+"""A call as JSON, one object per line, for programs to read.
 
 Each object has ``event``, the event's class in snake_case, and all its fields (see
-``retell_voice.events``; durations in seconds, levels in dBFS). Beside them:
+``retell_voice.events``; durations in seconds, levels in dBFS). In addition:
 
 ``call``
-    the first line: ``call_id`` (masked; null for a web call that is yet to be created),
+    the first line: ``call_id`` (masked; null for a web call not created yet),
     ``server``, ``microphone``, ``speaker``, ``transport`` (``webrtc`` or ``websocket``),
     ``encoding``, ``rate``, ``frame_ms``, ``version`` (of this program)
 ``recorded``
     after ``ended``, with ``--record``: ``path``, the directory of the recording
 ``call_details``
-    after ``ended``, where there is an API key: ``retell_voice.CallDetails`` without ``body`` and
-    ``recording_url``, ``call_id`` masked, ``error`` null; or nothing but ``error``, as in ``ended``
+    after ``ended``, if there is an API key: ``retell_voice.CallDetails`` without ``body`` and
+    ``recording_url``, ``call_id`` masked, ``error`` null; or only ``error``, as in ``ended``
 ``error``
     the only line, or the last, when a call never got as far as ``ended``: ``type``,
     ``message``, ``hint``, ``exit_code``
@@ -37,7 +37,7 @@ def line(event: Event) -> str:
     kind = name(type(event))
     try:
         return escape_json(json.dumps({"event": kind, **_fields(event)}, allow_nan=False))
-    except RecursionError:  # metadata of the server's, hundreds of levels deep
+    except RecursionError:  # the server's metadata, hundreds of levels deep
         return json.dumps({"event": kind, "at": event.at, "problem": "nested too deep"})
 
 
@@ -47,7 +47,7 @@ def to_json(value: dict[str, Any]) -> str:
 
 
 def error_object(error: RetellVoiceError) -> dict[str, object]:
-    """Return an error as JSON shows it."""
+    """Return an error as an object for JSON."""
     return {"type": type(error).__name__, "message": str(error), "hint": error.hint}
 
 
@@ -61,7 +61,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can have it."""
+    """Return a value in a form that JSON supports."""
     if isinstance(value, RetellVoiceError):
         return error_object(value)
     if is_dataclass(value):
@@ -71,6 +71,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if isinstance(value, float):
-        # JSON has no infinity; microseconds are enough of a second.
+        # JSON has no infinity; microseconds are precise enough.
         return round(value, 6) if math.isfinite(value) else None
     return value

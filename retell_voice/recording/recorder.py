@@ -1,15 +1,15 @@
-"""Records a call into a directory of its own.
+"""Records a call into its own directory.
 
 ::
 
-    DIR/2026-01-31T12-00-00/       of the local time, readable by nobody but you
+    DIR/2026-01-31T12-00-00/       local time, readable only by you
         audio.wav                  stereo: left you as sent, right the agent as heard
         transcript.json, .txt      the conversation so far
-        events.jsonl               all that happened, one JSON object a line
+        events.jsonl               everything that happened, one JSON object per line
 
-All of it is written as the call goes and can be read at any moment, also when the program was
-killed. What a disk does (standing still, being full) is none of the call's business: writing
-happens on a thread, and when it fails the call goes on and is told so once.
+Everything is written during the call and can be read at any moment, even after the program was
+killed. Disk trouble (a stall, a full disk) does not affect the call: writing happens on a thread,
+and if it fails the call goes on and is notified once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from retell_voice.recording.jsonl import line, to_json
 from retell_voice.recording.wav import MOST, StereoWav
 
 DEFAULT_LIMIT = 2 * 3600.0
-"""Seconds of a call that are recorded: 0.7 GB at 24 kHz."""
+"""Seconds of a call to record: 0.7 GB at 24 kHz."""
 _EVENT_BYTES = 64 * 2**20
 _EVENTS_WAITING = 10_000
 _TRANSCRIPT_INTERVAL = 2.0
@@ -43,17 +43,17 @@ class Recorder:
     """An observer of one call, given to ``Call(recorder=…)``.
 
     Args:
-        directory: where to make the call's directory; made if it is not there.
+        directory: where to create the call's directory; created if missing.
         limit: seconds after which recording ends, with a ``RecordingStopped``.
 
     Raises:
-        ConfigError: the directory cannot be made or written to.
+        ConfigError: the directory cannot be created or written to.
     """
 
     def __init__(self, directory: Path | str, *, limit: float = DEFAULT_LIMIT) -> None:
         self.path: Path | None = None
         """The call's own directory, once it has begun."""
-        self._parent = Path(os.path.expanduser(directory))  # where nobody has a home, as it is
+        self._parent = Path(os.path.expanduser(directory))  # unchanged if there is no home
         self._limit = limit
         self._events: deque[Event] = deque(maxlen=_EVENTS_WAITING)
         self._stopping = threading.Event()
@@ -64,10 +64,10 @@ class Recorder:
         except OSError as error:
             raise ConfigError(f"{directory}: {error.strerror or error}") from None
         if not os.access(self._parent, os.W_OK | os.X_OK):
-            raise ConfigError(f"{directory}: you may not write there")
+            raise ConfigError(f"{directory}: no permission to write there")
 
     def begin(self, call: Observed) -> None:
-        """Make the directory and begin to write."""
+        """Create the directory and start writing."""
         self._tell = call.tell
         try:
             self.path = _new_directory(self._parent)
@@ -81,7 +81,7 @@ class Recorder:
         self._thread.start()
 
     def event(self, event: Event) -> None:
-        """Take an event, to be written in time."""
+        """Queue an event to be written."""
         self._events.append(event)
 
     def end(self) -> None:
@@ -101,7 +101,7 @@ class Recorder:
                 files.write(self._events, last=True)
         except OSError as error:
             why = error.strerror or str(error)
-        except Exception as error:  # a defect of ours: the call goes on all the same
+        except Exception as error:  # a defect of ours: the call still goes on
             why = f"a defect of this software: {error!r}"
         finally:
             files.close(why)
@@ -114,7 +114,7 @@ class Recorder:
 
 
 class _Files:
-    """The files of one call; all of it happens on one thread."""
+    """The files of one call; used on one thread."""
 
     def __init__(self, path: Path, call: Observed, limit: float) -> None:
         rate = call.audio.rate
@@ -146,7 +146,7 @@ class _Files:
         )
 
     def write(self, events: deque[Event], *, last: bool = False) -> str:
-        """Write what has come; return why no more can be written, empty if it can."""
+        """Write what has come; return why nothing more can be written, empty if it can."""
         call, pairing = self._call, self._pairing
         if not last:  # the devices have stopped by then
             pairing.look(*call.moments())
@@ -159,9 +159,9 @@ class _Files:
             self._write_line(self._story.tell(events.popleft()))
         self._write_transcript(now=last)
         if self._wav.frames >= self._most:
-            return f"the limit of {self._limit / 3600:g} hours is reached"
+            return f"the limit of {self._limit / 3600:g} hours has been reached"
         if self._bytes > _EVENT_BYTES:
-            return f"the events have come to {_EVENT_BYTES >> 20} MB"
+            return f"the events have reached {_EVENT_BYTES >> 20} MB"
         return ""
 
     def close(self, why: str) -> None:
@@ -172,7 +172,7 @@ class _Files:
                 at = self._call.at + self._wav.frames / self._call.audio.rate
                 self._write_line(line(RecordingStopped(at=at, path=str(self._path), why=why)))
         except OSError:
-            pass  # it has been told of
+            pass  # already reported
         finally:
             self._lines.close()
             self._wav.close()
@@ -193,7 +193,7 @@ class _Files:
             ("transcript.json", story.as_json(utterances)),
             ("transcript.txt", story.as_text(utterances)),
         ):
-            # Replaced as a whole: who reads it finds the old one or the new one.
+            # Replaced as a whole: a reader finds the old one or the new one.
             new = self._path / f".{name}.new"
             new.unlink(missing_ok=True)
             with _create(new) as file:
@@ -202,7 +202,7 @@ class _Files:
 
 
 def _new_directory(parent: Path) -> Path:
-    """Make a directory named after the time, and after the time and a number if there is one."""
+    """Create a directory named after the time, with a number appended if that exists."""
     name = time.strftime("%Y-%m-%dT%H-%M-%S")
     for number in range(1, _A_SECOND):
         path = parent / (name if number == 1 else f"{name}-{number}")
@@ -211,10 +211,10 @@ def _new_directory(parent: Path) -> Path:
         except FileExistsError:
             continue
         return path
-    raise FileExistsError(f"{parent / name}: there are too many")
+    raise FileExistsError(f"{parent / name}: too many of that name")
 
 
 def _create(path: Path) -> IO[bytes]:
-    """Make a file that nobody else may read."""
+    """Create a file that nobody else may read."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)

@@ -1,4 +1,4 @@
-"""A WAV file that is whole at any moment, whatever ends the program."""
+"""A WAV file that is valid at any moment, whatever ends the program."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from retell_voice.recording.align import Frames
 HEADER = 44
 """Bytes before the first sample."""
 MOST = 2**32 - HEADER - 1
-"""Bytes of samples that a header can tell of."""
+"""Bytes of samples that a header can declare."""
 
 
 class StereoWav:
     """Writes stereo int16; only its owner may read the file.
 
-    The samples go first, then the header that tells of them: at no moment does it tell of more
-    than there is.
+    The samples are written first, then the header that declares them: it never declares more than
+    there is.
 
     Args:
-        path: a file that is not there yet.
+        path: a file that does not exist yet.
         rate: frames a second.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
 
     def __init__(self, path: Path, rate: int) -> None:

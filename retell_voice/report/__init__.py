@@ -1,5 +1,5 @@
-"""A page about a call, from what was recorded of it.
+"""A page about a call, from its recording.
 
-``account`` reads the events and is pure, ``levels`` hears the sound, ``figure`` draws and
-``page`` writes the page.
+``account`` reads the events and is pure, ``levels`` reads the sound, ``figure`` draws and ``page``
+writes the page.
 """

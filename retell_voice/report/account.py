@@ -1,4 +1,4 @@
-"""What the events of a call say about it, along time. Pure: text in, series out."""
+"""What the events of a call say about it over time. Pure: text in, series out."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from retell_voice.errors import ConfigError, show
 from retell_voice.protocol.transcript import History, Item
 
 Series = list[tuple[float, float]]
-"""Times, seconds from the opening of the call, with a value each."""
+"""Times, seconds since the call was opened, with a value each."""
 Spans = list[tuple[float, float]]
 """Beginnings and ends, seconds."""
 
 SPEECH = -40.0
-"""dBFS; a near end above it is taken for somebody speaking."""
+"""dBFS; a near end above this counts as speech."""
 _GAP = 0.4
 """Seconds of quiet within speech."""
 _LARGEST = 1e12
-"""Beyond it a number is no figure of a call, and nothing that can be drawn."""
-_HINT = "it takes events.jsonl of a recording, its directory, or what 'talk --json' printed"
+"""A larger number cannot be a figure of a call, and cannot be plotted."""
+_HINT = "give a recording's directory or events.jsonl, or the output of 'talk --json'"
 
 
 @dataclass
@@ -33,13 +33,13 @@ class Account:
         near, far: peak levels, dBFS.
         agent: when the agent was heard.
         clears: when it was interrupted.
-        responses: when it was heard again after you had spoken, and how long after.
+        responses: when it was heard again after you spoke, and how long after.
         depth, target: of the jitter buffer, seconds.
         round_trip, silence: heartbeats' round trip, clear → silence (median so far), seconds.
         underruns, losses: when the buffer ran dry; when audio was dropped or a device lost.
         statistics: the last figures.
         began: call time at which the recording's sound begins.
-        truncated: the end is missing: the program was killed, or it goes on.
+        truncated: the end is missing: the program was killed, or the call goes on.
     """
 
     call: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Account:
 
 
 def spans(times: Iterable[float]) -> Spans:
-    """Return the stretches that times lie in which are close to each other."""
+    """Return the spans covered by times close to each other."""
     found: Spans = []
     for at in times:
         if found and at - found[-1][1] <= _GAP:
@@ -81,16 +81,16 @@ def spans(times: Iterable[float]) -> Spans:
 
 
 def read(text: str, name: str) -> Account:
-    """Return what lines of JSON say.
+    """Read lines of JSON.
 
-    A last line that is cut off is left out: the program was killed while it wrote.
+    A truncated last line is skipped: the program was killed while writing it.
 
     Args:
         text: the lines.
         name: of the file, for messages.
 
     Raises:
-        ConfigError: it is no file of events; names the line.
+        ConfigError: it is not a file of events; names the line.
     """
     account = Account()
     lines = text.splitlines()
@@ -105,7 +105,7 @@ def read(text: str, name: str) -> Account:
             if number == len(lines) and not whole and known:
                 break
             raise ConfigError(
-                f"{name} line {number}: {show(each[:40])} is no JSON", _HINT
+                f"{name} line {number}: {show(each[:40])} is not JSON", _HINT
             ) from None
         if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             raise ConfigError(f"{name} line {number}: not an event", _HINT)
@@ -114,11 +114,11 @@ def read(text: str, name: str) -> Account:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             what = show(event["event"])
             raise ConfigError(
-                f"{name} line {number}: {what} is not as it should be ({error})", _HINT
+                f"{name} line {number}: {what} is malformed ({error})", _HINT
             ) from None
         known += 1
     if not known:
-        raise ConfigError(f"{name}: there is no event in it", _HINT)
+        raise ConfigError(f"{name}: contains no events", _HINT)
     if account.agent and account.agent[-1][1] == math.inf:
         account.agent[-1] = (account.agent[-1][0], account.end)
     account.truncated = account.ended is None
@@ -126,7 +126,7 @@ def read(text: str, name: str) -> Account:
 
 
 def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a table of events
-    # Below 0: what was heard "a moment ago" in a call that had just begun.
+    # Below 0: heard "a moment ago" in a call that had just begun.
     at = max(_number(event, "at"), 0.0) if "at" in event else 0.0
     account.end = max(account.end, at)
     match event["event"]:
@@ -153,12 +153,12 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
         case "audio_dropped":
             seconds, side = _number(event, "duration"), _SIDES[event["side"]]
             account.losses.append((at, f"{seconds:.2f} s of {side} audio dropped"))
-        case "device_changed" if event["state"] != "changed":  # as was wanted
+        case "device_changed" if event["state"] != "changed":  # as requested
             account.losses.append((at, f"{words(event['name'])} {words(event['state'])}"))
         case "echo_suspected":
             account.losses.append((at, "the agent seemed to hear itself"))
         case "recording_stopped":
-            account.losses.append((at, f"no longer recorded: {words(event['why'])}"))
+            account.losses.append((at, f"recording stopped: {words(event['why'])}"))
         case "ended":
             by, error = words(event["by"]), event.get("error")
             code, reason = words(event["code"]), words(event["reason"] or "")
@@ -177,12 +177,12 @@ def _take_transcript(account: Account, event: dict[str, Any]) -> None:
         Item(words(each.get("role")), words(each.get("content")), dict(each))
         for each in event["utterances"]
     ]
-    # Earlier versions kept no more than the server told: perhaps the last few utterances.
+    # Earlier versions kept only what the server sent: perhaps the last few utterances.
     account.utterances = account._history.update(account._told)
 
 
 def _number(event: dict[str, Any], name: str) -> float:
-    """Return a number that can be drawn; raises ValueError, KeyError."""
+    """Return a number that can be plotted; raises ValueError, KeyError."""
     value = event[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name}: {show(value)}")
@@ -192,7 +192,7 @@ def _number(event: dict[str, Any], name: str) -> float:
 
 
 def words(value: object) -> str:
-    """Return whatever stands for a text as one."""
+    """Return a value as text, whatever its type."""
     return value if isinstance(value, str) else "" if value is None else show(value)
 
 
@@ -215,7 +215,7 @@ def _is_number(value: object) -> bool:
 
 
 def figures(account: Account) -> list[tuple[str, str]]:
-    """Return what is worth knowing of a call, as names and values for people."""
+    """Return the figures worth knowing about a call, as names and values for people."""
     known = account.statistics
     rows = [("length", clock(account.end))]
     names = ("started", "encoding", "rate", "microphone", "speaker", "server")
@@ -236,15 +236,15 @@ def figures(account: Account) -> list[tuple[str, str]]:
     for name, key, unit, scale in (
         ("clear → silence, median", "clear_to_silence_p50", "ms", 1000),
         ("clear → silence, 95 %", "clear_to_silence_p95", "ms", 1000),
-        ("heartbeat's round trip", "round_trip", "ms", 1000),
-        ("jitter buffer's target", "playout_target", "ms", 1000),
+        ("heartbeat round trip", "round_trip", "ms", 1000),
+        ("jitter buffer target", "playout_target", "ms", 1000),
         ("gaps concealed", "underruns", "", 1),
-        ("gaps of the speaker", "playback_xruns", "", 1),
-        ("gaps of the microphone", "capture_xruns", "", 1),
+        ("speaker gaps", "playback_xruns", "", 1),
+        ("microphone gaps", "capture_xruns", "", 1),
         ("frames sent", "frames_sent", "", 1),
         ("frames dropped", "frames_dropped", "", 1),
         ("devices lost", "device_losses", "", 1),
-        ("echo taken out", "echo_erle", "dB", 1),
+        ("echo removed", "echo_erle", "dB", 1),
     ):
         if known.get(key) is not None:
             rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))
@@ -252,10 +252,10 @@ def figures(account: Account) -> list[tuple[str, str]]:
 
 
 def outcome(account: Account) -> str:
-    """Return in a line how the call ended."""
+    """Return how the call ended, in one line."""
     ended = account.ended
     if ended is None:
-        return "The recording has no end: the program was killed, or the call goes on."
+        return "The recording is incomplete: the program was killed, or the call goes on."
     if "error" in ended:
         return f"It ended with an error: {ended['error']}"
     return f"Ended by {ended['by']}, code {ended['code']} {ended['reason']}".rstrip() + "."

@@ -1,4 +1,4 @@
-"""Drawing a call along time, with matplotlib (the extra ``report``)."""
+"""Plots a call over time, with matplotlib (the extra ``report``)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(account: Account) -> Figure:
         from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - as above
     except ImportError:
         raise ConfigError(
-            "a report is drawn with matplotlib, which is not installed",
+            "reports need matplotlib, which is not installed",
             "pip install 'retell-voice[report]'",
         ) from None
     figure = Figure(figsize=(_WIDTH, sum(_HEIGHTS) + 1.5), layout="constrained")
@@ -100,7 +100,7 @@ def _jitter(row: Axes, account: Account) -> None:
     if account.underruns:
         zeros = [0.0] * len(account.underruns)
         row.plot(account.underruns, zeros, "x", color=_BAD, label="ran dry", clip_on=False)
-    # A sentence of the agent's is seconds long, the target tens of milliseconds.
+    # The agent's sentences are seconds long, the target tens of milliseconds.
     row.set_yscale("symlog", linthresh=200)
     row.set_ylim(bottom=0)
     row.set_ylabel("jitter buffer, ms")
@@ -111,7 +111,7 @@ def _jitter(row: Axes, account: Account) -> None:
 
 
 def _latencies(row: Axes, account: Account) -> None:
-    row.plot(*_ms(account.round_trip), color=_YOU, marker=".", label="heartbeat's round trip")
+    row.plot(*_ms(account.round_trip), color=_YOU, marker=".", label="heartbeat round trip")
     row.plot(*_ms(account.silence), color=_CLEAR, marker=".", label="clear → silence, median")
     row.set_ylim(bottom=0)
     row.set_ylabel("latency, ms")

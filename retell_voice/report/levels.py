@@ -1,4 +1,4 @@
-"""The levels of a recording's sound, block by block, without holding all of it in memory."""
+"""The levels of a recording's sound, block by block, without loading all of it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from retell_voice.audio.levels import dbfs
 from retell_voice.report.account import Series
 
 _POINTS = 4000
-"""More than a page shows."""
+"""More than a page can show."""
 _SHORTEST = 0.02
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 """Hz; a header may claim anything."""
 
 
 def hear(path: Path, began: float) -> tuple[Series, Series] | None:
-    """Return the peak levels (dBFS) of both sides; None where there is no such sound.
+    """Return the peak levels (dBFS) of both sides; None if there is no such file.
 
     Args:
-        path: a stereo WAV file of 16 bits.
+        path: a 16-bit stereo WAV file.
         began: call time of its first frame, seconds.
     """
     near: Series = []

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else, neither a script nor a network."""
+"""The page: a single HTML file that needs neither scripts nor a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def page(account: Account, svg: str, name: str) -> str:
     """Return the page as HTML.
 
     Args:
-        account: what is known of the call.
+        account: of the call.
         svg: the figure, as an ``<svg>`` element.
         name: of the recording, for the title.
     """
@@ -59,7 +59,7 @@ def _shown(text: str) -> str:
 
 
 def _when(utterance: dict[str, Any]) -> str:
-    """Return the time at which an utterance began, if it can be read, and its role."""
+    """Return the time at which an utterance began, if available, and its role."""
     role = words(utterance.get("role"))
     try:
         return f"{clock(utterance['words'][0]['start'])} {role}"

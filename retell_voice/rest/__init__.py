@@ -1,4 +1,4 @@
-"""Retell's REST API: create and register calls, look them up, steer them; agents and voices.
+"""Retell's REST API: create, register, look up and control calls; agents and voices.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What an account has: agents, voices, and the calls of the past."""
+"""An account's agents, voices and past calls."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Channel = Literal["voice", "chat"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """An agent, as lists of agents show it.
+    """An agent, as listed.
 
     Attributes:
-        agent_id: names it.
-        name: what people call it; may be empty.
+        agent_id: its id.
+        name: for people; may be empty.
         channel: ``voice`` or ``chat``.
-        suspended: it takes no calls now.
-        modified: Unix time of the last change, seconds; None if not told.
+        suspended: it takes no calls at present.
+        modified: Unix time of the last change, seconds; None if unknown.
         tags: versions by their tags.
         body: everything the server answered.
     """
@@ -45,8 +45,8 @@ class AgentDetails:
     """One agent, in full; None where the server does not say.
 
     Attributes:
-        agent_id: names it.
-        name: what people call it; may be empty.
+        agent_id: its id.
+        name: for people; may be empty.
         version: the version this is of.
         published: whether that version is published.
         voice_id: its voice.
@@ -68,8 +68,8 @@ class Voice:
     """A voice an agent can have; None where the server does not say.
 
     Attributes:
-        voice_id: names it.
-        name: what people call it.
+        voice_id: its id.
+        name: for people.
         provider: who makes it.
         gender, accent, age: in the server's words.
         preview_url: where it can be heard.
@@ -101,7 +101,7 @@ async def list_agents(
         api_key, api_url, timeout: as for ``create_web_call``; errors, too.
         query: part of their names or ids; empty for all.
         channel: only those of this channel; None for all.
-        limit: at most so many.
+        limit: at most this many.
     """
     criteria: dict[str, Any] = {}
     if query:
@@ -143,9 +143,9 @@ async def get_concurrency(
     plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> tuple[int, int]:
-    """Return how many calls the account has going on, and how many it may have.
+    """Return how many ongoing calls the account has, and how many it may have.
 
-    The cheapest way to see whether a key is one: it changes nothing. Arguments and errors as for
+    The cheapest way to check a key: it changes nothing. Arguments and errors as for
     ``create_web_call``.
     """
     api = Api(api_url, api_key, timeout, what="account", plain=plain)
@@ -163,12 +163,12 @@ async def find_agent(
     api_url: str = DEFAULT_API_URL,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> Agent:
-    """Return the voice agent of an id or a name; upper and lower case are the same in names.
+    """Return the voice agent with an id or a name; names are case-insensitive.
 
     Arguments and errors as for ``create_web_call``.
 
     Raises:
-        NotFound: there is none, or several have that name; says which are near.
+        NotFound: there is none, or several have that name; lists candidates.
     """
     agents = await list_agents(api_key=api_key, query=wanted, api_url=api_url, timeout=timeout)
     for agent in agents:
@@ -179,7 +179,7 @@ async def find_agent(
         return named[0]
     near = ", ".join(f"{agent.name or 'unnamed'} ({agent.agent_id})" for agent in named or agents)
     raise NotFound(
-        f"{len(named)} agents are called {wanted!r}" if named else f"no agent is called {wanted!r}",
+        f"{len(named)} agents are named {wanted!r}" if named else f"no agent is named {wanted!r}",
         f"use an id: {near[:300]}" if near else "`retell-voice agents` lists them",
         status=404,
     )
@@ -218,12 +218,12 @@ async def list_calls(
 
     Args:
         agent_id: only those of this agent.
-        status: only those of one of these: ``ongoing``, ``ended``, …
+        status: only those with one of these: ``ongoing``, ``ended``, …
         reason: only those that ended for one of these: ``user_hangup``, …
         call_type: ``web_call`` or ``phone_call``.
         since, until: Unix times, seconds, between which they started.
         criteria: further ``filter_criteria``, as Retell's "List Calls" has them.
-        limit: at most so many; None for all.
+        limit: at most this many; None for all.
         ascending: the earliest first.
         api_key, api_url, timeout: as for ``create_web_call``; errors, too.
     """
@@ -254,7 +254,7 @@ async def list_calls(
 async def _pages(
     api: Api, path: str, body: Mapping[str, Any], limit: int | None, *, in_query: bool = False
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the items of a list; where it goes on is said in the query, or in the body."""
+    """Yield the items of a list; the cursor is in the query, or in the body."""
     key: str | None = None
     left = limit
     while left is None or left > 0:

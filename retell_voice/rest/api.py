@@ -1,4 +1,4 @@
-"""Requests to a REST API, through Retell's own SDK, and the errors of those that fail."""
+"""Requests to a REST API, through Retell's own SDK, and errors for those that fail."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import retell
 
 TIMEOUT = 15.0
-"""Seconds that one try may take."""
+"""Seconds per try."""
 
 Method = Literal["GET", "POST", "PATCH"]
 
@@ -49,14 +49,14 @@ class Api:
     Args:
         url: its base.
         key: the API key.
-        timeout: seconds that one try may take.
+        timeout: seconds per try.
         what: what the requests are about, for people.
         call_id: kept out of errors.
         plain: without Retell's SDK, which need not be installed then and takes 20 MB; where the
-            environment wants a proxy it is used all the same.
+            environment sets a proxy, it is used anyway.
 
     Raises:
-        ConfigError: the SDK is not installed, or the key or URL cannot be one.
+        ConfigError: the SDK is not installed, or the key or URL is invalid.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Api:
         self._hidden = hiding((self._key, Secret(call_id)))
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
-                "the API key is empty or has characters that no key has",
+                "the API key is empty or has invalid characters",
                 "the key is in Retell's dashboard",
             )
         self._plain = plain and (self._base.is_local or not needs_proxy(self._base.url))
@@ -233,7 +233,7 @@ _NO_JSON = object()
 
 
 def _parsed(text: str) -> Any:
-    """Return the JSON of a text, or that it is none."""
+    """Return the JSON of a text, or that it is not JSON."""
     try:
         return load_json(text)
     except ValueError:
@@ -242,7 +242,7 @@ def _parsed(text: str) -> Any:
 
 @cache
 def _warn_of_plain_text(host: str) -> None:
-    # Where nobody has set up logging, as in the command line program, it goes to stderr as it is.
+    # Without logging set up, as in the command line program, it goes to stderr unchanged.
     _logger.warning(
         "retell-voice: the API key goes to %s unencrypted, and others may read it: "
         "use https://, or, for an emulator, a made-up key",

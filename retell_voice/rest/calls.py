@@ -17,18 +17,18 @@ from retell_voice.secret import Secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
 _CALL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:@=+-]{0,255}")
-"""It is printed, and goes into URLs and onto command lines."""
+"""It is printed, and used in URLs and on command lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A call that waits to be joined.
+    """A call waiting to be joined.
 
     Attributes:
-        call_id: names the call and lets its bearer join it; the ``repr`` shows its end.
+        call_id: identifies the call and lets its bearer join it; the ``repr`` shows its end.
         agent_id: the agent that answers.
-        audio: what is spoken, both ways, as the server has it.
-        body: everything the server answered; it holds the call_id.
+        audio: encoding and rate, both ways, according to the server.
+        body: everything the server answered, including the call_id.
     """
 
     call_id: str
@@ -42,20 +42,20 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallDetails:
-    """What the server knows of a call; None where it does not say.
+    """What the server knows about a call; None where it does not say.
 
     Attributes:
-        call_id: names the call; the ``repr`` shows its end.
+        call_id: identifies the call; the ``repr`` shows its end.
         status: ``registered``, ``ongoing``, ``ended`` or ``error``.
         disconnection_reason: Retell's word for why it ended.
         started, ended: Unix time, seconds.
         duration: seconds.
-        transcript: what was said, a line an utterance.
-        summary, sentiment, successful: of the analysis that Retell makes afterwards.
+        transcript: what was said, one line per utterance.
+        summary, sentiment, successful: from Retell's analysis after the call.
         cost: US cents.
         latency: median from the user's last sound to the agent's first, seconds.
         recording_url: whoever has it can listen; not in the ``repr``.
-        body: everything the server answered; it holds the call_id.
+        body: everything the server answered, including the call_id.
     """
 
     call_id: str
@@ -96,25 +96,25 @@ async def register_call(
 ) -> Registration:
     """Register a call, so that it can be joined.
 
-    What may pass (a server in trouble, a network that is not there yet) is tried three times.
+    On temporary failures (a server error, no network yet), it tries three times.
 
     Args:
-        agent_id: the agent that is to answer.
+        agent_id: the agent that should answer.
         api_key: Retell's key; never shown.
         audio: encoding and rate of the call, both ways.
-        api_url: base of the REST API; ``http://`` to another machine is warned of in the log.
-        metadata: kept with the call, any JSON object.
-        dynamic_variables: fill in the agent's prompt.
+        api_url: base of the REST API; ``http://`` to another machine gets a warning in the log.
+        metadata: stored with the call, any JSON object.
+        dynamic_variables: substituted in the agent's prompt.
         end_call_after_silence_ms: silence of the user that ends the call, at least 10 000.
-        agent_version: a number or a tag; a server of the Audio WebSocket's time may not know it.
-        direction, from_number, to_number: who is said to call whom.
+        agent_version: a number or a tag; a server from the Audio WebSocket's time may not know it.
+        direction, from_number, to_number: who calls whom, as the agent is told.
         plain: without Retell's SDK, which need not be installed then.
-        timeout: seconds that one try may take.
+        timeout: seconds per try.
 
     Raises:
-        ConfigError: the SDK is not installed, or the key or URL cannot be one.
+        ConfigError: the SDK is not installed, or the key or URL is invalid.
         ConnectError: the server was not reached.
-        KeyRefused, NotFound, FieldRefused, TooManyRequests: what each says.
+        KeyRefused, NotFound, FieldRefused, TooManyRequests: as documented.
         RestError: the server answered with another error, or not with a call.
     """
     body = {
@@ -144,13 +144,13 @@ async def get_call(
     api_url: str = DEFAULT_API_URL,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> CallDetails:
-    """Look a call up; arguments and errors as of ``register_call``."""
+    """Look a call up; arguments and errors as for ``register_call``."""
     call_id, api_key = Secret(call_id), Secret(api_key)
     api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
     path = Secret(f"/get-call/{quote(call_id, safe='')}")
     try:
         answer = await api.request(Secret(f"/v2{path}"))
-    except NotFound:  # a server of the Audio WebSocket's time knows it under its old path
+    except NotFound:  # a server from the Audio WebSocket's time has it under its old path
         answer = await api.request(path)
     return read_call(answer, call_id, api)
 
@@ -162,7 +162,7 @@ def _registration(
     if not call_id or not isinstance(call_id, str):
         raise api.senseless("the answer has no call_id")
     if not _CALL_ID.fullmatch(call_id):
-        raise api.senseless("what it calls a call_id has characters that no call_id has")
+        raise api.senseless("its call_id has invalid characters")
     try:
         audio = AudioFormat(
             answer.get("audio_encoding", audio.encoding), answer.get("sample_rate", audio.rate)

@@ -1,4 +1,4 @@
-"""The errors a REST API answers with, in words for people. Pure."""
+"""The errors of a REST API, in words for people. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from retell_voice.errors import FieldRefused, KeyRefused, NotFound, RestError, T
 from retell_voice.net.http import error_words
 
 _NO_PATH = re.compile(r"(?i)\b(path|route|endpoint|url)\b|^cannot (get|post|patch) /")
-"""What servers say when a path of the URL is wrong, and not the id."""
+"""What servers say if a path of the URL is wrong, and not the id."""
 _NOT_FOUND = re.compile(
     r"(?i)\b(cannot|can't|could not|couldn't) find\b|\bnot found\b|\bdoes not exist\b"
 )
-"""What servers say, often with 422, when they have nothing of that id."""
+"""What servers say, often with 422, if they have nothing with that id."""
 
 
 def refusal(
@@ -33,7 +33,7 @@ def refusal(
 
     Args:
         status, body: of the response; the body as parsed JSON, or text.
-        host, path: what was asked, with nothing secret in it.
+        host, path: of the request, without secrets.
         what: what the request was about, for people.
         fields: names of the request's fields.
         wait: seconds that the response asks to wait, if it does.
@@ -45,13 +45,13 @@ def refusal(
     match status:
         case 401:
             error = KeyRefused(
-                f"server: {host} does not take the API key{words}",
-                "check the key, and that it is of this server",
+                f"server: {host} does not accept the API key{words}",
+                "check the key, and that it belongs to this server",
                 status=status,
             )
         case 402:
             error = RestError(
-                f"server: {host} wants to be paid first{words}",
+                f"server: {host} requires payment{words}",
                 "check credit and payment method in Retell's dashboard",
                 status=status,
             )
@@ -70,13 +70,13 @@ def refusal(
         case 400 | 404 | 422 if status == 404 or _NOT_FOUND.search(said):
             error = NotFound(
                 f"server: {host} knows no {what}{words}",
-                "check the id and the URL, and that the id is of the API key's account",
+                "check the id and the URL, and that the id belongs to the API key's account",
                 status=status,
             )
         case 400 | 422:
             field = next((name for name in fields if re.search(rf"\b{name}\b", said)), "")
             error = FieldRefused(
-                f"server: {host} does not take {field or 'the request'}{words}",
+                f"server: {host} does not accept {field or 'the request'}{words}",
                 status=status,
                 field=field,
             )

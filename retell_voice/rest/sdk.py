@@ -14,9 +14,9 @@ from retell_voice.errors import ConfigError
 
 
 class _LazyTypes:
-    """Finds ``retell.types`` so that it loads when first used: more than a second, not needed here.
+    """Makes ``retell.types`` load when first used: it takes more than a second, for nothing.
 
-    The SDK's face imports it at once; its models describe answers, which we take as plain JSON.
+    The SDK imports it at once; its models describe answers, which we take as plain JSON.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Web calls: create one, and join one that is going on as a listener."""
+"""Web calls: create one, or listen to an ongoing one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def create_web_call(
     plain: bool = False,
     timeout: float = CREATE_TIMEOUT,  # noqa: ASYNC109 - of the one try
 ) -> Admission:
-    """Create a web call; what it returns lets its bearer join, once, within half a minute.
+    """Create a web call; the result lets its bearer join, once, within half a minute.
 
     Never retried: a second request would create a second call.
 
@@ -45,8 +45,8 @@ async def create_web_call(
         api_key: Retell's key; never shown.
         api_url: base of the REST API; ``http://`` to another machine gets a warning in the log.
         agent_version: a number, a tag, ``latest`` or ``latest_published``.
-        metadata: kept with the call, any JSON object.
-        dynamic_variables: fill in the agent's prompt.
+        metadata: stored with the call, any JSON object.
+        dynamic_variables: substituted in the agent's prompt.
         agent_override: fields of the agent that are different for this call.
         current_node_id: node at which a conversation flow starts.
         current_state: state in which an agent with states starts.
@@ -54,9 +54,9 @@ async def create_web_call(
         timeout: seconds that the server may take.
 
     Raises:
-        ConfigError: the SDK is not installed, or the key or URL cannot be one.
+        ConfigError: the SDK is not installed, or the key or URL is invalid.
         ConnectError: the server was not reached.
-        KeyRefused, NotFound, FieldRefused, TooManyRequests: what each says.
+        KeyRefused, NotFound, FieldRefused, TooManyRequests: as documented.
         RestError: the server answered with another error, or with a call of another kind.
     """
     api_key = Secret(api_key)
@@ -82,10 +82,10 @@ async def stop_call(
     plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> None:
-    """End a call that is going on; arguments and errors as for ``create_web_call``.
+    """End an ongoing call; arguments and errors as for ``create_web_call``.
 
     Raises:
-        FieldRefused: the call is not going on.
+        FieldRefused: the call is not ongoing.
     """
     api, path = _about(call_id, "/v2/stop-call", api_key, api_url, timeout, plain=plain)
     await api.send("POST", path)
@@ -98,11 +98,11 @@ async def listen_live(
     api_url: str = DEFAULT_API_URL,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the one try
 ) -> Admission:
-    """Ask to listen to a call that is going on; arguments and errors as for ``create_web_call``.
+    """Ask to listen to an ongoing call; arguments and errors as for ``create_web_call``.
 
     Returns:
-        What lets its bearer join as a listener, unheard; its ``identity`` is what ``take_over``
-        wants to know.
+        What lets its bearer join as a silent listener; its ``identity`` is what ``take_over``
+        needs.
     """
     api, path = _about(call_id, "/v2/listen-live-call", api_key, api_url, timeout)
     return _admission(await api.send("POST", path, {}, tries=1), api, call_id)
@@ -139,21 +139,21 @@ async def update_live(
     api_url: str = DEFAULT_API_URL,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the one try
 ) -> None:
-    """Steer a call that is going on; what is None stays as it is.
+    """Control an ongoing call; whatever is None stays unchanged.
 
     Args:
         call_id: the call.
         additional_context: text for the agent's next response; enters the transcript.
-        trigger_response: make the agent respond now, cutting short what it is saying; while the
-            user speaks nothing happens.
+        trigger_response: make the agent respond now, interrupting itself; has no effect while the
+            user speaks.
         metadata: replaces that of the call, 50 kB at most.
-        dynamic_variables: override those of the call; others stay.
+        dynamic_variables: override those of the call; others are kept.
         data_storage_setting: ``everything``, ``everything_except_pii`` or
             ``basic_attributes_only``; can only become stricter.
         api_key, api_url, timeout: as for ``create_web_call``; errors, too.
 
     Raises:
-        ConfigError: there is nothing to change.
+        ConfigError: nothing to change.
     """
     control: dict[str, Any] = {}
     if additional_context:

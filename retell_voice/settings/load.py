@@ -1,6 +1,6 @@
-"""Where settings come from: defaults < config.toml < environment < command line.
+"""Loading of settings: defaults < config.toml < environment < command line.
 
-What settings there are is in ``retell_voice.settings.schema``.
+``retell_voice.settings.schema`` defines what a setting is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from retell_voice.settings.tables import SECTIONS, rows_of
 S = TypeVar("S", bound=Settings)
 
 _NO_SETTINGS = ("RETELL_VOICE_DEBUG", "RETELL_VOICE_PYTHON", "RETELL_VOICE_VENV")
-"""Variables that are known all the same: of ``reported``, and of the scripts."""
+"""Variables that are not settings but known: those of ``reported`` and of the scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ConfigFile:
     Attributes:
         values: by section and name.
         warnings: lines for people.
-        path: the file that was read, None where there is none.
+        path: the file that was read, None if there is none.
     """
 
     values: Mapping[tuple[str, str], Sourced[Any]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class ConfigFile:
 
 
 def default_path() -> Path:
-    """Return where the config file is looked for when none is named."""
+    """Return where the config file is looked for by default."""
     import typer  # noqa: PLC0415 - the table alone needs no typer
 
     return Path(typer.get_app_dir("retell-voice")) / "config.toml"
@@ -55,23 +55,23 @@ def read_file(path: Path | None) -> ConfigFile:
     """
     given, path = path, path or default_path()
     try:
-        text = Secret(path.read_bytes().decode("utf-8-sig"))  # it may hold the API key
+        text = Secret(path.read_bytes().decode("utf-8-sig"))  # it may contain the API key
         mode = path.stat().st_mode
     except FileNotFoundError:
         if given is None:
             return ConfigFile()
-        raise ConfigError(f"{path}: there is no such file") from None
+        raise ConfigError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text at byte {error.start}") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except ValueError as error:  # a path that no system has, such as one with a NUL
+    except ValueError as error:  # an impossible path, such as one with a NUL
         raise ConfigError(f"{path!s}: {error}") from None
     values = parse_toml(text, str(path))
     secret = any(rows_of(s)[n].kind is Secret and v.value for (s, n), v in values.items())
     warnings: tuple[str, ...] = ()
     if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        warnings = (f"{path} holds a secret and others may read it: chmod 600",)
+        warnings = (f"{path} contains a secret, and others may read it: chmod 600",)
     return ConfigFile(values, warnings, path)
 
 
@@ -106,7 +106,7 @@ def _checked(
 
 
 def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
-    """Return the complaint about a key, or a section, that there is not."""
+    """Return the error for an unknown key or section."""
     key = ".".join(where)
     keys = [f"{s}.{n}".lstrip(".") for s in SECTIONS for n in rows_of(s)]
     elsewhere = [each for each in keys if each.rpartition(".")[2] == where[-1]]
@@ -116,15 +116,15 @@ def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
         place = ", before any [section]" if len(where) > 1 and "." not in close[0] else ""
         hint = f"did you mean {close[0]}{place}?"
     else:
-        hint = "`retell-voice config init FILE` writes a file with all there are"
+        hint = "`retell-voice config init FILE` writes a file with all keys"
     return ConfigError(f"{source}: unknown key {show(key)}", hint)
 
 
 def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
     """Yield line, path and value of every key. The text must be valid as a whole.
 
-    tomllib tells no lines. But any statement, on its own, is TOML too: lines are gathered
-    until they parse, and then the first of them is where it stands.
+    tomllib reports no line numbers. But any statement by itself is valid TOML, too: lines are
+    collected until they parse, and the first of them is where the statement starts.
     """
     section: tuple[str, ...] = ()
     gathered: list[str] = []
@@ -156,7 +156,7 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables that may be settings; those of secrets hold a ``Secret``."""
+    """Return the variables that may be settings, secrets as ``Secret``."""
     rows = [row for section in SECTIONS for row in rows_of(section).values()]
     secrets = {row.env for row in rows if row.kind is Secret}
     return {
@@ -167,10 +167,10 @@ def environment() -> dict[str, str]:
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable that has our prefix and is no setting."""
+    """Return a warning for each variable that has our prefix but is not a setting."""
     known = [row.env for section in SECTIONS for row in rows_of(section).values()]
     return [
-        f"{name} is not known" + (f": did you mean {close[0]}?" if close else "")
+        f"{name} is unknown" + (f": did you mean {close[0]}?" if close else "")
         for name in environ
         if name.startswith("RETELL_VOICE_") and name not in (*known, *_NO_SETTINGS)
         for close in [get_close_matches(name, known, n=1, cutoff=0.9)]
@@ -185,8 +185,8 @@ def load(
     Args:
         settings: its table.
         file: what the config file says.
-        environ: the environment; an empty variable is as good as none.
-        flags: what the command line says, by name; None where it says nothing. Text is parsed.
+        environ: the environment; an empty variable counts as unset.
+        flags: what the command line says, by name; None if not given. Text is parsed.
 
     Raises:
         ConfigError: a variable or a flag cannot be used.
@@ -224,7 +224,7 @@ def load_again(settings: S, path: Path | None) -> S:
 
 
 def find_key(given: Sourced[str | None]) -> Sourced[str | None]:
-    """Return Retell's API key: the one given, else what the system keyring has, if anything."""
+    """Return Retell's API key: the one given, else the one in the system keyring, if any."""
     if given.value is not None:
         return given
     try:

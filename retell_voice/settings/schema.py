@@ -1,10 +1,10 @@
-"""What a setting is; the settings themselves stand in ``retell_voice.settings.tables``.
+"""What a setting is; the settings themselves are in ``retell_voice.settings.tables``.
 
-From those tables come the options and their help, the names of the environment variables, the
-keys of the config file, ``config.example.toml`` and the README's table
+Those tables define the options and their help, the names of the environment variables, the keys
+of the config file, ``config.example.toml`` and the tables of the documentation
 (``retell_voice.cli.reference``). ``retell_voice.settings.load`` reads the values.
 
-A value carries where it came from, so that a complaint can say which of the four to mend.
+A value carries where it came from, so that an error can say which of the four to fix.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sourced(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table. ``minimum`` and ``maximum`` include themselves."""
+    """One row of the table. ``minimum`` and ``maximum`` are inclusive."""
 
     kind: type
     default: Any
@@ -57,10 +57,10 @@ class Setting:
     choices: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     read: Callable[[str], object] | None = None
-    """Makes the value of a text that has a form of its own, and ``str`` makes the text again;
-    raises ValueError with what it should be."""
+    """Parses a text with its own syntax, of which ``str`` is the inverse; raises ValueError with
+    what it should be."""
     variable: str = ""
-    """Name of its environment variable, where that is not made from its own."""
+    """Name of its environment variable, if not derived from its own name."""
     is_option: bool = True
     """Whether it can be given on the command line."""
     name: str = ""
@@ -79,18 +79,17 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What it accepts, for people; empty when that goes without saying."""
+        """What it accepts, for people; empty if that is obvious."""
         if self.minimum is not None:
             return f"{self.minimum}–{self.maximum} {self.unit}".rstrip()
         return ", ".join(self.choices)
 
     def check(self, value: object, label: str) -> Any:
-        """Return the value that the program works with; ``""`` means unset where the default is
-        None.
+        """Return the value that the program works with; ``""`` means unset if the default is None.
 
         Args:
             value: what was given.
-            label: how a message names the setting where it was given.
+            label: how an error names the setting, and where it was given.
 
         Raises:
             ConfigError: wrong type or out of range. Never shows a secret.
@@ -98,7 +97,7 @@ class Setting:
         if value == "" and self.default is None:
             return None
         if self.read is not None and type(value) is int:
-            value = str(value)  # a text such as a version may look like a number
+            value = str(value)  # a string setting such as a version may look like a number
         kind: type = str if self.kind is Secret else self.kind
         right = isinstance(value, (int, float) if kind is float else kind)
         if not right or (isinstance(value, bool) and kind is not bool):
@@ -127,7 +126,7 @@ class Setting:
         return self.kind(value)
 
     def parse(self, text: str, label: str) -> Any:
-        """Return the value that a text of the environment or the command line means."""
+        """Parse a text from the environment or the command line."""
         value: object = text
         if self.kind is bool:
             low = text.strip().lower()
@@ -157,7 +156,7 @@ def setting(
 class Settings:
     """Base of the tables.
 
-    ``section`` is where the rows that a class declares stand in the config file, "" its top level.
+    ``section`` is the section of the config file for the rows a class declares, "" its top level.
     Tables that inherit from this one share its rows, with their section and variables.
     """
 

@@ -25,11 +25,11 @@ class Manners:
     """How a caller behaves.
 
     Attributes:
-        patience: seconds that it waits for an answer after its last word.
+        answer_timeout: seconds that it waits for an answer after its last word.
         silence: seconds without the agent's voice after which it hangs up, having been answered.
     """
 
-    patience: float = 10.0
+    answer_timeout: float = 10.0
     silence: float = 2.0
 
 
@@ -107,9 +107,9 @@ class Caller:
             return False
         waited = now - voice.ends[-1]
         if ear.answer(voice.ends[-1], now) is None:
-            return waited >= manners.patience
+            return waited >= manners.answer_timeout
         quiet = ear.until <= now and now - ear.silent_since(now) >= manners.silence
-        return quiet or waited >= 6 * manners.patience
+        return quiet or waited >= 6 * manners.answer_timeout
 
     async def _listen(self, connection: Connection) -> None:
         ear, far_end, figures = self._ear, self._route.far_end, self._figures

@@ -1,4 +1,4 @@
-"""Work that may hang for ever, as drivers do: on a thread that nobody waits for at the end."""
+"""Work that may hang for ever, as drivers do, on a thread that nobody joins at exit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 _HANG_SECONDS = 6.0
-"""Longer than a recorder takes to write its last on a slow disk."""
+"""Longer than a recorder takes to finish writing on a slow disk."""
 
 
 def run_detached(work: Callable[[], _T]) -> asyncio.Future[_T]:
-    """Begin work on a thread of its own, and return the future of what it returns or raises.
+    """Start work on its own thread, and return a future of what it returns or raises.
 
-    Cancelling the future ends the waiting, not the work. Neither the event loop nor the program
-    waits for it when they end, as they do for asyncio's own threads.
+    Cancelling the future stops the waiting, not the work. Unlike asyncio's own threads, neither
+    the event loop nor the program waits for it on exit.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
@@ -41,14 +41,15 @@ def run_detached(work: Callable[[], _T]) -> asyncio.Future[_T]:
         with contextlib.suppress(RuntimeError):  # the loop has closed
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=run, name="retell-voice apart", daemon=True).start()
+    threading.Thread(target=run, name="retell-voice detached", daemon=True).start()
     return future
 
 
 async def run_to_completion(work: Callable[[], None]) -> None:
-    """Do work on a thread, all of it even when cancelled: half open, nothing can be closed.
+    """Do work on a thread and see it through even when cancelled: a half-open device cannot be
+    closed.
 
-    What hangs is left to itself then.
+    Work that hangs after a cancellation is abandoned.
     """
     working = run_detached(work)
     try:

@@ -1,4 +1,4 @@
-"""One thing after another on a thread that is there only while there is something to do."""
+"""One thing after another, on a thread that exists only while there is something to do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Errands:
         self._thread: threading.Thread | None = None
 
     def run(self, errand: Callable[[], None]) -> None:
-        """Let the thread do this when it has done all that came before. Returns at once."""
+        """Queue this behind everything already queued. Returns at once."""
         with self._lock:
             self._waiting.append(errand)
             if self._is_running:

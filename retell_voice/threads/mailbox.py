@@ -1,7 +1,7 @@
 """From any thread to an event loop: many notices, few wake-ups.
 
-Waking an event loop costs a system call, and a struggle for the interpreter's lock. All calls of
-a loop share a mailbox, so that what comes while the loop is busy waits for it in one heap.
+Waking an event loop costs a system call and contention for the interpreter's lock. All calls on
+a loop share a mailbox, so whatever arrives while the loop is busy is delivered in one batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 
 class Mailbox:
-    """Hands notices to their takers on an event loop, in the order in which they came.
+    """Delivers notices to their handlers on an event loop, in the order in which they came.
 
     Args:
         loop: the event loop; made on its thread.
@@ -31,13 +31,13 @@ class Mailbox:
         self._rung = False
 
     def post(self, take: Callable[[_T, float], None], notice: _T) -> None:
-        """Have ``take(notice, waited)`` called on the loop, or never if that has closed.
+        """Have ``take(notice, waited)`` called on the loop, or never if the loop has closed.
 
-        ``waited``: seconds that it was in here, which are many where the loop was blocked.
+        ``waited``: seconds the notice spent in the mailbox; many if the loop was blocked.
         Runs on: any thread. Neither blocks nor raises.
         """
         self._waiting.append((take, notice, monotonic()))
-        # Appended first: whoever empties the box takes the bell down before looking in.
+        # Appended first: whoever empties the box resets the bell before looking in.
         if not self._rung:
             self._rung = True
             with contextlib.suppress(RuntimeError):  # the loop has closed
@@ -46,7 +46,7 @@ class Mailbox:
     def _empty(self) -> None:
         self._rung = False
         waiting = self._waiting
-        # No more than there were: the loop has other things to do, too.
+        # Only those already here: the loop has other work to do.
         for _ in range(len(waiting)):
             take, notice, at = waiting.popleft()
             try:
@@ -57,7 +57,7 @@ class Mailbox:
                 )
 
 
-# A mailbox is there for as long as a call holds it.
+# A mailbox lives as long as a call holds it.
 _boxes: WeakValueDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakValueDictionary()
 _lock = threading.Lock()
 

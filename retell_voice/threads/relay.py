@@ -1,4 +1,4 @@
-"""Work on audio that a device's own thread has no time for.
+"""Audio work that a device's own thread has no time for.
 
 ::
 
@@ -26,9 +26,9 @@ class Block(NamedTuple):
 
     Attributes:
         samples: shape (n,), mono int16.
-        position: samples of the stream up to and with these, lost ones included.
+        position: samples of the stream up to and including these, lost ones included.
         spoken_at: when the first of them was spoken, seconds of ``time.monotonic``.
-        lost: samples that came before these and that the relay lost, as nobody took them in time.
+        lost: samples just before these that the relay dropped because nobody took them in time.
         xrun: the device lost audio before these.
     """
 
@@ -42,7 +42,7 @@ class Block(NamedTuple):
 class Relay:
     """Hands blocks of samples to a thread of its own, or works on them where they come in.
 
-    What its thread has not taken within a second is lost, the oldest first, and counted.
+    What its thread has not taken within a second is dropped, the oldest first, and counted.
 
     Args:
         name: of the thread.
@@ -66,9 +66,9 @@ class Relay:
         look: float = 0.1,
     ) -> None:
         self.inline = False
-        """Whether to work on the device's own thread, without a ring and a thread between."""
+        """Whether to work on the device's own thread, with no ring or thread in between."""
         self.fault: Exception | None = None
-        """What went wrong in ``work``, if anything ever did: a defect."""
+        """The exception that ``work`` raised, if any: a defect."""
         self._name = name
         self._rate = rate
         self._look = look
@@ -133,7 +133,7 @@ class Relay:
             self.fault = error
 
     def finish(self) -> None:
-        """Say that nothing more will come from the device that writes now. Runs on: any thread."""
+        """Note that nothing more will come from the current device. Runs on: any thread."""
         if self.inline and self._done == self._ring.written:
             self._finished()
         else:

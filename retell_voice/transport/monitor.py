@@ -1,11 +1,11 @@
-"""The live transcript of a call, whoever holds it: the monitor socket, opened again when it breaks.
+"""The live transcript of any call: the monitor socket, reopened when it breaks.
 
 ::
 
                     ┌────────── again, after a while ◀───────────┐
                     ▼                                            │
     Monitor ──▶ attached ── messages ──▶ events        closed ──▶│──▶ over: the call has ended
-                                                                 └──▶ lost: told, and that was it
+                                                                 └──▶ lost: reported, and over
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ from retell_voice.shown import logger
 from retell_voice.transport.websocket import MAX_MESSAGE
 
 _BROKEN = 1006
-_NEVER = 4999  # ours, for what no second try would mend
+_NEVER = 4999  # ours, for failures a retry cannot fix
 _TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 0.5
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""What a subprotocol may be made of (RFC 9110, 5.6.2): the key travels as one."""
+"""Characters of a subprotocol (RFC 9110, 5.6.2): the key is sent as one."""
 _HINTS = {
     401: "check the API key",
-    403: "the API key needs the permission to write calls",
-    404: "the call is not known here: check the call_id and the URL of the API",
+    403: "the API key needs write permission for calls",
+    404: "unknown call: check the call_id and the URL of the API",
 }
 
-# The library logs requests, and the key with them, at level DEBUG.
+# At level DEBUG, the library logs requests, and with them the key.
 _logger = logger("retell_voice.monitor")
 _logger.setLevel(logging.INFO)
 
@@ -67,22 +67,22 @@ class Monitor:
     It yields ``Transcript``, ``Turn``, ``NodeTransition`` and, at the end of the call,
     ``CallEnded``; ``MonitorChanged`` when the connection is up, broken, or lost for good; and
     ``UnknownMessage`` and ``MalformedMessage``. It ends with the call or when the connection is
-    lost, and never raises for what the network or the server do. Iterate once.
+    lost, and never raises, whatever the network or the server do. Iterate once.
 
     Args:
-        call_id: a call that is going on, or is about to begin; a secret.
-        api_key: Retell's key, with the permission to write calls; never shown.
+        call_id: an ongoing call, or one about to begin; a secret.
+        api_key: Retell's key, with write permission for calls; never shown.
         api_url: base of the REST API; the socket is on the same host, under the same path.
         clock: stamps the events, seconds.
-        draw: returns numbers from 0 to 1, to spread tries.
-        sleep: waits so many seconds between two tries.
+        draw: returns random numbers from 0 to 1, to spread retries.
+        sleep: sleeps this many seconds between retries.
 
     Attributes:
-        code: with which the connection closed last: that of the WebSocket, 4000 and the status of
-            an HTTP answer, or 1006 where there was neither; None before.
+        code: of the last close: that of the WebSocket, 4000 plus the status of
+            an HTTP answer, or 1006 if there was neither; None before.
 
     Raises:
-        ConfigError: call_id, key or URL cannot be one.
+        ConfigError: call_id, key or URL is invalid.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class Monitor:
         self._call_id = Secret(call_id)
         base = parse_base(api_url, DEFAULT_API_URL)
         if not call_id:
-            raise ConfigError("the call_id is empty", "give the one of a call that is going on")
+            raise ConfigError("the call_id is empty", "give that of an ongoing call")
         if not _TOKEN.fullmatch(api_key):
             raise ConfigError(
-                "the API key is empty or has characters that no key has",
+                "the API key is empty or has invalid characters",
                 "the key is in Retell's dashboard",
             )
         self._host = base.host
@@ -169,15 +169,15 @@ class Monitor:
                 self._link.received(events)
                 for event in events:
                     yield event
-                    # For who took it over the call goes on: there the server closes, or does not.
+                    # For whoever took it over, the call goes on: the server may or may not close.
                     if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
                         return
         except ConnectionClosed:
             return
 
     def _refused(self, error: InvalidStatus) -> tuple[int, str, str]:
-        """Return what a refusal over HTTP would be as a close: code, reason, hint."""
+        """Return an HTTP refusal as a close: code, reason, hint."""
         status = error.response.status_code
-        # A proxy or a server that restarts: a moment later it may do.
+        # A proxy or a restarting server: a moment later it may work.
         code = _BROKEN if status == 429 or status >= 500 else 4000 + status
         return code, f"{self._host} answered HTTP {status}", _HINTS.get(status, "")

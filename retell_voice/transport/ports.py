@@ -1,4 +1,4 @@
-"""What a call needs of the thing that carries it.
+"""What a call needs from its transport.
 
 ::
 
@@ -21,9 +21,9 @@ class Closed:
 
     Attributes:
         by: who closed it; ``network`` when it broke without a closing handshake.
-        code: WebSocket close code, or its nearest equivalent; 1006 when it broke.
-        reason: the words that came with the code, possibly empty.
-        hint: one line: what may have brought it about and what to try, if that is known.
+        code: WebSocket close code, or the nearest equivalent; 1006 when it broke.
+        reason: the text that came with the code, possibly empty.
+        hint: one line: a likely cause and what to try, if known.
     """
 
     by: Literal["you", "server", "network"]
@@ -33,7 +33,7 @@ class Closed:
 
 
 class Connection(Protocol):
-    """One call's way to its server: events in, audio frames out, one end.
+    """One call's connection to its server: events in, audio frames out, one end.
 
     Iterating yields decoded events until the connection has ended; ``closed`` then says how.
     None of the methods raises because the connection has ended.
@@ -64,7 +64,7 @@ class Connection(Protocol):
         """Say that so much of your voice is missing, before what is sent next; never blocks."""
 
     def heard(self, cue: object) -> None:
-        """Say that a cue which came with ``AgentAudio`` has been heard; never blocks."""
+        """Report that a cue from ``AgentAudio`` has been heard; never blocks."""
 
     async def ping(self) -> None:
         """Send one heartbeat; its answer shows in ``heard_at`` and ``round_trip``."""
@@ -73,7 +73,7 @@ class Connection(Protocol):
         """Hang up; returns within a second or so."""
 
     def give_up(self, reason: str) -> None:
-        """Take the connection for broken, at once and whatever the server does."""
+        """Treat the connection as broken, at once, whatever the server does."""
 
 
 @runtime_checkable
@@ -85,14 +85,14 @@ class Keypad(Protocol):
 
 
 class Route(Protocol):
-    """What a call is dialled over: a ``Call`` is made of one, and connects once or more often.
+    """What a ``Call`` is dialled over; it may connect more than once.
 
     ``repr`` shows no secret.
     """
 
     @property
     def label(self) -> str:
-        """What people call it; without secrets."""
+        """A name for people, without secrets."""
 
     @property
     def near_end(self) -> AudioFormat:
@@ -100,7 +100,7 @@ class Route(Protocol):
 
     @property
     def far_end(self) -> AudioFormat:
-        """Encoding and rate of what comes: the agent's voice."""
+        """Encoding and rate of what is received: the agent's voice."""
 
     @property
     def frame_ms(self) -> int | None:
@@ -115,7 +115,7 @@ class Route(Protocol):
         """Open a connection; ``clock`` returns the call's time, seconds, and stamps its events.
 
         Raises:
-            ConfigError: it cannot be dialled as it stands.
+            ConfigError: it cannot be dialled as configured.
             ConnectError: the server was not reached; ``temporary`` says whether to try again.
-            Rejected: it was reached and did not open the call; as above.
+            Rejected: it was reached but did not open the call; as above.
         """

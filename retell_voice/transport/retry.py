@@ -1,4 +1,4 @@
-"""When to try again to reach a server, and how long to wait before."""
+"""Backoff: when to retry reaching a server, and how long to wait before."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _BASE, _CAP = 0.25, 4.0
 
 
 def full_jitter(draw: Callable[[], float] = random.random) -> Iterator[float]:
-    """Yield seconds to wait before each further try: anything from 0 to a bound that doubles.
+    """Yield seconds to wait before each retry: random from 0 to a bound that doubles.
 
-    Full jitter keeps clients that lost the same server from coming back together.
+    Full jitter keeps clients that lost the same server from all coming back at once.
 
     Args:
-        draw: gives numbers from 0 to 1.
+        draw: returns random numbers from 0 to 1.
     """
     for attempt in count():
         yield draw() * min(_CAP, _BASE * 2**attempt)

@@ -22,14 +22,14 @@ class WebSocketRoute:
     """A ``Route`` over a WebSocket, whatever the dialect.
 
     Args:
-        label: what people call it; without secrets.
-        dial: returns what an attempt to connect takes; raises ConfigError where that cannot be
-            made. Called anew for each.
+        label: a name for people, without secrets.
+        dial: returns the parameters of one attempt to connect, called for each; raises ConfigError
+            if that is impossible.
         near_end: encoding and rate of what is sent.
-        far_end: the same of what comes; None: as ``near_end``.
+        far_end: the same for what is received; None: as ``near_end``.
         frame_ms: length that every frame sent must have, ms; None: any.
         secrets: what must never be shown whole.
-        connect_timeout: seconds that the server may take to answer.
+        connect_timeout: seconds within which the server must answer.
     """
 
     packets = False
@@ -81,18 +81,18 @@ def web_route(
     Args:
         call_id: the registered call. A secret: it also authenticates.
         url: prefix to which ``/{call_id}`` is appended, with or without a trailing slash.
-        audio: encoding and rate with which the call was registered; None: s16le, 24 kHz.
+        audio: encoding and rate the call was registered with; None: s16le, 24 kHz.
         updates: ask for the transcript and turns.
         alignment: ask for audio together with its text.
-        text_heartbeat: send the text ``ping`` beside WebSocket's own, for servers that count on
-            it; one that reads JSON only may not survive it.
-        connect_timeout: seconds that the server may take to answer.
+        text_heartbeat: also send the text ``ping``, besides WebSocket pings, for servers that
+            expect it; one that accepts only JSON may not survive it.
+        connect_timeout: seconds within which the server must answer.
 
     Raises:
         ConfigError: the call_id is empty.
     """
     if not call_id:
-        raise ConfigError("the call_id is empty", "give the one that register-call returned")
+        raise ConfigError("the call_id is empty", "give the one returned by register-call")
     secret = Secret(call_id)
     audio = audio or AudioFormat()
 

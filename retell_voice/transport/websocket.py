@@ -1,4 +1,4 @@
-"""A WebSocket and a dialect of it make a connection."""
+"""A connection made of a WebSocket and a dialect."""
 
 from __future__ import annotations
 
@@ -36,35 +36,34 @@ from retell_voice.transport.ports import Closed
 _CLOSE_TIMEOUT = 0.5
 _NORMAL = (1000, 1001, 1005)
 _SOON = 2.0
-"""Seconds after a message in which its effect would show."""
+"""Seconds within which a message would take effect."""
 _UNSENT = 4096
-"""Bytes that may wait in the socket: less than a tenth of a second of audio at 24 kHz."""
+"""Bytes that may be unsent in the socket: less than 0.1 s of audio at 24 kHz."""
 _READ = 64 * 1024
-"""Bytes to read at once. asyncio's own 256 KiB are above what malloc keeps: each read then maps
-and unmaps memory, which takes longer than all the rest of it."""
+"""Bytes per read. asyncio's default of 256 KiB exceeds malloc's mmap threshold: each read would map
+and unmap memory, which takes longer than everything else."""
 _TCP_NOTSENT_LOWAT = 25 if sys.platform == "linux" else 0x201  # <linux/tcp.h>, <netinet/tcp.h>
 MAX_MESSAGE = 16 * 1024 * 1024
 """A minute at 48 kHz as base64 is 8 MB; the library's own limit is 1 MiB."""
 _LONG_SECRET = 8
 """Characters of a secret that is looked for in messages."""
 
-# The library logs request lines, and the call_id with them, at level DEBUG.
+# At level DEBUG, the library logs request lines, and with them the call_id.
 _logger = logger("retell_voice.websocket")
 _logger.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """What one attempt to reach a server takes.
+    """The parameters of one attempt to reach a server.
 
     Attributes:
-        url: of the WebSocket, whole. It may hold secrets.
-        dialect: what is spoken, new for each attempt.
-        headers: of the request, beside WebSocket's own. They may hold secrets.
-        events: what there is to tell once the connection is open.
-        refused: what to try where the server answers with an HTTP status, by status; None: what
-            helps with a call_id.
-        closed: what to try where it closes with an error; empty: what helps with a call_id.
+        url: of the WebSocket, complete. It may contain secrets.
+        dialect: a new instance for each attempt.
+        headers: extra headers of the request. They may contain secrets.
+        events: events to report once the connection is open.
+        refused: hints for HTTP statuses of a refusal; None: those about a call_id.
+        closed: hint for a close with an error; empty: that about a call_id.
     """
 
     url: str = field(repr=False)
@@ -76,7 +75,7 @@ class Dial:
 
 
 class WebSocketConnection:
-    """A ``Connection`` over a WebSocket; ``secrets`` are masked in all that the server says."""
+    """A ``Connection`` over a WebSocket; ``secrets`` are masked in everything the server says."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class WebSocketConnection:
         self._events = dial.events
         self._closed_hint = dial.closed
         self._hide = hiding(secrets)
-        # A short one may be anything, in the middle of audio for example.
+        # A short one could match anything, base64 audio for example.
         self._hide_in_messages = hiding(each for each in secrets if len(each) >= _LONG_SECRET)
         self._hanging_up = False
         self._closed: Closed | None = None
@@ -161,21 +160,21 @@ class WebSocketConnection:
         """A WebSocket carries no times: what is missing is not missed."""
 
     def heard(self, cue: object) -> None:
-        """Say that a cue has been heard, in the dialect's words if it has any."""
+        """Report that a cue has been heard, if the dialect has a message for that."""
         message = self._dialect.heard(cue)
         if message is not None:
             self._say(message)
 
     def press(self, digit: str) -> bool:
-        """Send a key of the telephone; return whether the dialect carries that. Never blocks."""
+        """Send a phone key; return whether the dialect carries that. Never blocks."""
         message = self._dialect.digit(digit, self._clock())
         if message is not None:
             self._say(message)
         return message is not None
 
     async def ping(self) -> None:
-        """Send one heartbeat: WebSocket's own, which every server must answer, and the dialect's
-        if it has one."""
+        """Send one heartbeat: a WebSocket ping, which every server must answer, and the dialect's
+        own if it has one."""
         message = self._dialect.ping()
         if message is not None:
             self._heartbeats += 1
@@ -199,19 +198,19 @@ class WebSocketConnection:
                 self._say(message)
         self._hanging_up = True
         try:
-            # The library's own limit starts once the closing frame has left.
+            # The library's own limit starts only once the close frame has been sent.
             async with asyncio.timeout(2 * _CLOSE_TIMEOUT):
                 await self._websocket.close()
         except TimeoutError:
             self._websocket.transport.abort()
 
     def give_up(self, reason: str) -> None:
-        """Take the connection for broken, at once and whatever the server does."""
+        """Treat the connection as broken, at once, whatever the server does."""
         self._closed = self._closed or Closed("network", 1006, reason)
         self._websocket.transport.abort()
 
     def _say(self, message: Message) -> None:
-        """Send at once, whatever the network still has to take; nothing once it has ended."""
+        """Send at once, whatever is still unsent; nothing once it has ended."""
         if self._websocket.transport.is_closing():
             return  # it broke; asyncio would log every attempt
         broadcast((self._websocket,), message)  # the library's only way to send without a task
@@ -235,14 +234,14 @@ class WebSocketConnection:
         return Closed("network", 1006, why, self._after_heartbeat())
 
     def _after_heartbeat(self) -> str:
-        """Return a hint if it was the dialect's heartbeat that the server died of."""
-        # It dies of the first. Any later end that comes soon after one is chance.
+        """Return a hint if the dialect's heartbeat made the server close."""
+        # The first one does. A later end that comes soon after one is coincidence.
         soon = self._clock() - self._heartbeat_at <= _SOON
         if self._heartbeats != 1 or self._answers_heartbeats or not soon:
             return ""
         return (
             f"it came right after the text heartbeat {self._dialect.ping()!r}, which ends servers "
-            "that read JSON only: leave that out (--no-text-heartbeat, text_heartbeat=False)"
+            "that accept only JSON: leave it out (--no-text-heartbeat, text_heartbeat=False)"
         )
 
 
@@ -253,18 +252,18 @@ async def connect(
     connect_timeout: float,
     clock: Callable[[], float],
 ) -> WebSocketConnection:
-    """Open a WebSocket and say what its dialect says first.
+    """Open a WebSocket and send what its dialect sends first.
 
     Args:
         dial: where to, and in which dialect.
-        secrets: never shown whole in an error, whoever says them.
-        connect_timeout: seconds until the server must have answered.
+        secrets: never shown whole in an error, whoever quotes them.
+        connect_timeout: seconds within which the server must answer.
         clock: what to stamp events with.
 
     Raises:
         ConfigError: the URL is not one of a WebSocket.
         ConnectError: the server was not reached.
-        Rejected: it was, and answered with something else than a WebSocket.
+        Rejected: it answered, but not with a WebSocket.
     """
     host, _ = server_of(dial.url)
     failure: RetellVoiceError | None = None
@@ -272,11 +271,11 @@ async def connect(
         websocket = await open_websocket(
             dial.url,
             additional_headers=dial.headers,
-            compression=None,  # doubles the CPU and saves 17 % of speech
+            compression=None,  # doubles the CPU time to save 17 % on speech
             max_size=MAX_MESSAGE,
             max_queue=None,  # never stop reading: a clear would wait behind what it cancels
             write_limit=_UNSENT,
-            ping_interval=None,  # the call's heartbeats do that
+            ping_interval=None,  # the call sends its own heartbeats
             open_timeout=connect_timeout,
             close_timeout=_CLOSE_TIMEOUT,
             logger=_logger,
@@ -284,17 +283,17 @@ async def connect(
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
         failure = _explain(error, host, secrets, connect_timeout, dial.refused)
     if failure is not None:
-        # Raised out here, so that it has no context: the library's errors hold the URL, and
-        # the URL may hold the call_id.
+        # Raised out here, so that it has no context: the library's errors contain the URL, and
+        # the URL may contain the call_id.
         raise failure
     _keep_unsent_low(websocket.transport.get_extra_info("socket"))
-    if hasattr(websocket.transport, "max_size"):  # not with TLS, which has a buffer of its own
+    if hasattr(websocket.transport, "max_size"):  # not with TLS, which has its own buffer
         websocket.transport.max_size = _READ
     return WebSocketConnection(websocket, dial, clock, secrets)
 
 
 def _keep_unsent_low(sock: socket.socket) -> None:
-    """Let what the network does not take wait with us, where the oldest can be dropped."""
+    """Keep unsent audio on our side, where the oldest can be dropped."""
     with contextlib.suppress(OSError):
         if sys.platform in ("linux", "darwin"):
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, _UNSENT)
@@ -316,7 +315,7 @@ def server_of(url: str) -> tuple[str, bool]:
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
         raise ConfigError(
             f"{mask_url(url)!r} is not the URL of a WebSocket",
-            "it looks like wss://host/path, or ws:// without TLS",
+            "it should look like wss://host/path, or ws:// without TLS",
         )
     local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
@@ -337,7 +336,7 @@ def _explain(
             return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
         case ImportError():
             return ConfigError(
-                "the proxy that the environment asks for needs the package python-socks",
+                "the proxy set in the environment needs the package python-socks",
                 "pip install python-socks, or exempt this host with no_proxy",
             )
         case InvalidHandshake() | EOFError():
@@ -347,7 +346,7 @@ def _explain(
             )
         case WebSocketException():
             return ConfigError(
-                f"the URL of {host}, or of the proxy before it, cannot be used",
+                f"the URL of {host}, or of its proxy, cannot be used",
                 "check --url, and http_proxy and https_proxy in the environment",
             )
         case _:
@@ -358,8 +357,8 @@ def _explain(
 _HINTS: Mapping[int, str] = {
     401: "check the call_id: it also authenticates",
     403: "check the call_id: it also authenticates",
-    404: "check the call_id and the path in the URL; a call_id does not live long",
-    409: "a call can be joined once",
+    404: "check the call_id and the path in the URL; a call_id expires soon",
+    409: "a call can be joined only once",
     410: "that call is over: register a new one",
 }
 

@@ -183,16 +183,16 @@ def test_an_analysis_that_does_not_come_is_told_below_what_there_is(
     see: See, emulator: RunningEmulator
 ) -> None:
     call = held(emulator)
-    seen = see("call", "last", "--wait", "--patience", "0")
+    seen = see("call", "last", "--wait", "--timeout", "0")
     assert call.call_id in seen.out
     said = complaint(seen, 7)
-    assert f"call {mask(call.call_id)} is not analysed after 0 s" in said
+    assert f"call {mask(call.call_id)} was not analysed within 0 s" in said
 
 
 @pytest.mark.parametrize(
     ("given", "code", "says"),
     [
-        ("abc", 2, "neither a call_id nor its end"),
+        ("abc", 2, "neither a call_id nor the end of one"),
         ("-", 2, "no call: give its call_id, the end of it, or last"),
         ("zzzzzz", 7, "…zzzz is the end of no call\n  `retell-voice calls` lists calls"),
         ("last", 7, "there is no call"),
@@ -243,9 +243,9 @@ def test_a_key_that_is_not_known_says_where_it_came_from(
     see: See, command: tuple[str, ...]
 ) -> None:
     said = complaint(see(*command, key="key_of_another_account"), 7)
-    assert "does not take the API key" in said
+    assert "does not accept the API key" in said
     assert "it came from RETELL_API_KEY; " in said
-    assert "there is no API key to " in complaint(see(*command, key=""), 2)
+    assert "no API key to " in complaint(see(*command, key=""), 2)
 
 
 def test_a_server_that_is_not_there(see: See) -> None:

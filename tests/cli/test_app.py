@@ -97,7 +97,7 @@ def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[st
         (["--url", "ws://[::1/x", *QUICK, CALL_ID], "--url: the URL cannot be used"),
         (["--url", "ws://h:99999", *QUICK, CALL_ID], "--url: the URL cannot be used"),
         (["--url", "ws:///x", *QUICK, CALL_ID], "--url: the URL cannot be used"),
-        (["--config", "gone.toml", CALL_ID], "gone.toml: there is no such file"),
+        (["--config", "gone.toml", CALL_ID], "gone.toml: no such file"),
     ],
 )
 def test_bad_options(refuse: Callable[..., str], arguments: list[str], words: str) -> None:
@@ -121,7 +121,7 @@ def test_a_bad_variable(run: Run) -> None:
 def test_a_variable_that_there_is_not_is_told_once(run: Run) -> None:
     result = run("config", "show", more={"RETELL_VOICE_FOO": "5"})
     assert result.returncode == 0
-    assert result.stderr == "retell-voice: RETELL_VOICE_FOO is not known\n"
+    assert result.stderr == "retell-voice: RETELL_VOICE_FOO is unknown\n"
 
 
 def test_a_bad_config_file(run: Run, tmp_path: Path) -> None:

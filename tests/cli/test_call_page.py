@@ -1,4 +1,4 @@
-"""All that the server knows of one call, as lines."""
+"""Everything the server knows about one call, as lines."""
 
 from __future__ import annotations
 

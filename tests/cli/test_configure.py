@@ -31,7 +31,7 @@ def test_init_writes_the_example_where_it_is_looked_for(run: Run) -> None:
 
 def test_show_names_the_file_that_it_read(run: Run, tmp_path: Path) -> None:
     default = run("config", "path").stdout.strip()
-    first = f"# config file: none, as there is no {default}"
+    first = f"# config file: none, {default} does not exist"
     assert run("config", "show").stdout.splitlines()[0] == first
     path = tmp_path / "mine.toml"
     path.write_text("rate = 16000\n")
@@ -51,7 +51,7 @@ def test_init_keeps_a_file_that_is_there(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("rate = 16000\n")
     path.chmod(0o644)
-    assert "is there already" in complaint(run("config", "init", str(path)), 2)[0]
+    assert "already exists" in complaint(run("config", "init", str(path)), 2)[0]
     assert path.read_text() == "rate = 16000\n"
     assert run("config", "init", str(path), "--force").returncode == 0
     assert path.read_text("utf-8") == example()
@@ -61,7 +61,7 @@ def test_init_keeps_a_file_that_is_there(run: Run, tmp_path: Path) -> None:
 def test_init_does_not_offer_to_replace_a_directory(run: Run, tmp_path: Path) -> None:
     for more in ((), ("--force",)):
         assert complaint(run("config", "init", str(tmp_path), *more), 2) == [
-            f"retell-voice: {tmp_path}: it is a directory",
+            f"retell-voice: {tmp_path} is a directory",
             f"  name a file: {tmp_path / 'config.toml'}",
         ]
 

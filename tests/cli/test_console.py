@@ -128,7 +128,7 @@ async def test_an_llm_server_is_tried_by_typing(emulator: Program) -> None:
     emulator.type("/help")
     await emulator.until("/hangup")
     emulator.type("/nonsense")
-    await emulator.until("there is no /nonsense")
+    await emulator.until("unknown command /nonsense")
     emulator.type("/hangup")
     await emulator.until("ended: user_hangup")
     emulator.type("/hangup")

@@ -134,14 +134,14 @@ def test_choosing_a_device() -> None:
     controls, command = press(Controls(), Key("d"), 10.0, 0)
     assert command == ListDevices()
     assert controls.choices is None
-    assert "no number" in after(controls, "1").notice, "they are not known yet"
+    assert "no device number" in after(controls, "1").notice, "they are not known yet"
     controls = replace(controls, choices=DEVICES)
     assert wanted(controls, "2") == Use(DEVICES[1])
     assert after(controls, "2").panel == ""
     assert wanted(controls, "1") is None
     assert after(controls, "1").notice == "Headset is in use"
-    assert after(controls, "7").notice == "there is no number 7"
-    assert after(controls, "0").notice == "there is no number 0"
+    assert after(controls, "7").notice == "no device number 7"
+    assert after(controls, "0").notice == "no device number 0"
     assert after(controls, "enter") == controls
 
 

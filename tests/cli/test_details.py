@@ -63,15 +63,15 @@ FULL = replace(
 
 def test_all_there_is() -> None:
     assert lines(FULL) == [
-        "by the server's account: user_hangup, length 01:23, "
+        "according to the server: user_hangup, length 01:23, "
         "the agent answered after 0.8 s (median), cost $0.07",
         "summary: A call about[2J tea.",
-        "the user's mood: Positive, not successful",
+        "user sentiment: Positive, not successful",
     ]
 
 
 def test_nearly_nothing() -> None:
-    assert lines(BARE) == ["by the server's account: ongoing"]
+    assert lines(BARE) == ["according to the server: ongoing"]
     assert lines(replace(BARE, successful=True))[1:] == ["successful"]
 
 
@@ -117,7 +117,7 @@ async def test_it_is_asked_until_the_call_is_over(
     monkeypatch.setattr(details, "_PAUSE", 0.01)
     async with server(body("ongoing"), body("ongoing"), body("ended")) as (url, heads):
         await told(url)
-    assert capsys.readouterr() == ("       by the server's account: ended\n", "")
+    assert capsys.readouterr() == ("       according to the server: ended\n", "")
     assert len(heads) == 3
 
 
@@ -134,7 +134,7 @@ async def test_it_is_told_as_it_is_when_that_takes_too_long(
     monkeypatch.setattr(details, "LOOKUP_TIMEOUT", 0.01)
     monkeypatch.setattr(details, "_PAUSE", 60.0)
     await told("http://127.0.0.1:1")
-    assert capsys.readouterr() == ("       by the server's account: ongoing\n", "")
+    assert capsys.readouterr() == ("       according to the server: ongoing\n", "")
     assert asked == [CALL_ID]
 
 

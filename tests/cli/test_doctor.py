@@ -27,9 +27,9 @@ def test_lines() -> None:
 
 def test_the_last_line() -> None:
     passed, warned, failed = (Finding("sound", "x", each, "") for each in (PASS, WARN, FAIL))
-    assert summary([passed]) == "all is well"
-    assert summary([passed, warned]) == "nothing failed, 1 to look at"
-    assert summary([failed, warned, failed]) == "2 failed, 1 to look at"
+    assert summary([passed]) == "everything passed"
+    assert summary([passed, warned]) == "nothing failed, 1 warning"
+    assert summary([failed, warned, failed]) == "2 failed, 1 warning"
 
 
 def test_parts_can_be_chosen(run: Run) -> None:
@@ -73,7 +73,7 @@ def test_the_account_is_that_of_the_settings(run: Run) -> None:
     assert f"fail  REST API: network: 127.0.0.1:{port}" in result.stdout
     result = run("doctor", "--only", "account", "--agent", "Ann")
     assert result.returncode == 2
-    assert "fail  API key: there is none, and --agent needs one" in result.stdout
+    assert "fail  API key: none, and --agent needs one" in result.stdout
 
 
 @pytest.mark.parametrize("part", ["config", "network"])

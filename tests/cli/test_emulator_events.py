@@ -1,4 +1,4 @@
-"""Server events of an emulator in this process reach the person who talks."""
+"""Server events of an emulator in this process reach the person talking."""
 
 from __future__ import annotations
 

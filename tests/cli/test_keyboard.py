@@ -66,7 +66,7 @@ def test_muted_where_another_window_takes_the_keyboard(env: dict[str, str]) -> N
         terminal.wait_for("MUTED")
         terminal.down("?")
         terminal.wait_for("the agent's volume")
-        assert "does not tell when a key comes up" not in terminal.text
+        assert "does not report key releases" not in terminal.text
         terminal.down("q")
         assert terminal.wait() == 0
     check_restored(terminal)
@@ -92,7 +92,7 @@ def test_a_terminal_that_does_not_answer(env: dict[str, str]) -> None:
         terminal.wait_for("TALKING")
         terminal.wait_for("MUTED")
         terminal.type("?")
-        terminal.wait_for("does not tell when a key comes up")
+        terminal.wait_for("does not report key releases")
         terminal.press("c")
         assert terminal.wait() == 0
     assert b"\x1b[>" not in terminal.raw

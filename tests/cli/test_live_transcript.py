@@ -71,7 +71,7 @@ def test_troubles_are_told_once_until_something_comes() -> None:
     lines.feed(said())
     assert len(lines.feed(trouble)) == 1
     assert lines.feed(CallEnded(reason=TAKE_OVER)) == [
-        "somebody took the call over: there is no more to see of it"
+        "somebody took the call over: it can no longer be followed"
     ]
 
 

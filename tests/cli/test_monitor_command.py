@@ -111,8 +111,13 @@ async def test_a_call_that_is_over_is_not_waited_for(env: dict[str, str]) -> Non
 @pytest.mark.parametrize(
     ("code", "reason", "exit_code", "says"),
     [
-        (4001, "no such key", 7, "the call cannot be watched: no such key\n  it came from RETELL_"),
-        (4008, "too many watchers", 5, "the call cannot be watched: too many watchers"),
+        (
+            4001,
+            "no such key",
+            7,
+            "the call cannot be monitored: no such key\n  it came from RETELL_",
+        ),
+        (4008, "too many watchers", 5, "the call cannot be monitored: too many watchers"),
         (1000, "", 0, ""),
     ],
 )

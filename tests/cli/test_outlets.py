@@ -161,5 +161,5 @@ async def test_a_call_id_that_is_none_gets_nowhere(call_id: str) -> None:
     """``register`` prints it, and it goes into URLs and onto command lines."""
     body = json.dumps({"call_id": call_id, "audio_encoding": "s16le", "sample_rate": 24000})
     async with rest_server(answer(body.encode(), "201 Created")) as (url, _):
-        with pytest.raises(RestError, match="a call_id has characters that no call_id has"):
+        with pytest.raises(RestError, match="its call_id has invalid characters"):
             await register_call("agent", api_key=KEY, api_url=url)

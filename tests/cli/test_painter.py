@@ -36,7 +36,7 @@ def test_a_full_line_is_not_erased_at_its_end() -> None:
     assert "0123456789\x1b[?2026l" in Painter().paint(plain("0123456789"), SIZE)
 
 
-def test_another_size_or_a_spoilt_screen_is_drawn_anew() -> None:
+def test_another_size_or_a_spoilt_screen_is_redrawn() -> None:
     painter = Painter()
     painter.paint(plain("one"), SIZE)
     assert "\x1b[2J" in painter.paint(plain("one"), (20, 3))

@@ -118,17 +118,17 @@ def test_states_metadata_warnings() -> None:
     assert lines == [
         "00:01  connected",
         '00:02  metadata: {"a": "\\u001b[1m"}',
-        "00:03  warning: 0.2 s of your voice lost: it could not be sent in time",
-        "00:03  warning: the speaker is gone, the call waits for it: unplugged",
+        "00:03  warning: 0.2 s of your voice was dropped: it could not be sent in time",
+        "00:03  warning: the speaker is gone; waiting for it to come back: unplugged",
         "00:03  the speaker is back: Jabra ",
         "00:03  the microphone is now: Desk",
-        "00:04  the input is over",
+        "00:04  end of the input file",
     ]
 
 
 def test_last_words_are_announced_only_if_there_are_some() -> None:
     draining = StateChanged(state=CallState.DRAINING, at=5)
-    line = "the server has hung up; its last words are being played"
+    line = "the server has hung up; its last words are playing"
     assert printed(AgentStarted(at=1), AgentStopped(at=2), draining, END) == []
     heard = printed(AgentStarted(at=1), draining, AgentStopped(at=6), END)
     assert heard == [f"00:05  {line}"]

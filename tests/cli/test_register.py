@@ -249,9 +249,9 @@ async def test_the_server_has_the_last_word_on_encoding_and_rate(
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (401, {"error_message": "Invalid API key"}, "does not take the API key: Invalid API key"),
+        (401, {"error_message": "Invalid API key"}, "does not accept the API key: Invalid API key"),
         (404, {"message": "no such agent"}, "knows no agent agent_1: no such agent"),
-        (422, {"message": "sample_rate is odd"}, "does not take sample_rate: sample_rate is odd"),
+        (422, {"message": "sample_rate is odd"}, "does not accept sample_rate: sample_rate is odd"),
         (429, {}, "has too many requests or calls"),
     ],
 )
@@ -346,16 +346,16 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
     ("arguments", "says"),
     [
         (("register",), "no agent to register a call with"),
-        (("register", *AGENT), "there is no API key to register a call with"),
+        (("register", *AGENT), "no API key to register a call"),
         (("register", *AGENT, "--api-url", "http://"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-url", "http://[x"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-key", KEY), "No such option"),
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
-        (("talk", "--metadata", "a=b", "call_1"), "--metadata: that can be told to a new call"),
+        (("talk", "--metadata", "a=b", "call_1"), "--metadata: only for a new call"),
         (
             ("talk", "--to-number", "+1", "--dynamic-variable", "a=b", "call_1"),
-            "--dynamic-variable and --to-number: that can be told to a new call only",
+            "--dynamic-variable and --to-number: only for a new call",
         ),
         (("talk", "--local", "--agent-version", "-1"), "'-1' is not a version"),
         (("talk", "--local", "--agent-version", "new one"), "'new one' is not a version"),
@@ -452,7 +452,7 @@ async def test_the_key_of_the_system_keyring(
     assert "# RETELL_API_KEY" in result.stdout
     if not shown:
         result = await program("register", *AGENT, more=more)
-        assert "there is no API key" in complaint(result, 2)[0]
+        assert "no API key to register a call" in complaint(result, 2)[0]
 
 
 def test_a_key_of_the_keyring_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:

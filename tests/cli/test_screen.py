@@ -310,8 +310,8 @@ def test_statistics() -> None:
         "median, 95 %   0.81 s, 1.40 s",
         "gives way after  0.35 s (median)",
         "echo control     webrtc",
-        "echo taken out   38 dB, converged",
-        "it costs         1.2 % of a core",
+        "echo removed     38 dB, converged",
+        "echo CPU         1.2 % of a core",
     ):
         assert line in text
     assert "…" not in text.partition("\n")[2], "nothing is cut off"
@@ -328,14 +328,14 @@ def test_devices() -> None:
     )
     controls = Controls(has_keys=True, panel="devices", choices=choices)
     lines = picture(VIEW, 80, 24, controls)
-    assert lines[-1] == "1-2 takes it   Esc closes   q hangs up"
+    assert lines[-1] == "1-2 selects it   Esc closes   q hangs up"
     assert lines[4] == "Microphones"
     assert lines[5] == f"  1  {'Headset':<34}ALSA  in use"
     assert lines[6:8] == ["Speakers", f"  2  {'Speakers':<34}ALSA"]
-    assert lines[9] == "What was plugged in since the program started is not in this list."
+    assert lines[9] == "Devices plugged in since the program started are not listed."
     assert picture(VIEW, 80, 24, replace(controls, above=1)) == lines, "all of it is to be seen"
     typed = picture(VIEW, 80, 24, replace(controls, typed="1"))
-    assert typed[-1] == "number 1   Enter takes it"
+    assert typed[-1] == "number 1   Enter selects it"
     assert "     none" in picture(VIEW, 80, 24, Controls(panel="devices", choices=()))
 
 
@@ -347,7 +347,7 @@ def test_a_long_list_of_devices_scrolls() -> None:
     assert lines[19] == "…"
     scrolled = picture(VIEW, 80, 24, replace(controls, above=4))
     assert scrolled[4] == "  2  Speaker 2"
-    assert "not in this list." in picture(VIEW, 80, 24, replace(controls, above=29))[19]
+    assert "not listed." in picture(VIEW, 80, 24, replace(controls, above=29))[19]
 
 
 @given(st.text(), st.text(), st.integers(1, 120), st.integers(1, 40))

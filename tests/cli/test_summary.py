@@ -1,4 +1,4 @@
-"""What is said after a call."""
+"""The summary after a call."""
 
 from __future__ import annotations
 

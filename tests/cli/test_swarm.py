@@ -19,7 +19,7 @@ from retell_voice.swarm.figures import Figures
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 FORMATS = {"web": AudioFormat(), "twilio": AudioFormat(Encoding.MULAW, 8000)}
-QUICK = ("--ramp", "0.1", "--patience", "3")
+QUICK = ("--ramp", "0.1", "--answer-timeout", "3")
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ def test_a_host_that_does_not_resolve(run: Run) -> None:
 )
 def test_a_device_that_there_is_not(run: Run, arguments: list[str], device: str) -> None:
     problem, hint = complaint(run("talk", *arguments, CALL_ID), 3)
-    assert f"there is no {device} 'no such'" in problem
+    assert f"no {device} 'no such'" in problem
     assert hint.strip(), "it lists what there is, or says how to do without"
 
 

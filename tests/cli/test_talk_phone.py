@@ -135,7 +135,7 @@ async def test_what_twilio_would_complain_of_is_told(talk: Talk) -> None:
     ]
     assert result.stdout.startswith("call as Twilio on 127.0.0.1:")
     assert "Twilio 31" not in lenient.stdout
-    assert "the server sent something broken: a binary message" in lenient.stdout
+    assert "the server sent a malformed message: a binary message" in lenient.stdout
 
 
 async def test_hanging_up_is_a_stop(talk: Talk) -> None:
@@ -255,7 +255,7 @@ async def test_a_server_that_fails_is_told_of_without_a_call_id(talk: Talk) -> N
         (("--local", "--parameter", "x=y"), "--parameter is for --dialect"),
         (("--local", "--codec", "PCMU"), "--codec is for --dialect"),
         (("--local", "--dialect", "vonage", "--codec", "PCMU"), "--codec: Vonage has no PCMU"),
-        (("--dialect", "twilio", "--url", "ws://h", "--metadata", "a=b"), "to a new call only"),
+        (("--dialect", "twilio", "--url", "ws://h", "--metadata", "a=b"), "only for a new call"),
     ],
 )
 def test_what_does_not_go_together_is_named(

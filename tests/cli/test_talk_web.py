@@ -98,9 +98,9 @@ async def test_it_is_shown_in_lines(talk: Run, server: Gateway) -> None:
     first, *_ = result.stdout.splitlines()
     assert first.startswith("call with agent_1 on 127.0.0.1:")
     assert first.endswith(", opus 48000 Hz")
-    assert "no transcript from here on, the call goes on" in result.stdout
+    assert "the transcript is lost, the call goes on" in result.stdout
     assert "the server closed the call (1000: ended)" in result.stdout
-    assert "by the server's account: user_hangup" in result.stdout
+    assert "according to the server: user_hangup" in result.stdout
 
 
 def agents(*named: tuple[str, str]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ async def test_with_a_key_it_is_looked_up_too(talk: Run, server: Gateway) -> Non
     ends_when_joined(server)
     result = await talk("--web-call", "-", "--no-updates", stdin=json.dumps(server.admission))
     assert result.stdout.splitlines()[0].startswith("call …cdef on 127.0.0.1:")
-    assert "by the server's account: user_hangup" in result.stdout
+    assert "according to the server: user_hangup" in result.stdout
 
 
 async def test_a_server_that_asks_to_wait_is_waited_for(talk: Run, server: Gateway) -> None:
@@ -154,7 +154,7 @@ async def test_a_server_that_asks_to_wait_is_waited_for(talk: Run, server: Gatew
 async def test_a_key_that_is_refused_is_told_in_one_line(talk: Run, server: Gateway) -> None:
     server.answers[CREATE] = [(401, {"message": "bad key"})]
     said = complaint(await talk("--agent", "agent_1"), 7)
-    assert "does not take the API key: bad key it came from RETELL_API_KEY" in said
+    assert "does not accept the API key: bad key it came from RETELL_API_KEY" in said
 
 
 async def test_a_token_that_is_refused_is_told_in_one_line(talk: Run, server: Gateway) -> None:
@@ -164,7 +164,7 @@ async def test_a_token_that_is_refused_is_told_in_one_line(talk: Run, server: Ga
 
 
 async def test_what_is_no_admission_is_told_in_one_line(talk: Run) -> None:
-    assert "no JSON object" in complaint(await talk("--web-call", "-", stdin="{"), 2)
+    assert "not a JSON object" in complaint(await talk("--web-call", "-", stdin="{"), 2)
 
 
 async def test_a_server_that_is_not_there(talk: Run, server: Gateway) -> None:
@@ -231,10 +231,10 @@ AGENT = ("--agent", "agent_1")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((*AGENT, "--rate", "16000"), "--rate: a web call has no such thing"),
-        ((*AGENT, "--direction", "inbound"), "--direction: a web call has no such thing"),
-        ((*AGENT, "--frame-ms", "40"), "--frame-ms: a web call has no such thing"),
-        ((*AGENT, "--transport", "webrtc", "--url", "ws://x"), "--url: a web call has no such"),
+        ((*AGENT, "--rate", "16000"), "--rate: not for web calls"),
+        ((*AGENT, "--direction", "inbound"), "--direction: not for web calls"),
+        ((*AGENT, "--frame-ms", "40"), "--frame-ms: not for web calls"),
+        ((*AGENT, "--transport", "webrtc", "--url", "ws://x"), "--url: not for web calls"),
         ((*AGENT, "--transport", "websocket", "--node", "n"), "--node is for a new web call"),
         (("--local", "--state", "s"), "--state is for a new web call"),
         (("--web-call", "-", "--node", "n"), "--node is for a new web call"),
@@ -246,8 +246,8 @@ AGENT = ("--agent", "agent_1")
             ("--web-call", "-", "--dialect", "twilio", "--url", "ws://x"),
             "--web-call and --dialect exclude",
         ),
-        (("--local", "--transport", "webrtc", "--rate", "8000"), "--rate: a web call has no such"),
-        (("--web-call", "-", "--metadata", "a=b"), "that can be told to a new call only"),
+        (("--local", "--transport", "webrtc", "--rate", "8000"), "--rate: not for web calls"),
+        (("--web-call", "-", "--metadata", "a=b"), "only for a new call"),
         (("--transport", "webrtc", "call_1"), "a web call is made with --agent or --local"),
         (("--transport", "pigeon", "--local"), "'pigeon' is not one of auto, webrtc, websocket"),
     ],
@@ -263,4 +263,4 @@ def test_what_cannot_be(
 
 
 def test_without_a_key_no_web_call_is_made(refuse: Callable[..., str]) -> None:
-    assert "there is no API key" in refuse("talk", *AGENT, code=2)
+    assert "no API key to" in refuse("talk", *AGENT, code=2)

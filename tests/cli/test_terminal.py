@@ -204,7 +204,7 @@ def choices(microphone, speaker):
 
 def find_speaker(choice, audio):
     if choice.name == "Broken":
-        raise DeviceError("speaker 'Broken' does not open: it is busy")
+        raise DeviceError("speaker 'Broken' failed to open: it is busy")
     return NullSpeaker(44100, name=choice.name)
 
 choose.choices, choose.find_speaker = choices, find_speaker
@@ -221,7 +221,7 @@ def test_other_devices_are_chosen_and_one_does_not_work(
         terminal.type("d")
         terminal.wait_for("  2  Broken")
         terminal.type("2")
-        terminal.wait_for("speaker 'Broken' does not open: it is busy")
+        terminal.wait_for("speaker 'Broken' failed to open: it is busy")
         assert terminal.lines[2].endswith("dB  null")
         terminal.type("d")
         terminal.wait_for("  3  Headset")
@@ -230,7 +230,7 @@ def test_other_devices_are_chosen_and_one_does_not_work(
         assert terminal.lines[2].endswith("dB  Headset")
         assert "the speaker is now: Headset" in terminal.text
         terminal.type("d1")  # before there is a list
-        terminal.wait_for("there is no number 1")
+        terminal.wait_for("no device number 1")
         terminal.wait_for(lambda seen: re.search("3  Headset +ALSA  in use", seen.text))
         terminal.type("1")
         terminal.wait_for("Webcam is in use now")

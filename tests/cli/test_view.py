@@ -89,7 +89,8 @@ def test_a_device_goes_and_another_comes() -> None:
     fields: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
     for side, field in fields.items():
         view = after(DeviceChanged(side=side, state="lost", name="Jabra", why="unplugged", at=1.0))
-        assert view.notes == (Note(1.0, f"the {field} is gone, the call waits for it: unplugged"),)
+        gone = f"the {field} is gone; waiting for it to come back: unplugged"
+        assert view.notes == (Note(1.0, gone),)
         assert view.lost == {side}
         view = reduce(view, DeviceChanged(side=side, state="back", name="Built-in", at=2.0))
         assert getattr(view, field) == "Built-in"
@@ -196,10 +197,8 @@ def test_the_last_notes_are_kept() -> None:
         MalformedMessage(problem=f"no JSON: {'so it is ' * 9}.", excerpt="{", at=64.0),
     )
     assert len(view.notes) == 3
-    assert view.notes[0] == Note(
-        62.0, "2.0 s of the agent lost: too much of it was waiting to be played"
-    )
-    assert view.notes[2].text == f"the server sent something broken: no JSON: {'so it is ' * 9}."
+    assert view.notes[0] == Note(62.0, "2.0 s of the agent was dropped: the playout queue is full")
+    assert view.notes[2].text == f"the server sent a malformed message: no JSON: {'so it is ' * 9}."
     assert len(view.fresh_notes) == 3
     assert [note.at for note in replace(view, at=93.5).fresh_notes] == [64.0]
 

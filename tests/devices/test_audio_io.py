@@ -258,7 +258,7 @@ async def test_one_call_at_a_time_borrows_it() -> None:
     async with opened() as io:
         one, other = lease_of(io), lease_of(io)
         one.begin()
-        with pytest.raises(RuntimeError, match="in another call"):
+        with pytest.raises(RuntimeError, match="in use by another call"):
             other.begin()
         one.end()
         one.end()
@@ -312,9 +312,9 @@ async def test_a_device_that_cannot_be_opened_leaves_nothing_open() -> None:
 
 async def test_it_is_opened_once() -> None:
     async with opened() as io:
-        with pytest.raises(RuntimeError, match="opened once"):
+        with pytest.raises(RuntimeError, match="opened only once"):
             io.open()
-    with pytest.raises(RuntimeError, match="opened once"):
+    with pytest.raises(RuntimeError, match="opened only once"):
         io.open()
 
 

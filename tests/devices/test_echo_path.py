@@ -148,9 +148,9 @@ def test_auto_does_without_a_canceller_that_does_not_load(
     echo.prepare(Device(), Device())
     assert echo.choice is not None
     assert echo.choice.way is Way.OFF
-    assert "does not load" in echo.choice.why
+    assert "fails to load" in echo.choice.why
     assert "pip install" in echo.choice.hint
-    with pytest.raises(ConfigError, match="does not load"):
+    with pytest.raises(ConfigError, match="fails to load"):
         path("webrtc")[0].prepare(Device(), Device())
 
 

@@ -40,17 +40,17 @@ async def test_an_account_that_is_well() -> None:
         found = await look(emulator.api_url, agent="front DESK")
     assert verdicts(found) == [("API key", PASS), ("agents", PASS), ("agent", PASS)]
     key, agents, agent = found
-    assert key.says.startswith("127.0.0.1 takes the key …cdef of RETELL_API_KEY (")
+    assert key.says.startswith("127.0.0.1 accepts the key …cdef of RETELL_API_KEY (")
     assert agents.says == "the account has Front desk, Ann, Bob, 1 more"
     assert (agents.figures, key.figures.keys()) == ({"agents": 4}, {"ms"})
-    assert agent.says == "Front desk (agent_0) is there"
+    assert agent.says == "Front desk (agent_0) exists"
 
 
 async def test_an_agent_that_is_not_there() -> None:
     async with Emulator(api_key=KEY, agents=NAMES) as emulator:
         *_, agent = found = await look(emulator.api_url, agent="desk")
     assert (agent.check, agent.verdict, exit_code(found)) == ("agent", FAIL, 7)
-    assert agent.says == "no agent is called 'desk' (--agent)"
+    assert agent.says == "no agent is named 'desk' (--agent)"
     assert agent.hint == "use an id: Front desk (agent_0)"
 
 
@@ -69,7 +69,7 @@ async def test_an_account_without_agents_and_one_whose_agent_sleeps() -> None:
     page = answer(json.dumps({"items": [asleep], "has_more": False}).encode())
     async with server(page, page) as (url, _):
         *_, agent = await look(url, agent="Ann")
-    assert (agent.verdict, agent.says) == (WARN, "Ann (agent_1) is there, and suspended")
+    assert (agent.verdict, agent.says) == (WARN, "Ann (agent_1) exists, but is suspended")
 
 
 async def test_a_server_that_is_not_there_and_one_in_trouble() -> None:
@@ -107,4 +107,4 @@ async def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_that_thinks_for_long_is_warned_of() -> None:
     assert account.judge_answer("host", "…cdef of X", 0.1).verdict is PASS
     slow = account.judge_answer("host", "…cdef of X", 3.0)
-    assert (slow.verdict, slow.says) == (WARN, "host takes the key …cdef of X (3000 ms)")
+    assert (slow.verdict, slow.says) == (WARN, "host accepts the key …cdef of X (3000 ms)")

@@ -51,9 +51,14 @@ def test_a_way_that_is_not_there_fails_as_the_call_would(monkeypatch: pytest.Mon
     ("levels", "choice", "verdict", "says"),
     [
         ([None, None], OFF, PASS, "does not hear the speaker"),
-        ([-12.0, None, -11.0], OFF, WARN, "-11 dB against what is played: the agent would hear"),
+        (
+            [-12.0, None, -11.0],
+            OFF,
+            WARN,
+            "-11 dB relative to what is played: the agent would hear",
+        ),
         ([-50.0], OFF, PASS, "too faint to matter"),
-        ([-12.0], Choice(Way.WEBRTC, "so"), PASS, "-12 dB against what is played; webrtc"),
+        ([-12.0], Choice(Way.WEBRTC, "so"), PASS, "-12 dB relative to what is played; webrtc"),
     ],
 )
 def test_an_echo_matters_if_it_is_loud_and_nothing_is_done(

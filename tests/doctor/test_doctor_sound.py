@@ -163,7 +163,7 @@ class Device:
 
 
 def busy(end: object) -> None:
-    raise DeviceError("microphone 'fake' does not open: busy", "close what holds it")
+    raise DeviceError("microphone 'fake' failed to open: busy", "close what holds it")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def config(path: Path, warnings: tuple[str, ...] = (), *, named: bool = False) -
 def test_no_config_file_is_well(tmp_path: Path) -> None:
     (only,) = config(tmp_path / "none.toml")
     assert only.verdict is PASS
-    assert "defaults hold" in only.says
+    assert "using defaults" in only.says
 
 
 def test_a_config_file(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_config_file(tmp_path: Path) -> None:
 def test_a_secret_that_others_may_read(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("")
-    found = config(path, (f"{path} holds a secret and others may read it: chmod 600",))
+    found = config(path, (f"{path} contains a secret, and others may read it: chmod 600",))
     assert (found[-1].verdict, found[-1].hint) == (WARN, "chmod 600")
 
 

@@ -188,7 +188,7 @@ def test_a_package_that_does_not_load_gives_way_to_the_other(
     monkeypatch.setitem(sys.modules, "pywebrtc_audio", None)
     assert isinstance(new_webrtc(RATE, packages=both), LiveKit)
     monkeypatch.setitem(sys.modules, "livekit.rtc.apm", None)
-    with pytest.raises(ConfigError, match=r"pywebrtc-audio does not load: .*; livekit does not"):
+    with pytest.raises(ConfigError, match=r"pywebrtc-audio fails to load: .*; livekit fails"):
         new_webrtc(RATE, packages=both)
 
 

@@ -21,14 +21,14 @@ def test_what_is_late_and_quieter_follows(lag: int) -> None:
     for here, there in zip(near, far, strict=True):
         following.step(here, there, compare=True)
     assert following.lag == pytest.approx(lag, abs=1)
-    assert following.likeness > 0.8
+    assert following.correlation > 0.8
 
 
 def test_another_voice_does_not() -> None:
     following = Following(30)
     for here, there in zip(syllables(1000, 1), syllables(1000, 2), strict=True):
         following.step(here, there, compare=True)
-    assert following.likeness < 0.5
+    assert following.correlation < 0.5
 
 
 @pytest.mark.parametrize(("near", "far"), [(0.0, 1e6), (1e3, 0.0), (1e3, 1e6)])
@@ -36,7 +36,7 @@ def test_what_is_steady_follows_nothing(near: float, far: float) -> None:
     following = Following(30)
     for _ in range(500):
         following.step(near, far, compare=True)
-    assert abs(following.likeness) < 0.05
+    assert abs(following.correlation) < 0.05
 
 
 def test_what_is_not_compared_leaves_no_trace_but_the_levels() -> None:
@@ -44,9 +44,9 @@ def test_what_is_not_compared_leaves_no_trace_but_the_levels() -> None:
     following = Following(30)
     for there in far[:100]:
         following.step(0.0, there, compare=False)
-    assert (following.blocks, following.likeness) == (0, 0.0)
+    assert (following.blocks, following.correlation) == (0, 0.0)
     for here, there in zip(np.roll(far, 20)[100:], far[100:], strict=True):
         following.step(here, there, compare=True)
     assert following.lag == 20
     following.reset()
-    assert (following.blocks, following.lag, following.likeness, following.near) == (0, 0, 0, 0)
+    assert (following.blocks, following.lag, following.correlation, following.near) == (0, 0, 0, 0)

@@ -645,9 +645,9 @@ def take(stage: Stage, step: tuple[str, int, Any]) -> None:
 def test_whatever_happens_the_actions_are_consistent(
     steps: list[tuple[str, int, Any]], answers: bool, slowness: float
 ) -> None:
-    patience = replace(DEFAULT_DIALOGUE, end_call_after_silence_ms=15_000, reminder_trigger_ms=6000)
+    timings = replace(DEFAULT_DIALOGUE, end_call_after_silence_ms=15_000, reminder_trigger_ms=6000)
     server = echo if answers else mute
-    stage = Stage(patience, server, listening=slowness, speaking=slowness)
+    stage = Stage(timings, server, listening=slowness, speaking=slowness)
     for step in steps:
         take(stage, step)
     stage.wait(6)

@@ -141,11 +141,11 @@ async def test_a_whole_conversation(example: Any, monkeypatch: pytest.MonkeyPatc
     heard = asyncio.Event()
     look = example.TOOLS["get_weather"]
 
-    async def patient_look(city: str) -> dict[str, Any]:
+    async def slow_look(city: str) -> dict[str, Any]:
         await heard.wait()
         return await look(city)
 
-    monkeypatch.setitem(example.TOOLS, "get_weather", patient_look)
+    monkeypatch.setitem(example.TOOLS, "get_weather", slow_look)
     engines = FakeEngines()
     asr = engines.asr
     async with example.listen(0) as url, emulator(url, engines) as retell:
@@ -247,8 +247,8 @@ async def test_a_server_that_crashes_and_restarts_is_survived(example: Any) -> N
 
     server = await serve(remembered, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    patient = replace(QUICK, attempts=10_000)
-    async with emulator(f"ws://127.0.0.1:{port}/llm", link=patient) as retell:
+    persistent = replace(QUICK, attempts=10_000)
+    async with emulator(f"ws://127.0.0.1:{port}/llm", link=persistent) as retell:
         call = retell.register(AUDIO)
         async with talker(retell, call) as caller:
             await caller.until(caller.told("agent: Hello! How can I help you?"))
@@ -528,7 +528,7 @@ async def test_engines_that_fail_are_told_and_the_call_goes_on() -> None:
     assert any(isinstance(each, LlmMessageMalformed) for each in events)
 
 
-async def test_a_call_registered_with_its_own_patience() -> None:
+async def test_a_call_registered_with_its_own_silence_timeout() -> None:
     async def handler(websocket: ServerConnection) -> None:
         await websocket.send(response(0, "Hello."))
         await websocket.wait_closed()

@@ -235,7 +235,7 @@ async def test_pings_can_be_switched_off() -> None:
     async with server(handler) as url, link_to(url, replace(QUICK, keepalive_timeout=1.0)) as link:
         assert await anext(link) == Config(auto_reconnect=True)
         assert await anext(link) == Config()
-        await asyncio.sleep(1.0)  # the patience itself
+        await asyncio.sleep(1.0)  # the timeout itself
         switched.set()
         assert await anext(link) == LlmMetadata(metadata="silence was no loss")
 
@@ -395,10 +395,10 @@ async def test_a_server_that_comes_back_a_little_later_is_found() -> None:
         await say(websocket, response(0, "again"))
         await answer_pings(websocket)
 
-    patient = replace(QUICK, attempts=10_000)
+    persistent = replace(QUICK, attempts=10_000)
     async with serve(handler, "127.0.0.1", 0) as first:
         port = first.sockets[0].getsockname()[1]
-        async with link_to(url_of(first), patient) as link:
+        async with link_to(url_of(first), persistent) as link:
             assert isinstance(await anext(link), Config)
             assert isinstance(await anext(link), LinkChanged)
             async with server(successor, port):
@@ -675,7 +675,7 @@ def test_a_refused_connection_is_reported_within_a_second() -> None:
 
 async def test_no_such_host() -> None:
     failure = await refused("ws://no-such-host.invalid/llm-websocket", replace(QUICK, attempts=1))
-    assert failure.words.startswith("LLM server: there is no host no-such-host.invalid")
+    assert failure.words.startswith("LLM server: no such host: no-such-host.invalid")
 
 
 @asynccontextmanager
@@ -792,8 +792,11 @@ async def test_one_who_hangs_up_while_redialling_leaves_nothing() -> None:
     async def handler(websocket: ServerConnection) -> None:
         await dies(running, websocket)
 
-    patient = replace(QUICK, pause=60)
-    async with serve(handler, "127.0.0.1", 0) as running, link_to(url_of(running), patient) as link:
+    persistent = replace(QUICK, pause=60)
+    async with (
+        serve(handler, "127.0.0.1", 0) as running,
+        link_to(url_of(running), persistent) as link,
+    ):
         async for item in link:
             if isinstance(item, LinkChanged):
                 break

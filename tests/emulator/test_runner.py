@@ -12,8 +12,8 @@ from retell_voice.emulator.actions import Action
 from retell_voice.emulator.runner import AgentRunner
 
 
-class Patient:
-    """A part that notes at which turn of the event loop it heard what."""
+class Recording:
+    """A part that notes the turn of the event loop in which each block came."""
 
     def __init__(self) -> None:
         self.turn = 0
@@ -43,7 +43,7 @@ class Patient:
 
 async def test_a_backlog_of_audio_does_not_keep_other_calls_waiting() -> None:
     """It piles up while an LLM server is dialled."""
-    part = Patient()
+    part = Recording()
 
     async def agent(session: Session) -> None:
         await session.wait_closed()

@@ -208,7 +208,7 @@ async def test_devices_that_are_not_open_or_in_another_call_are_refused() -> Non
             first = route_to(emulator, emulator.register(AUDIO).call_id)
             async with Call(first, audio=io) as call:
                 second = route_to(emulator, emulator.register(AUDIO).call_id)
-                with pytest.raises(RuntimeError, match="in another call"):
+                with pytest.raises(RuntimeError, match="in use by another call"):
                     await Call(second, audio=io).__aenter__()
                 await until(call, Statistics)
                 assert call.statistics().frames_sent > 0, "the first call has them still"
@@ -224,9 +224,9 @@ async def test_a_call_is_entered_once() -> None:
             speaker=Hearing(),
         )
         async with call:
-            with pytest.raises(RuntimeError, match="held once"):
+            with pytest.raises(RuntimeError, match="entered only once"):
                 await call.__aenter__()
             await until(call, AgentStarted)
-        with pytest.raises(RuntimeError, match="held once"):
+        with pytest.raises(RuntimeError, match="entered only once"):
             async with call:
                 pass

@@ -550,7 +550,7 @@ class Flaky(NullSpeaker):
         super().stop()
 
 
-async def test_without_patience_a_device_that_is_lost_ends_the_call_with_its_error() -> None:
+async def test_without_a_device_timeout_a_lost_device_ends_the_call_with_its_error() -> None:
     speaker = Flaky("lost")
     async with calling(listen, speaker=speaker, device_timeout=0) as call:
         await until(call, Statistics)
@@ -773,7 +773,7 @@ async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(
         end = ended(await collect(call))
     assert end.by == "device"
     why = f"speaker 'agent.wav' lost: {path}: No space left on device"
-    assert end.reason == f"{why}; the first 0.2 s are in it"
+    assert end.reason == f"{why}; the first 0.2 s were saved"
     assert len(read_wav(path)[0])
 
 

@@ -48,7 +48,7 @@ class Hearing(NullSpeaker):
     def start(self, source) -> None:
         self.source = source
         if self.fault == "refuses":
-            raise DeviceError(f"speaker {self.name!r} does not open: it is busy")
+            raise DeviceError(f"speaker {self.name!r} failed to open: it is busy")
         if self.fault == "is lost":
             source.lost("it burns")
         if self.fault:

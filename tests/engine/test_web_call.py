@@ -281,7 +281,7 @@ async def test_a_transcript_that_cannot_be_followed_is_told_and_the_call_goes_on
                     break
             assert isinstance(event, MonitorChanged)
             assert event.state == "lost"
-            assert "the permission to write calls" in event.why
+            assert "write permission for calls" in event.why
             await call.hang_up()
             ended = (await rest_of(call))[-1]
         assert isinstance(ended, Ended)

@@ -184,7 +184,7 @@ async def test_a_revoked_key_is_a_fault_until_there_is_another(
     file.chmod(0o600)
     async with a_kiosk(monkeypatch, listens, api_key_file=str(file)) as kiosk:
         look = await kiosk.until(State.FAULTED)
-        assert "does not take the API key" in look.why
+        assert "does not accept the API key" in look.why
         assert "someone" not in repr(kiosk.seen.all_looks)
         kiosk.press()
         assert (await kiosk.ends()).result == "refused"

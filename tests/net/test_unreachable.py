@@ -19,10 +19,10 @@ HOST = "host.example:81"
     [
         (
             socket.gaierror(socket.EAI_NONAME, "not known"),
-            "there is no host host.example (not known)",
+            "no such host: host.example (not known)",
             False,
         ),
-        (socket.gaierror(socket.EAI_AGAIN, "later"), "there is no host host.example (later)", True),
+        (socket.gaierror(socket.EAI_AGAIN, "later"), "no such host: host.example (later)", True),
         (TimeoutError(), f"{HOST} did not answer within 0.5 s", True),
         (ssl.SSLError(1, "bad"), f"TLS with {HOST} failed: {ssl.SSLError(1, 'bad')}", False),
         (

@@ -33,7 +33,7 @@ ANALYSED = {**BEGUN, "call_analysis": {"call_summary": "short"}}
 
 
 @pytest.mark.parametrize(
-    ("answers", "patience", "pauses"),
+    ("answers", "wait_seconds", "pauses"),
     [
         ((call("ended", **ANALYSED),), 0, 0),
         ((call("ongoing", **BEGUN), call("ended", **BEGUN), call("ended", **ANALYSED)), 9, 2),
@@ -43,11 +43,11 @@ ANALYSED = {**BEGUN, "call_analysis": {"call_summary": "short"}}
     ],
 )
 async def test_a_call_is_waited_for_and_then_its_analysis(
-    answers: tuple[bytes, ...], patience: float, pauses: int
+    answers: tuple[bytes, ...], wait_seconds: float, pauses: int
 ) -> None:
     sleeps = Sleeps()
     async with server(*answers) as (url, heads):
-        await Account(KEY, url).analysed(CALL, patience, sleep=sleeps)
+        await Account(KEY, url).analysed(CALL, wait_seconds, sleep=sleeps)
     assert sleeps.slept == [PAUSE] * pauses
     assert len(heads) == len(answers)
 

@@ -98,7 +98,7 @@ def test_the_key() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "says"),
-    [({"agent": None}, "no agent"), ({"api_key": None}, "there is no API key")],
+    [({"agent": None}, "no agent"), ({"api_key": None}, "no API key to register a call")],
 )
 def test_what_registering_takes(
     missing: dict[str, None], says: str, monkeypatch: pytest.MonkeyPatch

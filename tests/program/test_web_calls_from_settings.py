@@ -53,11 +53,11 @@ def agents(*named: tuple[str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
-        (401, {"message": "bad key"}, "does not take the API key: bad key"),
+        (401, {"message": "bad key"}, "does not accept the API key: bad key"),
         (402, {"message": "no credit"}, "no credit"),
         (403, {"message": "not yours"}, "not yours"),
         (404, {"message": "no such agent"}, "knows no agent agent_1: no such agent"),
-        (422, {"message": "odd"}, "does not take the request: odd"),
+        (422, {"message": "odd"}, "does not accept the request: odd"),
         (429, {"message": "busy"}, "too many requests or calls"),
         (500, b"<html>", "HTTP 500"),
         (200, [], "did not answer as Retell's REST API does"),
@@ -117,7 +117,7 @@ async def test_an_id_is_not_looked_up(server: Gateway, agent: str) -> None:
 async def test_a_name_that_nobody_has_costs_no_call(server: Gateway) -> None:
     server.answers["POST", "list-agents"] = [(200, agents(("agent_8", "Back office")))]
     error = await refused(server, "office")
-    assert "no agent is called 'office'" in str(error)
+    assert "no agent is named 'office'" in str(error)
     assert "Back office (agent_8)" in error.hint
     assert len(server.requests) == 1
 
@@ -131,9 +131,9 @@ async def test_a_key_that_is_refused_with_a_name_is_told_like_any_other(server: 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no JSON object"),
-        ("[" * 100_000, "no JSON object"),
-        ("[1]", "no JSON object"),
+        ("", "not a JSON object"),
+        ("[" * 100_000, "not a JSON object"),
+        ("[1]", "not a JSON object"),
         ("{}", "names no transport we know"),
         (json.dumps({"transport": "gateway", "call_id": "c"}), "access_token"),
         (json.dumps({"transport": "livekit", "call_id": "c", "access_token": "t"}), "LiveKit"),

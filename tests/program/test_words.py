@@ -40,20 +40,20 @@ def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:
     up = LatencyChanged(side="far_end", why="gaps", old=0.01, new=0.03)
     down = LatencyChanged(side="near_end", why="calm", old=0.03, new=None)
     assert (news(up), warn(down)) == (None, None)
-    assert str(warn(up)).startswith("the speaker had gaps")
-    assert str(warn(up)).endswith("more latency, 30 ms")
-    assert str(news(down)).endswith("the microphone has had no gaps for long: less latency")
+    assert str(warn(up)).startswith("gaps at the speaker")
+    assert str(warn(up)).endswith("latency raised to 30 ms")
+    assert news(down) == "no gaps at the microphone for a while: latency lowered"
 
 
 def test_a_network_that_fails_is_told_and_so_is_what_that_means() -> None:
     stalled = NetworkChanged(state="stalled", silent_for=2.0)
     back = NetworkChanged(state="back", silent_for=3.1)
     assert (news(stalled), warn(back)) == (None, None)
-    assert warn(stalled) == "nothing has come from the server for 2 s"
-    assert news(back) == "the server is heard again, after 3 s"
+    assert warn(stalled) == "no audio from the server for 2 s"
+    assert news(back) == "audio from the server is back after 3 s"
     assert warn(MonitorChanged(state="attached")) is None
     again = warn(MonitorChanged(state="retrying", why="it broke\x1b"))
-    assert again == "the transcript stands still, it is being fetched again: it broke"
+    assert again == "the transcript is interrupted, reconnecting: it broke"
     assert "the call goes on: no key" in str(warn(MonitorChanged(state="lost", why="no key")))
 
 

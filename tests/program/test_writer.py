@@ -70,7 +70,7 @@ def test_one_line_may_be_larger_than_all_that_may_wait(monkeypatch: pytest.Monke
 def test_a_reader_that_never_reads_is_left_alone_after_a_while(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(writer, "PATIENCE", 0.05)
+    monkeypatch.setattr(writer, "DRAIN_TIMEOUT", 0.05)
     monkeypatch.setattr(stdout, "_abandoned", False)
     monkeypatch.setattr(sys, "stdout", slow := Slow())
     lines = LineWriter()

@@ -85,14 +85,14 @@ async def test_an_agent_is_found_by_id_or_by_name() -> None:
 
 async def test_an_agent_that_is_not_there_or_there_twice_is_told_with_those_near() -> None:
     async with server(page(agent("agent_1", "Front desk")), page()) as (url, _):
-        with pytest.raises(NotFound, match="no agent is called 'desk'") as caught:
+        with pytest.raises(NotFound, match="no agent is named 'desk'") as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
         assert caught.value.hint == "use an id: Front desk (agent_1)"
         with pytest.raises(NotFound) as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
         assert caught.value.hint == "`retell-voice agents` lists them"
     async with server(page(agent("a", "Desk"), agent("b", "desk"))) as (url, _):
-        with pytest.raises(NotFound, match="2 agents are called 'desk'") as caught:
+        with pytest.raises(NotFound, match="2 agents are named 'desk'") as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
     assert caught.value.hint == "use an id: Desk (a), desk (b)"
 

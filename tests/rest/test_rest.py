@@ -83,7 +83,7 @@ async def test_a_call_is_registered_joined_and_looked_up(emulator: Emulator) -> 
 
 async def test_the_key_is_refused(emulator: Emulator) -> None:
     wrong = "key_wrong_67890abcdef"
-    with pytest.raises(KeyRefused, match="does not take the API key") as caught:
+    with pytest.raises(KeyRefused, match="does not accept the API key") as caught:
         await register(emulator, api_key=wrong)
     assert (caught.value.status, caught.value.exit_code) == (401, 7)
     assert wrong not in str(caught.value)
@@ -133,7 +133,7 @@ async def test_the_field_that_is_wrong_is_named(emulator: Emulator) -> None:
     assert (caught.value.status, caught.value.field) == (422, "end_call_after_silence_ms")
     host = emulator.api_url.partition("://")[2]
     assert str(caught.value) == (
-        f"server: {host} does not take end_call_after_silence_ms: "
+        f"server: {host} does not accept end_call_after_silence_ms: "
         "end_call_after_silence_ms must be at least 10000"
     )
 

@@ -99,13 +99,13 @@ async def test_no_call_is_created_twice() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind", "says"),
     [
-        ("401 Unauthorized", {"message": "bad key"}, KeyRefused, "take the API key: bad key"),
-        ("402 Payment Required", {"error": "no credit"}, RestError, "paid first: no credit"),
+        ("401 Unauthorized", {"message": "bad key"}, KeyRefused, "accept the API key: bad key"),
+        ("402 Payment Required", {"error": "no credit"}, RestError, "requires payment: no credit"),
         ("403 Forbidden", {"error_message": "no"}, KeyRefused, "not allow this API key .*: no"),
         ("404 Not Found", {"message": "gone"}, NotFound, "knows no agent agent_1: gone"),
         ("422 X", {"message": "Cannot find agent"}, NotFound, "knows no agent agent_1: Cannot"),
-        ("422 X", {"message": "agent_version is odd"}, FieldRefused, "not take agent_version"),
-        ("400 Bad Request", {"message": "odd"}, FieldRefused, "not take the request: odd"),
+        ("422 X", {"message": "agent_version is odd"}, FieldRefused, "not accept agent_version"),
+        ("400 Bad Request", {"message": "odd"}, FieldRefused, "not accept the request: odd"),
         ("429 X\r\nRetry-After: 7", {}, TooManyRequests, "too many requests or calls"),
         ("500 X", {"message": "oops"}, RestError, "HTTP 500 Internal Server Error: oops"),
     ],

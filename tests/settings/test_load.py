@@ -122,8 +122,8 @@ def test_complaints_name_line_and_key(text: str, expected: str) -> None:
         ("emulater.port = 8080", "did you mean [emulator]?"),
         ("[emulator]\nvolume = 50", "did you mean volume, before any [section]?"),
         ("[emulator]\nprot = 8080", "did you mean emulator.port?"),
-        ("zzz = 1", "`retell-voice config init FILE` writes a file with all there are"),
-        ("[zzz]\nx = 1", "`retell-voice config init FILE` writes a file with all there are"),
+        ("zzz = 1", "`retell-voice config init FILE` writes a file with all keys"),
+        ("[zzz]\nx = 1", "`retell-voice config init FILE` writes a file with all keys"),
     ],
 )
 def test_an_unknown_key_is_guessed_at(text: str, hint: str) -> None:
@@ -176,8 +176,8 @@ def test_variables_that_are_not_known_are_told() -> None:
     environ = dict.fromkeys([f"RETELL_VOICE_{name}" for name in ours] + ["X", "RETELL_API_KEY"], "")
     assert unknown_variables(environ) == []
     assert unknown_variables({**environ, "RETELL_VOICE_RATES": "", "RETELL_VOICE_FOO": "1"}) == [
-        "RETELL_VOICE_RATES is not known: did you mean RETELL_VOICE_RATE?",
-        "RETELL_VOICE_FOO is not known",
+        "RETELL_VOICE_RATES is unknown: did you mean RETELL_VOICE_RATE?",
+        "RETELL_VOICE_FOO is unknown",
     ]
 
 
@@ -186,7 +186,7 @@ def test_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("APPDATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read_file(None) == ConfigFile(), "the default one may be missing"
-    with pytest.raises(ConfigError, match=r"other\.toml: there is no such file"):
+    with pytest.raises(ConfigError, match=r"other\.toml: no such file"):
         read_file(tmp_path / "other.toml")
     path = default_path()
     assert path.is_relative_to(tmp_path)

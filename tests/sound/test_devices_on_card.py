@@ -219,7 +219,7 @@ def test_a_fault_of_ours_is_told_once_and_stops_nothing(on_card):
         microphone.stop(), speaker.stop()
         result["whys"] = [sink.whys, source.whys]
     """)
-    assert result["whys"] == [["a fault in this program: RuntimeError('on purpose')"]] * 2
+    assert result["whys"] == [["a defect in this program: RuntimeError('on purpose')"]] * 2
 
 
 def test_names(on_card):
@@ -233,11 +233,9 @@ def test_names(on_card):
             result[name] = name_of(name)
     """)
     assert (result["pulse"], result["DEFAULT"], result["puls"]) == ("pulse", "default", "pulse")
-    assert (
-        result["gramophone"][0] == "there is no speaker 'gramophone'; there is 'pulse', 'default'"
-    )
+    assert result["gramophone"][0] == "no speaker 'gramophone'; available: 'pulse', 'default'"
     assert result["u"] == [
-        "'u' fits more than one speaker: 'pulse', 'default'",
+        "'u' matches more than one speaker: 'pulse', 'default'",
         "give more of the name",
     ]
     assert result[""][0].startswith("there is no speaker ''")
@@ -270,7 +268,7 @@ def test_an_impossible_rate_is_refused_in_plain_words(on_card):
         microphone.stop()
         result["latency"] = microphone.latency
     """)
-    assert result["error"][0] == "microphone 'default' does not open: Invalid sample rate"
+    assert result["error"][0] == "microphone 'default' failed to open: Invalid sample rate"
     assert "1000000 Hz" in result["error"][1]
     assert result["latency"] is None
 

@@ -141,7 +141,7 @@ class Terminal:
 
 
 class KittyTerminal(Terminal):
-    """A terminal that tells when keys come up, if it is asked to.
+    """A terminal that reports key releases, if it is asked to.
 
     Args:
         arguments: as of ``Terminal``.

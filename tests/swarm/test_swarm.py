@@ -24,8 +24,8 @@ from retell_voice.swarm.words import page, progress, rows, verdict
 MULAW = AudioFormat(Encoding.MULAW, 8000)
 SPEECH = np.full(8000 * 4 // 10, 5000, np.int16)
 """Four tenths of a second."""
-PLAN = Plan(4, 0.1, Manners(patience=5.0, silence=0.1))
-IMPATIENT = Plan(4, 0.1, Manners(patience=0.6, silence=0.1))
+PLAN = Plan(4, 0.1, Manners(answer_timeout=5.0, silence=0.1))
+IMPATIENT = Plan(4, 0.1, Manners(answer_timeout=0.6, silence=0.1))
 ANSWER = 0.2
 """Seconds after the caller's last frame of speech until the agent speaks."""
 
@@ -160,7 +160,7 @@ async def test_it_stops_when_it_is_told_to() -> None:
             swarm.stop()
 
     async with server(mute) as part:
-        slow = replace(part, plan=Plan(50, 1000.0, Manners(patience=1000.0)))
+        slow = replace(part, plan=Plan(50, 1000.0, Manners(answer_timeout=1000.0)))
         swarm: Swarm = slow.swarm()
         figures = await swarm.run()
     assert 1 <= figures.calls < 50

@@ -138,7 +138,7 @@ async def test_a_refusal_is_final(code: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "hint"), [(401, "check the API key"), (403, "the permission to write calls")]
+    ("status", "hint"), [(401, "check the API key"), (403, "write permission for calls")]
 )
 async def test_a_key_that_is_refused_over_http_is_told_with_what_to_do(
     status: int, hint: str

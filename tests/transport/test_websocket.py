@@ -331,7 +331,7 @@ async def refused(prefix: str, connect_timeout: float = TIMEOUT) -> RetellVoiceE
 
 async def test_no_such_host() -> None:
     error = await refused("ws://no-such-host.invalid/audio")
-    assert str(error).startswith("network: there is no host no-such-host.invalid")
+    assert str(error).startswith("network: no such host: no-such-host.invalid")
     assert error.exit_code == 4
 
 

@@ -1,15 +1,15 @@
-"""How long packets have to wait so that nearly all of them are there when their turn comes.
+"""How long packets should wait so that nearly all of them arrive in time.
 
 ::
 
     arrival − timestamp ─▶ relative delay: against the usual packet of the last 2 s
                         ─▶ its maximum in each half second
-                        ─▶ a histogram that forgets ─▶ 95th percentile ─▶ target
+                        ─▶ a decaying histogram ─▶ 95th percentile ─▶ target
 
-Arrivals are counted in samples pulled, so the target covers what the device's blocks add, and a
-sender whose clock runs fast or slow is followed. *Usual* is the mean of the middle half. (NetEQ
+Arrivals are counted in samples pulled, so the target covers the delay of the device's blocks and
+follows a sender whose clock runs fast or slow. *Usual* is the mean of the middle half. (NetEQ
 compares with the fastest packet, but whether one makes it into an earlier block is chance.)
-One stall weighs 2 %: it does not raise the target, but the third within half a minute does.
+A single stall weighs 2 %: it does not raise the target, but the third within half a minute does.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from collections import deque
 import numpy as np
 
 _WINDOW = 2.0
-"""Seconds in which the usual packet is looked for."""
+"""Seconds over which the usual packet is determined."""
 _FEW = 8
-"""Of fewer packets, the fastest is the usual one."""
+"""With fewer packets, the fastest counts as usual."""
 _INTERVAL = 0.5
 _BUCKETS = 100
 _BUCKET = 0.005
 _PERCENTILE = 0.95
 _FORGET = 0.98
-"""What an interval leaves of those before it."""
+"""Forgetting factor per interval."""
 _TOO_LATE, _TOO_SOON = 1.0, 0.2
-"""Seconds of relative delay from which the past says nothing: the timestamps have jumped, the
-network was gone, or the device stood still."""
+"""Seconds of relative delay from which the past is irrelevant: the timestamps have jumped, the
+network was gone, or the device stalled."""
 
 
 class DelayEstimator:

@@ -1,4 +1,4 @@
-"""What goes into a packet playout: packets, and the decoder that turns them into samples."""
+"""Input of a packet playout: packets, and the decoder that turns them into samples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Packet:
     """One RTP packet of audio.
 
     Raises:
-        ValueError: it lasts no time.
+        ValueError: its duration is not positive.
 
     Attributes:
         sequence: RTP sequence number, 16 bits.
         timestamp: RTP timestamp of its first sample, 32 bits.
-        duration: how much audio it holds, in units of the timestamp.
+        duration: of its audio, in units of the timestamp.
         payload: the encoded audio.
     """
 
@@ -29,7 +29,7 @@ class Packet:
 
     def __post_init__(self) -> None:
         if self.duration < 1:
-            raise ValueError(f"a packet that lasts {self.duration}")
+            raise ValueError(f"a packet with a duration of {self.duration}")
 
 
 class Decoder(Protocol):
@@ -46,12 +46,12 @@ class Decoder(Protocol):
         """
 
     def conceal(self, count: int) -> Samples:
-        """Return so many samples in place of a packet that is missing."""
+        """Return this many samples to conceal a missing packet."""
 
     def recover(self, following: bytes, count: int) -> Samples | None:
-        """Return the last so many samples before a packet, from its redundancy (FEC).
+        """Return this many samples before a packet, from its redundancy (FEC).
 
-        None: it carries none. The packet itself has yet to be decoded.
+        None: it carries none. The packet itself must not have been decoded yet.
         """
 
     def reset(self) -> None:

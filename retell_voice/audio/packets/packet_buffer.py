@@ -1,4 +1,4 @@
-"""Packets in the order they were sent, whatever order they arrive in."""
+"""Packets in the order they were sent, regardless of arrival order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from retell_voice.audio.packets.packet import Packet
 _MAX_DROPOUT = 3000
 """Sequence numbers that may be missing at once (RFC 3550, A.1)."""
 _MAX_MISORDER = 100
-"""How far behind the newest a packet of the same stream may be."""
+"""How far behind the newest one a packet of the same stream may be."""
 _REMEMBERED = 1000
 """Lost packets remembered, to tell late ones from duplicates."""
 
@@ -26,7 +26,7 @@ class Put(Enum):
     DUPLICATE = auto()
     """It was here before."""
     SUSPECT = auto()
-    """Its sequence number is far off; dropped, unless the next one confirms it."""
+    """Its sequence number is far off; dropped unless the next one confirms it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Queued:
         sequence: its number, without wrap-around.
         start: its first sample, in samples of the playout, without wrap-around.
         duration: its length in samples.
-        payload: as it came.
+        payload: as received.
     """
 
     sequence: int
@@ -55,7 +55,7 @@ class PacketBuffer:
     Args:
         rate: samples a second of the playout.
         clock: units of the RTP timestamp a second.
-        limit: samples it may hold; above, the oldest packets are dropped.
+        limit: most samples to hold; beyond, the oldest packets are dropped.
     """
 
     def __init__(self, rate: int, clock: int, limit: int) -> None:
@@ -77,11 +77,11 @@ class PacketBuffer:
         self.overflowed = 0
         """Packets dropped because too many were waiting."""
         self.restarts = 0
-        """Times the sender began to count from somewhere else."""
+        """Times the sender's numbering jumped."""
 
     @property
     def first(self) -> Queued | None:
-        """The packet to be played next among those that are here."""
+        """The next packet to play among those that are here."""
         return self._queue[0] if self._queue else None
 
     def samples(self, packet: Packet) -> int:
@@ -108,7 +108,7 @@ class PacketBuffer:
         return self._insert(queued), queued
 
     def take(self) -> Queued:
-        """Take the first packet out; what is missing before it is lost.
+        """Take the first packet out; whatever is missing before it is lost.
 
         Raises:
             IndexError: there is none.
@@ -126,7 +126,7 @@ class PacketBuffer:
             IndexError: there is no packet.
         """
         first = self._queue[0].sequence
-        if self._next is None:  # what was sent before it may still come, too late
+        if self._next is None:  # earlier packets may still come, too late
             self._pass_over(first - _MAX_MISORDER, first)
         elif self._next < first:
             stop = self._next + 1 if one else first
@@ -135,7 +135,7 @@ class PacketBuffer:
             self._next = stop
 
     def clear(self) -> None:
-        """Drop all packets; what was sent before the newest of them is late from now on."""
+        """Drop all packets; anything sent before the newest of them is late from now on."""
         if self._newest is not None:
             start = self._newest - _MAX_MISORDER if self._next is None else self._next
             self._pass_over(start, self._newest + 1)
@@ -146,7 +146,7 @@ class PacketBuffer:
         self.depth = 0
 
     def _begin(self, packet: Packet) -> tuple[Put, Queued]:
-        # Far from 0: what was sent before it may follow.
+        # Far from 0: earlier packets may follow.
         self._newest = (packet.sequence & 0xFFFF) + 0x10000
         self._timestamp = packet.timestamp
         self._next = self._suspect = None
@@ -186,6 +186,6 @@ class PacketBuffer:
 
 
 def _signed(difference: int, bits: int) -> int:
-    """Return a difference of numbers that wrap around: the one nearest to 0."""
+    """Return the difference of wrapping numbers that is nearest to 0."""
     half = 1 << bits - 1
     return (difference + half) % (2 * half) - half

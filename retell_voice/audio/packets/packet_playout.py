@@ -5,11 +5,11 @@
     push ─▶ PacketBuffer ─▶ PacketStream ─▶ SyncBuffer ─▶ pull ─▶ speaker
        └──▶ DelayEstimator ──▶ ┘                           └────▶ Utterances ─▶ reports
 
-Used like a ``Playout``, except that ``push`` takes packets. An endless stream does not say where
-utterances end, so loudness does, and the target follows the arrivals.
+Used like a ``Playout``, except that ``push`` takes packets. In a continuous stream, utterances are
+found by loudness, and the target follows the arrivals.
 ``clear``, at any moment: what would have been played next fades out in 6 ms, then silence.
-The pull is the clock: arrivals and delays are counted in samples pulled and nothing here reads
-another. One thread owns a playout: the audio callback's.
+The pull is the clock: arrivals and delays are counted in samples pulled; no other clock is read.
+One thread owns a playout: the audio callback's.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from retell_voice.audio.packets.utterances import Utterances
 from retell_voice.audio.playout import Report
 
 DEFAULT_TARGET = (0.015, 0.5)
-"""Lowest and highest delay that the buffer aims at, seconds."""
+"""Lowest and highest target delay, seconds."""
 _CLOCK = 48000
-"""Units of the RTP timestamp a second, as Opus has them."""
+"""RTP timestamp units per second, as for Opus."""
 _LIMIT = 1.0
-"""Seconds of packets that may wait on top of the highest target."""
+"""Seconds of packets that may wait beyond the highest target."""
 _FADE = 0.006
 
 
@@ -41,9 +41,9 @@ class PacketPlayout:
 
     Args:
         rate: samples a second.
-        decoder: decodes at that rate; it is called in ``pull`` and ``clear`` alone.
-        target: lowest and highest delay to aim at, seconds. It begins at the lowest and follows
-            the network's jitter.
+        decoder: decodes at that rate; called only in ``pull`` and ``clear``.
+        target: lowest and highest target delay, seconds. It starts at the lowest and follows the
+            network's jitter.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class PacketPlayout:
         self.position = 0
         """Samples pulled, silence included."""
         self.finishing = False
-        """Set when nothing more will come: what is queued plays at once, nothing is made up, and
-        the end is told without waiting for quiet."""
+        """Set when nothing more will come: what is queued plays at once, nothing is concealed, and
+        the end is reported without waiting for quiet."""
         self.reports: deque[Report] = deque()
         """What happened, oldest first; the reader takes reports from the left."""
         self._delays = DelayEstimator(rate, target)
@@ -63,7 +63,7 @@ class PacketPlayout:
         self._utterances = Utterances(rate, self.reports)
         self._played = self._dropped = 0
         self._fade = fade_out(round(_FADE * rate))
-        self._tail = np.zeros(0, np.int16)  # what fades after a clear
+        self._tail = np.zeros(0, np.int16)  # what fades out after a clear
 
     @property
     def target(self) -> int:
@@ -82,16 +82,16 @@ class PacketPlayout:
 
     @property
     def heard(self) -> int:
-        """Samples of packets played, those that acceleration left out included.
+        """Samples of packets played, including those that acceleration skipped.
 
-        What is made up is subtracted as soon as it is queued, so that at any time all that was
-        pushed is heard + discarded + depth.
+        Synthesised samples are subtracted as soon as they are queued, so that at any time
+        pushed = heard + discarded + depth.
         """
-        return self._played + self.counts.accelerated - self.counts.made_up
+        return self._played + self.counts.accelerated - self.counts.synthesised
 
     @property
     def discarded(self) -> int:
-        """Samples of packets thrown away: by ``clear``, late, twice, too many, undecodable."""
+        """Samples of packets discarded: cleared, late, duplicate, too many, or undecodable."""
         return self._dropped + self.counts.undecoded
 
     @property
@@ -101,7 +101,7 @@ class PacketPlayout:
 
     @property
     def concealed(self) -> int:
-        """Samples made up by concealment."""
+        """Samples synthesised by concealment."""
         return self.counts.concealed
 
     @property
@@ -121,11 +121,11 @@ class PacketPlayout:
 
     @property
     def silent(self) -> bool:
-        """True when nothing is queued, nothing sounds, and the end has been reported."""
+        """True when nothing is queued or playing, and the end has been reported."""
         return not (self._utterances.speaking or self.depth or len(self._tail))
 
     def push(self, packet: Packet) -> None:
-        """Take in a packet that has arrived since the last pull."""
+        """Take a packet that has arrived since the last pull."""
         before = self.packets.depth
         put, queued = self.packets.put(packet)
         if put in (Put.QUEUED, Put.LATE):
@@ -133,9 +133,9 @@ class PacketPlayout:
         self._dropped += before + queued.duration - self.packets.depth
 
     def clear(self, elsewhere: int = 0) -> None:
-        """Throw away all that is queued; what was about to be played fades out in 6 ms.
+        """Discard everything queued; what was about to be played fades out in 6 ms.
 
-        ``elsewhere``: samples that are thrown away before they got here.
+        ``elsewhere``: samples that are discarded before they got here.
         """
         ends = np.zeros(len(self._fade), np.int16)
         if self._stream.playing:
@@ -150,7 +150,7 @@ class PacketPlayout:
         self._stream.reset()
 
     def pull(self, out: Samples) -> bool:
-        """Fill ``out``, shape (n,), with what is to be played next; False: it is all silence."""
+        """Fill ``out``, shape (n,), with the next samples to play; False: all silence."""
         sounds = self._fill(out)
         if len(self._tail):
             _mix(out, self._tail)
@@ -179,7 +179,7 @@ class PacketPlayout:
 
 
 def _mix(out: Samples, tail: Samples) -> None:
-    """Add what still sounds to what is played."""
+    """Mix the fading tail into the output."""
     count = min(len(out), len(tail))
     total = out[:count].astype(np.int32) + tail[:count]
     out[:count] = np.clip(total, -32768, 32767)

@@ -1,11 +1,11 @@
-"""One stream of samples out of packets, whatever the network does to them.
+"""Turns packets into one stream of samples, whatever the network does to them.
 
 ::
 
                             first packet, and it has waited for the target
     silence ────────────────────────────────────────────────────────────────▶ playing
      ▲                                                                          │
-     │                                                          each time that all has been played
+     │                                                          each time everything has been played
      │                                                                          │
      │                        the next packet is here:                          ▼
      │                          as it was sent ───────────────────────────────▶ normal
@@ -14,18 +14,18 @@
      │                          something else was played before it ──────────▶ merge
      │                        it is missing, the one after it has its FEC ────▶ recover
      │                        it is missing ──────────────────────────────────▶ conceal
-     │ made up for 120 ms                                                         │
+     │ concealed for 120 ms                                                       │
      └────────────────────────────────────────────────────────────────────────────┘
 
 - *normal*: decoded as it was sent.
-- *accelerate*, *preemptive expand*: decoded, then a pitch period shorter or longer; where it is
-  quiet, by any length.
+- *accelerate*, *preemptive expand*: decoded, then shortened or lengthened by a pitch period, or by
+  any length in quiet passages.
 - *merge*: decoded, and cross-faded from a concealment or from silence.
 - *recover*: a lost packet, from the forward error correction in the next.
 - *conceal*: the decoder's concealment, which fades from 60 ms on and is silent at 120 ms.
 
 As long as no later packet is here, a missing one counts as late, not lost: it is played in full
-when it comes, and the delay grows by what was concealed. Acceleration gives that back.
+when it comes, and the delay grows by the concealed time. Acceleration recovers that.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ from retell_voice.audio.packets.sync_buffer import SyncBuffer
 from retell_voice.audio.packets.time_stretch import TimeStretch, best_start, cross_fade, fade_out
 
 _TOO_LONG, _TOO_SHORT = 0.01, 0.005
-"""Seconds off the target from which time is stretched."""
+"""Deviation from the target, seconds, from which time is stretched."""
 _STRETCH_EVERY = ((0.2, 0.02), (0.03, 0.05), (0.0, 0.1))
-"""Seconds off the target, and from one stretch of speech to the next, at least."""
+"""Deviation from the target, seconds, for stretching speech, and least time between stretches."""
 _LIKENESS = (0.9, 0.5)
-"""How much alike two periods must be: on the target, and ``_URGENT`` seconds off it."""
+"""How well two periods must correlate: at the target, and ``_URGENT`` seconds off it."""
 _URGENT = 0.06
 _NEVER = 2.0
 _JUMP = 1.0
-"""A packet that is this many seconds early is not: its timestamps have jumped."""
+"""A packet this many seconds early is not early: its timestamps have jumped."""
 _STEP = 0.01
-"""Seconds concealed at once while nothing is here."""
+"""Seconds concealed per step while the buffer is empty."""
 _LOUD, _SILENT = 0.06, 0.12
 _LONGEST = 0.12
-"""Seconds concealed at once at most: the longest packet."""
+"""Most seconds concealed at once: the longest packet."""
 _MERGE = 0.005
 
 
@@ -74,28 +74,28 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Counts:
-    """What was done to a stream, in samples unless it says otherwise."""
+    """What was done to a stream, in samples unless stated otherwise."""
 
     concealed: int = 0
-    """Made up by the decoder's concealment."""
+    """Synthesised by the decoder's concealment."""
     recovered: int = 0
-    """Of lost packets, from the next one's redundancy."""
+    """Of lost packets, recovered from the next one's redundancy."""
     accelerated: int = 0
-    """Left out, to bring the delay down."""
+    """Skipped, to reduce the delay."""
     expanded: int = 0
-    """Added, to bring it up."""
+    """Added, to increase it."""
     undecoded: int = 0
-    """In packets that the decoder refused."""
+    """In packets the decoder rejected."""
     undecodable: int = 0
-    """Those packets."""
+    """Number of those packets."""
     underruns: int = 0
     """Times the buffer ran dry and the stream went on."""
     outcomes: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
-    """How often each was chosen."""
+    """How often each outcome was chosen."""
 
     @property
-    def made_up(self) -> int:
-        """Samples played that came out of no packet."""
+    def synthesised(self) -> int:
+        """Samples played that no packet contained."""
         return self.concealed + self.recovered + self.expanded
 
 
@@ -105,7 +105,7 @@ class PacketStream:
     Args:
         rate: samples a second.
         decoder: decodes at that rate.
-        packets: what has arrived.
+        packets: those that have arrived.
         delays: how long packets should wait.
     """
 
@@ -120,26 +120,26 @@ class PacketStream:
         self.outcome = Outcome.SILENCE
         """Where the last samples came from."""
         self.playing = False
-        """True while something sounds or is concealed."""
+        """True while something is playing or concealed."""
         self.finishing = False
-        """Nothing more will come: what is here plays at once, nothing is made up."""
+        """Nothing more will come: what is here plays at once, nothing is concealed."""
 
         self._rate = rate
         self._too_long, self._too_short = round(_TOO_LONG * rate), round(_TOO_SHORT * rate)
         self._jump = round(_JUMP * rate)
         self._step, self._merge = round(_STEP * rate), round(_MERGE * rate)
         self._longest, self._silent = round(_LONGEST * rate), round(_SILENT * rate)
-        # How loud concealment is, by how long it has gone on.
+        # Loudness of concealment, by how long it has lasted.
         self._loud = round(_LOUD * rate)
         fade = fade_out(self._silent - self._loud)
         self._loudness = np.concatenate(
             (np.ones(self._loud, np.float32), fade, np.zeros(self._longest, np.float32))
         )
         self._nothing = np.zeros(self._merge, np.int16)
-        self._fresh = True  # the decoder has not begun: the first packet needs no fade in
+        self._fresh = True  # the decoder has not started: the first packet needs no fade-in
         self._next = 0  # the sample of the stream that follows those in the sync buffer
-        self._dry = 0  # samples made up while nothing was here, in place of _next and after it
-        self._made_up = 0  # samples made up in a row
+        self._dry = 0  # samples concealed while empty, in place of _next and after it
+        self._concealed_run = 0  # samples concealed in a row
         self._ran_dry = False
         self._stretched_at = 0
 
@@ -170,9 +170,9 @@ class PacketStream:
         return 0
 
     def stop(self) -> None:
-        """Play nothing more of what was decoded."""
+        """Discard what was decoded."""
         self.playing = False
-        self._dry = self._made_up = 0
+        self._dry = self._concealed_run = 0
         self.sync.clear()
 
     def reset(self) -> None:
@@ -186,8 +186,8 @@ class PacketStream:
         self.counts.outcomes[outcome] += 1
 
     def _go_on_without(self) -> int:
-        """Conceal that nothing is here; return the samples of silence once that has faded."""
-        if not self.playing or self.finishing or self._made_up >= self._silent:
+        """Conceal an empty buffer; return the samples of silence once that has faded."""
+        if not self.playing or self.finishing or self._concealed_run >= self._silent:
             self.stop()
             self._note(Outcome.SILENCE)
             return self._rate
@@ -197,12 +197,12 @@ class PacketStream:
         return 0
 
     def _bridge(self, now: int, first: Queued, missing: int, early: int) -> None:
-        """Make up what is missing before the first packet, or play it if it is time for that.
+        """Conceal what is missing before the first packet, or play the packet if it is due.
 
         Args:
             now: samples pulled so far.
             first: the packet.
-            missing: samples before it, those already made up not counted.
+            missing: samples before it, without those already concealed.
             early: samples until its turn.
         """
         sounding = self._conceal(self._step) if self._dry else None
@@ -220,21 +220,21 @@ class PacketStream:
             self._play(now, sounding)
 
     def _conceal(self, count: int) -> Samples:
-        """Return what sounds if the concealment goes on; changes the decoder's state alone."""
-        if self._made_up >= self._silent:
+        """Return the continuation of the concealment; changes only the decoder's state."""
+        if self._concealed_run >= self._silent:
             return np.zeros(count, np.int16)
-        made_up = self._decoder.conceal(count)[:count]
-        loudness = self._loudness[self._made_up :][: len(made_up)]
-        return (made_up * loudness).astype(np.int16)
+        concealed = self._decoder.conceal(count)[:count]
+        loudness = self._loudness[self._concealed_run :][: len(concealed)]
+        return (concealed * loudness).astype(np.int16)
 
     def _append_concealed(self, samples: Samples) -> None:
         self.sync.append(samples)
         self.counts.concealed += len(samples)
-        self._made_up += len(samples)
+        self._concealed_run += len(samples)
         self._note(Outcome.CONCEAL)
 
     def _recover(self, first: Queued, missing: int, sounding: Samples | None) -> bool:
-        """Put what is missing before a packet into the sync buffer, if the packet holds it."""
+        """Recover what is missing before a packet, if the packet contains it."""
         if self._dry + missing > first.duration:
             return False
         found = self._decoder.recover(first.payload, self._dry + missing)
@@ -245,19 +245,19 @@ class PacketStream:
             found = self._join(sounding, found)
         self.sync.append(found)
         self.counts.recovered += len(found)
-        self._next, self._dry, self._made_up = first.start, 0, 0
+        self._next, self._dry, self._concealed_run = first.start, 0, 0
         self._packets.give_up()
         self._note(Outcome.RECOVER)
         return True
 
     def _play(self, now: int, sounding: Samples | None = None) -> None:
-        """Decode the first packet; ``sounding`` is what sounds if the concealment goes on."""
+        """Decode the first packet; ``sounding`` is the continuation of the concealment."""
         queued = self._packets.take()
         in_order = self.playing and queued.start == self._next + self._dry
-        joins = not (self._fresh or (in_order and self._made_up < self._loud))
+        joins = not (self._fresh or (in_order and self._concealed_run < self._loud))
         if joins and sounding is None:
             sounding = self._conceal(self._step) if self.playing else self._nothing
-        # Otherwise it is here in time: what was due before it is lost, or was never sent (DTX).
+        # Otherwise it is in time: what was due before it is lost, or was never sent (DTX).
         if self._ran_dry and queued.start < self._next + max(self._dry, 1):
             self.counts.underruns += 1
         self.playing, self._fresh, self._ran_dry = True, False, False
@@ -265,7 +265,7 @@ class PacketStream:
         samples = self._decode(queued)
         if samples is None:
             return
-        self._made_up = 0
+        self._concealed_run = 0
         if sounding is None:
             self.sync.append(samples)
             self._note(self._stretch(now))
@@ -290,7 +290,7 @@ class PacketStream:
         return None
 
     def _join(self, sounding: Samples, samples: Samples) -> Samples:
-        """Return samples that begin as what sounds."""
+        """Return samples that begin like ``sounding``."""
         joined = samples.copy()
         count = min(self._merge, len(sounding), len(samples))
         joined[:count] = cross_fade(sounding[:count], joined[:count])
@@ -303,17 +303,17 @@ class PacketStream:
         if self.finishing or -self._too_short < off < self._too_long:
             return Outcome.NORMAL
         wait = next(wait for least, wait in _STRETCH_EVERY if far >= least)
-        likeness = _LIKENESS[0] + min(far / _URGENT, 1.0) * (_LIKENESS[1] - _LIKENESS[0])
+        correlation = _LIKENESS[0] + min(far / _URGENT, 1.0) * (_LIKENESS[1] - _LIKENESS[0])
         if now - self._stretched_at < wait * self._rate:
-            likeness = _NEVER  # what is quiet may be stretched all the time
+            correlation = _NEVER  # quiet passages may always be stretched
         elif off > 0:
             self._decode_ahead()
         if off > 0:
-            samples, gone = self._stretcher.shorten(self.sync.waiting, off, likeness)
+            samples, gone = self._stretcher.shorten(self.sync.waiting, off, correlation)
             self.counts.accelerated += gone
         else:
             history, waiting = self.sync.history, self.sync.waiting
-            samples, gone = self._stretcher.lengthen(history, waiting, -off, likeness)
+            samples, gone = self._stretcher.lengthen(history, waiting, -off, correlation)
             self.counts.expanded += gone
         if not gone:
             return Outcome.NORMAL
@@ -322,7 +322,7 @@ class PacketStream:
         return Outcome.ACCELERATE if off > 0 else Outcome.PREEMPTIVE_EXPAND
 
     def _decode_ahead(self) -> None:
-        """Decode what follows without a gap until there is enough to shorten it."""
+        """Decode contiguous packets until there is enough to shorten."""
         while len(self.sync) < self._stretcher.needed:
             first = self._packets.first
             if first is None or first.start != self._next:

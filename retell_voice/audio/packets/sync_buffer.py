@@ -1,4 +1,4 @@
-"""Samples on both sides of the point of play: decoded ones to come, and what was played last."""
+"""Samples on both sides of the playing position: decoded ones to come, and those last played."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from retell_voice.audio.format import Samples
 
 
 class SyncBuffer:
-    """Decoded samples that wait to be played, and the last that were.
+    """Decoded samples waiting to be played, and the last ones played.
 
     Args:
-        history: samples kept of what was played.
+        history: played samples to keep.
         capacity: samples that may wait; more are never lost, but cost an allocation.
     """
 
@@ -26,16 +26,16 @@ class SyncBuffer:
 
     @property
     def waiting(self) -> Samples:
-        """What is to be played; a view, valid until the next change."""
+        """Samples to play; a view, valid until the next change."""
         return self._samples[self._at : self._end]
 
     @property
     def history(self) -> Samples:
-        """What was played last; a view, valid until the next change."""
+        """Samples last played; a view, valid until the next change."""
         return self._samples[self._at - self._history : self._at]
 
     def append(self, samples: Samples) -> None:
-        """Add samples, shape (n,), after all others."""
+        """Append samples, shape (n,)."""
         self._make_room(len(samples))
         self._samples[self._end : self._end + len(samples)] = samples
         self._end += len(samples)
@@ -48,13 +48,13 @@ class SyncBuffer:
         return count
 
     def replace(self, samples: Samples) -> None:
-        """Let these samples wait instead of all others; they may be views of them."""
+        """Replace all waiting samples; the new ones may be views of them."""
         samples = samples.copy()
         self._end = self._at
         self.append(samples)
 
     def clear(self) -> None:
-        """Forget what waits and what was played."""
+        """Forget waiting and played samples."""
         self._samples[: self._history] = 0
         self._at = self._end = self._history
 

@@ -1,4 +1,4 @@
-"""Making speech shorter or longer without a click: a pitch period less, or one more.
+"""Shortens or lengthens speech without a click, by one pitch period.
 
 ::
 
@@ -8,8 +8,8 @@
     played              … period a │ to be played  │ period b │ rest
     lengthened          … period a │ b fades into a │ period b │ rest
 
-A period is the lag at which the signal is most like itself, looked for at 4 kHz and then refined.
-Where it is quiet, any number of samples may go or come.
+A period is the lag of maximum autocorrelation, searched at 4 kHz and then refined. In quiet
+passages, any number of samples may be removed or added.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from retell_voice.audio.format import Samples
 
 SHORTEST, LONGEST = 0.0025, 0.015
-"""Lags looked for, seconds: a pitch of 400–67 Hz, or some periods of a higher one."""
+"""Lags to search, seconds: a pitch of 400–67 Hz, or several periods of a higher one."""
 _SEARCH_RATE = 4000
 _COMPARED = 0.01
 """Seconds compared when a lag is refined."""
 _AS_GOOD = 0.02
-"""A longer lag whose likeness is less by no more than this is as good."""
+"""A longer lag whose correlation is lower by no more than this is as good."""
 _ALIKE = 0.7
-"""Likeness with which two sounds join better than anywhere else."""
+"""Correlation from which a joint counts as good."""
 _QUIET = 32768 * 10 ** (-50 / 20)
-"""RMS below which nobody hears what is done."""
+"""RMS below which changes are inaudible."""
 _QUIET_FADE = 0.0025
 
 _Floats = NDArray[np.float32]
@@ -49,22 +49,22 @@ class TimeStretch:
         self._compared = round(_COMPARED * rate)
         self._fade = round(_QUIET_FADE * rate)
         self.needed = 2 * self._longest
-        """Samples with which it does best: two of the longest periods."""
+        """Samples it needs to do best: two of the longest periods."""
 
-    def shorten(self, samples: Samples, most: int, likeness: float) -> tuple[Samples, int]:
-        """Return what is to be played, shape (n,), without some of it, and how much is gone.
+    def shorten(self, samples: Samples, most: int, correlation: float) -> tuple[Samples, int]:
+        """Return samples, shape (n,), with some removed, and how many.
 
         Args:
-            samples: what is to be played.
-            most: samples that may go.
-            likeness: how much alike two periods must be, −1 to 1 (normalised correlation).
+            samples: the samples to play.
+            most: samples that may be removed.
+            correlation: least normalised correlation of two periods, −1 to 1.
         """
         signal = samples.astype(np.float32)
         if _is_quiet(signal):
             fade, lag = self._fade, min(most, len(samples) - self._fade)
         else:
             most = min(most, len(samples) // 2, self._longest)
-            fade = lag = self._period(signal, 0, 1, most, likeness)
+            fade = lag = self._period(signal, 0, 1, most, correlation)
         if lag <= 0 or not fade:
             return samples, 0
         shorter = samples[lag:].copy()
@@ -72,15 +72,15 @@ class TimeStretch:
         return shorter, lag
 
     def lengthen(
-        self, played: Samples, samples: Samples, most: int, likeness: float
+        self, played: Samples, samples: Samples, most: int, correlation: float
     ) -> tuple[Samples, int]:
-        """Return what is to be played, shape (n,), with more before it, and how much more.
+        """Return samples, shape (n,), with some inserted before them, and how many.
 
         Args:
-            played: the last of what was played, shape (m,).
-            samples: what is to be played.
+            played: the samples last played, shape (m,).
+            samples: the samples to play.
             most: samples that may be added.
-            likeness: as for ``shorten``.
+            correlation: as for ``shorten``.
         """
         here = len(played)
         both = np.concatenate((played, samples))
@@ -89,7 +89,7 @@ class TimeStretch:
             fade, lag = self._fade, min(most, here)
         else:
             most = min(most, len(samples), here, self._longest)
-            fade = lag = self._period(signal, here, -1, most, likeness)
+            fade = lag = self._period(signal, here, -1, most, correlation)
         if lag <= 0 or len(samples) < fade:
             return samples, 0
         longer = both[here - lag :].copy()
@@ -97,15 +97,15 @@ class TimeStretch:
         longer[:fade] = cross_fade(samples[:fade], longer[:fade])
         return longer, lag
 
-    def _period(self, signal: _Floats, here: int, sign: int, most: int, likeness: float) -> int:
-        """Return the lag at which the signal is like what begins ``here``; 0 if it is not.
+    def _period(self, signal: _Floats, here: int, sign: int, most: int, correlation: float) -> int:
+        """Return the lag at which the signal repeats what begins ``here``; 0 if there is none.
 
         Args:
             signal: shape (n,); n is at least ``here + 2 * most`` if sign is 1.
-            here: where what is compared begins.
-            sign: 1 to look after it, −1 before it.
+            here: start of the segment to compare.
+            sign: 1 to search after it, −1 before it.
             most: the longest lag.
-            likeness: how much alike they must be.
+            correlation: the least that counts.
         """
         step = self._step
         if most < self._shortest:
@@ -116,18 +116,18 @@ class TimeStretch:
         lags = np.arange(-(-self._shortest // step), most // step + 1)
         if not len(lags):
             return 0
-        found = _likeness(coarse, here // step, lags * sign, len(coarse) - here // step)
+        found = _correlation(coarse, here // step, lags * sign, len(coarse) - here // step)
         best = found.max()
-        if best < likeness:
+        if best < correlation:
             return 0
-        near = int(lags[np.flatnonzero(found >= max(likeness, best - _AS_GOOD))[-1]]) * step
+        near = int(lags[np.flatnonzero(found >= max(correlation, best - _AS_GOOD))[-1]]) * step
         lags = np.arange(max(self._shortest, near - step), min(most, near + step) + 1)
-        found = _likeness(signal, here, lags * sign, self._compared)
+        found = _correlation(signal, here, lags * sign, self._compared)
         return int(lags[np.argmax(found)])
 
 
-def _likeness(signal: _Floats, here: int, lags: NDArray[np.int_], count: int) -> _Floats:
-    """Return how much the signal ``here`` is like the signal at each of some lags in a row."""
+def _correlation(signal: _Floats, here: int, lags: NDArray[np.int_], count: int) -> _Floats:
+    """Return the correlation of the signal ``here`` with itself at each of several lags."""
     first, last = sorted((int(lags[0]), int(lags[-1])))
     count = min(count, len(signal) - here - max(0, last))
     template = signal[here : here + count]
@@ -144,16 +144,16 @@ def _is_quiet(signal: _Floats) -> bool:
 
 
 def best_start(sounding: Samples, samples: Samples, most: int) -> int:
-    """Return where samples, shape (n,), are most like what sounds, shape (m,): 0 to ``most``.
+    """Return where samples, shape (n,), best match what is playing, shape (m,): 0 to ``most``.
 
-    0 where they are not alike.
+    0 if there is no match.
     """
     most = min(most, len(samples) - len(sounding))
     if most <= 0 or not sounding.any():
         return 0
     signal = np.concatenate((sounding, samples)).astype(np.float32)
     count = len(sounding)
-    found = _likeness(signal, 0, np.arange(count, count + most + 1), count)
+    found = _correlation(signal, 0, np.arange(count, count + most + 1), count)
     best = int(np.argmax(found))
     return best if found[best] >= _ALIKE else 0
 
@@ -166,6 +166,6 @@ def cross_fade(old: Samples, new: Samples) -> Samples:
 
 
 def fade_out(count: int) -> _Floats:
-    """Return a gain from 1 to 0 over so many samples."""
+    """Return a gain from 1 to 0 over this many samples."""
     gain: _Floats = np.cos(np.linspace(0, np.pi / 2, count, dtype=np.float32)) ** 2
     return gain

@@ -1,4 +1,4 @@
-"""Where utterances start and stop in an endless stream, by loudness."""
+"""Where utterances start and stop in a continuous stream, by loudness."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _HANGOVER = 0.3
 
 
 class Utterances:
-    """Hears what is played and reports where utterances start and stop.
+    """Listens to what is played and reports where utterances start and stop.
 
     Args:
         rate: samples a second.
         reports: gets a ``Started`` at the first loud 10 ms, and a ``Stopped`` at the end of the
-            last, once 0.3 s have been quiet.
+            last, after 0.3 s of quiet.
     """
 
     def __init__(self, rate: int, reports: deque[Report]) -> None:
@@ -51,9 +51,9 @@ class Utterances:
                 self._judge(position)
 
     def interrupt(self, position: int, discarded: int) -> None:
-        """Expect silence from this position on and ignore what fades out until then.
+        """Expect silence from this position on, and ignore the fade-out until then.
 
-        Reports an utterance that this cuts off, with the samples thrown away.
+        Reports an utterance that this cuts off, with the samples discarded.
         """
         self._deaf_until = position
         self._energy, self._heard = 0.0, 0

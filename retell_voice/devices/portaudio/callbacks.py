@@ -1,7 +1,7 @@
-"""What runs on the threads of PortAudio.
+"""What runs on PortAudio's threads.
 
-A callback gets raw bytes, times that may be missing, and flags; the ends of ``ports`` get mono
-samples, a delay and whether there was a gap. One that fails says so and falls silent.
+A callback gets raw bytes, timestamps that may be missing, and flags; the ends of ``ports`` get mono
+samples, a delay and whether there was a gap. A callback that fails reports it and falls silent.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from retell_voice.devices.ports import Sink, Source
 from retell_voice.devices.upkeep.latency import GapMeter
 
 _BELIEVABLE_DELAY = 5.0
-"""Some host APIs leave the times of a callback at zero; seconds beyond which that shows."""
+"""Some host APIs leave a callback's timestamps at zero; seconds beyond which that shows."""
 
 _PLENTY = 1.0
-"""What was heard cannot come too late to be heard."""
+"""Captured audio cannot be too late to be heard."""
 
 End = TypeVar("End", Sink, Source)
 
 
 class Run(Generic[End]):
-    """One time from ``start`` to ``stop``: what its callbacks know, so that none outlives it."""
+    """One run from ``start`` to ``stop``: the state of its callbacks, so that none outlives it."""
 
     def __init__(self, end: End, channels: int, block: int, rate: int) -> None:
         self.end: End = end
@@ -43,18 +43,18 @@ class Run(Generic[End]):
         self.told = False
 
     def lost(self, why: str, final: bool = False) -> None:
-        """Say once that the device is gone, unless it was told to go."""
+        """Report once that the device is gone, unless it was stopped."""
         if not self.stopping and not self.told:
             self.told = True
             self.end.lost(why, final)
 
     def failed(self, error: Exception) -> None:
-        """Say that a callback failed, which it would again. Runs on: audio callback thread."""
-        self.lost(f"a fault in this program: {error!r}", final=True)
+        """Report that a callback failed, as it would again. Runs on: audio callback thread."""
+        self.lost(f"a defect in this program: {error!r}", final=True)
 
 
 def capture_callback(run: Run[Sink]) -> Callable[..., None]:
-    """Return what PortAudio is to call for an input."""
+    """Return the callback for an input."""
     write_rt, pair, seconds = run.end.write_rt, run.channels > 1, 1 / run.rate
     gaps = GapMeter()
 
@@ -81,7 +81,7 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
 
 
 def playout_callback(run: Run[Source]) -> Callable[..., None]:
-    """Return what PortAudio is to call for an output."""
+    """Return the callback for an output."""
     fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
     gaps = GapMeter()
 

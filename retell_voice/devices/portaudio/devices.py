@@ -1,20 +1,20 @@
 """Microphones and speakers of this computer, through PortAudio.
 
 Two streams, not one for both: a call needs no sample-exact coupling of its two directions, and
-half of a pair can then fail or be changed alone.
+then one half can fail or be replaced alone.
 
 ::
 
     find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback, see callbacks] ─▶ sink.write_rt
     find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback, see callbacks] ◀─ source.fill_rt
 
-A default device that opens but never calls back within a second gives way to the next there is.
+A default device that opens but does not call back within a second gives way to the next one.
 
-What PortAudio says about a device that goes is one call of ``finished_callback``, or nothing at
-all (a suspended sink): whoever uses these devices should also watch that blocks keep coming.
-A device that is started again may have come back with another number: it is looked for by name
-(a default device: as the default there is now), and if that does not help PortAudio's list is
-made anew, should no other stream be open.
+When a device goes away, PortAudio calls ``finished_callback`` once, or does nothing at all (a
+suspended sink), so whoever uses these devices should also check that blocks keep coming. A device
+that is restarted may have come back with another index: it is looked up by name (a default device:
+as the current default), and if that fails, PortAudio's list is refreshed, unless another stream is
+open.
 
 On a sound server a device can have two streams for a moment (``OpensTwice``): one that starts while
 another runs takes over from it without a gap.
@@ -62,7 +62,7 @@ __all__ = [
 _BLOCK_TIMEOUT = 0.5
 _START_TIMEOUT = DEFAULT_TRAITS.start_timeout
 _DEFAULT_START_TIMEOUT = 1.0
-"""Less than for a device that was asked for: the next one may do."""
+"""Less than for a device requested by name: the next one may work."""
 _GONE = "it was unplugged, or the sound server ended"
 
 
@@ -77,12 +77,12 @@ class _Stream(Generic[End]):
 
 
 class _Device(ABC, Generic[End]):
-    """What both directions have in common.
+    """Common to both directions.
 
     Args:
         audio: format of the call, whose rate is used if the device has it.
-        name: name of the device or a part of it, None for the default one.
-        host_api: its host API, where several have a device of that name; None for any.
+        name: name of the device or part of it, None for the default one.
+        host_api: its host API, if several have a device of that name; None for any.
         latency: seconds, or PortAudio's ``"low"`` or ``"high"``.
         block_ms: length of a callback's block.
 
@@ -110,7 +110,7 @@ class _Device(ABC, Generic[End]):
         self._wanted = name
         self._start_timeout = _DEFAULT_START_TIMEOUT if name is None else _START_TIMEOUT
         self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
-        self._mute: list[Found] = []  # default devices through which no audio ever passed
+        self._mute: list[Found] = []  # default devices that never passed any audio
         self._device = device
         self._suggested: float | str = latency
         self._least = latency
@@ -127,12 +127,12 @@ class _Device(ABC, Generic[End]):
 
     @property
     def host_api(self) -> str:
-        """The host API that it belongs to."""
+        """The host API it belongs to."""
         return self._device.host_api
 
     @property
     def why(self) -> str:
-        """In words, why it is this device."""
+        """Why this device was chosen, in words."""
         return self._device.why
 
     @property
@@ -142,12 +142,12 @@ class _Device(ABC, Generic[End]):
 
     @property
     def latency(self) -> float | None:
-        """Seconds that PortAudio stated when it was last opened; None before, or unknown."""
+        """Seconds that PortAudio reported when it was last opened; None before, or if unknown."""
         return self._latency
 
     @property
     def traits(self) -> DeviceTraits:
-        """What a call must know of it; see ``DeviceTraits``."""
+        """What a call must know about it; see ``DeviceTraits``."""
         return DeviceTraits(
             block_timeout=_BLOCK_TIMEOUT,
             start_timeout=self._start_timeout,
@@ -155,8 +155,8 @@ class _Device(ABC, Generic[End]):
         )
 
     def suggest_latency(self, latency: Latency) -> None:
-        """Open with this latency from the next start on: seconds, but never less than it was made
-        with, or ``"low"`` for that."""
+        """Open with this latency from the next start on: seconds, but never less than it was
+        created with, or ``"low"`` for that."""
         own = self._least
         if isinstance(latency, str) or own == "high":
             self._suggested = own
@@ -169,7 +169,7 @@ class _Device(ABC, Generic[End]):
         try:
             self._open_once(end)
         except (DeviceError, portaudio().PortAudioError):
-            # What was plugged in since is not in PortAudio's list.
+            # Devices plugged in since are not in PortAudio's list.
             if not (self._opened and library.refresh()):
                 raise
             self._open_once(end)
@@ -223,7 +223,7 @@ class _Device(ABC, Generic[End]):
             self._opening = False
 
     def _found_again(self) -> Found:
-        """Return the device as it is numbered now; the rate stays, the call relies on it."""
+        """Return the device with its current index; the rate stays, as the call relies on it."""
         if self._wanted is not None:
             device = resolve(self._direction, self._device.name, self._device.host_api)
             return replace(device, why=self._device.why)
@@ -233,7 +233,7 @@ class _Device(ABC, Generic[End]):
         return device
 
     def _pass_over(self, device: Found) -> None:
-        """Let another default device have the next try, unless this one has ever worked."""
+        """Try another default device next, unless this one has ever worked."""
         if self._wanted is None and (device.name, device.host_api) not in self._has_worked:
             self._mute.append(device)
 
@@ -242,13 +242,13 @@ class _Device(ABC, Generic[End]):
             return resolve(self._direction, None)
         if other := instead_of(self._mute, self._direction, self._rate):
             return other
-        self._mute.clear()  # none of them was any better: is one just slow?
+        self._mute.clear()  # none was any better: maybe one is just slow
         self._start_timeout = _START_TIMEOUT
         return resolve(self._direction, None)
 
     @abstractmethod
     def _callback(self, run: Run[End]) -> Callable[..., None]:
-        """Return what PortAudio is to call."""
+        """Return the callback for PortAudio."""
 
     def stop(self) -> None:
         """Stop and close, within a second; safe to call twice, when ``start`` failed, and from
@@ -283,13 +283,13 @@ class PortAudioMicrophone(_Device[Sink]):
 
     @property
     def traits(self) -> DeviceTraits:
-        """What a call must know of it; see ``DeviceTraits``."""
-        # Where nothing is resampled, cutting frames is a copy: cheaper and sooner on its own
-        # thread than to wake another one for it.
+        """What a call must know about it; see ``DeviceTraits``."""
+        # Without resampling, framing is only a copy: cheaper and sooner on its own thread than
+        # waking another one.
         return replace(super().traits, never_silent=True, can_block=self._is_exact)
 
     def start(self, sink: Sink) -> None:
-        """Open and begin to push into ``sink``.
+        """Open, and start pushing into ``sink``.
 
         Raises:
             DeviceError: it cannot be opened.
@@ -307,7 +307,7 @@ class PortAudioSpeaker(_Device[Source]):
     _word = "speaker"
 
     def start(self, source: Source) -> None:
-        """Open and begin to pull from ``source``.
+        """Open, and start pulling from ``source``.
 
         Raises:
             DeviceError: it cannot be opened.
@@ -319,37 +319,39 @@ class PortAudioSpeaker(_Device[Source]):
 
 
 def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:
-    """Return in plain words why a device did not open."""
+    """Explain in plain words why a device did not open."""
     text = str(error.args[0]).removeprefix("Error ").split(": ", 1)[-1] if error.args else ""
-    if len(error.args) > 2:  # what the host API says, as (its index, its code, its words)
+    if len(error.args) > 2:  # the host API's error, as (index, code, text)
         text = f"{text} ({error.args[2][-1]})"
     lower = text.lower()
     if "sample rate" in lower:
-        hint = f"it does not take {rate} Hz; try another one: `retell-voice devices`"
+        hint = f"it does not support {rate} Hz; try another rate: `retell-voice devices`"
     elif "permission" in lower:
-        hint = "you may not use it: join the group `audio`, or allow it in the privacy settings"
+        hint = "no permission: join the group `audio`, or allow it in the privacy settings"
     elif "busy" in lower or "unavailable" in lower:
-        hint = "another program may hold it, or the sound server is gone; close it, or try another"
+        hint = (
+            "another program may be using it, or the sound server is gone; close it, or try another"
+        )
     else:
         hint = "try another one: `retell-voice devices` lists them"
-    return DeviceError(f"{word} {device.name!r} does not open: {text or 'no reason given'}", hint)
+    return DeviceError(f"{word} {device.name!r} failed to open: {text or 'no reason given'}", hint)
 
 
 def find_microphone(audio: AudioFormat, name: str | None = None) -> PortAudioMicrophone:
-    """Return the default microphone, or the one of that name or part of a name; not yet open.
+    """Return the default microphone, or the one with that name or part of a name; not yet open.
 
     Raises:
-        DeviceNotFound: there is none; the error lists what there is.
+        DeviceNotFound: there is none; the error lists what is available.
         DeviceError: PortAudio is missing.
     """
     return PortAudioMicrophone(audio, name)
 
 
 def find_speaker(audio: AudioFormat, name: str | None = None) -> PortAudioSpeaker:
-    """Return the default speaker, or the one of that name or part of a name; not yet open.
+    """Return the default speaker, or the one with that name or part of a name; not yet open.
 
     Raises:
-        DeviceNotFound: there is none; the error lists what there is.
+        DeviceNotFound: there is none; the error lists what is available.
         DeviceError: PortAudio is missing.
     """
     return PortAudioSpeaker(audio, name)
@@ -363,7 +365,7 @@ def open_devices(
     """Find both devices; see ``find_microphone`` and ``find_speaker``.
 
     Raises:
-        DeviceNotFound: there is none; the error lists what there is.
+        DeviceNotFound: there is none; the error lists what is available.
         DeviceError: PortAudio is missing.
     """
     return find_microphone(audio, input), find_speaker(audio, output)

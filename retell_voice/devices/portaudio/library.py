@@ -1,8 +1,8 @@
-"""The PortAudio library: who is using it, and when its list of devices can be made anew.
+"""The PortAudio library: who is using it, and when its list of devices can be refreshed.
 
-PortAudio lists devices once, when it is initialised; what was plugged in since shows only after
-it was terminated and initialised again, and that ends every stream there is. So whoever uses it
-says so here, and a refresh takes place only when nobody does.
+PortAudio lists devices once, when it is initialised; devices plugged in later show up only after it
+is terminated and initialised again, which ends every stream. So whoever uses it says so here, and a
+refresh happens only when nobody does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from retell_voice.errors import DeviceError
 
 _T = TypeVar("_T")
 
-_FILES = "files do without: --input-file and --output-file, in Python WavMicrophone and WavSpeaker"
+_FILES = "or use files: --input-file and --output-file, in Python WavMicrophone and WavSpeaker"
 NO_SOUND_HINT = (
-    "is a sound server (PipeWire, PulseAudio) running? `retell-voice devices` lists what is seen; "
+    "is a sound server (PipeWire, PulseAudio) running? `retell-voice devices` lists the devices; "
     if sys.platform == "linux"
     else "plug one in, or allow its use in the system's privacy settings; "
 ) + _FILES
@@ -102,37 +102,37 @@ def _load() -> ModuleType:
         if sys.platform == "linux":
             hint = "install it: sudo apt install libportaudio2 (Fedora, Arch: portaudio)"
         else:
-            hint = "reinstall the package sounddevice, which brings it along"
+            hint = "reinstall the package sounddevice, which includes it"
         raise DeviceError("the PortAudio library was not found", f"{hint}; {_FILES}") from error
-    except Exception as error:  # its own error type cannot be named when the import fails
+    except Exception as error:  # its error type is not available if the import fails
         raise DeviceError(f"PortAudio does not start: {error}", NO_SOUND_HINT) from error
     _module = sounddevice
     return sounddevice  # type: ignore[no-any-return]  # it has no types
 
 
 def enter() -> None:
-    """Say that PortAudio is being used; waits for a refresh that is under way."""
+    """Note that PortAudio is in use; waits for a refresh in progress."""
     global _users  # noqa: PLW0603 - PortAudio is one for the process, too
     with _lock:
         _users += 1
 
 
 def leave() -> None:
-    """Say that it no longer is, as often as ``enter`` was called. A stream that could not be
-    closed is never left: a refresh would hang on it."""
+    """Note that it no longer is, once for each ``enter``. A stream that could not be closed is
+    never left: a refresh would hang on it."""
     global _users  # noqa: PLW0603 - as in ``enter``
     with _lock:
         _users -= 1
 
 
 def has_users() -> bool:
-    """Return whether PortAudio is being used, be it by a stream that hangs."""
+    """Return whether PortAudio is in use, even if only by a stream that hangs."""
     return _users > 0
 
 
 @contextmanager
 def in_use() -> Iterator[None]:
-    """Keep the list of devices as it is, so that their indices stay true."""
+    """Keep the list of devices unchanged, so that their indices stay valid."""
     enter()
     try:
         yield
@@ -141,9 +141,9 @@ def in_use() -> Iterator[None]:
 
 
 def refresh() -> bool:
-    """List the devices anew, about 30 ms; return False when somebody in this process, who may be
-    another call, is using them. Streams that others opened with ``sounddevice`` are not known
-    here and would end.
+    """Refresh the list of devices, about 30 ms; return False if it is in use in this process,
+    perhaps by another call. Streams that others opened with ``sounddevice`` are unknown here and
+    would end.
     """
     with _lock:
         if _users:
@@ -156,10 +156,10 @@ def refresh() -> bool:
 
 
 def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
-    """Close a stream, and wait for it no longer than a second.
+    """Close a stream, waiting at most a second.
 
-    PortAudio may hang when what it plays through has died. It is then left to its thread.
-    ``closed`` is called when it has been closed.
+    PortAudio may hang if the device or server has died; the stream is then left to its thread.
+    ``closed`` is called once it is closed.
     """
 
     def _close() -> None:
@@ -179,6 +179,6 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
 
 
 def leave_open_at_exit() -> None:
-    """See that PortAudio, which hangs, is not waited for again when the interpreter ends."""
+    """Keep a hanging PortAudio from blocking the interpreter's exit, too."""
     if at_exit := getattr(portaudio(), "_exit_handler", None):
         atexit.unregister(at_exit)

@@ -1,7 +1,7 @@
-"""Which sound devices there are, and which one a name means.
+"""The available sound devices, and lookup by name.
 
-An index is never kept: PortAudio renumbers its devices whenever one is plugged in. A device
-is found anew, by name, each time it is opened.
+An index is never kept: PortAudio renumbers its devices whenever one is plugged in. A device is
+looked up by name each time it is opened.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from retell_voice.errors import DeviceNotFound
 Direction = Literal["input", "output"]
 
 COMMON_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""Rates that are tried, Hz."""
+"""Rates to try, Hz."""
 
 SERVERS = ("pulse", "default", "pipewire")
-"""ALSA's names for the sound server, the one that survives its end best first."""
+"""ALSA's names for the sound server, first the one that best survives its restart."""
 
 _SHARED_APIS = ("Core Audio", "PulseAudio", "Windows WASAPI")
-"""Host APIs that mix what several streams play into one device, and give all what it hears."""
+"""Host APIs that let several streams share one device."""
 
 _WORDS = {"input": "microphone", "output": "speaker"}
 
@@ -35,7 +35,7 @@ class DeviceInfo:
         channels: how many it has.
         default_rate: the rate it prefers, Hz.
         rates: those of ``COMMON_RATES`` it accepts; empty when it is busy or broken.
-        is_default: whether it is taken when no name is given.
+        is_default: whether it is used when no name is given.
         why: in words, why it is the default; empty when it is not.
     """
 
@@ -51,7 +51,7 @@ class DeviceInfo:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A device as PortAudio numbers it now."""
+    """A device with its current PortAudio index."""
 
     index: int
     name: str
@@ -89,15 +89,15 @@ def all_devices(direction: Direction) -> list[Found]:
 
 
 def default_device(direction: Direction) -> Found | None:
-    """Return the device that is taken when no name is given, with the reason; None: no device."""
+    """Return the device to use when no name is given, with the reason; None: no device."""
     devices = all_devices(direction)
     sd = portaudio()
     wanted = sd.default.device["input" if direction == "input" else "output"]
     chosen = next((device for device in devices if device.index == wanted), None)
     if chosen is None:
-        return _because(devices[0], f"the first {direction} there is") if devices else None
+        return _because(devices[0], f"the first {direction}") if devices else None
     if chosen.host_api == "ALSA" and "(hw:" in chosen.name:
-        # A raw card has one user at a time and few rates; a sound server has neither limit.
+        # A raw card has one user at a time and few rates; a sound server has no such limits.
         for name in SERVERS:
             for device in devices:
                 if device.name == name:
@@ -106,16 +106,16 @@ def default_device(direction: Direction) -> Found | None:
 
 
 def instead_of(mute: Collection[Found], direction: Direction, rate: int) -> Found | None:
-    """Return what is taken in the place of default devices through which no audio passes.
+    """Return a replacement for default devices that pass no audio.
 
     Args:
         mute: those devices.
-        rate: what the other has to accept, samples a second.
+        rate: samples a second that the replacement must accept.
 
     Returns None when nothing else is left.
     """
     tried = {(device.name, device.host_api) for device in mute}
-    # A raw card may be the one that the sound server needs itself.
+    # A raw card may be the one the sound server needs.
     devices = sorted(all_devices(direction), key=lambda device: device.name not in SERVERS)
     for device in (*filter(None, [default_device(direction)]), *devices):
         if (device.name, device.host_api) not in tried and channels_at(direction, device, rate):
@@ -124,21 +124,21 @@ def instead_of(mute: Collection[Found], direction: Direction, rate: int) -> Foun
 
 
 def resolve(direction: Direction, name: str | None, host_api: str | None = None) -> Found:
-    """Return the device a name means: the whole name, else any part of it, in any case.
+    """Return the device with a name: the whole name, else any part of it, in any case.
 
-    The default host API goes before the others.
+    The default host API comes before the others.
 
     Raises:
-        DeviceNotFound: there is none, or the part of a name fits several.
+        DeviceNotFound: there is none, or the part of a name matches several.
     """
     word = _WORDS[direction]
     if name is None:
         if (device := default_device(direction)) is None:
-            raise DeviceNotFound(f"there is no {word}", NO_SOUND_HINT)
+            raise DeviceNotFound(f"no {word}", NO_SOUND_HINT)
         return device
     devices = [d for d in all_devices(direction) if host_api is None or d.host_api == host_api]
     if not devices:
-        raise DeviceNotFound(f"there is no {word} {name!r}, nor any other", NO_SOUND_HINT)
+        raise DeviceNotFound(f"no {word} {name!r}, nor any other", NO_SOUND_HINT)
     for device in devices:
         if device.name == name:
             return _because(device, f"its name is {name!r}")
@@ -148,18 +148,18 @@ def resolve(direction: Direction, name: str | None, host_api: str | None = None)
     fitting = whole or [d for d in fitting if d.host_api == fitting[0].host_api]
     if not fitting:
         raise DeviceNotFound(
-            f"there is no {word} {name!r}; there is {_listed(devices)}",
-            "a part of the name is enough; `retell-voice devices` tells more",
+            f"no {word} {name!r}; available: {_listed(devices)}",
+            "part of the name is enough; `retell-voice devices` lists them",
         )
     if len({device.name for device in fitting}) > 1:
         raise DeviceNotFound(
-            f"{name!r} fits more than one {word}: {_listed(fitting)}", "give more of the name"
+            f"{name!r} matches more than one {word}: {_listed(fitting)}", "give more of the name"
         )
     return _because(fitting[0], f"its name contains {name!r}")
 
 
 def accepts(direction: Direction, index: int, rate: int, channels: int) -> bool:
-    """Return whether a device takes 16-bit samples at a rate, in a number of channels."""
+    """Return whether a device supports 16-bit samples at a rate, in a number of channels."""
     sd = portaudio()
     check = sd.check_input_settings if direction == "input" else sd.check_output_settings
     try:

@@ -1,5 +1,4 @@
-"""What the sound server of a Linux computer knows of its devices: PulseAudio, or PipeWire in its
-place.
+"""What a Linux sound server knows about its devices: PulseAudio, or PipeWire in its place.
 
 PortAudio knows the sound server as one device, ``pulse`` or ``default``. Whether that plays through
 headphones, and whether an echo-cancelled source is there, only the server can say.
@@ -19,7 +18,7 @@ from typing import Any
 from retell_voice.echo.system import SoundDevice
 
 _SECONDS = 1.0
-"""How long all questions together may take."""
+"""Seconds for all queries together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class SoundServer:
 
     Attributes:
         microphones, speakers: all there are, monitors of speakers included.
-        microphone, speaker: those that a program gets that asks for none, None if unknown.
+        microphone, speaker: the defaults, None if unknown.
     """
 
     microphones: tuple[SoundDevice, ...]
@@ -38,12 +37,12 @@ class SoundServer:
 
 
 def ask(run: Callable[[list[str], float], str] | None = None) -> SoundServer | None:
-    """Return what the sound server knows; None where there is none, or it does not answer in 1 s.
+    """Return what the sound server knows; None if there is none, or it does not answer in 1 s.
 
     ``PULSE_SOURCE`` and ``PULSE_SINK`` count as they do for every program that records or plays.
 
     Args:
-        run: runs a command for at most so many seconds and returns what it printed; raises
+        run: runs a command for at most this many seconds and returns its output; raises
             ``OSError`` or ``subprocess.SubprocessError``.
     """
     if run is None:

@@ -1,16 +1,16 @@
 """Keep the chatter of sound libraries off the terminal.
 
-ALSA, JACK and PortAudio write to file descriptor 2 from whatever thread they are in: a line
-for every rate that is refused, pages when a device goes. Neither PortAudio nor JACK can be
-told not to (ALSA can, and is the least of it), and turning the descriptor away for the length
-of each call would turn away what others say meanwhile.
+ALSA, JACK and PortAudio write to file descriptor 2 from any thread: a line for every rate that is
+refused, pages when a device goes away. Neither PortAudio nor JACK can be told not to (ALSA can, and
+is the least of it), and redirecting the descriptor during each call into them would also swallow
+what others write meanwhile.
 
-So it is done the other way round, once, by the program: Python's ``sys.stderr`` moves to a
-descriptor of its own, which still is the terminal, and number 2 leads nowhere. Nothing said
-through ``sys.stderr``, by a traceback or by logging set up afterwards can get lost.
+So the program does it the other way round, once: Python's ``sys.stderr`` moves to another
+descriptor, which still is the terminal, and descriptor 2 goes nowhere. Nothing written through
+``sys.stderr``, by a traceback or by logging set up afterwards can get lost.
 
-At the end both are put back, unless PortAudio is still being used: a stream that hangs may write
-megabytes until the process ends.
+At the end both are restored, unless PortAudio is still in use: a hanging stream may write megabytes
+until the process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from retell_voice.devices.portaudio import library
 
 @contextmanager
 def native_stderr_silenced(log: str | os.PathLike[str] = os.devnull) -> Iterator[None]:
-    """Send what libraries written in C say on stderr to a file, by default nowhere.
+    """Redirect what C libraries write to stderr to a file, by default nowhere.
 
     For programs, around everything else they do; a library must not do this to its user.
     Does nothing where ``sys.stderr`` is not file descriptor 2, as in a test runner.

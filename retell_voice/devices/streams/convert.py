@@ -1,7 +1,7 @@
-"""Devices at the rate, and on the kind of thread, that an open ``AudioIO`` relies on.
+"""Adapts devices to the rate and the kind of thread that an open ``AudioIO`` relies on.
 
-Near end and output keep their rates for as long as they are open. A device that takes another's
-place at another rate is wrapped.
+Near end and output keep their rates for as long as they are open. A replacement device with another
+rate is wrapped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from retell_voice.devices.upkeep.gates import fits_rt, takes_rt
 from retell_voice.threads.relay import Block, Relay
 
 Lost = Callable[[int], None]
-"""Is told of samples, at the rate relied on, that a relay lost."""
+"""Called with the number of samples, at the rate relied on, that a relay lost."""
 
 
 def as_microphone(
@@ -46,7 +46,7 @@ def as_speaker(speaker: Speaker, rate: int) -> Speaker:
 
 
 class _Wrapped:
-    """Passes on what there is to know about a device."""
+    """Forwards a device's properties."""
 
     def __init__(self, device: Any, rate: int) -> None:
         self._device = device
@@ -70,7 +70,7 @@ class _Wrapped:
 
 
 class _Microphone(_Wrapped):
-    """Resamples on a thread of its own, which may take its time."""
+    """Resamples on its own thread, which may take its time."""
 
     def __init__(self, microphone: Microphone, rate: int, lost: Lost) -> None:
         super().__init__(microphone, rate)
@@ -123,7 +123,7 @@ class _MicrophoneRun:
         self._sink.lost(why, final)
 
     def stop(self) -> None:
-        """Let the relay's thread end; returns at once, and nothing comes from it any more."""
+        """Let the relay's thread end; returns at once, and nothing more comes from it."""
         self._stopped = True
         self._relay.stop(wait=False)
 
@@ -138,7 +138,7 @@ class _MicrophoneRun:
 
 
 class _Speaker(_Wrapped):
-    """Resamples in the callback, which costs more there than anything else.
+    """Resamples in the callback, where it costs more than anything else.
 
     It is the price of a rate that the devices were not opened with.
     """

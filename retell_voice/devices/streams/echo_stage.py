@@ -1,4 +1,4 @@
-"""Echo control in the near end's seat: it gets what was played when the microphone heard this.
+"""Echo control as a stage of the near end, together with what was played at the same time.
 
 ::
 
@@ -21,13 +21,13 @@ class EchoStage:
     """A ``Stage`` of the near end.
 
     Args:
-        control: what takes the echo out.
+        control: removes the echo.
         reference: what is played.
         rate: the near end's samples a second.
     """
 
     def __init__(self, control: EchoControl, reference: FarReference, rate: int) -> None:
-        # The thread's own time: what else the machine does is no cost of echo control.
+        # The thread's CPU time: other load on the machine is not a cost of echo control.
         self._blocks = Blocks(control, rate, thread_time)
         self._reference = reference
         self._reader = ReferenceReader(reference, rate)
@@ -51,12 +51,12 @@ class EchoStage:
         return done
 
     def reset(self) -> None:
-        """Forget the room before the next block: a device was exchanged, or is back.
+        """Forget the room before the next block: a device was switched, or is back.
 
-        Runs on: any thread. Not after a ``clear`` or a call: the room is still the same.
+        Runs on: any thread. Not after a ``clear`` or a call: the room has not changed.
         """
         self._must_reset = True
 
     def measures(self) -> EchoMeasures:
-        """Return what was known up to 0.1 s ago. Runs on: any thread."""
+        """Return the measures, at most 0.1 s old. Runs on: any thread."""
         return self._measures

@@ -7,8 +7,8 @@
 
 Single values and deques cross without locks: each has one thread that writes and one that
 reads, and CPython makes each of those operations atomic. A *turn* is one generation of agent
-audio: ``clear`` puts a new one in place with one assignment, which the next callback sees
-before anything else, however much of the old turn is still queued.
+audio: ``clear`` installs a new one with a single assignment, which the next callback sees before
+anything else, however much of the old turn is still queued.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
 from retell_voice.audio.resample import Resampler
 
 _READY_SECONDS = 1.0
-"""Audio the callback takes over in advance: more would only make a ``clear`` dearer."""
+"""Audio the callback takes over in advance: more would only make a ``clear`` costlier."""
 _TEXTS_ALONE = 1000
-"""Texts without audio that a turn may hold."""
+"""Texts without audio that a turn may contain."""
 
 
 class _Turn:
@@ -40,16 +40,16 @@ class _Turn:
 
 
 class FarEnd:
-    """Takes agent audio on the event loop and gives the speaker what to play.
+    """Takes agent audio on the event loop and supplies the speaker.
 
     Args:
         audio: encoding and rate of the call.
         rate: the speaker's samples a second.
-        limit: seconds of audio that may be queued; what is over is dropped, the newest first.
+        limit: seconds of audio that may be queued; the excess is dropped, the newest first.
         target: (lowest, highest) depth of the jitter buffer, seconds.
         audible: called on the audio callback thread when there is something to ``poll``; must
             neither block nor raise.
-        playout: another jitter buffer than the usual one.
+        playout: a jitter buffer other than the usual one.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FarEnd:
     ) -> None:
         self.rate = rate
         self.fault: Exception | None = None
-        """What went wrong in the callback, if anything ever did: a defect."""
+        """The exception in the callback, if any: a defect."""
         self.playout = playout or Playout(rate, target)
         """The jitter buffer. Read its counters; its audio belongs to the callback."""
         self._audio = audio
@@ -76,8 +76,8 @@ class FarEnd:
         self._turn = self._current = _Turn(0)  # the event loop's and the callback's
         self._retired: deque[_Turn] = deque()
         self._ready = round(_READY_SECONDS * rate)
-        self._takes_all = isinstance(self.playout, PacketPlayout)  # which has a bound of its own
-        self._lag = 0  # samples between what was pulled last and what is heard now
+        self._takes_all = isinstance(self.playout, PacketPlayout)  # which has its own bound
+        self._lag = 0  # samples between the last one pulled and the one heard now
 
     # Event loop
 
@@ -95,7 +95,7 @@ class FarEnd:
         self._turn = _Turn(self._pushed)
 
     def finish(self) -> None:
-        """Say that no more audio will come: what is left plays without waiting for more."""
+        """Note that no more audio will come: what is left plays without waiting for more."""
         self._push(self._resampler.flush())
         self._turn.finishing = True
 
@@ -113,15 +113,15 @@ class FarEnd:
     def silent(self) -> bool:
         """True when all that was pushed has been heard, to the last sample, and reported."""
         playout = self.playout
-        # By the books, which change when a block has been played: between queue and playout a
-        # sample is nowhere to be seen.
+        # By the counters, which change when a block has been played: on its way from queue to
+        # playout, a sample is in neither.
         played = self._pushed == playout.heard + playout.discarded
         return played and playout.silent and not playout.reports
 
     def poll(self) -> list[tuple[Report, float]]:
         """Return the reports that have become audible, and how many seconds ago each did."""
         self._retired.clear()
-        self._asked_to_poll = False  # first: what becomes audible from here on is told again
+        self._asked_to_poll = False  # first: what becomes audible from here on is reported again
         audible = self.hearing
         reports = self.playout.reports
         heard = []
@@ -129,18 +129,18 @@ class FarEnd:
             report = reports.popleft()
             heard.append((report, (audible - report.position) / self.rate))
             if isinstance(report, Stopped) and not self._queued:
-                self._resampler.reset()  # its rest, 3 ms at most, is not for the next utterance
+                self._resampler.reset()  # its last 3 ms are not for the next utterance
         return heard
 
     @property
     def discarded(self) -> int:
-        """Samples thrown away, whether or not the callback has seen the clear yet."""
+        """Samples discarded, whether or not the callback has seen the clear yet."""
         done = self.playout.heard + self.playout.discarded
         return self.playout.discarded + max(0, self._turn.pushed_before - done)
 
     @property
     def _queued(self) -> int:
-        # What a clear throws away is gone, whether or not the callback has seen the clear yet.
+        # What a clear discards is gone, whether or not the callback has seen it yet.
         done = self.playout.heard + self.playout.discarded
         return self._pushed - max(done, self._turn.pushed_before)
 
@@ -156,7 +156,7 @@ class FarEnd:
     # Audio callback
 
     def fill_rt(self, out: Samples, delay: float = 0.0) -> bool:
-        """Runs on: audio callback thread. Fill ``out``, shape (n,); False: it is all silence.
+        """Runs on: audio callback thread. Fill ``out``, shape (n,); False: all silence.
 
         ``delay``: seconds until ``out[0]`` is heard.
         """
@@ -184,7 +184,7 @@ class FarEnd:
         return playout.pull(out)
 
     def _ask_to_poll_rt(self) -> None:
-        """Runs on: audio callback thread. Say that the oldest report is audible, if it is."""
+        """Runs on: audio callback thread. Report that the oldest report is audible, if it is."""
         with suppress(IndexError):  # polled this very moment
             if self.playout.reports[0].position <= self.playout.position - self._lag:
                 self._asked_to_poll = True

@@ -1,4 +1,4 @@
-"""The near end: one path from the microphone to whoever takes what it hears.
+"""The near end: one path from the microphone to all consumers.
 
 ::
 
@@ -6,11 +6,11 @@
                                                                       └─▶ CallFrames: resample,
                                                                           encode, frame ─▶ post
                                     ▲
-    speaker ─▶ FarReference ────────┘ what was really played, with its time
+    speaker ─▶ FarReference ────────┘ what was actually played, with its time
 
-It outlives calls: a call plugs in its ``CallFrames`` and takes them out again. All of it happens on
-the relay's thread. Where no stage needs more time than a copy (no echo control, and the call has
-the microphone's rate) it happens on the microphone's own thread, which saves waking another.
+It outlives calls: a call plugs in its ``CallFrames`` and unplugs them again. Everything happens on
+the relay's thread, or, if no stage takes more time than a copy (no echo control, and the call has
+the microphone's rate), on the microphone's own thread, which saves waking another.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _IDLE_SECONDS = 0.02
 """How often the thread wakes for taps and echo control while no call is up."""
 
 Stage = Callable[[Samples, float], Samples]
-"""Echo control's seat: near-end samples, shape (n,), and when the first was spoken (seconds of
-``time.monotonic``) in; as many or fewer out. Runs on the near-end thread."""
+"""The slot for echo control: takes near-end samples, shape (n,), and when the first was spoken
+(seconds of ``time.monotonic``); returns as many or fewer. Runs on the near-end thread."""
 
 
 class CallFrames:
@@ -55,7 +55,7 @@ class CallFrames:
 
     def __init__(self, audio: AudioFormat, rate: int, frame_ms: int, post: Post) -> None:
         self.is_copy = audio.rate == rate
-        """Whether nothing has to be resampled."""
+        """Whether no resampling is needed."""
         self._resampler = Resampler(rate, audio.rate)
         self._framer = Framer(audio, frame_ms)
         self._post = post
@@ -74,12 +74,13 @@ class CallFrames:
 class NearEnd:
     """Takes what the microphone hears and passes it on to taps and to the call.
 
-    What its thread has not taken within a second is lost, the oldest first, counted and told.
+    What its thread has not taken within a second is dropped, the oldest first, counted and
+    reported.
 
     Args:
         rate: the microphone's samples a second.
-        post: is told that the input has finished.
-        can_block: the microphone's thread may take the time to resample and to encode.
+        post: notified when the input has finished.
+        can_block: the microphone's thread may take the time to resample and encode.
     """
 
     def __init__(self, rate: int, post: Post, *, can_block: bool = False) -> None:
@@ -87,7 +88,7 @@ class NearEnd:
         self.muted = False
         """Passes on silence instead of what the microphone hears."""
         self.sounds = 0
-        """Times that something else than digital zeros was heard, muted or not."""
+        """Times that anything but digital zeros was heard, muted or not."""
         self.attentive = False
         """Whether to tell speech from silence, see ``quiet``."""
         self.xruns = 0
@@ -115,7 +116,7 @@ class NearEnd:
 
     @property
     def fault(self) -> Exception | None:
-        """What went wrong on one of the threads, if anything ever did: a defect."""
+        """The exception on one of the threads, if any: a defect."""
         return self._relay.fault
 
     @property
@@ -125,11 +126,11 @@ class NearEnd:
 
     @property
     def quiet(self) -> float:
-        """Seconds for which nobody has spoken, as far as it was attentive."""
+        """Seconds for which nobody has spoken, while attentive."""
         return (self.position - self._loud_at) / self.rate
 
     def level(self) -> float:
-        """Return the peak level passed on since the last call, dBFS; the first begins to meter."""
+        """Return the peak level passed on since the last call, dBFS; the first starts metering."""
         self._metering = True
         magnitude, self._peak = self._peak, 0
         return dbfs(magnitude)
@@ -137,7 +138,7 @@ class NearEnd:
     # Who listens; on the event loop or any other one thread
 
     def start(self) -> None:
-        """Begin to work; before the microphone is started."""
+        """Start; before the microphone is started."""
         self._is_started = True
         self._choose_thread()
 
@@ -146,13 +147,13 @@ class NearEnd:
         self._relay.stop()
 
     def connect(self, call: CallFrames | None) -> None:
-        """Let a call take what is heard from here on; None: no call is up."""
+        """Connect a call from here on; None: no call is up."""
         self._call = call
         self._is_started = True
         self._choose_thread()
 
     def use_echo_control(self, stage: Stage | None) -> None:
-        """Let everything pass through this stage first."""
+        """Route everything through this stage first."""
         self._echo = stage
         self._choose_thread()
 
@@ -163,7 +164,7 @@ class NearEnd:
         return tap
 
     def untap(self, tap: Tap) -> None:
-        """Let a tap hear no more; safe to call twice."""
+        """Remove a tap; safe to call twice."""
         self._taps = tuple(each for each in self._taps if each is not tap)
 
     def _choose_thread(self) -> None:
@@ -180,7 +181,7 @@ class NearEnd:
         self._relay.write_rt(samples, delay, xrun)
 
     def finished(self) -> None:
-        """Say that nothing more will come from the device that writes now."""
+        """Note that nothing more will come from the current device."""
         self._relay.finish()
 
     # The near-end thread
@@ -193,11 +194,11 @@ class NearEnd:
         return call.needed if self._echo is None else min(call.needed, idle // 2)
 
     def _take(self, block: Block) -> None:
-        """Runs on: near-end thread, or the microphone's. Let a block pass through all stages."""
+        """Runs on: near-end thread, or the microphone's. Pass a block through all stages."""
         samples = block.samples
         self.xruns += block.xrun + (block.lost > 0)
         self.lost += block.lost
-        self.sounds += int(np.any(samples))  # of the microphone, whatever is left of it
+        self.sounds += int(np.any(samples))  # of the microphone, before any processing
         if self._echo is not None:
             samples = self._echo(samples, block.spoken_at)
         if np.count_nonzero(samples):
@@ -212,4 +213,4 @@ class NearEnd:
         call = self._call
         if call is not None:
             call.take(samples)
-            self.speech.listen(samples, block.spoken_at)  # last: nobody waits for it
+            self.speech.listen(samples, block.spoken_at)  # last: nothing waits for it

@@ -1,4 +1,4 @@
-"""What devices have to tell, and how it leaves their threads."""
+"""Notices from devices, and how they leave their threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Audible:
 
 
 Notice = bytes | Event | DeviceLost | Audible
-"""A frame, an event without its time, the end of a device, or that there is news of playout."""
+"""A frame, an event without its time, the end of a device, or news from the playout."""
 
 Post = Callable[[Notice], None]
-"""Hands a notice to the event loop; called on any thread, neither blocks nor raises."""
+"""Hands a notice to the event loop; callable on any thread, neither blocks nor raises."""

@@ -3,10 +3,10 @@
 ::
 
     a call's FarEnd ──┐
-    sounds of one's ──┴─▶ mix ─▶ volume ─▶ meter, taps, FarReference ─▶ speaker
-    own, in turn
+    your own sounds, ─┴─▶ mix ─▶ volume ─▶ meter, taps, FarReference ─▶ speaker
+    in turn
 
-It outlives calls: a call plugs in its ``FarEnd`` and takes it out again.
+It outlives calls: a call plugs in its ``FarEnd`` and unplugs it again.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ MOST_SOUNDS = 32
 
 
 class Sound:
-    """A sound of one's own on its way to the speaker.
+    """One of your own sounds on its way to the speaker.
 
     Args:
         samples: shape (n,), mono int16 at the output's rate.
         ended: called once, when its last sample has been heard or it was stopped; runs on: audio
             callback thread; must neither block nor raise.
-        yields: it fades out as soon as a call's far end is heard, and is not begun while it is.
+        yields: it fades out as soon as a call's far end is heard, and is not started while it is.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Output:
 
     Args:
         rate: the speaker's samples a second.
-        volume: times the amplitude of everything, 0–2.
+        volume: factor for the amplitude of everything, 0–2.
 
     Raises:
         ValueError: the volume is out of range.
@@ -67,17 +67,17 @@ class Output:
         self.xruns = 0
         """Times the device ran out of samples."""
         self.fault: Exception | None = None
-        """What went wrong in the callback, if anything ever did: a defect."""
+        """The exception in the callback, if any: a defect."""
         self.position = 0
         """Samples pulled, silence included."""
         self.gain = Gain(rate, volume)
-        """How loud everything is."""
+        """Applies the volume."""
         self._reference: FarReference | None = None
         self._far_end: FarEnd | None = None
         self._sounds: deque[Sound] = deque()  # the first one is playing
-        self._ending: deque[tuple[int, Sound]] = deque()  # where each ends that is still heard
+        self._ending: deque[tuple[int, Sound]] = deque()  # those still heard, and where each ends
         self._taps: tuple[Tap, ...] = ()
-        self._lag = 0  # samples between what was pulled last and what is heard now
+        self._lag = 0  # samples between the last one pulled and the one heard now
         self._played = Ring(rate)
         self._metered = 0
         self._metering = False
@@ -88,17 +88,17 @@ class Output:
 
     @property
     def reference(self) -> FarReference:
-        """What was really played, with its time; kept from the first time it is asked for on."""
+        """What was actually played, with its time; recorded from the first access on."""
         if self._reference is None:
             self._reference = FarReference(self.rate)
         return self._reference
 
     def connect(self, far_end: FarEnd | None) -> None:
-        """Let a call be heard from the next block on; None: no call is up."""
+        """Connect a call from the next block on; None: no call is up."""
         self._far_end = far_end
 
     def play(self, sound: Sound) -> bool:
-        """Play a sound after those that wait; False: ``MOST_SOUNDS`` do already."""
+        """Queue a sound; False: ``MOST_SOUNDS`` are already waiting."""
         if len(self._sounds) >= MOST_SOUNDS:
             return False
         self._sounds.append(sound)
@@ -106,7 +106,7 @@ class Output:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no sound of one's own waits or is still to be heard."""
+        """Whether none of your own sounds is waiting or still audible."""
         return not (self._sounds or self._ending)
 
     @property
@@ -115,7 +115,7 @@ class Output:
         return self.position - self._lag
 
     def level(self) -> float:
-        """Return the peak level played since the last call, dBFS; the first begins to meter."""
+        """Return the peak level played since the last call, dBFS; the first starts metering."""
         self._metering = True
         samples, self._metered = self._played.read(self._metered)
         return dbfs(peak(samples))
@@ -127,7 +127,7 @@ class Output:
         return tap
 
     def untap(self, tap: Tap) -> None:
-        """Let a tap hear no more; safe to call twice."""
+        """Remove a tap; safe to call twice."""
         self._taps = tuple(each for each in self._taps if each is not tap)
 
     # The speaker
@@ -158,7 +158,7 @@ class Output:
         self.position += len(out)
         self._lag = len(out) + round(delay * self.rate)
         if self._reference is not None:
-            # The one clock that near end and far end have in common is the machine's.
+            # The only clock that near end and far end share is the machine's.
             self._reference.write_rt(out, monotonic() + delay)
         for tap in self._taps:
             tap.write_rt(out, self.position)

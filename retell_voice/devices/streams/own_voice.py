@@ -19,8 +19,8 @@ from retell_voice.devices.streams.output import Output
 from retell_voice.echo.measure import SelfHearing
 
 _APART_SECONDS = 0.2
-"""By which one side may be ahead of the other. Blocks are shorter; what comes to more is the drift
-of two clocks, or a device that was exchanged, and is dropped."""
+"""By how much one side may be ahead of the other. Blocks are shorter; anything more is clock drift,
+or a device that was switched, and is dropped."""
 
 
 class OwnVoice:
@@ -42,7 +42,7 @@ class OwnVoice:
         self._far = np.concatenate((self._far, far))
         rate, far_rate = self._near_end.rate, self._output.rate
         both = min(len(self._near), len(self._far) * rate // far_rate)
-        # Only levels are compared: what aliases when samples are picked does not change them.
+        # Only levels are compared, so aliasing from picking samples does not matter.
         picked = np.arange(both) * far_rate // rate
         found = self._hearing.step(self._near[:both], self._far[picked])
         self._near = _rest(self._near[both:], rate)
@@ -50,7 +50,7 @@ class OwnVoice:
         return found
 
     def cleared(self) -> None:
-        """Say that the server has cleared."""
+        """Note that the server has cleared."""
         self._hearing.cleared()
 
     def stop(self) -> None:

@@ -18,10 +18,10 @@ class PacketFarEnd(FarEnd):
     """A ``FarEnd`` that takes packets and decodes them when they are due.
 
     Args:
-        rate: the speaker's samples a second. Opus has no 44.1 kHz: there it is decoded at 48 kHz
-            and resampled in the callback.
+        rate: the speaker's samples a second. Opus does not support 44.1 kHz: then it is decoded at
+            48 kHz and resampled in the callback.
         target: lowest and highest delay of the jitter buffer, seconds.
-        audible: as of ``FarEnd``.
+        audible: as for ``FarEnd``.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class PacketFarEnd(FarEnd):
         self._held: Samples = np.zeros(0, np.int16)
 
     def push_packet(self, sequence: int, timestamp: int, payload: bytes) -> bool:
-        """Take in a packet as it arrives; False: it is not Opus.
+        """Take a packet as it arrives; False: it is not Opus.
 
         Args:
             sequence, timestamp: of RTP, 16 and 32 bits.
@@ -61,7 +61,7 @@ class PacketFarEnd(FarEnd):
         return self._packet_playout.speaking
 
     def fill_rt(self, out: Samples, delay: float = 0.0) -> bool:
-        """Runs on: audio callback thread. Fill ``out``, shape (n,); False: it is all silence."""
+        """Runs on: audio callback thread. Fill ``out``, shape (n,); False: all silence."""
         if self._device_rate == self.rate:
             return super().fill_rt(out, delay)
         sounds = False

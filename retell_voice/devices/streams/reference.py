@@ -1,4 +1,4 @@
-"""The far-end reference: what was really played, and when it was heard.
+"""The far-end reference: what was actually played, and when it was heard.
 
 ::
 
@@ -6,10 +6,10 @@
     near-end thread    ◀─ ReferenceReader.read      in step with what the microphone hears
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
-or so, as callbacks do, while an echo canceller needs a stream without steps: a reader goes on
-where it stopped for as long as the times agree with that to within 30 ms. Where the speaker, time
-and again, has not been given yet what a reader asks for (it looks ahead, and the device states no
-latency), the reader looks less far ahead.
+or so, as callbacks do, while an echo canceller needs a stream without steps: a reader continues
+where it stopped as long as the times agree with that to within 30 ms. A reader looks ahead; if it
+repeatedly asks for samples the speaker has not yet been given (the device reports no latency), it
+looks less far ahead.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from retell_voice.audio.ring import Ring
 
 _SECONDS = 2.0
 LEAD_SECONDS = 0.04
-"""By how much a reader for echo control looks ahead. A canceller finds an echo that is late, by up
-to 300 ms, but not one that comes before what was played. So this covers what may be off: the
-tolerance below, and some milliseconds of jitter."""
+"""Seconds by which a reader for echo control looks ahead. A canceller can find an echo that is
+late, by up to 300 ms, but not one that comes before its reference. So this covers the possible
+error: the tolerance below, and some milliseconds of jitter."""
 _TOLERANCE = 0.03
-"""Seconds by which times may disagree with the count of samples before they are believed: sound
-servers correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
+"""Seconds by which times may disagree with the sample count before they are believed: sound servers
+correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
 _MOST_BACK = LEAD_SECONDS
 """Seconds by which to look less far ahead, at most: else an echo would come too early."""
 _SPARE = 0.005
 _SHORT_MEMORY, _TOO_OFTEN = 0.01, 0.2
-"""A read, of the share that came up short, and the share that is too much. A speaker that stands
-still for two tenths of a second does not bring it there: its silence is what was heard."""
+"""Smoothing of the share of short reads, per read, and the share that is too much. A speaker that
+stalls for 0.2 s does not reach it: its silence is what was heard."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
 
@@ -55,10 +55,10 @@ class FarReference:
         """Runs on: audio callback thread. Append samples, shape (n,), first heard at a time."""
         start = self.ring.written
         self.ring.write_rt(samples)
-        self.anchor = start, heard_at  # last: it never points beyond what is there
+        self.anchor = start, heard_at  # last: it never points beyond the data
 
     def position_at(self, time: float) -> int | None:
-        """Return the position of what was heard at a time, None while nothing is known."""
+        """Return the position of what was heard at a time, None while unknown."""
         if self.anchor is None:
             return None
         position, heard_at = self.anchor
@@ -75,22 +75,22 @@ class ReferenceReader:
 
     def __init__(self, reference: FarReference, rate: int) -> None:
         self.jumps = 0
-        """Times that it had to skip or to repeat: a device was exchanged, lost or fell behind."""
+        """Times that it had to skip or repeat: a device was switched, lost or fell behind."""
         self._reference = reference
         self._resampler = Resampler(reference.rate, rate)
         self._step = reference.rate / rate
         self._next: float | None = None  # position in the reference of what is returned next
         self._fed = 0  # position up to which the resampler has been fed
         self._off = 0  # reads in a row that disagreed
-        self._back = 0  # positions by which it looks less far ahead than it was asked to
-        self._short = 0.0  # share of the last reads for which not all was there
-        self._least = reference.ring.size  # that any of those lacked
+        self._back = 0  # positions by which it looks less far ahead than requested
+        self._short = 0.0  # share of recent reads that were short
+        self._least = reference.ring.size  # missing in any of those
         self._held: Samples = np.zeros(0, np.int16)
 
     def read(self, count: int, at: float) -> Samples:
         """Return ``count`` samples that were heard from the time ``at`` on, shape (count,).
 
-        Silence where nothing was played, or where that is not known any more.
+        Silence where nothing was played, or where it is no longer known.
         """
         wanted = self._reference.position_at(at)
         if wanted is None:
@@ -112,7 +112,7 @@ class ReferenceReader:
         return taken
 
     def _stay_back(self, wanted: int, count: int) -> None:
-        """Look less far ahead if what reads need is not there yet, time and again."""
+        """Look less far ahead if reads are repeatedly short."""
         needed = self._resampler.needed(max(0, count - len(self._held)))
         missing = self._fed + needed - self._reference.ring.written
         self._short += _SHORT_MEMORY * ((missing > 0) - self._short)
@@ -134,7 +134,7 @@ class ReferenceReader:
         self._held = self._held[:0]
 
     def _pull(self, count: int) -> Samples:
-        """Take samples out of the ring, silence for those it does not have."""
+        """Take samples from the ring, silence for missing ones."""
         start = self._fed
         self._fed = stop = start + count
         ring = self._reference.ring

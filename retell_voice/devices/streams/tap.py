@@ -1,4 +1,4 @@
-"""Listening in on one side of the devices, from a thread of one's own."""
+"""Listening in on one side of the devices, from another thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from retell_voice.audio.format import Samples
 from retell_voice.audio.ring import Ring
 
 SECONDS = 10.0
-"""Audio that a tap keeps for its reader; a disk may well stand still for seconds."""
+"""Seconds of audio a tap keeps for its reader; a disk may stall for seconds."""
 
 
 class Tap:
@@ -34,7 +34,7 @@ class Tap:
     def write_rt(self, samples: Samples, position: int | None = None) -> None:
         """Runs on: audio callback thread, or the near-end thread. Append samples, shape (n,).
 
-        ``position``: samples of the stream up to and with these; a gap before them is silence.
+        ``position``: samples of the stream up to and including these; a gap before them is silence.
         """
         if position is not None:
             missing = position - self.start - len(samples) - self._ring.written
@@ -49,7 +49,7 @@ class Tap:
         return self._ring.written > since
 
     def read(self, since: int) -> tuple[Samples, int]:
-        """Return a copy of all after position ``since``, counted from the tap's own beginning,
+        """Return a copy of everything after position ``since``, counted from the tap's own start,
         and the position at its end."""
         samples, end = self._ring.read(since)
         missed = end - since - len(samples)

@@ -7,7 +7,7 @@ _LEAST = 60.0
 
 
 class ClockDrift:
-    """Compares samples that passed with time that passed.
+    """Compares samples passed with time elapsed.
 
     Args:
         rate: the device's nominal samples a second.
@@ -18,10 +18,10 @@ class ClockDrift:
         self._began: float | None = None
         self._first: tuple[float, int] | None = None
         self.ppm: float | None = None
-        """Parts per million that the device is fast; None before there is a figure."""
+        """How fast the device is, parts per million; None until known."""
 
     def look(self, now: float, samples: int) -> None:
-        """Note that ``samples`` have passed in all at time ``now``, seconds."""
+        """Note that ``samples`` have passed in total at time ``now``, seconds."""
         if self._began is None:
             self._began = now
         if self._first is None:

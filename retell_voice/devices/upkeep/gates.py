@@ -1,15 +1,15 @@
-"""Letting one device at a time at a bridge.
+"""Gates that admit one device at a time to a bridge.
 
-A gate lets one start of one device at the bridge. Its callback thread says that it is busy,
-then looks whether the gate is open; whoever closes the gate does so, then waits until it is not
-busy. CPython orders these four steps, so that no two threads are ever within the bridge, and the
-callback waits for nobody.
+A gate admits one start of one device to the bridge. Its callback thread sets busy, then checks
+whether the gate is open; whoever closes the gate does so, then waits until it is not busy. CPython
+orders these four steps, so that no two threads are ever inside the bridge, and the callback never
+waits.
 
-This is also where the blocks of anybody's hardware come in: one that is no ``Samples`` is not
-passed on, and the device is lost for good, as the next block would be no better.
+This is also where blocks from custom hardware enter: one that is not ``Samples`` is not passed on,
+and the device is lost for good, as the next block would be no better.
 
-Where one device takes over from another that works, the last block of the one fades out and the
-first of the other fades in.
+When one device takes over from another that still works, the last block of the old one fades out
+and the first of the new one fades in.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class _PlayoutEnd(Protocol):
 
 
 class Gate:
-    """What one start of a device is given to push into or pull from.
+    """What a device, for one start, pushes into or pulls from.
 
     Args:
-        tell: called once, on whatever thread, when the device says that it is lost.
+        tell: called once, on any thread, when the device reports that it is lost.
     """
 
     def __init__(self, tell: Callable[[Gate], None]) -> None:
@@ -54,11 +54,11 @@ class Gate:
         self.xruns = 0
         """Of these, how many came after a gap."""
         self.why: str | None = None
-        """Why the device was lost, None while it is not."""
+        """Why the device was lost, None if it is not."""
         self.final = False
         """It will not come back."""
         self.has_finished = False
-        """The device has said that nothing more will come."""
+        """The device has reported that nothing more will come."""
         self.is_open = False
         self.thread = 0
         """Number of the thread that the first block came on, 0 before."""
@@ -67,19 +67,19 @@ class Gate:
         self._tell = tell
 
     def lost(self, why: str, final: bool = False) -> None:
-        """Say that the device is gone; see ``Sink`` and ``Source``."""
+        """Report that the device is gone; see ``Sink`` and ``Source``."""
         self.final = self.final or final
         self.why = self.why or why
         self._tell(self)
 
     def enter(self) -> None:
-        """Let everything through from the next block on, which fades in."""
+        """Open from the next block on, which fades in."""
         self._entering = True
         self.is_open = True
 
     def leave(self, timeout: float = 0.1) -> None:
-        """Let the next block through, which fades out, and nothing after it. Blocks until then, or
-        for ``timeout`` seconds."""
+        """Close after the next block, which fades out. Blocks until then, or for ``timeout``
+        seconds."""
         self._leaving = True
         deadline = time.monotonic() + timeout
         while self.is_open and time.monotonic() < deadline:
@@ -98,7 +98,7 @@ class Gate:
             last[:] = last * np.linspace(1.0, 0.0, len(last))
 
     def close(self) -> None:
-        """Let nothing through any more. Blocks for as long as a block is being handled."""
+        """Close. Blocks for as long as a block is being handled."""
         self.is_open = False
         deadline = time.monotonic() + _BUSY_SECONDS
         while self._busy and time.monotonic() < deadline:
@@ -108,7 +108,7 @@ class Gate:
 def fits_rt(samples: Samples, end: _End) -> bool:
     """Runs on: audio callback thread. Tell whether a microphone's block can be passed on.
 
-    ``end`` is told that the device is lost where it cannot.
+    If not, ``end`` is told that the device is lost.
     """
     if is_samples(samples):
         return True
@@ -119,7 +119,7 @@ def fits_rt(samples: Samples, end: _End) -> bool:
 def takes_rt(out: Samples, end: _End) -> bool:
     """Runs on: audio callback thread. Tell whether a speaker's block can be filled.
 
-    Where it cannot, ``end`` is told that the device is lost, and ``out`` is silent if that can be.
+    If not, ``end`` is told that the device is lost, and ``out`` is silenced if possible.
     """
     if is_samples(out) and out.flags.writeable:
         return True
@@ -130,7 +130,7 @@ def takes_rt(out: Samples, end: _End) -> bool:
 
 
 class CaptureGate(Gate):
-    """Lets a microphone at the capture bridge."""
+    """Admits a microphone to the capture bridge."""
 
     def __init__(self, bridge: _CaptureEnd, tell: Callable[[Gate], None]) -> None:
         super().__init__(tell)
@@ -156,14 +156,14 @@ class CaptureGate(Gate):
             self.xruns += 1
 
     def finished(self) -> None:
-        """Pass on, once, that nothing more will come."""
+        """Report, once, that nothing more will come."""
         if not self.has_finished and self.is_open:
             self._bridge.finished()
         self.has_finished = True
 
 
 class PlayoutGate(Gate):
-    """Lets a speaker at the playout bridge."""
+    """Admits a speaker to the playout bridge."""
 
     def __init__(self, bridge: _PlayoutEnd, tell: Callable[[Gate], None]) -> None:
         super().__init__(tell)

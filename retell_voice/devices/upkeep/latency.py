@@ -1,4 +1,4 @@
-"""How much latency to ask of a device: little, more while it has gaps. Pure: time is an argument.
+"""How much latency to request: little, more while there are gaps. Pure: time is an argument.
 
 ::
 
@@ -6,8 +6,8 @@
      └─────────┴────────┴───────▲            four within 1 s: all the way up
         ◀──      ◀──      ◀──                20 s without a gap: a step down, in a pause
 
-A step may cost a gap itself, as the device is opened again for it. So each relapse, a step up after
-a step down, doubles the time without a gap that the next step down waits for, up to 10 minutes.
+A step may cost a gap itself, since the device is reopened for it. So each relapse, a step up after
+a step down, doubles the gap-free time that the next step down waits for, up to 10 minutes.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from collections import deque
 from retell_voice.devices.ports import Latency
 
 STEPS: tuple[Latency, ...] = ("low", 0.03, 0.06, 0.12)
-"""Latencies to suggest to PortAudio, seconds; the first is the least that the device has."""
+"""Latencies to suggest to PortAudio, seconds; the first is the device's minimum."""
 
 _BLOCKS_BEHIND = 3
 _JITTERS = 4
 _PRECISE = 0.005
-"""Mean jitter, in blocks, below which times are exact; PulseAudio's estimates are not."""
+"""Mean jitter, in blocks, below which timestamps are exact; PulseAudio's estimates are not."""
 _EXACT_GAP, _INEXACT_GAP = 0.25, 0.5
-"""Shortest gaps that are seen, in blocks. PulseAudio corrects its times by up to 3 ms."""
+"""Shortest detectable gaps, in blocks. PulseAudio corrects its timestamps by up to 3 ms."""
 _WINDOW = 5.0
 _MANY, _MANY_WINDOW = 4, 1.0
 _SETTLE = 1.0
-"""Seconds after a start in which gaps do not count: devices stumble when they start."""
+"""Seconds after a start during which gaps do not count: devices stumble on starting."""
 _PACE = 2.0
 _CALM, _LONGEST_CALM = 20.0, 600.0
 
 
 class GapMeter:
-    """Sees gaps from the times at which blocks will be heard, or were.
+    """Detects gaps from the times at which blocks will be, or were, heard.
 
-    Sound servers say nothing of a gap. In playback they fill it up, in capture they throw away
-    what there was no room for: what follows is heard later than it would have been, for good,
-    where the times merely jitter they return. And a block to be played that comes just before it
-    is to be heard has come too late for some buffer on its way.
+    Sound servers do not report gaps. In playback they fill them, in capture they discard what does
+    not fit: everything after is heard later than before, for good, whereas mere jitter returns. And
+    a block for playback that comes just before it is due has come too late for some buffer on its
+    way.
     """
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ class GapMeter:
         """Runs on: audio callback thread. Return whether there was a gap.
 
         Args:
-            heard: when the block will be heard, or was, seconds by any clock.
-            lead: how long that will be from now.
+            heard: when the block will be, or was, heard; seconds of any clock.
+            lead: seconds from now until then.
             length: of the block, seconds.
-            latency: what the device states.
+            latency: as reported by the device.
         """
         was_late, self._late = self._late, lead < latency / 3
         if not self._due:
-            self._due, self._jitter = heard, length / 8  # more than most, until it is known
+            self._due, self._jitter = heard, length / 8  # more than most, until known
         shift = heard - self._due
         least = _EXACT_GAP if self._jitter < _PRECISE * length else _INEXACT_GAP
         if shift <= max(least * length, _JITTERS * self._jitter):
@@ -87,12 +87,12 @@ class LatencySteps:
         self._last = float("-inf")  # gap
         self._changed: float | None = None
         self.went_down = False
-        """Whether the last change was to less latency."""
+        """Whether the last change lowered the latency."""
         self._calm = _CALM
 
     @property
     def suggested(self) -> Latency:
-        """The latency to ask for, seconds or ``"low"``."""
+        """The latency to request, seconds or ``"low"``."""
         return STEPS[self._step]
 
     @property
@@ -101,17 +101,17 @@ class LatencySteps:
         return self._step > 0
 
     def restarted(self, now: float) -> None:
-        """Note that the device was started, and counts its gaps from 0."""
+        """Note that the device was started and counts its gaps from 0."""
         self._changed, self._seen = now, 0
         self._gaps.clear()
 
     def look(self, now: float, gaps: int, *, pause: bool) -> bool:
-        """Return whether to open the device again with what is ``suggested`` now.
+        """Return whether to reopen the device with the latency now ``suggested``.
 
         Args:
             now: the time, seconds.
             gaps: times that the device lost audio since it was started.
-            pause: nothing would be lost if it were opened again now.
+            pause: nothing would be lost by reopening it now.
         """
         if self._changed is None:
             self._changed = now

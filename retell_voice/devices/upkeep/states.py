@@ -1,4 +1,4 @@
-"""What to do when something happens to a device. Pure: a table, and no thread, clock or device.
+"""What to do when something happens to a device. Pure: a table, no thread, clock or device.
 
 ::
 
@@ -19,13 +19,13 @@
 
 The rules behind it:
 
-- Of all gates one is open from WORKING on: that of the device, or that of the stand-in while the
+- From WORKING on, exactly one gate is open: that of the device, or that of the stand-in while the
   device is away. Between two streams of one device there may be none for a moment.
-- The device belongs to one task at a time. What is lost during a task is covered by the stand-in,
+- The device belongs to one task at a time. A device lost during a task is covered by the stand-in
   and waits for the task to end: two threads never start a device at once.
-- A task ends with one result, which is an event. Where nobody waits for it any more (COVERED, GONE,
+- A task ends with one result, which is an event. If nobody waits for it any more (COVERED, GONE,
   STOPPED), whatever it has opened is stopped again.
-- After END nothing is told any more and no gate opens.
+- After END nothing is reported and no gate opens.
 - An event that is not in a state's rows changes nothing.
 """
 
@@ -35,31 +35,31 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """Where a device stands."""
+    """State of a device."""
 
     IDLE = auto()
     OPENING = auto()
     """It is being started for the first time."""
     PROBING = auto()
-    """It is being started while another device has its place."""
+    """It is being started while another device is in use."""
     ASIDE = auto()
     """It works, behind a closed gate, and may take over."""
     WORKING = auto()
     FINISHED = auto()
-    """It has nothing more to give; silence has its place, for good."""
+    """It has ended; silence takes its place, for good."""
     DRAINING = auto()
-    """Its last samples are being played before it is opened again."""
+    """Its last samples are being played before it is reopened."""
     REOPENING = auto()
     DOUBLING = auto()
     """A second stream is being started beside the first."""
     CROSSING = auto()
     """The second stream works; the first fades out."""
     CLEARING = auto()
-    """The second stream has the place of the first, which is being stopped."""
+    """The second stream has replaced the first, which is being stopped."""
     COVERED = auto()
-    """It is lost, and a task that began before is not over yet."""
+    """It is lost, and an earlier task is not over yet."""
     AWAY = auto()
-    """It is lost, and started again and again."""
+    """It is lost, and restarted again and again."""
     GONE = auto()
     """It is lost and will not come back."""
     STOPPED = auto()
@@ -76,13 +76,13 @@ class Event(Enum):
     STEP = auto()
     """It needs another latency."""
     STEP_BESIDE = auto()
-    """As before, of a device that can be opened twice."""
+    """The same, for a device that can be opened twice."""
     REOPEN = auto()
     FINISHED = auto()
     LOST = auto()
     LOST_FOR_GOOD = auto()
     OVERDUE = auto()
-    """It has been away for longer than a call waits for it."""
+    """It has been away for longer than a call waits."""
 
     # Results of tasks
     OPENED = auto()
@@ -90,7 +90,7 @@ class Event(Enum):
     """It was started, and the first block came."""
     REFUSED = auto()
     REFUSED_FOR_GOOD = auto()
-    """It said that it will not come back."""
+    """It reported that it will not come back."""
     DRAINED = auto()
     LEFT = auto()
     CLEARED = auto()
@@ -110,7 +110,7 @@ RESULTS = frozenset(
 
 
 class Action(Enum):
-    """What is done at once, in the order of the table."""
+    """Actions done at once, in the order of the table."""
 
     OPEN = auto()
     """Open the device's gate."""
@@ -119,13 +119,13 @@ class Action(Enum):
     SHUT = auto()
     """Close it."""
     STAND_IN = auto()
-    """Let the stand-in take the device's place."""
+    """Replace the device with the stand-in."""
     RENEW = auto()
-    """Put a new gate, open, in the place of the device's closed one."""
+    """Replace the device's closed gate with a new, open one."""
     CROSS = auto()
-    """Put the gate of the second stream, open, in the place of the first one's closed one."""
+    """Replace the first stream's closed gate with that of the second, open."""
     RETURN = auto()
-    """Put the gate of the device that is back in the place of the stand-in's, and stop that."""
+    """Replace the stand-in's gate with that of the returned device, and stop the stand-in."""
     TELL_LOST = auto()
     TELL_BACK = auto()
     TELL_LATENCY = auto()
@@ -134,10 +134,10 @@ class Action(Enum):
 
 
 class Task(Enum):
-    """What may take a while: done on the supervisor's thread, one at a time."""
+    """Tasks that may take a while: done on the supervisor's thread, one at a time."""
 
     DRAIN = auto()
-    """Let the device fade out and play what it has: DRAINED."""
+    """Let the device fade out and play what it has queued: DRAINED."""
     REOPEN = auto()
     """Stop and start the device for its new gate: OPENED, or LOST and then REFUSED."""
     DOUBLE = auto()
@@ -146,12 +146,12 @@ class Task(Enum):
     LEAVE = auto()
     """Let the first stream fade out: LEFT."""
     CLEAR = auto()
-    """Stop the first stream when it has played what it has: CLEARED."""
+    """Stop the first stream once it has played what it has queued: CLEARED."""
     RETRY = auto()
-    """Stop the device, start it when it is time to and wait for its first block: DELIVERED,
-    REFUSED or REFUSED_FOR_GOOD."""
+    """Stop the device, restart it when due and wait for its first block: DELIVERED, REFUSED or
+    REFUSED_FOR_GOOD."""
     STOP = auto()
-    """Stop the device; this has no result."""
+    """Stop the device; no result."""
 
 
 Steps = tuple[Action | Task, ...]
@@ -218,5 +218,5 @@ WATCHED_STATES = frozenset(
 
 
 def step(state: State, event: Event) -> tuple[State, Steps]:
-    """Return the state after an event, and what is to be done, in this order."""
+    """Return the state after an event, and what to do, in this order."""
     return TABLE.get((state, event), (state, ()))

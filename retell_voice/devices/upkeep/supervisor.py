@@ -1,4 +1,4 @@
-"""A device that is lost does not end the call: something takes its place until it is back.
+"""A lost device does not end the call: a stand-in takes its place until it is back.
 
 ::
 
@@ -6,13 +6,13 @@
                       ├─▶ bridge          of all gates, one is open
     stand-in ─▶ Gate ─┘
 
-The stand-in keeps time in the device's place, so that the conversation stays live: instead of the
-microphone silence goes out, instead of the speaker the agent's words are pulled and dropped as if
-they had been heard.
+The stand-in keeps time in the device's place, so that the conversation stays live: in place of the
+microphone it sends silence, in place of the speaker it pulls the agent's audio and drops it as if
+it had been heard.
 
-What to do and when is the table in ``states``. This carries it out: what is quick on the thread on
-which something happens, what may take a while (a device that opens, or hangs) on one thread of the
-supervisor's own, which is there only while there is something to do.
+The table in ``states`` says what to do and when. This module carries it out: quick actions on the
+thread where something happens, tasks that may take a while (opening a device, which may hang) on
+the supervisor's own thread, which exists only while there is something to do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _UNKNOWN = threading.Thread()
 WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 Post = Callable[[DeviceChanged | LatencyChanged | DeviceLost], None]
-"""Takes what there is to be told, on any thread; neither blocks nor raises."""
+"""Takes notices, on any thread; neither blocks nor raises."""
 
 
 class Supervisor:
@@ -58,13 +58,13 @@ class Supervisor:
         device: the device.
         stand_in: takes its place while it is lost; must not fail.
         new_gate: makes a gate to the bridge of this side.
-        post: takes ``DeviceChanged``, ``LatencyChanged`` and, once for each loss that lasts for
-            longer than ``device_timeout``, ``DeviceLost``.
-        device_timeout: seconds; 0: no device is waited for, and none started again.
-        timing: of everything else.
+        post: takes ``DeviceChanged``, ``LatencyChanged`` and, once for each loss that lasts longer
+            than ``device_timeout``, ``DeviceLost``.
+        device_timeout: seconds; 0: a lost device is neither waited for nor restarted.
+        timing: all other times.
 
     Raises:
-        DeviceError: the device states traits of another type.
+        DeviceError: the device's traits have the wrong type.
     """
 
     def __init__(
@@ -98,15 +98,15 @@ class Supervisor:
         self._gate = self._tasks.gate  # the one in place
         self._deadline = 0.0
         self._why = ""
-        self._told_loss = 0  # number of the last loss that a DeviceLost told of
-        self._absence = 0, 0.0  # number of a loss, and when it was first looked at
+        self._told_loss = 0  # number of the last loss reported by a DeviceLost
+        self._absence = 0, 0.0  # number of a loss, and when it was first seen
         self._watched: tuple[Gate, Watchdog] | None = None
         self._thread: threading.Thread | None = None  # that the watched gate's blocks come on
-        self._change: tuple[Literal["gaps", "calm"], float | None] | None = None  # not yet told
+        self._change: tuple[Literal["gaps", "calm"], float | None] | None = None  # not yet reported
         self.losses = 0
         """Times the device was lost."""
         self.breaks = 0
-        """Times that, or because it was opened again, what it plays or hears was not continuous."""
+        """Times its audio was interrupted, by a loss or by reopening."""
 
     @property
     def starts(self) -> int:
@@ -115,27 +115,27 @@ class Supervisor:
 
     @property
     def at_work(self) -> bool:
-        """Whether the device itself is in its place."""
+        """Whether the device itself is in use."""
         return self._state not in LOST_STATES
 
     @property
     def trouble(self) -> str:
-        """Why the device is not in its place, one line; empty when it is."""
+        """Why the device is not in use, one line; empty if it is."""
         return "" if self.at_work else f"{self._words} lost: {self._why}"
 
     @property
     def raised(self) -> bool:
-        """Whether the device was given more latency than its least."""
+        """Whether the device has more than its minimum latency."""
         return self._steps.raised
 
     # What is asked of it, on other threads
 
     def start(self) -> None:
-        """Start the device for the first time; not at all if it has been stopped by then.
+        """Start the device for the first time, unless it has been stopped by then.
 
         Raises:
             DeviceError: it cannot be opened.
-            DeviceLost: it said at once that it is lost, and is not waited for.
+            DeviceLost: it reported at once that it is lost, and is not waited for.
         """
         if not self._happens(Event.START):
             return
@@ -149,10 +149,10 @@ class Supervisor:
             raise DeviceLost(self.trouble)
 
     def start_aside(self) -> None:
-        """Start the device while another has its place, and wait until it works.
+        """Start the device while another is in use, and wait until it works.
 
         Raises:
-            DeviceError: it cannot be opened, or not a block comes from it; it is stopped then.
+            DeviceError: it cannot be opened, or delivers no block; it is stopped then.
         """
         gate = self._gate
         self._happens(Event.PROBE)
@@ -167,18 +167,18 @@ class Supervisor:
         self._happens(Event.DELIVERED)
 
     def take_over(self, other: Supervisor) -> None:
-        """Put the device, started aside, in the place of another's, which is done for."""
+        """Replace another device, which is finished, with this one, started aside."""
         other.end()
         other._gate.leave(self._timing.leave)
         self._happens(Event.TAKE_OVER)
 
     def retire(self) -> None:
-        """Stop once another has taken over and what the device was given has been heard."""
+        """Stop once another has taken over and everything queued has been heard."""
         time.sleep(max(self._tasks.drain, self._timing.least_drain))
         self.stop()
 
     def end(self) -> None:
-        """Begin to stop; returns at once."""
+        """Start stopping; returns at once."""
         if self._happens(Event.END):
             self._deadline = time.monotonic() + self._timing.stop
             self._tasks.stopping.set()
@@ -195,13 +195,13 @@ class Supervisor:
             self._stand_in.stop()
 
     def open_again(self) -> None:
-        """Begin to open the device again, as it is; a pause of some tens of milliseconds."""
+        """Start reopening the device unchanged; a pause of some tens of milliseconds."""
         self._happens(Event.REOPEN)
 
     def look(self, now: float, *, pause: bool = False) -> None:
-        """Notice a device that stopped without a word, stays away for too long or has gaps.
+        """Notice a device that stopped silently, stays away for too long or has gaps.
 
-        ``now``: seconds. ``pause``: a gap would not be noticed now. Cheap; called several times a
+        ``now``: seconds. ``pause``: a gap would go unnoticed now. Cheap; called several times a
         second, on one thread.
         """
         if self._state in LOST_STATES:
@@ -219,7 +219,7 @@ class Supervisor:
             self._thread = None
             self._steps.restarted(now)
         if self._thread is None and gate.thread:
-            # None of Python's: a callback of some library, of which nothing is known.
+            # Not a Python thread: some library's callback, of which nothing is known.
             threads = (each for each in threading.enumerate() if each.ident == gate.thread)
             self._thread = next(threads, _UNKNOWN)
         if self._watched[1].look(now, gate.blocks):
@@ -244,24 +244,23 @@ class Supervisor:
     # What happens, on any thread
 
     def _lost(self, gate: Gate) -> None:
-        """Do what is to be done about a lost device. Runs on: any thread; it waits for a gate to
-        close at most."""
+        """Handle a lost device. Runs on: any thread; waits at most for a gate to close."""
         self._happens(self._loss(gate), gate)
 
     def _loss(self, gate: Gate) -> Event:
         return Event.LOST_FOR_GOOD if gate.final or not self._device_timeout else Event.LOST
 
     def _happens(self, event: Event, gate: Gate | None = None) -> bool:
-        """Do what the table says; return whether the event has a place in it.
+        """Do what the table says; return whether the event is in it.
 
-        ``gate``: the device's that it is about. If another one is in place by now it is too late.
+        ``gate``: the one the event is about. If another one is in place by now, it is too late.
         """
         with self._lock:
             if gate is not None and gate is not self._gate:
                 return False
             known = (self._state, event) in TABLE
             self._step(event)
-            # What has just come into place may have been lost before.
+            # What has just taken its place may already have been lost.
             while self._gate.why is not None and (self._state, self._loss(self._gate)) in TABLE:
                 self._step(self._loss(self._gate))
             return known
@@ -282,7 +281,7 @@ class Supervisor:
             self._happens(result)
 
     def _do(self, action: Action) -> None:
-        """Do what is quick. The lock is held."""
+        """Do a quick action. The lock is held."""
         match action:
             case Action.OPEN:
                 self._gate.is_open = True
@@ -306,7 +305,7 @@ class Supervisor:
                 self._tell(action)
 
     def _put(self, gate: Gate) -> Gate:
-        """Close the gate in place; return this one, which is in place now and still closed."""
+        """Close the current gate; return the new one, now current and still closed."""
         self._gate.close()
         self._gate = gate
         return gate

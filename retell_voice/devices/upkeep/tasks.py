@@ -1,4 +1,4 @@
-"""What is done with a device that may take a while, or hang: to start it, to wait, to stop it."""
+"""Tasks on a device that may take a while, or hang: starting, waiting, stopping."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Timing:
     """Seconds that something may take.
 
     Attributes:
-        retry: from one attempt to start a lost device to the next.
-        stop: for a device that hangs when all is over.
-        leave: until the last block of a device that is being replaced.
-        least_drain, drain: for a device to play what it was given before.
-        poll: from one look for a first block to the next.
+        retry: between attempts to restart a lost device.
+        stop: for a device that hangs at the end.
+        leave: until the last block of a device being replaced.
+        least_drain, drain: for a device to play what it has queued.
+        poll: between checks for a first block.
     """
 
     retry: float = 1.0
@@ -55,11 +55,11 @@ class Tasks:
     Args:
         device: the device.
         new_gate: makes a gate for another start of it.
-        suggested: returns the latency to start it with, except for the first time.
-        timing: of everything.
+        suggested: returns the latency to start it with, except the first time.
+        timing: all times.
 
     Raises:
-        DeviceError: the device states traits of another type.
+        DeviceError: the device's traits have the wrong type.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Tasks:
         self.starts = 0
         """Times the device was started, whether or not it worked."""
         self.stopping = threading.Event()
-        """Set when all is over: then nothing is waited for."""
+        """Set at the end: then nothing is waited for."""
         self.gate = new_gate()
-        """Of the stream that was started last, or is to be next."""
+        """Of the stream started last, or next to be started."""
         self.refusal = ""
-        """Why the last attempt did not succeed."""
+        """Why the last attempt failed."""
         self._device = device
         self._new_gate = new_gate
         self._suggested = suggested
@@ -94,11 +94,11 @@ class Tasks:
 
     @property
     def drain(self) -> float:
-        """Seconds that the device takes to play what it has been given."""
+        """Seconds the device takes to play what it has queued."""
         return min(self._device.latency or 0.0, self._timing.drain)
 
     def carry_out(self, task: Task, gate: Gate) -> Event | None:
-        """Do it and return the result. ``gate``: the one that was in place before it came to it."""
+        """Do it and return the result. ``gate``: the one in place when the task was created."""
         match task:
             case Task.DRAIN:
                 gate.leave(self._timing.leave)
@@ -139,7 +139,7 @@ class Tasks:
         self.traits = traits_of(self._device)
 
     def delivers(self, gate: Gate) -> bool:
-        """Wait for the device's first block: some open, and never say a word."""
+        """Wait for the device's first block: some open, but never deliver one."""
         deadline = time.monotonic() + self.start_timeout
         while not gate.blocks and gate.why is None and time.monotonic() < deadline:
             if self.stopping.wait(self._timing.poll):
@@ -172,7 +172,7 @@ class Tasks:
         return Event.REFUSED_FOR_GOOD if gate.final else Event.REFUSED
 
     def _try(self, act: Callable[..., None], *gates: Gate) -> bool:
-        """Do something to the device: it may raise anything now, and work a second later."""
+        """Try something on the device: it may raise anything now, and work a second later."""
         try:
             act(*gates)
         except Exception as error:

@@ -1,19 +1,19 @@
-"""Noticing a device that stopped, or went mute, without saying so. Pure: time is an argument."""
+"""Detects a device that silently stopped or went mute. Pure: time is an argument."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ZEROS_TIMEOUT = 5.0
-"""Seconds of nothing but digital zeros after which a microphone is taken for muted."""
+"""Seconds of only digital zeros after which a microphone counts as muted."""
 
 _LOOK = 0.25
-"""Seconds that one look counts for at most: who slept longer knows nothing of the device."""
+"""Seconds that one look counts for at most: after a longer sleep, nothing is known."""
 
 
 @dataclass(slots=True)
 class Watchdog:
-    """Watches that blocks keep coming, from one start of a device on.
+    """Checks that blocks keep coming after a start of a device.
 
     Attributes:
         timeout: seconds without a block after which the device is lost.
@@ -27,7 +27,7 @@ class Watchdog:
     _silent: float = 0.0
 
     def look(self, now: float, blocks: int) -> bool:
-        """Return whether the device has stopped; ``blocks``: how many have passed in all."""
+        """Return whether the device has stopped; ``blocks``: how many have passed in total."""
         elapsed = 0.0 if self._looked is None else min(now - self._looked, _LOOK)
         self._looked = now
         if blocks != self._blocks:
@@ -47,7 +47,7 @@ class ZerosWatch:
     _told: bool = False
 
     def look(self, now: float, sounds: int, *, listening: bool) -> bool:
-        """Return True once when there were only zeros for too long, and once again after sound.
+        """Return True once if there were only zeros for too long, and again only after sound.
 
         ``sounds`` changes with every sound; time in which nobody listens does not count.
         """

@@ -153,7 +153,7 @@ class Dialogue:
         return [*actions, *self._require(reminder=False)]
 
     def pressed(self, digit: str) -> list[Action]:
-        """Take a key of the telephone; it does not interrupt, and once no other follows it is
+        """Take a DTMF digit; it does not interrupt, and once no other follows it is
         answered as speech is."""
         if self._over:
             return []

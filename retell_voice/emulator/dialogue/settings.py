@@ -30,7 +30,7 @@ class DialogueSettings:
         partial_ms: how often speech is recognised while it is going on; 0: only once it is over.
         longest_ms: longer speech is recognised in pieces of this length.
         cough_ms: anything shorter in which no words are recognised does not count as speech.
-        digits_ms: after the last key of the telephone that the user pressed, before an answer is
+        digits_ms: after the last DTMF digit that the user pressed, before an answer is
             requested.
         preroll_ms: audio from before the detected start that is recognised with a segment.
         tail_ms: audio from after its end.

@@ -90,7 +90,7 @@ class CallTranscript:
         self._items.append(item)
 
     def pressed(self, digit: str) -> None:
-        """Add a key of the telephone that the user pressed."""
+        """Add a DTMF digit that the user pressed."""
         self._items.append(Dtmf(digit))
 
     @property

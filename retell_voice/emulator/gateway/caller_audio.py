@@ -14,7 +14,7 @@ from retell_voice.audio.opus import CLOCK, packet_duration
 from retell_voice.audio.packets.packet import Decoder, Packet
 from retell_voice.audio.packets.packet_buffer import PacketBuffer, Queued
 
-_PATIENCE_MS = 60
+_REORDER_MS = 60
 _CONCEALED_MS = 120
 _LONGEST_GAP_MS = 10_000  # that is filled with silence: a caller whose microphone was off
 _LIMIT_MS = 1000
@@ -31,7 +31,7 @@ class CallerAudio:
     def __init__(self, rate: int, decoder: Decoder) -> None:
         self._decoder = decoder
         self._buffer = PacketBuffer(rate, CLOCK, rate * _LIMIT_MS // 1000)
-        self._patience = rate * _PATIENCE_MS // 1000
+        self._reorder = rate * _REORDER_MS // 1000
         self._concealed = rate * _CONCEALED_MS // 1000
         self._longest_gap = rate * _LONGEST_GAP_MS // 1000
         self._next: int | None = None  # sequence number
@@ -64,7 +64,7 @@ class CallerAudio:
             self._decoder.reset()
         pieces: list[Samples] = []
         while (first := self._buffer.first) is not None:
-            if self._next not in (None, first.sequence) and self._buffer.depth <= self._patience:
+            if self._next not in (None, first.sequence) and self._buffer.depth <= self._reorder:
                 break
             pieces += self._play(self._buffer.take())
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)

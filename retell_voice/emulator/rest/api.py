@@ -191,7 +191,7 @@ class Rest:
         if scheme.lower() != "bearer" or not key:
             raise HttpError(401, "the Authorization header must be 'Bearer YOUR_API_KEY'")
         if not self.knows(key):
-            raise HttpError(401, "this API key is not known")
+            raise HttpError(401, "unknown API key")
 
     def knows(self, key: str) -> bool:
         """Return whether an API key is a good one."""

@@ -1,4 +1,4 @@
-"""The settings themselves: one table a program, one row a setting.
+"""The settings themselves: one table per program, one row per setting.
 
 Programs share rows by inheritance: a row belongs to the section of the class that declares it.
 ``retell_voice.settings.schema`` has the machinery.
@@ -22,11 +22,11 @@ from retell_voice.settings.tables.talk import TalkSettings
 SECTIONS: dict[str, type[Settings]] = {
     each.section: each for each in (TalkSettings, EmulatorSettings, KioskSettings)
 }
-"""Sections of the file, the top level first; what ``register`` has, ``talk`` has too."""
+"""Sections of the file, the top level first; ``talk`` includes everything ``register`` has."""
 
 
 def rows_of(section: str) -> dict[str, Setting]:
-    """Return the settings that stand in a section of the file, by name; none of an unknown one."""
+    """Return the settings of a section of the file, by name; none for an unknown section."""
     rows = table(SECTIONS[section]) if section in SECTIONS else {}
     return {name: row for name, row in rows.items() if row.section == section}
 

@@ -12,7 +12,7 @@ from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 from retell_voice.settings.tables.sound import SOUND, SoundSettings
 
-CALL, NEW, SHOWN = "The call", "What a new call is told", "What you see"
+CALL, NEW, SHOWN = "The call", "A new call", "Output"
 
 
 def _api_url(text: str) -> str:
@@ -35,11 +35,11 @@ def _version(text: str) -> int | str:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSettings(Settings):
-    """What every program has that asks Retell's REST API something; top level of the file."""
+    """Shared by every program that uses Retell's REST API; top level of the file."""
 
     api_url: Sourced[str] = setting(
         "https://api.retellai.com",
-        "REST API at which calls are registered and looked up.",
+        "REST API that registers calls and looks them up.",
         CALL,
         prefixes=("http://", "https://"),
         metavar="URL",
@@ -47,8 +47,8 @@ class AccountSettings(Settings):
     )
     api_key: Sourced[str | None] = setting(
         None,
-        "Retell's API key, a secret: that of RETELL_API_KEY, else of the config file, else of the "
-        "system keyring ('keyring set retell-voice api-key', with the extra 'keyring').",
+        "Retell's API key, a secret: from RETELL_API_KEY, else the config file, else the system "
+        "keyring ('keyring set retell-voice api-key', with the extra 'keyring').",
         CALL,
         kind=Secret,
         variable="RETELL_API_KEY",
@@ -60,25 +60,25 @@ class AccountSettings(Settings):
 class LookupSettings(AccountSettings):
     """Settings of the commands about an account's agents and calls."""
 
-    json: Sourced[bool] = setting(False, "Print JSON, as the REST API has it.", SHOWN)
+    json: Sourced[bool] = setting(False, "Print JSON, as the REST API returns it.", SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegistrationSettings(AccountSettings):
-    """What every program that registers calls has; top level of the file."""
+    """Shared by every program that registers calls; top level of the file."""
 
     agent: Sourced[str | None] = setting(
         None,
-        "Agent to call, at --api-url; it takes an API key, and the extra 'retell', or 'register' "
-        "for the Audio WebSocket. 'talk' takes its name as well as its id.",
+        "Agent to call, at --api-url; needs an API key, and the extra 'retell', or 'register' "
+        "for the Audio WebSocket. 'talk' accepts its name as well as its id.",
         CALL,
         kind=str,
         metavar="AGENT",
     )
     agent_version: Sourced[int | str | None] = setting(
         None,
-        "Version of the agent: a number, a tag, latest or latest_published. Servers of the Audio "
-        "WebSocket's time may not know versions.",
+        "Version of the agent: a number, a tag, latest or latest_published. Servers from the time "
+        "of the Audio WebSocket may not know versions.",
         NEW,
         kind=str,
         metavar="VERSION",
@@ -86,21 +86,21 @@ class RegistrationSettings(AccountSettings):
     )
     direction: Sourced[str | None] = setting(
         None,
-        "Who is said to have called whom.",
+        "Direction of the call, as the agent is told.",
         NEW,
         kind=str,
         choices=("inbound", "outbound"),
         metavar="DIRECTION",
     )
     from_number: Sourced[str | None] = setting(
-        None, "Phone number of the caller, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+        None, "Phone number of the caller, as the agent is told.", NEW, kind=str, metavar="NUMBER"
     )
     to_number: Sourced[str | None] = setting(
-        None, "Phone number that is called, for the agent to know.", NEW, kind=str, metavar="NUMBER"
+        None, "Phone number that was called, as the agent is told.", NEW, kind=str, metavar="NUMBER"
     )
     end_call_after_silence_ms: Sourced[int | None] = setting(
         None,
-        "Silence of the user after which the server ends the call; without it, the agent's own.",
+        "Silence of the user after which the server ends the call; by default the agent's setting.",
         NEW,
         kind=int,
         minimum=10_000,
@@ -110,14 +110,14 @@ class RegistrationSettings(AccountSettings):
     )
     encoding: Sourced[str] = setting(
         "s16le",
-        "Encoding with which the call is or was registered.",
+        "Encoding the call is or was registered with.",
         SOUND,
         choices=("s16le", "mulaw"),
         metavar="NAME",
     )
     rate: Sourced[int] = setting(
         24000,
-        "Sample rate with which the call is or was registered.",
+        "Sample rate the call is or was registered with.",
         SOUND,
         minimum=8000,
         maximum=48000,
@@ -131,17 +131,17 @@ class RegisterSettings(RegistrationSettings):
     """Settings of ``retell-voice register``."""
 
     json: Sourced[bool] = setting(
-        False, "Print the call and all that the server answered, as one JSON object.", SHOWN
+        False, "Print the call and the server's whole answer as one JSON object.", SHOWN
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallSettings(SoundSettings, RegistrationSettings):
-    """What every program that holds calls has; top level of the file."""
+    """Shared by every program that holds calls; top level of the file."""
 
     url: Sourced[str] = setting(
         "wss://api.retellai.com/audio-websocket",
-        "Audio WebSocket to call; /CALL_ID is appended. With --agent, without it: that of "
+        "Audio WebSocket to call; /CALL_ID is appended. With --agent, the default is that of "
         "--api-url.",
         CALL,
         prefixes=("ws://", "wss://"),
@@ -149,30 +149,30 @@ class CallSettings(SoundSettings, RegistrationSettings):
     )
     updates: Sourced[bool] = setting(
         True,
-        "Ask the server for the transcript and for whose turn it is; of a web call, that takes an "
+        "Ask the server for the transcript and whose turn it is; for a web call, that needs an "
         "API key.",
         CALL,
     )
     alignment: Sourced[bool] = setting(
-        False, "Ask for each piece of audio with its text, shown when it is heard.", CALL
+        False, "Ask for the text of each piece of audio; it is shown when it is heard.", CALL
     )
     text_heartbeat: Sourced[bool] = setting(
         False,
-        "Send the text 'ping' beside WebSocket's own ping, as Retell's browser client did. Some "
-        "servers count on it; others, which read JSON only, end the call.",
+        "Send the text 'ping' besides WebSocket pings, as Retell's browser client did. Some "
+        "servers expect it; others, which accept only JSON, end the call.",
         CALL,
     )
     record: Sourced[str | None] = setting(
         None,
-        "Record the call in a directory of its own under this one, as it goes: both voices (WAV), "
-        "the transcript and all events. Only you can read it.",
+        "Record the call in its own directory under this one: both voices (WAV), the transcript "
+        "and all events. Only you can read it.",
         SHOWN,
         kind=str,
         metavar="DIR",
     )
     record_minutes: Sourced[int] = setting(
         120,
-        "Recording ends after so long; the call goes on.",
+        "Stop recording after this long; the call goes on.",
         SHOWN,
         minimum=1,
         maximum=1440,

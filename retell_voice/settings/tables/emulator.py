@@ -27,7 +27,7 @@ def _agents(text: str) -> AgentNames:
         agent_id, mark, name = part.partition("=")
         agent_id, name = agent_id.strip(), name.strip()
         if not mark or not re.fullmatch(r"[!-~]{1,200}", agent_id) or agent_id in names:
-            raise ValueError("a list of agents, each of another id: agent_1=Front desk,agent_2=Ann")
+            raise ValueError("a list of agents with distinct ids: agent_1=Front desk,agent_2=Ann")
         names[agent_id] = name
     return names
 
@@ -53,7 +53,7 @@ class EmulatorSettings(Settings):
         metavar="PORT",
     )
     prefix: Sourced[str] = setting(
-        "", "Path before every route, for example /retell.", _SERVER, metavar="PATH"
+        "", "Path prefix of every route, for example /retell.", _SERVER, metavar="PATH"
     )
     api_key: Sourced[str | None] = setting(
         None,
@@ -65,8 +65,8 @@ class EmulatorSettings(Settings):
     )
     agents: Sourced[AgentNames | None] = setting(
         None,
-        "Agents there are, ID=NAME each, parted by commas: they are listed, and calls with others "
-        "refused. Without it any agent_id will do.",
+        "The agents that exist, ID=NAME, separated by commas: they are listed, and calls with "
+        "others are refused. By default any agent_id will do.",
         _SERVER,
         kind=str,
         metavar="ID=NAME,…",
@@ -74,7 +74,7 @@ class EmulatorSettings(Settings):
     )
     accept_any: Sourced[bool] = setting(
         False,
-        "Let any call_id in, registered or not, in the format of --encoding and --rate.",
+        "Accept any call_id, registered or not, in the format of --encoding and --rate.",
         _SERVER,
     )
     dialect: Sourced[str] = setting(
@@ -127,8 +127,8 @@ class EmulatorSettings(Settings):
     )
     auth_token: Sourced[str | None] = setting(
         None,
-        "What phone providers must sign their WebSocket requests with, such as Twilio's auth "
-        "token; by default they need not.",
+        "The secret with which phone providers must sign their WebSocket requests, such as "
+        "Twilio's auth token; by default they need not.",
         _SERVER,
         kind=Secret,
         is_option=False,
@@ -136,8 +136,8 @@ class EmulatorSettings(Settings):
     answer_pings: Sourced[bool] = setting(True, "Answer the text 'ping' with 'pong'.", _SERVER)
     llm: Sourced[str | None] = setting(
         None,
-        "Custom LLM server to dial for each call; /CALL_ID is appended. Without it the agent is "
-        "a parrot.",
+        "Custom LLM server to connect to for each call; /CALL_ID is appended. By default the "
+        "agent is a parrot.",
         _AGENT,
         kind=str,
         prefixes=("ws://", "wss://"),
@@ -145,7 +145,7 @@ class EmulatorSettings(Settings):
     )
     scenario: Sourced[str | None] = setting(
         None,
-        "TOML file that says what the server does and when, faults included.",
+        "TOML file that scripts what the server does, faults included.",
         _AGENT,
         kind=str,
         metavar="FILE",
@@ -155,21 +155,21 @@ class EmulatorSettings(Settings):
     )
     tts: Sourced[str] = setting(
         "auto",
-        "Speech synthesis for an LLM server or a scenario: piper, espeak, mumble (no words, needs "
-        "nothing), or a Piper voice (.onnx); auto is the best that is installed.",
+        "Speech synthesis for an LLM server or a scenario: piper, espeak, mumble (no words, "
+        "always available), or a Piper voice (.onnx); auto picks the best one installed.",
         _AGENT,
         metavar="NAME",
     )
     asr: Sourced[str] = setting(
         "auto",
         "Speech recognition for an LLM server: whisper, pocketsphinx, none (type what the caller "
-        "says), or a directory with a faster-whisper model; auto is the best that is installed.",
+        "says), or a directory with a faster-whisper model; auto picks the best one installed.",
         _AGENT,
         metavar="NAME",
     )
     detector: Sourced[str] = setting(
         "auto",
-        "Voice detector: energy goes by level and is cheap, neural needs the extra 'emulator'. "
+        "Voice detector: energy uses the level and is cheap, neural needs the extra 'emulator'. "
         "auto: neural for an LLM server if installed, else energy.",
         _AGENT,
         choices=("auto", "neural", "energy"),
@@ -216,7 +216,7 @@ class EmulatorSettings(Settings):
     )
     end_call_after_silence_ms: Sourced[int] = setting(
         600_000,
-        "Silence of the caller after which the call ends, unless it was registered with its own.",
+        "Silence of the caller that ends the call, unless the call was registered with its own.",
         _TURNS,
         minimum=10_000,
         maximum=3_600_000,

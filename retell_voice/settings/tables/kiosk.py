@@ -12,7 +12,7 @@ from retell_voice.settings.schema import Settings, Sourced, setting
 from retell_voice.settings.tables.call import AgentCallSettings
 from retell_voice.settings.tables.kiosk_parts import KioskPartsSettings
 
-CALLS, SOUNDS, REMOTE = "The kiosk's calls", "The kiosk's sounds", "Looking after the kiosk"
+CALLS, SOUNDS, REMOTE = "The kiosk's calls", "The kiosk's sounds", "Monitoring the kiosk"
 
 
 class Variables(dict[str, str]):
@@ -20,7 +20,7 @@ class Variables(dict[str, str]):
 
     @classmethod
     def read(cls, text: str) -> Variables:
-        """Return those that a text means.
+        """Parse variables.
 
         Raises:
             ValueError: says what the text should be.
@@ -46,23 +46,23 @@ def _address(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class KioskCallSettings(Settings):
-    """How a kiosk comes to its calls, and when they end; section ``[kiosk]`` of the file."""
+    """How a kiosk gets its calls, and when they end; section ``[kiosk]`` of the file."""
 
     section: ClassVar[str] = "kiosk"
 
     call_command: Sourced[str | None] = setting(
         None,
-        "A command of yours that comes to a call, so that no key is kept here: it prints a "
-        "call_id, or a JSON object with call_id and, if they differ from those set here, url, "
-        "encoding and rate. Instead of an agent.",
+        "Your own command that provides a call, so that no key is kept here: it prints a call_id, "
+        "or a JSON object with call_id and, if they differ from those set here, url, encoding and "
+        "rate. Instead of an agent.",
         CALLS,
         kind=str,
         metavar="COMMAND",
     )
     call_url: Sourced[str | None] = setting(
         None,
-        "An endpoint of yours that does the same: it is posted to for each call. The credential "
-        "'retell-call-token' goes with it as a bearer token, if there is one.",
+        "Your own endpoint that does the same; it gets a POST for each call. The credential "
+        "'retell-call-token', if there is one, is sent as a bearer token.",
         CALLS,
         kind=str,
         prefixes=("https://", "http://127.0.0.1", "http://localhost"),
@@ -70,15 +70,15 @@ class KioskCallSettings(Settings):
     )
     api_key_file: Sourced[str | None] = setting(
         None,
-        "A file that holds the API key and that nobody else can read. Before it comes the "
-        "credential 'retell-api-key' of systemd (LoadCredential), after it RETELL_API_KEY.",
+        "A private file with the API key. systemd's credential 'retell-api-key' (LoadCredential) "
+        "takes precedence over it, and it over RETELL_API_KEY.",
         CALLS,
         kind=str,
         metavar="FILE",
     )
     variables: Sourced[Variables | None] = setting(
         None,
-        "Variables that fill in the agent's prompt.",
+        "Variables to substitute in the agent's prompt.",
         CALLS,
         kind=str,
         metavar="NAME=VALUE,…",
@@ -86,7 +86,7 @@ class KioskCallSettings(Settings):
     )
     max_minutes: Sourced[float] = setting(
         30.0,
-        "A call is hung up after so long.",
+        "Hang up after this long.",
         CALLS,
         minimum=0.01,
         maximum=1440,
@@ -95,8 +95,7 @@ class KioskCallSettings(Settings):
     )
     silence_seconds: Sourced[float] = setting(
         60.0,
-        "A call is hung up when the agent has said nothing for so long and has not understood "
-        "anything either.",
+        "Hang up when the agent has neither spoken nor understood anything for this long.",
         CALLS,
         minimum=1,
         maximum=3600,
@@ -105,7 +104,7 @@ class KioskCallSettings(Settings):
     )
     cooldown: Sourced[float] = setting(
         1.0,
-        "For so long after a call no other one begins.",
+        "Time after a call before the next one can start.",
         CALLS,
         minimum=0,
         maximum=600,
@@ -116,21 +115,21 @@ class KioskCallSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class KioskSoundSettings(Settings):
-    """What a kiosk says for itself; section ``[kiosk]`` of the file."""
+    """A kiosk's own sounds; section ``[kiosk]`` of the file."""
 
     section: ClassVar[str] = "kiosk"
 
     sounds: Sourced[str | None] = setting(
         None,
-        "Directory with sounds of yours: dialling.wav, listening.wav, idle.wav, muted.wav, "
-        "unmuted.wav, error.wav, offline.wav. What is not there is the kiosk's own.",
+        "Directory with your own sounds: dialling.wav, listening.wav, idle.wav, muted.wav, "
+        "unmuted.wav, error.wav, offline.wav. Built-in sounds replace missing ones.",
         SOUNDS,
         kind=str,
         metavar="DIR",
     )
     sounds_percent: Sourced[int] = setting(
         100,
-        "How loud these sounds are; 0 for none.",
+        "Volume of these sounds; 0 for none.",
         SOUNDS,
         minimum=0,
         maximum=200,
@@ -141,21 +140,21 @@ class KioskSoundSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class KioskRemoteSettings(Settings):
-    """How a kiosk is looked after; section ``[kiosk]`` of the file."""
+    """How a kiosk is monitored; section ``[kiosk]`` of the file."""
 
     section: ClassVar[str] = "kiosk"
 
     socket: Sourced[str | None] = setting(
         None,
-        "Unix socket on which it is asked and told things, for its own user and group. Without "
-        "it: kiosk.sock in systemd's RuntimeDirectory, else in /run/user/UID/retell-voice.",
+        "Unix socket to control it, for its own user and group. By default kiosk.sock in systemd's "
+        "RuntimeDirectory, else in /run/user/UID/retell-voice.",
         REMOTE,
         kind=str,
         metavar="PATH",
     )
     listen: Sourced[str | None] = setting(
         None,
-        "The same over TCP, on this machine only, for whoever knows the token.",
+        "The same over TCP, only on this machine, for whoever has the token.",
         REMOTE,
         kind=str,
         metavar="ADDRESS:PORT",
@@ -163,22 +162,22 @@ class KioskRemoteSettings(Settings):
     )
     listen_token: Sourced[str | None] = setting(
         None,
-        "That token; before it comes the credential 'retell-control-token'.",
+        "That token; the credential 'retell-control-token' takes precedence.",
         REMOTE,
         kind=Secret,
         is_option=False,
     )
     history: Sourced[str | None] = setting(
         None,
-        "SQLite file for the figures of the last calls; no words of them are kept. Without it: "
-        "calls.sqlite in systemd's StateDirectory, else nowhere.",
+        "SQLite file for the figures of the last calls, without any words. By default "
+        "calls.sqlite in systemd's StateDirectory, else none.",
         REMOTE,
         kind=str,
         metavar="FILE",
     )
     history_calls: Sourced[int] = setting(
         1000,
-        "How many of them are kept.",
+        "How many calls to keep.",
         REMOTE,
         minimum=1,
         maximum=1_000_000,
@@ -186,7 +185,7 @@ class KioskRemoteSettings(Settings):
     )
     metrics: Sourced[str | None] = setting(
         None,
-        "Serve metrics for Prometheus there, for example 127.0.0.1:9797 (pip install "
+        "Serve metrics for Prometheus at this address, for example 127.0.0.1:9797 (pip install "
         "'retell-voice[metrics]').",
         REMOTE,
         kind=str,

@@ -21,7 +21,7 @@ class JitterRange(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> JitterRange:
-        """Return the range that a text means.
+        """Parse a range.
 
         Raises:
             ValueError: says what the text should be.
@@ -37,7 +37,7 @@ class JitterRange(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class SoundSettings(Settings):
-    """What every program that makes or takes sound has; top level of the file."""
+    """Shared by every program that plays or records sound; top level of the file."""
 
     frame_ms: Sourced[int] = setting(
         20,
@@ -50,9 +50,8 @@ class SoundSettings(Settings):
     )
     jitter_ms: Sourced[JitterRange] = setting(
         JitterRange(0.04, 0.22),
-        "Lowest and highest depth of the jitter buffer, ms; in between it adapts by itself. "
-        "Higher rides out a worse network, lower answers sooner. Of a web call, without it: "
-        "15:500.",
+        "Lowest and highest depth of the jitter buffer, ms; it adapts in between. Higher rides out "
+        "a worse network, lower has less delay. Default for web calls: 15:500.",
         SOUND,
         kind=str,
         metavar="MIN:MAX",
@@ -60,7 +59,7 @@ class SoundSettings(Settings):
     )
     volume: Sourced[int] = setting(
         100,
-        "How loud the agent is; + and - change it during the call.",
+        "Volume of the agent; + and - change it during the call.",
         SOUND,
         minimum=0,
         maximum=200,
@@ -69,48 +68,48 @@ class SoundSettings(Settings):
     )
     echo: Sourced[str] = setting(
         "off",
-        "What keeps the agent from hearing itself: webrtc cancels the echo (pip install "
-        "'retell-voice[echo]'), half-duplex turns the microphone down while the agent is heard, "
-        "system uses the sound server's own. auto: webrtc where it is installed, off with "
+        "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (pip "
+        "install 'retell-voice[echo]'), half-duplex turns the microphone down while the agent is "
+        "heard, system uses the sound server's canceller. auto: webrtc if installed, off with "
         "headphones.",
         SOUND,
         choices=("auto", "webrtc", "half-duplex", "system", "off"),
-        metavar="WAY",
+        metavar="METHOD",
     )
     noise_suppression: Sourced[bool] = setting(
         False,
-        "Make steady noise quieter before it is sent. Retell does that, too.",
+        "Reduce steady background noise before sending. Retell does that, too.",
         SOUND,
     )
     automatic_gain: Sourced[bool] = setting(
-        False, "Bring your voice to the usual loudness before it is sent.", SOUND
+        False, "Bring your voice to a normal level before sending.", SOUND
     )
     input: Sourced[str | None] = setting(
         None,
-        "Microphone, by its name or a part of it ('retell-voice devices' lists them). "
-        "Without it: the system's default.",
+        "Microphone, by name or part of it ('retell-voice devices' lists them). By default the "
+        "system's default.",
         SOUND,
         kind=str,
         metavar="NAME",
     )
     output: Sourced[str | None] = setting(
         None,
-        "Speaker, by its name or a part of it. Without it: the system's default.",
+        "Speaker, by name or part of it. By default the system's default.",
         SOUND,
         kind=str,
         metavar="NAME",
     )
     input_file: Sourced[str | None] = setting(
         None,
-        "A WAV file is the microphone, then silence. When it is over and the agent has been "
-        "silent for 3 s, the call is hung up.",
+        "WAV file used as the microphone, followed by silence. When it is over and the agent has "
+        "been silent for 3 s, the call is hung up.",
         SOUND,
         kind=str,
         metavar="WAV",
     )
     output_file: Sourced[str | None] = setting(
         None,
-        "A WAV file is the speaker; one that is there is replaced.",
+        "WAV file used as the speaker; an existing file is overwritten.",
         SOUND,
         kind=str,
         metavar="WAV",

@@ -22,21 +22,21 @@ class TalkSettings(AgentCallSettings):
 
     call_id: Sourced[str | None] = setting(
         None,
-        "The call to join, as register-call gave it. It is a secret, and a command line is "
-        "visible to every user of the machine (ps): '-' reads it from standard input.",
+        "The call to join, as returned by register-call. It is a secret, and every user of the "
+        "machine can see command lines (ps): '-' reads it from standard input.",
         CALL,
         kind=Secret,
     )
     local: Sourced[bool] = setting(
         False,
-        "Start the emulator in this process, register a call with it and call that. "
+        "Start the emulator in this process, register a call with it and join it. "
         "Needs no account and no network.",
         CALL,
     )
     llm: Sourced[str | None] = setting(
         None,
-        "With --local: the custom LLM server that answers, instead of the parrot; /CALL_ID is "
-        "appended. How it speaks and hears is set under [emulator].",
+        "With --local: the custom LLM server that answers instead of the parrot; /CALL_ID is "
+        "appended. TTS and ASR are set under [emulator].",
         CALL,
         kind=str,
         prefixes=("ws://", "wss://"),
@@ -44,40 +44,40 @@ class TalkSettings(AgentCallSettings):
     )
     scenario: Sourced[str | None] = setting(
         None,
-        "With --local: a TOML file that says what the server does and when.",
+        "With --local: a TOML file that scripts what the server does.",
         CALL,
         kind=str,
         metavar="FILE",
     )
     interruptible: Sourced[bool] = setting(
         True,
-        "With --local: the agent falls silent when you talk over it.",
+        "With --local: the agent stops when you talk over it.",
         CALL,
     )
     dialect: Sourced[str] = setting(
         "web",
-        "How the server is spoken to: web is Retell's Audio WebSocket; the others call it as that "
-        "phone provider would, and --url is then dialled as it is.",
+        "Dialect of the server: web is Retell's Audio WebSocket; with the others, the server is "
+        "called as that phone provider would call it, and --url is dialled unchanged.",
         PHONE,
         choices=DIALECTS,
         metavar="NAME",
     )
     codec: Sourced[str | None] = setting(
         None,
-        "How the provider encodes audio: PCMU, PCMA, L16/16000 and the like, or two with a colon "
-        "between, of the caller's and of the agent's voice; by default the provider's usual one.",
+        "Audio codec of the provider: PCMU, PCMA, L16/16000 and so on, or two, separated by a "
+        "colon, for the caller's and the agent's voice; by default the provider's usual one.",
         PHONE,
         kind=str,
         metavar="NAME",
     )
     strict: Sourced[bool] = setting(
         True,
-        "Tell what the phone provider would complain of, and ignore what it would ignore.",
+        "Report what the phone provider would complain about, and ignore what it would ignore.",
         PHONE,
     )
     auth_token: Sourced[str | None] = setting(
         None,
-        "The provider's secret, with which it shows who it is: Twilio's auth token, Telnyx' stream "
+        "The provider's secret, with which it authenticates: Twilio's auth token, Telnyx' stream "
         "token, Vonage's signature secret.",
         PHONE,
         kind=Secret,
@@ -85,15 +85,15 @@ class TalkSettings(AgentCallSettings):
     )
     push_to_talk: Sourced[bool] = setting(
         False,
-        "Begin muted; you are heard while you hold the space bar. Needs a terminal.",
+        "Start muted; hold the space bar to talk. Needs a terminal.",
         SOUND,
     )
     json: Sourced[bool] = setting(
-        False, "Print one JSON object a line for each event, on standard output.", SHOWN
+        False, "Print each event on standard output as a JSON object, one per line.", SHOWN
     )
     levels: Sourced[bool] = setting(
-        True, "With --json: print the levels, too, twelve lines a second.", SHOWN
+        True, "With --json: print the levels, too, twelve lines per second.", SHOWN
     )
     plain: Sourced[bool] = setting(
-        False, "Print lines, no live screen; without a terminal that is so anyway.", SHOWN
+        False, "Print lines instead of a live screen; always so without a terminal.", SHOWN
     )

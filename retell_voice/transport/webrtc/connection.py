@@ -36,7 +36,7 @@ _LOST = "check the network: a web call that is lost cannot be joined again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """Seconds. The defaults are for use, others for tests.
 
     Attributes:
@@ -52,7 +52,7 @@ class Patience:
     look: float = 0.2
 
 
-USUAL = Patience()
+USUAL = Timeouts()
 
 
 class Media(Protocol):
@@ -74,11 +74,11 @@ class WebRtcConnection:
     Args:
         audio: encoding and rate of the frames to send.
         clock: what to stamp events with.
-        patience: how long to wait for what.
+        timeouts: how long to wait for packets and for the last words.
     """
 
-    def __init__(self, audio: AudioFormat, clock: Callable[[], float], patience: Patience) -> None:
-        self._audio, self._clock, self._patience = audio, clock, patience
+    def __init__(self, audio: AudioFormat, clock: Callable[[], float], timeouts: Timeouts) -> None:
+        self._audio, self._clock, self._timeouts = audio, clock, timeouts
         self._encoder = OpusEncoder(audio.rate)
         self._timestamp = 0
         self._waiting: deque[Event] = deque()
@@ -221,16 +221,16 @@ class WebRtcConnection:
                     await self._media.close()
 
     async def _watch(self) -> None:
-        patience, now = self._patience, self._clock()
+        timeouts, now = self._timeouts, self._clock()
         while not self._over:
-            await asyncio.sleep(patience.look)
+            await asyncio.sleep(timeouts.look)
             was, now = now, self._clock()
             silent = now - self._heard_at
             if now - was > 1:
                 continue  # a loop that stood still may have unread packets
-            if silent >= patience.lost:
-                self.give_up(f"nothing came from the server for {patience.lost:g} s")
-            elif silent >= patience.stalled and not self._stalled and self._closed is None:
+            if silent >= timeouts.lost:
+                self.give_up(f"nothing came from the server for {timeouts.lost:g} s")
+            elif silent >= timeouts.stalled and not self._stalled and self._closed is None:
                 self._stalled = True
                 self._tell(NetworkChanged(state="stalled", silent_for=silent, at=now))
 
@@ -247,7 +247,7 @@ class WebRtcConnection:
             self._tasks.append(asyncio.create_task(self._end_later()))
 
     async def _end_later(self) -> None:
-        await asyncio.sleep(self._patience.last_words)
+        await asyncio.sleep(self._timeouts.last_words)
         self._end(Closed("server", 1000, ""))
 
     def _end(self, closed: Closed) -> None:

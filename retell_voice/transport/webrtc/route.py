@@ -25,7 +25,7 @@ from retell_voice.protocol.gateway import Admission, Candidate, Joined
 from retell_voice.protocol.ice import usable_relays
 from retell_voice.protocol.sdp import leave_open
 from retell_voice.transport.ports import Connection
-from retell_voice.transport.webrtc.connection import USUAL, Patience, WebRtcConnection
+from retell_voice.transport.webrtc.connection import USUAL, Timeouts, WebRtcConnection
 
 if TYPE_CHECKING:
     from retell_voice.transport.webrtc.media import Peer
@@ -50,7 +50,7 @@ class WebRtcRoute:
         transcript: returns the events of the monitor of a call, given the call_id and the
             call's clock; None: no transcript.
         connect_timeout: seconds that the gateway may take to answer, and then to be connected.
-        patience: see ``WebRtcConnection``.
+        timeouts: see ``WebRtcConnection``.
         speaks: False for one who only listens, until ``speak`` is called.
 
     Raises:
@@ -71,7 +71,7 @@ class WebRtcRoute:
         stop: Callable[[Admission], Awaitable[None]] | None = None,
         transcript: Callable[[str, Callable[[], float]], AsyncIterable[Event]] | None = None,
         connect_timeout: float = 10.0,
-        patience: Patience = USUAL,
+        timeouts: Timeouts = USUAL,
         speaks: bool = True,
     ) -> None:
         self.label = label
@@ -80,7 +80,7 @@ class WebRtcRoute:
         self._stop = stop
         self._transcript = transcript
         self._timeout = connect_timeout
-        self._patience = patience
+        self._timeouts = timeouts
         self._speaks = speaks
         self._attempt: _Attempt | None = None
         self._dialled = False
@@ -105,7 +105,7 @@ class WebRtcRoute:
         self._dialled = True
         find_libraries()
         attempt = _Attempt(self._base, self._timeout, self._admit, self._stop, speaks=self._speaks)
-        connection = WebRtcConnection(self.near_end, clock, self._patience)
+        connection = WebRtcConnection(self.near_end, clock, self._timeouts)
         try:
             admission, peer = await attempt.join(connection)
         except BaseException as error:

@@ -91,15 +91,15 @@ def test_of_what_is_quiet_any_number_goes_or_comes() -> None:
     st.integers(0, 9),
 )
 def test_any_piece_of_speech_may_be_stretched(
-    rate: int, count: int, history: int, most: int, likeness: float, seed: int
+    rate: int, count: int, history: int, most: int, correlation: float, seed: int
 ) -> None:
     spoken = SPEECH[seed * 100 :][: count + history]
     played, samples = spoken[:history], spoken[history:]
     stretch = TimeStretch(rate)
-    shorter, gone = stretch.shorten(samples, most, likeness)
+    shorter, gone = stretch.shorten(samples, most, correlation)
     assert 0 <= gone <= max(0, most)
     assert len(shorter) == len(samples) - gone
-    longer, more = stretch.lengthen(played, samples, most, likeness)
+    longer, more = stretch.lengthen(played, samples, most, correlation)
     assert 0 <= more <= max(0, most)
     assert len(longer) == len(samples) + more
     assert longer[more:].tolist() == samples.tolist()

@@ -140,7 +140,7 @@ def test_an_underflow_is_told():
 def test_a_fault_of_ours_is_silence(channels):
     given, _, _, whys = play(None, channels=channels)
     assert given == [[0] * channels] * 4
-    assert whys == ["a fault in this program: RuntimeError('on purpose')"]
+    assert whys == ["a defect in this program: RuntimeError('on purpose')"]
 
 
 def test_a_device_is_lost_once_and_not_after_it_was_stopped():

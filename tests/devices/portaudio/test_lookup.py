@@ -86,7 +86,7 @@ def test_a_raw_card_where_there_is_no_server(computer):
 def test_the_first_where_there_is_no_default(computer):
     computer(WINDOWS, ["MME", "WASAPI"])
     found = lookup.resolve("output", None)
-    assert (found.index, found.why) == (2, "the first output there is")
+    assert (found.index, found.why) == (2, "the first output")
 
 
 def test_no_device_at_all(computer):
@@ -115,7 +115,7 @@ def test_a_name_or_a_part_of_it(computer, name, index):
 
 def test_what_fits_several_is_not_guessed(computer):
     computer(LINUX, ["ALSA"], default=(3, 3))
-    with pytest.raises(DeviceNotFound, match=r"fits more than one microphone: 'HDA.*', 'Jabra"):
+    with pytest.raises(DeviceNotFound, match=r"matches more than one microphone: 'HDA.*', 'Jabra"):
         lookup.resolve("input", "hw:")
 
 
@@ -133,7 +133,7 @@ def test_an_unknown_name_lists_what_there_is(computer, name):
     with pytest.raises(DeviceNotFound) as caught:
         lookup.resolve("output", name)
     assert str(caught.value) == (
-        f"there is no speaker {name!r}; there is 'Headset (Jabra)', 'Speakers (Realtek(R) Audio)'"
+        f"no speaker {name!r}; available: 'Headset (Jabra)', 'Speakers (Realtek(R) Audio)'"
     )
 
 

@@ -183,7 +183,7 @@ def test_a_device_that_will_not_come_back_is_not_started_again(rig):
     assert rig.device.starts == 1
 
 
-def test_without_patience_the_loss_ends_the_call(rig):
+def test_without_a_timeout_the_loss_ends_the_call(rig):
     rig = rig(device_timeout=0)
     rig.lost()
     assert rig.post() == LOST
@@ -194,9 +194,9 @@ def test_without_patience_the_loss_ends_the_call(rig):
     assert (rig.device.starts, rig.posts.qsize()) == (1, 0)
 
 
-def test_patience_ends_and_says_why(rig):
+def test_the_timeout_ends_the_call_and_says_why(rig):
     ready = threading.Event()
-    rig = rig(DeviceError("speaker 'x' does not open: busy"), ready, device_timeout=60)
+    rig = rig(DeviceError("speaker 'x' failed to open: busy"), ready, device_timeout=60)
     rig.lost()
     assert rig.post() == LOST
     assert rig.device.hanging.wait(WAIT)
@@ -208,13 +208,13 @@ def test_patience_ends_and_says_why(rig):
     assert str(ending) == (
         "speaker 'device' lost: it was unplugged; it did not come back within 60 s"
     )
-    assert ending.hint == "the last attempt: speaker 'x' does not open: busy"
+    assert ending.hint == "the last attempt: speaker 'x' failed to open: busy"
     rig.supervisor.look(71.0)
     assert rig.posts.empty()
     ready.set()
 
 
-def test_patience_begins_anew_with_every_loss(rig):
+def test_the_timeout_restarts_with_every_loss(rig):
     rig = rig(device_timeout=1)
     rig.lost()
     rig.supervisor.look(0.0)

@@ -15,11 +15,11 @@ from retell_voice.protocol.gateway import status_message
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.transport.ports import Closed
-from retell_voice.transport.webrtc.connection import Patience, WebRtcConnection
+from retell_voice.transport.webrtc.connection import Timeouts, WebRtcConnection
 
 AUDIO = AudioFormat(rate=48000)
 FRAME = bytes(1920)
-QUICK = Patience(stalled=2.0, lost=10.0, last_words=0.05, look=0.001)
+QUICK = Timeouts(stalled=2.0, lost=10.0, last_words=0.05, look=0.001)
 
 
 class Media:
@@ -44,12 +44,12 @@ class Call:
 
     reading: asyncio.Task[None]
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, timeouts: Timeouts) -> None:
         self.now = 100.0
         self.media = Media()
         self.left = 0
         self.on_look: Callable[[], object] | None = None  # at a clock that has jumped
-        self.connection = WebRtcConnection(AUDIO, self.clock, patience)
+        self.connection = WebRtcConnection(AUDIO, self.clock, timeouts)
         self.events: list[Event] = []
         self.more = asyncio.Condition()
 
@@ -81,9 +81,9 @@ class Call:
 
 @asynccontextmanager
 async def joined(
-    patience: Patience = QUICK, transcript: Callable[[], AsyncIterator[Event]] | None = None
+    timeouts: Timeouts = QUICK, transcript: Callable[[], AsyncIterator[Event]] | None = None
 ) -> AsyncIterator[Call]:
-    call = Call(patience)
+    call = Call(timeouts)
     call.connection.open(call.media, call.leave, None if transcript is None else transcript())
     call.reading = asyncio.create_task(call.read())
     async with asyncio.timeout(10):
