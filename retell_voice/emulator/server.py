@@ -17,7 +17,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
 from urllib.parse import parse_qs, urlsplit
@@ -49,6 +49,7 @@ from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
+from retell_voice.emulator.visitors import Visitors
 from retell_voice.errors import ConfigError
 from retell_voice.secret import Secret, mask
 from retell_voice.shown import logger
@@ -85,6 +86,8 @@ class Emulator:
         webhook_key: API key that signs webhooks; ``api_key`` if None.
         auth_token: what phone providers must sign their WebSocket requests with, or show; None:
             they need not.
+        allowed_hosts: names under which programs and pages of browsers may ask, besides this
+            machine's own; ``*``: any.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer the text ``ping`` with ``pong``; WebSocket's own is always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
@@ -116,6 +119,7 @@ class Emulator:
         webhook_url: str | None = None,
         webhook_key: str | None = None,
         auth_token: str | None = None,
+        allowed_hosts: Iterable[str] = (),
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -152,6 +156,7 @@ class Emulator:
             api_key=api_key,
             prefix=self._prefix,
         )
+        self._visitors = Visitors(allowed_hosts)
         self._faults = RequestFaults()
         for fault in getattr(agent, "request_faults", ()):
             self._faults.add(fault)
@@ -168,7 +173,7 @@ class Emulator:
         """
         connection = partial(
             HttpConnection,
-            respond=Routes(self._rest, self._gateway, self._faults).respond,
+            respond=Routes(self._rest, self._gateway, self._faults, self._visitors).respond,
             http_connections=self._http_connections,
         )
         self._server = await serve(
@@ -316,6 +321,10 @@ class Emulator:
         raise RuntimeError("no call is going on" if call is None else "this call is not going on")
 
     def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        if (refused := self._visitors.refusal(headers)) is not None:
+            self.events.tell(CallRefused(call=mask(""), status=403, why=refused))
+            return _json_response(websocket, 403, refused)
         if self._watched_call(request) is not None:
             return None
         try:
