@@ -18,6 +18,7 @@ PACKAGE = ROOT / "retell_voice"
 ROOMS = {
     "engine.call": "The call",
     "engine.web_call": "The call",
+    "engine.listen_call": "The call",
     "protocol.gateway": "The call",
     "transport.ports": "The call",
     "transport.route": "The call",

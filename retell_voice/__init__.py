@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from retell_voice.echo.ports import EchoControl, EchoMeasures, EchoState
     from retell_voice.engine.call import Call
+    from retell_voice.engine.listen_call import ListenCall
     from retell_voice.engine.observer import Observed, Observer
     from retell_voice.engine.web_call import WebCall
     from retell_voice.errors import (
@@ -133,6 +134,7 @@ __all__ = [
     "KeyRefused",
     "LatencyChanged",
     "Levels",
+    "ListenCall",
     "Listener",
     "MalformedMessage",
     "Metadata",
@@ -205,6 +207,7 @@ _ROOMS = (
     "protocol.gateway",
     "rest.web_calls",
     "engine.web_call",
+    "engine.listen_call",
     "engine.call",
     "devices.portaudio.devices",
 )

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "program": PROGRAM,
     "swarm": SAMPLES | {"report", "swarm", "transport"},
     "cli": PROGRAM | {"cli", "doctor", "report", "swarm"},
-    "kiosk": PROGRAM | {"kiosk"},
+    "kiosk": PROGRAM | {"doctor", "kiosk"},
     "__init__": ENGINE | {"recording"},
     "__main__": {"cli"},
 }

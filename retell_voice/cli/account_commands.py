@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -9,9 +10,13 @@ import typer
 from retell_voice.cli import manual
 from retell_voice.program.options import command
 from retell_voice.secret import Secret
-from retell_voice.settings.tables import LookupSettings
+from retell_voice.settings.tables import ListenSettings, LookupSettings
 
 _PANEL = "Your account"
+_LISTENING = (
+    *("api_url", "volume", "jitter_ms", "output", "output_file", "input", "input_file"),
+    *("echo", "noise_suppression", "automatic_gain", "record", "record_minutes", "json"),
+)
 _Id = Annotated[
     str,
     typer.Argument(
@@ -30,15 +35,41 @@ def _which(flag: str, metavar: str, text: str, panel: str = "Which calls") -> An
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for name, function, text, summary in (
-        ("agents", agents, manual.AGENTS, "List the agents of your account."),
-        ("calls", calls, manual.CALLS, "List the calls of your account, the latest first."),
-        ("call", call, manual.CALL, "Show all there is to know of one call."),
-        ("monitor", monitor, manual.MONITOR, "Print what is said in a call that is going on."),
-        ("stop", stop, manual.STOP, "End a call that is going on."),
-    ):
-        made = command(LookupSettings)(function)
-        app.command(name, help=text, short_help=summary, rich_help_panel=_PANEL)(made)
+    made: dict[str, tuple[Callable[..., None], str, str]] = {
+        "agents": (
+            command(LookupSettings)(agents),
+            manual.AGENTS,
+            "List the agents of your account.",
+        ),
+        "calls": (
+            command(LookupSettings)(calls),
+            manual.CALLS,
+            "List the calls of your account, the latest first.",
+        ),
+        "call": (
+            command(LookupSettings)(call),
+            manual.CALL,
+            "Show all there is to know of one call.",
+        ),
+        "monitor": (
+            command(LookupSettings)(monitor),
+            manual.MONITOR,
+            "Print what is said in a call that is going on.",
+        ),
+        "listen": (
+            command(ListenSettings, _LISTENING)(listen),
+            manual.LISTEN,
+            "Hear a call that is going on.",
+        ),
+        "take-over": (
+            command(ListenSettings, _LISTENING)(take_over),
+            manual.TAKE_OVER,
+            "Take the agent's place in a call that is going on.",
+        ),
+        "stop": (command(LookupSettings)(stop), manual.STOP, "End a call that is going on."),
+    }
+    for name, (function, text, summary) in made.items():
+        app.command(name, help=text, short_help=summary, rich_help_panel=_PANEL)(function)
 
 
 def agents(
@@ -147,3 +178,23 @@ def monitor(settings: LookupSettings, *, call_id: _Id) -> int:
     from retell_voice.cli.monitor import monitor
 
     return monitor(settings, call_id)
+
+
+def listen(settings: ListenSettings, *, call_id: _Id) -> int:
+    """Listen to a call."""
+    from retell_voice.cli.listen import listen
+
+    return listen(settings, call_id)
+
+
+def take_over(
+    settings: ListenSettings,
+    *,
+    call_id: _Id,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
+) -> int:
+    """Take a call over."""
+    from retell_voice.cli.listen import confirm, listen
+
+    confirm(yes=yes)
+    return listen(settings, call_id, at_once=True)

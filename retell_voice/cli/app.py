@@ -169,7 +169,11 @@ def doctor(
     *,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="Look at this part only; repeatable."),
+        typer.Option(
+            metavar="PART",
+            help="Look at this part only: system, config, sound, network, account, or a web call "
+            "(call), which is made only when asked for; repeatable.",
+        ),
     ] = None,
     no_sound: Annotated[
         bool,

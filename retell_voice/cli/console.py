@@ -11,13 +11,13 @@ A line that begins with ``/`` is a command: ``/call``, ``/hangup``, ``/help``.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.cli.typed import read_lines
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import CallJoined, Emulator, ServerEvent
 from retell_voice.engine.call import Call
@@ -28,41 +28,7 @@ type what the user says; it goes to the newest call, or to a new one with a sile
 /call    begin another call with a silent caller
 /hangup  the newest caller hangs up
 /help    this"""
-_LONGEST = 10_000  # characters of a line: more is no turn of anybody
 _MOST_WAITING = 100  # lines; no more are read until one has been carried out
-
-
-class Lines:
-    """Takes bytes as they come and gives whole lines of text."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[str]:
-        """Return the lines that ``data`` completes, without their ends; b"" is the end."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if not data and self._rest:
-            whole, self._rest = [self._rest], b""
-        return [line.decode("utf-8", "replace").strip()[:_LONGEST] for line in whole]
-
-
-def read_lines(fd: int, take: Callable[[str], None]) -> None:
-    """Read lines until the end of input, on a thread that nothing waits for.
-
-    Reads the descriptor itself: Python's own reader holds a lock that a program which ends
-    meanwhile would trip over.
-    """
-
-    def run() -> None:
-        lines = Lines()
-        with suppress(OSError):
-            while data := os.read(fd, 4096):
-                for line in lines.feed(data):
-                    take(line)
-        for line in lines.feed(b""):
-            take(line)
-
-    threading.Thread(target=run, name="retell-voice console", daemon=True).start()
 
 
 class Console:

@@ -22,6 +22,7 @@ from retell_voice.transport.ports import Route
 if TYPE_CHECKING:  # the Audio WebSocket needs none of it
     from retell_voice.engine.web_call import WebCall
 
+WEB_FRAME_MS = 20
 _WEB_AUDIO = AudioFormat(rate=48000)
 
 
@@ -34,7 +35,8 @@ class Target:
         told: what a new call is told.
         audio: format of what the devices are opened for.
         call_id: of a call over the Audio WebSocket; empty for another.
-        web: a web call; None for another. With neither it is the emulator's.
+        is_web: it is a web call.
+        web: that call; None for another, and for the emulator's, which is yet to be made.
         phone: how it is made as a phone provider makes it; None: it is not.
     """
 
@@ -42,6 +44,7 @@ class Target:
     told: CallFields
     audio: AudioFormat
     call_id: str = ""
+    is_web: bool = False
     web: WebCall | None = None
     phone: PhoneCall | None = None
 
@@ -50,7 +53,7 @@ class Target:
         """The formats of both directions, for people."""
         if self.phone is not None:
             return self.phone.audio
-        return f"{'opus' if self.web else self.audio.encoding} {self.audio.rate} Hz"
+        return f"{'opus' if self.is_web else self.audio.encoding} {self.audio.rate} Hz"
 
     def route(self, url: str, call_id: str) -> Route | str:
         """Return what is dialled: a call_id stands for a registered call.
@@ -111,13 +114,13 @@ def find_target(
         _check_no_web_options(settings)
         web = web_calls.web_call_from(settings, web_call)
         settings = replace(settings, agent=Sourced(None), local=Sourced(False))
-        return Target(settings=_at_api(settings), told=told, audio=_WEB_AUDIO, web=web)
+        return _web_target(settings, told, web)
     if settings.agent.value:
         from retell_voice.program import web_calls  # as above
 
         if web_calls.is_web_call(settings):
             web = web_calls.new_web_call(settings, told, waiting=tell_wait)
-            return Target(settings=_at_api(settings), told=told, audio=_WEB_AUDIO, web=web)
+            return _web_target(settings, told, web)
         _check_no_web_options(settings)
         if settings.url.source == DEFAULT:
             api = settings.api_url
@@ -126,16 +129,28 @@ def find_target(
         call = registered(settings, told)
         return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)
     _check_no_web_options(settings)
-    if settings.transport.is_flag and settings.transport.value == "webrtc":
+    webrtc = settings.transport.is_flag and settings.transport.value == "webrtc"
+    if webrtc and not settings.local.value:
         raise ConfigError(
-            f"{settings.transport.source} webrtc: a web call is made with --agent, or joined with "
-            "--web-call",
-            "CALL_ID and --local are calls over the Audio WebSocket",
+            f"{settings.transport.source} webrtc: a web call is made with --agent or --local, or "
+            "joined with --web-call",
+            "CALL_ID is for a call over the Audio WebSocket",
         )
     if settings.local.value:
-        return Target(settings=settings, told=told, audio=audio)
+        return _local_target(settings, told)
     check_unused(settings, metadata, variables)
     return Target(settings=settings, told=told, audio=audio, call_id=_call_id(settings.call_id))
+
+
+def _local_target(settings: TalkSettings, told: CallFields) -> Target:
+    if settings.transport.value != "webrtc":
+        return Target(settings=settings, told=told, audio=audio_format(settings))
+    from retell_voice.program.web_calls import check_options  # as above
+    from retell_voice.transport.webrtc.route import find_libraries
+
+    check_options(settings)
+    find_libraries()
+    return Target(settings=settings, told=told, audio=_WEB_AUDIO, is_web=True)
 
 
 def _phone_target(
@@ -159,9 +174,10 @@ def _check_no_web_options(settings: TalkSettings) -> None:
             raise ConfigError(f"{each.source} is for a new web call: --agent makes one")
 
 
-def _at_api(settings: TalkSettings) -> TalkSettings:
-    """Return the settings of a call that is held where it was made."""
-    return replace(settings, url=settings.api_url)
+def _web_target(settings: TalkSettings, told: CallFields, web: WebCall) -> Target:
+    # It is held where it was made.
+    settings = replace(settings, url=settings.api_url)
+    return Target(settings=settings, told=told, audio=_WEB_AUDIO, is_web=True, web=web)
 
 
 def _check_one(settings: TalkSettings, web_call: str | None) -> None:

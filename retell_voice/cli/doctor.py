@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.doctor import account, network, sound, system
-from retell_voice.doctor.findings import PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.findings import ON_REQUEST, PARTS, Finding, Verdict, exit_code, report
+from retell_voice.doctor.telling import line, summary
 from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program import stdout
 from retell_voice.program.opening import audio_format
@@ -26,9 +27,8 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.tables import SECTIONS, CallSettings
-from retell_voice.shown import clean, escape_json
+from retell_voice.shown import escape_json
 
-_COLOURS = {Verdict.PASS: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31"}
 _BAR = 30
 _LOWEST = -60.0
 
@@ -58,7 +58,7 @@ def examine(
     for part in only:
         if part not in PARTS:
             raise ConfigError(f"--only: there is no part {part!r}", did_you_mean(part, [*PARTS]))
-    wanted = only or list(PARTS)
+    wanted = only or [part for part in PARTS if part not in ON_REQUEST]
     findings = []
     for finding in _findings(
         wanted, config=config, flags=flags, seconds=seconds, chimes=chimes, quiet=as_json
@@ -71,25 +71,6 @@ def examine(
     else:
         stdout.say(summary(findings))
     return exit_code(findings)
-
-
-def line(finding: Finding, *, colours: bool = False) -> str:
-    """Return a finding as a line, and a second one with what to do."""
-    verdict = f"{finding.verdict:4}"
-    if colours:
-        verdict = f"\x1b[{_COLOURS[finding.verdict]}m{verdict}\x1b[0m"
-    text = f"{verdict}  {clean(finding.check)}: {clean(finding.says)}"
-    return f"{text}\n      → {clean(finding.hint)}" if finding.hint else text
-
-
-def summary(findings: list[Finding]) -> str:
-    """Return the last line."""
-    counts = {each: sum(f.verdict is each for f in findings) for each in Verdict}
-    if counts[Verdict.FAIL]:
-        return f"{counts[Verdict.FAIL]} failed, {counts[Verdict.WARN]} to look at"
-    if counts[Verdict.WARN]:
-        return f"nothing failed, {counts[Verdict.WARN]} to look at"
-    return "all is well"
 
 
 def _findings(
@@ -144,10 +125,14 @@ def _findings(
             yield finding
     if "network" in wanted:
         yield from asyncio.run(_all_of(network.examine(settings.url.value)))
+    api_url, agent = settings.api_url.value, settings.agent
+    key = find_key(settings.api_key) if {"account", "call"} & {*wanted} else settings.api_key
     if "account" in wanted:
-        key = find_key(settings.api_key)
-        looking = account.examine(settings.api_url.value, key, settings.agent)
-        yield from asyncio.run(_all_of(looking))
+        yield from asyncio.run(_all_of(account.examine(api_url, key, agent)))
+    if "call" in wanted:
+        from retell_voice.doctor import web_call  # only then
+
+        yield from asyncio.run(_all_of(web_call.examine(api_url, key, agent)))
 
 
 async def _all_of(looking: AsyncIterator[Finding]) -> list[Finding]:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from retell_voice.events import (
-    Event,
-    MalformedMessage,
-    MonitorChanged,
-    Transcript,
-    TranscriptItem,
-    UnknownMessage,
-)
-from retell_voice.program.words import clock, warn
+from retell_voice.events import Event, Transcript, TranscriptItem
+from retell_voice.program.words import clock, news, warn
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.shown import clean
 
@@ -18,7 +11,7 @@ _SPEECH = {"agent": "agent", "user": "user", "transfer_target": "third party"}
 
 
 class LiveTranscript:
-    """Turns what a monitor tells into lines.
+    """Turns what a monitor tells, or a call that is listened to, into lines.
 
     An entry is a line as soon as it is over: another one follows it, or it is no speech, or the
     call has ended; and once more if the server corrects it later.
@@ -50,11 +43,10 @@ class LiveTranscript:
                 if reason == TAKE_OVER:
                     over = "somebody took the call over: there is no more to see of it"
                 return [*self.end(), over]
-            case MonitorChanged(state="retrying") | MalformedMessage() | UnknownMessage():
-                warning = warn(event)
-                told, self._warning = self._warning, warning
-                return [f"warning: {warning}"] if warning and warning != told else []
-        return []
+        if warning := warn(event):
+            told, self._warning = self._warning, warning
+            return [f"warning: {warning}"] if warning != told else []
+        return [line] if (line := news(event)) else []
 
     def end(self) -> list[str]:
         """Return the lines of what was still being said."""

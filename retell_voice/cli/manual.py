@@ -143,6 +143,42 @@ Examples:
         | {code: EXIT_CODES[code] for code in (7, 143)}
     )
 )
+_LISTENER = codes(
+    {0: "the call is over, or you have left"}
+    | {code: EXIT_CODES[code] for code in (1, 2, 3, 4)}
+    | {5: "the gateway did not let you in"}
+    | {code: EXIT_CODES[code] for code in (6, 7, INTERRUPTED, 143)}
+)
+LISTEN = (
+    """\
+Hear a call that is going on, both voices, and see what is said. Nobody in it notices, and Ctrl-C \
+leaves it as it is.
+
+On a terminal, t and Enter takes the call over: your microphone is opened, and the caller talks to \
+you instead of to the agent, for good.
+
+The API key needs the permission to write calls. It takes the extra 'retell'.
+
+Examples:
+  retell-voice listen last
+  retell-voice listen 61e5 --output-file heard.wav
+  retell-voice listen last --record calls"""
+    + _KEY
+    + _LISTENER
+)
+TAKE_OVER = (
+    """\
+Take the agent's place in a call that is going on: the caller talks to you, for good. You are \
+asked first. Use headphones, or --echo: the caller is heard by your microphone, too.
+
+m and Enter mutes you, and again lets you be heard. Ctrl-C ends the call.
+
+Examples:
+  retell-voice take-over last
+  retell-voice take-over 61e5 --yes --echo webrtc"""
+    + _KEY
+    + _LISTENER
+)
 STOP = (
     """\
 End a call that is going on, for everybody who is in it.
@@ -204,6 +240,7 @@ _FAILED_FIRST = {
     3: "sound failed first",
     4: "the server was not reached",
     5: "it answered as no server of calls does",
+    6: "a web call had no audio",
     7: "the REST API refused the API key, or has no such agent",
 }
 DOCTOR = """\
@@ -212,7 +249,8 @@ sound, the way to the server, and your account.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
 server is asked for a call that there is not, and the REST API for the agents of the API key: no \
-call of yours is spent. With --no-sound nothing is \
+call of yours is spent. --only call makes one, a web call of a second or two, and says how far it \
+gets: token, relays, gateway, UDP, audio. With --no-sound nothing is \
 played, and a machine without a microphone or a speaker is only warned of.
 
 Each line says pass, warn or fail; below it stands what to do.
@@ -220,7 +258,7 @@ Each line says pass, warn or fail; below it stands what to do.
 Examples:
   retell-voice doctor
   retell-voice doctor --only network --url wss://your-server/audio-websocket
-  retell-voice doctor --only account --agent 'Front desk'
+  retell-voice doctor --only account --only call --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
 Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \

@@ -12,6 +12,7 @@ from retell_voice.errors import CallFailed, ConnectError, KeyRefused, Rejected, 
 from retell_voice.events import Event, MonitorChanged, Transcript
 from retell_voice.program import stdout
 from retell_voice.program.account import Account, account, api_key, key_from
+from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
 from retell_voice.protocol.monitor import CallEnded
 from retell_voice.recording import jsonl
@@ -35,13 +36,13 @@ def monitor(settings: LookupSettings, given: str) -> int:
         KeyRefused, NotFound: what each says.
     """
     key = api_key(settings, "watch calls")
-    output: _Output = _Json() if as_json(settings) else _Page()
+    output = output_of(as_json=as_json(settings))
     with key_from(key), Interrupts(lambda: None) as interrupts:
         asyncio.run(_watch(account(settings, key), call_id_given(given), output, interrupts))
         return interrupts.exit_code
 
 
-async def _watch(of: Account, wanted: str, output: _Output, interrupts: Interrupts) -> None:
+async def _watch(of: Account, wanted: str, output: Output, interrupts: Interrupts) -> None:
     watching = asyncio.create_task(_until_over(of, wanted, output))
     interrupts.ask(asyncio.get_running_loop(), watching.cancel)
     try:
@@ -53,17 +54,18 @@ async def _watch(of: Account, wanted: str, output: _Output, interrupts: Interrup
         output.close()
 
 
-async def _until_over(of: Account, wanted: str, output: _Output) -> None:
+async def _until_over(of: Account, wanted: str, output: Output) -> None:
     call_id = await of.call_id(wanted, ongoing=True)
     watched = Monitor(call_id, api_key=of.api_key, api_url=of.api_url)
     heard = ended = False
     lost: MonitorChanged | None = None
     async for event in watched:
-        output.show(event)
         heard |= isinstance(event, Transcript)
         ended |= isinstance(event, CallEnded)
         if isinstance(event, MonitorChanged) and event.state == "lost":
             lost = event
+        else:
+            output.show(event)
     if lost is not None:
         raise _failure(watched.code or 1006, lost.why, heard=heard)
     if not ended:  # the server closed without a word about it
@@ -82,7 +84,12 @@ def _failure(code: int, why: str, *, heard: bool) -> RetellVoiceError:
     return ConnectError(f"network: {why}", "check --api-url and the network")
 
 
-class _Output(ABC):
+def output_of(*, as_json: bool) -> Output:
+    """Return what shows events."""
+    return JsonLines() if as_json else Page()
+
+
+class Output(ABC):
     """Where events go."""
 
     @abstractmethod
@@ -90,21 +97,28 @@ class _Output(ABC):
         """Show an event."""
 
     @abstractmethod
+    def remark(self, line: str) -> None:
+        """Show a line that no event makes."""
+
+    @abstractmethod
     def close(self) -> None:
         """Show what is left."""
 
 
-class _Json(_Output):
+class JsonLines(Output):
     """One JSON object a line."""
 
     def show(self, event: Event) -> None:
         stdout.say(jsonl.line(event))
 
+    def remark(self, line: str) -> None:
+        complain(line)
+
     def close(self) -> None:
         return
 
 
-class _Page(_Output):
+class Page(Output):
     """A line an entry; on a terminal, the last one grows while it is said."""
 
     def __init__(self) -> None:
@@ -114,6 +128,9 @@ class _Page(_Output):
 
     def show(self, event: Event) -> None:
         self._put(self._lines.feed(event), self._lines.speaking)
+
+    def remark(self, line: str) -> None:
+        self._put([line], self._lines.speaking)
 
     def close(self) -> None:
         self._put(self._lines.end(), "")

@@ -106,7 +106,7 @@ def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> 
 
 def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int]:
     set_switch_interval()
-    shown = sys.stderr.isatty()
+    shown = sys.stderr is not None and sys.stderr.isatty()
 
     def tell(moment: Moment) -> None:
         if shown:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from retell_voice import __version__
 from retell_voice.cli.controls import Controls
-from retell_voice.cli.dial import Target, find_target
+from retell_voice.cli.dial import WEB_FRAME_MS, Target, find_target
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
@@ -231,10 +231,17 @@ class _Conversation:
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines = running.engines
-            registered = running.emulator.register(
-                audio, dialect=settings.dialect.value, **target.told.said()
-            )
-            call_id, url = registered.call_id, running.emulator.url
+            if target.is_web:
+                from retell_voice.program.web_calls import web_call_of
+
+                key = self._emulator.api_key.value
+                web = web_call_of(running.emulator, target.told, key)
+                target = self._target = replace(target, web=web)
+            else:
+                registered = running.emulator.register(
+                    audio, dialect=settings.dialect.value, **target.told.said()
+                )
+                call_id, url = registered.call_id, running.emulator.url
         call = make_call(
             settings,
             target.route(url, call_id),
@@ -272,17 +279,16 @@ class _Conversation:
 
 
 def _output(target: Target) -> Output:
-    settings, audio = target.settings, target.audio
-    web, phone = target.web, target.phone
+    settings, audio, phone = target.settings, target.audio, target.phone
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     if settings.json.value:
         output = JsonOutput(
             {
-                "transport": "webrtc" if web else "websocket",
-                "encoding": "opus" if web else str(audio.encoding),
+                "transport": "webrtc" if target.is_web else "websocket",
+                "encoding": "opus" if target.is_web else str(audio.encoding),
                 "rate": audio.rate,
-                "frame_ms": web.frame_ms if web else settings.frame_ms.value,
+                "frame_ms": WEB_FRAME_MS if target.is_web else settings.frame_ms.value,
                 "version": __version__,
                 "dialect": settings.dialect.value,
                 **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),

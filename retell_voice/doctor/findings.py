@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-Part = Literal["system", "config", "sound", "network", "account"]
+Part = Literal["system", "config", "sound", "network", "account", "call"]
 
 PARTS: dict[Part, str] = {
     "system": "Python, packages, timers, the clock",
@@ -15,10 +15,21 @@ PARTS: dict[Part, str] = {
     "sound": "PortAudio, devices, microphone, speaker, the way through the air",
     "network": "the server: name, TCP, TLS, WebSocket",
     "account": "the REST API, the API key, the agents",
+    "call": "a web call: token, relays, gateway, UDP, audio",
 }
 """What is examined, in this order."""
 
-_EXIT_CODES: dict[Part, int] = {"system": 2, "config": 2, "sound": 3, "network": 4, "account": 7}
+ON_REQUEST: tuple[Part, ...] = ("call",)
+"""What is examined only when it is asked for: it costs something."""
+
+_EXIT_CODES: dict[Part, int] = {
+    "system": 2,
+    "config": 2,
+    "sound": 3,
+    "network": 4,
+    "account": 7,
+    "call": 6,
+}
 
 
 class Verdict(StrEnum):

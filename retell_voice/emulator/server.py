@@ -46,11 +46,13 @@ from retell_voice.emulator.request_faults import RequestFault, RequestFaults, Re
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
 from retell_voice.emulator.rest.replies import HttpError, error_reply
+from retell_voice.emulator.rest.web_calls import AUDIO as WEB_AUDIO
 from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.visitors import Visitors
 from retell_voice.errors import ConfigError
+from retell_voice.protocol.gateway import Admission
 from retell_voice.secret import Secret, mask
 from retell_voice.shown import logger
 
@@ -259,6 +261,20 @@ class Emulator:
         if not self._registry.register(call):
             raise RuntimeError("too many calls are registered or ongoing")
         return call
+
+    def create_web_call(
+        self, *, agent_id: str = "parrot", **fields: Unpack[RegisterFields]
+    ) -> Admission:
+        """Create a web call, as ``POST /v3/create-web-call`` does; arguments as of ``register``.
+
+        Raises:
+            RuntimeError: it cannot be; says why.
+        """
+        call = RegisteredCall(agent_id=agent_id, protocol="gateway", audio=WEB_AUDIO, **fields)
+        try:
+            return self._gateway.create(call)
+        except HttpError as error:
+            raise RuntimeError(str(error)) from None
 
     @property
     def calls(self) -> list[RegisteredCall]:

@@ -8,7 +8,13 @@ from typing import Any
 from retell_voice.errors import ConfigError
 from retell_voice.events import Event
 from retell_voice.net.http import DEFAULT_API_URL
-from retell_voice.protocol.gateway import Admission, NotGateway, UnreadableAnswer, read_admission
+from retell_voice.protocol.gateway import (
+    CALLER,
+    Admission,
+    NotGateway,
+    UnreadableAnswer,
+    read_admission,
+)
 from retell_voice.rest.web_calls import create_web_call, stop_call
 from retell_voice.secret import Secret, mask
 from retell_voice.transport.monitor import Monitor
@@ -93,7 +99,8 @@ class WebCall(WebRtcRoute):
                 return admission
 
         async def stop(admission: Admission) -> None:
-            if key is not None:
+            # As a listener we were let into a call that is not ours.
+            if key is not None and admission.identity == CALLER:
                 await stop_call(
                     admission.call_id, api_key=key, api_url=api_url, timeout=_STOP_TIMEOUT
                 )

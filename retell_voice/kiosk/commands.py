@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +15,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.kiosk import manual
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Command, command
-from retell_voice.settings.load import ConfigFile, environment, load, load_again, read_file
+from retell_voice.settings.load import ConfigFile, environment, load, read_file
 from retell_voice.settings.tables import KioskSettings
 
 _RUN = "run"
@@ -32,20 +34,38 @@ class _Group(TyperGroup):
 app = typer.Typer(name="kiosk", help=manual.ABOUT, cls=_Group, rich_markup_mode="rich")
 
 
-@app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.", cls=Command)
+class _HandOver(BaseException):
+    """What comes next is another program, once everything of this one is as it was."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+
 @command(KioskSettings)
-def run(settings: KioskSettings, *, file: ConfigFile) -> int:
+def _check(settings: KioskSettings, *, file: ConfigFile) -> int:
     """Run a kiosk."""
     if sys.platform == "win32":
         raise ConfigError("a kiosk needs Linux, or a system like it")
-    from retell_voice.kiosk.journal import begin_logging, end_logging
-    from retell_voice.kiosk.program import run
+    from retell_voice.kiosk.__main__ import words
 
-    handler = begin_logging()
+    raise _HandOver([*words(settings, file.path)])
+
+
+@functools.wraps(_check)
+def _run(**given: Any) -> None:
     try:
-        return run(settings, lambda: load_again(settings, file.path))
-    finally:
-        end_logging(handler)
+        _check(**given)
+    except _HandOver as over:
+        debug = ["debug=1"] if given.get("debug") else []
+        python = [sys.executable, "-m", "retell_voice.kiosk", *over.arguments, *debug]
+        sys.stdout.flush()
+        os.execv(sys.executable, python)  # noqa: S606 - this Python
+
+
+app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.", cls=Command)(
+    _run
+)
 
 
 _Config = Annotated[
@@ -136,6 +156,57 @@ def volume(
 def reload(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
     """Read settings anew."""
     _tell(config, socket, debug, "reload")
+
+
+_System = Annotated[
+    bool | None,
+    typer.Option(
+        "--system/--user",
+        metavar="",
+        help="A unit of the system, which has the sound card for itself, or one of yours, beside "
+        "PipeWire. Without it: of yours where PipeWire or PulseAudio runs for you.",
+    ),
+]
+_Dry = Annotated[
+    bool, typer.Option("--dry-run", metavar="", help="Show what would be done, and do nothing.")
+]
+
+
+@app.command(help=manual.INSTALL, short_help="Install it as a service of systemd.")
+def install(
+    *,
+    system: _System = None,
+    dry_run: _Dry = False,
+    no_start: Annotated[
+        bool, typer.Option("--no-start", metavar="", help="Begin at the next boot only.")
+    ] = False,
+    config: _Config = None,
+    debug: _Debug = False,
+) -> None:
+    """Install it."""
+    with reported(debug=debug):
+        from retell_voice.kiosk.service import commands
+
+        commands.install(config, system=system, dry_run=dry_run, start=not no_start)
+
+
+@app.command(help=manual.UNINSTALL, short_help="Remove that service.")
+def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = False) -> None:
+    """Remove it."""
+    with reported(debug=debug):
+        from retell_voice.kiosk.service import commands
+
+        commands.uninstall(system=system, dry_run=dry_run)
+
+
+@app.command(help=manual.DOCTOR, short_help="Look at all that a kiosk needs.")
+def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = False) -> None:
+    """Examine."""
+    with reported(debug=debug, as_json=lambda: as_json):
+        from retell_voice.kiosk.examining import commands
+
+        code = commands.doctor(config, as_json=as_json)
+    raise SystemExit(code)
 
 
 @app.command(help=manual.LOGS, short_help="Show its last calls.")

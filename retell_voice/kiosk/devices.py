@@ -7,17 +7,25 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
+from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, MicrophoneSilent
 from retell_voice.kiosk.states import Event
 from retell_voice.program.opening import audio_format, find_devices
+from retell_voice.program.web_calls import is_web_call
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
+from retell_voice.transport.webrtc.route import RATE
 
 _OPENING_SECONDS = 15.0
 _LOST_SECONDS = 10.0
 """How long a call goes on without one of the devices."""
+
+
+def device_format(settings: KioskSettings) -> AudioFormat:
+    """Return the format of its calls, as far as the settings tell; others are resampled."""
+    return AudioFormat(rate=RATE) if is_web_call(settings) else audio_format(settings)
 
 
 class Devices:
@@ -79,15 +87,14 @@ class Devices:
 
     async def _opened(self) -> AudioIO:
         settings = self._settings()
-        microphone, speaker = await run_detached(
-            partial(find_devices, settings, audio_format(settings))
-        )
+        audio = device_format(settings)
+        microphone, speaker = await run_detached(partial(find_devices, settings, audio))
         io = await run_detached(
             partial(
                 AudioIO,
                 microphone,
                 speaker,
-                rate=settings.rate.value,
+                rate=audio.rate,
                 volume=settings.volume.value / 100,
                 device_timeout=_LOST_SECONDS,
                 echo=settings.echo.value,

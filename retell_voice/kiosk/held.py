@@ -28,6 +28,7 @@ from retell_voice.kiosk.states import Event as Happened
 from retell_voice.kiosk.verdict import result_of, wait_for, words_of
 from retell_voice.program.opening import make_recorder
 from retell_voice.recording.recorder import Recorder
+from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.shown import logger
 
@@ -149,14 +150,14 @@ class HeldCall:
     async def _hold(self) -> None:
         settings = self._settings
         route = await self._way.place(self._wish.source)
-        io = self._io()
+        io, jitter = self._io(), settings.jitter_ms
         if io is None:
             raise DeviceLost("the devices are not open")
         async with Call(
             route,
             audio=io,
-            frame_ms=settings.frame_ms.value,
-            jitter=settings.jitter_ms.value,
+            frame_ms=settings.frame_ms.value if route.frame_ms is None else None,
+            jitter=None if jitter.source == DEFAULT else jitter.value,
             level_interval=_LEVELS,
             recorder=self._recorder(),
         ) as call:

@@ -8,6 +8,12 @@ from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import AudioFormatError, ConfigError
+from retell_voice.protocol.gateway import (
+    Admission,
+    NotGateway,
+    UnreadableAnswer,
+    read_admission,
+)
 from retell_voice.protocol.lenient import load_json
 from retell_voice.secret import Secret
 
@@ -29,8 +35,10 @@ class Joining:
     audio: AudioFormat
 
 
-def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining:
+def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining | Admission:
     """Return what a text lets one join: a call_id, or a JSON object that has one.
+
+    What a server answered to create-web-call is the admission to a web call.
 
     Of an object, ``url``, ``encoding`` (or ``audio_encoding``) and ``rate`` (or ``sample_rate``)
     go before what is set; what else it holds, an answer of register-call's for example, does not
@@ -56,6 +64,8 @@ def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining:
         return Joining(_call_id(found), url, audio)
     if not isinstance(found, dict):
         raise ConfigError("what came back is no JSON object")
+    if "access_token" in found:
+        return _admission(found)
     encoding: Any = found.get("encoding", found.get("audio_encoding", str(audio.encoding)))
     rate: Any = found.get("rate", found.get("sample_rate", audio.rate))
     try:
@@ -63,6 +73,13 @@ def read_joining(text: str, *, url: str, audio: AudioFormat) -> Joining:
     except (AudioFormatError, TypeError, ValueError) as error:
         raise ConfigError(f"what came back has no usable audio format: {error}") from None
     return Joining(_call_id(found.get("call_id")), _url(found.get("url", url)), audio)
+
+
+def _admission(found: dict[str, Any]) -> Admission:
+    try:
+        return read_admission(found)
+    except (NotGateway, UnreadableAnswer) as error:
+        raise ConfigError(f"what came back is no web call that can be joined: {error}") from None
 
 
 def _call_id(value: object) -> Secret:

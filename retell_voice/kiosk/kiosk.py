@@ -26,7 +26,7 @@ from retell_voice.devices.files import read_wav
 from retell_voice.devices.listener import Listener
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
 from retell_voice.kiosk.account import Account, in_words
-from retell_voice.kiosk.devices import Devices
+from retell_voice.kiosk.devices import Devices, device_format
 from retell_voice.kiosk.held import HeldCall, Wish
 from retell_voice.kiosk.history import History
 from retell_voice.kiosk.keeping import keep
@@ -413,7 +413,7 @@ def _read_sound(file: str, rate: int) -> Samples:
 def _devices_of(settings: KioskSettings) -> list[object]:
     """Return the values that devices are opened with."""
     names = (
-        *("input", "output", "input_file", "output_file", "encoding", "rate"),
+        *("input", "output", "input_file", "output_file"),
         *("echo", "noise_suppression", "automatic_gain"),
     )
-    return [getattr(settings, name).value for name in names]
+    return [device_format(settings), *(getattr(settings, name).value for name in names)]

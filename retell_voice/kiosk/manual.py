@@ -44,6 +44,36 @@ VOLUME = "Set how loud the kiosk is, percent; +10 and -10 change it." + codes(_T
 RELOAD = "Have the kiosk read its config file anew; a call that is up goes on as it is." + codes(
     _TOLD
 )
+_DONE = {0: "it is done, or shown", 1: EXIT_CODES[1], 2: "it cannot be installed: why is told"}
+INSTALL = """\
+Install the kiosk as a service of systemd, which starts it at boot, watches over it and starts it \
+again whatever ends it.
+
+As a unit of the system it runs as a user of its own, retell-voice, who can do no more than it \
+takes. Its config file is /etc/retell-voice/config.toml, its API key \
+/etc/credstore/retell-api-key, which only root need be able to read.
+
+Examples:
+  retell-voice kiosk install --dry-run
+  sudo /opt/retell-voice/bin/retell-voice kiosk install
+  retell-voice kiosk install --user""" + codes(_DONE)
+DOCTOR = """\
+Look at what a kiosk needs of its machine: the service, groups and keys, buttons, lamps and the \
+broker, power supply, Wi-Fi, clock and disk. Each line says pass, warn or fail, and what to do.
+
+'retell-voice doctor' looks at sound and network.
+
+Examples:
+  retell-voice kiosk doctor
+  sudo /opt/retell-voice/bin/retell-voice kiosk doctor --json""" + codes(
+    {0: "nothing failed", 1: EXIT_CODES[1], 2: "something failed, or the config file does"}
+)
+UNINSTALL = """\
+Remove the service that 'kiosk install' has made. Config file, keys, figures and the user stay.
+
+Examples:
+  retell-voice kiosk uninstall --dry-run
+  sudo /opt/retell-voice/bin/retell-voice kiosk uninstall""" + codes(_DONE)
 LOGS = """\
 Show the kiosk's last calls, a line each: figures, no words.
 

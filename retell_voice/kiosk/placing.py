@@ -23,6 +23,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, ConnectError, RestError
 from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
 from retell_voice.kiosk.joining import Joining, read_joining
@@ -31,12 +32,15 @@ from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.program.call_fields import call_fields
 from retell_voice.program.opening import audio_format
 from retell_voice.program.registration import audio_url, register
+from retell_voice.program.web_calls import check_options, is_web_call, new_web_call
+from retell_voice.protocol.gateway import Admission
 from retell_voice.rest import get_concurrency
-from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 from retell_voice.transport.ports import Route
 from retell_voice.transport.route import web_route
+from retell_voice.transport.webrtc.route import find_libraries
 
 _COMMAND_SECONDS = 15.0
 _REACH_SECONDS = 5.0
@@ -92,14 +96,21 @@ def way_of(settings: KioskSettings) -> Way:
 
 
 class RestWay:
-    """Registers a call with an agent."""
+    """Calls an agent: a web call, or one that is registered for the Audio WebSocket.
+
+    Raises:
+        ConfigError: a web call is wanted, and what it needs is not installed.
+    """
 
     def __init__(self, settings: KioskSettings) -> None:
         self._settings = settings
         self.label = f"agent {settings.agent.value}"
+        if is_web_call(settings):
+            check_options(settings)
+            find_libraries()
 
     async def place(self, source: str) -> Route:
-        """Register one."""
+        """Register one, or get ready to create one: a web call is created when it is dialled."""
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
         told = replace(
@@ -107,6 +118,9 @@ class RestWay:
             metadata={"trigger": source},
             dynamic_variables=settings.variables.value,
         )
+        if is_web_call(settings):
+            found: Sourced[str | None] = Sourced(key.value, key.source)
+            return new_web_call(replace(settings, api_key=found), told, plain=True)
         call = await register(settings, key, told, plain=True)
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
@@ -224,14 +238,16 @@ def _variables(settings: KioskSettings) -> dict[str, dict[str, str]]:
     return {"variables": dict(found)} if found else {}
 
 
-def _read(text: str, settings: KioskSettings, label: str) -> Joining:
+def _read(text: str, settings: KioskSettings, label: str) -> Joining | Admission:
     try:
         return read_joining(text, url=settings.url.value, audio=audio_format(settings))
     except ConfigError as error:
         raise RestError(f"{label}: {error}", error.hint, status=200) from None
 
 
-def _route(joining: Joining, settings: KioskSettings) -> Route:
+def _route(joining: Joining | Admission, settings: KioskSettings) -> Route:
+    if isinstance(joining, Admission):
+        return WebCall(joining, api_url=settings.api_url.value, transcript=False)
     return web_route(
         joining.call_id,
         url=joining.url,

@@ -180,7 +180,9 @@ class Standing:
     Attributes:
         state: where it stands.
         muted: whether the microphone is.
-        failures: how often it has failed since it last worked; spaces the tries.
+        failures: how often it has failed since a call last went live, or since it was last idle for
+            a whole limit; spaces the tries. That all looks well is not enough: an account without
+            credit does.
     """
 
     state: State = State.STARTING
@@ -195,7 +197,7 @@ def step(standing: Standing, event: Event) -> tuple[Standing, Steps]:
         return _mute(standing, event)
     state, steps = TABLE[before, event]
     failures, muted = standing.failures, standing.muted
-    if state in (State.IDLE, State.IN_CALL):
+    if state is State.IN_CALL or (before is State.IDLE and event is Event.LIMIT):
         failures = 0
     elif state in (State.OFFLINE, State.FAULTED) and event is not Event.LIMIT:
         failures += 1

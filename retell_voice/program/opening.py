@@ -82,19 +82,31 @@ def find_devices(
         ConfigError: a file cannot be used.
         DeviceNotFound: no such device, or none at all.
     """
-    microphone: Microphone | None = None
-    speaker: Speaker | None = None
-    if (path := settings.input_file.value) is not None:
-        microphone = WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
-    if (path := settings.output_file.value) is not None:
-        speaker = WavSpeaker(os.path.expanduser(path), (far_end or audio).rate, speed=speed)
-    if microphone is None or speaker is None:
-        from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
+    card = audio if card_rate is None else AudioFormat(rate=card_rate)
+    microphone = find_microphone(settings, audio, card=card, speed=speed)
+    return microphone, find_speaker(settings, far_end or audio, card=card, speed=speed)
 
-        card = audio if card_rate is None else AudioFormat(rate=card_rate)
-        microphone = microphone or portaudio.find_microphone(card, settings.input.value)
-        speaker = speaker or portaudio.find_speaker(card, settings.output.value)
-    return microphone, speaker
+
+def find_microphone(
+    settings: SoundSettings, audio: AudioFormat, *, card: AudioFormat, speed: float = 1.0
+) -> Microphone:
+    """Return the microphone alone; ``card`` is the format of a sound card, see above."""
+    if (path := settings.input_file.value) is not None:
+        return WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
+    from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
+
+    return portaudio.find_microphone(card, settings.input.value)
+
+
+def find_speaker(
+    settings: SoundSettings, audio: AudioFormat, *, card: AudioFormat, speed: float = 1.0
+) -> Speaker:
+    """Return the speaker alone; likewise."""
+    if (path := settings.output_file.value) is not None:
+        return WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
+    from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
+
+    return portaudio.find_speaker(card, settings.output.value)
 
 
 def make_recorder(settings: CallSettings) -> Recorder | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -84,13 +84,19 @@ def describe(row: Setting) -> str:
     return text
 
 
-def command(settings: type[S]) -> Callable[[Callable[..., int]], Callable[..., None]]:
-    """Make a function a command with an option for every setting of a table.
+def command(
+    settings: type[S], only: Collection[str] | None = None
+) -> Callable[[Callable[..., int]], Callable[..., None]]:
+    """Make a function a command with an option for every setting of a table, or for some of them.
 
     The function takes the loaded settings first and returns the exit code; parameters of its
     own, keyword-only and annotated for typer, become options too.
     """
-    rows = {name: row for name, row in table(settings).items() if row.is_option}
+    rows = {
+        name: row
+        for name, row in table(settings).items()
+        if row.is_option and (only is None or name in only)
+    }
 
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         hints = get_type_hints(function, include_extras=True)

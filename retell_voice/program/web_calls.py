@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, TooManyRequests
@@ -20,7 +20,10 @@ from retell_voice.rest import create_web_call
 from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables import AgentCallSettings
+
+if TYPE_CHECKING:  # of no use where the call is with another server
+    from retell_voice.emulator import Emulator
 
 _ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
 """What is an agent's id for sure; anything else may be a name, and is looked up."""
@@ -32,7 +35,7 @@ _OTHERS = (
 _MOST = 1 << 20
 
 
-def is_web_call(settings: TalkSettings) -> bool:
+def is_web_call(settings: AgentCallSettings) -> bool:
     """Return whether a call with the agent of the settings is a web call."""
     if settings.transport.value != "auto":
         return settings.transport.value == "webrtc"
@@ -40,9 +43,10 @@ def is_web_call(settings: TalkSettings) -> bool:
 
 
 def new_web_call(
-    settings: TalkSettings,
+    settings: AgentCallSettings,
     told: CallFields,
     *,
+    plain: bool = False,
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> WebCall:
@@ -53,6 +57,7 @@ def new_web_call(
     Args:
         settings: with whom and where.
         told: what the call is told.
+        plain: without Retell's SDK, but to look up a name.
         waiting: is told why, and for how many seconds, before each wait.
         sleep: waits for so many seconds.
 
@@ -64,7 +69,7 @@ def new_web_call(
 
     async def create(agent: str, **more: Any) -> Admission:
         async def ask() -> Admission:
-            return await create_web_call(found, **more)
+            return await create_web_call(found, plain=plain, **more)
 
         with key_from(key):
             is_id = _ID.fullmatch(agent)
@@ -85,7 +90,7 @@ def new_web_call(
     )
 
 
-def web_call_from(settings: TalkSettings, path: str) -> WebCall:
+def web_call_from(settings: AgentCallSettings, path: str) -> WebCall:
     """Return what to dial for a web call that was created elsewhere.
 
     Args:
@@ -121,7 +126,22 @@ def web_call_from(settings: TalkSettings, path: str) -> WebCall:
     )
 
 
-def check_options(settings: TalkSettings) -> None:
+def web_call_of(emulator: Emulator, told: CallFields, key: str | None) -> WebCall:
+    """Return what to dial for a web call with an emulator of this process.
+
+    Args:
+        emulator: with which.
+        told: what the call is told.
+        key: the emulator's API key; None: it takes any.
+
+    Raises:
+        RuntimeError: there are too many calls.
+    """
+    admission = emulator.create_web_call(**told.said())
+    return WebCall(admission, api_key=key or "any", api_url=emulator.api_url)
+
+
+def check_options(settings: AgentCallSettings) -> None:
     """Raise ``ConfigError`` where the command line asks a web call for what it lacks."""
     given = [each.source for name in _OTHERS if (each := getattr(settings, name)).is_flag]
     if settings.frame_ms.is_flag and settings.frame_ms.value != 20:

@@ -89,19 +89,24 @@ class MeasuringServer:
                 now = time.monotonic()
                 if message == "ping":
                     await socket.send("pong")
+                audio = self.heard(message)
                 with self._changed:
-                    if isinstance(message, bytes):
+                    if audio is not None:
                         self.first = self.first if self.count else now
                         self.last = now
                         self.count += 1
                         if self.keep:
-                            self.frames.append((now, np.frombuffer(message, np.int16)))
+                            self.frames.append((now, np.frombuffer(audio, np.int16)))
                     self._changed.notify_all()
         except ConnectionClosed:
             pass
         with self._changed:
             self._socket = None
             self._changed.notify_all()
+
+    def heard(self, message: str | bytes) -> bytes | None:
+        """Return the audio of a message, 16-bit; None: there is none in it."""
+        return message if isinstance(message, bytes) else None
 
     @property
     def url(self) -> str:

@@ -46,7 +46,7 @@ def test_help_has_every_setting(command: str, section: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("talk", "register", "agents", "calls", "call", "monitor", "stop"),
+        *("talk", "register", "agents", "calls", "call", "monitor", "listen", "take-over", "stop"),
         *("emulator", "devices", "doctor", "report", "config show", "config init"),
     ],
 )

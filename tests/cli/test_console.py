@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 import threading
@@ -12,47 +11,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.cli.console import HELP, Console, Lines, read_lines
+from retell_voice.cli.console import HELP, Console
 from retell_voice.emulator import Emulator, silent_agent
 from retell_voice.emulator.session import MAX_TYPED
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "llm_server.py"
-
-
-@given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8")), max_size=5))
-def test_lines_come_whole_however_they_are_cut(lines: list[str]) -> None:
-    data = "".join(f"{line}\n" for line in lines).encode()
-    expected = [line.strip() for line in lines]
-    assert Lines().feed(data) == expected
-    by_byte = Lines()
-    assert [line for byte in data for line in by_byte.feed(bytes([byte]))] == expected
-
-
-def test_a_last_line_without_its_end_counts_and_no_text_is_too_odd() -> None:
-    lines = Lines()
-    assert lines.feed(b"one\r\ntw") == ["one"]
-    assert lines.feed(b"") == ["tw"]
-    assert lines.feed(b"") == []
-    assert Lines().feed(b"\xff\xfe\n") == ["��"]
-
-
-async def test_a_thread_reads_until_the_end() -> None:
-    reader, writer = os.pipe()
-    loop, taken = asyncio.get_running_loop(), asyncio.Queue[str]()
-
-    def take(line: str) -> None:
-        loop.call_soon_threadsafe(taken.put_nowait, line)
-
-    read_lines(reader, take)
-    os.write(writer, b"hello\nyou")
-    assert await asyncio.wait_for(taken.get(), 5) == "hello"
-    os.close(writer)
-    assert await asyncio.wait_for(taken.get(), 5) == "you"
-    os.close(reader)
 
 
 async def test_what_the_emulator_refuses_is_said_and_ends_nothing() -> None:

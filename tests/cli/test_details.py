@@ -8,16 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import retell  # noqa: F401 - loading it takes seconds, which a lookup does not have
 from support.rest import answer, server
 
 from retell_voice.cli import details
 from retell_voice.cli.details import key_for, lines, tell, to_json
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import CallDetails
+from retell_voice.rest.sdk import load_sdk
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import TalkSettings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sdk() -> None:
+    load_sdk()  # takes a while, which a lookup does not have
+
 
 KEY = Secret("key_1234567890abcdef")
 CALL_ID = "call_0123456789abcdef"

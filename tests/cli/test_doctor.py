@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from support.pipes import complaint
 
-from retell_voice.cli.doctor import line, summary
 from retell_voice.doctor.findings import PARTS, Finding, Verdict
+from retell_voice.doctor.telling import line, summary
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PASS, WARN, FAIL = Verdict.PASS, Verdict.WARN, Verdict.FAIL

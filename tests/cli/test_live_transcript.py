@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.cli.live_transcript import LiveTranscript
@@ -88,7 +88,8 @@ ITEMS: Any = st.lists(
 )
 
 
-@given(st.lists(ITEMS))
+@settings(max_examples=40)
+@given(st.lists(ITEMS, max_size=4))
 def test_the_last_version_of_every_entry_is_told(updates: list[list[TranscriptItem]]) -> None:
     lines = LiveTranscript()
     told: list[str] = []

@@ -210,6 +210,21 @@ async def test_ctrl_c_in_the_call_hangs_up(env: dict[str, str], server: Gateway)
     assert server.methods("sessions/0") == ["DELETE"]
 
 
+async def test_the_emulators_calls_can_be_web_calls_too(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    (tmp_path / "s.toml").write_text('[[step]]\nsay = "Good bye."\n[[step]]\nclose = true\n')
+    mumbling = {"RETELL_VOICE_EMULATOR_TTS": "mumble"}
+    local = ("--local", "--transport", "webrtc", "--scenario", str(tmp_path / "s.toml"))
+    result = await asyncio.to_thread(run, "talk", *local, *FILES, "--json", more=mumbling)
+    assert result.returncode == 0, result.stderr
+    call, *events, ended = map(json.loads, result.stdout.splitlines())
+    assert (call["transport"], call["server"]) == ("webrtc", "the emulator")
+    assert (ended["by"], ended["error"]) == ("server", None)
+    names = [event["event"] for event in events]
+    assert {"agent_started", "agent_stopped", "transcript", "monitor_changed"} <= set(names)
+
+
 AGENT = ("--agent", "agent_1")
 
 
@@ -227,8 +242,13 @@ AGENT = ("--agent", "agent_1")
         (("--web-call", "-", "--local"), "--web-call and --local exclude each other"),
         (("--web-call", "-", "call_1"), "--web-call and CALL_ID exclude each other"),
         (("--web-call", "-", "--transport", "websocket"), "--web-call and --transport websocket"),
+        (
+            ("--web-call", "-", "--dialect", "twilio", "--url", "ws://x"),
+            "--web-call and --dialect exclude",
+        ),
+        (("--local", "--transport", "webrtc", "--rate", "8000"), "--rate: a web call has no such"),
         (("--web-call", "-", "--metadata", "a=b"), "that can be told to a new call only"),
-        (("--transport", "webrtc", "call_1"), "a web call is made with --agent, or joined with"),
+        (("--transport", "webrtc", "call_1"), "a web call is made with --agent or --local"),
         (("--transport", "pigeon", "--local"), "'pigeon' is not one of auto, webrtc, websocket"),
     ],
 )

@@ -431,3 +431,28 @@ async def test_fifty_presses_leave_nothing_behind(monkeypatch: pytest.MonkeyPatc
         assert len(kiosk.seen.accounts) == 55
         assert kiosk.devices.io is not None
         assert kiosk.devices.io.openings == 2, "nothing was opened for a call"
+
+
+async def test_a_web_call_and_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("aiortc")
+    rate = 48000
+    async with a_kiosk(
+        monkeypatch,
+        parrot_agent(ParrotSettings()),
+        microphone=lambda: NullMicrophone(rate),
+        speaker=lambda: NullSpeaker(rate),
+        transport="webrtc",
+    ) as kiosk:
+        await kiosk.until(State.IDLE)
+        for number in (1, 2):
+            kiosk.press()
+            await kiosk.seen.until(lambda: kiosk.look.speaking)
+            kiosk.press()
+            account = await kiosk.ends(number)
+            await kiosk.until(State.IDLE)
+            assert (account.result, account.ended_by) == ("over", "you"), account
+        kiosk.press()
+        kiosk.press()  # while it is dialled
+        assert (await kiosk.ends(3)).dialled is None
+        await kiosk.until(State.IDLE)
+        await soon(lambda: not kiosk.emulator.sessions)

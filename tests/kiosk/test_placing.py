@@ -17,6 +17,7 @@ from support.kiosk import KEY, settings
 from support.rest import answer, server
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import (
     ConfigError,
     ConnectError,
@@ -91,6 +92,7 @@ def test_anything_lets_one_join_or_is_refused(text: str) -> None:
         found = read_joining(text, url=URL, audio=AUDIO)
     except ConfigError:
         return
+    assert isinstance(found, Joining)
     assert found.call_id
     assert found.url.startswith(("ws://", "wss://"))
 
@@ -128,6 +130,17 @@ async def test_a_command_that_fails(
     with pytest.raises(kind, match=says):
         await way.place("a test")
     assert time.monotonic() - began < 20
+
+
+async def test_a_command_may_come_to_a_web_call(tmp_path: Path) -> None:
+    answer = {"call_id": CALL_ID, "access_token": "a-token", "transport": "gateway"}
+    command = a_command(tmp_path, f"print({json.dumps(json.dumps(answer))})")
+    route = await way_of(settings(agent=None, call_command=command)).place("a test")
+    assert isinstance(route, WebCall)
+    assert route.call_id == CALL_ID
+    assert CALL_ID not in repr(route)
+    with pytest.raises(ConfigError, match="no web call that can be joined"):
+        read_joining('{"call_id": "a", "access_token": "b"}', url=URL, audio=AUDIO)
 
 
 async def test_a_command_that_is_not_there() -> None:

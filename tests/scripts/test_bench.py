@@ -1,5 +1,6 @@
 """The pure parts of scripts/bench: what it hears, counts and reads."""
 
+import json
 import math
 import sys
 from contextlib import suppress
@@ -15,11 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from bench_parts.farm import is_late, lateness
 from bench_parts.figures import Row, latency, percentile, table
 from bench_parts.listen import Gap, gaps, glitches, sounds
+from bench_parts.phone import PhoneServer
 from bench_parts.replay import replay
 from bench_parts.server import last_statistics
 from bench_parts.soak import slope
 from bench_parts.stalls import schedule
 from bench_parts.traces import Arrival, Trace, TraceError, dump, examples, parse
+
+from retell_voice.protocol.phone import Caller
+from retell_voice.protocol.twilio import TwilioClient
 
 RATE = 48000
 TONE = 441.0
@@ -55,6 +60,15 @@ def test_a_table_marks_what_was_missed() -> None:
 
 def test_nothing_measured_is_a_miss() -> None:
     assert latency("a", [], 0.03, [0.02]).missed
+
+
+def test_a_measuring_server_hears_what_a_provider_sends() -> None:
+    client = TwilioClient(Caller(stream="MZ1"))
+    with PhoneServer() as server:
+        assert [server.heard(message) for message in client.opening()] == [None, None]
+        assert server.heard(client.audio(b"\xff" * 160)) == bytes(320)
+        assert server.heard(client.digit("1")) is None
+        assert json.loads(server.dialect.clear())["streamSid"] == "MZ1"
 
 
 def test_sounds_and_the_gaps_between_them() -> None:

@@ -100,6 +100,13 @@ class Session:
             self._more.clear()
             await self._more.wait()
 
+    async def answer(self, offer: str) -> str:
+        """Take another offer and return the answer."""
+        self.offer = offer
+        await self.peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.peer.setLocalDescription(await self.peer.createAnswer())
+        return self.peer.localDescription.sdp
+
     async def control(self, message: str) -> None:
         """Send a message of the control channel."""
         await self.controllable.wait()
@@ -130,7 +137,8 @@ class Gateway:
             of a list is used up.
         hold: requests by the same that wait until the event is set.
         change: changes the SDP answer.
-        admission: what create-web-call answers.
+        admission: what create-web-call answers, and listen-live-call.
+        identity: of whom may join.
     """
 
     url: str = ""
@@ -150,6 +158,7 @@ class Gateway:
             "expires_at": round((time.time() + 30) * 1000),
         }
     )
+    identity: str = "client"
     sessions: list[Session] = field(default_factory=list)
     on_session: Callable[[Session], None] = lambda session: None
 
@@ -180,9 +189,17 @@ class Gateway:
                 return 201, self.admission
             case "POST", ["stop-call", _]:
                 return 204, b""
+            case "POST", ["listen-live-call", call_id]:
+                assert call_id == self.admission["call_id"]
+                return 201, {**self.admission, "participant_id": self.identity}
+            case "POST", ["take-over-live-call", _]:
+                assert json.loads(body) == {"participant_id": self.identity}
+                return 200, {"success": True}
             case "POST", ["webrtc-proxy", call_id, "v1", "webrtc", "sessions"]:
                 assert call_id == self.admission["call_id"]
                 return 200, await self._join(json.loads(body))
+            case "PATCH", [*_, "sessions", number] if body.startswith(b"v=0"):
+                return 200, (await self.sessions[int(number)].answer(body.decode())).encode()
             case "PATCH", [*_, "sessions", _]:
                 return 200, {}
             case "DELETE", [*_, "sessions", number]:
@@ -192,7 +209,7 @@ class Gateway:
         return 404, {"message": "no such thing"}
 
     async def _join(self, body: dict[str, str]) -> dict[str, str]:
-        assert body["identity"] == "client"
+        assert body["identity"] == self.identity
         peer, voice = RTCPeerConnection(RTCConfiguration(iceServers=[])), Voice()
         session = Session(peer, voice, body["sdp"], joined_at=time.monotonic())
         readers: list[asyncio.Task[None]] = []
@@ -235,7 +252,8 @@ class Gateway:
                 body = await reader.readexactly(int(fields.get("content-length", 0)))
                 async with self.asked:
                     self.requests.append((method, path.partition("?")[0]))
-                    self.bodies.append(json.loads(body) if body else None)
+                    is_json = "json" in fields.get("content-type", "")
+                    self.bodies.append(json.loads(body) if body and is_json else body or None)
                     self.headers.append(fields)
                     self.asked.notify_all()
                 answer = await self._respond(method, path.partition("?")[0], body)

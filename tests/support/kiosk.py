@@ -37,8 +37,9 @@ LONG = 20.0
 def settings(**values: Any) -> KioskSettings:
     """Return the settings of a kiosk that calls an agent: without pauses and without sounds."""
     given = {
-        "agent": "parrot",
+        "agent": "agent_of_a_test",
         "api_key": Secret(KEY),
+        "transport": "websocket",
         "rate": RATE,
         "cooldown": 0.0,
         "sounds_percent": 0,
@@ -163,6 +164,7 @@ class KioskProgram:
         self._arguments = (
             *(files if has_files else ()),
             *("--socket", str(self.socket), "--rate", str(RATE), "--cooldown", "0"),
+            *("--transport", "websocket"),
             *arguments,
         )
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}

@@ -7,7 +7,9 @@ Programs share rows by inheritance: a row belongs to the section of the class th
 from retell_voice.settings.schema import Setting, Settings, table
 from retell_voice.settings.tables.call import (
     AccountSettings,
+    AgentCallSettings,
     CallSettings,
+    ListenSettings,
     LookupSettings,
     RegisterSettings,
     RegistrationSettings,
@@ -32,9 +34,11 @@ def rows_of(section: str) -> dict[str, Setting]:
 __all__ = [
     "SECTIONS",
     "AccountSettings",
+    "AgentCallSettings",
     "CallSettings",
     "EmulatorSettings",
     "KioskSettings",
+    "ListenSettings",
     "LookupSettings",
     "RegisterSettings",
     "RegistrationSettings",

@@ -179,3 +179,41 @@ class CallSettings(SoundSettings, RegistrationSettings):
         unit="min",
         metavar="MINUTES",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentCallSettings(CallSettings):
+    """What every program has that calls agents, one way or the other; top level of the file."""
+
+    transport: Sourced[str] = setting(
+        "auto",
+        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
+        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
+        "--url, else websocket.",
+        CALL,
+        choices=("auto", "webrtc", "websocket"),
+        metavar="NAME",
+    )
+    node: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the node at which the agent's conversation flow starts.",
+        NEW,
+        kind=str,
+        metavar="NODE_ID",
+    )
+    state: Sourced[str | None] = setting(
+        None,
+        "Of a web call: the state in which an agent with states starts.",
+        NEW,
+        kind=str,
+        metavar="STATE",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings(CallSettings):
+    """Settings of the commands that listen to a call."""
+
+    json: Sourced[bool] = setting(
+        False, "Print one JSON object a line for each event, on standard output.", SHOWN
+    )

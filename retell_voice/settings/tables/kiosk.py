@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
-from retell_voice.settings.tables.call import CallSettings
+from retell_voice.settings.tables.call import AgentCallSettings
+from retell_voice.settings.tables.kiosk_parts import KioskPartsSettings
 
 CALLS, SOUNDS, REMOTE = "The kiosk's calls", "The kiosk's sounds", "Looking after the kiosk"
 
@@ -195,5 +196,11 @@ class KioskRemoteSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KioskSettings(KioskCallSettings, KioskSoundSettings, KioskRemoteSettings, CallSettings):
+class KioskSettings(
+    KioskCallSettings,
+    KioskPartsSettings,
+    KioskSoundSettings,
+    KioskRemoteSettings,
+    AgentCallSettings,
+):
     """Settings of ``retell-voice kiosk``: those of calls, and its own."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced, setting
-from retell_voice.settings.tables.call import CALL, NEW, SHOWN, CallSettings
+from retell_voice.settings.tables.call import CALL, SHOWN, AgentCallSettings
 from retell_voice.settings.tables.sound import SOUND
 
 PHONE = "A phone provider's call"
@@ -17,7 +17,7 @@ DIALECTS = ("web", "twilio", "telnyx", "vonage", "plivo", "exotel")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TalkSettings(CallSettings):
+class TalkSettings(AgentCallSettings):
     """Settings of ``retell-voice talk``; top level of the file."""
 
     call_id: Sourced[str | None] = setting(
@@ -26,29 +26,6 @@ class TalkSettings(CallSettings):
         "visible to every user of the machine (ps): '-' reads it from standard input.",
         CALL,
         kind=Secret,
-    )
-    transport: Sourced[str] = setting(
-        "auto",
-        "How a call travels: webrtc is a web call of today, websocket Retell's older Audio "
-        "WebSocket, which other servers speak, too. auto: webrtc with --agent unless there is a "
-        "--url, else websocket.",
-        CALL,
-        choices=("auto", "webrtc", "websocket"),
-        metavar="NAME",
-    )
-    node: Sourced[str | None] = setting(
-        None,
-        "Of a web call: the node at which the agent's conversation flow starts.",
-        NEW,
-        kind=str,
-        metavar="NODE_ID",
-    )
-    state: Sourced[str | None] = setting(
-        None,
-        "Of a web call: the state in which an agent with states starts.",
-        NEW,
-        kind=str,
-        metavar="STATE",
     )
     local: Sourced[bool] = setting(
         False,

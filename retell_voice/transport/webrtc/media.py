@@ -89,6 +89,7 @@ class Peer:
         on_packet: gets sequence number, timestamp, payload and source of each packet.
         on_message: gets each message of the control channel.
         on_state: is told when ``state`` has changed.
+        speaks: False for one who only listens, until ``speak`` is called.
 
     Raises:
         ConfigError: this aiortc is not one that can be used.
@@ -99,6 +100,8 @@ class Peer:
         on_packet: Callable[[int, int, bytes, int], None],
         on_message: Callable[[str | bytes], None],
         on_state: Callable[[], None],
+        *,
+        speaks: bool = True,
     ) -> None:
         self._relays: list[asyncio.Task[Candidate | None]] = []
         self._changed = asyncio.Event()
@@ -107,6 +110,9 @@ class Peer:
         self._voice = _Voice()
         self._peer.addTrack(self._voice)
         (self._transceiver,) = self._peer.getTransceivers()
+        self._speaks = speaks
+        if not speaks:
+            self._transceiver.direction = "recvonly"
         known: Any = RTCRtpReceiver.getCapabilities("audio")
         self._transceiver.setCodecPreferences(
             [codec for codec in known.codecs if codec.mimeType.lower() == "audio/opus"]
@@ -127,6 +133,13 @@ class Peer:
         state: str = self._peer.connectionState
         return state
 
+    @property
+    def relayed(self) -> bool:
+        """Whether what we send goes through a relay."""
+        ice = self._transceiver.receiver.transport.transport._connection
+        pair = ice._nominated.get(1)
+        return pair is not None and pair.local_candidate.type == "relay"
+
     async def offer(self) -> str:
         """Return an SDP offer with all host candidates in it.
 
@@ -146,6 +159,11 @@ class Peer:
                 "network: this machine has no network but its own", "connect it to a network"
             )
         return prepare_offer(sdp)
+
+    def speak(self) -> None:
+        """Speak from now on: what ``offer`` returns next says so."""
+        self._transceiver.direction = "sendrecv"
+        self._speaks = True
 
     async def accept(self, answer: str) -> None:
         """Take the gateway's SDP answer; connecting begins.
@@ -185,8 +203,8 @@ class Peer:
             )
 
     def send(self, payload: bytes, timestamp: int) -> bool:
-        """Send an Opus packet; False: the sender is stuck."""
-        return self._voice.put(payload, timestamp)
+        """Send an Opus packet, or none if we only listen; False: the sender is stuck."""
+        return not self._speaks or self._voice.put(payload, timestamp)
 
     async def round_trip(self) -> float | None:
         """Return the seconds of the last round trip, as RTCP measures it; None before the first."""

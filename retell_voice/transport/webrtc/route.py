@@ -50,6 +50,7 @@ class WebRtcRoute:
             call's clock; None: no transcript.
         connect_timeout: seconds that the gateway may take to answer, and then to be connected.
         patience: see ``WebRtcConnection``.
+        speaks: False for one who only listens, until ``speak`` is called.
 
     Raises:
         ConfigError: the URL cannot be one of a REST API.
@@ -70,6 +71,7 @@ class WebRtcRoute:
         transcript: Callable[[str, Callable[[], float]], AsyncIterable[Event]] | None = None,
         connect_timeout: float = 10.0,
         patience: Patience = USUAL,
+        speaks: bool = True,
     ) -> None:
         self.label = label
         self._base = parse_base(api_url, DEFAULT_API_URL)
@@ -78,9 +80,13 @@ class WebRtcRoute:
         self._transcript = transcript
         self._timeout = connect_timeout
         self._patience = patience
+        self._speaks = speaks
+        self._attempt: _Attempt | None = None
         self._dialled = False
         self.admission: Admission | None = None
         """What let us in, once that is known."""
+        self.joined = False
+        """Whether the gateway has let us in, be it that no audio came through."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}>"
@@ -97,7 +103,7 @@ class WebRtcRoute:
             raise ConfigError("a web call can be joined once", "create another one")
         self._dialled = True
         find_libraries()
-        attempt = _Attempt(self._base, self._timeout, self._admit, self._stop)
+        attempt = _Attempt(self._base, self._timeout, self._admit, self._stop, speaks=self._speaks)
         connection = WebRtcConnection(self.near_end, clock, self._patience)
         try:
             admission, peer = await attempt.join(connection)
@@ -108,11 +114,29 @@ class WebRtcRoute:
             raise
         finally:
             self.admission = attempt.admission or self.admission
+            self.joined = attempt.joined
+        self._attempt = attempt
         follow = self._transcript
         connection.open(
             peer, attempt.leave, None if follow is None else follow(admission.call_id, clock)
         )
         return connection
+
+    @property
+    def relayed(self) -> bool:
+        """Whether audio goes through a relay; False before it goes at all."""
+        peer = None if self._attempt is None else self._attempt.peer
+        return peer is not None and peer.relayed
+
+    async def speak(self) -> None:
+        """Speak from now on, where we only listened.
+
+        Raises:
+            ConnectError: the gateway was not reached, or does not let us; we go on listening.
+        """
+        if self._attempt is None:
+            raise ConfigError("the call has not been joined yet")
+        await self._attempt.speak()
 
 
 class _Attempt:
@@ -124,7 +148,10 @@ class _Attempt:
         timeout: float,
         admit: Callable[[], Awaitable[Admission]],
         stop: Callable[[Admission], Awaitable[None]] | None,
+        *,
+        speaks: bool,
     ) -> None:
+        self._speaks = speaks
         self.admission: Admission | None = None
         self.peer: Peer | None = None
         self._base, self._timeout = base, timeout
@@ -135,13 +162,20 @@ class _Attempt:
         self._signalling: Signalling | None = None
         self._trickling: list[asyncio.Task[None]] = []
 
+    @property
+    def joined(self) -> bool:
+        """Whether the gateway has let us in."""
+        return self._joined is not None
+
     async def join(self, connection: WebRtcConnection) -> tuple[Admission, Peer]:
         """Join, up to where audio flows; what the peer tells goes to the connection."""
         # Requests go on when this is cancelled: what they bring about has to be undone.
         admitting = self._admitting = asyncio.ensure_future(self._admit())
         media, signalling = await asyncio.to_thread(_load, self._base, self._timeout)
         self._signalling = signalling
-        peer: Peer = media.Peer(connection.packet, connection.message, connection.changed)
+        peer: Peer = media.Peer(
+            connection.packet, connection.message, connection.changed, speaks=self._speaks
+        )
         self.peer = peer
         offer = await peer.offer()
         admission = self.admission = await asyncio.shield(admitting)
@@ -158,6 +192,20 @@ class _Attempt:
         await peer.accept(joined.sdp)
         await peer.connected(self._timeout)
         return admission, peer
+
+    async def speak(self) -> None:
+        """Renegotiate, so that our voice goes out."""
+        peer, signalling, admission, joined = (
+            self.peer,
+            self._signalling,
+            self.admission,
+            self._joined,
+        )
+        if peer is None or signalling is None or admission is None or joined is None:
+            raise ConfigError("the call has not been joined yet")
+        peer.speak()
+        offer = await peer.offer()
+        await peer.accept(await signalling.renegotiate(admission, joined.session_id, offer))
 
     async def leave(self) -> None:
         """Tell the gateway that we leave; bounded in time, never raises."""

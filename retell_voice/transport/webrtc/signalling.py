@@ -1,4 +1,4 @@
-"""What is said to the gateway over HTTP: join, one candidate more, leave."""
+"""What is said to the gateway over HTTP: join, one candidate more, another offer, leave."""
 
 from __future__ import annotations
 
@@ -93,6 +93,17 @@ class Signalling:
         except httpx.HTTPError as error:
             _logger.info("the gateway was not told a candidate: %s", type(error).__name__)
 
+    async def renegotiate(self, admission: Admission, session_id: str, offer: str) -> str:
+        """Make another SDP offer and return the answer.
+
+        Raises:
+            ConnectError: the gateway was not reached.
+            Rejected: it was, and does not take the offer.
+        """
+        more = {"content": offer, "headers": {"Content-Type": "application/sdp"}}
+        answer = await self._ask("PATCH", admission, session_id, **more)
+        return answer.decode("utf-8", "replace")
+
     async def leave(self, admission: Admission, session_id: str) -> None:
         """Leave, which ends a web call; at most a second, and whatever the gateway says."""
         try:
@@ -106,10 +117,15 @@ class Signalling:
         await self._client.aclose()
 
     async def _join(self, admission: Admission, body: Mapping[str, str]) -> bytes:
+        return await self._ask("POST", admission, json=body)
+
+    async def _ask(
+        self, method: str, admission: Admission, session_id: str | None = None, **more: Any
+    ) -> bytes:
         failure: ConnectError
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._send("POST", admission, json=body)
+                answer = await self._send(method, admission, session_id, **more)
             if answer.is_success:
                 return answer.content
             failure = self._refused(answer, admission)
@@ -123,7 +139,7 @@ class Signalling:
         self, method: str, admission: Admission, session_id: str | None = None, **more: Any
     ) -> httpx.Response:
         url = Secret(f"{self._base.url}{sessions_path(admission.call_id, session_id)}")
-        headers = {"Authorization": f"Bearer {admission.access_token}"}
+        headers = {"Authorization": f"Bearer {admission.access_token}", **more.pop("headers", {})}
         with unlogged():
             return await self._client.request(method, url, headers=headers, **more)
 

@@ -1,0 +1,1 @@
+"""What ``retell-voice kiosk doctor`` looks at."""

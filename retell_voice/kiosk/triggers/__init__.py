@@ -1,0 +1,1 @@
+"""What calls: a file for each kind of trigger."""

@@ -1,0 +1,79 @@
+"""Triggers that listen: what a wake word and voice activity have in common."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from retell_voice.audio.format import Samples
+from retell_voice.devices.listener import Listener
+from retell_voice.kiosk.ports import Happening, Surroundings, WantsCall
+from retell_voice.kiosk.states import WAITING
+from retell_voice.threads.detached import run_detached
+
+
+class Ear(Protocol):
+    """Hears whether a call is wanted."""
+
+    def begin(self, rate: int) -> None:
+        """Forget what was heard; from here on ``rate`` samples a second follow."""
+
+    def hear(self, samples: Samples) -> WantsCall | None:
+        """Take the next samples, shape (n,), mono int16, and return the wish that was in them."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Hearing:
+    """A trigger that listens to the microphone while a call could be begun, and only then.
+
+    Args:
+        name: what people call it.
+        load: makes its ear, on a thread: that may take a second.
+        surroundings: its kiosk.
+    """
+
+    def __init__(self, name: str, load: Callable[[], Ear], surroundings: Surroundings) -> None:
+        self.name = name
+        self._load = load
+        self._surroundings = surroundings
+        self._ear: Ear | None = None
+        self._listener: Listener | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ear = await run_detached(self._load)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._listener is not None:  # an iteration that was dropped in the middle
+            self._listener.__exit__(None, None, None)
+            self._listener = None
+        if self._ear is not None:
+            self._ear.close()
+            self._ear = None
+
+    async def __aiter__(self) -> AsyncIterator[Happening]:
+        while True:
+            with self._surroundings.listen() as self._listener:
+                listening = False
+                async for samples in self._listener:
+                    if self._ear is None:
+                        return
+                    if self._surroundings.look.state not in WAITING:
+                        listening = False
+                        continue
+                    if not listening:
+                        self._ear.begin(self._listener.rate)
+                        listening = True
+                    wish = self._ear.hear(samples)
+                    if wish is not None:
+                        yield wish
+                        listening = False  # not to be found a second time in the same words
+            # The devices were closed. If they are not open again, this raises.
