@@ -16,7 +16,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
 
@@ -47,6 +47,7 @@ from retell_voice.emulator.routes import Routes
 from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.sockets import Sockets
+from retell_voice.emulator.visitors import Visitors
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.gateway import Admission
 from retell_voice.secret import Secret
@@ -83,6 +84,8 @@ class Emulator:
         webhook_key: API key that signs webhooks; ``api_key`` if None.
         auth_token: what phone providers must sign their WebSocket requests with, or show; None:
             they need not.
+        allowed_hosts: names under which programs and pages of browsers may ask, besides this
+            machine's own; ``*``: any.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer the text ``ping`` with ``pong``; WebSocket pings are always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
@@ -114,6 +117,7 @@ class Emulator:
         webhook_url: str | None = None,
         webhook_key: str | None = None,
         auth_token: str | None = None,
+        allowed_hosts: Iterable[str] = (),
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -149,11 +153,13 @@ class Emulator:
             api_key=api_key,
             prefix=self._prefix,
         )
+        visitors = self._visitors = Visitors(allowed_hosts)
         self._faults = RequestFaults()
         for fault in getattr(agent, "request_faults", ()):
             self._faults.add(fault)
         self._monitors = Monitors(self._registry.find, self._rest.knows, now)
         self._sockets = Sockets(
+            visitors,
             doors,
             self._conversations,
             self._monitors,
@@ -172,7 +178,7 @@ class Emulator:
         """
         connection = partial(
             HttpConnection,
-            respond=Routes(self._rest, self._gateway, self._faults).respond,
+            respond=Routes(self._rest, self._gateway, self._faults, self._visitors).respond,
             http_connections=self._http_connections,
         )
         self._server = await serve(

@@ -17,6 +17,7 @@ from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.monitors import Monitors
 from retell_voice.emulator.rest.replies import HttpError, error_reply
 from retell_voice.emulator.server_events import CallRefused, ServerEvents
+from retell_voice.emulator.visitors import Visitors
 from retell_voice.secret import mask
 
 _GOODBYE = 1001, "the emulator is stopping"
@@ -26,6 +27,7 @@ class Sockets:
     """Admits WebSockets and holds them.
 
     Args:
+        visitors: who may ask at all.
         doors: which call may be joined.
         conversations: holds calls.
         monitors: holds those who watch calls.
@@ -36,6 +38,7 @@ class Sockets:
 
     def __init__(
         self,
+        visitors: Visitors,
         doors: Doors,
         conversations: Conversations,
         monitors: Monitors,
@@ -44,6 +47,7 @@ class Sockets:
         segments: Callable[[str], list[str]],
         auth_token: str | None,
     ) -> None:
+        self._visitors = visitors
         self._doors = doors
         self._conversations = conversations
         self._monitors = monitors
@@ -58,6 +62,10 @@ class Sockets:
 
     def admit(self, websocket: ServerConnection, request: Request) -> Response | None:
         """Refuse a WebSocket with a response, or let it in with None."""
+        headers = {name.lower(): value for name, value in request.headers.raw_items()}
+        if (refused := self._visitors.refusal(headers)) is not None:
+            self._server_events.tell(CallRefused(call=mask(""), status=403, why=refused))
+            return _json_response(websocket, 403, refused)
         if self._watched_call(request) is not None:
             return None
         try:
