@@ -128,13 +128,26 @@ def test_a_port_that_is_taken(run: Run) -> None:
     assert "RETELL_VOICE_EMULATOR_PORT" in hint
 
 
-@pytest.mark.parametrize("what", ["tts", "asr"])
-@pytest.mark.parametrize("agent", [(), ("--scenario", "x.toml")])
-def test_an_engine_that_there_is_not(
+LLM = ("--llm", "ws://localhost:1")
+SCENARIO = ("--scenario", "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("what", "agent"), [("tts", LLM), ("tts", SCENARIO), ("asr", LLM)], ids=str
+)
+def test_an_engine_that_does_not_exist(
     refuse: Callable[..., str], what: str, agent: tuple[str, ...]
 ) -> None:
     told = refuse("emulator", "--port", "0", f"--{what}", "nix", *agent, code=2)
     assert f"no {what.upper()} engine 'nix', and no such file" in told
+
+
+@pytest.mark.parametrize(("what", "agent"), [("tts", ()), ("asr", ()), ("asr", SCENARIO)], ids=str)
+def test_an_engine_that_the_agent_has_no_use_for(
+    refuse: Callable[..., str], what: str, agent: tuple[str, ...]
+) -> None:
+    told = refuse("emulator", "--port", "0", f"--{what}", "nix", *agent, code=2)
+    assert f"--{what} is for an agent of --llm" in told
 
 
 def test_an_address_that_is_not_ours(run: Run) -> None:

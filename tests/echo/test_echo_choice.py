@@ -111,7 +111,7 @@ def test_what_is_chosen_is_opened() -> None:
     assert isinstance(open_control(Way.HALF_DUPLEX, 24000), HalfDuplex)
     assert open_control(Way.OFF, 24000) is None
     assert open_control(Way.SYSTEM, 24000) is None
-    with pytest.raises(ValueError, match="choose first"):
+    with pytest.raises(ValueError, match="choose one first"):
         open_control(Way.AUTO, 24000)
     with pytest.raises(ValueError, match="outside 8000–48000"):
         open_control(Way.HALF_DUPLEX, 96000)

@@ -238,7 +238,7 @@ def test_names(on_card):
         "'u' matches more than one speaker: 'pulse', 'default'",
         "give more of the name",
     ]
-    assert result[""][0].startswith("there is no speaker ''")
+    assert result[""][0].startswith("no speaker ''")
 
 
 def test_the_list(on_card):
@@ -284,7 +284,7 @@ def test_no_sound_server(on_card):
         PULSE_SERVER="unix:/nonexistent",
     )
     assert result["error"][0] == "DeviceNotFound"
-    assert result["error"][1] == "there is no microphone"
+    assert result["error"][1] == "no microphone"
     assert "sound server" in result["error"][2]
 
 

@@ -43,7 +43,7 @@ def more(card: VirtualCard, tmp_path: Path) -> Iterator[dict[str, str]]:
 def choose(terminal: Terminal, side: str, name: str) -> None:
     """Open the list, type the number of a device, and wait until it is in use."""
     terminal.type("d")
-    terminal.wait_for("not in this list")
+    terminal.wait_for("are not listed")
     of_side = terminal.text.partition(side)[2]  # ALSA's are listed for both, microphones first
     number = re.search(rf"^ *(\d+)  {name} ", of_side, re.MULTILINE)
     assert number, of_side
