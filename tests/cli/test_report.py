@@ -65,7 +65,7 @@ def test_a_recording_cut_off(run: Run, recording: Path) -> None:
     lines = recording / "events.jsonl"
     lines.write_bytes(lines.read_bytes()[:-40])
     assert run("report", str(recording)).returncode == 0
-    assert "has no end" in (recording / "report.html").read_text("utf-8")
+    assert "is incomplete" in (recording / "report.html").read_text("utf-8")
 
 
 def test_what_cannot_be_read(run: Run, recording: Path, tmp_path: Path) -> None:
