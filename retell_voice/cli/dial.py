@@ -119,7 +119,7 @@ def find_target(
         from retell_voice.program import web_calls  # as above
 
         if web_calls.is_web_call(settings):
-            web = web_calls.new_web_call(settings, told, waiting=tell_wait)
+            web = web_calls.new_web_call(settings, told, waiting=tell_wait, plain=True)
             return _web_target(settings, told, web)
         _check_no_web_options(settings)
         if settings.url.source == DEFAULT:

@@ -25,6 +25,7 @@ from retell_voice.engine.call import Call
 from retell_voice.engine.listen_call import ListenCall
 from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.events import Ended
+from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
 from retell_voice.program.opening import find_microphone, find_speaker, make_call, make_recorder
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
@@ -85,8 +86,7 @@ def confirm(*, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigError("taking a call over is for good: give --yes if you mean it")
-    print("The caller will talk to you, not to the agent, for good. Go on? [y/N] ", end="")
-    sys.stdout.flush()
+    stdout.say("The caller will talk to you, not to the agent, for good. Go on? [y/N] ", end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ConfigError("the call was not taken over")
 

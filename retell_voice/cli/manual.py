@@ -189,7 +189,7 @@ Examples:
     + codes_of("it has been stopped", 4, 7, INTERRUPTED)
 )
 EMULATOR = """\
-Emulate Retell's servers: REST API, webhooks and the Audio WebSocket.
+Emulate Retell's servers: REST API, webhooks, web calls (WebRTC) and the Audio WebSocket.
 
 Its agent is a parrot: it greets you, listens, repeats what you said, and stops when you talk \
 over it. Needs no account and no network. With --llm, your custom LLM server answers: the \

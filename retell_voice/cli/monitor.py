@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import shutil
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 from retell_voice.cli.account import as_json, call_id_given
 from retell_voice.cli.live_transcript import LiveTranscript
-from retell_voice.errors import CallFailed, ConnectError, KeyRefused, Rejected, RetellVoiceError
+from retell_voice.errors import (
+    CallFailed,
+    ConnectError,
+    KeyRefused,
+    Rejected,
+    RestError,
+    RetellVoiceError,
+)
 from retell_voice.events import Event, MonitorChanged, Transcript
 from retell_voice.program import stdout
-from retell_voice.program.account import Account, account, api_key, key_from
+from retell_voice.program.account import Account, account, api_key, is_over, key_from
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
-from retell_voice.protocol.monitor import CallEnded
+from retell_voice.protocol.monitor import NOT_LIVE, CallEnded
 from retell_voice.recording import jsonl
+from retell_voice.rest import CallDetails
+from retell_voice.secret import mask
 from retell_voice.settings.tables import LookupSettings
 from retell_voice.shown import clean
 from retell_voice.transport.monitor import Monitor
@@ -57,11 +67,14 @@ async def _watch(of: Account, wanted: str, output: Output, interrupts: Interrupt
 async def _until_over(of: Account, wanted: str, output: Output) -> None:
     call_id = await of.call_id(wanted, ongoing=True)
     watched = Monitor(call_id, api_key=of.api_key, api_url=of.api_url)
-    heard = ended = False
+    heard = ended = looked = False
     lost: MonitorChanged | None = None
     async for event in watched:
         heard |= isinstance(event, Transcript)
         ended |= isinstance(event, CallEnded)
+        if watched.code == NOT_LIVE and not looked:
+            looked = True
+            await _check_not_over(of, call_id)
         if isinstance(event, MonitorChanged) and event.state == "lost":
             lost = event
         else:
@@ -70,6 +83,17 @@ async def _until_over(of: Account, wanted: str, output: Output) -> None:
         raise _failure(watched.code or 1006, lost.why, heard=heard)
     if not ended:  # the server closed without a word about it
         output.show(CallEnded())
+
+
+async def _check_not_over(of: Account, call_id: str) -> None:
+    """Raise ``Rejected`` for a call that is over: it is in vain to wait for it to begin."""
+    details: CallDetails | None = None
+    with suppress(ConnectError, RestError):  # the monitor will tell
+        details = await of.call(call_id)
+    if details is not None and is_over(details):
+        raise Rejected(
+            f"server: call {mask(call_id)} is over", "`retell-voice call` shows what was said"
+        )
 
 
 def _failure(code: int, why: str, *, heard: bool) -> RetellVoiceError:

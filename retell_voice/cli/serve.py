@@ -97,10 +97,16 @@ def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
         for name in ("encoding", "rate")
         if getattr(settings, name).value != getattr(default, name).value
     ]
+    api_key = "RETELL_API_KEY=…" if settings.api_key.value else "RETELL_API_KEY=any"
+    web_call = (
+        "talk to it in a web call:",
+        f"  {api_key} retell-voice talk --agent parrot --api-url {emulator.api_url}",
+    )
     return "\n".join(
         (
             f"the emulator listens at {emulator.api_url}{_reach(settings.host)}; Ctrl-C stops it",
             *running.engines,
+            *(web_call if emulator.can_web_calls else ()),
             "register a call:",
             f"  curl -s {emulator.api_url}/register-call -H 'Authorization: Bearer {key}' \\",
             f"    -H 'Content-Type: application/json' -d '{body}'",

@@ -24,7 +24,7 @@ from retell_voice.program.registration import register, registration_key
 from retell_voice.program.signals import Interrupts
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings
-from retell_voice.shown import escape_json
+from retell_voice.shown import clean, escape_json
 from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part
@@ -110,13 +110,14 @@ def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int
 
     def tell(moment: Moment) -> None:
         if shown:
-            print(f"\r\x1b[K{progress(moment, calls.figures)}", end="", file=sys.stderr, flush=True)
+            sys.stderr.write(f"\r\x1b[K{clean(progress(moment, calls.figures))}")
+            sys.stderr.flush()
 
     calls = part.swarm(tell, _registering(settings))
     with Interrupts(lambda: None) as interrupts:
         asyncio.run(_hold(calls, interrupts))
         if shown:
-            print(file=sys.stderr)
+            sys.stderr.write("\n")
         return calls.figures, calls.moments, interrupts.exit_code
 
 
@@ -141,8 +142,7 @@ def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -
     if wanted.as_json:
         stdout.say(escape_json(json.dumps({"at": time.time(), **figures.shown()})))
     else:
-        for name, value in rows(figures):
-            stdout.say(f"{name:<26}{value}")
+        stdout.say("\n".join(clean(f"{name:<26}{value}") for name, value in rows(figures)))
     if why := verdict(figures):
         complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:

@@ -298,7 +298,10 @@ class AudioIO:
         """
         if not self._is_open or self._is_closed:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
-        samples = await run_detached(partial(self._prepared, sound, rate))
+        if isinstance(sound, Path | str) or rate not in (None, self.output.rate):
+            samples = await run_detached(partial(self._prepared, sound, rate))
+        else:
+            samples = self._prepared(sound, rate)  # at once, whatever else the loop has to do
         heard = asyncio.Event()
         mailbox = mailbox_of(asyncio.get_running_loop())
         playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)

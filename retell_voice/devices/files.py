@@ -51,7 +51,7 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
             data = file.readframes(count)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # the last: a chunk that lies
         raise ConfigError(
             f"{path}: not a PCM WAV file ({str(error) or 'it ends too early'})",
             f"convert it first: sox {path} -b 16 -c 1 converted.wav",

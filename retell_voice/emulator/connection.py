@@ -74,6 +74,8 @@ class HttpConnection(ServerConnection):
         """Send what HTTP says, and do what comes after it."""
         if out:
             self.transport.write(out)
+        while http.has_more and self.transport.get_write_buffer_size() <= _MAX_UNSENT:
+            self.transport.write(http.go_on())  # the next of several requests, one at a time
         if http.promised is not None:
             if self.answering is None:
                 self.answering = asyncio.create_task(self._answer(http, http.promised))

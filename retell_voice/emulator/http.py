@@ -32,6 +32,7 @@ class HttpPeer:
         closing: nothing more will be read; close once everything is sent.
         answered: requests answered so far.
         promised: an answer that is awaited; ``answer`` takes it, and requests after it wait.
+        has_more: there may be another request in what came; ``go_on`` answers it.
     """
 
     def __init__(self, respond: Respond) -> None:
@@ -44,25 +45,34 @@ class HttpPeer:
         self.closing = False
         self.answered = 0
         self.promised: Awaitable[Reply] | None = None
+        self.has_more = False
 
     def receive(self, data: bytes) -> bytes:
-        """Take bytes as they come, in pieces of any size; return what is to be sent."""
+        """Take bytes as they come, in pieces of any size; return what is to be sent.
+
+        That is one answer at the most, however many requests came.
+        """
         if not data or self.closing or self.upgrade is not None:
             return b""  # to h11 no data would mean the end
         if self._request is None:
             self._raw += data
         self._h11.receive_data(data)
-        return self._go_on() if self.promised is None else b""
+        return self.go_on() if self.promised is None and not self.has_more else b""
 
     def answer(self, reply: Reply) -> bytes:
         """Take the answer that was promised; return what is to be sent."""
-        self.promised = None
-        return self._reply(reply) + self._go_on()
+        self.promised, self.has_more = None, True
+        return self._reply(reply)
 
-    def _go_on(self) -> bytes:
-        out = b""
+    def go_on(self) -> bytes:
+        """Read on up to the next answer, and return what is to be sent."""
+        self.has_more = False
+        answered, out = self.answered, b""
         try:
             while not self.closing and self.upgrade is None and self.promised is None:
+                if self.answered > answered:
+                    self.has_more = True
+                    break
                 event = self._h11.next_event()
                 if event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
                     break

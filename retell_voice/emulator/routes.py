@@ -8,7 +8,8 @@ from dataclasses import replace
 from retell_voice.emulator.gateway.gateway import Gateway
 from retell_voice.emulator.request_faults import RequestFaults
 from retell_voice.emulator.rest.api import Rest
-from retell_voice.emulator.rest.replies import Reply, Request
+from retell_voice.emulator.rest.replies import Reply, Request, error_reply
+from retell_voice.emulator.visitors import Visitors
 
 _ANY_ORIGIN: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
@@ -25,21 +26,27 @@ class Routes:
         rest: answers those of the REST API, and all that are nobody's.
         gateway: answers those about the sessions of web calls.
         faults: what goes wrong with some of them.
+        visitors: says who may ask.
     """
 
-    def __init__(self, rest: Rest, gateway: Gateway, faults: RequestFaults) -> None:
+    def __init__(
+        self, rest: Rest, gateway: Gateway, faults: RequestFaults, visitors: Visitors
+    ) -> None:
+        self._visitors = visitors
         self._rest = rest
         self._gateway = gateway
         self._faults = faults
 
     def respond(self, request: Request) -> Reply | Awaitable[Reply]:
         """Answer a request, now or later; never raises."""
+        if (why := self._visitors.refusal(request.headers)) is not None:
+            return error_reply(403, why)
         if "origin" in request.headers:
             return self._respond_to_browser(request)
         return self._route(request)
 
     async def _respond_to_browser(self, request: Request) -> Reply:
-        """Answer a page of any origin, which may ask first whether it may ask."""
+        """Answer a page that may ask, and that may ask first whether it may."""
         if request.method == "OPTIONS":
             return Reply(204, headers=_ANY_ORIGIN)
         reply = self._route(request)

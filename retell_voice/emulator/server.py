@@ -13,17 +13,14 @@ It runs in the event loop it is entered in; leaving closes every call within a s
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Self, Unpack, cast
-from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.http11 import Request, Response
+from websockets.asyncio.server import Server, serve
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.agents import Agent, parrot_agent
@@ -35,27 +32,27 @@ from retell_voice.emulator.calls import (
 )
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
-from retell_voice.emulator.dialects import DIALECTS, refusal, unproven
+from retell_voice.emulator.dialects import refusal
 from retell_voice.emulator.doors import Doors
-from retell_voice.emulator.gateway.gateway import Gateway
+from retell_voice.emulator.gateway.gateway import Gateway, is_installed
 from retell_voice.emulator.gateway.passes import EXPIRY
-from retell_voice.emulator.line import WebSocketLine
 from retell_voice.emulator.monitors import Monitors, select_subprotocol
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.request_faults import RequestFault, RequestFaults, RequestKind
 from retell_voice.emulator.rest.agents import Agents
 from retell_voice.emulator.rest.api import Rest
-from retell_voice.emulator.rest.replies import HttpError, error_reply
+from retell_voice.emulator.rest.replies import HttpError
 from retell_voice.emulator.rest.web_calls import AUDIO as WEB_AUDIO
 from retell_voice.emulator.routes import Routes
-from retell_voice.emulator.server_events import CallRefused, ServerEvents
+from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.emulator.session import Session
+from retell_voice.emulator.sockets import Sockets
+from retell_voice.emulator.visitors import Visitors
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.gateway import Admission
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import Secret
 from retell_voice.shown import logger
 
-_GOODBYE = 1001, "the emulator is stopping"
 _log = logger(__name__)
 # At DEBUG, websockets logs whole requests, and whoever has the call_id can join the call.
 _log.addFilter(lambda record: record.levelno > logging.DEBUG)
@@ -87,6 +84,8 @@ class Emulator:
         webhook_key: API key that signs webhooks; ``api_key`` if None.
         auth_token: what phone providers must sign their WebSocket requests with, or show; None:
             they need not.
+        allowed_hosts: names under which programs and pages of browsers may ask, besides this
+            machine's own; ``*``: any.
         stall_timeout: seconds after which a caller that does not read loses the call.
         answer_pings: answer the text ``ping`` with ``pong``; WebSocket pings are always answered.
         record: keep the microphone audio of every call in ``RegisteredCall.received``.
@@ -118,6 +117,7 @@ class Emulator:
         webhook_url: str | None = None,
         webhook_key: str | None = None,
         auth_token: str | None = None,
+        allowed_hosts: Iterable[str] = (),
         stall_timeout: float = 5.0,
         answer_pings: bool = True,
         record: bool = False,
@@ -128,7 +128,6 @@ class Emulator:
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         if accept_any and (why := refusal(dialect, audio)):
             raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
-        self._auth_token = Secret(auth_token) if auth_token else None
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
             self.events,
@@ -136,7 +135,7 @@ class Emulator:
             webhook_url=webhook_url,
             webhook_key=webhook_key or api_key,
         )
-        self._doors = Doors(self._registry, audio if accept_any else None, dialect)
+        doors = Doors(self._registry, audio if accept_any else None, dialect)
         open_session = partial(
             Session,
             chunk_ms=chunk_ms,
@@ -154,13 +153,22 @@ class Emulator:
             api_key=api_key,
             prefix=self._prefix,
         )
+        visitors = self._visitors = Visitors(allowed_hosts)
         self._faults = RequestFaults()
         for fault in getattr(agent, "request_faults", ()):
             self._faults.add(fault)
         self._monitors = Monitors(self._registry.find, self._rest.knows, now)
+        self._sockets = Sockets(
+            visitors,
+            doors,
+            self._conversations,
+            self._monitors,
+            self.events,
+            segments=self._rest.segments,
+            auth_token=Secret(auth_token) if auth_token else None,
+        )
         self._http_connections: set[HttpConnection] = set()
         self._server: Server | None = None
-        self._stopping = False
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -170,15 +178,15 @@ class Emulator:
         """
         connection = partial(
             HttpConnection,
-            respond=Routes(self._rest, self._gateway, self._faults).respond,
+            respond=Routes(self._rest, self._gateway, self._faults, self._visitors).respond,
             http_connections=self._http_connections,
         )
         self._server = await serve(
-            self._serve,
+            self._sockets.serve,
             self._host,
             self._port,
             create_connection=cast(Any, connection),
-            process_request=self._admit,
+            process_request=self._sockets.admit,
             select_subprotocol=select_subprotocol,
             compression=None,
             close_timeout=1.0,
@@ -196,7 +204,7 @@ class Emulator:
         """Close every call with 1001, stop listening, send the last webhooks; no task is left."""
         if self._server is None:
             return
-        self._stopping = True
+        self._sockets.stop()
         self._server.close(close_connections=False)
         self._faults.stop()
         await self._conversations.end()
@@ -272,6 +280,11 @@ class Emulator:
             raise RuntimeError(str(error)) from None
 
     @property
+    def can_web_calls(self) -> bool:
+        """Whether what web calls need is installed."""
+        return is_installed()
+
+    @property
     def calls(self) -> list[RegisteredCall]:
         """All calls that are kept, in the order they were registered."""
         return list(self._registry.calls)
@@ -330,46 +343,3 @@ class Emulator:
                 session.typed(text)
                 return
         raise RuntimeError("no call is going on" if call is None else "this call is not going on")
-
-    def _admit(self, websocket: ServerConnection, request: Request) -> Response | None:
-        if self._watched_call(request) is not None:
-            return None
-        try:
-            call = self._doors.call_at(self._rest.segments(request.path))
-            if self._auth_token and (why := unproven(call, request, self._auth_token)):
-                raise HttpError(403, why)
-        except HttpError as error:
-            call_id = urlsplit(request.path).path.rpartition("/")[2]
-            status, why = error.reply.status, str(error)
-            self.events.tell(CallRefused(call=mask(call_id), status=status, why=why))
-            return _json_response(websocket, status, why)
-        return None
-
-    async def _serve(self, websocket: ServerConnection) -> None:
-        request = cast(Request, websocket.request)
-        if self._stopping:
-            await websocket.close(*_GOODBYE)
-            return
-        if (call_id := self._watched_call(request)) is not None:
-            await self._monitors.serve(websocket, call_id)
-            return
-        try:
-            call = self._doors.call_at(self._rest.segments(request.path))
-        except HttpError as error:  # another caller was quicker by the length of a handshake
-            await websocket.close(1008, str(error))
-            return
-        answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(request.path).query))
-        await self._conversations.hold(call, WebSocketLine(websocket, answer))
-
-    def _watched_call(self, request: Request) -> str | None:
-        match self._rest.segments(request.path):
-            case ["v2", "monitor-call", call_id]:
-                return call_id
-        return None
-
-
-def _json_response(websocket: ServerConnection, status: int, why: str) -> Response:
-    response = websocket.respond(status, json.dumps(dict(error_reply(status, why).body)))
-    del response.headers["Content-Type"]
-    response.headers["Content-Type"] = "application/json"
-    return response

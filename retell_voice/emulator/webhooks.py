@@ -3,11 +3,12 @@
 ::
 
     POST {url}      X-Retell-Signature: v=<Unix ms>,d=<hex HMAC-SHA256 of body + Unix ms>
-    {"event": "call_started" | "call_ended", "call": {as get-call shows it}}
+    {"event": "call_started" | "call_ended", "call": {as get-call shows it}, "data": {the same}}
 
-Those of one call are sent in their order, each up to three times until it is answered with
+Those of one call are sent in their order, each up to four times until it is answered with
 2xx within ten seconds; one that fails does not keep the next from being sent (Retell,
-"Webhook Overview"). ``call_analyzed`` is never sent: there is no analysis.
+"Webhook Overview"). ``data`` is what servers of earlier years read. ``call_analyzed`` is never
+sent: there is no analysis.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from retell_voice.errors import ConfigError
 TIMEOUT = 10.0
 """Seconds within which a webhook must be answered."""
 
-PAUSES = (1.0, 2.0)
-"""Seconds before the second try and before the third."""
+PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before the second try, the third and the fourth."""
 
 MAX_WAITING = 1000
 """Webhooks that may wait to be sent; one more is dropped, and told."""
@@ -142,7 +143,7 @@ def webhook_body(event: str, call: dict[str, Any]) -> bytes:
     Written as ``JSON.stringify`` writes it, since servers verify what they have parsed and
     written again: no spaces, no escapes that are not needed, whole numbers without a point.
     """
-    body = _whole({"event": event, "call": call})
+    body = _whole({"event": event, "call": call, "data": call})
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 

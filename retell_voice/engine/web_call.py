@@ -102,7 +102,11 @@ class WebCall(WebRtcRoute):
             # As a listener we were let into a call that is not ours.
             if key is not None and admission.identity == CALLER:
                 await stop_call(
-                    admission.call_id, api_key=key, api_url=api_url, timeout=_STOP_TIMEOUT
+                    admission.call_id,
+                    api_key=key,
+                    api_url=api_url,
+                    plain=True,  # there is no time to load the SDK
+                    timeout=_STOP_TIMEOUT,
                 )
 
         def follow(call_id: str, clock: Callable[[], float]) -> AsyncIterable[Event]:

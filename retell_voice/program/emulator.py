@@ -58,6 +58,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             answer_pings=settings.answer_pings.value,
             max_calls=settings.max_calls.value,
             webhook_url=settings.webhook_url.value,
+            allowed_hosts=settings.allowed_hosts.value.replace(",", " ").split(),
             auth_token=settings.auth_token.value,
         )
         try:
@@ -96,6 +97,14 @@ async def _agent(
     llm, scenario = settings.llm, settings.scenario
     if llm.value and scenario.value:
         raise ConfigError(f"{llm.source} and {scenario.source} both set the agent: give only one")
+    kind = "--llm" if llm.value else "--scenario" if scenario.value else "the parrot"
+    for name, agents in _FOR.items():
+        given = getattr(settings, name)
+        if given.is_flag and kind not in agents:
+            raise ConfigError(
+                f"{given.source} is for an agent of {' or '.join(agents)}, not for {kind}",
+                "leave it out: it would have no effect",
+            )
     if not settings.tts.value == settings.asr.value == "auto":
         from retell_voice.emulator.speech.engines import check_names  # as below
 
@@ -105,6 +114,26 @@ async def _agent(
     if scenario.value:
         return await _scenario_agent(scenario.value, settings, stack)
     return parrot_agent(ParrotSettings(interruptible=settings.interruptible.value)), ()
+
+
+_FOR = {
+    **dict.fromkeys(
+        (
+            "asr",
+            "detector",
+            "endpoint_ms",
+            "barge_in_ms",
+            "begin_message_delay_ms",
+            "reminder_trigger_ms",
+            "reminder_max_count",
+            "end_call_after_silence_ms",
+        ),
+        ("--llm",),
+    ),
+    "tts": ("--llm", "--scenario"),
+    "interruptible": ("--llm", "the parrot"),
+}
+"""Settings of the agent, and of which agents."""
 
 
 async def _llm_agent(

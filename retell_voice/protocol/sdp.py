@@ -68,6 +68,12 @@ def check_offer(sdp: str) -> None:
         raise UnreadableAnswer("the offer has no Opus")
 
 
+def leave_open(sdp: str) -> str:
+    """Return an offer that does not say it has all candidates: a relay's will be trickled."""
+    lines = (line for line in sdp.splitlines() if line != "a=end-of-candidates")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
 def check_answer(sdp: str) -> None:
     """Check that an answer is SDP and accepts Opus, before the library sees it.
 

@@ -44,6 +44,6 @@ def hear(path: Path, began: float) -> tuple[Series, Series] | None:
                 near.append((time, dbfs(float(peaks[0]))))
                 far.append((time, dbfs(float(peaks[1]))))
                 at += len(frames)
-    except (OSError, EOFError, wave.Error):
+    except (OSError, EOFError, RuntimeError, wave.Error):
         return None
     return (near, far) if near else None

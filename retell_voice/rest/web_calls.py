@@ -79,6 +79,7 @@ async def stop_call(
     *,
     api_key: str,
     api_url: str = DEFAULT_API_URL,
+    plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> None:
     """End an ongoing call; arguments and errors as for ``create_web_call``.
@@ -86,7 +87,7 @@ async def stop_call(
     Raises:
         FieldRefused: the call is not ongoing.
     """
-    api, path = _about(call_id, "/v2/stop-call", api_key, api_url, timeout)
+    api, path = _about(call_id, "/v2/stop-call", api_key, api_url, timeout, plain=plain)
     await api.send("POST", path)
 
 
@@ -176,9 +177,12 @@ async def update_live(
     _check_success(await api.send("PATCH", path, body, tries=1), api)
 
 
-def _about(call_id: str, path: str, api_key: str, api_url: str, timeout: float) -> tuple[Api, str]:
+def _about(
+    call_id: str, path: str, api_key: str, api_url: str, timeout: float, *, plain: bool = False
+) -> tuple[Api, str]:
     call_id, api_key = Secret(call_id), Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
+    what = f"call {mask(call_id)}"
+    api = Api(api_url, api_key, timeout, what=what, call_id=call_id, plain=plain)
     return api, Secret(f"{path}/{quote(call_id, safe='')}")
 
 

@@ -1,7 +1,7 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
-Tests that share nothing run side by side, one more than there are processors, as many of them wait
+Tests that share nothing run side by side, two more than there are processors, as many of them wait
 for time to pass. The sound tests share a card and a clock, and lose audio where they have to wait.
 They run one after the other, beside the rest where Linux can keep that out of their way (its
 scheduling class for idle processors) and nobody else is busy, as such a class may starve; else
@@ -157,7 +157,7 @@ def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as heard:
         rest = Part(
             "pytest",
-            ["--sound=none", "-n", str(processors() + 1), "--dist=loadgroup", *arguments],
+            ["--sound=none", "-n", str(processors() + 2), "--dist=loadgroup", *arguments],
         )
         on_card = Part("sound tests", ["--sound=only", *arguments], heard if beside else None)
         parts = [on_card, rest] if sound else [rest]

@@ -14,7 +14,7 @@ from support.callers import join
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Emulator, Session, silent_agent
 from retell_voice.events import TranscriptItem, Utterance
 from retell_voice.protocol.monitor import MonitorServer
 
@@ -94,6 +94,18 @@ async def test_a_call_of_the_emulators_by_the_end_of_its_id(env: dict[str, str])
             code, out, err = await finish(process)
     assert (code, err) == (0, "")
     assert out == "00:00  user: Bye\nthe call has ended: agent_hangup\n"
+
+
+async def test_a_call_that_is_over_is_not_waited_for(env: dict[str, str]) -> None:
+    async with Emulator(agent=silent_agent, api_key=KEY) as emulator:
+        call = emulator.register()
+        async with join(emulator, call):
+            pass
+        await call.wait()
+        process = await start(env, emulator.api_url, name=call.call_id)
+        code, out, err = await finish(process)
+    assert (code, out) == (5, "")
+    assert err.startswith(f"retell-voice: server: call …{call.call_id[-4:]} is over\n")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import shlex
@@ -13,9 +14,12 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import CALLER
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -38,7 +42,7 @@ async def server(env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Proces
 async def read(server: asyncio.subprocess.Process, until: str) -> str:
     assert server.stdout is not None
     text = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while until not in text:
             line = await server.stdout.readline()
             assert line, text
@@ -76,6 +80,30 @@ async def test_register_talk_and_stop(
     assert await server.stderr.read() == b""
 
 
+async def test_a_web_call(server: asyncio.subprocess.Process, run: Run, tmp_path: Path) -> None:
+    banner = await read(server, "CALL_ID")
+    talk = re.search(
+        r"RETELL_API_KEY=any retell-voice (talk --agent parrot --api-url (\S+))", banner
+    )
+    assert talk is not None
+    with contextlib.closing(WavWriter(tmp_path / "me.wav", 48000)) as file:
+        file.write(np.zeros(48000 * 30, np.int16))
+    files = ("--input-file", str(tmp_path / "me.wav"), "--output-file", str(tmp_path / "a.wav"))
+    more = {"RETELL_API_KEY": "any"}
+    talking = asyncio.create_task(asyncio.to_thread(run, *talk[1].split(), *files, more=more))
+    happened = await read(server, "agent says")
+    await asyncio.sleep(0.5)  # of the greeting
+    key = {"Authorization": "Bearer any"}
+    (call,) = (await asyncio.to_thread(post, f"{talk[2]}/v3/list-calls", key, "{}"))["items"]
+    await asyncio.to_thread(post, f"{talk[2]}/v2/stop-call/{call['call_id']}", key, "")
+    result = await talking
+    assert result.returncode == 0, result.stderr
+    happened += await read(server, "ended: manual_stopped")
+    for words in ("registered, WebRTC", "joined, WebRTC"):
+        assert words in happened
+    assert np.abs(read_wav(tmp_path / "a.wav")[0]).max() > 1000
+
+
 def curl(banner: str) -> tuple[str, dict[str, str], str]:
     """Return URL, headers and body of the banner's curl line, as a shell would read it."""
     command = banner[banner.index("curl ") : banner.index("and talk")].replace("\\\n", " ")
@@ -84,11 +112,10 @@ def curl(banner: str) -> tuple[str, dict[str, str], str]:
     return words[2], headers, words[words.index("-d") + 1]
 
 
-def post(url: str, headers: dict[str, str], body: str) -> dict[str, str]:
+def post(url: str, headers: dict[str, str], body: str) -> Any:
     request = urllib.request.Request(url, body.encode(), headers)
     with urllib.request.urlopen(request, timeout=5) as answer:
-        call: dict[str, str] = json.load(answer)
-    return call
+        return json.loads(answer.read() or "null")
 
 
 def test_a_port_that_is_taken(run: Run) -> None:

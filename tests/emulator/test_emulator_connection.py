@@ -10,7 +10,8 @@ from websockets.asyncio.client import connect
 from retell_voice.emulator import Emulator, Session, connection, silent_agent
 
 UPGRADE = (
-    "GET /audio-websocket/{} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "GET /audio-websocket/{} HTTP/1.1\r\nHost: [::]\r\n"
+    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 
@@ -42,7 +43,7 @@ async def test_a_websocket_and_its_first_message_in_one_piece() -> None:
 
 
 async def test_a_connection_serves_many_requests_and_then_a_websocket() -> None:
-    get = b"GET /get-call/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n"
+    get = b"GET /get-call/x HTTP/1.1\r\nHost: [::]\r\nAuthorization: Bearer k\r\n\r\n"
     async with Emulator(agent=silent_agent) as emulator:
         call = emulator.register()
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
@@ -62,7 +63,9 @@ async def test_a_connection_serves_many_requests_and_then_a_websocket() -> None:
 async def test_an_error_is_read_though_the_client_goes_on_sending() -> None:
     async with Emulator() as emulator:
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
-        writer.write(b"POST /register-call HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        writer.write(
+            b"POST /register-call HTTP/1.1\r\nHost: [::]\r\nContent-Length: 99999999\r\n\r\n"
+        )
         for _ in range(40):
             writer.write(bytes(65536))
         async with asyncio.timeout(5):
@@ -110,7 +113,7 @@ async def test_pings_of_websockets_own_are_answered_and_told() -> None:
 
 
 async def test_who_asks_and_never_reads_is_shown_out() -> None:
-    get = b"GET /get-call/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n\r\n"
+    get = b"GET /get-call/x HTTP/1.1\r\nHost: [::]\r\nAuthorization: Bearer k\r\n\r\n"
     async with Emulator() as emulator:
         small = socket.socket()
         small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -12,10 +12,11 @@ from retell_voice.emulator.http import MAX_BODY, HttpPeer
 from retell_voice.emulator.rest.replies import Reply, Request
 
 POST = (
-    b"POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nAuthorization: Bearer k\r\n\r\nhello"
+    b"POST /a?b=1 HTTP/1.1\r\nHost: [::]\r\nContent-Length: 5\r\n"
+    b"Authorization: Bearer k\r\n\r\nhello"
 )
-GET = b"GET /c HTTP/1.1\r\nHost: x\r\n\r\n"
-UPGRADE = b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
+GET = b"GET /c HTTP/1.1\r\nHost: [::]\r\n\r\n"
+UPGRADE = b"GET /ws HTTP/1.1\r\nHost: [::]\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n"
 
 
 class Server:
@@ -35,6 +36,8 @@ class Server:
         edges = [0, *sorted(cuts or []), len(data)]
         for start, end in pairwise(edges):
             self.sent += self.peer.receive(data[start:end])
+            while self.peer.has_more:
+                self.sent += self.peer.go_on()
 
 
 def cuts_of(data: bytes) -> st.SearchStrategy[list[int]]:
@@ -65,7 +68,7 @@ def test_a_websocket_is_handed_over_with_every_byte(cuts: list[int]) -> None:
         if handed:
             handed += data[start:end]  # the door feeds the WebSocket from here on
         else:
-            server.sent += server.peer.receive(data[start:end])
+            server.feed(data[start:end])
             handed = server.peer.upgrade or b""
     assert handed == UPGRADE + early
     assert len(server.requests) == 1
@@ -101,7 +104,7 @@ def test_an_endless_head_is_refused() -> None:
 
 def test_an_endless_body_is_refused_and_not_kept() -> None:
     server = Server()
-    server.feed(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    server.feed(b"POST / HTTP/1.1\r\nHost: [::]\r\nTransfer-Encoding: chunked\r\n\r\n")
     for _ in range(MAX_BODY // 65536 + 2):
         server.feed(b"10000\r\n" + bytes(65536) + b"\r\n")
     assert server.sent.startswith(b"HTTP/1.1 413 ")
@@ -128,7 +131,7 @@ def test_http_1_0_closes_after_its_answer() -> None:
 @pytest.mark.parametrize("method", ["HEAD", "CONNECT", "OPTIONS", "PATCH", "X-ODD"])
 def test_any_method_is_answered(method: str) -> None:
     server = Server()
-    server.feed(f"{method} /x HTTP/1.1\r\nHost: x\r\n\r\n".encode() + GET)
+    server.feed(f"{method} /x HTTP/1.1\r\nHost: [::]\r\n\r\n".encode() + GET)
     assert server.sent.count(b"HTTP/1.1 ") == 2
     assert [request.method for request in server.requests] == [method, "GET"]
 
@@ -136,7 +139,7 @@ def test_any_method_is_answered(method: str) -> None:
 def test_an_upgrade_to_something_else_is_declined() -> None:
     server = Server()
     h2c = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n\r\n"
-    server.feed(b"GET /x HTTP/1.1\r\nHost: x\r\n" + h2c + GET)
+    server.feed(b"GET /x HTTP/1.1\r\nHost: [::]\r\n" + h2c + GET)
     assert server.sent.count(b"HTTP/1.1 200 ") == 2
 
 
@@ -165,13 +168,25 @@ def test_odd_requests_never_raise(
     requests: list[tuple[bytes, list[bytes], bytes]], data: st.DataObject
 ) -> None:
     stream = b"".join(
-        b"\r\n".join([method + b" /x HTTP/1.1", b"Host: x", *headers, b"", body])
+        b"\r\n".join([method + b" /x HTTP/1.1", b"Host: [::]", *headers, b"", body])
         for method, headers, body in requests
     )
     whole, pieces = Server(), Server()
     whole.feed(stream)
     pieces.feed(stream, data.draw(cuts_of(stream)))
     assert pieces.requests == whole.requests
+
+
+def test_several_requests_at_once_are_answered_one_at_a_time() -> None:
+    """So that whoever sends thousands and reads no answer costs no memory."""
+    server = Server()
+    out = server.peer.receive(GET * 5)
+    for answered in range(1, 5):
+        assert out.count(b"HTTP/1.1 200 OK") == 1
+        assert len(server.requests) == answered
+        assert server.peer.has_more
+        out = server.peer.go_on()
+    assert len(server.requests) == 5
 
 
 async def test_a_promised_answer_comes_in_its_turn() -> None:
@@ -190,6 +205,8 @@ async def test_a_promised_answer_comes_in_its_turn() -> None:
     assert peer.receive(UPGRADE[20:]) == b""
     assert [each.method for each in requests] == ["POST"]
     out = peer.answer(await peer.promised)
+    while peer.has_more:
+        out += peer.go_on()
     assert out.index(b"HTTP/1.1 201 Created") < out.index(b"HTTP/1.1 200 OK")
     assert peer.promised is None
     assert peer.upgrade == UPGRADE

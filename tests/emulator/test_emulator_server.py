@@ -244,7 +244,9 @@ async def test_a_stopping_emulator_lets_nobody_in() -> None:
     await emulator.__aenter__()
     call = emulator.register()
     _, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
-    host = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    host = (
+        "Host: [::]\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    )
     key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     writer.write(f"GET /audio-websocket/{call.call_id} HTTP/1.1\r\n{host}{key}".encode())
     async with asyncio.timeout(5):

@@ -546,11 +546,13 @@ async def test_without_the_library_there_is_one_line_that_says_how(
     assert "pip install" in str(told)
 
 
-async def test_a_browser_of_any_origin_may_call() -> None:
-    async with Emulator(agent=silent_agent) as emulator:
+async def test_a_browsers_page_of_a_given_origin_may_call() -> None:
+    async with Emulator(agent=silent_agent, allowed_hosts=["page"]) as emulator:
         created = await create(emulator)
         for path in ("/v3/create-web-call", sessions(created)):
-            asked = await http(emulator, "OPTIONS", path, "", None, "x\r\nOrigin: http://page")
+            asked = await http(
+                emulator, "OPTIONS", path, "", None, "localhost\r\nOrigin: http://page"
+            )
             assert asked.status == 204
             answer = await emulator_headers(emulator, path)
             assert b"Access-Control-Allow-Origin: *" in answer
@@ -559,7 +561,7 @@ async def test_a_browser_of_any_origin_may_call() -> None:
 async def emulator_headers(emulator: Emulator, path: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
     writer.write(
-        f"POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://page\r\nConnection: close"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page\r\nConnection: close"
         "\r\nContent-Length: 0\r\n\r\n".encode()
     )
     answer = await reader.read()

@@ -580,7 +580,13 @@ ENDS = {
 
 
 def test_no_example_is_left_out() -> None:
-    assert {path.stem for path in EXAMPLES.iterdir()} == set(ENDS)
+    assert {path.stem for path in EXAMPLES.iterdir()} == set(ENDS) | {"web-call"}
+
+
+def test_the_example_for_web_calls_is_a_scenario() -> None:
+    """What each of its steps does is tried in tests/emulator/test_web_call_faults.py."""
+    scenario = parse_scenario((EXAMPLES / "web-call.toml").read_text("utf-8"))
+    assert len(scenario.request_faults) == 2
 
 
 @pytest.mark.parametrize("name", ENDS)

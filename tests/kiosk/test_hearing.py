@@ -62,7 +62,7 @@ async def heard(kiosk: Kiosk, samples: NDArray[np.int16]) -> None:
 
 async def test_it_listens_while_a_call_could_be_begun_and_only_then() -> None:
     kiosk, ear = Kiosk(rate=48000), Ear()
-    part = Hearing("x", lambda: ear, kiosk)
+    part = Hearing("x", lambda: ear, kiosk, pause=0)
     assert isinstance(part, Trigger)
     async with told(part) as running:
         await heard(kiosk, quiet())
@@ -82,7 +82,7 @@ async def test_it_listens_while_a_call_could_be_begun_and_only_then() -> None:
 
 async def test_what_called_once_does_not_call_twice() -> None:
     kiosk, ear = Kiosk(), Ear()
-    async with told(Hearing("x", lambda: ear, kiosk)) as running:
+    async with told(Hearing("x", lambda: ear, kiosk, pause=0)) as running:
         await heard(kiosk, quiet() * 1000)
         await running.next()
         await heard(kiosk, quiet())
@@ -92,7 +92,7 @@ async def test_what_called_once_does_not_call_twice() -> None:
 
 async def test_devices_that_are_closed_are_listened_to_again_or_told() -> None:
     kiosk, ear = Kiosk(), Ear()
-    part = Hearing("x", lambda: ear, kiosk)
+    part = Hearing("x", lambda: ear, kiosk, pause=0)
     async with told(part) as running:
         await heard(kiosk, quiet())
         microphone = kiosk.microphone
@@ -108,7 +108,7 @@ async def test_devices_that_are_closed_are_listened_to_again_or_told() -> None:
 
 async def test_an_iteration_that_is_dropped_leaves_no_listener() -> None:
     kiosk = Kiosk()
-    part = Hearing("x", Ear, kiosk)
+    part = Hearing("x", Ear, kiosk, pause=0)
     async with part:
         waiting = asyncio.ensure_future(anext(aiter(part)))
         await heard(kiosk, quiet() * 1000)

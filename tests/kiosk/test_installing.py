@@ -89,6 +89,8 @@ def test_with_a_sound_server_it_is_a_unit_of_the_user_that_outlives_the_session(
         "systemctl --user enable retell-voice-kiosk.service",
     ]
     assert list(written(steps)) == ["/home/pi/.config/systemd/user/retell-voice-kiosk.service"]
+    lingering = install(replace(DESKTOP, lingers=True), CONFIG, user=True)
+    assert commands(lingering)[0] == "systemctl --user daemon-reload"  # it may be root's to say
 
 
 def test_a_users_credentials_are_named_where_they_are_there() -> None:

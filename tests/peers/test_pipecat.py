@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.peers import pipecat, running
+from support.peers import ROOT, pipecat, running
 
-from retell_voice.devices.files import NullMicrophone, WavSpeaker, read_wav
+from retell_voice.devices.files import (
+    NullMicrophone,
+    WavMicrophone,
+    WavSpeaker,
+    WavWriter,
+    read_wav,
+)
 from retell_voice.engine.call import Call
 from retell_voice.events import (
     AgentStopped,
@@ -64,3 +70,44 @@ async def test_a_conversation_with_marks_a_clear_and_a_key(
     spectrum = np.abs(np.fft.rfft(heard.astype(float)))
     assert np.argmax(spectrum) * rate / len(heard) == pytest.approx(400, abs=2)
     assert end.statistics.discarded > 15
+
+
+@pytest.fixture(scope="module")
+def example() -> Iterator[str]:
+    with running(
+        pipecat(), str(ROOT / "examples" / "phone_agent_pipecat.py"), "--port", "0"
+    ) as url:
+        yield url
+
+
+@pytest.mark.parametrize("dialect", ["twilio", "telnyx", "plivo", "exotel"])
+async def test_a_pipeline_of_pipecats_says_back_what_it_hears(
+    example: str, dialect: str, tmp_path: Path
+) -> None:
+    voice = (9000 * np.sin(2 * np.pi * 400 * np.arange(4000) / 8000)).astype(np.int16)
+    writer = WavWriter(tmp_path / "me.wav", 8000)
+    writer.write(voice)
+    writer.close()
+    route = phone_route(dialect, example, parameters={"name": "Ann"})
+    events = []
+    async with (
+        Call(
+            route,
+            microphone=WavMicrophone(tmp_path / "me.wav", 8000),
+            speaker=WavSpeaker(tmp_path / "agent.wav", 8000),
+        ) as call,
+        asyncio.timeout(20),
+    ):
+        async for event in call:
+            events.append(event)
+            if isinstance(event, AgentStopped):
+                call.press("#")
+    told = [each for each in events if isinstance(each, MalformedMessage | ProviderComplaint)]
+    assert [each for each in told if "does not end a call" not in str(each)] == []
+    end = events[-1]
+    assert isinstance(end, Ended)
+    assert (end.by, end.code, end.error) == ("server", 1000, None)
+    heard = read_wav(tmp_path / "agent.wav")[0]
+    spectrum = np.abs(np.fft.rfft(heard.astype(float)))
+    assert np.argmax(spectrum) * 8000 / len(heard) == pytest.approx(400, abs=2)
+    assert np.count_nonzero(np.abs(heard) > 4000) > 2000

@@ -9,6 +9,7 @@ from retell_voice.protocol.sdp import (
     ask_for_fec,
     check_answer,
     check_offer,
+    leave_open,
     prepare_offer,
     without_mdns,
 )
@@ -71,6 +72,13 @@ def test_an_offer_promises_no_levels() -> None:
     offer = prepare_offer(ANSWER.replace("a=mid:0\n", f"a=mid:0\n{mid}{level}"))
     assert "audio-level" not in offer
     assert "sdes:mid" in offer
+
+
+def test_an_offer_that_is_left_open_says_nothing_of_an_end() -> None:
+    offer = ANSWER.replace("a=mid:0", "a=candidate:1 typ host\na=end-of-candidates\na=mid:0")
+    assert leave_open(offer).splitlines() == [
+        line for line in offer.splitlines() if line != "a=end-of-candidates"
+    ]
 
 
 def test_an_answer_asks_for_error_correction_once() -> None:

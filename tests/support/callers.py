@@ -19,7 +19,7 @@ async def ask(
 ) -> tuple[int, Any]:
     """One HTTP request on a connection of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", emulator.port)
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     writer.write(f"{head}Authorization: Bearer key\r\nConnection: close\r\n{headers}\r\n".encode())
     writer.write(body)
     answer = await reader.read()

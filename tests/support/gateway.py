@@ -137,6 +137,7 @@ class Gateway:
             of a list is used up.
         hold: requests by the same that wait until the event is set.
         change: changes the SDP answer.
+        change_offer: changes the SDP offer before it is read.
         admission: what create-web-call answers, and listen-live-call.
         identity: of whom may join.
     """
@@ -149,6 +150,7 @@ class Gateway:
     hold: dict[tuple[str, str], asyncio.Event] = field(default_factory=dict)
     asked: asyncio.Condition = field(default_factory=asyncio.Condition)
     change: Callable[[str], str] = lambda sdp: sdp
+    change_offer: Callable[[str], str] = lambda sdp: sdp
     admission: dict[str, Any] = field(
         default_factory=lambda: {
             "call_id": CALL_ID,
@@ -231,7 +233,9 @@ class Gateway:
 
         peer.on("track", lambda track: readers.append(asyncio.create_task(read(track))))
         peer.on("datachannel", channel)
-        await peer.setRemoteDescription(RTCSessionDescription(body["sdp"], "offer"))
+        await peer.setRemoteDescription(
+            RTCSessionDescription(self.change_offer(body["sdp"]), "offer")
+        )
         peer.addTrack(voice)
         await peer.setLocalDescription(await peer.createAnswer())
         self.sessions.append(session)

@@ -163,13 +163,17 @@ class KioskProgram:
         files = ("--input-file", str(_silence(directory)), "--output-file", str(self.heard))
         self._arguments = (
             *(files if has_files else ()),
-            *("--socket", str(self.socket), "--rate", str(RATE), "--cooldown", "0"),
-            *("--transport", "websocket"),
+            *("--socket", str(self.socket)),
             *arguments,
         )
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
+        quick = {
+            "RETELL_VOICE_RATE": str(RATE),
+            "RETELL_VOICE_TRANSPORT": "websocket",
+            "RETELL_VOICE_KIOSK_COOLDOWN": "0",
+        }
         home = {"HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
-        self._env = {**kept, **home, "RETELL_API_KEY": KEY, **(env or {})}
+        self._env = {**kept, **home, **quick, "RETELL_API_KEY": KEY, **(env or {})}
         self.messages: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self._following: asyncio.Task[None] | None = None

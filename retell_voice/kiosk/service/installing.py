@@ -47,6 +47,7 @@ class Machine:
         unreachable: a directory on the way to the program that other users cannot enter; empty
             when they can.
         in_home: the program, or the Python that it is a link to, is below /home or /root.
+        lingers: the services of ``user`` run without a session.
         sound_server: whether one runs for ``user``.
         stored: credentials of ``user`` that are there.
     """
@@ -60,6 +61,7 @@ class Machine:
     program: Path
     unreachable: str = ""
     in_home: bool = False
+    lingers: bool = False
     sound_server: bool = False
     stored: dict[str, Path] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ def look() -> Machine:
         in_home=any(
             each.is_relative_to(home) for each in (program, program.resolve()) for home in HOMES
         ),
+        lingers=Path(f"/var/lib/systemd/linger/{user}").exists(),
         sound_server=any((runtime / each).exists() for each in ("pipewire-0", "pulse/native")),
         stored={name: store / name for name in CREDENTIALS if (store / name).exists()},
     )
@@ -148,14 +151,11 @@ def install(
     )
     control = ("systemctl", "--user") if user else ("systemctl",)
     if user:
-        steps: list[Step] = [
-            Write(_user_units(machine) / UNIT, user_unit(service, machine.stored)),
-            # Without it the user's manager ends with the last session, and the kiosk falls silent.
-            Run(
-                ("loginctl", "enable-linger", machine.user),
-                hint=f"sudo loginctl enable-linger {machine.user}, then this again",
-            ),
-        ]
+        steps: list[Step] = [Write(_user_units(machine) / UNIT, user_unit(service, machine.stored))]
+        if not machine.lingers:
+            # Or the user's manager ends with the last session, and the kiosk falls silent.
+            hint = f"sudo loginctl enable-linger {machine.user}, then this again"
+            steps.append(Run(("loginctl", "enable-linger", machine.user), hint=hint))
     else:
         steps = _account(machine)
         steps += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Protocol, Self
@@ -11,6 +12,9 @@ from retell_voice.devices.listener import Listener
 from retell_voice.kiosk.ports import Happening, Surroundings, WantsCall
 from retell_voice.kiosk.states import WAITING
 from retell_voice.threads.detached import run_detached
+
+PAUSE = 0.06
+"""Seconds. Being woken for each block of 10 ms would cost several times what hearing does."""
 
 
 class Ear(Protocol):
@@ -33,10 +37,18 @@ class Hearing:
         name: what people call it.
         load: makes its ear, on a thread: that may take a second.
         surroundings: its kiosk.
+        pause: seconds from one look at what was heard to the next.
     """
 
-    def __init__(self, name: str, load: Callable[[], Ear], surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[], Ear],
+        surroundings: Surroundings,
+        pause: float = PAUSE,
+    ) -> None:
         self.name = name
+        self._pause = pause
         self._load = load
         self._surroundings = surroundings
         self._ear: Ear | None = None
@@ -64,6 +76,7 @@ class Hearing:
             with self._surroundings.listen() as self._listener:
                 listening = False
                 async for samples in self._listener:
+                    await asyncio.sleep(self._pause)
                     if self._ear is None:
                         return
                     if self._surroundings.look.state not in WAITING:

@@ -52,6 +52,13 @@ class EmulatorSettings(Settings):
         maximum=65535,
         metavar="PORT",
     )
+    allowed_hosts: Sourced[str] = setting(
+        "",
+        "Hosts, parted by commas, under whose names programs and the pages of browsers may ask, "
+        "besides this machine's own; * for any.",
+        _SERVER,
+        metavar="NAMES",
+    )
     prefix: Sourced[str] = setting(
         "", "Path prefix of every route, for example /retell.", _SERVER, metavar="PATH"
     )

@@ -23,6 +23,7 @@ from retell_voice.events import Event
 from retell_voice.net.http import DEFAULT_API_URL, Base, parse_base
 from retell_voice.protocol.gateway import Admission, Candidate, Joined
 from retell_voice.protocol.ice import usable_relays
+from retell_voice.protocol.sdp import leave_open
 from retell_voice.transport.ports import Connection
 from retell_voice.transport.webrtc.connection import USUAL, Timeouts, WebRtcConnection
 
@@ -179,6 +180,8 @@ class _Attempt:
         self.peer = peer
         offer = await peer.offer()
         admission = self.admission = await asyncio.shield(admitting)
+        if relays := usable_relays(admission.ice_servers):
+            offer = leave_open(offer)
         joining = self._joining = asyncio.create_task(signalling.join(admission, offer))
 
         async def trickle(allocating: asyncio.Task[Candidate | None]) -> None:
@@ -186,7 +189,7 @@ class _Attempt:
                 joined = await asyncio.shield(joining)
                 await signalling.trickle(admission, joined.session_id, candidate)
 
-        for relay in usable_relays(admission.ice_servers):
+        for relay in relays:
             self._trickling.append(asyncio.create_task(trickle(peer.use_relay(relay))))
         joined = self._joined = await asyncio.shield(joining)
         await peer.accept(joined.sdp)

@@ -14,6 +14,7 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
 from support.gateway import CALL_ID, TOKEN, Gateway, gateway
+from support.turn import HIDDEN, PASSWORD, USER, turn
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.opus import OpusDecoder
@@ -255,6 +256,59 @@ async def test_a_network_without_udp_is_told_and_the_session_left() -> None:
     assert "no audio comes through" in str(error)
     assert "UDP" in error.hint
     assert error.exit_code == 4
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_relay_is_used_where_nothing_else_works(transport: str) -> None:
+    (host, *_) = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+    async with serving() as (server, calls), turn(host) as relay:
+        urls = ["stun:192.0.2.1", relay.url(transport)]
+        server.admission["ice_servers"] = [{"urls": urls, "username": USER, "credential": PASSWORD}]
+        # Neither knows the way to the other; the relay knows it to the gateway.
+        server.change_offer = lambda sdp: "".join(
+            line for line in sdp.splitlines(keepends=True) if "a=candidate" not in line
+        )
+        server.change = lambda sdp: "".join(
+            line.replace(host, HIDDEN)
+            for line in sdp.splitlines(keepends=True)
+            if "a=candidate" not in line or host in line
+        )
+        async with joined(server, calls) as connection:
+            assert connection.send_now(bytes(1920))
+            async for event in connection:
+                if isinstance(event, AgentPacket):
+                    break
+            assert relay.allocations == [transport]
+            await server.was_asked("PATCH", "sessions/0")
+            said = server.bodies[server.requests.index(("PATCH", f"{SESSIONS}/0"))]["candidate"]
+            assert " typ relay" in said["candidate"]
+            assert said["candidate"].startswith("candidate:")
+            assert (said["sdpMid"], said["sdpMLineIndex"]) == ("0", 0)
+        assert relay.relayed > 0
+
+
+async def test_a_relay_is_not_waited_for_where_it_is_not_needed() -> None:
+    async with serving() as (server, calls):
+        server.admission["ice_servers"] = [
+            {"urls": ["turn:192.0.2.1"], "username": USER, "credential": PASSWORD}
+        ]
+        begun = time.monotonic()
+        async with joined(server, calls):
+            assert time.monotonic() - begun < 4
+
+
+async def test_a_relay_that_refuses_us_is_passed_over() -> None:
+    (host, *_) = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+    async with serving() as (server, calls), turn(host) as relay:
+        server.hold[JOIN] = asyncio.Event()
+        server.admission["ice_servers"] = [
+            {"urls": [relay.url("tcp")], "username": "another", "credential": PASSWORD}
+        ]
+        joining = asyncio.create_task(route(server, calls).connect(time.monotonic))
+        await relay.refusing.wait()
+        server.hold[JOIN].set()
+        await (await joining).close()
+        assert relay.allocations == []
 
 
 # Nothing is left behind

@@ -1,0 +1,186 @@
+"""What reads input from outside, each as a function of bytes that must raise nothing.
+
+A parser's own, documented errors are caught here; whatever else comes out is a finding. So is
+output of ours that is not what it should be: JSON that is none, text that steers a terminal.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from retell_voice.cli.plain import Lines
+from retell_voice.cli.view import View, reduce
+from retell_voice.devices.files import read_wav
+from retell_voice.emulator.http import HttpPeer
+from retell_voice.emulator.rest.replies import Reply
+from retell_voice.emulator.scenario.parser import parse_scenario
+from retell_voice.emulator.visitors import Visitors
+from retell_voice.errors import ConfigError
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.refusal import read_refusal
+from retell_voice.protocol.exotel import ExotelClient
+from retell_voice.protocol.lenient import decode_base64, load_json, to_json
+from retell_voice.protocol.llm import LlmPayloadError, LlmSide, RetellSide
+from retell_voice.protocol.messages import AgentAudio
+from retell_voice.protocol.messages import Reply as Sent
+from retell_voice.protocol.monitor import MonitorClient
+from retell_voice.protocol.phone import Caller
+from retell_voice.protocol.plivo import PlivoClient
+from retell_voice.protocol.telnyx import TelnyxClient
+from retell_voice.protocol.twilio import TwilioClient
+from retell_voice.protocol.vonage import VonageClient
+from retell_voice.protocol.web import WebClient, WebServer
+from retell_voice.recording.jsonl import line
+from retell_voice.recording.story import Story, as_json, as_text
+from retell_voice.report.account import read
+from retell_voice.report.levels import hear
+from retell_voice.report.page import page
+from retell_voice.secret import hiding
+from retell_voice.settings.load import read_file
+from retell_voice.shown import clean, clean_lines
+
+Target = Callable[[bytes], object]
+_SECRET = "call_0123456789abcdef"
+_scratch = Path(tempfile.mkdtemp(prefix="fuzz-"))
+
+
+def _messages(data: bytes) -> list[str | bytes]:
+    """Several messages, as one text or one binary each."""
+    parts: list[str | bytes] = []
+    for part in data.split(b"\x00\xff\x00"):
+        with suppress(UnicodeDecodeError):
+            parts.append(part.decode())
+            continue
+        parts.append(part)
+    return parts
+
+
+def _client(make: Callable[[], object]) -> Target:
+    def target(data: bytes) -> None:
+        client, story, view, lines = make(), Story(), View(), Lines()
+        for message in _messages(data):
+            for event in client.receive(message, 1.0):  # type: ignore[attr-defined]  # a dialect
+                if isinstance(event, AgentAudio | Sent):
+                    continue
+                view = reduce(view, event)
+                for text in (*lines.feed(event), *(each.content for each in view.said)):
+                    assert clean(text) == text
+                for each in (line(event), story.tell(event)):
+                    json.loads(each, parse_constant=_no_json)
+        json.loads(as_json(story.utterances), parse_constant=_no_json)
+        assert clean_lines(as_text(story.utterances)) == as_text(story.utterances)
+
+    return target
+
+
+def _no_json(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def _lenient(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    with suppress(ValueError):
+        json.loads(to_json(load_json(text)), parse_constant=_no_json)
+    with suppress(ValueError):
+        decode_base64(text)
+
+
+def _llm(data: bytes) -> None:
+    for message in _messages(data):
+        for side in (RetellSide(), LlmSide()):
+            with suppress(LlmPayloadError):
+                side.receive(message)
+
+
+def _emulator(data: bytes) -> None:
+    server = WebServer(2)
+    for message in _messages(data):
+        server.receive(message)
+
+
+def _http(data: bytes) -> None:
+    peer = HttpPeer(lambda request: Reply(200, {"target": request.target}))
+    middle = len(data) // 2
+    for piece in (data[:middle], data[middle:]):
+        peer.receive(piece)
+        while peer.has_more:
+            peer.go_on()
+
+
+def _refusal(data: bytes) -> None:
+    read_refusal(data)
+
+
+def _report(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    with suppress(ConfigError):
+        shown = page(read(text, "events.jsonl"), "<svg/>", text[:20])
+        assert clean_lines(shown) == shown
+
+
+def _wav(data: bytes) -> None:
+    path = _scratch / f"{os.getpid()}.wav"
+    path.write_bytes(data)
+    with suppress(ConfigError):
+        read_wav(path)
+    hear(path, 0.0)
+
+
+def _scenario(data: bytes) -> None:
+    with suppress(ConfigError):
+        parse_scenario(data.decode("utf-8", "replace"))
+
+
+def _config(data: bytes) -> None:
+    path = _scratch / f"{os.getpid()}.toml"
+    path.write_bytes(data)
+    with suppress(ConfigError):
+        read_file(path)
+
+
+def _proxy(data: bytes) -> None:
+    value, _, exceptions = data.decode("utf-8", "replace").partition("\n")
+    with suppress(ConfigError):
+        proxy_for("wss://host.example/x", {"https_proxy": value, "no_proxy": exceptions})
+
+
+def _visitors(data: bytes) -> None:
+    host, _, origin = data.decode("latin-1").partition("\n")
+    Visitors(("app.example",)).refusal({"host": host, "origin": origin})
+
+
+def _text(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    assert clean(clean(text)) == clean(text)
+    clean(text).encode()
+    assert _SECRET not in hiding((_SECRET,))(text)
+    io.StringIO().write(clean_lines(text))
+
+
+TARGETS: dict[str, Target] = {
+    "web": _client(lambda: WebClient(2)),
+    "monitor": _client(MonitorClient),
+    "twilio": _client(lambda: TwilioClient(Caller())),
+    "telnyx": _client(lambda: TelnyxClient(Caller())),
+    "vonage": _client(lambda: VonageClient(Caller())),
+    "plivo": _client(lambda: PlivoClient(Caller())),
+    "exotel": _client(lambda: ExotelClient(Caller())),
+    "emulator": _emulator,
+    "lenient": _lenient,
+    "llm": _llm,
+    "http": _http,
+    "refusal": _refusal,
+    "report": _report,
+    "wav": _wav,
+    "scenario": _scenario,
+    "config": _config,
+    "proxy": _proxy,
+    "visitors": _visitors,
+    "text": _text,
+}
