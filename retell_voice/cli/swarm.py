@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retell_voice.cli.phone import phone_call
@@ -20,9 +20,9 @@ from retell_voice.program.call_fields import NOTHING
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.registration import register, registration_key
+from retell_voice.program.registration import audio_url, register, registration_key
 from retell_voice.program.signals import Interrupts
-from retell_voice.settings.schema import DEFAULT
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.shown import clean, escape_json
 from retell_voice.swarm.caller import Manners
@@ -67,6 +67,9 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     Raises:
         RetellVoiceError: nothing could be called.
     """
+    if settings.agent.value and settings.dialect.value == "web" and settings.url.source == DEFAULT:
+        api = settings.api_url  # calls are joined where they are registered, as in talk
+        settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
     part = _part(settings, wanted, parameters)
     moments: list[Moment] = []
     if wanted.dask is not None:
@@ -85,7 +88,10 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
 def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> Part:
     phone = phone_call(settings, parameters)
     if phone is None and settings.url.source == DEFAULT:
-        raise ConfigError("there is no server to call: give --url")
+        raise ConfigError(
+            "there is no server to call: give --url",
+            "for example: retell-voice swarm --dialect twilio --url ws://localhost:8765/ws",
+        )
     samples, rate = read_wav(os.path.expanduser(settings.input_file.value or CALLER))
     return Part(
         url=settings.url.value,

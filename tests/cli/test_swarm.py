@@ -83,6 +83,18 @@ def test_calls_that_fail_are_told_and_are_no_success(run: Run, say: str) -> None
     assert "2 × network: " in result.stdout
 
 
+async def test_registered_calls_are_joined_where_they_are_registered(run: Run, say: str) -> None:
+    async with Emulator() as emulator:
+        result = await asyncio.to_thread(
+            run,
+            *("swarm", "--calls", "2", *QUICK, "--agent", "parrot", "--json"),
+            *("--api-url", emulator.api_url, "--input-file", say),
+            more={"RETELL_API_KEY": "any"},
+        )
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["held"] == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
