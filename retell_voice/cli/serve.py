@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.console import Console
-from retell_voice.emulator import Emulator, ServerEvent
+from retell_voice.emulator import CallerMalformed, Emulator, ServerEvent
 from retell_voice.errors import ConfigError
 from retell_voice.program.emulator import RunningEmulator, run_emulator
 from retell_voice.program.realtime import freeze_memory
@@ -90,7 +90,8 @@ def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
     emulator = running.emulator
     key = "API_KEY" if settings.api_key.value else "any"
     audio = f'"audio_encoding":"{settings.encoding.value}","sample_rate":{settings.rate.value}'
-    body = f'{{"agent_id":"parrot","audio_websocket_protocol":"web",{audio}}}'
+    agent = next(iter(settings.agents.value or ()), "parrot")
+    body = f'{{"agent_id":"{agent}","audio_websocket_protocol":"web",{audio}}}'
     default = TalkSettings()
     given = [
         f"--{name} {getattr(settings, name).value}"
@@ -100,12 +101,14 @@ def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
     api_key = "RETELL_API_KEY=…" if settings.api_key.value else "RETELL_API_KEY=any"
     web_call = (
         "talk to it in a web call:",
-        f"  {api_key} retell-voice talk --agent parrot --api-url {emulator.api_url}",
+        f"  {api_key} retell-voice talk --agent {agent} --api-url {emulator.api_url}",
     )
+    is_provider = settings.accept_any.value and settings.dialect.value != "web"
     return "\n".join(
         (
             f"the emulator listens at {emulator.api_url}{_reach(settings.host)}; Ctrl-C stops it",
             *running.engines,
+            *(_provider_call(settings, emulator.url) if is_provider else ()),
             *(web_call if emulator.can_web_calls else ()),
             "register a call:",
             f"  curl -s {emulator.api_url}/register-call -H 'Authorization: Bearer {key}' \\",
@@ -118,14 +121,30 @@ def banner(running: RunningEmulator, settings: EmulatorSettings) -> str:
     )
 
 
+def _provider_call(settings: EmulatorSettings, url: str) -> tuple[str, ...]:
+    dialect, rate = settings.dialect.value, settings.rate.value
+    codec = "PCMU" if settings.encoding.value == "mulaw" else f"L16/{rate}"
+    chosen = "" if dialect == "twilio" else f" --codec {codec}"  # which has one only
+    return (
+        f"call it as {dialect} would, under any call_id:",
+        f"  retell-voice talk --dialect {dialect}{chosen} --url {url}/any",
+    )
+
+
 def _reach(host: Sourced[str]) -> str:
     every = host.value in ("", "0.0.0.0", "::")  # noqa: S104 - told, not chosen
     return " and all other addresses of this machine" if every else ""
 
 
 async def _tell(emulator: Emulator, console: Console, writer: LineWriter) -> None:
+    last = None
     async for server_event in emulator.events:
-        writer.put(line(server_event))
+        # A caller in another dialect has every one of its frames refused, fifty a second.
+        malformed = isinstance(server_event, CallerMalformed)
+        told = (server_event.call, str(server_event)) if malformed else None
+        if told is None or told != last:
+            writer.put(line(server_event))
+        last = told or last
         console.happened(server_event)
 
 

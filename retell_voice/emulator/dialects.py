@@ -105,6 +105,14 @@ def refusal(dialect: str, audio: AudioFormat) -> str:
     return f"{dialect} carries {known}, not {audio.encoding} {audio.rate} Hz"
 
 
+def format_hint(dialect: str) -> str:
+    """Return how to ask for the first format that a dialect carries."""
+    if dialect not in _RATES:
+        return f"known: {', '.join(DIALECTS)}"
+    encoding, rates = next(iter(_RATES[dialect].items()))
+    return f"for example --encoding {encoding} --rate {rates[0]}; in Python, audio=AudioFormat(…)"
+
+
 def unproven(call: RegisteredCall, request: Request, auth_token: str) -> str:
     """Return what keeps a phone provider from having shown who it is; empty: nothing."""
     return _PROOFS[call.protocol](request, auth_token) if call.protocol in _PROOFS else ""

@@ -128,6 +128,43 @@ def test_a_port_that_is_taken(run: Run) -> None:
     assert "RETELL_VOICE_EMULATOR_PORT" in hint
 
 
+async def test_a_caller_in_another_dialect_is_told_of_once(
+    env: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    asked = "emulator --port 0 --accept-any --dialect twilio --encoding mulaw --rate 8000"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "retell_voice", *asked.split(), "--agents", "agent_1=Ann"),
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        banner = await read(process, "CALL_ID")
+        assert '"agent_id":"agent_1"' in banner
+        talk = re.search(r"retell-voice (talk --dialect twilio --url \S+/any)\n", banner)
+        assert talk is not None
+        files = ("--input-file", str(CALLER), "--output-file", str(tmp_path / "a.wav"))
+        twilio = talk[1].split()
+        vonage = ["vonage" if word == "twilio" else word for word in twilio]
+        for words in (twilio, vonage):
+            result = await asyncio.to_thread(run, *words, *files, "--speed", "20")
+            assert result.returncode == 0, result.stderr
+        happened = await read(process, "malformed")
+        happened += await read(process, "ended: ")
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert happened.count("agent says") >= 2
+    assert happened.count("malformed") == 1
+
+
+@pytest.mark.parametrize("dialect", ["twilio", "vonage"])
+def test_a_format_that_a_dialect_does_not_carry(refuse: Callable[..., str], dialect: str) -> None:
+    asked = ("--port", "0", "--accept-any", "--dialect", dialect, "--rate", "12000")
+    told = refuse("emulator", *asked, code=2)
+    assert re.search(r"for example --encoding (mulaw|s16le) --rate 8000", told)
+
+
 LLM = ("--llm", "ws://localhost:1")
 SCENARIO = ("--scenario", "x.toml")
 
