@@ -17,6 +17,7 @@ from retell_voice.errors import ConfigError, did_you_mean
 from retell_voice.program import stdout
 from retell_voice.program.opening import audio_format
 from retell_voice.program.realtime import SWITCH_INTERVAL, set_switch_interval
+from retell_voice.program.registration import audio_url
 from retell_voice.settings.load import (
     ConfigFile,
     default_path,
@@ -26,6 +27,7 @@ from retell_voice.settings.load import (
     read_file,
     unknown_variables,
 )
+from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import SECTIONS, CallSettings
 from retell_voice.shown import escape_json
 
@@ -123,9 +125,12 @@ def _findings(
         ):
             meter.wipe()
             yield finding
-    if "network" in wanted:
-        yield from asyncio.run(_all_of(network.examine(settings.url.value)))
     api_url, agent = settings.api_url.value, settings.agent
+    if "network" in wanted:
+        url = settings.url.value
+        if settings.url.source == DEFAULT != settings.api_url.source:
+            url = audio_url(api_url)  # which calls that are registered there are joined at
+        yield from asyncio.run(_all_of(network.examine(url)))
     key = find_key(settings.api_key) if {"account", "call"} & {*wanted} else settings.api_key
     if "account" in wanted:
         yield from asyncio.run(_all_of(account.examine(api_url, key, agent)))

@@ -63,6 +63,13 @@ def test_the_url_comes_from_the_settings(run: Run) -> None:
     assert f"port {port}" in run("doctor", "--only", "network", more=more).stdout
 
 
+def test_the_url_is_that_of_the_api_unless_it_is_given(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as end:
+        port = end.getsockname()[1]
+    where = ("--api-url", f"http://127.0.0.1:{port}")
+    assert f"port {port}" in run("doctor", "--only", "network", *where).stdout
+
+
 def test_the_account_is_that_of_the_settings(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as end:
         port = end.getsockname()[1]
