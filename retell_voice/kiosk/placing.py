@@ -85,7 +85,7 @@ def way_of(settings: KioskSettings) -> Way:
     ]
     if not ways:
         raise ConfigError(
-            "nothing says with whom to call",
+            "nothing says whom to call",
             "set agent, with an API key; or, under [kiosk], call_command or call_url",
         )
     if len(ways) > 1:

@@ -211,7 +211,7 @@ async def test_what_stands_still_gets_no_sign_of_life_and_ends_the_program(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"agent": None}, "nothing says with whom to call"),
+        ({"agent": None}, "nothing says whom to call"),
         ({"call_command": "b"}, "give one"),
         ({"listen": "0.0.0.0:0"}, "lets other machines in"),
         ({"listen": "127.0.0.1:0"}, "there must be a token"),

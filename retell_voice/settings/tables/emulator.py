@@ -54,7 +54,7 @@ class EmulatorSettings(Settings):
     )
     allowed_hosts: Sourced[str] = setting(
         "",
-        "Hosts, parted by commas, under whose names programs and the pages of browsers may ask, "
+        "Hosts, separated by commas, under whose names programs and the pages of browsers may ask, "
         "besides this machine's own; * for any.",
         _SERVER,
         metavar="NAMES",
