@@ -25,7 +25,7 @@ class _Group(TyperGroup):
     """Runs a kiosk if no command is given."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
             args = [_RUN, *args]
         rest: list[str] = super().parse_args(ctx, args)
         return rest

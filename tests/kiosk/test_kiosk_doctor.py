@@ -313,6 +313,12 @@ def test_commands_that_hang_fail_or_are_not_there_say_nothing(machine: Machine) 
     assert machine.host.read("/none") is None
 
 
+def test_a_command_that_there_is_not_is_named() -> None:
+    result = CliRunner().invoke(app, ["kiosk", "stauts"])
+    assert result.exit_code == 2
+    assert "No such command 'stauts'" in result.output
+
+
 def test_it_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     config = tmp_path / "kiosk.toml"
     config.write_text('[kiosk]\ninput_device = "/dev/input/by-id/none"\n')
