@@ -22,7 +22,10 @@ def socket_path(settings: KioskSettings) -> Path:
     """
     found = next(_candidates(settings), None)
     if found is None:
-        raise ConfigError("there is no place for the control socket", "set socket, under [kiosk]")
+        raise ConfigError(
+            "there is no place for the control socket",
+            "set socket, under [kiosk], or RETELL_VOICE_KIOSK_SOCKET",
+        )
     return found
 
 
