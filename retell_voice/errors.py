@@ -186,5 +186,10 @@ def show(value: object) -> str:
 
 def did_you_mean(given: str, known: list[str] | tuple[str, ...]) -> str:
     """Return a hint: the closest known name, or all of them."""
+    return closest(given, known) or f"known: {', '.join(known)}"
+
+
+def closest(given: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return a hint: the closest known name; empty: none is. For messages that name them all."""
     close = get_close_matches(given, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else ""

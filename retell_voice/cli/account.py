@@ -13,7 +13,7 @@ from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.call_page import call_page
 from retell_voice.cli.table import print_table
 from retell_voice.cli.when import read_time, show_time
-from retell_voice.errors import ConfigError, RestError, did_you_mean
+from retell_voice.errors import ConfigError, RestError, closest
 from retell_voice.program import stdout
 from retell_voice.program.account import (
     Account,
@@ -192,7 +192,7 @@ def as_json(settings: LookupSettings) -> bool:
 def _check(flag: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigError(
-            f"{flag}: {value!r} is not one of {', '.join(choices)}", did_you_mean(value, choices)
+            f"{flag}: {value!r} is not one of {', '.join(choices)}", closest(value, choices)
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-from retell_voice.errors import ConfigError, did_you_mean, show
+from retell_voice.errors import ConfigError, closest, show
 from retell_voice.secret import Secret
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Setting:
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f"{label}: {show(value)} is not one of {self.allowed}",
-                did_you_mean(str(value), self.choices),
+                closest(str(value), self.choices),
             )
         if self.prefixes and not str(value).startswith(self.prefixes):
             allowed = " or ".join(self.prefixes)
