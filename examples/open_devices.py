@@ -4,8 +4,8 @@ As a kiosk does it: no first word is clipped because a sound card still opens, a
 when the next call may begin. The calls must have been registered as s16le at 24000 Hz.
 """
 
+import argparse
 import asyncio
-import sys
 
 import numpy as np
 
@@ -44,4 +44,7 @@ async def main(url: str, call_ids: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("call_ids", metavar="CALL_ID", nargs="+")
+    asyncio.run(main(**vars(parser.parse_args())))

@@ -130,6 +130,7 @@ async def test_ten_lines(
         ("without_asyncio", "CALL_ID URL"),
         ("serial_audio", "PATH CALL_ID URL"),
         ("several_calls", "URL CALL_ID"),
+        ("open_devices", "URL CALL_ID"),
     ],
 )
 def test_without_arguments_an_example_says_how_it_is_used(name: str, usage: str) -> None:
