@@ -29,7 +29,7 @@ from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
 from retell_voice.program.opening import find_microphone, find_speaker, make_call, make_recorder
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.signals import Interrupts
+from retell_voice.program.signals import WEB_CALL_SECONDS, Interrupts
 from retell_voice.program.words import ending
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.settings.schema import Sourced
@@ -103,7 +103,8 @@ class _Listening:
 
     async def hold(self, key: Sourced[str], wanted: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
-            call = await interrupts.opening(self._open(key, wanted, stack), lambda: None)
+            opening = self._open(key, wanted, stack)
+            call = await interrupts.opening(opening, lambda: None, WEB_CALL_SECONDS)
             interrupts.ask(asyncio.get_running_loop(), self._leave)
             freeze_memory()
             if self._at_once:
