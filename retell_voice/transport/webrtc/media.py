@@ -205,9 +205,10 @@ class Peer:
                     await self._changed.wait()
         await self.drop_relays()
         if self.state != "connected":
+            is_late = self.state in ("new", "connecting")
+            state = f"still connecting after {timeout:g} s" if is_late else self.state
             raise ConnectError(
-                "network: the gateway let us in, but no audio comes through to it "
-                f"({self.state}, {timeout:g} s allowed)",
+                f"network: the gateway let us in, but no audio comes through to it ({state})",
                 "does a firewall block UDP? a network that lets only TCP through needs a relay "
                 "(TURN over TCP) from the server",
             )

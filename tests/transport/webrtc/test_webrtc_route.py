@@ -315,7 +315,7 @@ async def test_a_relay_that_refuses_us_is_passed_over() -> None:
 # Nothing is left behind
 
 
-async def cancelled(dialling: "asyncio.Task[Connection]") -> None:
+async def cancelled(dialling: "asyncio.Task[Any]") -> None:
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling
