@@ -1,20 +1,19 @@
 """The dialects by their names, and the server's side of those of phone providers.
 
 A new one takes a line in ``PHONES`` here and, for the caller's side, one in ``transport.phone``.
+The programs' settings read the names each time they start: a dialect is loaded when it is spoken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from retell_voice.protocol.codecs import Codec
-from retell_voice.protocol.dialect import ServerDialect
-from retell_voice.protocol.exotel import ExotelServer
-from retell_voice.protocol.plivo import PlivoServer
-from retell_voice.protocol.telnyx import TelnyxServer
-from retell_voice.protocol.twilio import TwilioServer
-from retell_voice.protocol.vonage import VonageServer
+if TYPE_CHECKING:
+    from retell_voice.protocol.codecs import Codec
+    from retell_voice.protocol.dialect import ServerDialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +31,31 @@ class Phone:
     linear: tuple[int, ...]
 
 
+def _side(dialect: str) -> Any:
+    """Return a dialect's module."""
+    return import_module(f"retell_voice.protocol.{dialect}")
+
+
 PHONES: Mapping[str, Phone] = {
-    "twilio": Phone(lambda codec: TwilioServer(is_mulaw=codec.is_mulaw), (8000,), (8000,)),
+    "twilio": Phone(
+        lambda codec: _side("twilio").TwilioServer(is_mulaw=codec.is_mulaw), (8000,), (8000,)
+    ),
     "telnyx": Phone(
-        lambda codec: TelnyxServer(sends=codec, is_mulaw=codec.is_mulaw), (8000,), (8000, 16_000)
+        lambda codec: _side("telnyx").TelnyxServer(sends=codec, is_mulaw=codec.is_mulaw),
+        (8000,),
+        (8000, 16_000),
     ),
-    "vonage": Phone(lambda codec: VonageServer(codec=codec), (), (8000, 16_000, 24_000)),
+    "vonage": Phone(
+        lambda codec: _side("vonage").VonageServer(codec=codec), (), (8000, 16_000, 24_000)
+    ),
     "plivo": Phone(
-        lambda codec: PlivoServer(codec=codec, is_mulaw=codec.is_mulaw), (8000,), (8000, 16_000)
+        lambda codec: _side("plivo").PlivoServer(codec=codec, is_mulaw=codec.is_mulaw),
+        (8000,),
+        (8000, 16_000),
     ),
-    "exotel": Phone(lambda codec: ExotelServer(codec=codec), (), (8000, 16_000, 24_000)),
+    "exotel": Phone(
+        lambda codec: _side("exotel").ExotelServer(codec=codec), (), (8000, 16_000, 24_000)
+    ),
 }
 """Those of phone providers, by name."""
 
