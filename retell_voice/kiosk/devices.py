@@ -77,11 +77,11 @@ class Devices:
     async def close(self) -> None:
         """Close them; safe to call at any time."""
         io, self.io = self.io, None
-        if self._watching is not None:
-            self._watching.cancel()
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
-            self._watching = None
+                await watching
         if io is not None:
             await io.__aexit__(None, None, None)
 

@@ -374,6 +374,7 @@ class Around:
 
     def __init__(self) -> None:
         self.looks = Looks()
+        self.is_sounding = False
 
     @property
     def look(self) -> Look:
