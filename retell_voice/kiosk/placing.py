@@ -161,14 +161,15 @@ class CommandWay:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                limit=_MOST,
                 start_new_session=True,
             )
         except OSError as error:
             raise ConfigError(f"{self.label}: {error.strerror or error}") from None
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
-                out, err = await process.communicate()
+                out, err, _ = await asyncio.gather(
+                    _end_of(process.stdout), _end_of(process.stderr), process.wait()
+                )
         except TimeoutError:
             raise ConnectError(
                 f"{self.label} did not end within {_COMMAND_SECONDS:g} s", temporary=True
@@ -187,6 +188,15 @@ class CommandWay:
 
     async def check(self) -> None:
         """Nothing can be known before it is run."""
+
+
+async def _end_of(stream: asyncio.StreamReader | None) -> bytes:
+    """Read to the end and return the last bytes, more than any call takes: one that writes without
+    end must not fill the memory."""
+    end = b""
+    while stream is not None and (data := await stream.read(_MOST)):
+        end = (end + data)[-_MOST:]
+    return end
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:
