@@ -20,8 +20,9 @@ from typing import Protocol
 
 from retell_voice.devices.clock import Clock, Ticking
 
-_LOOK = 0.02
-"""Seconds from one look to the next: two blocks of a stream."""
+_LOOK = 0.1
+"""Seconds from one look to the next: ten blocks of a stream. More often would cost each idle
+program more than the two or three looks for which a thread may spin."""
 _BUSY = 0.4
 """Share of a look for which a thread that does no work must have run."""
 _MOMENT = 0.005
