@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.engine.web_call import WebCall
-from retell_voice.errors import ConfigError, ConnectError, RestError
+from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
 from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
 from retell_voice.kiosk.joining import Joining, read_joining
 from retell_voice.kiosk.post import post
@@ -44,6 +44,9 @@ from retell_voice.transport.webrtc.route import find_libraries
 
 _COMMAND_SECONDS = 15.0
 _REACH_SECONDS = 5.0
+_PATIENCE = 3.0
+"""Seconds for which a call that is being dialled waits for a busy server. For longer nobody listens
+to the sound of dialling: the kiosk says that it is offline, and waits then."""
 _TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 _MOST = 65536
 
@@ -120,8 +123,9 @@ class RestWay:
         )
         if is_web_call(settings):
             found: Sourced[str | None] = Sourced(key.value, key.source)
-            return new_web_call(replace(settings, api_key=found), told, plain=True)
-        call = await register(settings, key, told, plain=True)
+            own = replace(settings, api_key=found)
+            return new_web_call(own, told, plain=True, waiting=_wait_briefly)
+        call = await register(settings, key, told, plain=True, waiting=_wait_briefly)
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
         return _route(Joining(call.call_id, where, call.audio), settings)
@@ -131,6 +135,11 @@ class RestWay:
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
         await get_concurrency(api_key=key.value, api_url=settings.api_url.value, plain=True)
+
+
+def _wait_briefly(error: TooManyRequests, seconds: float) -> None:
+    if seconds > _PATIENCE:
+        raise error
 
 
 class CommandWay:

@@ -8,13 +8,12 @@ import os
 import random
 import threading
 import wave
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.kiosk import KEY, RATE, a_kiosk, settings, soon
+from support.kiosk import KEY, LONG, RATE, a_kiosk, settings, soon
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
@@ -345,12 +344,9 @@ async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
 async def test_other_settings_are_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
-        # It has failed for long: the next look is minutes away.
-        kiosk.machine.standing = replace(kiosk.machine.standing, failures=10)
-        kiosk.machine._draw = lambda: 1.0
-        kiosk.emulator.refuse(402)
+        kiosk.emulator.refuse(429, 1, 2 * LONG)  # nobody listens to dialling for that long
         kiosk.press()
-        await kiosk.until(State.FAULTED)
+        await kiosk.until(State.OFFLINE)
         await kiosk.reload(settings(api_url=kiosk.emulator.api_url))
         await kiosk.until(State.IDLE)
 

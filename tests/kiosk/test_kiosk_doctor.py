@@ -212,7 +212,7 @@ def test_a_store_of_roots_is_no_missing_key(
 ) -> None:
     machine.file(f"/etc/systemd/system/{UNIT}", system_unit(Service(("/bin/true",))))
     machine.file("/etc/credstore/retell-api-key", "key", 0o600)
-    monkeypatch.setattr(service.os, "access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
     (finding,) = found(service.examine(machine.host, KioskSettings()))["credentials"]
     assert (finding.verdict, finding.hint) == (WARN, "run it with sudo")
 
