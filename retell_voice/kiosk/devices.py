@@ -69,7 +69,7 @@ class Devices:
                     self.io = await self._opened()
             except TimeoutError:
                 self.hangs += 1
-                raise DeviceError("the devices hang while they are opened") from None
+                raise DeviceError("opening the devices hangs") from None
             self._watching = asyncio.create_task(self._watch(self.io))
         if self.io.away:
             raise DeviceLost(self.io.away)

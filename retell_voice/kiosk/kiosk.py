@@ -222,7 +222,7 @@ class Kiosk:
 
     def quiet(self) -> None:
         """See ``Watcher``."""
-        _logger.info("nobody has said anything for a while: the call is hung up")
+        _logger.info("nobody has spoken for a while: hanging up")
         self.machine.happen(Event.QUIET)
 
     def spoken(self) -> None:
@@ -266,7 +266,7 @@ class Kiosk:
                 if self.devices.io is not None:
                     self.devices.io.muted = self.machine.standing.muted
             case Action.RESTART:
-                _logger.error("a call does not end: the program does, to be started again")
+                _logger.error("a call does not end: exiting, to be restarted")
                 self._exit(1)
             case Action.EXIT:
                 self._exit(0)
@@ -277,8 +277,8 @@ class Kiosk:
 
     def _dial(self) -> None:
         self._calls += 1
-        self.tally.triggers[self._wish.source] += 1
-        _logger.info("a call, wanted by %s", self._wish.source, extra={"source": self._wish.source})
+        self.tally.wish(self._wish.source)
+        _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
         self._call = HeldCall(self._wish, self._way, lambda: self.devices.io, self.settings, self)
 
     def _check(self) -> None:
@@ -303,12 +303,12 @@ class Kiosk:
         except RetellVoiceError as failure:
             error = failure
         except Exception as failure:
-            _logger.exception("a defect, while it was looked whether all is well")
+            _logger.exception("a defect, while checking whether all is well")
             error = failure
         if error is not None and words_of(error) != self._why:
             _logger.warning("%s", words_of(error))
         if self.devices.hangs >= _MOST_HANGS:
-            _logger.error("the devices hang again and again: only a new start may help")
+            _logger.error("opening the devices hangs again and again: only a restart may help")
             self._exit(1)
         self._why = "" if error is None else words_of(error)
         self.machine.happen(finding_of(error), wait_for(error))

@@ -88,12 +88,12 @@ def way_of(settings: KioskSettings) -> Way:
     ]
     if not ways:
         raise ConfigError(
-            "nothing says with whom to call",
+            "nothing says whom to call",
             "set agent, with an API key; or, under [kiosk], call_command or call_url",
         )
     if len(ways) > 1:
         raise ConfigError(
-            f"{' and '.join(source for source, _ in ways)} each say how to come to a call: give one"
+            f"{' and '.join(source for source, _ in ways)} each provide calls: give one"
         )
     return ways[0][1]()
 
@@ -180,6 +180,7 @@ class CommandWay:
                     _end_of(process.stdout), _end_of(process.stderr), process.wait()
                 )
         except TimeoutError:
+            await _kill(process)  # also what it has left behind, which may hold its output open
             raise ConnectError(
                 f"{self.label} did not end within {_COMMAND_SECONDS:g} s", temporary=True
             ) from None
@@ -192,7 +193,7 @@ class CommandWay:
             words = f"{self.label} failed with {process.returncode}: {last[:200]}".rstrip(": ")
             if process.returncode == _TRY_AGAIN:
                 raise ConnectError(words, temporary=True)
-            raise ConfigError(words, f"{_TRY_AGAIN} says that it may work a moment later")
+            raise ConfigError(words, f"exit code {_TRY_AGAIN} says that it may work a moment later")
         return out.decode("utf-8", "replace")
 
     async def check(self) -> None:
