@@ -127,7 +127,10 @@ class Emulator:
         self._host, self._port = host, port
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         if accept_any and (why := refusal(dialect, audio)):
-            raise ConfigError(f"calls that nobody registered cannot be answered: {why}")
+            raise ConfigError(
+                f"calls that nobody registered cannot be answered: {why}",
+                "their format is that of --encoding and --rate (in Python, of audio)",
+            )
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),
             self.events,
