@@ -111,7 +111,7 @@ async def test_after_a_kill_it_begins_anew_and_two_do_not_run_at_a_time(tmp_path
             await kiosk.until("in call")
             async with KioskProgram(tmp_path, *calls(emulator)) as second:
                 assert await second.wait() == 2
-                assert "a kiosk runs already" in second.errors
+                assert "a kiosk is already running" in second.errors
             kiosk.process.kill()
             assert await kiosk.wait() == -signal.SIGKILL
         assert kiosk.socket.exists()
@@ -211,7 +211,7 @@ async def test_what_stands_still_gets_no_sign_of_life_and_ends_the_program(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"agent": None}, "nothing says with whom to call"),
+        ({"agent": None}, "nothing says whom to call"),
         ({"call_command": "b"}, "give one"),
         ({"listen": "0.0.0.0:0"}, "lets other machines in"),
         ({"listen": "127.0.0.1:0"}, "there must be a token"),
