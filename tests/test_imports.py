@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "engine": ENGINE,
     "recording": SAMPLES | {"devices", "engine", "recording"},
     "report": SAMPLES | {"report"},
-    "settings": BASE | {"settings"},
+    "settings": BASE | {"protocol", "settings"},
     "emulator": SAMPLES | {"devices", "emulator", "net"},
     "pytest_plugin": {"emulator"},
     "doctor": IO | {"doctor", "settings"},

@@ -83,8 +83,7 @@ class OpusDecoder:
 
     def __init__(self, rate: int) -> None:
         _check(rate)
-        # Keeps the GIL: decoding takes 40 µs, getting the GIL back may take far longer.
-        library = ctypes.PyDLL(_libopus()._name, handle=_libopus()._handle)
+        library = _libopus_with_gil()
         size = _function(library, "opus_decoder_get_size", ctypes.c_int)(1)
         self._state = ctypes.create_string_buffer(size)
         self._decode = _function(
@@ -225,6 +224,16 @@ def _libopus() -> ctypes.CDLL:
         ) from None
     found: ctypes.CDLL = libopus
     return found
+
+
+@lru_cache(maxsize=1)
+def _libopus_with_gil() -> ctypes.PyDLL:
+    """Return libopus, to be called without letting go of the GIL.
+
+    Decoding takes 40 µs, getting the GIL back may take far longer.
+    """
+    library = _libopus()
+    return ctypes.PyDLL(library._name, handle=library._handle)
 
 
 def _function(library: ctypes.CDLL, name: str, *arguments: Any) -> Any:

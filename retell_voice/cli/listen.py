@@ -29,7 +29,7 @@ from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
 from retell_voice.program.opening import find_microphone, find_speaker, make_call, make_recorder
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.signals import Interrupts
+from retell_voice.program.signals import WEB_CALL_SECONDS, Interrupts
 from retell_voice.program.words import ending
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.settings.schema import Sourced
@@ -38,8 +38,8 @@ from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
 
 _AUDIO = AudioFormat(rate=48000)
-_ASK = "t and Enter takes the call over, for good: the caller talks to you, not to the agent"
-_TALKING = "the caller hears you now; m and Enter mutes you, Ctrl-C ends the call"
+_ASK = "t and Enter take the call over, for good: the caller talks to you, not to the agent"
+_TALKING = "the caller hears you now; m and Enter mute you, Ctrl-C ends the call"
 
 
 def listen(settings: ListenSettings, given: str, *, at_once: bool = False) -> int:
@@ -98,12 +98,13 @@ class _Listening:
         self._route: ListenCall | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: RetellVoiceError | None = None
-        self._taking = self._told = False
+        self._taking = self._told = self._leaving = False
         self.ended: Ended | None = None
 
     async def hold(self, key: Sourced[str], wanted: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
-            call = await interrupts.opening(self._open(key, wanted, stack), lambda: None)
+            opening = self._open(key, wanted, stack)
+            call = await interrupts.opening(opening, lambda: None, WEB_CALL_SECONDS)
             interrupts.ask(asyncio.get_running_loop(), self._leave)
             freeze_memory()
             if self._at_once:
@@ -125,7 +126,8 @@ class _Listening:
 
     def say_goodbye(self, ended: Ended) -> None:
         """Say how it ended, unless the transcript has."""
-        if ended.by == "you" and self._route is not None and not self._route.taken_over:
+        route = self._route
+        if ended.by == "you" and route is not None and not route.is_agents_place_ours:
             self._output.remark("you have left, the call goes on")
         elif not self._told:
             self._output.remark(ending(ended))
@@ -181,6 +183,8 @@ class _Listening:
             self._output.remark(_TALKING)
 
     async def _not_taken(self, call: Call, error: RetellVoiceError) -> None:
+        if self._leaving:  # which is why
+            return
         if self._at_once:
             self._failure = error
             await call.hang_up()
@@ -191,6 +195,7 @@ class _Listening:
         self._taking = False
 
     def _leave(self) -> None:
+        self._leaving = True
         if self._call is not None:
             self._begin(self._call.hang_up())
 

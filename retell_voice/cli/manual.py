@@ -153,7 +153,7 @@ LISTEN = (
 Hear a call that is going on, both voices, and see what is said. Nobody in it notices, and Ctrl-C \
 leaves it as it is.
 
-On a terminal, t and Enter takes the call over: your microphone is opened, and the caller talks to \
+On a terminal, t and Enter take the call over: your microphone is opened, and the caller talks to \
 you instead of to the agent, for good.
 
 The API key needs the permission to write calls. It takes the extra 'retell'.
@@ -170,7 +170,7 @@ TAKE_OVER = (
 Take the agent's place in a call that is going on: the caller talks to you, for good. You are \
 asked first. Use headphones, or --echo: the caller is heard by your microphone, too.
 
-m and Enter mutes you, and again lets you be heard. Ctrl-C ends the call.
+m and Enter mute you, and again let you be heard. Ctrl-C ends the call.
 
 Examples:
   retell-voice take-over last

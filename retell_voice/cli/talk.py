@@ -33,7 +33,7 @@ from retell_voice.program.opening import (
     make_recorder,
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.signals import Interrupts
+from retell_voice.program.signals import OPENING_SECONDS, WEB_CALL_SECONDS, Interrupts
 from retell_voice.program.words import clock
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.shown import clean
@@ -135,7 +135,8 @@ class _Conversation:
     async def hold(self, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._hear_all)
-            call = self._call = await interrupts.opening(self._open(stack), self.close)
+            seconds = WEB_CALL_SECONDS if self._target.is_web else OPENING_SECONDS
+            call = self._call = await interrupts.opening(self._open(stack), self.close, seconds)
             interrupts.ask(asyncio.get_running_loop(), self.hang_up)
             if self._operator is not None:
                 self._operator.begin(call)

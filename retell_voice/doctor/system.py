@@ -14,7 +14,7 @@ from pathlib import Path
 from retell_voice.doctor.findings import Finding, Part, Verdict
 from retell_voice.errors import ConfigError
 
-PACKAGES = ("h11", "numpy", "rich", "sounddevice", "soxr", "typer", "websockets")
+PACKAGES = ("h11", "numpy", "rich", "sounddevice", "soxr", "truststore", "typer", "websockets")
 _LEAST_PYTHON = (3, 11)
 _BUILT = 1_735_689_600  # 2025-01-01: an earlier clock has not been set
 _NAPS = 60

@@ -1,6 +1,6 @@
 """In which dialect a call is answered on its WebSocket.
 
-A new dialect needs a function here and a line in ``DIALECTS``.
+Those of phone providers are listed in ``protocol.dialects``; how a provider proves who it is, here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from websockets.http11 import Request
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.protocol import exotel, plivo, telnyx, twilio, vonage
+from retell_voice.protocol import telnyx, twilio, vonage
 from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.dialect import ServerDialect
+from retell_voice.protocol.dialects import PHONES, Phone
 from retell_voice.protocol.web import WebServer
 
 Query: TypeAlias = Mapping[str, list[str]]
@@ -45,72 +46,43 @@ def _web(call: RegisteredCall, query: Query) -> Answer:
     )
 
 
-def _twilio(call: RegisteredCall, _: Query) -> Answer:
-    return Answer(twilio.TwilioServer(is_mulaw=_is_mulaw(call)))
-
-
-def _telnyx(call: RegisteredCall, _: Query) -> Answer:
-    return Answer(telnyx.TelnyxServer(sends=_codec(call), is_mulaw=_is_mulaw(call)))
-
-
-def _vonage(call: RegisteredCall, _: Query) -> Answer:
-    return Answer(vonage.VonageServer(codec=_codec(call)))
-
-
-def _plivo(call: RegisteredCall, _: Query) -> Answer:
-    return Answer(plivo.PlivoServer(codec=_codec(call), is_mulaw=_is_mulaw(call)))
-
-
-def _exotel(call: RegisteredCall, _: Query) -> Answer:
-    return Answer(exotel.ExotelServer(codec=_codec(call)))
-
-
-def _is_mulaw(call: RegisteredCall) -> bool:
-    return call.audio.encoding is Encoding.MULAW
+def _answering(phone: Phone) -> Callable[[RegisteredCall, Query], Answer]:
+    return lambda call, _: Answer(phone.server(_codec(call)))
 
 
 def _codec(call: RegisteredCall) -> Codec:
-    return Codec("PCMU" if _is_mulaw(call) else "L16", call.audio.rate)
+    is_mulaw = call.audio.encoding is Encoding.MULAW
+    return Codec("PCMU" if is_mulaw else "L16", call.audio.rate)
 
 
 DIALECTS: Mapping[str, Callable[[RegisteredCall, Query], Answer]] = {
     "web": _web,
-    "twilio": _twilio,
-    "telnyx": _telnyx,
-    "vonage": _vonage,
-    "plivo": _plivo,
-    "exotel": _exotel,
+    **{name: _answering(phone) for name, phone in PHONES.items()},
 }
 """Those spoken here, by ``audio_websocket_protocol``."""
-
-_RATES: Mapping[str, Mapping[Encoding, tuple[int, ...]]] = {
-    "twilio": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000,)},
-    "telnyx": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000, 16_000)},
-    "vonage": {Encoding.S16LE: (8000, 16_000, 24_000)},
-    "plivo": {Encoding.MULAW: (8000,), Encoding.S16LE: (8000, 16_000)},
-    "exotel": {Encoding.S16LE: (8000, 16_000, 24_000)},
-}
-"""Formats of those that do not carry every one; what a dialect has on the wire is its own matter.
-"""
 
 
 def refusal(dialect: str, audio: AudioFormat) -> str:
     """Return why no call can be registered for a dialect, for people; empty: it can."""
     if dialect not in DIALECTS:
         return f"the dialect {dialect} is not spoken here"
-    formats = _RATES.get(dialect)
-    if formats is None or audio.rate in formats.get(audio.encoding, ()):
+    phone = PHONES.get(dialect)
+    if phone is None:
+        return ""
+    formats = {Encoding.MULAW: phone.mulaw, Encoding.S16LE: phone.linear}
+    if audio.rate in formats.get(audio.encoding, ()):
         return ""
     known = ", ".join(f"{each} {rate} Hz" for each, rates in formats.items() for rate in rates)
     return f"{dialect} carries {known}, not {audio.encoding} {audio.rate} Hz"
 
 
-def format_hint(dialect: str) -> str:
-    """Return how to ask for the first format that a dialect carries."""
-    if dialect not in _RATES:
-        return f"known: {', '.join(DIALECTS)}"
-    encoding, rates = next(iter(_RATES[dialect].items()))
-    return f"for example --encoding {encoding} --rate {rates[0]}; in Python, audio=AudioFormat(…)"
+def format_example(dialect: str) -> str:
+    """Return the options of the first format that a dialect carries; empty: it is not known."""
+    phone = PHONES.get(dialect)
+    if phone is None:
+        return ""
+    encoding, rates = ("mulaw", phone.mulaw) if phone.mulaw else ("s16le", phone.linear)
+    return f": for example --encoding {encoding} --rate {rates[0]}"
 
 
 def unproven(call: RegisteredCall, request: Request, auth_token: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.calls import CallStatus, RegisteredCall
@@ -29,11 +30,19 @@ class Doors:
         self._unregistered = unregistered
         self._dialect = dialect
 
-    def call_at(self, segments: list[str]) -> RegisteredCall:
+    def call_at(
+        self, segments: list[str], unproven: Callable[[RegisteredCall], str] = lambda _: ""
+    ) -> RegisteredCall:
         """Return the call that a WebSocket at this path may join.
 
+        Args:
+            segments: of the path.
+            unproven: returns what keeps the caller from having shown who it is; empty: nothing.
+                A call that nobody registered is not kept for one who has not.
+
         Raises:
-            HttpError: none at that path: 404; not of this dialect: 400; in use: 409; over: 410.
+            HttpError: none at that path: 404; not of this dialect: 400; unproven: 403; in use: 409;
+                over: 410; too many calls: 503.
         """
         match segments:
             case ["audio-websocket", call_id] if call_id:
@@ -41,16 +50,8 @@ class Doors:
             case _:
                 raise HttpError(404, "there is no WebSocket at this path")
         call = self._registry.find(call_id)
-        if self._unregistered is not None:
-            if call is not None and call.over:
-                self._registry.forget(call)
-                call = None
-            if call is None and _CALL_ID.fullmatch(call_id):
-                call = RegisteredCall(
-                    call_id=call_id, protocol=self._dialect, audio=self._unregistered
-                )
-                if not self._registry.register(call):
-                    raise HttpError(503, "too many calls are registered or ongoing")
+        if self._unregistered is not None and (call is None or call.over):
+            return self._made_up(call_id, self._unregistered, call, unproven)
         if call is None:
             raise HttpError(404, "there is no call of this call_id")
         if call.status is CallStatus.ONGOING:
@@ -62,4 +63,24 @@ class Doors:
         if call.protocol not in DIALECTS:
             why = f"this call was registered for {call.protocol}, which is not spoken here"
             raise HttpError(400, why)
+        if why := unproven(call):
+            raise HttpError(403, why)
+        return call
+
+    def _made_up(
+        self,
+        call_id: str,
+        audio: AudioFormat,
+        before: RegisteredCall | None,
+        unproven: Callable[[RegisteredCall], str],
+    ) -> RegisteredCall:
+        if not _CALL_ID.fullmatch(call_id):
+            raise HttpError(404, "there is no call of this call_id")
+        call = RegisteredCall(call_id=call_id, protocol=self._dialect, audio=audio)
+        if why := unproven(call):
+            raise HttpError(403, why)
+        if before is not None:
+            self._registry.forget(before)
+        if not self._registry.register(call):
+            raise HttpError(503, "too many calls are registered or ongoing")
         return call

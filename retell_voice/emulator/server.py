@@ -32,7 +32,7 @@ from retell_voice.emulator.calls import (
 )
 from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
-from retell_voice.emulator.dialects import format_hint, refusal
+from retell_voice.emulator.dialects import format_example, refusal
 from retell_voice.emulator.doors import Doors
 from retell_voice.emulator.gateway.gateway import Gateway, is_installed
 from retell_voice.emulator.gateway.passes import EXPIRY
@@ -128,7 +128,9 @@ class Emulator:
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         if accept_any and (why := refusal(dialect, audio)):
             raise ConfigError(
-                f"calls that nobody registered cannot be answered: {why}", format_hint(dialect)
+                f"calls that nobody registered cannot be answered: {why}",
+                "their format is that of --encoding and --rate (in Python, of audio)"
+                f"{format_example(dialect)}",
             )
         self._registry = Registry(
             Calls(expiry=expiry, max_open=max_calls),

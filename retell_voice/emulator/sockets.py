@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
+from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import DIALECTS, unproven
 from retell_voice.emulator.doors import Doors
@@ -69,9 +70,9 @@ class Sockets:
         if self._watched_call(request) is not None:
             return None
         try:
-            call = self._doors.call_at(self._segments(request.path))
-            if self._auth_token and (why := unproven(call, request, self._auth_token)):
-                raise HttpError(403, why)
+            self._doors.call_at(
+                self._segments(request.path), lambda call: self._unproven(call, request)
+            )
         except HttpError as error:
             call_id = urlsplit(request.path).path.rpartition("/")[2]
             status, why = error.reply.status, str(error)
@@ -95,6 +96,9 @@ class Sockets:
             return
         answer = DIALECTS[call.protocol](call, parse_qs(urlsplit(request.path).query))
         await self._conversations.hold(call, WebSocketLine(websocket, answer))
+
+    def _unproven(self, call: RegisteredCall, request: Request) -> str:
+        return unproven(call, request, self._auth_token) if self._auth_token else ""
 
     def _watched_call(self, request: Request) -> str | None:
         match self._segments(request.path):

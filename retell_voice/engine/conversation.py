@@ -185,9 +185,9 @@ class Conversation:
                 case AgentAudio(data=data, text=text, cue=cue):
                     counters.received(data, far_end.push(data, text, cue))
                     self._responses.audio_arrived(self._journal.now())
-                case AgentPacket(sequence=number, timestamp=timestamp, payload=payload):
-                    counters.received(payload, 0.0)
-                    self._push_packet(number, timestamp, payload)
+                case AgentPacket():
+                    counters.received(message.payload, 0.0)
+                    self._push_packet(message)
                 case CallOver(at=at):
                     self._told_over = at
                 case Clear(at=at):
@@ -200,9 +200,11 @@ class Conversation:
                 case _:
                     self._journal.tell(message)
 
-    def _push_packet(self, sequence: int, timestamp: int, payload: bytes) -> None:
-        packets = self._devices.packets
-        if packets is not None and packets.push_packet(sequence, timestamp, payload):
+    def _push_packet(self, packet: AgentPacket) -> None:
+        packets, payload = self._devices.packets, packet.payload
+        if packets is not None and packets.push_packet(
+            packet.sequence, packet.timestamp, payload, packet.source
+        ):
             return
         journal = self._journal
         broken = MalformedMessage(
@@ -267,7 +269,7 @@ class Conversation:
         if self._journal.state is CallState.DRAINING and far_end.silent:
             self._over.set()
         if self._said_all(now):
-            self._closing = asyncio.create_task(self._connection.close())
+            self._close()
 
     def _said_all(self, now: float) -> bool:
         """Return True once: when the server has ended the call, and its last words were heard.

@@ -69,7 +69,8 @@ class ListenCall(WebRtcRoute):
         )
         self._key, self._api_url = key, api_url
         self.call_id = call_id
-        self._promoted = False  # the server takes us for who talks to the caller
+        self.is_agents_place_ours = False
+        """Whether the server has put us in the agent's place: leaving ends the call then."""
         self.taken_over = False
         """Whether it is us who talk to the caller now."""
 
@@ -84,10 +85,10 @@ class ListenCall(WebRtcRoute):
             raise ConfigError("the call has not been joined yet")
         if self.taken_over:
             return
-        if not self._promoted:
+        if not self.is_agents_place_ours:
             await take_over(
                 self.call_id, self.admission.identity, api_key=self._key, api_url=self._api_url
             )
-            self._promoted = True
+            self.is_agents_place_ours = True
         await self.speak()
         self.taken_over = True

@@ -163,22 +163,20 @@ _System = Annotated[
     typer.Option(
         "--system/--user",
         metavar="",
-        help="A unit of the system, which has the sound card for itself, or one of yours, beside "
-        "PipeWire. Without it: of yours where PipeWire or PulseAudio runs for you.",
+        help="A system unit, which has the sound card to itself, or a unit of your user, beside "
+        "PipeWire. Default: your user's if PipeWire or PulseAudio runs for you.",
     ),
 ]
-_Dry = Annotated[
-    bool, typer.Option("--dry-run", metavar="", help="Show what would be done, and do nothing.")
-]
+_Dry = Annotated[bool, typer.Option("--dry-run", metavar="", help="Only show what would be done.")]
 
 
-@app.command(help=manual.INSTALL, short_help="Install it as a service of systemd.")
+@app.command(help=manual.INSTALL, short_help="Install it as a systemd service.")
 def install(
     *,
     system: _System = None,
     dry_run: _Dry = False,
     no_start: Annotated[
-        bool, typer.Option("--no-start", metavar="", help="Begin at the next boot only.")
+        bool, typer.Option("--no-start", metavar="", help="Start it only at the next boot.")
     ] = False,
     config: _Config = None,
     debug: _Debug = False,
@@ -199,7 +197,7 @@ def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = 
         commands.uninstall(system=system, dry_run=dry_run)
 
 
-@app.command(help=manual.DOCTOR, short_help="Look at all that a kiosk needs.")
+@app.command(help=manual.DOCTOR, short_help="Check what a kiosk needs.")
 def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = False) -> None:
     """Examine."""
     with reported(debug=debug, as_json=lambda: as_json):

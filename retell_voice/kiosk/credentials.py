@@ -62,7 +62,7 @@ def api_key(settings: KioskSettings) -> Sourced[str]:
         key = find_key(settings.api_key)
     if key.value is None:
         raise ConfigError(
-            "there is no API key to come to calls with",
+            "there is no API key",
             f"give the credential {API_KEY} (LoadCredential=), api_key_file, or RETELL_API_KEY",
         )
     return Sourced(key.value, key.source)

@@ -69,7 +69,7 @@ class Devices:
                     self.io = await self._opened()
             except TimeoutError:
                 self.hangs += 1
-                raise DeviceError("the devices hang while they are opened") from None
+                raise DeviceError("opening the devices hangs") from None
             self._watching = asyncio.create_task(self._watch(self.io))
         if self.io.away:
             raise DeviceLost(self.io.away)
@@ -77,11 +77,11 @@ class Devices:
     async def close(self) -> None:
         """Close them; safe to call at any time."""
         io, self.io = self.io, None
-        if self._watching is not None:
-            self._watching.cancel()
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
-            self._watching = None
+                await watching
         if io is not None:
             await io.__aexit__(None, None, None)
 

@@ -54,7 +54,7 @@ async def keep(
                 _logger.warning("%s: %s", part.name, words)
                 told = words
         except Exception:
-            _logger.exception("%s: a defect; it is begun anew", part.name)
+            _logger.exception("%s: a defect; restarting it", part.name)
         else:
             return
         if clock() - began > _WORKS:
@@ -74,7 +74,7 @@ async def _at_work(
     try:
         async with asyncio.timeout(_OPENING_SECONDS):
             await part.__aenter__()
-        _logger.info("%s is there", part.name)
+        _logger.info("%s is ready", part.name)
         await _until_one_fails(part, surroundings, take)
     finally:
         # Also where entering failed: what it had opened by then is closed.

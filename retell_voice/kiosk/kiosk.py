@@ -22,9 +22,10 @@ from typing import Literal, Protocol, Self
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
+from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.files import read_wav
 from retell_voice.devices.listener import Listener
-from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
+from retell_voice.errors import ConfigError, ConnectError, DeviceLost, RetellVoiceError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.devices import Devices, device_format
 from retell_voice.kiosk.held import HeldCall, Wish
@@ -112,6 +113,9 @@ class Kiosk:
         self._parts: list[asyncio.Task[None]] = []
         self._are_devices_stale = False
         self._reopening: asyncio.Task[None] | None = None
+        # The devices that were given mute and volume, and those that the sounds are loaded for.
+        self._set_up: AudioIO | None = None
+        self._with_sounds: AudioIO | None = None
 
     # Surroundings, for its parts
 
@@ -119,6 +123,11 @@ class Kiosk:
     def look(self) -> Look:
         """How it looks now."""
         return self._looks.now
+
+    @property
+    def is_sounding(self) -> bool:
+        """See ``Surroundings.is_sounding``."""
+        return self._sounds.is_playing
 
     async def changed(self, seen: Look) -> Look:
         """See ``Surroundings.changed``."""
@@ -164,7 +173,8 @@ class Kiosk:
         """
         way = way_of(settings)
         await run_detached(partial(_sounds, settings, 8000))
-        parts = make_parts(settings, self)
+        # On a thread: a package or a network that is loaded for the first time takes a second.
+        parts = await run_detached(partial(make_parts, settings, self))
         before, self.settings, self._way = self.settings, settings, way
         if settings.volume.value != before.volume.value:
             self._set_volume(settings.volume.value)
@@ -174,6 +184,8 @@ class Kiosk:
         await _ended(*self._parts)
         self._begin_parts(parts)
         self._renew_devices()
+        if self.machine.state in (State.OFFLINE, State.FAULTED):
+            self._check()  # whoever has mended something need not wait for the next look
 
     # What happens
 
@@ -210,7 +222,7 @@ class Kiosk:
 
     def quiet(self) -> None:
         """See ``Watcher``."""
-        _logger.info("nobody has said anything for a while: the call is hung up")
+        _logger.info("nobody has spoken for a while: hanging up")
         self.machine.happen(Event.QUIET)
 
     def spoken(self) -> None:
@@ -254,7 +266,7 @@ class Kiosk:
                 if self.devices.io is not None:
                     self.devices.io.muted = self.machine.standing.muted
             case Action.RESTART:
-                _logger.error("a call does not end: the program does, to be started again")
+                _logger.error("a call does not end: exiting, to be restarted")
                 self._exit(1)
             case Action.EXIT:
                 self._exit(0)
@@ -265,8 +277,8 @@ class Kiosk:
 
     def _dial(self) -> None:
         self._calls += 1
-        self.tally.triggers[self._wish.source] += 1
-        _logger.info("a call, wanted by %s", self._wish.source, extra={"source": self._wish.source})
+        self.tally.wish(self._wish.source)
+        _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
         self._call = HeldCall(self._wish, self._way, lambda: self.devices.io, self.settings, self)
 
     def _check(self) -> None:
@@ -276,32 +288,35 @@ class Kiosk:
     async def _look_at_all(self) -> None:
         error: Exception | None = None
         try:
+            try:
+                await self.devices.open()  # which has a limit of its own
+            finally:
+                self._set_up_devices()  # also where one was lost as soon as it was open
             async with asyncio.timeout(_CHECK_SECONDS):
-                is_new = self.devices.io is None
-                await self.devices.open()
-                if is_new:
-                    await self._prepare_devices()
+                if self._with_sounds is not self.devices.io:
+                    await self._load_sounds()
                 await self._way.check()
+            if self.devices.away:  # since the look at them: nobody waits for AWAY here
+                raise DeviceLost(self.devices.away)
         except TimeoutError:
             error = ConnectError(f"{self._way.label} does not answer", temporary=True)
         except RetellVoiceError as failure:
             error = failure
         except Exception as failure:
-            _logger.exception("a defect, while it was looked whether all is well")
+            _logger.exception("a defect, while checking whether all is well")
             error = failure
         if error is not None and words_of(error) != self._why:
             _logger.warning("%s", words_of(error))
         if self.devices.hangs >= _MOST_HANGS:
-            _logger.error("the devices hang again and again: only a new start may help")
+            _logger.error("opening the devices hangs again and again: only a restart may help")
             self._exit(1)
         self._why = "" if error is None else words_of(error)
         self.machine.happen(finding_of(error), wait_for(error))
         self._show()
 
-    async def _prepare_devices(self) -> None:
-        await self._load_sounds()
-        io = self.devices.io
-        if io is not None:
+    def _set_up_devices(self) -> None:
+        if (io := self.devices.io) is not None and io is not self._set_up:
+            self._set_up = io
             io.muted = self.machine.standing.muted
             io.volume = self._volume / 100
             _logger.info("microphone %s, speaker %s", io.microphone.name, io.speaker.name)
@@ -309,6 +324,7 @@ class Kiosk:
     async def _load_sounds(self) -> None:
         if (io := self.devices.io) is None:
             return
+        self._with_sounds = io
         try:
             self._sounds.loaded = await run_detached(
                 partial(_sounds, self.settings, io.output.rate)
@@ -325,6 +341,9 @@ class Kiosk:
     async def _reopen(self) -> None:
         if self._checking is not None:  # which may be opening those that are wanted no more
             await asyncio.wait((self._checking,))
+        if self._call is not None:  # begun meanwhile, and not to be dropped
+            self._are_devices_stale = True
+            return
         self._why = "other devices are being opened"
         self.machine.happen(Event.AWAY)
         self._sounds.stop()

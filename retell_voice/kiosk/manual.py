@@ -10,15 +10,20 @@ _ENDED = {
     1: "a defect of this software, or something that only a restart fixes",
     2: EXIT_CODES[2],
 }
-_TOLD = {0: "done", 1: EXIT_CODES[1], 2: EXIT_CODES[2], 4: "no kiosk is running, or it refuses"}
+_TOLD = {
+    0: "done",
+    1: EXIT_CODES[1],
+    2: f"{EXIT_CODES[2]}, or the kiosk refuses",
+    4: "no kiosk is running here, or it does not answer",
+}
 
 ABOUT = """\
-An unattended device: press, talk, and it hangs up and waits again.
+Run an unattended device: press, talk; it hangs up and waits for the next press.
 
-Without a command it runs a kiosk, as 'kiosk run' does."""
+Without a command, this runs a kiosk, as 'kiosk run' does."""
 RUN = """\
-Run a kiosk: microphone and speaker stay open, each press is a call, and it recovers from failures \
-by waiting or retrying. It runs until a signal ends it; SIGHUP rereads the config file.
+Run a kiosk: microphone and speaker stay open, a press starts a call, and it recovers from \
+failures by itself. It runs until a signal ends it; SIGHUP rereads the config file.
 
 Calls come from --agent, with an API key from systemd (LoadCredential=retell-api-key:…), \
 --api-key-file or RETELL_API_KEY; or from --call-command or --call-url.
@@ -36,43 +41,47 @@ Show the status of the kiosk running on this machine.
 Examples:
   retell-voice kiosk status
   retell-voice kiosk status --json""" + codes(_TOLD)
-CALL = "Make the kiosk call, as a press does." + codes(_TOLD)
+CALL = "Make the kiosk call; it never ends a call." + codes(_TOLD)
 HANG_UP = "Make the kiosk hang up." + codes(_TOLD)
 MUTE = "Mute the kiosk's microphone, or unmute it with --off." + codes(_TOLD)
-VOLUME = "Set the kiosk's volume, percent; +10 and -10 change it." + codes(_TOLD)
+VOLUME = "Set the kiosk's volume in percent; +10 and -10 change it by that much." + codes(_TOLD)
 RELOAD = "Make the kiosk reread its config file; a current call goes on unchanged." + codes(_TOLD)
-_DONE = {0: "it is done, or shown", 1: EXIT_CODES[1], 2: "it cannot be installed: why is told"}
+_DONE = {
+    0: "done, or shown",
+    1: EXIT_CODES[1],
+    2: "it cannot be done; the message says why",
+}
 INSTALL = """\
-Install the kiosk as a service of systemd, which starts it at boot, watches over it and starts it \
-again whatever ends it.
+Install the kiosk as a systemd service: systemd starts it at boot, watches it and restarts it, \
+whatever ends it.
 
-As a unit of the system it runs as a user of its own, retell-voice, who can do no more than it \
-takes. Its config file is /etc/retell-voice/config.toml, its API key \
-/etc/credstore/retell-api-key, which only root need be able to read.
+A system unit runs as its own user, retell-voice, with no more rights than it needs. Its config \
+file is /etc/retell-voice/config.toml, its API key /etc/credstore/retell-api-key; only root has \
+to be able to read that.
 
 Examples:
   retell-voice kiosk install --dry-run
   sudo /opt/retell-voice/bin/retell-voice kiosk install
   retell-voice kiosk install --user""" + codes(_DONE)
 DOCTOR = """\
-Look at what a kiosk needs of its machine: the service, groups and keys, buttons, lamps and the \
+Check what a kiosk needs on its machine: the service, groups and keys, buttons, lamps and the \
 broker, power supply, Wi-Fi, clock and disk. Each line says pass, warn or fail, and what to do.
 
-'retell-voice doctor' looks at sound and network.
+'retell-voice doctor' checks sound and network.
 
 Examples:
   retell-voice kiosk doctor
   sudo /opt/retell-voice/bin/retell-voice kiosk doctor --json""" + codes(
-    {0: "nothing failed", 1: EXIT_CODES[1], 2: "something failed, or the config file does"}
+    {0: "no check failed", 1: EXIT_CODES[1], 2: "a check failed, or the config file is unusable"}
 )
 UNINSTALL = """\
-Remove the service that 'kiosk install' has made. Config file, keys, figures and the user stay.
+Remove the service that 'kiosk install' created. Config file, keys, figures and the user stay.
 
 Examples:
   retell-voice kiosk uninstall --dry-run
   sudo /opt/retell-voice/bin/retell-voice kiosk uninstall""" + codes(_DONE)
 LOGS = """\
-Show the kiosk's last calls, one line each: figures, no words.
+Show the kiosk's last calls, one line each: figures, not what was said.
 
 Its other messages are in the journal: journalctl -u retell-voice-kiosk
 

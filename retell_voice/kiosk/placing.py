@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.engine.web_call import WebCall
-from retell_voice.errors import ConfigError, ConnectError, RestError
+from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
 from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
 from retell_voice.kiosk.joining import Joining, read_joining
 from retell_voice.kiosk.post import post
@@ -44,6 +44,9 @@ from retell_voice.transport.webrtc.route import find_libraries
 
 _COMMAND_SECONDS = 15.0
 _REACH_SECONDS = 5.0
+_PATIENCE = 3.0
+"""Seconds for which a call that is being dialled waits for a busy server. For longer nobody listens
+to the sound of dialling: the kiosk says that it is offline, and waits then."""
 _TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 _MOST = 65536
 
@@ -90,7 +93,7 @@ def way_of(settings: KioskSettings) -> Way:
         )
     if len(ways) > 1:
         raise ConfigError(
-            f"{' and '.join(source for source, _ in ways)} each say how to come to a call: give one"
+            f"{' and '.join(source for source, _ in ways)} each provide calls: give one"
         )
     return ways[0][1]()
 
@@ -120,8 +123,9 @@ class RestWay:
         )
         if is_web_call(settings):
             found: Sourced[str | None] = Sourced(key.value, key.source)
-            return new_web_call(replace(settings, api_key=found), told, plain=True)
-        call = await register(settings, key, told, plain=True)
+            own = replace(settings, api_key=found)
+            return new_web_call(own, told, plain=True, waiting=_wait_briefly)
+        call = await register(settings, key, told, plain=True, waiting=_wait_briefly)
         url = settings.url
         where = audio_url(settings.api_url.value) if url.source == DEFAULT else url.value
         return _route(Joining(call.call_id, where, call.audio), settings)
@@ -131,6 +135,11 @@ class RestWay:
         settings = self._settings
         key = await run_detached(partial(api_key, settings))
         await get_concurrency(api_key=key.value, api_url=settings.api_url.value, plain=True)
+
+
+def _wait_briefly(error: TooManyRequests, seconds: float) -> None:
+    if seconds > _PATIENCE:
+        raise error
 
 
 class CommandWay:
@@ -161,15 +170,17 @@ class CommandWay:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                limit=_MOST,
                 start_new_session=True,
             )
         except OSError as error:
             raise ConfigError(f"{self.label}: {error.strerror or error}") from None
         try:
             async with asyncio.timeout(_COMMAND_SECONDS):
-                out, err = await process.communicate()
+                out, err, _ = await asyncio.gather(
+                    _end_of(process.stdout), _end_of(process.stderr), process.wait()
+                )
         except TimeoutError:
+            await _kill(process)  # also what it has left behind, which may hold its output open
             raise ConnectError(
                 f"{self.label} did not end within {_COMMAND_SECONDS:g} s", temporary=True
             ) from None
@@ -182,11 +193,20 @@ class CommandWay:
             words = f"{self.label} failed with {process.returncode}: {last[:200]}".rstrip(": ")
             if process.returncode == _TRY_AGAIN:
                 raise ConnectError(words, temporary=True)
-            raise ConfigError(words, f"{_TRY_AGAIN} says that it may work a moment later")
+            raise ConfigError(words, f"exit code {_TRY_AGAIN} says that it may work a moment later")
         return out.decode("utf-8", "replace")
 
     async def check(self) -> None:
         """Nothing can be known before it is run."""
+
+
+async def _end_of(stream: asyncio.StreamReader | None) -> bytes:
+    """Read to the end and return the last bytes, more than any call takes: one that writes without
+    end must not fill the memory."""
+    end = b""
+    while stream is not None and (data := await stream.read(_MOST)):
+        end = (end + data)[-_MOST:]
+    return end
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

@@ -133,6 +133,10 @@ class Surroundings(Protocol):
     def look(self) -> Look:
         """How it looks now."""
 
+    @property
+    def is_sounding(self) -> bool:
+        """Whether a sound of its own is being played."""
+
     async def changed(self, seen: Look) -> Look:
         """Return how it looks once that is not ``seen`` any more; at once if it is so already."""
 

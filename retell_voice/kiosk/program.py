@@ -169,11 +169,11 @@ class _Program:
             settings = await asyncio.to_thread(self._read_again)
             await self.kiosk.reload(settings)
         except RetellVoiceError as error:
-            _logger.error("the settings are as they were: %s", error)
+            _logger.error("the settings are unchanged: %s", error)
             return str(error)
         finally:
             self._notifier.ready()
-        _logger.info("the settings have been read anew")
+        _logger.info("the settings have been reread")
         return ""
 
     def _end_anyhow(self, code: int, seconds: float) -> None:

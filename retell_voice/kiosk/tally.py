@@ -12,6 +12,8 @@ from retell_voice.kiosk.account import Account
 from retell_voice.kiosk.ports import Look
 from retell_voice.kiosk.states import State
 
+_MOST_SOURCES = 100
+
 
 @dataclass
 class Tally:
@@ -31,6 +33,12 @@ class Tally:
     """Calls that went live."""
     underruns: int = 0
     device_losses: int = 0
+
+    def wish(self, source: str) -> None:
+        """Count a wish for a call; sources beyond a hundred, whose names anyone may make up at the
+        control socket, together."""
+        is_known = source in self.triggers or len(self.triggers) < _MOST_SOURCES
+        self.triggers[source if is_known else "others"] += 1
 
     def add(self, account: Account) -> None:
         """Count a call."""

@@ -15,6 +15,8 @@ from retell_voice.kiosk.states import Event
 _IN_TROUBLE = (1001, 1006, 1011, 1012, 1013, 1014)
 """Close codes of a server that goes away, fails, starts again or is overloaded (RFC 6455, IANA)."""
 
+_LONGEST_WAIT = 3600.0
+
 
 def is_passing(error: BaseException) -> bool:
     """Return whether it goes by without anyone's mending anything: the network, a busy server.
@@ -47,8 +49,13 @@ def finding_of(error: BaseException | None) -> Event:
 
 
 def wait_for(error: BaseException | None) -> float:
-    """Return the seconds that a server asks to be left alone for."""
-    return (error.retry_after or 0.0) if isinstance(error, TooManyRequests) else 0.0
+    """Return the seconds that a server asks to be left alone for, up to an hour.
+
+    A date may be years away, by a clock that is wrong, and nobody is there to start it again.
+    """
+    if not isinstance(error, TooManyRequests):
+        return 0.0
+    return min(error.retry_after or 0.0, _LONGEST_WAIT)
 
 
 def words_of(error: BaseException) -> str:

@@ -88,8 +88,17 @@ def httpx_settings(base: Base) -> dict[str, Any]:
     return {
         "trust_env": False,  # what it says of proxies and of CAs is in these two
         "proxy": None if proxy is None else proxy.url,
-        "verify": True if base.is_plain else client_context(),
+        "verify": _nobody() if base.is_plain else client_context(),
     }
+
+
+@cache
+def _nobody() -> ssl.SSLContext:
+    """Return a context that trusts nobody, for clients that need none.
+
+    Left to itself, each client of httpx would read all of certifi's certificates.
+    """
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def bad_proxy(error: Exception) -> ConfigError:

@@ -19,7 +19,6 @@ from retell_voice.program.interrupt import (
     exit_on_interrupt,
     exit_on_interrupt_from_here,
 )
-from retell_voice.recording.jsonl import error_object
 from retell_voice.shown import CleanStderr, clean_lines, escape_json
 
 EXIT_CODES: dict[int, str] = {
@@ -89,6 +88,8 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
         if debug:
             _traceback()
         if as_json():
+            from retell_voice.recording.jsonl import error_object  # events take a while to load
+
             line = {"event": "error", **error_object(error), "exit_code": error.exit_code}
             with suppress(OSError):
                 stdout.say(escape_json(json.dumps(line)))

@@ -14,8 +14,10 @@ from retell_voice.program.interrupt import INTERRUPTED
 
 T = TypeVar("T")
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-_OPENING_SECONDS = 0.8
+OPENING_SECONDS = 0.8
 """Seconds allowed for closing what was being opened; a device that hangs never closes."""
+WEB_CALL_SECONDS = 4.0
+"""The same for a web call: a server that answers late has one that must be ended."""
 
 
 class Interrupts:
@@ -69,8 +71,16 @@ class Interrupts:
         """Treat the next signal as the first: the last one has been dealt with."""
         self.received, self._loop = None, None
 
-    async def opening(self, work: Coroutine[Any, Any, T], close: Callable[[], None]) -> T:
-        """Await the steps before a call; a signal cancels them, calls ``close`` and exits."""
+    async def opening(
+        self,
+        work: Coroutine[Any, Any, T],
+        close: Callable[[], None],
+        seconds: float = OPENING_SECONDS,
+    ) -> T:
+        """Await the steps before a call; a signal cancels them, calls ``close`` and exits.
+
+        ``seconds``: what is not closed by then is left as it is.
+        """
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(work)
 
@@ -83,7 +93,7 @@ class Interrupts:
         def cancel() -> None:
             nonlocal late
             if task.cancel():
-                late = loop.call_later(_OPENING_SECONDS, leave)
+                late = loop.call_later(seconds, leave)
 
         self.ask(loop, cancel)
         try:

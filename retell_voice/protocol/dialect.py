@@ -25,7 +25,7 @@ None to those it no longer knows. A dialect bounds the cues that are on their wa
 a ``MalformedMessage`` where there are more.
 
 ``protocol.web`` is one, ``protocol.twilio`` another; a new one also takes a line in
-``transport.phone`` and one in ``emulator.dialects``.
+``protocol.dialects`` and one in ``transport.phone``.
 """
 
 from __future__ import annotations

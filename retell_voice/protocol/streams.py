@@ -276,6 +276,7 @@ class StreamServer:
         self._is_mulaw = is_mulaw
         self._rate = rate
         self._samples = WholeSamples(sends.width)
+        self._is_rate_told = False
 
     @property
     def is_ready(self) -> bool:
@@ -322,9 +323,13 @@ class StreamServer:
         """Take audio of the caller.
 
         Raises:
-            ValueError: it is no base64, or at another rate than the call.
+            ValueError: it is no base64, or at another rate than the call; that is said once, and
+                what follows is dropped.
         """
         if self._near.rate != self._rate:
+            if self._is_rate_told:
+                return []
+            self._is_rate_told = True
             raise ValueError(f"audio at {self._near.rate} Hz in a call at {self._rate} Hz")
         data = self._near.decode(self._samples.feed(decode_base64(payload)))
         data = transcode(data, is_mulaw=self._near.is_mulaw, to_mulaw=self._is_mulaw)

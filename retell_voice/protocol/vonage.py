@@ -235,13 +235,12 @@ class VonageServer:
                 return []
             case "websocket:dtmf":
                 inner = body.get("dtmf")
-                return [
-                    Digit(digit=text_of(inner if isinstance(inner, dict) else body, "digit"), at=at)
-                ]
+                digit = text_of(inner if isinstance(inner, dict) else body, "digit")
+                return [Digit(digit=digit[:KEPT], at=at)]
             case "websocket:notify":
                 payload = body.get("payload")
                 name = payload.get("mark") if isinstance(payload, dict) else None
-                return [Marked(name=name, at=at)] if isinstance(name, str) else []
+                return [Marked(name=name[:KEPT], at=at)] if isinstance(name, str) else []
             case "websocket:cleared":
                 return []
         return None

@@ -25,7 +25,8 @@ class Manners:
     """How a caller behaves.
 
     Attributes:
-        answer_timeout: seconds that it waits for an answer after its last word.
+        answer_timeout: seconds that it waits for an answer after its last word, and for a server
+            that takes no more audio.
         silence: seconds without the agent's voice after which it hangs up, having been answered.
     """
 
@@ -77,11 +78,13 @@ class Caller:
         beating = asyncio.create_task(self._beat(connection))
         try:
             await self._listen(connection)
+        except asyncio.CancelledError:
+            self._count_answers(self._loop.time() - self._began, cut_short=True)
+            raise
         finally:
             for task in (speaking, beating):
                 task.cancel()
-            for cue in self._cues:
-                cue.cancel()
+            self._drop_cues()
             await connection.close()
             await asyncio.gather(speaking, beating, return_exceptions=True)
         self._account(connection, self._loop.time() - self._began)
@@ -96,10 +99,20 @@ class Caller:
             self._late(late)
             self._figures.times["late"].add(late)
             frame = voice.frames[number] if number < len(voice.frames) else voice.silence
-            if not connection.send_now(frame):
-                await connection.send_audio(frame)
+            if not connection.send_now(frame) and not await self._takes(connection, frame):
+                connection.give_up("the server takes no more audio")
+                return
             number += 1
         await connection.close()
+
+    async def _takes(self, connection: Connection, frame: bytes) -> bool:
+        """Send a frame that has to wait; return whether the network took it before we lost hope."""
+        try:
+            async with asyncio.timeout(self._manners.answer_timeout):
+                await connection.send_audio(frame)
+        except TimeoutError:
+            return False
+        return True
 
     def _all_said(self, now: float) -> bool:
         voice, manners, ear = self._voice, self._manners, self._ear
@@ -123,6 +136,7 @@ class Caller:
                         self._report(connection, cue, max(ear.until, now))
                 case Clear():
                     ear.clear(now)
+                    self._drop_cues()
                     figures.cut += 1
                 case ProviderComplaint(code=code, problem=problem):
                     figures.complaints[f"{code} {problem}".strip()] += 1
@@ -135,25 +149,37 @@ class Caller:
         handle = self._loop.call_at(self._began + when, heard)
         self._cues.add(handle)
 
+    def _drop_cues(self) -> None:
+        for cue in self._cues:
+            cue.cancel()
+        self._cues.clear()
+
     async def _beat(self, connection: Connection) -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
             await connection.ping()
 
-    def _account(self, connection: Connection, end: float) -> None:
-        figures, ends, closed = self._figures, self._voice.ends, connection.closed
+    def _count_answers(self, end: float, *, cut_short: bool = False) -> None:
+        """Count the answers of a call that ended then; ``cut_short``: it was our own wish."""
+        figures, ends = self._figures, self._voice.ends
         for number, at in enumerate(ends):
             before = ends[number + 1] if number + 1 < len(ends) else end
             if at >= end:
                 break  # the call was over before
+            answer = self._ear.answer(at, min(before, end))
+            if answer is None and cut_short and before >= end:
+                break  # nobody knows whether an answer would have come
             figures.asked += 1
-            answer = self._ear.answer(at, before)
             if answer is None:
                 figures.unanswered += 1
             else:
                 figures.times["answer"].add(answer)
         for gap in self._ear.gaps:
             figures.times["gap"].add(gap)
+
+    def _account(self, connection: Connection, end: float) -> None:
+        figures, closed = self._figures, connection.closed
+        self._count_answers(end)
         if (
             closed is None
             or closed.by == "you"

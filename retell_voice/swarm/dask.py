@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from retell_voice.errors import ConfigError, ConnectError
+from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part, added, run_part
+
+_MOST_SHOWN = 300  # characters of what a worker's error says
 
 
 def run_on(address: str, part: Part) -> Figures:
@@ -22,7 +24,7 @@ def run_on(address: str, part: Part) -> Figures:
 
     Raises:
         ConfigError: Dask is not installed, or the cluster has no workers.
-        ConnectError: there is no scheduler at that address.
+        ConnectError: there is no scheduler at that address, or a worker failed.
     """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
@@ -49,4 +51,13 @@ def run_on(address: str, part: Part) -> Figures:
             client.submit(run_part, each, workers=[worker], pure=False, allow_other_workers=False)
             for worker, each in zip(workers, part.split(len(workers)), strict=False)
         ]
-        return added(client.gather(futures))
+        try:
+            shown = client.gather(futures)
+        except RetellVoiceError:
+            raise
+        except Exception as error:  # whatever a worker stumbles over, or that it died
+            raise ConnectError(
+                f"swarm: a worker of {address} failed: {str(error)[:_MOST_SHOWN]}",
+                "the workers need the same version of retell-voice, with the extra 'swarm-dask'",
+            ) from error
+        return added(shown)

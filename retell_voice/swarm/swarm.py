@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from retell_voice.errors import RetellVoiceError
 from retell_voice.swarm.caller import Caller, Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.voice import Voice
@@ -125,7 +126,14 @@ class Swarm:
             if not await self._is_on_time():
                 self.figures.left_out = plan.calls - number
                 return
-            route = await self._dial(number)
+            try:
+                route = await self._dial(number)
+            except RetellVoiceError as error:
+                if number == 0:
+                    raise  # no other would fare better
+                self.figures.calls += 1
+                self.figures.failures[str(error)] += 1
+                continue
             task = asyncio.create_task(
                 Caller(route, self._voice, self._plan.manners, self.figures, self._note).hold()
             )

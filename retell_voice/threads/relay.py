@@ -102,6 +102,12 @@ class Relay:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
 
+    def hurry(self) -> None:
+        """Hand over what has come so far, though it may be less than is needed. Runs on: any
+        thread."""
+        self._due = 0
+        self._ring_bell_rt()
+
     def stop(self, *, wait: bool = True) -> None:
         """Let the thread end; the device has stopped by now and writes no more."""
         self._stopping = True

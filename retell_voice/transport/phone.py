@@ -1,6 +1,6 @@
 """The routes to voice servers that phone providers call: as Twilio dials them, and others.
 
-A new dialect takes a row in ``PROVIDERS``.
+A new dialect takes a row in ``PROVIDERS``, under its name in ``protocol.dialects``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
-Tests that share nothing run side by side, two more than there are processors, as many of them wait
-for time to pass. The sound tests share a card and a clock, and lose audio where they have to wait.
-They run one after the other, beside the rest where Linux can keep that out of their way (its
-scheduling class for idle processors) and nobody else is busy, as such a class may starve; else
-before it. What they print beside the rest comes when all is over. The slowest of all tests come
-last.
+Tests that share nothing run in parallel, two more than there are processors, as many of them wait
+for time to pass. The sound tests share a card and a clock, and lose audio where they have to
+wait. They run one after the other, before the rest; or beside it where there are processors to
+spare, Linux can keep the rest out of their way (its scheduling class for idle processors) and
+nobody else is busy, as such a class may starve. What they print beside the rest comes when all is
+over. The slowest of all tests come last.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from typing import IO
 REPO = Path(__file__).absolute().parents[2]
 NOTHING_FOUND = 5  # pytest's exit code where no test was selected
 SLOWEST = 20
+ENOUGH_PROCESSORS = 4
+"""For sound tests beside others."""
 LOOK = 0.5
 """Seconds in which to see whether others keep the processors busy."""
 BUSY = 0.2
@@ -112,7 +114,7 @@ def processors() -> int:
 
 def estimate(count: int) -> str:
     """How long all of it takes on an idle machine with so many processors, in words."""
-    minutes = {1: "ten", 2: "seven"}.get(count, "three")
+    minutes = {1: "twelve", 2: "eight"}.get(count, "four")
     return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
@@ -153,7 +155,8 @@ def check() -> list[str]:
 
 def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
     """Run the tests; return the parts that failed."""
-    beside = sound and sys.platform == "linux" and processors() > 1 and not is_busy()
+    spare = sys.platform == "linux" and processors() >= ENOUGH_PROCESSORS
+    beside = sound and spare and not is_busy()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as heard:
         rest = Part(
             "pytest",

@@ -129,7 +129,7 @@ async def test_a_call_is_taken_over_and_over_with_who_did(
     files = ("--input-file", str(mine), "--output-file", str(tmp_path / "heard.wav"))
     command = ("take-over", "last", "--yes", *files)
     async with calling(emulator) as caller, running(env, emulator, *command) as program:
-        await program.says("the caller hears you now; m and Enter mutes you")
+        await program.says("the caller hears you now; m and Enter mute you")
         await hears(caller, HUMAN)
         assert await program.interrupt() == 0
         assert program.out.endswith("you hung up (1000)\n")
@@ -149,7 +149,7 @@ async def test_from_listening_on_a_terminal(
 
         def act() -> int:
             with Terminal("listen", "last", *files, env={**env, **where}) as terminal:
-                terminal.wait_for("t and Enter takes the call over")
+                terminal.wait_for("t and Enter take the call over")
                 terminal.type("t\r")
                 terminal.wait_for("the caller hears you now")
                 asyncio.run_coroutine_threadsafe(hears(caller, HUMAN), loop).result()

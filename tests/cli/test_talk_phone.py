@@ -27,7 +27,6 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator import CALLER, Emulator
-from retell_voice.settings.tables.talk import DIALECTS
 from retell_voice.transport.phone import PROVIDERS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -53,10 +52,6 @@ async def server(agent: Callable[[ServerConnection], Awaitable[None]]) -> AsyncI
 def events(result: subprocess.CompletedProcess[str], kind: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     return [each for each in lines if each["event"] == kind]
-
-
-def test_every_dialect_of_the_settings_is_a_provider() -> None:
-    assert list(DIALECTS[1:]) == list(PROVIDERS)
 
 
 async def test_a_server_is_called_as_twilio_calls_it(talk: Talk, tmp_path: Path) -> None:

@@ -5,12 +5,10 @@ import pytest
 
 from retell_voice.echo.noise import Noise
 
-RANDOM = np.random.default_rng(4)
-
 
 def hiss(blocks: int, power: float) -> np.ndarray:
     """Return mean squares as noise has them in a narrow band, shape (blocks, 1)."""
-    return power * RANDOM.gamma(8, 1 / 8, (blocks, 1))
+    return power * np.random.default_rng(4).gamma(8, 1 / 8, (blocks, 1))
 
 
 def followed(*parts: np.ndarray) -> float:

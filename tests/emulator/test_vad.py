@@ -12,12 +12,12 @@ from retell_voice.emulator.recordings import CALLER, GREETING, load_speech
 from retell_voice.emulator.speech.vad import Boundary, EnergyDetector, Gate
 
 RATES = [8000, 11025, 16000, 22050, 24000, 44100, 48000]
-RANDOM = np.random.default_rng(1)
 
 
 def noise(seconds: float, rate: int, dbfs: float) -> Samples:
     scale = 32768 * 10 ** (dbfs / 20)
-    return (RANDOM.standard_normal(int(seconds * rate)) * scale).clip(-32768, 32767).astype("i2")
+    drawn = np.random.default_rng(1).standard_normal(int(seconds * rate))
+    return (drawn * scale).clip(-32768, 32767).astype("i2")
 
 
 def level(samples: Samples, gain_db: float) -> Samples:

@@ -15,7 +15,7 @@ from support.voices import AGENT, in_a_row, speak
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
-from retell_voice.kiosk.ports import PartFailed, Trigger, WantsCall
+from retell_voice.kiosk.ports import Trigger, WantsCall
 from retell_voice.kiosk.states import State
 from retell_voice.kiosk.triggers import voice_activity, wake_word
 from retell_voice.kiosk.triggers.hearing import Hearing
@@ -90,7 +90,7 @@ async def test_what_called_once_does_not_call_twice() -> None:
         assert running.waiting == 0
 
 
-async def test_devices_that_are_closed_are_listened_to_again_or_told() -> None:
+async def test_devices_that_are_closed_are_listened_to_once_they_are_open_again() -> None:
     kiosk, ear = Kiosk(), Ear()
     part = Hearing("x", lambda: ear, kiosk, pause=0)
     async with told(part) as running:
@@ -102,8 +102,25 @@ async def test_devices_that_are_closed_are_listened_to_again_or_told() -> None:
         await heard(kiosk, quiet() * 1000)
         assert await running.next() == WISH
         kiosk.close_devices()
-        with pytest.raises(PartFailed, match="not open"):
-            await running.next()
+        await settled()
+        assert running.waiting == 0, "it waits, and its model stays loaded"
+        kiosk.microphone = microphone
+        kiosk.become(State.OFFLINE)
+        await heard(kiosk, quiet() * 1000)
+        assert await running.next() == WISH
+
+
+async def test_any_voice_calls_in_idle_only_and_not_the_kiosks_own_sound() -> None:
+    kiosk, ear = Kiosk(), Ear()
+    async with told(Hearing("x", lambda: ear, kiosk, pause=0, any_voice=True)) as running:
+        for state, is_sounding in ((State.FAULTED, False), (State.IDLE, True)):
+            kiosk.become(state)
+            kiosk.is_sounding = is_sounding
+            await heard(kiosk, quiet() * 1000)
+            assert (ear.heard, running.waiting) == (0, 0)
+        kiosk.is_sounding = False
+        await heard(kiosk, quiet() * 1000)
+        assert await running.next() == WISH
 
 
 async def test_an_iteration_that_is_dropped_leaves_no_listener() -> None:

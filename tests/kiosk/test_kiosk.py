@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.kiosk import KEY, RATE, a_kiosk, settings, soon
+from support.kiosk import KEY, LONG, RATE, a_kiosk, settings, soon
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
@@ -291,6 +291,63 @@ async def test_devices_that_are_not_there_at_boot_are_waited_for(
         look = await kiosk.until(State.FAULTED)
         assert "not there" in look.why
         Unplugged.is_there = True
+        await kiosk.until(State.IDLE)
+
+
+async def test_devices_that_are_lost_as_soon_as_they_are_open_are_set_up_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = iter((True,))
+
+    class LostAtOnce(Unplugged):
+        def start(self, source: Any) -> None:
+            super().start(source)
+            if next(first, False):
+                self.unplug()
+
+    monkeypatch.setattr(Unplugged, "is_there", True)
+    async with a_kiosk(monkeypatch, listens, speaker=LostAtOnce, sounds_percent=100) as kiosk:
+        kiosk.take(WantsVolume("a test", 30))
+        kiosk.take(WantsMute("a test", True))
+        await kiosk.until(State.FAULTED)
+        io = kiosk.devices.io
+        assert io is not None
+        assert (io.volume, io.muted) == (0.3, True)
+        Unplugged.is_there = True
+        await kiosk.until(State.IDLE)
+        assert kiosk.devices.io is io
+        kiosk.press()
+        assert kiosk.is_sounding
+
+
+async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        checked, before = asyncio.Event(), kiosk.devices.io
+        monkeypatch.setattr(kiosk._way, "check", checked.wait)
+        kiosk._check()
+        await kiosk.reload(settings(api_url=kiosk.emulator.api_url, rate=16000))
+        assert kiosk._reopening is not None
+        kiosk.press()
+        await kiosk.until(State.IN_CALL)
+        checked.set()
+        await kiosk._reopening
+        assert (kiosk.machine.state, kiosk.devices.io) == (State.IN_CALL, before)
+        kiosk.press()
+        assert (await kiosk.ends()).ended_by == "you"
+        await kiosk.seen.until(lambda: kiosk.look.state is State.IDLE)
+        await soon(lambda: kiosk.devices.io not in (None, before))
+
+
+async def test_other_settings_are_tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        kiosk.emulator.refuse(429, 1, 2 * LONG)  # nobody listens to dialling for that long
+        kiosk.press()
+        await kiosk.until(State.OFFLINE)
+        await kiosk.reload(settings(api_url=kiosk.emulator.api_url))
         await kiosk.until(State.IDLE)
 
 

@@ -70,7 +70,7 @@ def found(findings: Any) -> dict[str, list[Finding]]:
     [
         ("throttled=0x0", PASS, "never"),
         ("throttled=0x50005", FAIL, "voltage is too low and it is throttled"),
-        ("throttled=0x50000", WARN, "at some time its voltage is too low"),
+        ("throttled=0x50000", WARN, "at some time since boot: its voltage is too low"),
         ("throttled=0x80008", FAIL, "too hot"),
         ("throttled=0x20000", WARN, "slower"),
         ("nonsense", PASS, "nothing here measures"),
@@ -152,11 +152,11 @@ def test_disk(free: int, files: int | None, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("mounts", "says"),
     [
-        ("/dev/root / ext4 rw 0 0", "is written to"),
+        ("/dev/root / ext4 rw 0 0", "is writable"),
         ("/dev/root / ext4 rw 0 0\noverlay / overlay rw,lowerdir=/l 0 0", "read-only"),
         ("/dev/root / ext4 ro,noatime 0 0", "read-only"),
-        ("", "is written to"),
-        ("garbage\n/", "is written to"),
+        ("", "is writable"),
+        ("garbage\n/", "is writable"),
     ],
 )
 def test_root(mounts: str, says: str) -> None:
@@ -205,6 +205,16 @@ def test_a_systems_service(machine: Machine) -> None:
     key.chmod(0o600)
     (fine,) = found(service.examine(machine.host, settings))["credentials"]
     assert fine.verdict is PASS
+
+
+def test_a_store_of_roots_is_no_missing_key(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.file(f"/etc/systemd/system/{UNIT}", system_unit(Service(("/bin/true",))))
+    machine.file("/etc/credstore/retell-api-key", "key", 0o600)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    (finding,) = found(service.examine(machine.host, KioskSettings()))["credentials"]
+    assert (finding.verdict, finding.hint) == (WARN, "run it with sudo")
 
 
 def test_a_users_service_needs_its_user_to_linger(

@@ -111,7 +111,7 @@ async def test_after_a_kill_it_begins_anew_and_two_do_not_run_at_a_time(tmp_path
             await kiosk.until("in call")
             async with KioskProgram(tmp_path, *calls(emulator)) as second:
                 assert await second.wait() == 2
-                assert "a kiosk runs already" in second.errors
+                assert "a kiosk is already running" in second.errors
             kiosk.process.kill()
             assert await kiosk.wait() == -signal.SIGKILL
         assert kiosk.socket.exists()

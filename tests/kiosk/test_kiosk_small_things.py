@@ -223,10 +223,22 @@ def test_vitals_are_those_of_all_parts() -> None:
     assert (vitals.trouble, vitals.misses) == ("", 0)
 
 
+def test_made_up_sources_are_counted_together() -> None:
+    tally = Tally()
+    tally.wish("button")
+    for number in range(1000):
+        tally.wish(f"client {number}")
+    tally.wish("button")
+    assert tally.triggers["button"] == 2
+    assert tally.triggers["others"] == 1000 - 99
+    assert len(tally.triggers) == 101
+
+
 def test_metrics_count_what_happened() -> None:
     prometheus = pytest.importorskip("prometheus_client")
     tally = Tally()
-    tally.triggers["button"] += 2
+    tally.wish("button")
+    tally.wish("button")
     tally.add(account(1, dialled=0.5, lasted=10.0, by_voice=True))
     tally.add(account(2, why="x"))
     metrics = Metrics(tally, lambda: Look(State.IN_CALL, muted=True), ("127.0.0.1", 0))
@@ -374,6 +386,7 @@ class Around:
 
     def __init__(self) -> None:
         self.looks = Looks()
+        self.is_sounding = False
 
     @property
     def look(self) -> Look:

@@ -132,6 +132,14 @@ async def test_a_command_that_fails(
     assert time.monotonic() - began < 20
 
 
+async def test_only_the_end_of_what_a_command_writes_is_kept() -> None:
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"x" * 200_000 + b"end")
+    stream.feed_eof()
+    kept = await placing._end_of(stream)
+    assert (len(kept), kept[-4:]) == (65536, b"xend")
+
+
 async def test_a_command_may_come_to_a_web_call(tmp_path: Path) -> None:
     answer = {"call_id": CALL_ID, "access_token": "a-token", "transport": "gateway"}
     command = a_command(tmp_path, f"print({json.dumps(json.dumps(answer))})")
@@ -258,4 +266,5 @@ def test_verdicts(error: Any, result: Event, finding: Event) -> None:
         is_defect = words_of(error).startswith("a defect")
         assert is_defect is not isinstance(error, RetellVoiceError)
     assert wait_for(TooManyRequests("x", status=429, retry_after=3.0)) == 3.0
+    assert wait_for(TooManyRequests("x", status=429, retry_after=1e9)) == 3600.0
     assert wait_for(error) == 0.0

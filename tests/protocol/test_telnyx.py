@@ -273,6 +273,7 @@ def test_a_leg_at_another_rate_than_the_call_is_named() -> None:
     read(server, START)
     (event,) = read(server, inbound(1, FRAME))
     assert event.problem == "audio at 8000 Hz in a call at 16000 Hz"
+    assert read(server, inbound(2, FRAME)) == [], "it is said once, not fifty times a second"
 
 
 NEARLY: dict[str, list[Any]] = {

@@ -46,6 +46,7 @@ class Kiosk:
         self.look = Look(state=state)
         self.microphone: Microphone | None = Microphone(rate)
         self.listeners: list[Listener] = []
+        self.is_sounding = False
         self._changed = asyncio.Event()
 
     def become(self, state: State | None = None, **more: Any) -> None:

@@ -1,5 +1,7 @@
 """Many calls at once to a server on a real socket."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from base64 import b64encode
@@ -15,11 +17,17 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Response
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.errors import ConfigError
-from retell_voice.swarm.caller import Manners
+from retell_voice.errors import ConfigError, ConnectError, RestError
+from retell_voice.events import Event
+from retell_voice.protocol.messages import AgentAudio, Clear
+from retell_voice.swarm.caller import Caller, Manners
+from retell_voice.swarm.dask import run_on
+from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part, added, run_part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
+from retell_voice.swarm.voice import voice_of
 from retell_voice.swarm.words import page, progress, rows, verdict
+from retell_voice.transport.websocket import WebSocketConnection
 
 MULAW = AudioFormat(Encoding.MULAW, 8000)
 SPEECH = np.full(8000 * 4 // 10, 5000, np.int16)
@@ -165,6 +173,125 @@ async def test_it_stops_when_it_is_told_to() -> None:
         figures = await swarm.run()
     assert 1 <= figures.calls < 50
     assert "going on" in progress(Moment(3.0, 2, 0.0), figures)
+
+
+async def test_a_call_that_we_end_counts_the_answers_it_has_heard() -> None:
+    async def endless(websocket: ServerConnection) -> None:
+        heard = 0
+        async for message in websocket:
+            body = json.loads(message)
+            heard += body["event"] == "media"
+            if heard < 25:  # the speech, and a little
+                continue
+            if heard == 40:
+                swarm.stop()
+            payload = b64encode(MULAW.encode(SPEECH[:160])).decode()
+            media = {"event": "media", "streamSid": body["streamSid"]}
+            await websocket.send(json.dumps({**media, "media": {"payload": payload}}))
+
+    async with server(endless) as part:
+        patient = Plan(1, 0.0, Manners(answer_timeout=1000.0))
+        swarm: Swarm = replace(part, plan=patient).swarm()
+        figures = await swarm.run()
+    assert (figures.calls, figures.held) == (1, 0)
+    assert (figures.asked, figures.unanswered) == (1, 0)
+    assert figures.times["answer"].count == 1
+
+
+async def test_an_answer_that_may_still_come_as_we_end_a_call_is_not_missed() -> None:
+    async def mute(websocket: ServerConnection) -> None:
+        heard = 0
+        async for _ in websocket:
+            heard += 1
+            if heard == 40:
+                swarm.stop()
+
+    async with server(mute) as part:
+        patient = Plan(1, 0.0, Manners(answer_timeout=1000.0))
+        swarm: Swarm = replace(part, plan=patient).swarm()
+        figures = await swarm.run()
+    assert (figures.calls, figures.asked, figures.unanswered) == (1, 0, 0)
+
+
+async def test_a_call_that_cannot_be_registered_is_a_failure_and_not_the_end() -> None:
+    registered = 0
+
+    async def call_id() -> str:
+        nonlocal registered
+        registered += 1
+        if registered == 3:
+            raise RestError("server: no credit left", status=402)
+        return "call"
+
+    async def mute(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            pass
+
+    async with server(mute) as part:
+        web = replace(part, dialect="web", plan=IMPATIENT)
+        figures = await web.swarm(call_id=call_id).run()
+        assert (figures.calls, figures.held) == (4, 3)
+        assert figures.failures == {"server: no credit left": 1}
+        registered = 2
+        with pytest.raises(RestError, match="no credit"):
+            await web.swarm(call_id=call_id).run()
+
+
+async def test_a_server_that_takes_no_more_audio_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def mute(websocket: ServerConnection) -> None:
+        async for _ in websocket:
+            pass
+
+    async def stuck(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WebSocketConnection, "send_now", lambda *_: False)
+    monkeypatch.setattr(WebSocketConnection, "send_audio", stuck)
+    async with server(mute) as part:
+        figures = await replace(part, plan=Plan(2, 0.0, Manners(answer_timeout=0.2))).swarm().run()
+    assert figures.failures == {"the connection broke: 1006 the server takes no more audio": 2}
+
+
+async def test_a_clear_leaves_no_timers_behind() -> None:
+    class Server:
+        async def __aiter__(self) -> AsyncIterator[Event]:
+            yield AgentAudio(data=bytes(8000))
+            for cue in range(3):
+                yield AgentAudio(data=b"", cue=cue)
+            yield Clear()
+
+        def heard(self, cue: object) -> None:
+            raise AssertionError(cue)
+
+    part = Part(url="ws://h", dialect="twilio", plan=PLAN, samples=SPEECH, rate=8000)
+    voice = voice_of(SPEECH, MULAW, 20)
+    caller = Caller(part.route(), voice, PLAN.manners, Figures(), lambda _: None)
+    caller._began = asyncio.get_running_loop().time()
+    await caller._listen(Server())  # type: ignore[arg-type]
+    assert not caller._cues
+
+
+def test_a_worker_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cluster:
+        def __init__(self, address: str, timeout: float) -> None: ...
+        def __enter__(self) -> Cluster:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def scheduler_info(self, n_workers: int) -> dict[str, Any]:
+            return {"workers": {"tcp://w:1": {}}}
+
+        def submit(self, *_: object, **options: object) -> None: ...
+        def gather(self, _: object) -> None:
+            raise RuntimeError("No module named 'retell_voice'\nTraceback")
+
+    monkeypatch.setattr("distributed.Client", Cluster)
+    part = Part(url="ws://h", dialect="twilio", plan=Plan(2), samples=SPEECH, rate=8000)
+    with pytest.raises(ConnectError, match="a worker of tcp://s:1 failed: No module named") as told:
+        run_on("tcp://s:1", part)
+    assert "\n" not in str(told.value)
 
 
 def test_the_parts_of_workers_are_the_whole_and_their_figures_add_up() -> None:

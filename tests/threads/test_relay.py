@@ -54,6 +54,25 @@ def test_everything_arrives_in_order_on_the_thread_that_was_chosen(inline: bool)
     assert relay.position == relay.done == 800
 
 
+def test_what_is_not_enough_yet_is_handed_over_when_that_is_asked_for() -> None:
+    work, asked = Work(1010), threading.Semaphore(0)
+
+    def needed() -> int:
+        asked.release()
+        return 1000
+
+    relay = Relay("relay under test", RATE, work, needed=needed, look=10 * TIMEOUT)
+    relay.start()
+    relay.write_rt(numbers(1000))
+    while relay.done < 1000:
+        assert asked.acquire(timeout=TIMEOUT)
+    relay.write_rt(numbers(10, 1000))
+    relay.hurry()
+    assert work.enough.wait(TIMEOUT)
+    relay.stop()
+    assert np.array_equal(work.samples, numbers(1010))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=40))
 def test_no_block_overtakes_another_while_the_thread_changes(steps) -> None:

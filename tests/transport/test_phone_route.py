@@ -180,6 +180,23 @@ async def test_a_caller_shows_who_it_is_and_no_secret(
     assert TOKEN not in shown
 
 
+async def test_a_caller_who_has_not_shown_who_it_is_leaves_no_call_behind() -> None:
+    route = phone_route("twilio", "ws://h")
+    async with (
+        Emulator(
+            accept_any=True, dialect="twilio", audio=route.near_end, auth_token=TOKEN
+        ) as emulator,
+        asyncio.timeout(20),
+    ):
+        with pytest.raises(Rejected) as caught:
+            await Call(phone_route("twilio", f"{emulator.url}/any"), **devices()).__aenter__()
+        assert caught.value.status == 403
+        assert emulator.calls == []
+        signed = phone_route("twilio", f"{emulator.url}/any", auth_token=TOKEN)
+        async with Call(signed, **devices()):
+            assert [each.call_id for each in emulator.calls] == ["any"]
+
+
 # Sound
 
 

@@ -20,12 +20,14 @@ class Packet:
         timestamp: RTP timestamp of its first sample, 32 bits.
         duration: of its audio, in units of the timestamp.
         payload: the encoded audio.
+        source: RTP's SSRC; each has sequence numbers and timestamps of its own.
     """
 
     sequence: int
     timestamp: int
     duration: int
     payload: bytes
+    source: int = 0
 
     def __post_init__(self) -> None:
         if self.duration < 1:

@@ -26,7 +26,7 @@ class Put(Enum):
     DUPLICATE = auto()
     """It was here before."""
     SUSPECT = auto()
-    """Its sequence number is far off; dropped unless the next one confirms it."""
+    """Its sequence number is far off, or its source is new; dropped unless the next confirms it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,9 @@ class PacketBuffer:
         self._timestamp = 0  # of the newest packet, without wrap-around
         self._next: int | None = None  # sequence number of the packet to be played next
         self._missing: dict[int, None] = {}  # passed over: an ordered set
-        self._suspect: int | None = None  # the 16 bits that would confirm a new stream
+        self._source = 0  # of the stream
+        # Source and the 16 bits of the number that would confirm a new stream.
+        self._suspect: tuple[int, int] | None = None
         self.depth = 0
         """Samples held."""
         self.lost = 0
@@ -77,7 +79,7 @@ class PacketBuffer:
         self.overflowed = 0
         """Packets dropped because too many were waiting."""
         self.restarts = 0
-        """Times the sender's numbering jumped."""
+        """Times the sender's numbering jumped, or its source changed."""
 
     @property
     def first(self) -> Queued | None:
@@ -93,12 +95,12 @@ class PacketBuffer:
         if self._newest is None:
             return self._begin(packet)
         ahead = _signed(packet.sequence - self._newest, 16)
-        if not -_MAX_MISORDER < ahead < _MAX_DROPOUT:
-            if packet.sequence & 0xFFFF == self._suspect:
+        if packet.source != self._source or not -_MAX_MISORDER < ahead < _MAX_DROPOUT:
+            if (packet.source, packet.sequence & 0xFFFF) == self._suspect:
                 self.restarts += 1
                 self.clear()
                 return self._begin(packet)
-            self._suspect = (packet.sequence + 1) & 0xFFFF
+            self._suspect = packet.source, (packet.sequence + 1) & 0xFFFF
             return Put.SUSPECT, self._unwrap(packet, self._newest + ahead)
         self._suspect = None
         queued = self._unwrap(packet, self._newest + ahead)
@@ -149,6 +151,7 @@ class PacketBuffer:
         # Far from 0: earlier packets may follow.
         self._newest = (packet.sequence & 0xFFFF) + 0x10000
         self._timestamp = packet.timestamp
+        self._source = packet.source
         self._next = self._suspect = None
         self._missing.clear()
         queued = self._unwrap(packet, self._newest)

@@ -22,8 +22,9 @@ from retell_voice.devices.clock import Clock, Ticking
 
 _LOOK = 0.02
 """Seconds from one look to the next: two blocks of a stream."""
-_BUSY = 0.4
-"""Share of a look for which a thread that does no work must have run."""
+_BUSY = 0.2
+"""Share of a look for which a thread that does no work must have run. One that waits for its device
+runs for a few per cent; one that spins may have to share its processor with others."""
 _MOMENT = 0.005
 _ATTEMPTS = 50
 _CLOCK = Clock("retell-voice guard")

@@ -33,7 +33,9 @@ from retell_voice.threads.relay import Block, Relay
 _SPEECH = 200
 """A peak of −44 dBFS: a room is quieter, a voice is louder."""
 _IDLE_SECONDS = 0.02
-"""How often the thread wakes for taps and echo control while no call is up."""
+"""How often the thread wakes for taps while no call is up."""
+_ALONE_SECONDS = 0.1
+"""How often it wakes where only echo control listens, to keep what it knows of the room."""
 
 Stage = Callable[[Samples, float], Samples]
 """The slot for echo control: takes near-end samples, shape (n,), and when the first was spoken
@@ -151,6 +153,7 @@ class NearEnd:
         self._call = call
         self._is_started = True
         self._choose_thread()
+        self._relay.hurry()
 
     def use_echo_control(self, stage: Stage | None) -> None:
         """Route everything through this stage first."""
@@ -161,6 +164,7 @@ class NearEnd:
         """Return a tap that hears what is passed on from here on."""
         tap = Tap(self.rate, self._relay.done)
         self._taps = (*self._taps, tap)
+        self._relay.hurry()
         return tap
 
     def untap(self, tap: Tap) -> None:
@@ -190,7 +194,7 @@ class NearEnd:
         call = self._call
         idle = round(_IDLE_SECONDS * self.rate)
         if call is None:
-            return idle
+            return idle if self._taps else round(_ALONE_SECONDS * self.rate)
         return call.needed if self._echo is None else min(call.needed, idle // 2)
 
     def _take(self, block: Block) -> None:
@@ -198,10 +202,12 @@ class NearEnd:
         samples = block.samples
         self.xruns += block.xrun + (block.lost > 0)
         self.lost += block.lost
-        self.sounds += int(np.any(samples))  # of the microphone, before any processing
+        heard = np.count_nonzero(samples)
+        self.sounds += int(heard > 0)  # of the microphone, before any processing
         if self._echo is not None:
             samples = self._echo(samples, block.spoken_at)
-        if np.count_nonzero(samples):
+            heard = np.count_nonzero(samples)
+        if heard:
             if self.attentive and peak(samples) > _SPEECH:
                 self._loud_at = block.position
             if self.muted:

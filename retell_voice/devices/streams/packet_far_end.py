@@ -40,15 +40,16 @@ class PacketFarEnd(FarEnd):
         self._to_device = Resampler(decoded, rate)
         self._held: Samples = np.zeros(0, np.int16)
 
-    def push_packet(self, sequence: int, timestamp: int, payload: bytes) -> bool:
+    def push_packet(self, sequence: int, timestamp: int, payload: bytes, source: int = 0) -> bool:
         """Take a packet as it arrives; False: it is not Opus.
 
         Args:
             sequence, timestamp: of RTP, 16 and 32 bits.
             payload: the Opus packet.
+            source: RTP's SSRC.
         """
         try:
-            packet = Packet(sequence, timestamp, packet_duration(payload), payload)
+            packet = Packet(sequence, timestamp, packet_duration(payload), payload, source)
         except ValueError:
             return False
         self._pushed += self._packets.samples(packet)

@@ -154,10 +154,10 @@ class ControlServer:
                     probe.settimeout(1.0)
                     probe.connect(str(self._path))
                 raise ConfigError(
-                    f"a kiosk runs already: something listens on {self._path}",
+                    f"a kiosk is already running: something listens on {self._path}",
                     "`retell-voice kiosk status` shows it",
                 )
-            raise ConfigError(f"{self._path} is there, and no socket: set another one")
+            raise ConfigError(f"{self._path} exists and is not a socket: set another path")
         except FileNotFoundError:
             pass
         except ConnectionRefusedError:

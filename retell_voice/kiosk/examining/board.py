@@ -53,7 +53,7 @@ def judge_power(said: str | None, alarm: bool | None) -> Finding:
     if now:
         return failed("power", f"now {' and '.join(now)}", hint)
     if once:
-        return warned("power", f"since it was started at some time {' and '.join(once)}", hint)
+        return warned("power", f"at some time since boot: {' and '.join(once)}", hint)
     return passed("power", "its voltage was never too low, and it was never throttled")
 
 
@@ -151,10 +151,10 @@ def judge_root(mounts: str) -> Finding:
         return passed(
             "root",
             "read-only: a power cut harms nothing",
-            "nothing that is changed stays: turn that off for updates",
+            "no change survives a reboot: turn that off for updates",
         )
     return passed(
         "root",
-        "is written to",
+        "is writable",
         "a power cut may harm the card: sudo raspi-config, Performance, Overlay File System",
     )

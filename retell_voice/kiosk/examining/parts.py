@@ -31,7 +31,7 @@ def examine(host: Host, settings: KioskSettings) -> Iterator[Finding]:
             names += [part.name for part in make(settings, cast(Surroundings, None))]
         except ConfigError as error:
             yield failed("parts", str(error), error.hint)
-    yield passed("parts", ", ".join(names) or "none is set: the control socket alone calls")
+    yield passed("parts", ", ".join(names) or "none is set: only the control socket can call")
     lamps: list[Lamp] = [
         lamp for role in Role if (lamp := getattr(settings, role.value).value) is not None
     ]
@@ -74,7 +74,9 @@ def judge_line(line: Line, info: Any, label: str) -> Finding:
     """
     if info.used and info.consumer != _OURS:
         says = f"{line} at {label} is used by {info.consumer or 'the kernel'}"
-        return failed("GPIO", says, "take another line, or end that (dtparam, dtoverlay)")
+        return failed(
+            "GPIO", says, "use another line, or remove what uses this one (dtparam, dtoverlay)"
+        )
     return passed("GPIO", f"{line} at {label} is {'ours' if info.used else 'free'}")
 
 

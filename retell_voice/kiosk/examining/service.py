@@ -129,6 +129,9 @@ def judge_credential(path: Path, mode: int) -> Finding:
 
 
 def _credentials(store: Path, settings: KioskSettings) -> Iterator[Finding]:
+    if store.exists() and not os.access(store, os.X_OK):
+        yield warned("credentials", f"{store} may be looked into by root only", "run it with sudo")
+        return
     there = [store / name for name in CREDENTIALS if (store / name).exists()]
     for path in there:
         yield judge_credential(path, path.stat().st_mode)

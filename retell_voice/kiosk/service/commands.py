@@ -55,7 +55,7 @@ def install(config: Path | None, *, system: bool | None, dry_run: bool, start: b
         )
         stdout.say(f"then: {again}")
     journal = f"journalctl {'--user-unit' if user else '-u'} {UNIT.partition('.')[0]} -f"
-    stdout.say(f"what it has to say: {journal}")
+    stdout.say(f"its log: {journal}")
 
 
 def uninstall(*, system: bool | None, dry_run: bool) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
 from retell_voice.audio.format import Samples
 from retell_voice.devices.listener import Listener
-from retell_voice.kiosk.ports import Happening, Surroundings, WantsCall
-from retell_voice.kiosk.states import WAITING
+from retell_voice.kiosk.ports import Happening, PartFailed, Surroundings, WantsCall
+from retell_voice.kiosk.states import WAITING, State
 from retell_voice.threads.detached import run_detached
 
 PAUSE = 0.06
 """Seconds. Being woken for each block of 10 ms would cost several times what hearing does."""
+
+_AGAIN = 10.0
+"""Seconds after which it looks again for devices that are not open, if nothing else has changed."""
 
 
 class Ear(Protocol):
@@ -38,6 +42,9 @@ class Hearing:
         load: makes its ear, on a thread: that may take a second.
         surroundings: its kiosk.
         pause: seconds from one look at what was heard to the next.
+        any_voice: anything that is said calls. The kiosk's own sounds must not, and while calls
+            fail whoever talks nearby must not cause one failure after the other: it listens only
+            in IDLE, and while no sound of the kiosk's is played.
     """
 
     def __init__(
@@ -46,9 +53,12 @@ class Hearing:
         load: Callable[[], Ear],
         surroundings: Surroundings,
         pause: float = PAUSE,
+        *,
+        any_voice: bool = False,
     ) -> None:
         self.name = name
         self._pause = pause
+        self._any_voice = any_voice
         self._load = load
         self._surroundings = surroundings
         self._ear: Ear | None = None
@@ -73,13 +83,21 @@ class Hearing:
 
     async def __aiter__(self) -> AsyncIterator[Happening]:
         while True:
-            with self._surroundings.listen() as self._listener:
+            seen = self._surroundings.look
+            try:
+                listener = self._surroundings.listen()
+            except PartFailed:  # not open yet, or not open now: the look says why
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_AGAIN):
+                        await self._surroundings.changed(seen)
+                continue
+            with listener as self._listener:
                 listening = False
                 async for samples in self._listener:
                     await asyncio.sleep(self._pause)
                     if self._ear is None:
                         return
-                    if self._surroundings.look.state not in WAITING:
+                    if not self._is_due:
                         listening = False
                         continue
                     if not listening:
@@ -89,4 +107,12 @@ class Hearing:
                     if wish is not None:
                         yield wish
                         listening = False  # not to be found a second time in the same words
-            # The devices were closed. If they are not open again, this raises.
+            # The devices were closed.
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether what is heard may call."""
+        around = self._surroundings
+        if self._any_voice:
+            return around.look.state is State.IDLE and not around.is_sounding
+        return around.look.state in WAITING

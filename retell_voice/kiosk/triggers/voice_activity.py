@@ -27,7 +27,7 @@ def make(settings: KioskSettings, surroundings: Surroundings) -> Iterable[Part]:
         neural = way == "neural"
         if neural:
             VoiceEar(neural=True).begin(16000)
-        yield Hearing(_NAME, lambda: VoiceEar(neural=neural), surroundings)
+        yield Hearing(_NAME, lambda: VoiceEar(neural=neural), surroundings, any_voice=True)
 
 
 class VoiceEar:

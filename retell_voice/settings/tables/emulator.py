@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+from retell_voice.protocol.dialects import DIALECTS
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 
@@ -88,7 +89,7 @@ class EmulatorSettings(Settings):
         "web",
         "Dialect of unregistered calls.",
         _SERVER,
-        choices=("web", "twilio", "telnyx", "vonage", "plivo", "exotel"),
+        choices=DIALECTS,
         metavar="NAME",
     )
     encoding: Sourced[str] = setting(

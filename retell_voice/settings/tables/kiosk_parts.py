@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 
-CALLING, LAMPS, HOME = "What calls", "Lamps", "Home automation (MQTT)"
+CALLING, LAMPS, HOME = "What triggers a call", "Lamps", "Home automation (MQTT)"
 WAKE_WORDS = ("okay_nabu", "hey_jarvis", "alexa", "hey_mycroft")
 KEYS = {
     "esc": 1,
@@ -165,8 +165,8 @@ class KioskPartsSettings(Settings):
 
     button: Sourced[Line | None] = setting(
         None,
-        "A push button at this line: GPIO17 is pin 11 of a Raspberry Pi's header. Calls, hangs "
-        "up, and mutes when it is held. Takes the extra 'kiosk-gpio'.",
+        "A push button on this line: GPIO17 is pin 11 of a Raspberry Pi's header. A press calls or "
+        "hangs up; holding it mutes. Needs the extra 'kiosk-gpio'.",
         CALLING,
         kind=str,
         metavar="LINE",
@@ -174,14 +174,14 @@ class KioskPartsSettings(Settings):
     )
     button_to: Sourced[str] = setting(
         "ground",
-        "What the button connects its line to; the board's own resistor pulls it the other way.",
+        "What the button connects its line to; the board's own resistor pulls the other way.",
         CALLING,
         choices=("ground", "power"),
         metavar="WHAT",
     )
     button_debounce: Sourced[int] = setting(
         10,
-        "For so long after a change the line must be steady.",
+        "How long the line must be steady after a change.",
         CALLING,
         minimum=0,
         maximum=500,
@@ -190,24 +190,24 @@ class KioskPartsSettings(Settings):
     )
     gpio_chip: Sourced[str | None] = setting(
         None,
-        "Label or path of the chip that button and lamps are at. Without it: the header's of a "
-        "Raspberry Pi, or the only one there is.",
+        "Label or path of the GPIO chip for button and lamps. By default, that of a Raspberry Pi's "
+        "header, or the only one.",
         CALLING,
         kind=str,
         metavar="CHIP",
     )
     input_device: Sourced[str | None] = setting(
         None,
-        "A USB button, keyboard or speakerphone: its path below /dev/input/by-id, which stays "
-        "the same when others are plugged in. Its keys reach no other program.",
+        "A USB button, keyboard or speakerphone: its path in /dev/input/by-id, which stays the "
+        "same when other devices are plugged in. Its keys reach no other program.",
         CALLING,
         kind=str,
         metavar="PATH",
     )
     input_key: Sourced[Key] = setting(
         Key(None),
-        "The key that calls: its code or its name. any: all but those for volume and mute, which "
-        "do what is written on them.",
+        "The key that calls, by code or name. any: every key except the volume and mute keys, "
+        "which keep their usual function.",
         CALLING,
         kind=str,
         metavar="KEY",
@@ -215,7 +215,7 @@ class KioskPartsSettings(Settings):
     )
     long_press: Sourced[float] = setting(
         0.8,
-        "A button or key that is held for so long during a call mutes.",
+        "Holding a button or key this long during a call mutes.",
         CALLING,
         minimum=0.2,
         maximum=10,
@@ -224,8 +224,8 @@ class KioskPartsSettings(Settings):
     )
     wake_words: Sourced[WakeWords | None] = setting(
         None,
-        f"Words that call, with commas in between: {', '.join(WAKE_WORDS)}. WORD=0.9 calls only "
-        "where it is that certain. Takes the extra 'kiosk-wake-word'.",
+        f"Wake words, separated by commas: {', '.join(WAKE_WORDS)}. WORD=0.9 sets the threshold of "
+        "that word. Needs the extra 'kiosk-wake-word'.",
         CALLING,
         kind=str,
         metavar="WORDS",
@@ -233,18 +233,18 @@ class KioskPartsSettings(Settings):
     )
     voice_activity: Sourced[str] = setting(
         "off",
-        "Call when someone speaks. level goes by loudness alone: for quiet places; neural tells "
-        "speech from other sounds, and takes the extra 'emulator-small'.",
+        "Call when someone speaks. level judges by loudness alone, for quiet places; neural tells "
+        "speech from other sounds, and needs the extra 'emulator-small'.",
         CALLING,
         choices=("off", "level", "neural"),
         metavar="WAY",
     )
     always_on: Sourced[bool] = setting(
-        False, "Call whenever no call is up. Each call costs money, all day.", CALLING
+        False, "Call again whenever a call has ended. Calls cost money all day.", CALLING
     )
     led: Sourced[Lamp | None] = setting(
         None,
-        "A lamp that shows everything by how it blinks: a line (GPIO27) or a name below "
+        "A lamp that shows every state by how it blinks: a line (GPIO27) or a name in "
         "/sys/class/leds (ACT).",
         LAMPS,
         kind=str,
@@ -252,23 +252,33 @@ class KioskPartsSettings(Settings):
         read=Lamp.read,
     )
     led_ready: Sourced[Lamp | None] = setting(
-        None, "A lamp for: press, and it calls.", LAMPS, kind=str, metavar="LAMP", read=Lamp.read
+        None,
+        "A lamp that is on when the kiosk is ready.",
+        LAMPS,
+        kind=str,
+        metavar="LAMP",
+        read=Lamp.read,
     )
     led_call: Sourced[Lamp | None] = setting(
         None,
-        "A lamp for the call: blinks while it dials, and slowly while the agent speaks.",
+        "A lamp for the call: it blinks while dialling, and slowly while the agent speaks.",
         LAMPS,
         kind=str,
         metavar="LAMP",
         read=Lamp.read,
     )
     led_muted: Sourced[Lamp | None] = setting(
-        None, "A lamp for: you are not heard.", LAMPS, kind=str, metavar="LAMP", read=Lamp.read
+        None,
+        "A lamp that is on while you are muted.",
+        LAMPS,
+        kind=str,
+        metavar="LAMP",
+        read=Lamp.read,
     )
     led_error: Sourced[Lamp | None] = setting(
         None,
-        "A lamp for what is wrong: slow while the network is away, three flashes for what "
-        "someone must mend.",
+        "A lamp for problems: it blinks slowly without a network, and three times when something "
+        "needs fixing.",
         LAMPS,
         kind=str,
         metavar="LAMP",
@@ -276,15 +286,15 @@ class KioskPartsSettings(Settings):
     )
     led_to: Sourced[str] = setting(
         "ground",
-        "What the other side of the lamps at GPIO lines is connected to.",
+        "What the other side of lamps on GPIO lines is connected to.",
         LAMPS,
         choices=("ground", "power"),
         metavar="WHAT",
     )
     mqtt_url: Sourced[str | None] = setting(
         None,
-        "Broker to which the kiosk tells its state and from which it takes wishes; Home Assistant "
-        "finds it there by itself. Takes the extra 'kiosk-mqtt'.",
+        "Broker to which the kiosk publishes its state and from which it takes commands; Home "
+        "Assistant discovers it there. Needs the extra 'kiosk-mqtt'.",
         HOME,
         kind=str,
         prefixes=("mqtt://", "mqtts://"),
@@ -292,12 +302,12 @@ class KioskPartsSettings(Settings):
         read=_broker,
     )
     mqtt_user: Sourced[str | None] = setting(
-        None, "User at the broker.", HOME, kind=str, metavar="NAME"
+        None, "User name at the broker.", HOME, kind=str, metavar="NAME"
     )
     mqtt_password: Sourced[str | None] = setting(
         None,
-        "Password at the broker, a secret: that of this file or of systemd's credential "
-        "retell-mqtt-password.",
+        "Password at the broker, a secret; without it, systemd's credential "
+        "'retell-mqtt-password'.",
         HOME,
         kind=Secret,
         is_option=False,
@@ -307,7 +317,8 @@ class KioskPartsSettings(Settings):
     )
     mqtt_id: Sourced[str | None] = setting(
         None,
-        "Part of the kiosk's topics, different for each. Without it: made from the machine's id.",
+        "Part of the kiosk's topics, different for each kiosk. By default, derived from the "
+        "machine's id.",
         HOME,
         kind=str,
         metavar="ID",
@@ -315,7 +326,7 @@ class KioskPartsSettings(Settings):
     )
     mqtt_discovery: Sourced[str] = setting(
         "homeassistant",
-        "Topic below which Home Assistant looks for devices.",
+        "Topic under which Home Assistant looks for devices.",
         HOME,
         metavar="TOPIC",
         read=_topic,

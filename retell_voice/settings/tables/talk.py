@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from retell_voice.protocol.dialects import DIALECTS
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced, setting
 from retell_voice.settings.tables.call import CALL, SHOWN, AgentCallSettings
 from retell_voice.settings.tables.sound import SOUND
 
 PHONE = "A phone provider's call"
-DIALECTS = ("web", "twilio", "telnyx", "vonage", "plivo", "exotel")
-"""Dialects that ``talk`` has; all but the first are those of ``transport.phone``."""
 
 
 @dataclass(frozen=True, kw_only=True)

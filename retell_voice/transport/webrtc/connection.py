@@ -28,7 +28,9 @@ from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.transport.ports import Closed
 
-_CLOSE_TIMEOUT = 1.5
+_LEAVE_TIMEOUT = 1.5
+_FOLLOW_TIMEOUT = 1.0
+"""Seconds for the monitor to say goodbye."""
 _WAITING = 1000
 """Packets that may wait to be read: 20 s; whoever does not read for so long gets no more."""
 _MESSAGES = 2000
@@ -62,7 +64,8 @@ class Media(Protocol):
     def state(self) -> str: ...
     def send(self, payload: bytes, timestamp: int) -> bool: ...
     async def round_trip(self) -> float | None: ...
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Bounded in time, never raises."""
 
 
 class WebRtcConnection:
@@ -212,13 +215,15 @@ class WebRtcConnection:
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._media is not None and self._leave is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                async with asyncio.timeout(_LEAVE_TIMEOUT):
                     # Leaving first: to a gateway that sees the media close the call is broken.
                     await self._leave()
-                    await self._media.close()
+            await self._media.close()
+        if self._tasks:  # meanwhile the monitor has said goodbye, which may take a while
+            ended = asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait((ended,), timeout=_FOLLOW_TIMEOUT)
 
     async def _watch(self) -> None:
         timeouts, now = self._timeouts, self._clock()

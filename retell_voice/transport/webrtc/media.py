@@ -30,14 +30,20 @@ from retell_voice.errors import ConfigError, ConnectError, Rejected
 from retell_voice.protocol.gateway import CONTROL, Candidate, UnreadableAnswer
 from retell_voice.protocol.ice import Relay
 from retell_voice.protocol.sdp import check_answer, prepare_offer
+from retell_voice.shown import logger
 
 CLOCK = 48000
 """Units of the RTP timestamp a second."""
 _TIME_BASE = Fraction(1, CLOCK)
 _QUEUED = 50
 """Packets that may wait for the sender; it takes them at once unless it is stuck."""
+_CLOSE_TIMEOUT = 1.0
+"""Seconds for which closing is waited for: it takes milliseconds, or with a relay that has gone
+silent half a minute."""
 JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 """The attribute of aiortc's receiver that we replace."""
+_logger = logger("retell_voice.webrtc")
+_unfinished: set[asyncio.Task[None]] = set()  # what goes on though nobody waits any longer
 
 
 class _Voice(MediaStreamTrack):
@@ -104,6 +110,8 @@ class Peer:
         speaks: bool = True,
     ) -> None:
         self._relays: list[asyncio.Task[Candidate | None]] = []
+        self._offering: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._on_state = on_state
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -146,8 +154,10 @@ class Peer:
         Raises:
             ConnectError: this machine has no network.
         """
+        # Cancelled halfway, the library would leave open the sockets that it has opened so far.
+        self._offering = asyncio.create_task(self._gather())
         try:
-            await self._peer.setLocalDescription(await self._peer.createOffer())
+            await asyncio.shield(self._offering)
         except OSError as error:
             raise ConnectError(
                 f"network: the network interfaces cannot be listed: {error.strerror or error}",
@@ -161,9 +171,8 @@ class Peer:
         return prepare_offer(sdp)
 
     def speak(self) -> None:
-        """Speak from now on: what ``offer`` returns next says so."""
+        """Speak once the next offer, which says so, has been accepted."""
         self._transceiver.direction = "sendrecv"
-        self._speaks = True
 
     async def accept(self, answer: str) -> None:
         """Take the gateway's SDP answer; connecting begins.
@@ -179,8 +188,9 @@ class Peer:
         except Exception as error:
             why = f"its answer is not SDP that can be used ({type(error).__name__})"
         else:
+            self._speaks = self._transceiver.direction == "sendrecv"
             return
-        raise Rejected(f"server: the gateway cannot be talked to: {why}", "is it one of Retell's?")
+        raise Rejected(f"server: the gateway cannot be talked to: {why}", "is it Retell's gateway?")
 
     async def connected(self, timeout: float) -> None:  # noqa: ASYNC109 - it is told, too
         """Wait until audio can flow.
@@ -195,9 +205,10 @@ class Peer:
                     await self._changed.wait()
         await self.drop_relays()
         if self.state != "connected":
+            is_late = self.state in ("new", "connecting")
+            state = f"still connecting after {timeout:g} s" if is_late else self.state
             raise ConnectError(
-                "network: the gateway let us in, but no audio comes through to it "
-                f"({self.state} within {timeout:g} s)",
+                f"network: the gateway let us in, but no audio comes through to it ({state})",
                 "does a firewall block UDP? a network that lets only TCP through needs a relay "
                 "(TURN over TCP) from the server",
             )
@@ -213,9 +224,28 @@ class Peer:
         return next((trip for trip in trips if trip is not None), None)
 
     async def close(self) -> None:
-        """Close everything; the gateway sees that at once, if it is there."""
+        """Close everything; the gateway sees that at once, if it is there. Never raises.
+
+        Returns within a second; what takes longer goes on behind it.
+        """
         await self.drop_relays()
-        await self._peer.close()
+        if self._closing is None:
+            # In a task, as the library never finishes a closing that was cancelled halfway.
+            self._closing = asyncio.create_task(self._close())
+            _unfinished.add(self._closing)
+            self._closing.add_done_callback(_unfinished.discard)
+        await asyncio.wait((self._closing,), timeout=_CLOSE_TIMEOUT)
+
+    async def _gather(self) -> None:
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+
+    async def _close(self) -> None:
+        if self._offering is not None:
+            await asyncio.gather(self._offering, return_exceptions=True)
+        try:
+            await self._peer.close()
+        except Exception as error:  # whatever the library stumbles over
+            _logger.info("the media were not closed properly: %s", type(error).__name__)
 
     # A relay is allocated while all the rest goes on: it is only used where nothing else works.
 

@@ -87,7 +87,7 @@ class WebRtcRoute:
         self.admission: Admission | None = None
         """What let us in, once that is known."""
         self.joined = False
-        """Whether the gateway has let us in, be it that no audio came through."""
+        """Whether the gateway has let us in, even if no audio came through."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.label}>"

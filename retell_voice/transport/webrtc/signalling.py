@@ -108,7 +108,9 @@ class Signalling:
         """Leave, which ends a web call; at most a second, and whatever the gateway says."""
         try:
             async with asyncio.timeout(_LEAVE_TIMEOUT):
-                await self._send("DELETE", admission, session_id)
+                answer = await self._send("DELETE", admission, session_id)
+            if not answer.is_success:
+                _logger.info("the gateway did not let us leave: HTTP %d", answer.status_code)
         except (httpx.HTTPError, TimeoutError) as error:
             _logger.info("the gateway was not told that we leave: %s", type(error).__name__)
 
@@ -139,7 +141,8 @@ class Signalling:
         self, method: str, admission: Admission, session_id: str | None = None, **more: Any
     ) -> httpx.Response:
         url = Secret(f"{self._base.url}{sessions_path(admission.call_id, session_id)}")
-        headers = {"Authorization": f"Bearer {admission.access_token}", **more.pop("headers", {})}
+        bearer = Secret(f"Bearer {admission.access_token}")
+        headers = {"Authorization": bearer, **more.pop("headers", {})}
         with unlogged():
             return await self._client.request(method, url, headers=headers, **more)
 
@@ -154,7 +157,7 @@ class Signalling:
         hint = _HINTS.get(status, "")
         if status == 429:
             wait = retry_after(answer.headers.get("retry-after", ""))
-            hint = "too many calls at a time" if wait is None else f"try again in {wait:.0f} s"
+            hint = "too many calls at once" if wait is None else f"try again in {wait:.0f} s"
         text = f"HTTP {status} {answer.reason_phrase}".rstrip()
         return Rejected(
             f"server: the gateway {self._base.host} answered {text}"

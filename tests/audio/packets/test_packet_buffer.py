@@ -1,5 +1,7 @@
 """Packets in order, whatever order they arrive in."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,6 +114,18 @@ def test_a_sender_that_counts_from_somewhere_else_is_followed_at_its_second_pack
     assert packets.restarts == 1
     assert drain(packets) == [30001]
     assert packets.put(packet(30002))[0] is Put.QUEUED
+
+
+def test_another_source_is_followed_at_its_second_packet_however_near_its_numbers() -> None:
+    packets = buffer()
+    for number in range(3):
+        packets.put(packet(number))
+    assert drain(packets) == [0, 1, 2]
+    far = [replace(packet(number, (0, 2**31)), source=7) for number in (3, 4, 5)]
+    puts = [packets.put(each)[0] for each in (far[0], packet(3), far[1], far[2])]
+    assert puts == [Put.SUSPECT, Put.QUEUED, Put.SUSPECT, Put.QUEUED]
+    assert (packets.restarts, packets.lost) == (1, 0)
+    assert drain(packets) == [5], "of the old source nothing is left once the new one is followed"
 
 
 def test_a_timestamp_that_jumps_is_taken_as_it_is() -> None:

@@ -37,7 +37,7 @@ spinning = threading.Thread(target=spin, daemon=True)
 spinning.start()
 deadline = time.monotonic() + 20
 was = -1
-while lines > was and time.monotonic() < deadline:
+while (lines > was or not guard().held) and time.monotonic() < deadline:
     was = lines
     time.sleep(0.3)
 print(guard().held, lines - was, flush=True)

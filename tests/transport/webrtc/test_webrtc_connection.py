@@ -27,6 +27,7 @@ class Media:
         self.state = "connected"
         self.sent: list[tuple[bytes, int]] = []
         self.is_stuck = self.is_closed = False
+        self.on_close: Callable[[], object] = lambda: None
 
     def send(self, payload: bytes, timestamp: int) -> bool:
         self.sent.append((payload, timestamp))
@@ -37,6 +38,7 @@ class Media:
 
     async def close(self) -> None:
         self.is_closed = True
+        self.on_close()
 
 
 class Call:
@@ -246,6 +248,27 @@ async def test_a_gateway_that_does_not_answer_holds_nobody_up() -> None:
     call.connection.open(call.media, leave, None)
     async with asyncio.timeout(5):
         await call.connection.close()
+    assert call.media.is_closed
+
+
+async def test_a_monitor_that_takes_leave_slowly_keeps_nobody_in_the_call() -> None:
+    leaving, closed = asyncio.Event(), asyncio.Event()
+
+    async def monitor() -> AsyncIterator[Event]:
+        yield Transcript(utterances=(), at=1.0)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await leaving.wait()
+
+    async with joined(transcript=monitor) as call:
+        call.media.on_close = closed.set
+        await call.until(Transcript)
+        closing = asyncio.create_task(call.connection.close())
+        await closed.wait()
+        assert not closing.done()
+        leaving.set()
+        await closing
 
 
 async def test_the_transcript_comes_with_it_and_its_end_ends_the_call() -> None:

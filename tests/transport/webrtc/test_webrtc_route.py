@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoice
 from retell_voice.protocol.gateway import Admission, read_admission
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.transport.ports import Connection
-from retell_voice.transport.webrtc.media import JITTER_BUFFER
+from retell_voice.transport.webrtc import media
+from retell_voice.transport.webrtc.media import JITTER_BUFFER, Peer
 from retell_voice.transport.webrtc.route import WebRtcRoute
 
 SESSIONS = f"/webrtc-proxy/{CALL_ID}/v1/webrtc/sessions"
@@ -314,7 +315,7 @@ async def test_a_relay_that_refuses_us_is_passed_over() -> None:
 # Nothing is left behind
 
 
-async def cancelled(dialling: "asyncio.Task[Connection]") -> None:
+async def cancelled(dialling: "asyncio.Task[Any]") -> None:
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling
@@ -372,6 +373,52 @@ async def test_cancelled_while_it_connects_it_is_left() -> None:
         await asyncio.sleep(0.05)
         await cancelled(dialling)
         assert server.methods("sessions/0") == ["DELETE"]
+
+
+def a_peer(changed: Callable[[], None] = lambda: None) -> Peer:
+    return Peer(lambda *_: None, lambda _: None, changed)
+
+
+async def test_media_that_do_not_close_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media, "_CLOSE_TIMEOUT", 0.01)
+    released, changed = asyncio.Event(), asyncio.Event()
+    peer = a_peer(changed.set)
+    close = peer._peer.close
+
+    async def close_late() -> None:
+        await released.wait()
+        await close()
+
+    monkeypatch.setattr(peer._peer, "close", close_late)
+    async with asyncio.timeout(5):
+        await peer.close()
+        assert peer.state == "new"
+        released.set()
+        await changed.wait()
+    assert peer.state == "closed"
+
+
+async def test_media_close_to_the_end_whoever_is_cancelled_meanwhile() -> None:
+    peer = a_peer()
+    await peer.offer()
+    closing = asyncio.create_task(peer.close())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await cancelled(closing)
+    async with asyncio.timeout(5):
+        await peer.close()
+    assert peer.state == "closed"
+
+
+async def test_an_offer_that_is_cancelled_leaves_no_socket_open() -> None:
+    peer = a_peer()
+    offering = asyncio.create_task(peer.offer())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await cancelled(offering)
+    await peer.close()
+    ice = peer._transceiver.receiver.transport.transport._connection
+    assert (ice._local_candidates_end, ice._protocols) == (True, [])
 
 
 async def test_a_route_is_dialled_once() -> None:
