@@ -119,7 +119,7 @@ async def answer(websocket: WebSocket) -> None:
         params=PipelineParams(audio_in_sample_rate=RATE, audio_out_sample_rate=RATE),
     )
 
-    @transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]
+    @transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]  # as above
     async def gone(*_: Any) -> None:
         await worker.cancel()
 

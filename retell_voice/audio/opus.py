@@ -211,7 +211,7 @@ def _check(rate: int) -> None:
 @lru_cache(maxsize=1)
 def _libopus() -> ctypes.CDLL:
     try:
-        from opuslib_next.api import libopus  # noqa: PLC0415
+        from opuslib_next.api import libopus  # noqa: PLC0415 - an extra
     except (ImportError, OSError, RuntimeError):
         name = find_library("opus")
         try:

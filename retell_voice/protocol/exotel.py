@@ -23,7 +23,8 @@ from retell_voice.events import Event
 from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.lenient import to_json
 from retell_voice.protocol.phone import Caller, Shape, object_of, text_of, texts_of
-from retell_voice.protocol.streams import StreamProvider, StreamServer, Verb
+from retell_voice.protocol.stream_server import MarkingServer
+from retell_voice.protocol.streams import StreamProvider, Verb
 
 FRAME_MS = 100
 LINEAR = Codec("L16", 8000)
@@ -111,12 +112,14 @@ class ExotelClient(StreamProvider):
         return to_json({"event": event, "sequence_number": number, "stream_sid": stream, **more})
 
 
-class ExotelServer(StreamServer):
+class ExotelServer(MarkingServer):
     """The server's side.
 
     Args:
         codec: of both directions, 16-bit PCM: the call's own audio.
     """
+
+    stream_field = "stream_sid"
 
     def __init__(self, *, codec: Codec = LINEAR) -> None:
         super().__init__(sends=codec, is_mulaw=False, rate=codec.rate)
@@ -138,22 +141,6 @@ class ExotelServer(StreamServer):
             case "mark":
                 return self.marked(text_of(object_of(body, "mark"), "name"), at)
         return None
-
-    def audio(self, data: bytes, text: str = "") -> str:  # noqa: ARG002 - no text is carried
-        """Encode agent audio."""
-        return self._on_stream("media", media={"payload": self.payload(data)})
-
-    def clear(self) -> str:
-        """Encode: drop what has not been heard, and send back all marks."""
-        return self._on_stream("clear")
-
-    def mark(self, name: str) -> str:
-        """Encode: send this back when all before it has been heard."""
-        return self._on_stream("mark", mark={"name": name})
-
-    def _on_stream(self, event: str, **more: Any) -> str:
-        stream = "" if self.caller is None else self.caller.stream
-        return self.said(event, stream_sid=stream, **more)
 
 
 def _caller(body: Mapping[str, Any], start: Mapping[str, Any]) -> Caller:

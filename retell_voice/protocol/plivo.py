@@ -24,7 +24,8 @@ from retell_voice.events import Event
 from retell_voice.protocol.codecs import PCMU, Codec
 from retell_voice.protocol.lenient import to_json
 from retell_voice.protocol.phone import Caller, Shape, object_of, text_of
-from retell_voice.protocol.streams import StreamProvider, StreamServer, Verb
+from retell_voice.protocol.stream_server import StreamServer
+from retell_voice.protocol.streams import StreamProvider, Verb
 
 _TYPES = {"PCMU": "audio/x-mulaw", "L16": "audio/x-l16"}
 _NAMES = {kind: name for name, kind in _TYPES.items()}

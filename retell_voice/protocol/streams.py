@@ -17,20 +17,18 @@ the provider would do, which is to ignore most of it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from retell_voice.errors import show
-from retell_voice.events import Event, MalformedMessage, Role, UnknownMessage, Utterance
-from retell_voice.protocol.codecs import Codec, transcode
-from retell_voice.protocol.lenient import decode_base64, to_json
+from retell_voice.events import Event, MalformedMessage, UnknownMessage
+from retell_voice.protocol.codecs import Codec
+from retell_voice.protocol.lenient import decode_base64
 from retell_voice.protocol.messages import (
     AgentAudio,
     Clear,
-    Digit,
-    Marked,
-    MicrophoneAudio,
     Reply,
 )
 from retell_voice.protocol.phone import (
@@ -44,7 +42,6 @@ from retell_voice.protocol.phone import (
     excerpt,
     extra_fields,
     load_object,
-    text_of,
     wrong_fields,
 )
 from retell_voice.protocol.whole_samples import WholeSamples
@@ -53,7 +50,7 @@ Problem = Literal["binary", "json", "event", "fields", "stream", "payload", "ful
 Verb = Literal["audio", "mark", "clear"]
 
 
-class StreamProvider:
+class StreamProvider(ABC):
     """The provider's side.
 
     Args:
@@ -92,25 +89,25 @@ class StreamProvider:
 
     # What each provider says in its own words
 
+    @abstractmethod
     def opening(self) -> Sequence[str]:
         """Return what begins the stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def audio(self, frame: bytes, at: float = 0.0) -> str:
         """Encode one frame of the caller's audio."""
-        raise NotImplementedError
 
+    @abstractmethod
     def digit(self, digit: str, at: float = 0.0) -> str:
         """Encode a phone key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def closing(self) -> Sequence[str]:
         """Return what ends the stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def played(self, name: str) -> str:
         """Return what tells that a mark has been heard, or came back from a clear."""
-        raise NotImplementedError
 
     def cleared(self) -> Sequence[str]:
         """Return what answers a clear, before the marks if they come back."""
@@ -127,7 +124,7 @@ class StreamProvider:
         name = self._queue.heard(cue)
         return None if name is None else self.played(name)
 
-    def ping(self) -> None:
+    def ping(self) -> None:  # noqa: B027 - most have none
         """There is no heartbeat but WebSocket's own."""
 
     def left(self, at: float = 0.0) -> list[Event]:
@@ -253,108 +250,6 @@ class StreamProvider:
     def encoded(self, frame: bytes) -> str:
         """Return a frame of a call's audio in the codec and base64."""
         return b64encode(self._sends.encode(frame)).decode("ascii")
-
-
-class StreamServer:
-    """The voice server's side: what a provider says is read as far as it has a meaning.
-
-    Args:
-        sends: codec of what the agent says.
-        is_mulaw: whether the call's own audio is µ-law, not 16-bit PCM.
-        rate: of the call's own audio, Hz.
-
-    Attributes:
-        caller: who calls, once that has been said.
-    """
-
-    frame_ms: int | None = None
-
-    def __init__(self, *, sends: Codec, is_mulaw: bool, rate: int) -> None:
-        self.caller: Caller | None = None
-        self._sends = sends
-        self._near = sends
-        self._is_mulaw = is_mulaw
-        self._rate = rate
-        self._samples = WholeSamples(sends.width)
-        self._is_rate_told = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the stream has begun."""
-        return self.caller is not None
-
-    def receive(self, message: str | bytes, at: float = 0.0) -> list[Event]:
-        """Decode one message of the provider."""
-        try:
-            body = load_object(message)
-            event = body.get("event")
-            events = self.take(event, body, at) if isinstance(event, str) else None
-        except ValueError as error:
-            return [MalformedMessage(problem=str(error), excerpt=excerpt(message), at=at)]
-        return [UnknownMessage(message=str(message)[:KEPT], at=at)] if events is None else events
-
-    def take(self, event: str, body: Mapping[str, Any], at: float) -> list[Event] | None:
-        """Decode a message of this event; None: it is not known.
-
-        Raises:
-            ValueError: a field is missing or of another type; says which.
-        """
-        raise NotImplementedError
-
-    def said(self, event: str, **more: Any) -> str:
-        """Return a message of this event."""
-        return to_json({"event": event, **more})
-
-    def payload(self, data: bytes) -> str:
-        """Return the agent's audio, as the call has it, in the codec and base64."""
-        audio = self._sends.encode(
-            transcode(data, is_mulaw=self._is_mulaw, to_mulaw=self._sends.is_mulaw)
-        )
-        return b64encode(audio).decode("ascii")
-
-    def begun(self, caller: Caller, near: Codec) -> list[Event]:
-        """Take the beginning of the stream; ``near`` is the codec of what the caller says."""
-        self.caller = caller
-        self._near = near
-        self._samples = WholeSamples(near.width)
-        return []
-
-    def heard(self, payload: str, at: float) -> list[Event]:
-        """Take audio of the caller.
-
-        Raises:
-            ValueError: it is no base64, or at another rate than the call; that is said once, and
-                what follows is dropped.
-        """
-        if self._near.rate != self._rate:
-            if self._is_rate_told:
-                return []
-            self._is_rate_told = True
-            raise ValueError(f"audio at {self._near.rate} Hz in a call at {self._rate} Hz")
-        data = self._near.decode(self._samples.feed(decode_base64(payload)))
-        data = transcode(data, is_mulaw=self._near.is_mulaw, to_mulaw=self._is_mulaw)
-        return [MicrophoneAudio(data=data, at=at)] if data else []
-
-    def pressed(self, body: Mapping[str, Any], at: float) -> list[Event]:
-        """Take a phone key: the field ``digit``.
-
-        Raises:
-            ValueError: it is missing or no text.
-        """
-        return [Digit(digit=text_of(body, "digit")[:KEPT], at=at)]
-
-    def marked(self, name: str, at: float) -> list[Event]:
-        """Take a mark that came back."""
-        return [Marked(name=name[:KEPT], at=at)]
-
-    def pong(self) -> None:
-        """There is no heartbeat to answer."""
-
-    def update(self, transcript: tuple[Utterance, ...], turn: Role | None = None) -> None:
-        """A transcript is not carried."""
-
-    def metadata(self, metadata: Any) -> None:
-        """Metadata is not carried."""
 
 
 def clipped(name: str) -> str:

@@ -29,7 +29,8 @@ from retell_voice.events import Event
 from retell_voice.protocol.codecs import PCMU, Codec
 from retell_voice.protocol.lenient import to_json
 from retell_voice.protocol.phone import Caller, Shape, object_of, text_of, texts_of
-from retell_voice.protocol.streams import Problem, StreamProvider, StreamServer, Verb
+from retell_voice.protocol.stream_server import StreamServer
+from retell_voice.protocol.streams import Problem, StreamProvider, Verb
 
 TOKEN = "x-telnyx-streaming-auth-token"  # noqa: S105 - a name
 """Header of the request that opens the WebSocket, and a field of ``connected``."""

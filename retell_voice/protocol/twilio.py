@@ -26,7 +26,8 @@ from retell_voice.events import Event
 from retell_voice.protocol.codecs import PCMU
 from retell_voice.protocol.lenient import to_json
 from retell_voice.protocol.phone import Caller, Shape, object_of, text_of, texts_of
-from retell_voice.protocol.streams import Problem, StreamProvider, StreamServer, Verb
+from retell_voice.protocol.stream_server import MarkingServer
+from retell_voice.protocol.streams import Problem, StreamProvider, Verb
 
 SIGNATURE = "X-Twilio-Signature"
 """Header of the request that opens the WebSocket."""
@@ -120,12 +121,14 @@ class TwilioClient(StreamProvider):
         return to_json({**head, **more})
 
 
-class TwilioServer(StreamServer):
+class TwilioServer(MarkingServer):
     """The server's side.
 
     Args:
         is_mulaw: whether the call's own audio is µ-law, not 16-bit PCM; 8 kHz either way.
     """
+
+    stream_field = "streamSid"
 
     def __init__(self, *, is_mulaw: bool = True) -> None:
         super().__init__(sends=PCMU, is_mulaw=is_mulaw, rate=8000)
@@ -146,22 +149,6 @@ class TwilioServer(StreamServer):
             case "mark":
                 return self.marked(text_of(object_of(body, "mark"), "name"), at)
         return None
-
-    def audio(self, data: bytes, text: str = "") -> str:  # noqa: ARG002 - no text is carried
-        """Encode agent audio."""
-        return self._on_stream("media", media={"payload": self.payload(data)})
-
-    def clear(self) -> str:
-        """Encode: drop what has not been heard, and send back all marks."""
-        return self._on_stream("clear")
-
-    def mark(self, name: str) -> str:
-        """Encode: send this back when all before it has been heard."""
-        return self._on_stream("mark", mark={"name": name})
-
-    def _on_stream(self, event: str, **more: Any) -> str:
-        stream = "" if self.caller is None else self.caller.stream
-        return self.said(event, streamSid=stream, **more)
 
 
 def _caller(body: Mapping[str, Any]) -> Caller:

@@ -176,7 +176,7 @@ def wait_for_handler(pid: int, number: int) -> None:
         )
         if caught >> (number - 1) & 1 and caught >> (signal.SIGTERM - 1) & 1:
             return
-        time.sleep(0.01)
+        time.sleep(0.01)  # a poll with a deadline
     raise AssertionError("it never took the signal")
 
 
@@ -220,7 +220,7 @@ def whoever_reads(fifo: Path) -> int:
         try:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:  # nobody has
-            time.sleep(0.01)
+            time.sleep(0.01)  # a poll with a deadline
     raise AssertionError("it never opened the pipe")
 
 

@@ -242,6 +242,7 @@ async def test_a_signal_ends_a_call_with_a_server_that_says_nothing(
         began = time.monotonic()
         for number in numbers:
             os.kill(process.pid, number)
+            # Two at once are one to a process: as far apart as a person presses keys at best.
             await asyncio.sleep(0.05 if len(numbers) > 1 else 0)
         _, errors = await process.communicate()
         assert time.monotonic() - began < 2 + SLACK / 2

@@ -92,7 +92,7 @@ async def test_a_web_call(server: asyncio.subprocess.Process, run: Run, tmp_path
     more = {"RETELL_API_KEY": "any"}
     talking = asyncio.create_task(asyncio.to_thread(run, *talk[1].split(), *files, more=more))
     happened = await read(server, "agent says")
-    await asyncio.sleep(0.5)  # of the greeting
+    await asyncio.sleep(0.5)  # so much of the greeting is to be in the file: it plays in real time
     key = {"Authorization": "Bearer any"}
     (call,) = (await asyncio.to_thread(post, f"{talk[2]}/v3/list-calls", key, "{}"))["items"]
     await asyncio.to_thread(post, f"{talk[2]}/v2/stop-call/{call['call_id']}", key, "")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.dialects import Row, messages, replay, reply
+from support.dialects import Row, carry, messages, read, replay, reply, take_anything
 
-from retell_voice.events import Event, MalformedMessage, ProviderComplaint
+from retell_voice.events import MalformedMessage, ProviderComplaint
 from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.messages import (
     AgentAudio,
@@ -17,7 +17,6 @@ from retell_voice.protocol.messages import (
     Digit,
     Marked,
     MicrophoneAudio,
-    Reply,
 )
 from retell_voice.protocol.phone import Caller
 from retell_voice.protocol.plivo import PlivoClient, PlivoServer
@@ -99,11 +98,6 @@ def test_a_conversation_as_documented() -> None:
     replay(PlivoClient(CALLER), server, CONVERSATION)
     assert server.is_ready
     assert server.caller == CALLER
-
-
-def read(side: Any, message: Any, at: float = 0.0) -> list[Any]:
-    """Return events whose fields a test knows by itself."""
-    return list(side.receive(json.dumps(message) if isinstance(message, dict) else message, at))
 
 
 def test_what_plivo_says_is_to_the_letter() -> None:
@@ -205,20 +199,9 @@ NEARLY: dict[str, list[Any]] = {
 @given(st.lists(messages(NEARLY), max_size=4), st.booleans())
 def test_no_message_ever_raises(said: list[str | bytes], strict: bool) -> None:
     sides: list[Any] = [PlivoClient(CALLER, strict=strict), PlivoServer()]
-    for side in sides:
-        for message in said:
-            for event in side.receive(message, 1.0):
-                assert isinstance(event, Event)
-                assert event.at == 1.0
-                if isinstance(event, Reply):
-                    json.loads(event.message)
+    take_anything(sides, said)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=9))
 def test_audio_survives_both_ways(pieces: list[bytes]) -> None:
-    client, server = PlivoClient(CALLER), PlivoServer()
-    for message in client.opening():
-        server.receive(message)
-    there = [read(server, client.audio(each))[0].data for each in pieces]
-    back = [read(client, server.audio(each))[-1].data for each in pieces]
-    assert there == back == pieces
+    carry(PlivoClient(CALLER), PlivoServer(), pieces)

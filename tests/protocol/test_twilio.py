@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.dialects import Row, messages, replay, reply
+from support.dialects import Row, carry, messages, read, replay, reply, take_anything
 from twilio.request_validator import RequestValidator
 
 from retell_voice.events import (
-    Event,
     MalformedMessage,
     ProviderComplaint,
     UnknownMessage,
@@ -22,7 +21,6 @@ from retell_voice.protocol.messages import (
     Digit,
     Marked,
     MicrophoneAudio,
-    Reply,
 )
 from retell_voice.protocol.phone import MOST_MARKS, Caller
 from retell_voice.protocol.twilio import TwilioClient, TwilioServer, is_signed, signature
@@ -199,11 +197,6 @@ def mark(name: str) -> str:
     return json.dumps({"event": "mark", "streamSid": STREAM, "mark": {"name": name}})
 
 
-def read(side: Any, message: str | bytes, at: float = 0.0) -> list[Any]:
-    """Return events whose fields a test knows by itself."""
-    return list(side.receive(message, at))
-
-
 def test_marks_have_a_bound() -> None:
     client = TwilioClient(CALLER)
     for _ in range(MOST_MARKS):
@@ -365,23 +358,12 @@ NEARLY: dict[str, list[Any]] = {
 @given(st.lists(messages(NEARLY), max_size=4), st.booleans())
 def test_no_message_ever_raises(said: list[str | bytes], strict: bool) -> None:
     sides: list[Any] = [TwilioClient(CALLER, strict=strict), TwilioServer()]
-    for side in sides:
-        for message in said:
-            for event in side.receive(message, 1.0):
-                assert isinstance(event, Event)
-                assert event.at == 1.0
-                if isinstance(event, Reply):
-                    json.loads(event.message)
+    take_anything(sides, said)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=9))
 def test_audio_survives_both_ways(pieces: list[bytes]) -> None:
-    client, server = TwilioClient(CALLER), TwilioServer()
-    for message in client.opening():
-        server.receive(message)
-    there = [read(server, client.audio(each))[0].data for each in pieces]
-    back = [read(client, server.audio(each))[-1].data for each in pieces]
-    assert there == back == pieces
+    carry(TwilioClient(CALLER), TwilioServer(), pieces)
 
 
 # Its signature, with the library of its makers

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.dialects import Row, messages, replay, reply
+from support.dialects import Row, messages, read, replay, reply, take_anything
 
 from retell_voice.events import (
-    Event,
     MalformedMessage,
     ProviderComplaint,
     UnknownMessage,
@@ -21,7 +20,6 @@ from retell_voice.protocol.messages import (
     Digit,
     Marked,
     MicrophoneAudio,
-    Reply,
 )
 from retell_voice.protocol.phone import MOST_MARKS, Caller
 from retell_voice.protocol.vonage import VonageClient, VonageServer
@@ -60,11 +58,6 @@ def test_a_conversation_as_documented() -> None:
     replay(VonageClient(CALLER), server, CONVERSATION)
     assert server.is_ready
     assert server.caller == CALLER
-
-
-def read(side: Any, message: Any, at: float = 0.0) -> list[Any]:
-    """Return events whose fields a test knows by itself."""
-    return list(side.receive(json.dumps(message) if isinstance(message, dict) else message, at))
 
 
 def test_what_vonage_says_is_to_the_letter() -> None:
@@ -184,13 +177,7 @@ NEARLY: dict[str, list[Any]] = {
 @given(st.lists(messages(NEARLY), max_size=4), st.booleans())
 def test_no_message_ever_raises(said: list[str | bytes], strict: bool) -> None:
     sides: list[Any] = [VonageClient(CALLER, strict=strict), VonageServer()]
-    for side in sides:
-        for message in said:
-            for event in side.receive(message, 1.0):
-                assert isinstance(event, Event)
-                assert event.at == 1.0
-                if isinstance(event, Reply):
-                    json.loads(event.message)
+    take_anything(sides, said)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=9))
