@@ -115,7 +115,7 @@ Steps = tuple[Action | Say, ...]
 
 _S, _E, _A = State, Event, Action
 
-_DIAL: tuple[State, Steps] = (_S.DIALLING, (_A.DIAL, Say.DIALLING))
+_DIAL: tuple[State, Steps] = (_S.DIALLING, (Say.DIALLING, _A.DIAL))
 _HANG_UP: tuple[State, Steps] = (_S.WRAPPING_UP, (_A.HANG_UP,))
 _DOWN: tuple[State, Steps] = (_S.OFFLINE, (Say.OFFLINE,))
 _BROKEN: tuple[State, Steps] = (_S.FAULTED, (Say.ERROR,))

@@ -320,6 +320,23 @@ async def test_devices_that_are_lost_as_soon_as_they_are_open_are_set_up_all_the
         assert kiosk.is_sounding
 
 
+class Blocks(NullMicrophone):
+    """Takes blocks of another length."""
+
+    def suggest_block(self, block_ms: float) -> None:
+        self.block_ms = round(block_ms)
+
+
+async def test_devices_that_are_open_all_day_have_longer_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    microphone = Blocks(RATE)
+    microphone.block_ms = 10
+    async with a_kiosk(monkeypatch, listens, microphone=lambda: microphone) as kiosk:
+        await kiosk.until(State.IDLE)
+        assert microphone.block_ms == 20
+
+
 async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -327,7 +344,7 @@ async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
         await kiosk.until(State.IDLE)
         checked, before = asyncio.Event(), kiosk.devices.io
         monkeypatch.setattr(kiosk._way, "check", checked.wait)
-        kiosk._check()
+        kiosk._checks.begin()
         await kiosk.reload(settings(api_url=kiosk.emulator.api_url, rate=16000))
         assert kiosk._reopening is not None
         kiosk.press()
@@ -439,7 +456,7 @@ async def test_a_sound_is_played_by_name_or_from_a_file(
         await soon(lambda: any(4000 < each < 9000 for each in played))
         with pytest.raises(ConfigError, match="No such file"):
             await kiosk.play("/nowhere.wav")
-        monkeypatch.setattr("retell_voice.kiosk.kiosk._LONGEST_SOUND", 100)
+        monkeypatch.setattr("retell_voice.kiosk.audible._LONGEST_SOUND", 100)
         with pytest.raises(ConfigError, match="longer than"):
             await kiosk.play(str(tmp_path / "a.wav"))
 

@@ -83,7 +83,7 @@ def test_muting_is_no_state(state: State) -> None:
 def test_whoever_presses_to_call_is_heard_and_so_is_who_calls_next() -> None:
     called, steps = step(Standing(State.IDLE, muted=True), Event.PRESS)
     assert called == Standing(State.DIALLING)
-    assert steps == (Action.APPLY_MUTE, Action.DIAL, Say.DIALLING)
+    assert steps == (Action.APPLY_MUTE, Say.DIALLING, Action.DIAL)
     over, steps = step(Standing(State.IN_CALL, muted=True), Event.OVER)
     assert over == Standing(State.COOLING)
     assert steps == (Action.APPLY_MUTE, Say.IDLE)
