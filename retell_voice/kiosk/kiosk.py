@@ -245,10 +245,10 @@ class Kiosk:
                 self._audible.sounds.say(step)
             case Action.DIAL:
                 self._dial()
-            case Action.HANG_UP:
+            case Action.HANG_UP | Action.GIVE_UP:
                 self._audible.sounds.stop()
                 if self._call is not None:
-                    self._call.hang_up()
+                    self._call.hang_up(in_vain=step is Action.GIVE_UP)
             case Action.LOOK:
                 if self.devices.away:
                     self._why = self.devices.away

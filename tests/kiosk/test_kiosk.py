@@ -22,7 +22,7 @@ from retell_voice.events import Utterance
 from retell_voice.kiosk import devices
 from retell_voice.kiosk.kiosk import Kiosk
 from retell_voice.kiosk.ports import LongPressed, WantsCall, WantsHangUp, WantsMute, WantsVolume
-from retell_voice.kiosk.states import State
+from retell_voice.kiosk.states import LIMITS, State
 
 
 async def listens(session: Session) -> None:
@@ -47,6 +47,19 @@ async def test_a_press_calls_and_another_one_hangs_up(monkeypatch: pytest.Monkey
     assert account.dialled is not None
     assert account.dialled < 5
     assert kiosk.look.calls == 1
+
+
+async def test_a_call_that_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, State.DIALLING, 0.2)
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        monkeypatch.setattr(kiosk._way, "place", lambda _: asyncio.Event().wait())
+        kiosk.press()
+        account = await kiosk.ends()
+        await kiosk.seen.until(lambda: "offline" in kiosk.seen.states)
+    assert (account.result, account.dialled) == ("cut off", None)
+    assert account.why == "the call did not begin within 0 s"
+    assert kiosk.seen.states[1:4] == ["dialling", "wrapping up", "offline"]
 
 
 async def test_the_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
