@@ -8,21 +8,28 @@ import os
 import random
 import threading
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.cable import Cable
 from support.kiosk import KEY, LONG, RATE, a_kiosk, settings, soon
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
+from retell_voice.engine.call import Call
+from retell_voice.engine.timing import Timing
 from retell_voice.errors import ConfigError, DeviceError
 from retell_voice.events import Utterance
-from retell_voice.kiosk import devices
+from retell_voice.kiosk import devices, held, placing
 from retell_voice.kiosk.kiosk import Kiosk
 from retell_voice.kiosk.ports import LongPressed, WantsCall, WantsHangUp, WantsMute, WantsVolume
-from retell_voice.kiosk.states import LIMITS, State
+from retell_voice.kiosk.sounds import Sounds
+from retell_voice.kiosk.states import LIMITS, Say, State
+
+QUICK = Timing(heartbeat=0.1, silence_limit=0.4)
 
 
 async def listens(session: Session) -> None:
@@ -239,6 +246,39 @@ async def test_a_server_that_fails_ends_the_call(monkeypatch: pytest.MonkeyPatch
         account = await kiosk.ends()
         assert (account.result, account.ended_by) == ("cut off", "server")
         await kiosk.until(State.IDLE)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_call_whose_network_is_lost_and_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """The connection is reset; or nothing comes any more, as behind a router without power."""
+    monkeypatch.setattr(held, "Call", partial(Call, timing=QUICK))
+    monkeypatch.setattr(placing, "_REACH_SECONDS", 0.3)
+    said: list[Say] = []
+    monkeypatch.setattr(Sounds, "say", lambda _, say: said.append(say))
+    async with Emulator(agent=listens, api_key=KEY) as emulator, Cable(emulator.api_url) as cable:
+        websocket = f"ws{cable.url.removeprefix('http')}/audio-websocket"
+        urls = {"api_url": cable.url, "url": websocket}
+        async with a_kiosk(monkeypatch, None, **urls) as kiosk:
+            await kiosk.until(State.IDLE)
+            kiosk.press()
+            await kiosk.until(State.IN_CALL)
+            cable.pull()
+            if is_told:
+                cable.reset()
+            account = await kiosk.ends()
+            assert (account.result, account.ended_by) == ("cut off", "network")
+            assert kiosk.look.state is State.OFFLINE
+            assert said[-1] is Say.OFFLINE
+            kiosk.press()  # nobody waits for the next check
+            assert kiosk.look.state is State.DIALLING
+            cable.plug()
+            await kiosk.until(State.IN_CALL)
+            kiosk.press()
+            assert (await kiosk.ends(2)).result == "over"
+            await kiosk.until(State.IDLE)
+            await soon(lambda: not emulator.sessions)
 
 
 class Unplugged(NullSpeaker):
