@@ -10,6 +10,7 @@ is taken: the thread waits for that lock from then on, which costs nothing, and 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import sys
 import threading
@@ -126,7 +127,7 @@ class Trap:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018 - only there is ``stderr`` known to be a variable
         libc.fopen.restype = ctypes.c_void_p
-        libc.flockfile.argtypes = (ctypes.c_void_p,)
+        libc.flockfile.argtypes = libc.funlockfile.argtypes = (ctypes.c_void_p,)
         self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
@@ -135,6 +136,8 @@ class Trap:
         locking = threading.Thread(target=libc.flockfile, args=(self._file,))
         locking.start()
         locking.join()
+        # As a process ends, C (glibc since 2.41) flushes all files, and waits for their locks.
+        atexit.register(libc.funlockfile, self._file)
 
     def spring(self, seconds: float) -> None:
         """Hold whoever writes to ``stderr`` within so many seconds."""

@@ -59,6 +59,20 @@ def test_a_thread_that_prints_for_ever_is_held_and_the_others_print_on() -> None
     assert done.stderr.splitlines()[-1] == b"said by another"
 
 
+FLUSHES = """
+import atexit, ctypes
+atexit.register(ctypes.CDLL(None).fflush, None)  # as C does then, if it is new enough
+from retell_voice.devices.portaudio.spinning import guard
+
+guard()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PortAudio's threads spin on Linux")
+def test_the_process_can_end_although_c_flushes_all_files_then() -> None:
+    subprocess.run([sys.executable, "-c", FLUSHES], timeout=20, check=True)
+
+
 class Trapdoor:
     """Counts."""
 

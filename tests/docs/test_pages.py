@@ -1,0 +1,63 @@
+"""What stands in the documentation is so: files, rooms, code, links of the README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import retell_voice
+from retell_voice.echo.choice import Way
+from retell_voice.echo.system import HOW_TO
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+
+
+def test_rooms_that_are_named_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.M)
+    rooms = [room for row in rows for room in re.findall(r"`(.+?)`", row)]
+    assert len(rooms) > 20
+    for room in rooms:
+        assert (ROOT / "retell_voice" / room).exists(), room
+
+
+def test_the_page_about_echo_knows_every_way_and_how_to_make_the_systems() -> None:
+    page = (ROOT / "docs" / "echo.md").read_text("utf-8")
+    assert HOW_TO.strip() in page
+    for way in Way:
+        assert f"\n| `{way}` |" in page
+
+
+def snippets() -> Iterator[Any]:
+    for page in PAGES:
+        found = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+        for number, code in enumerate(found, 1):
+            yield pytest.param(code, id=f"{page.stem} {number}")
+
+
+@pytest.mark.parametrize("code", list(snippets()))
+def test_code_is_code_and_names_what_there_is(code: str) -> None:
+    tree = compile(code, "page", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "retell_voice":
+            assert {alias.name for alias in node.names} <= set(retell_voice.__all__)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page: Path) -> None:
+    named = re.findall(
+        r"`((?:examples|scripts|tests|docs|retell_voice)/[\w./-]+)`", page.read_text()
+    )
+    for each in named:
+        assert (ROOT / each).exists(), f"{page.name} names {each}"
+
+
+def test_links_of_the_readme_are_there() -> None:
+    for link in re.findall(r"\]\(((?!https?:|#)[^)#]+)", (ROOT / "README.md").read_text()):
+        assert (ROOT / link).exists(), link
