@@ -169,6 +169,8 @@ class TelnyxServer(StreamServer):
         big_endian: L16 of the caller is big-endian.
     """
 
+    shortest_ms = round(1000 * _SHORTEST)
+
     def __init__(
         self, *, sends: Codec = PCMU, is_mulaw: bool = True, big_endian: bool = False
     ) -> None:
