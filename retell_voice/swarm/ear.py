@@ -61,10 +61,10 @@ class Ear:
         self.until = min(self.until, at)
         self._loud = [(begin, min(end, at)) for begin, end in self._loud if begin < at]
 
-    def silent_since(self, now: float) -> float:
-        """Return since when nothing loud has been heard; ``now`` if something is."""
-        heard = [min(end, now) for begin, end in self._loud if begin <= now]
-        return max(heard, default=0.0)
+    @property
+    def silent_from(self) -> float:
+        """When the last that is loud of what has come will have been played; 0: nothing was."""
+        return self._loud[-1][1] if self._loud else 0.0
 
     def answer(self, end: float, before: float) -> float | None:
         """Return how long after an utterance's end the agent was first heard, seconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +43,19 @@ class Voice:
         return len(self.frames) * self.frame
 
 
-def voice_of(samples: Samples, audio: AudioFormat, frame_ms: int) -> Voice:
+def voice_of(
+    samples: Samples,
+    audio: AudioFormat,
+    frame_ms: int,
+    encode: Callable[[Samples], bytes] | None = None,
+) -> Voice:
     """Return a recording as the voice of callers.
 
     Args:
         samples: shape (n,), mono int16, at the rate of ``audio``.
         audio: encoding and rate of the calls.
         frame_ms: length of a frame.
+        encode: encodes one frame after the other; None: as ``audio`` does.
 
     Raises:
         ConfigError: nobody speaks in it.
@@ -58,8 +65,9 @@ def voice_of(samples: Samples, audio: AudioFormat, frame_ms: int) -> Voice:
     ends = utterance_ends(samples, audio.rate)
     if not ends:
         raise ConfigError("nobody speaks in the input file: no answer could be timed")
-    frames = tuple(audio.encode(padded[at : at + step]) for at in range(0, len(padded), step))
-    silence = audio.encode(np.zeros(step, np.int16))
+    encode = encode or audio.encode
+    frames = tuple(encode(padded[at : at + step]) for at in range(0, len(padded), step))
+    silence = encode(np.zeros(step, np.int16))
     return Voice(frames, step / audio.rate, ends, silence)
 
 
