@@ -53,9 +53,7 @@ def creating(settings: TalkSettings) -> Callable[[], Awaitable[Route]]:
         nonlocal agent
         with key_from(key):
             agent = agent or await account(settings, key).agent_id(settings.agent.value or "")
-            admission = await create_web_call(
-                agent, api_key=key.value, api_url=api_url, plain=True
-            )
+            admission = await create_web_call(agent, api_key=key.value, api_url=api_url, plain=True)
         return WebCall(admission, api_key=key.value, api_url=api_url, transcript=False)
 
     return Desk(ask).register

@@ -83,9 +83,7 @@ def example() -> Iterator[str]:
         yield url
 
 
-async def test_a_pipeline_of_pipecats_says_back_what_it_hears(
-    example: str, tmp_path: Path
-) -> None:
+async def test_a_pipeline_of_pipecats_says_back_what_it_hears(example: str, tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         for dialect in ("twilio", "telnyx", "plivo", "exotel"):
             (tmp_path / dialect).mkdir()

@@ -255,7 +255,9 @@ class _ScenarioRunner:
             await self._connection.force_update(transcript, action.turn)
 
     async def _wait(self, wait: Wait, step: Step) -> None:
-        awaited = _AWAITED.get(wait.condition, "") + (wait.text if wait.condition == "digits" else "")
+        awaited = _AWAITED.get(wait.condition, "") + (
+            wait.text if wait.condition == "digits" else ""
+        )
         try:
             async with asyncio.timeout(wait.at_most / self._speed if wait.at_most else None):
                 await self._until(wait)
