@@ -97,7 +97,7 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
 
 
 def _joined_where_registered(settings: TalkSettings) -> TalkSettings:
-    """Return the settings with the URL at which calls are joined that are registered, as in talk."""
+    """Return the settings with the URL at which registered calls are joined, as in talk."""
     if settings.agent.value and settings.dialect.value == "web" and settings.url.source == DEFAULT:
         api = settings.api_url
         return replace(settings, url=Sourced(audio_url(api.value), api.source))

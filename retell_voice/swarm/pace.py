@@ -5,8 +5,8 @@
     join ─▶ heap of (due, caller) ─▶ one timer of the event loop ─▶ tick, once a frame each
                                                                       └─ how late it was
 
-A task or a timer of its own for each caller would cost more than sending the frame. Callers begin at
-different places within a frame, as people do, so that not all of them speak in the same millisecond.
+Callers begin at different places within a frame, as people do, so that not all of them send in the
+same millisecond.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _LONGEST_WAIT = 5.0
 """Seconds that a late loop may take to be on time again before the rest is left out."""
 _LOOK = 0.1
 _REGISTERING = 8
-"""Calls that may be about to be registered: a swarm is no reason to be told of too many requests."""
+"""Calls that may be about to be registered: more would only be told of too many requests."""
 
 Dial = Callable[[], Awaitable[Route]]
 """Makes the route of a call, and registers the call where that is needed."""

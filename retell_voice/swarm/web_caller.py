@@ -55,7 +55,10 @@ class WebCaller(Caller):
 
 
 def web_voice(samples: Samples) -> Voice:
-    """Return a recording, shape (n,), mono int16 at ``RATE``, as the voice of callers: Opus packets.
+    """Return a recording as the voice of callers: Opus packets.
+
+    Args:
+        samples: shape (n,), mono int16, at ``RATE``.
 
     Raises:
         ConfigError: nobody speaks in it, or there is no libopus.

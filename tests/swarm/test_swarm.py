@@ -28,6 +28,7 @@ from retell_voice.swarm.part import Part, added, run_part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
 from retell_voice.swarm.voice import voice_of
 from retell_voice.swarm.words import page, progress, rows, verdict
+from retell_voice.transport.ports import Route
 from retell_voice.transport.websocket import WebSocketConnection
 
 MULAW = AudioFormat(Encoding.MULAW, 8000)
@@ -140,10 +141,16 @@ async def test_a_machine_that_is_late_leaves_the_rest_out_and_says_so(
 ) -> None:
     monkeypatch.setattr("retell_voice.swarm.swarm._LONGEST_WAIT", 0.0)
     async with server(answering) as part:
-        swarm = part.swarm()
+        swarm, begun = part.swarm(), asyncio.Event()
+        dial = swarm._dial
+
+        async def dialled() -> Route:
+            begun.set()
+            return await dial()
+
+        monkeypatch.setattr(swarm, "_dial", dialled)
         going = asyncio.create_task(swarm.run())
-        while not swarm.figures.calls:
-            await asyncio.sleep(0.001)
+        await begun.wait()
         monkeypatch.setattr(swarm._pace, "late_share", lambda: 0.5)
         figures = await going
     assert figures.left_out == 4 - figures.calls > 0
