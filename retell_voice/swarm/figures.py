@@ -21,8 +21,8 @@ SOME_FAILED = CallFailed.exit_code
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 TIMES = ("register", "connect", "answer", "gap", "late")
 """Seconds to register a call, waits for a server that has too many included; from dialling to an
-open connection; from the end of the caller's speech to the agent's first sound; without sound within
-the agent's speech; that a frame was sent after its time."""
+open connection; from the end of the caller's speech to the agent's first sound; without sound
+within the agent's speech; that a frame was sent after its time."""
 
 
 class Times:
