@@ -52,14 +52,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_each_caller_has_its_frames_in_time_and_not_all_at_once(clock: Clock) -> None:
-    pace, late = Pace(FRAME, Times()), Times()
+    late = Times()
     pace = Pace(FRAME, late)
     ticks: list[list[float]] = [[] for _ in range(10)]
 
     def tick(number: int) -> Callable[[], bool]:
         def tick() -> bool:
             ticks[number].append(clock.now)
-            return number or len(ticks[number]) < 5
+            return number > 0 or len(ticks[number]) < 5
 
         return tick
 
