@@ -48,8 +48,8 @@ class Ear:
         if was_loud and loud[0] and _LEAST_GAP < waited < _PAUSE:
             self.gaps.append(waited)
         self.until = begin + len(samples) / self.rate
-        for block in loud.nonzero()[0]:
-            start = begin + float(block) * BLOCK
+        for block in loud.nonzero()[0].tolist():
+            start = begin + block * BLOCK
             end = min(start + BLOCK, self.until)
             if self._loud and start - self._loud[-1][1] < BLOCK / 2:
                 self._loud[-1] = self._loud[-1][0], end

@@ -85,13 +85,20 @@ def utterance_ends(samples: Samples, rate: int) -> tuple[float, ...]:
 
 def loud_blocks(samples: Samples, rate: int) -> NDArray[np.bool_]:
     """Return which blocks of ``BLOCK`` seconds are no silence; the last may be shorter."""
-    found: NDArray[np.bool_] = block_levels(samples, rate) > _FLOOR
+    found: NDArray[np.bool_] = _powers(samples, rate) > _FLOOR**2
     return found
 
 
 def block_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
     """Return the root mean square of each block."""
+    return np.sqrt(_powers(samples, rate))
+
+
+def _powers(samples: Samples, rate: int) -> NDArray[np.float64]:
     size = max(1, round(rate * BLOCK))
-    padded = np.pad(samples.astype(np.float64), (0, -len(samples) % size))
-    levels: NDArray[np.float64] = np.sqrt(np.mean(padded.reshape(-1, size) ** 2, axis=1))
-    return levels
+    values = samples.astype(np.float64)
+    if lacking := -len(values) % size:
+        values = np.concatenate((values, np.zeros(lacking)))
+    blocks = values.reshape(-1, size)
+    powers: NDArray[np.float64] = np.einsum("ij,ij->i", blocks, blocks) / size
+    return powers
