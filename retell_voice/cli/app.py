@@ -289,6 +289,7 @@ def swarm(
     parameter: _Parameters = None,
     agent: Annotated[str | None, _call_option("agent")] = None,
     api_url: Annotated[str | None, _call_option("api_url")] = None,
+    transport: Annotated[str | None, _talk_option("transport")] = None,
     encoding: Annotated[str | None, _call_option("encoding")] = None,
     rate: Annotated[str | None, _call_option("rate")] = None,
     as_json: Annotated[
@@ -320,6 +321,7 @@ def swarm(
             "to_number": to_number,
             "agent": agent,
             "api_url": api_url,
+            "transport": transport,
             "encoding": encoding,
             "rate": rate,
         }

@@ -76,7 +76,7 @@ class Session:
         self.line = line
         self.updates = line.updates
         self.alignment = line.alignment
-        self.chunk_ms = line.frame_ms or chunk_ms
+        self.chunk_ms = line.frame_ms or max(chunk_ms, line.shortest_ms)
         self.dropped = 0
         self.dropped_texts = 0
         self.why: str | None = None
@@ -193,8 +193,8 @@ class Session:
 
         Args:
             audio: samples, shape (n,), mono int16 at the call's rate, sent in messages of
-                ``chunk_ms``, the last of them filled up with silence where the dialect wants all
-                of one length; or bytes as encoded on the wire, sent as one message whatever
+                ``chunk_ms``, the last of them filled up with silence where it is shorter than
+                the dialect takes; or bytes as encoded on the wire, sent as one message whatever
                 their number, so that a sample may be split.
             text: what it says; goes with the first message when alignment is on.
 
@@ -212,11 +212,10 @@ class Session:
             text = ""
 
     def filled_up(self, data: bytes) -> bytes:
-        """Return encoded audio as long as the line wants all to be, with silence behind it."""
-        if self.line.frame_ms is None:
-            return data
-        lacking = self._chunk - len(data) // self.audio.sample_width
-        return data + self.audio.encode(np.zeros(max(lacking, 0), np.int16))
+        """Return encoded audio at least as long as the line wants it, with silence behind it."""
+        least = self.audio.rate * (self.line.frame_ms or self.line.shortest_ms) // 1000
+        lacking = least - len(data) // self.audio.sample_width
+        return data if lacking <= 0 else data + self.audio.encode(np.zeros(lacking, np.int16))
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""

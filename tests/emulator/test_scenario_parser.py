@@ -150,6 +150,7 @@ def test_what_a_step_can_do(text: str, expected: StepAction) -> None:
         ("microphone_seconds = 2", Wait(condition="microphone_seconds", amount=2)),
         ("microphone_frames = 10", Wait(condition="microphone_frames", amount=10)),
         ("text = 'go'", Wait(condition="text", text="go")),
+        ("digits = '4?#'", Wait(condition="digits", text="4?#")),
         ("ping = true", Wait(condition="ping")),
         ("heard = true", Wait(condition="heard")),
         (
@@ -268,9 +269,14 @@ def test_steps_can_hold_steps() -> None:
         (
             "step = [{wait = {heard = true, ping = true}}]",
             "a.toml, step 1, wait: it needs one of seconds, user_speaks, user_stops, "
-            "microphone_seconds, microphone_frames, text, ping, heard, caller_leaves; "
+            "microphone_seconds, microphone_frames, text, digits, ping, heard, caller_leaves; "
             "it has ping, heard",
             "",
+        ),
+        (
+            "step = [{wait = {digits = '4a'}}]",
+            "a.toml, step 1, wait: digits: '4a' is not 1–100 of 0123456789*#",
+            "? stands for any of them",
         ),
         (
             "step = [{wait = {heard = false}}]",

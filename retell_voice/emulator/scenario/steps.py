@@ -75,6 +75,8 @@ class Speak:
     delivery: Delivery = field(default_factory=Delivery)
 
 
+ANY_DIGIT = "?"
+"""Stands for any digit where digits are waited for."""
 Condition = Literal[
     "seconds",
     "user_speaks",
@@ -82,6 +84,7 @@ Condition = Literal[
     "microphone_seconds",
     "microphone_frames",
     "text",
+    "digits",
     "ping",
     "heard",
     "caller_leaves",
@@ -90,7 +93,15 @@ Condition = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Wait; after ``at_most`` (0: no limit) the scenario fails, or goes on."""
+    """Wait; after ``at_most`` (0: no limit) the scenario fails, or goes on.
+
+    Attributes:
+        condition: for what.
+        amount: how much of it, where it is counted.
+        text: which text, or which digits; ``?`` is any digit.
+        at_most: seconds.
+        go_on: whether the scenario goes on where it waited in vain, or other digits came.
+    """
 
     condition: Condition
     amount: float = 0.0

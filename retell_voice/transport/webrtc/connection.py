@@ -181,8 +181,14 @@ class WebRtcConnection:
         if self._over or self._media is None:
             return False
         payload = self._encoder.encode(self._audio.decode(frame))
+        return self.send_packet(payload, self._audio.seconds(frame))
+
+    def send_packet(self, payload: bytes, seconds: float) -> bool:
+        """Send a frame that is encoded already; False as above."""
+        if self._over or self._media is None:
+            return False
         timestamp = self._timestamp
-        self.skip(self._audio.seconds(frame))
+        self.skip(seconds)
         return self._media.send(payload, timestamp)
 
     async def send_audio(self, frame: bytes) -> None:
