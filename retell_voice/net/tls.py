@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import ssl
 
-import truststore
-
 from retell_voice.errors import ConfigError
 
 
@@ -19,6 +17,8 @@ def client_context() -> ssl.SSLContext:
     Raises:
         ConfigError: a variable of the environment names what cannot be used.
     """
+    import truststore  # noqa: PLC0415 - most calls on this machine need no TLS
+
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for variable, kind in (("SSL_CERT_FILE", "cafile"), ("SSL_CERT_DIR", "capath")):

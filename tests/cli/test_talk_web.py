@@ -79,6 +79,7 @@ async def test_an_agent_is_called_and_told_what_was_given(talk: Run, server: Gat
     assert (call["transport"], call["encoding"], call["rate"]) == ("webrtc", "opus", 48000)
     assert (call["frame_ms"], call["call_id"]) == (20, None)
     assert (ended["by"], ended["reason"], ended["error"]) == ("server", "ended", None)
+    assert ended["statistics"]["packets"]["lost"] == 0
     assert (details["event"], details["call_id"]) == ("call_details", "…cdef")
     assert {"levels", "statistics"} <= {event["event"] for event in events}
     assert server.bodies[0] == {

@@ -95,6 +95,7 @@ class WebRtcConnection:
         self._heard_at = clock()
         self._stalled = False
         self._round_trip: float | None = None
+        self._bytes_sent = 0
 
     def open(
         self,
@@ -166,6 +167,11 @@ class WebRtcConnection:
         """Seconds of the last round trip that RTCP measured."""
         return self._round_trip
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of Opus sent so far, without the packets' heads."""
+        return self._bytes_sent
+
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what comes until the end; a ``CallOver`` is followed by the last words."""
         while True:
@@ -189,7 +195,9 @@ class WebRtcConnection:
             return False
         timestamp = self._timestamp
         self.skip(seconds)
-        return self._media.send(payload, timestamp)
+        taken = self._media.send(payload, timestamp)
+        self._bytes_sent += taken * len(payload)
+        return taken
 
     async def send_audio(self, frame: bytes) -> None:
         """Send a frame of 20 ms, or drop it: one that the library did not take is too late."""
