@@ -103,6 +103,10 @@ class RegisteredCall:
     transcript: tuple[Utterance, ...] = ()
     transcript_with_tool_calls: tuple[Said, ...] | None = None
     """The same with tool calls, if the agent can have any."""
+    recording_url: str | None = None
+    """This and the next two are made up once the call is over, see ``AfterCall``."""
+    public_log_url: str | None = None
+    call_analysis: Mapping[str, Any] | None = None
     live: LiveTranscript = field(default_factory=LiveTranscript, repr=False)
     """The same for those who watch the call."""
     watchers: set[asyncio.Event] = field(default_factory=set, init=False, repr=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,8 @@ class Session:
         """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
         for the next one to clear."""
         line.on_ping = self.pinged.set
+        self.on_update: Callable[[], None] = lambda: None
+        """Called when the transcript has changed."""
         self.nudged = asyncio.Event()
         """Set by those who want the agent to respond now; it clears it."""
         self._server_events = server_events
@@ -232,6 +234,7 @@ class Session:
         self.call.transcript = transcript
         if self.call.live.update(self.call.transcript_with_tool_calls or transcript, self._age):
             self.call.tell_watchers()
+            self.on_update()
         if self.updates:
             await self._sent(self.line.update(transcript, turn))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -46,7 +47,7 @@ class _Visit:
         ):
             ask = getattr(self.client.call, method, None)
             if ask is not None:
-                self._try(name, lambda ask=ask, given=arguments: ask(**given), refused=("listen",))
+                self._try(name, partial(ask, **arguments), refused=("listen",))
         self._try("agents", self._agents)
 
     def _try(

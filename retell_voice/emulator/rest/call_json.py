@@ -71,6 +71,9 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
         body["custom_attributes"] = dict(call.custom_attributes)
     if call.started_at is not None and call.ended_at is not None:
         body["duration_ms"] = round((call.ended_at - call.started_at) * 1000)
+    for name in ("recording_url", "public_log_url", "call_analysis"):
+        if (value := getattr(call, name)) is not None:
+            body[name] = value
     if call.disconnection_reason is not None:
         body["disconnection_reason"] = call.disconnection_reason
     if call.over and call.latencies:
