@@ -100,10 +100,15 @@ class Registry:
         if after.call_analysis is not None and call.started_at is not None:
             call.call_analysis = after.call_analysis
             self._send("call_analyzed", call)
+        self.calls.weigh(call)
 
     def transcript_updated(self, call: RegisteredCall) -> None:
         """Note that more was said in a call."""
         self._send("transcript_updated", call)
+
+    def changed(self, call: RegisteredCall) -> None:
+        """Note that a call holds more than before."""
+        self.calls.weigh(call)
 
     def forget(self, call: RegisteredCall) -> None:
         """Remove a call, so that its call_id can be used again; end it if it is not over."""

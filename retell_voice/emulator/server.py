@@ -35,6 +35,7 @@ from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import format_example, refusal
 from retell_voice.emulator.doors import Doors
+from retell_voice.emulator.full import FullNotice
 from retell_voice.emulator.gateway.gateway import Gateway, is_installed
 from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.monitors import Monitors, select_subprotocol
@@ -81,6 +82,8 @@ class Emulator:
         token_expiry: the same of a web call.
         max_calls: calls that may be registered or ongoing at a time, one more is answered
             with 429; None: as many as are kept.
+        max_kept: calls that are kept; beyond that, or beyond 64 MB of metadata and transcripts,
+            the oldest that are over are forgotten.
         webhook_url: where webhooks are posted; None: nowhere. Those not sent a second after the
             emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
@@ -123,6 +126,7 @@ class Emulator:
         expiry: float = 300.0,
         token_expiry: float = EXPIRY,
         max_calls: int | None = None,
+        max_kept: int = 10_000,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
         webhook_events: Iterable[WebhookName] = DEFAULT_EVENTS,
@@ -146,7 +150,7 @@ class Emulator:
                 f"{format_example(dialect)}",
             )
         self._registry = Registry(
-            Calls(expiry=expiry, max_open=max_calls),
+            Calls(expiry=expiry, limit=max_kept, max_open=max_calls),
             self.events,
             now,
             webhooks=partial(
@@ -194,6 +198,7 @@ class Emulator:
             auth_token=Secret(auth_token) if auth_token else None,
         )
         self._http_connections: set[HttpConnection] = set()
+        self._full = FullNotice(_log)
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -223,6 +228,7 @@ class Emulator:
         # Port 0 takes another for each family; that of IPv4 is the one that ``url`` shows.
         shown = [each for each in sockets if each.family == socket.AF_INET] or sockets
         self._port = shown[0].getsockname()[1]
+        self._full.open({each.fileno() for each in sockets})
         self._registry.start()
         return self
 
@@ -241,6 +247,7 @@ class Emulator:
         for connection in list(self._http_connections):
             connection.shut()
         await self._server.wait_closed()
+        self._full.close()
         await self._registry.stop()
         self.events.close()
 

@@ -23,8 +23,10 @@ from websockets.asyncio.server import ServerConnection
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.frame_check import FrameCheck
 from retell_voice.emulator.line import CallOver, Line, WebSocketLine
 from retell_voice.emulator.server_events import (
+    CallerFrames,
     CallerMalformed,
     ServerEvent,
     ServerEvents,
@@ -96,6 +98,7 @@ class Session:
         self._stall_timeout = stall_timeout
         self._answer_pings = answer_pings
         self._record = record
+        self._frames = FrameCheck(call.audio.rate) if call.protocol == "web" else None
         self._inbox: deque[Samples | str] = deque()
         self._inbox_samples = 0
         self._inbox_texts = 0
@@ -308,6 +311,9 @@ class Session:
         match event:
             case MicrophoneAudio():
                 samples = self.audio.decode(event.data)
+                if self._frames is not None:
+                    for problem in self._frames.take(len(samples), self._age):
+                        self.tell(CallerFrames, problem=problem)
                 if self._record:
                     self.call.record(samples)
                 self._inbox_samples += len(samples)

@@ -16,6 +16,7 @@ from retell_voice.emulator.after_call import AfterCall, parse_analysis
 from retell_voice.emulator.request_faults import parse_refusals
 from retell_voice.errors import ConfigError, show
 from retell_voice.program.failure import remark
+from retell_voice.program.limits import require_files
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.threads.detached import run_detached
@@ -44,6 +45,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
     Raises:
         ConfigError: a setting cannot be used, or listening on the address fails.
     """
+    require_files()
     async with AsyncExitStack() as stack:
         agent, engines = await _agent(settings, stack)
         emulator = Emulator(

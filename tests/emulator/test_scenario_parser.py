@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.after_call import AfterCall
+from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario import STEP_KINDS, Scenario, load_scenario, parse_scenario
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES

@@ -74,6 +74,9 @@ class CallStore(Protocol):
     def find(self, call_id: str) -> RegisteredCall | None:
         """Look a call up, expired if it was not joined in time."""
 
+    def changed(self, call: RegisteredCall) -> None:
+        """Note that a call holds more than before."""
+
     def forget(self, call: RegisteredCall) -> None:
         """Remove a call; it ends if it is not over."""
 
@@ -239,6 +242,7 @@ class Rest:
     def _update_call(self, request: Request, call_id: str) -> Reply:
         call = self._call(call_id)
         update_call(call, request.body)
+        self._office.changed(call)
         return Reply(200, call_body(call))
 
     def _stop_call(self, _: Request, call_id: str) -> Reply:
@@ -254,7 +258,10 @@ class Rest:
         return Reply(200, take_over(self._call(call_id), request.body, self._live))
 
     def _update_live(self, request: Request, call_id: str) -> Reply:
-        return Reply(200, update_live(self._call(call_id), request.body, self._live))
+        call = self._call(call_id)
+        reply = Reply(200, update_live(call, request.body, self._live))
+        self._office.changed(call)
+        return reply
 
     def _delete_call(self, _: Request, call_id: str) -> Reply:
         call = self._call(call_id)
