@@ -201,7 +201,9 @@ async def storm(calls: int, seed: int, *, at_once: int = 8) -> Report:
     dice = random.Random(seed)
     turn = asyncio.Semaphore(at_once)
     try:
-        async with Emulator(agent=_agent(random.Random(seed + 1)), max_kept=100) as emulator:
+        agent = _agent(random.Random(seed + 1))
+        # Those that nobody joins count as open until they expire.
+        async with Emulator(agent=agent, max_kept=500, expiry=10.0) as emulator:
             await _hold(emulator, dice, report)  # what is made once is made by now
             await _settle()
             tasks, threads, files = _counts()
