@@ -45,6 +45,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+def test_no_two_servers_of_the_pages_want_the_same_port() -> None:
+    """Nor do those of the examples; and pages that dial the emulator dial where it listens."""
+    emulator = int(table(SECTIONS["emulator"])["port"].default)
+    examples = {
+        path.stem: int(found[1])
+        for path in ROOT.glob("examples/*.py")
+        if (found := re.search(r'"--port", type=int, default=(\d+)', path.read_text("utf-8")))
+    }
+    assert len(examples) >= 3
+    assert emulator not in examples.values()
+    pages = "".join(path.read_text("utf-8") for path in PAGES)
+    dialled = re.findall(r"(?:--api-url |base_url=\")http://127\.0\.0\.1:(\d+)", pages)
+    assert {int(port) for port in dialled} == {emulator}
+    llm = {int(port) for port in re.findall(r"--llm ws://localhost:(\d+)", pages)}
+    assert llm == {examples["llm_server"]} == {examples["llm_server_streaming"]}
+
+
 class Loads(HTMLParser):
     """What a page loads by itself, and its words."""
 

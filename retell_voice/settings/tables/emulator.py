@@ -47,7 +47,7 @@ class EmulatorSettings(Settings):
         metavar="ADDRESS",
     )
     port: Sourced[int] = setting(
-        8080,
+        8090,
         "Port to listen on; 0 takes any free one.",
         _SERVER,
         minimum=0,
