@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -23,3 +25,7 @@ def main() -> None:
             program(sys.argv[1:])()
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None
+        except MemoryError:  # too little even to say it the usual way
+            with suppress(OSError):
+                os.write(2, b"retell-voice: the system gives this process no more memory\n")
+            os._exit(2)

@@ -198,7 +198,7 @@ type is then a user turn; if there is no caller, a silent one is created.
 
 Examples:
   retell-voice emulator
-  retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
+  retell-voice emulator --llm ws://localhost:8080/llm-websocket
   retell-voice emulator --scenario interruption.toml
 
 If RETELL_VOICE_EMULATOR_AUTH_TOKEN is set, phone providers must sign their WebSocket requests.
@@ -219,7 +219,7 @@ WebSocket. Without it the call_ids are made up, for a server that lets any in (e
 Examples:
   retell-voice swarm --calls 50 --dialect twilio --url ws://localhost:8765/ws
   retell-voice swarm --agent agent_… --calls 20 --page swarm.html
-  retell-voice swarm --url ws://localhost:8080/audio-websocket
+  retell-voice swarm --url ws://localhost:8090/audio-websocket
   retell-voice swarm --calls 500 --dask tcp://host:8786 --url wss://agent/ws
 
 Results of several runs or machines can be added up: --json has the histograms themselves \

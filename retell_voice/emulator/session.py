@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from websockets.asyncio.server import ServerConnection
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.frame_check import FrameCheck
 from retell_voice.emulator.line import CallOver, Line, WebSocketLine
 from retell_voice.emulator.server_events import (
+    CallerFrames,
     CallerMalformed,
     ServerEvent,
     ServerEvents,
@@ -85,6 +87,8 @@ class Session:
         """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
         for the next one to clear."""
         line.on_ping = self.pinged.set
+        self.on_update: Callable[[], None] = lambda: None
+        """Called when the transcript has changed."""
         self.nudged = asyncio.Event()
         """Set by those who want the agent to respond now; it clears it."""
         self._server_events = server_events
@@ -94,6 +98,7 @@ class Session:
         self._stall_timeout = stall_timeout
         self._answer_pings = answer_pings
         self._record = record
+        self._frames = FrameCheck(call.audio.rate) if call.protocol == "web" else None
         self._inbox: deque[Samples | str] = deque()
         self._inbox_samples = 0
         self._inbox_texts = 0
@@ -231,6 +236,7 @@ class Session:
         self.call.transcript = transcript
         if self.call.live.update(self.call.transcript_with_tool_calls or transcript, self._age):
             self.call.tell_watchers()
+            self.on_update()
         if self.updates:
             await self._sent(self.line.update(transcript, turn))
 
@@ -304,6 +310,9 @@ class Session:
         match event:
             case MicrophoneAudio():
                 samples = self.audio.decode(event.data)
+                if self._frames is not None:
+                    for problem in self._frames.take(len(samples), self._age):
+                        self.tell(CallerFrames, problem=problem)
                 if self._record:
                     self.call.record(samples)
                 self._inbox_samples += len(samples)

@@ -13,6 +13,8 @@ import pytest
 import retell_voice
 from retell_voice.echo.choice import Way
 from retell_voice.echo.system import HOW_TO
+from retell_voice.settings.schema import table
+from retell_voice.settings.tables import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
@@ -32,6 +34,23 @@ def test_the_page_about_echo_knows_every_way_and_how_to_make_the_systems() -> No
     assert HOW_TO.strip() in page
     for way in Way:
         assert f"\n| `{way}` |" in page
+
+
+def test_no_two_servers_of_the_pages_want_the_same_port() -> None:
+    """Nor do those of the examples; and pages that dial the emulator dial where it listens."""
+    emulator = int(table(SECTIONS["emulator"])["port"].default)
+    examples = {
+        path.stem: int(found[1])
+        for path in ROOT.glob("examples/*.py")
+        if (found := re.search(r'"--port", type=int, default=(\d+)', path.read_text("utf-8")))
+    }
+    assert len(examples) >= 3
+    assert emulator not in examples.values()
+    pages = "".join(path.read_text("utf-8") for path in PAGES)
+    dialled = re.findall(r"(?:--api-url |base_url=\")http://(?:127\.0\.0\.1|localhost):(\d+)", pages)
+    assert {int(port) for port in dialled} == {emulator}
+    llm = {int(port) for port in re.findall(r"--llm ws://localhost:(\d+)", pages)}
+    assert llm == {examples["llm_server"]} == {examples["llm_server_streaming"]}
 
 
 def snippets() -> Iterator[Any]:

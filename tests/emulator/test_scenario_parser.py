@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.emulator.after_call import AfterCall
 from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario import STEP_KINDS, Scenario, load_scenario, parse_scenario
@@ -501,6 +502,41 @@ def test_requests_that_go_wrong_come_before_the_steps() -> None:
         refused,
         RequestFault(kind="join", answer="no_opus", delay=1.0),
     )
+
+
+def test_what_there_is_after_a_call() -> None:
+    assert parse_scenario(STEP).after_call == AfterCall()
+    text = """
+        [after_call]
+        recording_url = "https://a/r.wav"
+        call_analysis = {call_summary = "s", in_voicemail = false, custom_analysis_data = {a = 1}}
+        """
+    assert parse_scenario(text + STEP).after_call == AfterCall(
+        recording_url="https://a/r.wav",
+        call_analysis={
+            "call_summary": "s",
+            "in_voicemail": False,
+            "custom_analysis_data": {"a": 1},
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [
+        ("recording_url = 1", "recording_url must be text"),
+        ("log_url = 'x'", "unknown key 'log_url'"),
+        ("call_analysis = 'good'", "call_analysis: it must be a table"),
+        ("call_analysis = {user_sentiment = 'sour'}", "user_sentiment must be one of Negative,"),
+        ("call_analysis = {call_successful = 1}", "call_successful must be true or false"),
+        ("call_analysis = {mood = 1}", "mood is not one of call_summary,"),
+        ("call_analysis = {call_summary = 1999-01-01}", "contains a date"),
+    ],
+)
+def test_what_there_cannot_be_after_a_call(after: str, says: str) -> None:
+    words = complaint(f"[after_call]\n{after}{STEP}")[0]
+    assert says in words
+    assert words.startswith("a.toml, after_call")
 
 
 @pytest.mark.parametrize(

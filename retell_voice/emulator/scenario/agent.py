@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from retell_voice.devices.files import read_wav
+from retell_voice.emulator.after_call import AfterCall
 from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario.connection import WebCallConnection, connection_of
@@ -101,15 +102,20 @@ def scenario_agent(
 
     return _ScenarioAgent(
         scenario.request_faults,
+        scenario.after_call,
         lambda session: _ScenarioRunner(session, scenario, sounds, speed, detector).run(),
     )
 
 
 @dataclass
 class _ScenarioAgent:
-    """An agent, and what goes wrong with requests before any call is its; see ``Emulator``."""
+    """An agent, and what goes wrong before any call is its, and is there after one.
+
+    See ``Emulator``.
+    """
 
     request_faults: tuple[RequestFault, ...]
+    after_call: AfterCall
     run: Callable[[Session], Awaitable[None]]
 
     async def __call__(self, session: Session) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
 from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.events import Role, Utterance
@@ -262,6 +263,7 @@ class Scenario:
         folder: where relative paths of recordings start.
         steps: in order.
         request_faults: what goes wrong before a call begins, one request each.
+        after_call: what there is once a call is over.
     """
 
     name: str
@@ -272,6 +274,7 @@ class Scenario:
     folder: Path = Path()
     steps: tuple[Step, ...] = ()
     request_faults: tuple[RequestFault, ...] = ()
+    after_call: AfterCall = NOTHING_MADE_UP
 
     def fits(self, audio: AudioFormat) -> bool:
         """Return whether it is for calls of this format."""
