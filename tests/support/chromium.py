@@ -65,8 +65,25 @@ class Page:
     """One page."""
 
     def __init__(self, browser: Chromium, session: str) -> None:
+        self.errors: list[str] = []
+        """What its console has complained of, and what it threw."""
         self._browser = browser
         self._session = session
+
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send it a command of the DevTools protocol; return its result."""
+        return await self._browser.send(method, parameters, self._session)
+
+    async def resize(self, width: int, height: int = 900) -> None:
+        """Give its window another size, CSS pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self.send("Emulation.setDeviceMetricsOverride", **size)
+
+    async def press(self, key: str) -> None:
+        """Press a key and let go of it."""
+        text = {"text": key} if len(key) == 1 else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     async def run(self, code: str, argument: Any = None, within: float = 30.0) -> Any:
         """Run the body of an async function of ``argument``; return what it returns.
@@ -95,6 +112,7 @@ class Chromium:
         self._folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
         self._process: asyncio.subprocess.Process
         self._socket: ClientConnection
         self._server: asyncio.Server
@@ -152,16 +170,18 @@ class Chromium:
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def open(self) -> Page:
-        """Open an empty page, of an origin of its own."""
+    async def open(self, address: str = "") -> Page:
+        """Open a page; without an address an empty one, of an origin of its own."""
         port = self._server.sockets[0].getsockname()[1]
         target = await self.send("Target.createTarget", {"url": "about:blank"})
         attached = await self.send(
             "Target.attachToTarget", {"targetId": target["targetId"], "flatten": True}
         )
-        page = Page(self, attached["sessionId"])
-        url = {"url": f"http://127.0.0.1:{port}/"}
-        await self.send("Page.navigate", url, attached["sessionId"])  # returns once it is there
+        page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+        for domain in ("Log", "Runtime"):
+            await page.send(f"{domain}.enable")
+        address = address or f"http://127.0.0.1:{port}/"
+        await page.send("Page.navigate", url=address)  # returns once it is there
         await page.run(
             "while (document.readyState !== 'complete')"
             " await new Promise((done) => setTimeout(done, 10));"
@@ -200,9 +220,24 @@ class Chromium:
             answer = self._answers.pop(message.get("id", 0), None)
             if answer is not None and not answer.done():
                 answer.set_result(message)
+            if (page := self._pages.get(message.get("sessionId", ""))) is not None:
+                page.errors += _complaints(message)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(AssertionError("Chromium is gone"))
+
+
+def _complaints(message: dict[str, Any]) -> list[str]:
+    """Return what an event of the DevTools protocol says is wrong with a page."""
+    about = message.get("params", {})
+    match message.get("method"):
+        case "Runtime.exceptionThrown":
+            return [str(about["exceptionDetails"])]
+        case "Log.entryAdded" if about["entry"]["level"] == "error":
+            return [about["entry"]["text"]]
+        case "Runtime.consoleAPICalled" if about["type"] in ("error", "assert"):
+            return [str(about["args"])]
+    return []
 
 
 async def _discard(stream: asyncio.StreamReader) -> None:
