@@ -17,7 +17,8 @@ def main() -> None:
         try:
             # Here: the package imports without typer.
             from retell_voice.cli.app import app
+            from retell_voice.program.parsing import run
 
-            app()
+            run(app)
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None

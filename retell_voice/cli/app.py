@@ -148,7 +148,8 @@ def devices(
     with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.cli.listing import list_all
 
-        list_all(as_json=as_json)
+        code = list_all(as_json=as_json)
+    raise SystemExit(code)
 
 
 def _call_option(name: str) -> Any:

@@ -264,9 +264,9 @@ Write a page about a recorded call: its sound, which plays along both voices, an
 interruptions, the jitter buffer and latencies; its transcript, whose lines play what was said; \
 its figures. Of two calls: both beside each other, on the same time axis.
 
-FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, which \
-has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that is too \
-long for it (about 10 minutes, 40 with retell-voice\\[files]) is played from the recording.
+FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
+which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \
+is too long for it (about 10 minutes, 40 with retell-voice\\[files]) is played from the recording.
 
 Examples:
   retell-voice report --open calls/2026-01-31T12-00-00
