@@ -6,6 +6,8 @@
         async for event in call:
             print(event)
 
+Programs without asyncio take ``retell_voice.sync.Call``.
+
 Importing this package is quick: it opens no device, and the module behind a name is loaded when
 the name is first used.
 """
@@ -217,6 +219,8 @@ _ROOMS = (
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return import_module(f"{__name__}.sync")
     if name in __all__:
         for room in _ROOMS:
             found = vars(import_module(f"{__name__}.{room}")).get(name)

@@ -21,8 +21,9 @@ def main() -> None:
         try:
             # Here: the package imports without typer.
             from retell_voice.cli.app import program
+            from retell_voice.program.parsing import run
 
-            program(sys.argv[1:])()
+            run(program(sys.argv[1:]))
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None
         except MemoryError:  # too little even to say it the usual way

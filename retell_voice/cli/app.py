@@ -171,7 +171,8 @@ def devices(
     with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.cli.listing import list_all
 
-        list_all(as_json=as_json)
+        code = list_all(as_json=as_json)
+    raise SystemExit(code)
 
 
 def _call_option(name: str) -> Any:
@@ -248,13 +249,24 @@ def doctor(
     short_help="Write a page about a recorded call.",
 )
 def report(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="The recording; two of them, to compare them."),
+    ],
     *,
     output: Annotated[
         Path | None,
         typer.Option(metavar="HTML", help="Where to write the page; by default next to FILE."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write an image.")] = None,
+    opens: Annotated[
+        bool, typer.Option("--open", metavar="", help="Show the page in your browser.")
+    ] = False,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", metavar="", help="Leave the sound out of the page.")
+    ] = False,
+    png: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Also write an image; needs matplotlib.")
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
     ] = False,
@@ -263,7 +275,7 @@ def report(
     with reported(debug=debug):
         from retell_voice.cli.report import report
 
-        report(file, output, png)
+        report(files, output, png, sound=not no_sound, opens=opens)
 
 
 @app.command(

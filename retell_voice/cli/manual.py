@@ -268,15 +268,17 @@ Examples:
   retell-voice doctor --only account --only call --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
-Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
-over time, its figures and its transcript.
+Write a page about a recorded call: its sound, which plays along both voices, answers, \
+interruptions, the jitter buffer and latencies; its transcript, whose lines play what was said; \
+its figures. Of two calls: both beside each other, on the same time axis.
 
-FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json. The \
-page is a single, self-contained HTML file. Needs matplotlib: pip install \
-'retell-voice\\[report]'.
+FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
+which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \
+is too long for it (about 10 minutes, 40 with retell-voice\\[files]) is played from the recording.
 
 Examples:
-  retell-voice report calls/2026-01-31T12-00-00
+  retell-voice report --open calls/2026-01-31T12-00-00
+  retell-voice report calls/2026-01-31T12-00-00 calls/2026-02-01T09-30-00
   retell-voice report call.jsonl --output call.html --png call.png""" + codes_of(
     "the page is written"
 )

@@ -59,8 +59,8 @@ from retell_voice.protocol.web import WebClient, WebServer
 from retell_voice.recording.jsonl import line
 from retell_voice.recording.story import Story, as_json, as_text
 from retell_voice.report.account import read
-from retell_voice.report.levels import hear
-from retell_voice.report.page import page
+from retell_voice.report.sound import hear, sound_for
+from retell_voice.report.page import Recorded, page
 from retell_voice.secret import hiding
 from retell_voice.settings.load import read_file
 from retell_voice.shown import clean, clean_lines
@@ -142,7 +142,7 @@ def _refusal(data: bytes) -> None:
 def _report(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     with suppress(ConfigError):
-        shown = page(read(text, "events.jsonl"), "<svg/>", text[:20])
+        shown = page(Recorded(text[:20], read(text, "events.jsonl")))
         assert clean_lines(shown) == shown
 
 
@@ -152,6 +152,7 @@ def _wav(data: bytes) -> None:
     with suppress(ConfigError):
         read_wav(path)
     hear(path, 0.0)
+    sound_for(path, path, 2**20)
 
 
 def _scenario(data: bytes) -> None:

@@ -108,6 +108,16 @@ class Page:
             case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
                 self.faults.append(str(told["args"]))
 
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send it a command of the DevTools protocol; return its result."""
+        return await self._browser.send(method, parameters, self._session)
+
+    async def press(self, key: str) -> None:
+        """Press a key and let go of it."""
+        text = {"text": key} if len(key) == 1 else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     async def run(self, code: str, argument: Any = None, within: float = 30.0) -> Any:
         """Run the body of an async function of ``argument``; return what it returns.
 
@@ -197,10 +207,11 @@ class Chromium:
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def open(self, *, watched: bool = False) -> Page:
-        """Open an empty page, of an origin of its own.
+    async def open(self, address: str = "", *, watched: bool = False) -> Page:
+        """Open a page; without an address an empty one, of an origin of its own.
 
         Args:
+            address: its URL.
             watched: note what it complains of and asks for, from the beginning.
         """
         port = self._server.sockets[0].getsockname()[1]
@@ -211,7 +222,7 @@ class Chromium:
         page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
         if watched:
             await page.watch()
-        await page.go(f"http://127.0.0.1:{port}/")
+        await page.go(address or f"http://127.0.0.1:{port}/")
         return page
 
     async def send(
