@@ -394,6 +394,7 @@ class AudioIO:
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
+        self.echo.rest(False)
         self.output.connect(lease.far_end)
         self.near_end.connect(lease.frames)
 
@@ -402,6 +403,7 @@ class AudioIO:
         if self._lease is lease:
             self.near_end.connect(None)
             self.output.connect(None)
+            self.echo.rest(True)
             self._lease = None
 
     # Supervision
