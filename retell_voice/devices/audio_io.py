@@ -32,7 +32,7 @@ from typing import Literal, Self
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.clock import WATCH, Ticking
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
@@ -58,9 +58,6 @@ _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
 _MOST_EVENTS = 256
-
-WATCH = Clock("retell-voice watch")
-"""One thread for all watched devices of a process."""
 
 
 class AudioIO:
