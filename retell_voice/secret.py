@@ -59,20 +59,17 @@ def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
     As they are, in capitals, and with any of their characters escaped as in a URL (also more than
     once), in JSON or in HTML. One of fewer than eight characters is hidden where it stands alone.
     """
-    found = [(_anyhow(each), each, mask(each)) for each in set(secrets) if each]
     # The longest first: one may be the beginning of another.
-    found.sort(key=lambda each: -len(each[1]))
+    found = sorted({each for each in secrets if each}, key=len, reverse=True)
+    patterns: dict[str, re.Pattern[str]] = {}
 
     def hide(text: str) -> str:
-        if _ESCAPED.search(text):
-            for pattern, _, shown in found:
-                text = pattern.sub(shown, text)
-            return text
-        lowered = text.lower()  # nearly every text: no escape in it
-        for pattern, secret, shown in found:
-            if secret.lower() in lowered:
-                text = pattern.sub(shown, text)
-                lowered = text.lower()
+        is_escaped = _ESCAPED.search(text) is not None  # hardly any is
+        for secret in found:
+            if is_escaped or secret.lower() in text.lower():
+                # Only now: it takes milliseconds, and memory that ``re`` keeps for 512 of them.
+                pattern = patterns.get(secret) or patterns.setdefault(secret, _anyhow(secret))
+                text = pattern.sub(mask(secret), text)
         return text
 
     return hide
