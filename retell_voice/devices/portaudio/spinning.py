@@ -19,10 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.clock import WATCH, Ticking
 
-_CALM = 0.1
-"""Seconds from one look to the next while all streams call back."""
+_CALM = 0.2
+"""Seconds from one look to the next while all streams call back; as their ``AudioIO`` is looked at,
+so that one wake-up is enough for both."""
 _LOOK = 0.02
 """The same while one does not: two blocks of a stream."""
 _BUSY = 0.2
@@ -30,7 +31,7 @@ _BUSY = 0.2
 runs for a few per cent; one that spins may have to share its processor with others."""
 _MOMENT = 0.005
 _ATTEMPTS = 50
-_CLOCK = Clock("retell-voice guard")
+_CLOCK = WATCH
 
 
 class Watched(Protocol):

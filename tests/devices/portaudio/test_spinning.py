@@ -140,7 +140,7 @@ def test_it_looks_often_only_while_a_stream_does_not_call_back(
         stream.calls = calls
         guard.look()
     guard.forget(stream)
-    assert begun == [0.1, 0.02, 0.1]
+    assert begun == [0.2, 0.02, 0.2]
     assert ended == [1, 2, 3]
 
 
