@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -64,7 +65,7 @@ def _below_fields(kind: type[Any]) -> Iterator[tuple[str, str]]:
     """Yield the docstrings that stand below fields."""
     (node,) = ast.parse(inspect.getsource(kind)).body
     body = node.body if isinstance(node, ast.ClassDef) else []
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in itertools.pairwise(body):
         match field, below:
             case (
                 ast.AnnAssign(target=ast.Name(id=key)),
