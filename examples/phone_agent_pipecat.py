@@ -1,3 +1,6 @@
+# /// script
+# dependencies = ["pipecat-ai[websocket]>=1.14,<2"]
+# ///
 """A phone agent on Pipecat: it says back what its caller says, whichever provider calls.
 
     pip install 'pipecat-ai[websocket]'

@@ -34,7 +34,7 @@ from retell_voice.settings.tables.talk import PHONE
 
 app = typer.Typer(
     help=manual.ABOUT,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -70,14 +70,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _program(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback shows it
         bool,
         typer.Option(
             "--version", metavar="", callback=_version, is_eager=True, help="Show the version."
         ),
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        with reported():
+            from retell_voice.cli.start import look, next_step
+
+            stdout.say("\n".join(next_step(look())))
 
 
 _Parameters = Annotated[

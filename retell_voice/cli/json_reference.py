@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
-from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ def _below_fields(kind: type[Any]) -> Iterator[tuple[str, str]]:
     """Yield the docstrings that stand below fields."""
     (node,) = ast.parse(inspect.getsource(kind)).body
     body = node.body if isinstance(node, ast.ClassDef) else []
-    for field, below in pairwise(body):
+    for field, below in itertools.pairwise(body):
         match field, below:
             case (
                 ast.AnnAssign(target=ast.Name(id=key)),

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.errors import CallFailed, ConfigError
+from retell_voice.extras import how_to_install
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
@@ -145,6 +146,6 @@ def _histogram() -> HdrHistogram:
     except ImportError:
         raise ConfigError(
             "a swarm's times are kept in HdrHistograms, which are not installed",
-            "pip install 'retell-voice[swarm]'",
+            how_to_install("swarm"),
         ) from None
     return HdrHistogram(1, _HIGHEST, _DIGITS)

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.report.figure import svg
 from retell_voice.report.page import STYLE, table
 from retell_voice.shown import clean
@@ -113,7 +114,7 @@ def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:
     except ImportError:
         raise ConfigError(
             "a page is drawn with matplotlib, which is not installed",
-            "pip install 'retell-voice[report]'",
+            how_to_install("report"),
         ) from None
     figure = Figure(figsize=(11.0, 7.0), layout="constrained")
     above, below = figure.subplots(2, 1)

@@ -135,4 +135,4 @@ def test_without_the_extra_it_is_said_which(
 ) -> None:
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     said = refuse("swarm", "--url", "ws://h", "--input-file", say, code=2)
-    assert "retell-voice[swarm]" in said
+    assert "[swarm]" in said

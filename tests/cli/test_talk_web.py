@@ -15,6 +15,8 @@ from support.gateway import CALL_ID, KEY, TOKEN, Gateway, gateway
 from support.pipes import FILES, patched
 from support.program import Talk
 
+from retell_voice.extras import how_to_install
+
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Awaitable[Result]]
 
@@ -178,7 +180,7 @@ async def test_what_is_missing_is_told_before_a_call_is_created(
 ) -> None:
     more = patched(tmp_path, "import sys\nsys.modules['aiortc'] = None\n")
     said = complaint(await talk("--agent", "agent_1", more=WITH_KEY | more), 2)
-    assert "pip install 'retell-voice[webrtc]'" in said
+    assert how_to_install("webrtc") in said
     assert server.requests == []
 
 

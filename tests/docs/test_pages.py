@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waits import unless_it_had_to_wait
 
 import retell_voice
 from retell_voice.echo.choice import Way
@@ -80,3 +86,44 @@ def test_files_that_are_named_are_there(page: Path) -> None:
 def test_links_of_the_readme_are_there() -> None:
     for link in re.findall(r"\]\(((?!https?:|#)[^)#]+)", (ROOT / "README.md").read_text()):
         assert (ROOT / link).exists(), link
+
+
+@unless_it_had_to_wait
+async def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```\n(call .*?)^```", readme, re.S | re.M)
+    caller = ROOT / "retell_voice/emulator/recordings/caller.wav"
+    files = ("--input-file", str(caller), "--output-file", str(tmp_path / "demo-agent.wav"))
+    talk = [sys.executable, "-m", "retell_voice", "talk", "--local", "--plain", "--speed", "20"]
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [*talk, *files],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+    )
+    assert without_figures(shown) == without_figures(told.stdout)
+
+
+def without_figures(lines: str) -> list[str]:
+    """Return what was said until the call ended, whenever it was."""
+    text = re.sub(r"…\w+", "…", lines.partition("you hung up")[0])
+    return re.sub(r"\d+", "0", text).splitlines()
+
+
+def test_the_dockerfile_takes_what_there_is() -> None:
+    text = (ROOT / "examples/docker/Dockerfile").read_text("utf-8")
+    ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for copied in re.findall(r"^COPY (?!--)(.+) \S+$", text, re.M):
+        for name in copied.split():
+            assert (ROOT / name).exists()
+            assert f"!{name}" in ignored
+    (wanted,) = re.findall(r"^ARG EXTRAS=(.+)$", text, re.M)
+    assert set(wanted.split(",")) <= set(extras["optional-dependencies"])
+    page = (ROOT / "docs/docker.md").read_text("utf-8")
+    (runtime,) = re.findall(r"XDG_RUNTIME_DIR=(\S+)", text)
+    for mounted in re.findall(r":(/run/[\w/-]+)\"", page):
+        assert mounted.startswith(f"{runtime}/")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import ConfigError, ConnectError
 from retell_voice.events import Event
+from retell_voice.extras import how_to_install
 from retell_voice.net.http import DEFAULT_API_URL, Base, parse_base
 from retell_voice.protocol.gateway import Admission, Candidate, Joined
 from retell_voice.protocol.ice import usable_relays
@@ -257,7 +258,7 @@ def _load(base: Base, timeout: float) -> tuple[ModuleType, Signalling]:
 def _missing(what: str) -> ConfigError:
     return ConfigError(
         f"web calls need packages that are not installed: {what}",
-        "pip install 'retell-voice[webrtc]'",
+        how_to_install("webrtc"),
     )
 
 

@@ -19,6 +19,7 @@ from support.turn import HIDDEN, PASSWORD, USER, turn
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.opus import OpusDecoder
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
+from retell_voice.extras import how_to_install
 from retell_voice.protocol.gateway import Admission, read_admission
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.transport.ports import Connection
@@ -457,7 +458,7 @@ async def test_what_is_not_installed_is_told_before_a_call_is_created(
     async with serving() as (server, calls):
         error = await refused(server, calls, ConfigError)
     assert name in str(error)
-    assert error.hint == "pip install 'retell-voice[webrtc]'"
+    assert error.hint == how_to_install("webrtc")
     assert calls.stopped == [], "there was nothing to stop"
 
 
