@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from support.gateway import CALL_ID, TOKEN, Gateway, gateway
 from support.turn import HIDDEN, PASSWORD, USER, turn
 
@@ -419,6 +420,21 @@ async def test_an_offer_that_is_cancelled_leaves_no_socket_open() -> None:
     await peer.close()
     ice = peer._transceiver.receiver.transport.transport._connection
     assert (ice._local_candidates_end, ice._protocols) == (True, [])
+
+
+async def test_a_sender_that_starts_while_everything_closes_is_stopped() -> None:
+    peer = a_peer()
+    await peer.offer()
+    close, sender = peer._peer.close, peer._transceiver.sender
+    codecs = [RTCRtpCodecParameters("audio/opus", 48000, 2, 96)]
+
+    async def overtaken() -> None:
+        await close()
+        await sender.send(RTCRtpSendParameters(codecs=codecs))
+
+    peer._peer.close = overtaken  # type: ignore[method-assign]
+    await peer.close()
+    assert not [each for each in asyncio.all_tasks() if "_run_rt" in repr(each.get_coro())]
 
 
 async def test_a_route_is_dialled_once() -> None:
