@@ -21,6 +21,7 @@ import re
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,12 +49,13 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
-    "--mute-audio",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--remote-debugging-port=0",
 )
+
+
+_NO_CARD = ("--mute-audio", "--use-fake-device-for-media-stream")
 
 
 def find() -> str | None:
@@ -87,11 +89,22 @@ class Chromium:
     """A browser; an async context manager.
 
     Args:
-        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``.
+        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``; None: it
+            uses the sound card that it finds.
+        env: its environment; None: ours.
+        flags: more of its command line.
     """
 
-    def __init__(self, microphone: Samples) -> None:
+    def __init__(
+        self,
+        microphone: Samples | None,
+        *,
+        env: Mapping[str, str] | None = None,
+        flags: Sequence[str] = (),
+    ) -> None:
         self._microphone = microphone
+        self._env = env
+        self._flags = flags
         self._folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -106,21 +119,23 @@ class Chromium:
             if os.environ.get("CI") == "true":
                 pytest.fail("there is no Chromium, and in CI there must be")
             pytest.skip("there is no Chromium")
-        wav = self._folder / "microphone.wav"
-        writer = WavWriter(wav, RATE)
-        writer.write(self._microphone)
-        writer.close()
+        flags = [*_FLAGS, *self._flags]
+        if self._microphone is not None:
+            wav = self._folder / "microphone.wav"
+            with contextlib.closing(WavWriter(wav, RATE)) as writer:
+                writer.write(self._microphone)
+            flags += [*_NO_CARD, f"--use-file-for-fake-audio-capture={wav}"]
         self._server = await asyncio.start_server(_serve, "127.0.0.1", 0)
         self._process = await asyncio.create_subprocess_exec(
             *_WITH_US,
             found,
-            *_FLAGS,
-            f"--use-file-for-fake-audio-capture={wav}",
+            *flags,
             f"--user-data-dir={self._folder / 'profile'}",
             "about:blank",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            env=self._env,
             start_new_session=True,
         )
         try:
@@ -151,6 +166,11 @@ class Chromium:
         self._server.close()
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        """The browser's process; there are others below it."""
+        return self._process.pid
 
     async def open(self) -> Page:
         """Open an empty page, of an origin of its own."""

@@ -275,9 +275,9 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway() -> AsyncIterator[Gateway]:
-    """Run a gateway for the length of the block."""
-    running = Gateway()
+async def gateway(running: Gateway | None = None) -> AsyncIterator[Gateway]:
+    """Run a gateway, or the one given, for the length of the block."""
+    running = running or Gateway()
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
