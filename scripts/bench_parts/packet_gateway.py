@@ -56,9 +56,10 @@ class Speech:
 
     Args:
         samples: what is said, shape (n,), 48 kHz.
+        endless: say it again and again.
     """
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, *, endless: bool = False) -> None:
         encoder = OpusEncoder(RATE)
         whole = np.pad(samples, (0, -len(samples) % SIZE)).reshape(-1, SIZE)
         silence = OpusEncoder(RATE)
@@ -66,6 +67,7 @@ class Speech:
         self.packets = [encoder.encode(each) for each in whole]
         self._began = time.monotonic()
         self._first: int | None = None
+        self._endless = endless
 
     @property
     def seconds(self) -> float:
@@ -98,6 +100,8 @@ class Speech:
     def payload(self, tick: int) -> bytes:
         """Return the packet that is sent then."""
         number = self.number(tick)
+        if self._endless and number >= 0:
+            number %= len(self.packets)
         return self.packets[number] if 0 <= number < len(self.packets) else self._silence
 
 

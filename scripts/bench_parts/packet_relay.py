@@ -51,13 +51,17 @@ class Relay:
 
     Attributes:
         passed, dropped: packets of the gateway's audio that did, or did not get through.
+        muted: set, no more of it gets through, uncounted.
     """
 
     def __init__(self, gateway: Address, first: Callable[[], int], fate: Callable[[int], Fate]):
         self.passed = self.dropped = 0
+        self.muted = False
         self._gateway, self._first, self._fate = gateway, first, fate
         self._front: asyncio.DatagramTransport | None = None
-        self._backs: dict[Address, asyncio.DatagramTransport | None] = {}
+        self._backs: dict[Address, asyncio.DatagramTransport] = {}
+        self._early: dict[Address, list[bytes]] = {}  # what came before there was a back for it
+        self._opening: set[asyncio.Task[None]] = set()
         self._origin: tuple[int, int] | None = None  # timestamp and number of the first packet
         self._loop = asyncio.get_running_loop()
 
@@ -85,6 +89,8 @@ class Relay:
 
     def close(self) -> None:
         """Pass on nothing more."""
+        for task in self._opening:
+            task.cancel()
         for each in (self._front, *self._backs.values()):
             if each is not None:
                 each.close()
@@ -100,21 +106,26 @@ class Relay:
         return transport
 
     def _from_caller(self, data: bytes, caller: Address) -> None:
-        if caller not in self._backs:
-            self._backs[caller] = None
-            task = self._loop.create_task(self._open_back(caller))
-            task.add_done_callback(lambda done: done.exception())
-        back = self._backs[caller]
-        if back is not None:  # a check of ICE's that comes sooner is repeated
+        if (back := self._backs.get(caller)) is not None:
             back.sendto(data, self._gateway)
+            return
+        if caller not in self._early:
+            self._early[caller] = []
+            self._opening.add(self._loop.create_task(self._open_back(caller)))
+        self._early[caller].append(data)
 
     async def _open_back(self, caller: Address) -> None:
-        self._backs[caller] = await self._socket(lambda data, _: self._from_gateway(data, caller))
+        back = await self._socket(lambda data, _: self._from_gateway(data, caller))
+        self._backs[caller] = back
+        for data in self._early.pop(caller):
+            back.sendto(data, self._gateway)
 
     def _from_gateway(self, data: bytes, caller: Address) -> None:
         assert self._front is not None
         if not is_audio(data):
             self._front.sendto(data, caller)
+            return
+        if self.muted:
             return
         fate = self._fate(self._number(data))
         if fate is None:

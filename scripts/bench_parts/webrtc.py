@@ -15,12 +15,13 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from support.card import VirtualCard
 from support.chromium import find
 from support.gateway import gateway
+from support.recorder import Recorder
 
 from bench_parts import packet_programs as programs
 from bench_parts import packet_weather as weather
@@ -32,11 +33,10 @@ from bench_parts.packet_programs import Caller, Figures
 from bench_parts.packet_weather import Placed, placed
 from bench_parts.server import BenchError
 from bench_parts.webrtc_rows import Heard, Result, rows
-from retell_voice.audio.format import Samples
 
 OURS, CHROMIUM, BARE = "ours", "chromium", "bare"
 _RATE = 48000
-_SETTLE = 2.0
+_SETTLE = 3.0
 _TAIL = 1.2
 _STALL = 0.2
 
@@ -105,16 +105,22 @@ class _Measurement:
                 )
                 for name in (OURS, CHROMIUM, BARE)
             }
-            for name in doors:
-                await asyncio.to_thread(self.card.plug, name, mono=False)
+            recorders = {name: await self._speaker(stack, name) for name in doors}
+            # Whatever joins the card's graph later gives the others a gap.
+            clicker = stack.enter_context(Clicker(self.card))
             callers = await stack.enter_async_context(self._calling(doors))
-            heard, clicks, begin = await self._converse(callers)
+            begin = await self._converse(callers, clicker)
+            heard = {
+                name: timeline(each.samples(), each.marks, begin, _RATE)
+                for name, each in recorders.items()
+            }
+            _dump(begin, callers)  # DEBUG
         return Result(
             phases=self.phases,
             heard={
                 name: Heard(
                     samples=heard[name],
-                    uplink=_after(clicks, doors[name].arrivals.clicks()),  # type: ignore[attr-defined]
+                    uplink=_after(clicker.clicked, doors[name].arrivals.clicks()),  # type: ignore[attr-defined]
                     marks=self.marks[name],
                     cpu=self.cpu[name],
                     memory=self.memory[name],
@@ -133,35 +139,27 @@ class _Measurement:
                 self.starts.append(doors[OURS].arrivals.first - caller.started)
                 await caller.end()
             doors[OURS].expect_another()
-        async with (
-            programs.ours(doors[OURS], env[OURS]) as ours,
+        async with (  # the browser first: while it starts, others have gaps
             programs.chromium(doors[CHROMIUM], env[CHROMIUM]) as browser,
             programs.bare(doors[BARE], env[BARE]) as bare,
+            programs.ours(doors[OURS], env[OURS]) as ours,
         ):
             yield {OURS: ours, CHROMIUM: browser, BARE: bare}
 
-    async def _converse(
-        self, callers: dict[str, Caller]
-    ) -> tuple[dict[str, Samples], list[float], float]:
+    async def _speaker(self, stack: AsyncExitStack, name: str) -> Recorder:
+        await asyncio.to_thread(self.card.plug, name)
+        return stack.enter_context(await asyncio.to_thread(self.card.record, name))
+
+    async def _converse(self, callers: dict[str, Caller], clicker: Clicker) -> float:
         await asyncio.sleep(_SETTLE)
-        with ExitStack() as stack:
-            recorders = {
-                name: stack.enter_context(await asyncio.to_thread(self.card.record, name))
-                for name in callers
-            }
-            begin = self.speech.start()
-            for caller in callers.values():
-                caller.gateway.arrivals.packets.clear()
-            clicker = stack.enter_context(Clicker(self.card))
-            clicking = asyncio.create_task(_click(clicker, begin + self.plan.calm - 0.5))
-            await self._look(callers, begin)
-            await clicking
-            await asyncio.sleep(_TAIL)
-            heard = {
-                name: timeline(each.samples(), each.marks, begin, _RATE)
-                for name, each in recorders.items()
-            }
-        return heard, clicker.clicked, begin
+        begin = self.speech.start()
+        for caller in callers.values():
+            caller.gateway.arrivals.packets.clear()
+        clicking = asyncio.create_task(_click(clicker, begin + self.plan.calm - 0.5))
+        await self._look(callers, begin)
+        await clicking
+        await asyncio.sleep(_TAIL)
+        return begin
 
     async def _look(self, callers: dict[str, Caller], begin: float) -> None:
         """Look at every program at the start, and at the end of each phase."""
@@ -195,3 +193,11 @@ def _after(causes: list[float], effects: list[float], most: float = 0.4) -> list
         if after:
             found.append(min(after))
     return found
+
+
+def _dump(begin, callers):  # DEBUG
+    import json
+    import os
+
+    if "DUMP" in os.environ:
+        json.dump([(t - begin, e) for t, e in callers[OURS].events], open(os.environ["DUMP"], "w"))

@@ -274,6 +274,11 @@ class Gateway:
                 await writer.drain()
 
 
+def deaf(sdp: str) -> str:
+    """Change an answer so that no connectivity check succeeds, as where UDP is blocked."""
+    return sdp.replace("a=ice-pwd:", "a=ice-pwd:wrong")
+
+
 @asynccontextmanager
 async def gateway(running: Gateway | None = None) -> AsyncIterator[Gateway]:
     """Run a gateway, or the one given, for the length of the block."""

@@ -14,7 +14,7 @@ import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
-from support.gateway import CALL_ID, TOKEN, Gateway, gateway
+from support.gateway import CALL_ID, TOKEN, Gateway, deaf, gateway
 from support.turn import HIDDEN, PASSWORD, USER, turn
 
 from retell_voice.audio.format import AudioFormat
@@ -75,11 +75,6 @@ async def refused(
     assert CALL_ID not in shown
     assert TOKEN not in shown
     return caught.value
-
-
-def deaf(sdp: str) -> str:
-    """Change an answer so that no connectivity check succeeds, as where UDP is blocked."""
-    return sdp.replace("a=ice-pwd:", "a=ice-pwd:wrong")
 
 
 def tone(seconds: float, hertz: float) -> Any:
