@@ -236,19 +236,20 @@ class PacketStream:
 
     def _recover(self, now: int, first: Queued, missing: int, sounding: Samples | None) -> bool:
         """Recover what is missing before a packet, if the packet contains it."""
-        if self._dry + missing > first.duration:
+        if missing > first.duration:
             return False
-        found = self._decoder.recover(first.payload, self._dry + missing)
+        found = self._decoder.recover(first.payload, first.duration)  # Opus has no part of it
         if found is None:
             return False
         self._redundant = True
         self._delays.lost(now, first.duration)
-        found = found[self._dry :]
+        found = found[-missing:]
         if sounding is not None:
             found = self._join(sounding, found)
         self.sync.append(found)
         self.counts.recovered += len(found)
         self._next, self._dry, self._concealed_run = first.start, 0, 0
+        self._ran_dry = False  # it was lost, not late
         self._packets.give_up()
         self._note(Outcome.RECOVER)
         return True
