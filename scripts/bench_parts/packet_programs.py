@@ -55,14 +55,19 @@ class Caller:
     page: Page | None = None
     process: asyncio.subprocess.Process | None = None
     events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    pids: list[int] = field(default_factory=list)
+
+    def look_around(self) -> None:
+        """Find all its processes; to be repeated once it has more."""
+        self.pids = family(self.pid)
 
     def cpu(self) -> float:
         """Return the processor seconds used so far, all processes."""
-        return _sum(cpu_seconds, family(self.pid))
+        return _sum(cpu_seconds, self.pids)
 
     def memory(self) -> float:
-        """Return the proportional memory, MB, all processes."""
-        return _sum(memory, family(self.pid))
+        """Return the proportional memory, MB, all processes. Takes a while of a core."""
+        return _sum(memory, self.pids)
 
     def statistics(self) -> dict[str, Any]:
         """Return ours' latest figures."""

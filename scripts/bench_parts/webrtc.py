@@ -114,7 +114,6 @@ class _Measurement:
                 name: timeline(each.samples(), each.marks, begin, _RATE)
                 for name, each in recorders.items()
             }
-            _dump(begin, callers)  # DEBUG
         return Result(
             phases=self.phases,
             heard={
@@ -163,6 +162,8 @@ class _Measurement:
 
     async def _look(self, callers: dict[str, Caller], begin: float) -> None:
         """Look at every program at the start, and at the end of each phase."""
+        for caller in callers.values():
+            caller.look_around()
         await asyncio.sleep(begin - time.monotonic())
         before = {name: caller.cpu() for name, caller in callers.items()}
         self.marks = {name: [await caller.figures()] for name, caller in callers.items()}
@@ -172,9 +173,9 @@ class _Measurement:
                 self.marks[name].append(await caller.figures())
                 if place is self.phases[0]:
                     self.cpu[name] = (caller.cpu() - before[name]) / place.phase.seconds * 100
-                    self.memory[name] = caller.memory()
                 if caller.process is not None and caller.process.returncode is not None:
                     raise BenchError(f"{name} ended in the phase {place.phase.name}")
+        self.memory = {name: caller.memory() for name, caller in callers.items()}
 
 
 async def _click(clicker: Clicker, until: float) -> None:
@@ -193,11 +194,3 @@ def _after(causes: list[float], effects: list[float], most: float = 0.4) -> list
         if after:
             found.append(min(after))
     return found
-
-
-def _dump(begin, callers):  # DEBUG
-    import json
-    import os
-
-    if "DUMP" in os.environ:
-        json.dump([(t - begin, e) for t, e in callers[OURS].events], open(os.environ["DUMP"], "w"))
