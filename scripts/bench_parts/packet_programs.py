@@ -33,10 +33,19 @@ _END_TIMEOUT = 8.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What a program says of its own jitter buffer, so far; seconds."""
+    """What a program says of itself, so far; seconds.
+
+    Attributes:
+        concealed, played: by its jitter buffer.
+        depth: how long the usual packet waits in it, now.
+        gaps, latency: of its speaker.
+    """
 
     concealed: float = 0.0
     played: float = 0.0
+    depth: float = 0.0
+    gaps: int = 0
+    latency: float = 0.0
 
 
 @dataclass
@@ -84,7 +93,13 @@ class Caller:
             found = await self.page.run("return figures()")
             return Figures(found["concealed"] / 48000, found["total"] / 48000)
         if found := self.statistics():
-            return Figures(found["concealed"], found["at"])
+            return Figures(
+                concealed=found["concealed"],
+                played=found["at"],
+                depth=found["packets"]["delay"],
+                gaps=found["playback_xruns"],
+                latency=found["playback_latency"] or 0.0,
+            )
         return Figures()
 
     async def end(self) -> None:

@@ -100,11 +100,11 @@ class _Measurement:
         fates = [fate for each in self.phases for fate in each.phase.fates]
         async with AsyncExitStack() as stack:
             doors = {
-                name: await stack.enter_async_context(
-                    gateway(MeasuredGateway(self.speech, by_phase(fates)))
-                )
+                name: MeasuredGateway(self.speech, by_phase(fates))
                 for name in (OURS, CHROMIUM, BARE)
             }
+            for each in doors.values():
+                await stack.enter_async_context(gateway(each))
             recorders = {name: await self._speaker(stack, name) for name in doors}
             # Whatever joins the card's graph later gives the others a gap.
             clicker = stack.enter_context(Clicker(self.card))
@@ -119,7 +119,7 @@ class _Measurement:
             heard={
                 name: Heard(
                     samples=heard[name],
-                    uplink=_after(clicker.clicked, doors[name].arrivals.clicks()),  # type: ignore[attr-defined]
+                    uplink=_after(clicker.clicked, doors[name].arrivals.clicks()),
                     marks=self.marks[name],
                     cpu=self.cpu[name],
                     memory=self.memory[name],

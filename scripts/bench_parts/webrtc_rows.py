@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench_parts.figures import Row, median, percentile, spread
 from bench_parts.packet_heard import Delays, delays, distance, time_to_come_back
@@ -65,6 +66,7 @@ def rows(result: Result, said: Samples) -> list[Row]:
         *_latency("spoken at the card → its packet at the gateway", uplink),
         *_stalls(found, stalls),
         *_quality(result, said, found),
+        _speaker(result.heard["ours"].marks),
         *_cost(result),
         Row(
             "talk --agent: command → first packet",
@@ -164,6 +166,17 @@ def _quality(result: Result, said: Samples, found: dict[str, Delays]) -> list[Ro
 def _made_up(before: Figures, after: Figures) -> str:
     played = after.played - before.played
     return f", {(after.concealed - before.concealed) / played:.1%}" if played else ""
+
+
+def _speaker(marks: Sequence[Figures]) -> Row:
+    """What is no fault of the jitter buffer: each gap of the speaker may raise its latency."""
+    gaps = ", ".join(str(after.gaps - before.gaps) for before, after in pairwise(marks))
+    depths = ", ".join(f"{each.depth * 1e3:.0f}" for each in marks[1:])
+    latencies = ", ".join(f"{each.latency * 1e3:.0f}" for each in marks[1:])
+    return Row(
+        "each phase at its end: depth of our jitter buffer; latency of our speaker, new gaps",
+        f"{depths}; {latencies} ms; {gaps}",
+    )
 
 
 def _cost(result: Result) -> list[Row]:
