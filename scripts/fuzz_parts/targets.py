@@ -59,8 +59,8 @@ from retell_voice.protocol.web import WebClient, WebServer
 from retell_voice.recording.jsonl import line
 from retell_voice.recording.story import Story, as_json, as_text
 from retell_voice.report.account import read
-from retell_voice.report.sound import hear, sound_for
 from retell_voice.report.page import Recorded, page
+from retell_voice.report.sound import hear, sound_for
 from retell_voice.secret import hiding
 from retell_voice.settings.load import read_file
 from retell_voice.shown import clean, clean_lines

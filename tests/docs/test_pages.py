@@ -53,7 +53,9 @@ def test_no_two_servers_of_the_pages_want_the_same_port() -> None:
     assert len(examples) >= 3
     assert emulator not in examples.values()
     pages = "".join(path.read_text("utf-8") for path in PAGES)
-    dialled = re.findall(r"(?:--api-url |base_url=\")http://(?:127\.0\.0\.1|localhost):(\d+)", pages)
+    dialled = re.findall(
+        r"(?:--api-url |base_url=\")http://(?:127\.0\.0\.1|localhost):(\d+)", pages
+    )
     assert {int(port) for port in dialled} == {emulator}
     llm = {int(port) for port in re.findall(r"--llm ws://localhost:(\d+)", pages)}
     assert llm == {examples["llm_server"]} == {examples["llm_server_streaming"]}

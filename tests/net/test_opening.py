@@ -151,6 +151,17 @@ async def test_a_private_ca_holds_for_every_connection(
         assert await each(port, ws) == [""] * 4
 
 
+def test_the_store_is_read_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    first = client_context()
+    assert client_context() is first
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "valid.pem"))
+    named = client_context()
+    assert named is not first
+    monkeypatch.setattr("retell_voice.net.tls._FRESH", 0.0)
+    assert client_context() is not named
+
+
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_a_store_that_cannot_be_used_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str

@@ -2,10 +2,12 @@
 
 ::
 
-    joined ──▶ open ── "ended", on the control channel or the monitor ──▶ last words, 2 s ──▶ over
-                 ├── the gateway closes ────────────────────────────────────────────────────▶ over
-                 ├── 2 s without a packet: told; 10 s, or failed: lost ─────────────────────▶ over
-                 └── you hang up ───────────────────────────────────────────────────────────▶ over
+    joined ──▶ open ── told that it has ended ──▶ last words, 2 s ──▶ over
+                 │       on the control channel, by the monitor, or where that is not there, by
+                 │       the call's details
+                 ├── the gateway closes ──────────────────────────────────────▶ over
+                 ├── 2 s without a packet: told; 10 s, or failed: lost ───────▶ over
+                 └── you hang up ─────────────────────────────────────────────▶ over
 
 While the network stalls nothing is done but told: the library cannot begin anew with another
 address, so after a change of network the call is lost.
@@ -46,12 +48,14 @@ class Timeouts:
         lost: without a packet, after which the call is lost.
         last_words: for which audio is taken once the server has said that the call is over.
         look: between two looks at the clock.
+        ask: between two questions whether the call is over, where no monitor tells.
     """
 
     stalled: float = 2.0
     lost: float = 10.0
     last_words: float = 2.0
     look: float = 0.2
+    ask: float = 5.0
 
 
 USUAL = Timeouts()
@@ -102,6 +106,7 @@ class WebRtcConnection:
         media: Media,
         leave: Callable[[], Awaitable[None]],
         transcript: AsyncIterable[Event] | None,
+        ended: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         """Begin, now that the call has been joined and audio flows.
 
@@ -109,12 +114,13 @@ class WebRtcConnection:
             media: what carries it.
             leave: tells the gateway that we leave; bounded in time, never raises.
             transcript: events of the call's monitor; None: there is none.
+            ended: asks the server why the call is over; None: it goes on. May raise what it likes.
         """
         self._media, self._leave = media, leave
         self._heard_at = self._clock()
         self._tasks.append(asyncio.create_task(self._watch()))
-        if transcript is not None:
-            self._tasks.append(asyncio.create_task(self._follow(transcript)))
+        if transcript is not None or ended is not None:
+            self._tasks.append(asyncio.create_task(self._follow(transcript, ended)))
         self.changed()
 
     # What the peer tells; on the event loop
@@ -253,12 +259,22 @@ class WebRtcConnection:
                 self._stalled = True
                 self._tell(NetworkChanged(state="stalled", silent_for=silent, at=now))
 
-    async def _follow(self, transcript: AsyncIterable[Event]) -> None:
-        async for event in transcript:
-            if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
-                self._last_words(event.reason or "ended")
-            if len(self._waiting) < _MESSAGES:
-                self._tell(event)
+    async def _follow(
+        self,
+        transcript: AsyncIterable[Event] | None,
+        ended: Callable[[], Awaitable[str | None]] | None,
+    ) -> None:
+        if transcript is not None:
+            async for event in transcript:
+                if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
+                    self._last_words(event.reason or "ended")
+                if len(self._waiting) < _MESSAGES:
+                    self._tell(event)
+        while ended is not None and self._closed is None:
+            await asyncio.sleep(self._timeouts.ask)
+            with contextlib.suppress(Exception):  # the call goes on, whatever we cannot know
+                if (reason := await ended()) is not None:
+                    self._last_words(reason)
 
     def _last_words(self, reason: str) -> None:
         if self._closed is None:
