@@ -131,7 +131,12 @@ def test_it_looks_often_only_while_a_stream_does_not_call_back(
     begun: list[float] = []
     ended: list[object] = []
     monkeypatch.setattr(spinning, "running_time", lambda _: 0.0)
-    monkeypatch.setattr(spinning._CLOCK, "begin", lambda pace, *_: begun.append(pace) or len(begun))
+
+    def begin(pace: float, *_: object) -> int:
+        begun.append(pace)
+        return len(begun)
+
+    monkeypatch.setattr(spinning._CLOCK, "begin", begin)
     monkeypatch.setattr(spinning._CLOCK, "end", ended.append)
     guard = Guard(Trapdoor())  # type: ignore[arg-type]  # as a trap
     stream = SimpleNamespace(calls=0, thread=1)
