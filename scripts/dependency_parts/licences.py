@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
+from typing import Any
 
 PERMISSIVE = frozenset(
     (
@@ -41,7 +42,7 @@ _OPERATOR = re.compile(r"\s+(AND|OR)\s+|[()]")
 
 def licence(distribution: Distribution) -> str:
     """Return what a distribution says of its licence; empty: nothing."""
-    metadata = distribution.metadata
+    metadata: Any = distribution.metadata  # a Message; the stub knows less of it
     if expression := metadata.get("License-Expression"):
         return str(expression)
     classifiers = metadata.get_all("Classifier") or []

@@ -13,7 +13,7 @@ from retell_voice.settings.load import ConfigFile, load
 from retell_voice.settings.tables import EmulatorSettings
 
 
-def settings(environ: dict[str, str] | None = None, **flags: Any) -> EmulatorSettings:
+def settings(environ: Any = None, **flags: Any) -> EmulatorSettings:
     return load(EmulatorSettings, ConfigFile(), environ or {}, {"port": "0", **flags})
 
 
