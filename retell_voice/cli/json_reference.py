@@ -8,7 +8,7 @@ import itertools
 import re
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Literal
@@ -33,7 +33,7 @@ def reference() -> str:
     """Return every event, and what its objects have, in Markdown."""
     known = [each for each in vars(events).values() if inspect.isclass(each)]
     parts = [_chapter(kind) for kind in known if issubclass(kind, events.Event)][1:]
-    nested = (events.Utterance, events.Word, events.TranscriptItem)
+    nested = [each for each in known if is_dataclass(each) and not issubclass(each, events.Event)]
     parts += ["## Objects in events", *(_chapter(kind, title=kind.__name__) for kind in nested)]
     return "\n\n".join(parts)
 
