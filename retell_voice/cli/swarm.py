@@ -92,7 +92,8 @@ def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> 
             "there is no server to call: give --url",
             "for example: retell-voice swarm --dialect twilio --url ws://localhost:8765/ws",
         )
-    samples, rate = read_wav(os.path.expanduser(settings.input_file.value or CALLER))
+    (file, *_) = settings.input_file.value or (CALLER,)
+    samples, rate = read_wav(os.path.expanduser(file))
     return Part(
         url=settings.url.value,
         dialect=settings.dialect.value,

@@ -134,6 +134,11 @@ class WavMicrophone(_Clockwork):
         """Whether a file waits for ``go_on``."""
         return self._playlist.is_waiting
 
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a file is being heard, or is about to be."""
+        return not (self._playlist.is_waiting or self._playlist.is_over)
+
     def go_on(self) -> None:
         """Begin the file that waits, if one does. Safe on any thread."""
         self._playlist.go_on()

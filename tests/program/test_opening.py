@@ -36,7 +36,7 @@ def test_the_format_is_the_one_to_register_with() -> None:
 def test_files_are_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(CALLER.parent))
     given = settings(
-        input_file=os.path.join("~", CALLER.name),
+        input_file=(os.path.join("~", CALLER.name),),
         output_file=str(tmp_path / "agent.wav"),
         input="no such microphone",
         output="no such speaker",
@@ -46,7 +46,7 @@ def test_files_are_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert isinstance(speaker, WavSpeaker)
     assert (microphone.name, speaker.name, speaker.rate) == (CALLER.name, "agent.wav", 8000)
     with pytest.raises(ConfigError, match=r"missing\.wav"):
-        find_devices(replace(given, input_file=Sourced("missing.wav")), AUDIO)
+        find_devices(replace(given, input_file=Sourced(("missing.wav",))), AUDIO)
 
 
 def test_a_recorder_where_one_is_wanted(tmp_path: Path) -> None:
