@@ -76,7 +76,8 @@ def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
 
 
 def _is_same(one: str, other: str) -> bool:
+    one, other = os.path.expanduser(one), os.path.expanduser(other)
     try:
-        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
+        return os.path.samefile(one, other) and os.path.isfile(one)  # /dev/null may be both
     except OSError:  # at least one does not exist, so no harm
         return False

@@ -486,9 +486,10 @@ def test_a_second_signal_exits_at_once_though_the_terminal_stands_still(
         assert time.monotonic() - begun < 2.0
 
 
-def test_what_is_typed_is_said(env: dict[str, str]) -> None:
-    silent = (os.devnull, "--input-format", "s16le:16000")
-    arguments = ("talk", "--local", "--input-file", *silent, "--output-file", os.devnull)
+def test_what_is_typed_is_said(env: dict[str, str], tmp_path: Path) -> None:
+    (silence := tmp_path / "silence.raw").write_bytes(b"\x80" * 8000 * 60)
+    files = ("--input-file", str(silence), "--input-format", "u8:8000")
+    arguments = ("talk", "--local", *files, "--output-file", os.devnull)
     with Terminal(*arguments, env=env) as terminal:
         terminal.wait_for("agent Hello!")
         terminal.type("\r")
