@@ -102,7 +102,8 @@ class WavMicrophone(_Clockwork):
         path: a file, ``-`` for standard input, or several of them.
         rate: samples a second to resample to; None: those of the first file.
         speed: relative to real time.
-        raw: how audio without a header is encoded; None: it has one.
+        raw: how audio without a header is encoded, ``Raw("s16le", 16000)`` of this module; None:
+            it has one.
         waits: each file waits for ``go_on``, in silence.
         loops: begin anew after the last file.
 

@@ -11,6 +11,8 @@ from retell_voice.audio.format import Samples, to_int16
 
 _TOLERANCE = 0.1
 """Seconds by which the length in the header of an MP3 file may be wrong."""
+_PIECE = 1024
+"""Most samples of a read: one that comes to damage loses all of them."""
 
 
 class Unreadable(Exception):
@@ -54,7 +56,7 @@ class DecodedReader:
     def read(self, count: int) -> Samples:
         samples = np.zeros((0, 1), np.float32)
         with suppress(self._error):  # damaged from here on
-            samples = self._file.read(count, dtype="float32", always_2d=True)
+            samples = self._file.read(min(count, _PIECE), dtype="float32", always_2d=True)
         self._read += len(samples)
         self._is_over = not len(samples)
         return to_int16(samples.mean(axis=1))
