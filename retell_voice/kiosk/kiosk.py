@@ -432,7 +432,8 @@ def _read_sound(file: str, rate: int) -> Samples:
 def _devices_of(settings: KioskSettings) -> list[object]:
     """Return the values that devices are opened with."""
     names = (
-        *("input", "output", "input_file", "output_file"),
+        *("input", "input_file", "input_format", "input_loop"),
+        *("output", "output_file", "output_format"),
         *("echo", "noise_suppression", "automatic_gain"),
     )
     return [device_format(settings), *(getattr(settings, name).value for name in names)]

@@ -10,8 +10,10 @@ from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophon
 from retell_voice.echo.choice import Way
 from retell_voice.emulator import CALLER, Emulator
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.program.opening import (
     audio_format,
+    claim_stdout,
     find_devices,
     host_of,
     make_call,
@@ -47,6 +49,16 @@ def test_files_are_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert (microphone.name, speaker.name, speaker.rate) == (CALLER.name, "agent.wav", 8000)
     with pytest.raises(ConfigError, match=r"missing\.wav"):
         find_devices(replace(given, input_file=Sourced(("missing.wav",))), AUDIO)
+
+
+def test_standard_output_for_the_agents_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = settings(output_file="-", input_file=(str(CALLER),))
+    with pytest.raises(ConfigError, match="own lines are on standard output"):
+        find_devices(given, AUDIO)
+    monkeypatch.setattr(stdout, "is_terminal", lambda: True)
+    with pytest.raises(ConfigError, match="here -: standard output is a terminal"):
+        claim_stdout(given)
+    claim_stdout(settings(output_file="agent.wav"))  # then it is not touched
 
 
 def test_a_recorder_where_one_is_wanted(tmp_path: Path) -> None:
