@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.pipes import CALL_ID, FILES, QUICK, complaint
+from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import CALLER
@@ -109,6 +112,41 @@ def test_typed_lines_are_turns_of_a_conversation(run: Run) -> None:
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert said(events) == ["agent", "user", "agent", "user", "agent"]
     assert not any(each.get("interrupted") for each in events)
+
+
+async def test_an_llm_server_is_tried_in_a_silent_room(run: Run) -> None:
+    async def handler(websocket: ServerConnection) -> None:
+        async def answer(number: int, content: str) -> None:
+            words = {"content": content, "content_complete": True}
+            body = {"response_type": "response", "response_id": number, **words}
+            await websocket.send(json.dumps(body))
+
+        await answer(0, "Hello.")
+        async for text in websocket:
+            asked = json.loads(text)
+            if asked["interaction_type"] == "response_required":
+                heard = asked["transcript"][-1]["content"]
+                await answer(asked["response_id"], f"You said: {heard}.")
+
+    async with serve(handler, "127.0.0.1", 0) as running:
+        url = f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/llm"
+        result = await asyncio.to_thread(
+            run,
+            *("talk", "--llm", url, "--typed", "--input-wait", "agent", "--speed", "8"),
+            *("--output-file", os.devnull),
+            stdin="one\ntwo\n",
+            more={"RETELL_VOICE_EMULATOR_TTS": "mumble", "RETELL_VOICE_EMULATOR_ASR": "none"},
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = [line for line in result.stdout.splitlines() if re.match(r"\d\d:", line)]
+    assert [line[7:] for line in lines if ": " in line[7:]] == [
+        "agent: Hello.",
+        "you: one",
+        "agent: You said: one.",
+        "you: two",
+        "agent: You said: two.",
+    ]
+    assert [line[:5] for line in lines] == sorted(line[:5] for line in lines)
 
 
 @pytest.mark.parametrize(
