@@ -364,15 +364,18 @@ def test_a_pipe_is_heard_as_it_comes(tmp_path: Path, kind: str) -> None:
         WavMicrophone(path, raw=raw, loops=True)
 
 
-def test_no_reader_of_a_pipe_keeps_a_call_waiting() -> None:
+def test_no_reader_of_a_pipe_keeps_a_call_waiting(caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = os.pipe()
-    stream = StreamWriter(os.fdopen(writer, "wb"), RATE, "wav")
+    stream = StreamWriter(os.fdopen(writer, "wb"), RATE, "wav", "the pipe")
     second = np.ones(RATE, np.int16)
     for _ in range(20):
         stream.write(second)
-    assert stream.dropped >= 5 * RATE
     os.close(reader)
     stream.close()
+    stream.close()
+    (told,) = (each.getMessage() for each in caplog.records)
+    assert told.startswith("the pipe: its reader is too slow: ")
+    assert 8 <= float(told.split()[-4]) <= 11
     with pytest.raises(BrokenPipeError):
         stream.write(second)
 
@@ -380,7 +383,7 @@ def test_no_reader_of_a_pipe_keeps_a_call_waiting() -> None:
 @pytest.mark.parametrize("encoding", ["wav", "s16le", "f32le", "mulaw"])
 def test_what_is_written_to_a_pipe_is_read_again(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a"
-    writer = StreamWriter(path.open("wb"), RATE, encoding)
+    writer = StreamWriter(path.open("wb"), RATE, encoding, "a")
     writer.write(SOUND)
     writer.close()
     reader = Sound(path, None if encoding == "wav" else Raw(encoding, RATE)).open()

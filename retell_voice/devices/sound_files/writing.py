@@ -16,10 +16,12 @@ import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples, to_float
 from retell_voice.errors import ConfigError
+from retell_voice.shown import logger
 
 MOST_WAITING = 10.0
 """Seconds that may wait for a slow reader of a pipe; then what comes is dropped."""
 _DRAIN_SECONDS = 2.0
+_logger = logger("retell_voice.files")
 _UNKNOWN = 2**32 - 1
 
 
@@ -111,11 +113,12 @@ class StreamWriter:
         file: is closed by ``close``.
         rate: samples a second.
         encoding: see ``ENCODERS``.
+        name: for people.
     """
 
-    def __init__(self, file: BinaryIO, rate: int, encoding: str) -> None:
-        self.dropped = 0
-        """Samples that the reader has not taken in time."""
+    def __init__(self, file: BinaryIO, rate: int, encoding: str, name: str) -> None:
+        self._name = name
+        self._dropped = 0  # samples
         self._file = file
         self._rate = rate
         self._encode = ENCODERS[encoding]
@@ -140,18 +143,22 @@ class StreamWriter:
             raise self._error
         with self._changed:
             if self._held + len(samples) > MOST_WAITING * self._rate:
-                self.dropped += len(samples)
+                self._dropped += len(samples)
                 return
             self._held += len(samples)
             self._waiting.append(np.array(samples))
             self._changed.notify()
 
     def close(self) -> None:
-        """Write what is left, as long as the reader takes it; safe to call twice."""
+        """Write what is left, as long as the reader takes it, and log what it has not taken in
+        time; safe to call twice."""
         with self._changed:
             self._is_over = True
             self._changed.notify()
         self._thread.join(_DRAIN_SECONDS)
+        dropped, self._dropped = self._dropped / self._rate, 0
+        if dropped:
+            _logger.warning("%s: its reader is too slow: %.1f s were dropped", self._name, dropped)
 
     def _run(self, header: bytes) -> None:
         try:
@@ -190,4 +197,4 @@ def open_writer(path: Path | str, rate: int, encoding: str, file: BinaryIO | Non
     file = file or create(path)
     if encoding == "wav" and file.seekable():
         return WavWriter(path, rate, file)
-    return StreamWriter(file, rate, encoding)
+    return StreamWriter(file, rate, encoding, str(path))
