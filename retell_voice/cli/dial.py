@@ -12,7 +12,7 @@ from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.register import registered, tell_wait
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
-from retell_voice.program.opening import audio_format, find_devices, reads_pipe
+from retell_voice.program.opening import audio_format, find_devices, uses_pipe
 from retell_voice.program.registration import audio_url
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
@@ -125,7 +125,7 @@ def find_target(
         if settings.url.source == DEFAULT:
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-        if not reads_pipe(settings):
+        if not uses_pipe(settings):
             find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
         call = registered(settings, told)
         return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)

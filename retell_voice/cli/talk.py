@@ -73,8 +73,10 @@ def talk(
         RetellVoiceError: the call could not be opened.
     """
     set_switch_interval()
+    settings = settle(settings)
+    claim_stdout(settings)
     target = find_target(
-        settle(settings),
+        settings,
         metadata=metadata,
         variables=variables,
         parameters=parameters,
@@ -82,7 +84,6 @@ def talk(
         speed=speed,
     )
     settings = target.settings
-    claim_stdout(settings)
     conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
@@ -212,6 +213,11 @@ class _Conversation:
 
         output.listen(take)
 
+    @property
+    def _is_joined(self) -> bool:
+        """Whether the emulator's side of the call has begun."""
+        return self._running is not None and bool(self._running.sessions)
+
     def _say(self, text: str) -> None:
         if self._running is None:
             raise RuntimeError(no_typing(self._settings))
@@ -227,7 +233,7 @@ class _Conversation:
         """Say what is to be said without anybody at the microphone, each in its turn."""
         waits = self._settings.input_wait.value == "agent"
         if self._settings.typed.value:
-            typed = TypedTurns(self._say_line)
+            typed = TypedTurns(self._say_line, lambda: self._is_joined)
             self._turns = InputTurns(
                 typed, waits=waits, speed=self._speed, is_over=lambda: typed.is_over
             )

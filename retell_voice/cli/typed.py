@@ -53,11 +53,15 @@ class TypedTurns:
 
     Args:
         say: says one.
+        may: whether anything can be said by now.
         fd: where they are read from.
     """
 
-    def __init__(self, say: Callable[[str], None], fd: int = 0) -> None:
+    def __init__(
+        self, say: Callable[[str], None], may: Callable[[], bool] = lambda: True, fd: int = 0
+    ) -> None:
         self._say = say
+        self._may = may
         self._waiting: deque[str] = deque()
         self._room = threading.Semaphore(_MOST_WAITING)  # reading pauses where there is none
         self._has_ended = False
@@ -66,7 +70,7 @@ class TypedTurns:
     @property
     def is_waiting(self) -> bool:
         """Whether a line waits to be said."""
-        return bool(self._waiting)
+        return bool(self._waiting) and self._may()
 
     @property
     def is_speaking(self) -> bool:

@@ -139,8 +139,10 @@ def find_speaker(
     return portaudio.find_speaker(card, settings.output.value)
 
 
-def reads_pipe(settings: SoundSettings) -> bool:
-    """Tell whether the microphone can be found only once: what a pipe has said is gone."""
+def uses_pipe(settings: SoundSettings) -> bool:
+    """Tell whether the devices can be found only once: what a pipe has said is gone."""
+    if settings.output_file.value == STANDARD:
+        return True
     return any(is_pipe(os.path.expanduser(each)) for each in settings.input_file.value or ())
 
 
