@@ -163,7 +163,7 @@ class SoundSettings(Settings):
         f"s16le:48000:2 for two channels. One of {', '.join(IN)}.",
         SOUND,
         kind=str,
-        metavar="ENCODING:RATE[:CHANNELS]",
+        metavar="ENCODING:RATE",
         read=RawFormat.read_input,
     )
     input_loop: Sourced[bool] = setting(
