@@ -49,6 +49,7 @@ Examples:
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
+  espeak-ng --stdout Hello | retell-voice talk --local --input-file -
   retell-voice talk --local --record calls
   retell-voice talk --dialect twilio --url ws://localhost:8765/ws
 

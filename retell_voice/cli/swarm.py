@@ -111,7 +111,8 @@ def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], 
 
 
 def _voice(settings: TalkSettings) -> tuple[Samples, int]:
-    return read_wav(os.path.expanduser(settings.input_file.value or CALLER))
+    (file, *_) = settings.input_file.value or (CALLER,)
+    return read_wav(os.path.expanduser(file))
 
 
 def _part(settings: TalkSettings, wanted: Wanted, phone: PhoneCall | None) -> Part:

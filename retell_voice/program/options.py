@@ -153,7 +153,7 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
 
 def _parameter(name: str, row: Setting) -> _Parameter:
     """Return a setting as a parameter of a command; None is "not given"."""
-    kind: Any = bool if row.kind is bool else str
+    kind: Any = bool if row.kind is bool else list[str] if row.repeated else str
     parser = Secret if row.kind is Secret else None
     info: Any
     if not row.flag.startswith("--"):

@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.report.account import Account, Series
 from retell_voice.report.figures import clock
 
@@ -32,7 +33,7 @@ def draw(account: Account) -> Figure:
     except ImportError:
         raise ConfigError(
             "an image needs matplotlib, which is not installed",
-            "pip install 'retell-voice[report]'",
+            how_to_install("report"),
         ) from None
     figure = Figure(figsize=(_WIDTH, sum(_HEIGHTS) + 1.5), layout="constrained")
     rows: list[Any] = list(
