@@ -49,18 +49,17 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Named: TypeAlias = Function | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
+def example_file() -> str:
+    """Return the config file with every default."""
+    return f"```toml\n{example()}```"
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in what a page leaves to the code."""
-    match page.file.src_uri:
-        case "configuration.md":
-            return markdown.replace("<!-- example -->", f"```toml\n{example()}```")
-        case "kiosk-states.md":
-            return markdown.replace("<!-- states -->", picture()).replace("<!-- rows -->", rows())
-        case "api.md":
-            return markdown.replace("<!-- api -->", api())
-        case "changelog.md":
-            return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    return markdown
+    if page.file.src_uri == "changelog.md":
+        return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    # What follows the mark is for those who read the file itself.
+    return re.sub(r"<!-- (\w+) -->.+", lambda found: MADE[found[1]](), markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -209,3 +208,7 @@ def linked(text: str) -> str:
         return f"[`{name}`](#{name.lower()})" if name in retell_voice.__all__ else f"`{name}`"
 
     return re.sub(r"``?([^`]+)``?", link, text)
+
+
+MADE = {"api": api, "example": example_file, "rows": rows, "states": picture}
+"""What is made for which mark on a page."""

@@ -58,5 +58,6 @@ def test_extras_that_are_named_are_there() -> None:
     known = set(re.findall(r"^([\w-]+) = \[", text, re.M))
     for path in PACKAGE.rglob("*.py"):
         code = path.read_text("utf-8")
-        for extra in re.findall(r"how_to_install\(\"(.+?)\"\)|retell-voice\[([\w-]+)\]", code):
-            assert "".join(extra) in known, f"{path.name} names {extra}"
+        found = re.findall(r"how_to_install\([\"'](.+?)[\"']\)", code)
+        for extra in found + re.findall(r"retell-voice\[([\w-]+)\]", code):
+            assert extra in known, f"{path.name} names {extra}"

@@ -85,7 +85,7 @@ def test_a_correction_is_told() -> None:
     assert lines == ["00:01  agent: Helo", "00:01  corrected: agent: Hello", "00:01  you: Hi"]
 
 
-def test_times_never_run_backwards() -> None:
+def test_what_began_before_the_last_line_has_the_time_of_that_line() -> None:
     lines = printed(
         said(1, "Hello!"),
         AgentStopped(at=4.0),

@@ -67,6 +67,7 @@ def ends_when_joined(server: Gateway) -> None:
     server.on_session = lambda session: ending.append(asyncio.create_task(end(session)))
 
 
+REFERENCE = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
 TOLD = (
     *("--agent-version", "7", "--dynamic-variable", "name=Ann", "--metadata", "order=17"),
     *("--node", "node_1", "--state", "greeting"),
@@ -80,6 +81,8 @@ async def test_an_agent_is_called_and_told_what_was_given(talk: Run, server: Gat
     call, *events, ended, details = map(json.loads, result.stdout.splitlines())
     assert (call["transport"], call["encoding"], call["rate"]) == ("webrtc", "opus", 48000)
     assert (call["frame_ms"], call["call_id"]) == (20, None)
+    (page,) = (line for line in REFERENCE.splitlines() if line.startswith("| `call` |"))
+    assert all(f"`{key}`" in page for key in set(call) - {"event"})
     assert (ended["by"], ended["reason"], ended["error"]) == ("server", "ended", None)
     assert ended["statistics"]["packets"]["lost"] == 0
     assert (details["event"], details["call_id"]) == ("call_details", "…cdef")

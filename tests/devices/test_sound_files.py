@@ -185,7 +185,7 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
 ) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     cases = {
-        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 takes a library", "'retell-voice[files]', or"),
+        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 takes a library", "[files]'"),
         "no-tag.mp3": (b"\xff\xfb\x90\x64" + bytes(99), "MP3 takes a library", "[files]"),
         "adpcm.wav": (
             wav(chunk(b"fmt ", fmt(0x11, bits=4, block=256)), chunk(b"data", PCM)),
