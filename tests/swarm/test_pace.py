@@ -92,6 +92,11 @@ def test_a_loop_that_stood_still_sends_what_it_owes_and_was_late(clock: Clock) -
     clock.move(102.1)
     assert pace.late_share() == 0, "that of the last second"
     pace.leave(tick)
+    pace.join(tick, clock.now - 1)
+    count = len(ticks)
+    clock.move(clock.now + 0.01)
+    assert (len(ticks) - count, pace.late_share()) == (51, 0), "it had to wait for the server"
+    pace.leave(tick)
     count = len(ticks)
     clock.move(103.0)
     assert len(ticks) == count
