@@ -26,8 +26,8 @@ class Ear:
 
     Args:
         rate: samples a second of what is heard.
-        is_live: audio comes in real time, pauses included, which are shortened to catch up with what
-            came late, as jitter buffers do; if not, all of it is played.
+        is_live: audio comes in real time, and pauses are shortened to catch up with what came late,
+            as jitter buffers do; if not, all of it is played.
 
     Attributes:
         until: when all that has come will have been played, seconds.
