@@ -90,8 +90,12 @@ class Pace:
             # Before the call, which may take others out.
             heapq.heapreplace(self._due, (due + self._frame, number, tick, joined))
             self._note(now, now - max(due, joined))
-            if not tick():
-                self.leave(tick)
+            goes_on = False
+            try:
+                goes_on = tick()
+            finally:  # one caller's defect is not to stop the others
+                if not goes_on:
+                    self.leave(tick)
         self._set()
 
     def _note(self, now: float, late: float) -> None:

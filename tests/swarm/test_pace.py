@@ -75,6 +75,24 @@ def test_each_caller_has_its_frames_in_time_and_not_all_at_once(clock: Clock) ->
     assert pace.late_share() == 0
 
 
+def test_a_caller_with_a_defect_leaves_the_others_alone(clock: Clock) -> None:
+    pace, ticks = Pace(FRAME, Times()), []
+
+    def broken() -> bool:
+        raise RuntimeError("a defect")
+
+    def tick() -> bool:
+        ticks.append(clock.now)
+        return True
+
+    pace.join(broken, clock.now)
+    pace.join(tick, clock.now)
+    with pytest.raises(RuntimeError, match="a defect"):
+        clock.move(100.01)
+    clock.move(101.0)
+    assert len(ticks) == 51, "every 20 ms, from 100.00 to 101.00"
+
+
 def test_a_loop_that_stood_still_sends_what_it_owes_and_was_late(clock: Clock) -> None:
     pace, ticks = Pace(FRAME, Times()), []
 
