@@ -127,7 +127,6 @@ class _Measurement:
                 for name in doors
             },
             starts=self.starts,
-            begin=begin,
         )
 
     @asynccontextmanager

@@ -49,7 +49,6 @@ class Result:
     phases: list[Placed]
     heard: dict[str, Heard]
     starts: list[float]
-    begin: float = 0.0
 
 
 def rows(result: Result, said: Samples) -> list[Row]:
