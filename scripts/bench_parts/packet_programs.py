@@ -131,7 +131,7 @@ async def ours(gateway: MeasuredGateway, env: Mapping[str, str]) -> AsyncIterato
     """Call with the real program, at its default settings."""
     command = ["-m", "retell_voice", "talk", "--agent", "agent_1", "--json", "--no-updates"]
     options = ["--api-url", gateway.url]
-    async with _python([*command, *options], env | {"RETELL_API_KEY": KEY}, gateway) as caller:
+    async with _python([*command, *options], {**env, "RETELL_API_KEY": KEY}, gateway) as caller:
         yield caller
 
 
