@@ -127,6 +127,7 @@ class _Measurement:
                 for name in doors
             },
             starts=self.starts,
+            depths=callers[OURS].depths(begin),
         )
 
     @asynccontextmanager
