@@ -118,10 +118,12 @@ def _open(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             raise ConfigError(f"{path}: too large for the events of a call")
         # A killed program may have cut a character in two.
-        return path.read_bytes().decode("utf-8", "replace")
+        return data.decode("utf-8", "replace")
     except OSError as error:
         hint = "give the directory of a recording (talk --record DIR makes them), or its events"
         raise ConfigError(f"{path}: {error.strerror or error}", hint) from None
