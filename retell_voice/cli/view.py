@@ -36,6 +36,7 @@ SPEECH = -40.0
 """dBFS; a near end above this counts as speech."""
 HANG = 0.4
 """Seconds for which you still count as speaking between words."""
+_CONCEALED = 0.04  # seconds concealed between two statistics that count as a gap
 _FALL = 30.0  # dB per second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays
 _NOTES = 3
@@ -283,6 +284,7 @@ def _metered(view: View, levels: Levels) -> View:
 def _counted(view: View, now: Statistics) -> View:
     was = view.statistics
     gaps = now.underruns + now.playback_xruns > was.underruns + was.playback_xruns
+    gaps = gaps or now.concealed - was.concealed > _CONCEALED
     losses = now.frames_dropped > was.frames_dropped or now.overflowed > was.overflowed
     return replace(
         view,

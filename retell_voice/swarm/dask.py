@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
+from retell_voice.extras import how_to_install
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part, added, run_part
 
@@ -31,7 +32,7 @@ def run_on(address: str, part: Part) -> Figures:
     except ImportError:
         raise ConfigError(
             "workers are reached with Dask, which is not installed",
-            "pip install 'retell-voice[swarm-dask]', here and on each worker",
+            f"{how_to_install('swarm-dask')}, here and on each worker",
         ) from None
     part.route("call")  # before anybody is asked
     try:

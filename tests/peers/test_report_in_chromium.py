@@ -66,7 +66,7 @@ async def browser() -> AsyncIterator[Chromium]:
 
 
 async def opened(browser: Chromium, page: Path, width: int) -> Page:
-    shown = await browser.open(page.as_uri())
+    shown = await browser.open(page.as_uri(), watched=True)
     await shown.resize(width)
     room = await shown.run(
         "return [innerWidth, document.documentElement.scrollWidth, document.title]"
@@ -86,7 +86,7 @@ async def until(page: Page, code: str) -> Any:
         if found := await page.run(HEARD + code):
             return found
         await asyncio.sleep(0.05)
-    raise AssertionError(f"never: {code}; {page.errors}")
+    raise AssertionError(f"never: {code}; {page.faults}")
 
 
 def left(number: int = 0) -> str:
@@ -132,7 +132,7 @@ async def test_a_call_is_heard_line_by_line(browser: Chromium, tmp_path: Path, w
     )
     assert await page.run(f"return {wide}") == pytest.approx(2, abs=0.01)
     assert await page.run("return document.documentElement.scrollWidth <= innerWidth")
-    assert page.errors == []
+    assert page.faults == []
 
 
 async def test_a_turn_ends_where_it_ends(browser: Chromium, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ async def test_a_turn_ends_where_it_ends(browser: Chromium, tmp_path: Path) -> N
     await page.run("document.querySelector('audio').playbackRate = 8")
     await until(page, "sound.paused")
     assert await page.run(HEARD + "sound.currentTime") == pytest.approx(12.0, abs=1.0)
-    assert page.errors == []
+    assert page.faults == []
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -163,4 +163,4 @@ async def test_two_calls_and_sound_that_is_not_in_the_page(
     await until(page, "sound.paused")  # one at a time
     assert await page.run(sounds + "!two.paused && two.currentTime >= 10")
     assert await page.run(f"return {left(1)}") >= 50
-    assert page.errors == []
+    assert page.faults == []

@@ -68,10 +68,9 @@ class SoundSettings(Settings):
     )
     echo: Sourced[str] = setting(
         "off",
-        "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (pip "
-        "install 'retell-voice[echo]'), half-duplex turns the microphone down while the agent is "
-        "heard, system uses the sound server's canceller. auto: webrtc if installed, off with "
-        "headphones.",
+        "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (the "
+        "extra 'echo'), half-duplex turns the microphone down while the agent is heard, system uses "
+        "the sound server's canceller. auto: webrtc if installed, off with headphones.",
         SOUND,
         choices=("auto", "webrtc", "half-duplex", "system", "off"),
         metavar="METHOD",
