@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -124,7 +124,7 @@ def test_a_call_that_cannot_be_opened(emulator: RunningEmulator) -> None:
 def test_a_generator_that_is_closed_hangs_up(emulator: RunningEmulator) -> None:
     held = call_to(emulator)
 
-    def events() -> Iterator[Event]:
+    def events() -> Generator[Event, None, None]:
         with held as call:
             yield from call
 

@@ -72,17 +72,18 @@ class Command(TyperCommand):
             def add_row(self, *cells: Any, **options: Any) -> None:
                 *others, last = cells
                 if isinstance(last, Columns) and all(isinstance(t, Text) for t in last.renderables):
-                    last = Text(" ").join(last.renderables)  # columns would cut it off themselves
+                    texts: list[Any] = last.renderables
+                    last = Text(" ").join(texts)  # columns would cut it off themselves
                 super().add_row(*others, last, **options)
                 for column in self.columns:
                     column.overflow = "fold"
 
-        given = rich_utils.Table
-        rich_utils.Table = Whole  # type: ignore[misc]  # typer has no setting for it
+        drawing: Any = rich_utils  # typer has no setting for it
+        given, drawing.Table = drawing.Table, Whole
         try:
             super().format_help(ctx, formatter)
         finally:
-            rich_utils.Table = given  # type: ignore[misc]  # as above
+            drawing.Table = given
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
