@@ -31,8 +31,8 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 RATE = 16000
 """Hz; of what is copied, at most."""
 _LOWEST_COPY = 8000  # browsers play none that is lower
-LARGEST = 32 * 2**20
-"""Bytes of sound in a page: about 40 minutes as FLAC, 9 as WAV."""
+LARGEST = 64 * 2**20
+"""Bytes of sound in a page: about 45 minutes as FLAC, 17 as WAV."""
 
 _TROUBLES = (OSError, EOFError, RuntimeError, wave.Error)
 """What is wrong with a file ends the reading of it: what came before is shown."""
@@ -68,7 +68,8 @@ def hear(path: Path, began: float) -> tuple[Series, Series] | None:
             return None
         at = 0
         for frames in _blocks(file, max(round(_SHORTEST * rate), file.getnframes() // POINTS)):
-            peaks = np.max(np.abs(frames.astype(np.int32)), axis=0)
+            sides = np.ascontiguousarray(frames.T)  # each beside itself is five times as fast
+            peaks = np.maximum(sides.max(axis=1), -sides.min(axis=1).astype(np.int32))
             time = began + (at + len(frames) / 2) / rate
             near.append((time, dbfs(float(peaks[0]))))
             far.append((time, dbfs(float(peaks[1]))))
