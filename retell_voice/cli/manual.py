@@ -275,7 +275,7 @@ its figures. Of two calls: both beside each other, on the same time axis.
 
 FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
 which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \
-is too long for it (about 10 minutes, 40 with retell-voice\\[files]) is played from the recording.
+is too long for it (about 17 minutes, 45 with retell-voice\\[files]) is played from the recording.
 
 Examples:
   retell-voice report --open calls/2026-01-31T12-00-00
