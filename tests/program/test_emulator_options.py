@@ -90,7 +90,7 @@ async def test_a_wrong_text_is_named_with_its_option(flags: dict[str, Any], says
 
 
 async def test_requests_are_refused_and_calls_have_what_is_made_up() -> None:
-    flags = {
+    flags: dict[str, Any] = {
         "refuse": "register=429x2,get=500,any=503",
         "recording_url": "https://a/r.wav",
         "public_log_url": "https://a/log",
