@@ -166,9 +166,15 @@ def test_each_target_is_met_or_missed() -> None:
 def test_the_books_of_a_soak() -> None:
     packets = {"received": 1000, "lost": 52, "late": 2, "recovered": 0.5}
     figures = {
-        **{"heard": 19.5, "discarded": 0.3, "playout_depth": 0.2, "concealed": 0.6},
-        **{"frames_sent": 1050, "frames_dropped": 0, "malformed_messages": 0},
-        **{"capture_xruns": 0, "playback_xruns": 0},
+        "heard": 19.5,
+        "discarded": 0.3,
+        "playout_depth": 0.2,
+        "concealed": 0.6,
+        "frames_sent": 1050,
+        "frames_dropped": 0,
+        "malformed_messages": 0,
+        "capture_xruns": 0,
+        "playback_xruns": 0,
         "packets": packets,
     }
     good = Soaked(1.0, [(0.1, 60.0, 80.0), (0.9, 60.1, 80.1)], 1002, 50, 1050, 1.0, figures)
