@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
-
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
@@ -26,7 +23,3 @@ def main() -> None:
             run(program(sys.argv[1:]))
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None
-        except MemoryError:  # too little even to say it the usual way
-            with suppress(OSError):
-                os.write(2, b"retell-voice: the system gives this process no more memory\n")
-            os._exit(2)

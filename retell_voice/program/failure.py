@@ -127,6 +127,10 @@ def ending() -> Iterator[None]:
         yield
     except SystemExit as exit_:
         code = exit_.code
+    except MemoryError:  # too little even to say it the usual way
+        with suppress(OSError):
+            os.write(2, b"retell-voice: the system gives this process no more memory\n")
+        os._exit(ConfigError.exit_code)
     except OSError as error:
         if error is not stdout.failure():
             raise
