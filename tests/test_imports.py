@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "swarm": SAMPLES | {"report", "swarm", "transport"},
     "cli": PROGRAM | {"cli", "doctor", "report", "swarm"},
     "kiosk": PROGRAM | {"doctor", "kiosk"},
+    "sync": ENGINE,
     "__init__": ENGINE | {"recording"},
     "__main__": {"cli"},
 }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
@@ -16,8 +20,13 @@ def main() -> None:
     with ending():
         try:
             # Here: the package imports without typer.
-            from retell_voice.cli.app import app
+            from retell_voice.cli.app import program
+            from retell_voice.program.parsing import run
 
-            app()
+            run(program(sys.argv[1:]))
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None
+        except MemoryError:  # too little even to say it the usual way
+            with suppress(OSError):
+                os.write(2, b"retell-voice: the system gives this process no more memory\n")
+            os._exit(2)

@@ -7,7 +7,9 @@ from rich.text import Text
 
 from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
 from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
+from retell_voice.cli.summary import lost_share
 from retell_voice.cli.view import View
+from retell_voice.events import PacketFigures
 from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
@@ -108,8 +110,8 @@ def _group(title: str, rows: list[tuple[str, str]]) -> list[Text]:
 
 
 def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return all figures in four groups."""
-    figures = view.statistics
+    """Return all figures in groups: four, and one of packets if there are any."""
+    figures, packets = view.statistics, view.statistics.packets
 
     def ms(seconds: float | None) -> str:
         return "unknown" if seconds is None else f"{seconds * 1000:.0f} ms"
@@ -132,6 +134,11 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         if figures.barge_ins:
             rows.append(("gives way after", f"{seconds(figures.barge_in_p50)} (median)"))
         return rows
+
+    def clears() -> list[tuple[str, str]]:
+        if packets is not None:  # nothing is cleared in a web call
+            return []
+        return [("clears", f"{figures.clears}"), ("clear to silence", silence())]
 
     def echo() -> list[tuple[str, str]]:
         rows = [("echo control", clean(figures.echo))]
@@ -167,8 +174,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("queued", f"{figures.playout_depth:.1f} s"),
                 ("underruns", f"{figures.underruns}"),
                 ("concealed", ms(figures.concealed)),
-                ("clears", f"{figures.clears}"),
-                ("clear to silence", silence()),
+                *clears(),
             ],
         ),
         (
@@ -191,6 +197,19 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("devices lost", f"{figures.device_losses}"),
             ],
         ),
+        *([] if packets is None else [("Packets", _packets(packets))]),
+    ]
+
+
+def _packets(packets: PacketFigures) -> list[tuple[str, str]]:
+    lost = f"{packets.lost}" + (f" ({100 * share:.1f} %)" if (share := lost_share(packets)) else "")
+    return [
+        ("received", f"{packets.received}"),
+        ("lost, late", f"{lost}, {packets.late}"),
+        ("recovered", f"{packets.recovered * 1000:.0f} ms"),
+        ("left out", f"{packets.accelerated * 1000:.0f} ms"),
+        ("repeated", f"{packets.expanded * 1000:.0f} ms"),
+        ("delay", f"{packets.delay * 1000:.0f} ms"),
     ]
 
 

@@ -31,9 +31,9 @@ _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 class Lines:
     """Turns events into lines.
 
-    The server repeats the whole transcript with every word. An utterance is printed once, with its
-    start time, when it is complete: the next one has begun, the agent has fallen silent, or the
-    call has ended; again only if the server corrects it later.
+    The server repeats the whole transcript with every word. An utterance is printed once, when it
+    is complete: the next one has begun, the agent has fallen silent, or the call has ended; again
+    only if the server corrects it later. Its time is when it began, or that of the line before.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Lines:
         self._turns = Turns()
         self._printed: list[Utterance] = []
         self._agent_speaking = self._draining = False
+        self._latest = 0.0  # the time of the last line: times never run backwards
 
     def opening(self, view: View) -> list[str]:
         """Return the lines before the first event."""
@@ -60,7 +61,11 @@ class Lines:
         """Return the lines for an event; mostly none."""
         self._turns = self._turns.after(event)
         lines = self._last_words(event) + self._lines(event)
-        return self._transcript(event) + [f"{clock(event.at)}  {line}" for line in lines]
+        return self._transcript(event) + [self._timed(event.at, line) for line in lines]
+
+    def _timed(self, at: float, line: str) -> str:
+        self._latest = max(self._latest, at)
+        return f"{clock(self._latest)}  {line}"
 
     def _last_words(self, event: Event) -> list[str]:
         """Return a line, once, if the agent is still playing after the server has hung up."""
@@ -113,13 +118,13 @@ class Lines:
                 return []
         lines = []
         for index, each in enumerate(said[: max(count, 0)]):
-            time = clock(self._turns.began[index])
+            began = self._turns.began[index]
             if index == len(self._printed):
                 self._printed.append(each)
-                lines.append(f"{time}  {_said(each)}")
+                lines.append(self._timed(began, _said(each)))
             elif self._printed[index].content != each.content:
                 self._printed[index] = each
-                lines.append(f"{time}  corrected: {_said(each)}")
+                lines.append(self._timed(began, f"corrected: {_said(each)}"))
         return lines
 
 

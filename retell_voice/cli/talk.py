@@ -25,6 +25,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
+from retell_voice.program.limits import require_files
 from retell_voice.program.opening import (
     PHONE_CARD_RATE,
     find_devices,
@@ -73,6 +74,7 @@ def talk(
         RetellVoiceError: the call could not be opened.
     """
     set_switch_interval()
+    require_files()
     target = find_target(
         settle(settings),
         metadata=metadata,

@@ -40,12 +40,7 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
         ConfigError: it cannot be read or is not PCM.
     """
     try:
-        with Path(path).open("rb") as whole:
-            content = whole.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ConfigError(
-                f"{path}: larger than {LARGEST // 2**20} MiB, which is hours of audio"
-            )
+        content = _content(path)
         with wave.open(io.BytesIO(_plain_pcm(content)), "rb") as file:
             channels, width, rate, count = file.getparams()[:4]
             data = file.readframes(count)
@@ -64,6 +59,19 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
     samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
     mono = samples.reshape(-1, channels).mean(axis=1)
     return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
+
+
+def _content(path: Path | str) -> bytes:
+    """Read a file in pieces: for all that it might be at once, Python would ask for a gigabyte."""
+    pieces: list[bytes] = []
+    with Path(path).open("rb") as whole:
+        while piece := whole.read(2**20):
+            pieces.append(piece)
+            if len(pieces) > LARGEST // 2**20:
+                raise ConfigError(
+                    f"{path}: larger than {LARGEST // 2**20} MiB, which is hours of audio"
+                )
+    return b"".join(pieces)
 
 
 def _plain_pcm(data: bytes) -> bytes:

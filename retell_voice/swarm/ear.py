@@ -48,8 +48,8 @@ class Ear:
         if was_loud and loud[0] and _LEAST_GAP < waited < _PAUSE:
             self.gaps.append(waited)
         self.until = begin + len(samples) / self.rate
-        for block in loud.nonzero()[0]:
-            start = begin + float(block) * BLOCK
+        for block in loud.nonzero()[0].tolist():
+            start = begin + block * BLOCK
             end = min(start + BLOCK, self.until)
             if self._loud and start - self._loud[-1][1] < BLOCK / 2:
                 self._loud[-1] = self._loud[-1][0], end
@@ -61,10 +61,10 @@ class Ear:
         self.until = min(self.until, at)
         self._loud = [(begin, min(end, at)) for begin, end in self._loud if begin < at]
 
-    def silent_since(self, now: float) -> float:
-        """Return since when nothing loud has been heard; ``now`` if something is."""
-        heard = [min(end, now) for begin, end in self._loud if begin <= now]
-        return max(heard, default=0.0)
+    @property
+    def silent_from(self) -> float:
+        """When the last that is loud of what has come will have been played; 0: nothing was."""
+        return self._loud[-1][1] if self._loud else 0.0
 
     def answer(self, end: float, before: float) -> float | None:
         """Return how long after an utterance's end the agent was first heard, seconds.

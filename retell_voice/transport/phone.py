@@ -299,7 +299,7 @@ def _jwt(secret: str) -> str:
 PROVIDERS: Mapping[str, Provider] = {
     "twilio": Provider("Twilio", _twilio),
     "telnyx": Provider(
-        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=(8000, 16_000)
+        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=telnyx.RATES
     ),
     "vonage": Provider(
         "Vonage", _vonage, vonage.LINEAR, codecs=("L16",), rates=(8000, 16_000, 24_000)

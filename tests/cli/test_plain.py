@@ -81,6 +81,17 @@ def test_a_correction_is_told() -> None:
     assert lines == ["00:01  agent: Helo", "00:01  corrected: agent: Hello", "00:01  you: Hi"]
 
 
+def test_times_never_run_backwards() -> None:
+    lines = printed(
+        said(1, "Hello!"),
+        AgentStopped(at=4.0),
+        said(5, "Hello!", "Hi"),
+        Metadata(at=9.0, metadata=1),
+        said(10, "Hello!", "Hi", "So?"),
+    )
+    assert lines == ["00:01  agent: Hello!", "00:09  metadata: 1", "00:09  you: Hi"]
+
+
 def test_a_transcript_may_shrink() -> None:
     assert printed(said(1, "a", "b"), said(2), said(3, "a", "b"), END) == [
         "00:01  agent: a",

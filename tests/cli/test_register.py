@@ -350,7 +350,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("register", *AGENT), "no API key to register a call"),
         (("register", *AGENT, "--api-url", "http://"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-url", "http://[x"), "is not the URL of a REST API"),
-        (("register", *AGENT, "--api-key", KEY), "No such option"),
+        (("register", *AGENT, "--api-key", KEY), "no such option"),
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
         (("talk", "--metadata", "a=b", "call_1"), "--metadata: only for a new call"),

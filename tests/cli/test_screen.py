@@ -16,7 +16,14 @@ from retell_voice.cli.captions import Captions
 from retell_voice.cli.controls import Choice, Controls, Panel
 from retell_voice.cli.screen import render, speaking
 from retell_voice.cli.view import Meter, Note, Talk, View, reduce
-from retell_voice.events import Alignment, CallState, Statistics, Transcript, Utterance
+from retell_voice.events import (
+    Alignment,
+    CallState,
+    PacketFigures,
+    Statistics,
+    Transcript,
+    Utterance,
+)
 
 HELLO = "Hello! This sentence of the agent is so long that it does not fit into a line of it."
 VIEW = View(
@@ -318,6 +325,16 @@ def test_statistics() -> None:
     narrow = "\n".join(picture(view, 76, 24, Controls(panel="statistics")))
     assert "(95 %: 125)" in narrow, "the narrowest of two columns"
     assert picture(view, 40, 29, Controls(panel="statistics"))[1] == "Network"
+    packets = PacketFigures(received=950, lost=51, late=1, recovered=0.5, expanded=0.012)
+    view = replace(VIEW, statistics=replace(figures, packets=packets))
+    text = "\n".join(picture(view, 80, 24, Controls(panel="statistics")))
+    for line in (
+        "lost, late       51 (5.1 %), 1",
+        "recovered        500 ms",
+        "delay            0 ms",
+    ):
+        assert line in text
+    assert "clear" not in text, "a web call has none"
 
 
 def test_devices() -> None:

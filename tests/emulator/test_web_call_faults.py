@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from retell_voice.emulator import Emulator, ScenarioFailed, scenario_agent, silent_agent
 from retell_voice.emulator.fixtures import RunningEmulator
+from retell_voice.emulator.gateway import peer
 from retell_voice.emulator.request_faults import ANSWERS
 from retell_voice.emulator.scenario import parse_scenario
 
@@ -354,3 +355,25 @@ def test_emulators_of_the_fixture_refuse_them_too() -> None:
 
 async def twice(running: Any) -> list[int]:
     return [(await asked(running._emulator)).status for _ in range(2)]
+
+
+async def test_a_connection_that_does_not_close_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = peer.Peer(lambda: b"", lambda *_: None, lambda _: None)
+    gives_way, close = asyncio.Event(), made._connection.close
+
+    async def hangs() -> None:
+        await gives_way.wait()
+        await close()
+        raise OSError("too late")
+
+    monkeypatch.setattr(peer, "_CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(made._connection, "close", hangs)
+    async with asyncio.timeout(5):
+        await made.close()
+        await made.wait_closed()
+    (left,) = peer._unfinished
+    gives_way.set()
+    await left
+    assert not peer._unfinished

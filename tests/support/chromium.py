@@ -22,6 +22,7 @@ import re
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,11 +50,11 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
-    "--mute-audio",
+    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--remote-debugging-port=0",
 )
-_FAKE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+_FAKE = "--use-fake-device-for-media-stream"
 
 
 def find() -> str | None:
@@ -108,6 +109,16 @@ class Page:
             case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
                 self.faults.append(str(told["args"]))
 
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send it a command of the DevTools protocol; return its result."""
+        return await self._browser.send(method, parameters, self._session)
+
+    async def press(self, key: str) -> None:
+        """Press a key and let go of it."""
+        text = {"text": key} if len(key) == 1 else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     async def run(self, code: str, argument: Any = None, within: float = 30.0) -> Any:
         """Run the body of an async function of ``argument``; return what it returns.
 
@@ -128,11 +139,21 @@ class Chromium:
 
     Args:
         microphone: what its microphone hears, again and again: shape (n,), at ``RATE``; None: it
-            has none.
+            has none, or that of the card.
+        env: its environment, with a sound card in it to play on; None: ours, and it is mute.
+        flags: more of its command line.
     """
 
-    def __init__(self, microphone: Samples | None = None) -> None:
+    def __init__(
+        self,
+        microphone: Samples | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        flags: Sequence[str] = (),
+    ) -> None:
         self._microphone = microphone
+        self._env = env
+        self._flags = flags
         self._folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -148,24 +169,25 @@ class Chromium:
             if os.environ.get("CI") == "true":
                 pytest.fail("there is no Chromium, and in CI there must be")
             pytest.skip("there is no Chromium")
-        hearing: tuple[str, ...] = ()
+        flags = [*_FLAGS, *self._flags]
+        if self._env is None:
+            flags.append("--mute-audio")
         if self._microphone is not None:
             wav = self._folder / "microphone.wav"
-            writer = WavWriter(wav, RATE)
-            writer.write(self._microphone)
-            writer.close()
-            hearing = (*_FAKE, f"--use-file-for-fake-audio-capture={wav}")
+            with contextlib.closing(WavWriter(wav, RATE)) as writer:
+                writer.write(self._microphone)
+            flags += [_FAKE, f"--use-file-for-fake-audio-capture={wav}"]
         self._server = await asyncio.start_server(_serve, "127.0.0.1", 0)
         self._process = await asyncio.create_subprocess_exec(
             *_WITH_US,
             found,
-            *_FLAGS,
-            *hearing,
+            *flags,
             f"--user-data-dir={self._folder / 'profile'}",
             "about:blank",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            env=self._env,
             start_new_session=True,
         )
         try:
@@ -197,10 +219,16 @@ class Chromium:
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def open(self, *, watched: bool = False) -> Page:
-        """Open an empty page, of an origin of its own.
+    @property
+    def pid(self) -> int:
+        """The browser's process; there are others below it."""
+        return self._process.pid
+
+    async def open(self, address: str = "", *, watched: bool = False) -> Page:
+        """Open a page; without an address an empty one, of an origin of its own.
 
         Args:
+            address: its URL.
             watched: note what it complains of and asks for, from the beginning.
         """
         port = self._server.sockets[0].getsockname()[1]
@@ -211,7 +239,7 @@ class Chromium:
         page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
         if watched:
             await page.watch()
-        await page.go(f"http://127.0.0.1:{port}/")
+        await page.go(address or f"http://127.0.0.1:{port}/")
         return page
 
     async def send(

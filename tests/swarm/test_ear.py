@@ -26,8 +26,8 @@ def test_audio_ahead_of_time_is_heard_in_its_time() -> None:
         ear.take(tone(0.2), 1.0)
     assert ear.until == pytest.approx(2.0)
     assert ear.answer(0.4, 9.0) == pytest.approx(0.6)
-    assert ear.silent_since(1.5) == 1.5
-    assert ear.silent_since(3.0) == pytest.approx(2.0)
+    ear.take(silence(0.5), 2.1)
+    assert ear.silent_from == pytest.approx(2.0)
     assert ear.gaps == []
 
 
@@ -50,7 +50,7 @@ def test_what_is_cleared_is_not_heard() -> None:
     ear = Ear(RATE)
     ear.take(tone(10.0), 0.0)
     ear.clear(2.0)
-    assert (ear.until, ear.silent_since(9.0)) == (2.0, 2.0)
+    assert (ear.until, ear.silent_from) == (2.0, 2.0)
     ear.take(tone(1.0), 3.0)
     assert ear.answer(2.5, 9.0) == pytest.approx(0.5)
 

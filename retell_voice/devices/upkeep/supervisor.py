@@ -86,6 +86,7 @@ class Supervisor:
         self._device_timeout = device_timeout
         self._timing = timing
         self._steps = LatencySteps()
+        self._is_adjustable = isinstance(device, AdjustableLatency)  # costly: not at each look
         self._tasks = Tasks(
             device,
             new_gate=lambda: new_gate(self._lost),
@@ -234,7 +235,7 @@ class Supervisor:
                 gate.lost(f"no audio has passed for {timeout:g} s{why}" if gate.blocks else MUTE)
         elif (
             state is State.WORKING
-            and isinstance(self._device, AdjustableLatency)
+            and self._is_adjustable
             and self._steps.look(now, gate.xruns, pause=pause)
         ):
             self._change = "calm" if self._steps.went_down else "gaps", self._device.latency

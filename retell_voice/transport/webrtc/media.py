@@ -245,6 +245,8 @@ class Peer:
             await asyncio.gather(self._offering, return_exceptions=True)
         try:
             await self._peer.close()
+            # The library may have started them meanwhile, with the connection on its way.
+            await self._transceiver.stop()
         except Exception as error:  # whatever the library stumbles over
             _logger.info("the media were not closed properly: %s", type(error).__name__)
 

@@ -125,6 +125,30 @@ def test_a_thread_that_spins_in_something_else_is_left_alone_in_the_end(
     assert 10 < trap.sprung < 100
 
 
+def test_it_looks_often_only_while_a_stream_does_not_call_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+    ended: list[object] = []
+    monkeypatch.setattr(spinning, "running_time", lambda _: 0.0)
+
+    def begin(pace: float, *_: object) -> int:
+        begun.append(pace)
+        return len(begun)
+
+    monkeypatch.setattr(spinning._CLOCK, "begin", begin)
+    monkeypatch.setattr(spinning._CLOCK, "end", ended.append)
+    guard = Guard(Trapdoor())  # type: ignore[arg-type]  # as a trap
+    stream = SimpleNamespace(calls=0, thread=1)
+    guard.watch(stream)
+    for calls in (1, 2, 2, 2, 3, 4):
+        stream.calls = calls
+        guard.look()
+    guard.forget(stream)
+    assert begun == [0.2, 0.02, 0.2]
+    assert ended == [1, 2, 3]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not tell")
 def test_how_long_a_thread_has_run() -> None:
     before = running_time(threading.get_native_id())

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
-from support.gateway import CALL_ID, TOKEN, Gateway, gateway
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+from support.gateway import CALL_ID, TOKEN, Gateway, deaf, gateway
 from support.turn import HIDDEN, PASSWORD, USER, turn
 
 from retell_voice.audio.format import AudioFormat
@@ -75,11 +76,6 @@ async def refused(
     assert CALL_ID not in shown
     assert TOKEN not in shown
     return caught.value
-
-
-def deaf(sdp: str) -> str:
-    """Change an answer so that no connectivity check succeeds, as where UDP is blocked."""
-    return sdp.replace("a=ice-pwd:", "a=ice-pwd:wrong")
 
 
 def tone(seconds: float, hertz: float) -> Any:
@@ -420,6 +416,21 @@ async def test_an_offer_that_is_cancelled_leaves_no_socket_open() -> None:
     await peer.close()
     ice = peer._transceiver.receiver.transport.transport._connection
     assert (ice._local_candidates_end, ice._protocols) == (True, [])
+
+
+async def test_a_sender_that_starts_while_everything_closes_is_stopped() -> None:
+    peer = a_peer()
+    await peer.offer()
+    close, sender = peer._peer.close, peer._transceiver.sender
+    codecs = [RTCRtpCodecParameters("audio/opus", 48000, 2, 96)]
+
+    async def overtaken() -> None:
+        await close()
+        await sender.send(RTCRtpSendParameters(codecs=codecs))
+
+    peer._peer.close = overtaken  # type: ignore[method-assign]
+    await peer.close()
+    assert not [each for each in asyncio.all_tasks() if "_run_rt" in repr(each.get_coro())]
 
 
 async def test_a_route_is_dialled_once() -> None:
