@@ -408,8 +408,8 @@ def test_a_call_without_asyncio(
     module = example("without_asyncio")
 
     def call(call_id: str, **options: Any) -> sync.Call:
-        options |= {"microphone": NullMicrophone(RATE), "speaker": NullSpeaker(RATE)}
-        return sync.Call(call_id, audio=AUDIO, **options)
+        microphone, speaker = NullMicrophone(RATE), NullSpeaker(RATE)
+        return sync.Call(call_id, audio=AUDIO, microphone=microphone, speaker=speaker, **options)
 
     monkeypatch.setattr(module, "Call", call)
     emulator = retell_emulator(agent=agent)

@@ -32,31 +32,15 @@ _SIMPLE: dict[Any, str] = {
 def reference() -> str:
     """Return every event, and what its objects have, in Markdown."""
     known = [each for each in vars(events).values() if inspect.isclass(each)]
-    shown = [kind for kind in known if issubclass(kind, events.Event)][1:]
-    nested = dict.fromkeys(each for kind in shown for each in _objects(kind))
-    parts = [_chapter(kind) for kind in shown]
+    parts = [_chapter(kind) for kind in known if issubclass(kind, events.Event)][1:]
+    nested = [each for each in known if is_dataclass(each) and not issubclass(each, events.Event)]
     parts += ["## Objects in events", *(_chapter(kind, title=kind.__name__) for kind in nested)]
     return "\n\n".join(parts)
 
 
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return typing.get_type_hints(kind, vars(events) | {"RetellVoiceError": RetellVoiceError})
-
-
-def _objects(kind: type[Any]) -> Iterator[type[Any]]:
-    """Yield the classes of the objects in an event, and in those."""
-    hints: list[Any] = list(_hints(kind).values())
-    while hints:
-        hint = hints.pop(0)
-        hints += typing.get_args(hint)
-        if is_dataclass(hint) and isinstance(hint, type) and not issubclass(hint, events.Event):
-            yield hint
-            yield from _objects(hint)
-
-
 def _chapter(kind: type[Any], title: str = "") -> str:
     about, of_fields = _documentation(kind)
-    hints = _hints(kind)
+    hints = typing.get_type_hints(kind, vars(events) | {"RetellVoiceError": RetellVoiceError})
     rows = [
         f"| `{each.name}` | {_type(hints[each.name])} | {_sentence(of_fields.get(each.name, ''))} |"
         for each in fields(kind)

@@ -49,6 +49,7 @@ Examples:
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
+  espeak-ng --stdout Hello | retell-voice talk --local --input-file -
   retell-voice talk --local --record calls
   retell-voice talk --dialect twilio --url ws://localhost:8765/ws
 
@@ -274,7 +275,7 @@ its figures. Of two calls: both beside each other, on the same time axis.
 
 FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
 which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \
-is too long for it (about 10 minutes, 40 with retell-voice\\[files]) is played from the recording.
+is too long for it (about 17 minutes, 45 with retell-voice\\[files]) is played from the recording.
 
 Examples:
   retell-voice report --open calls/2026-01-31T12-00-00

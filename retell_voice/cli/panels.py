@@ -18,7 +18,8 @@ _KEYS = (
     ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
-    ("t", "the phone keypad, with --dialect of a phone provider"),
+    ("t", "the phone keypad"),
+    ("Enter", "type what you say; Enter sends it, Esc does not"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
@@ -35,7 +36,7 @@ _NO_RELEASES = (
 def panel(view: View, controls: Controls, width: int) -> list[Text]:
     """Return the open panel, top first; its lines may be wider than the screen."""
     if controls.panel == "help":
-        return _help(width, tells_releases=controls.tells_releases)
+        return _help(controls, width)
     if controls.panel == "statistics":
         return _statistics(view, width)
     if controls.panel == "keypad":
@@ -55,15 +56,19 @@ def hint(controls: Controls) -> Text:
     return Text.assemble((f"1-{len(controls.choices)}", "bold"), " selects it   ", *closes)
 
 
-def _help(width: int, *, tells_releases: bool) -> list[Text]:
+def _help(controls: Controls, width: int) -> list[Text]:
     label = 9 if width >= 40 else 8
     lines = []
+    useless = {"t"} if not controls.has_keypad else set()
+    useless |= {"Enter"} if controls.no_typing else set()
     for key, what in _KEYS:
+        if key in useless:
+            continue
         first, *more = _wrapped(what, width - label) or [""]
         lines.append(Text.assemble((f"{key:<{label}}", "bold"), first))
         lines += [Text(" " * label + line) for line in more]
     notes = (
-        *([] if tells_releases else [_NO_RELEASES]),
+        *([] if controls.tells_releases else [_NO_RELEASES]),
         f"Good: round trip up to {ROUND_TRIP[0] * 1000:.0f} ms, jitter buffer up to "
         f"{JITTER[0] * 1000:.0f} ms. Fair: up to {ROUND_TRIP[1] * 1000:.0f} and "
         f"{JITTER[1] * 1000:.0f} ms, or a gap within {RECENT:.0f} s. Poor: more, or audio lost.",

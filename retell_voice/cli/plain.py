@@ -41,7 +41,16 @@ class Lines:
         self._turns = Turns()
         self._printed: list[Utterance] = []
         self._agent_speaking = self._draining = False
-        self._latest = 0.0  # the time of the last line: times never run backwards
+        self._printed_at = 0.0
+
+    def stamp(self, at: float) -> str:
+        """Return the time for a line, never before that of an earlier one.
+
+        An utterance is printed when it is complete, with the time when it began; and other lines
+        may have come meanwhile.
+        """
+        self._printed_at = max(self._printed_at, at)
+        return clock(self._printed_at)
 
     def opening(self, view: View) -> list[str]:
         """Return the lines before the first event."""
@@ -53,7 +62,7 @@ class Lines:
     def history(self, view: View) -> list[str]:
         """Return a whole conversation, one utterance per line, with its start time."""
         return [
-            f"{clock(began)}  {_said(each)}"
+            f"{self.stamp(began)}  {_said(each)}"
             for began, each in zip(view.began, view.said, strict=True)
         ]
 
@@ -61,11 +70,7 @@ class Lines:
         """Return the lines for an event; mostly none."""
         self._turns = self._turns.after(event)
         lines = self._last_words(event) + self._lines(event)
-        return self._transcript(event) + [self._timed(event.at, line) for line in lines]
-
-    def _timed(self, at: float, line: str) -> str:
-        self._latest = max(self._latest, at)
-        return f"{clock(self._latest)}  {line}"
+        return self._transcript(event) + [f"{self.stamp(event.at)}  {line}" for line in lines]
 
     def _last_words(self, event: Event) -> list[str]:
         """Return a line, once, if the agent is still playing after the server has hung up."""
@@ -121,10 +126,10 @@ class Lines:
             began = self._turns.began[index]
             if index == len(self._printed):
                 self._printed.append(each)
-                lines.append(self._timed(began, _said(each)))
+                lines.append(f"{self.stamp(began)}  {_said(each)}")
             elif self._printed[index].content != each.content:
                 self._printed[index] = each
-                lines.append(self._timed(began, f"corrected: {_said(each)}"))
+                lines.append(f"{self.stamp(began)}  corrected: {_said(each)}")
         return lines
 
 

@@ -105,6 +105,8 @@ def _default(row: Setting, value: Any = None) -> str:
     value = row.default if value is None else value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if type(value) is tuple:  # of a setting that is repeated
+        return ", ".join(value)
     return mask(value) if isinstance(value, Secret) else str(value)
 
 

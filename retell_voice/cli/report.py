@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 
 from retell_voice.errors import ConfigError
-from retell_voice.program import failure, stdout
+from retell_voice.program import failure, private, stdout
 from retell_voice.report.account import Account, read
 from retell_voice.report.page import Recorded, page
 from retell_voice.report.sound import hear, sound_for
@@ -78,10 +77,10 @@ def report(
         for each in recordings
     ]
     picture = _picture(calls[0].account) if png is not None else b""
-    _write(output, page(*calls).encode("utf-8", "replace"))
+    private.write(output, page(*calls).encode("utf-8", "replace"))
     if png is not None:
         try:
-            _write(png, picture)
+            private.write(png, picture)
         except ConfigError as error:
             raise ConfigError(str(error), f"the page is written: {output}") from None
     stdout.say("\n".join(clean(str(each)) for each in (output, png) if each is not None))
@@ -119,19 +118,12 @@ def _open(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             raise ConfigError(f"{path}: too large for the events of a call")
         # A killed program may have cut a character in two.
-        return path.read_bytes().decode("utf-8", "replace")
+        return data.decode("utf-8", "replace")
     except OSError as error:
         hint = "give the directory of a recording (talk --record DIR makes them), or its events"
         raise ConfigError(f"{path}: {error.strerror or error}", hint) from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file; a new one is private, since it contains what was said."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None

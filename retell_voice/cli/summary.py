@@ -37,7 +37,10 @@ def summary(view: View) -> list[str]:
     lines = [part for line in lines for part in _wrapped(line)]
     if view.recording:  # not wrapped, to be copied
         path = clean(view.recording)
-        lines += [f"recorded in {path}", f"a page about it: retell-voice report {quote(path)}"]
+        lines += [
+            f"recorded in {path}",
+            f"hear and see it: retell-voice report --open {quote(path)}",
+        ]
     return [f"{clock(view.at)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
 
 

@@ -17,7 +17,7 @@ from retell_voice.cli.swarm_calls import creating, registering
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
-from retell_voice.program import stdout
+from retell_voice.program import private, stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
@@ -111,7 +111,8 @@ def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], 
 
 
 def _voice(settings: TalkSettings) -> tuple[Samples, int]:
-    return read_wav(os.path.expanduser(settings.input_file.value or CALLER))
+    (file, *_) = settings.input_file.value or (CALLER,)
+    return read_wav(os.path.expanduser(file))
 
 
 def _part(settings: TalkSettings, wanted: Wanted, phone: PhoneCall | None) -> Part:
@@ -171,7 +172,4 @@ def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -
     if why := verdict(figures):
         complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:
-        try:
-            wanted.page.write_text(page(figures, moments, title), encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{wanted.page}: {error.strerror or error}") from None
+        private.write(wanted.page, page(figures, moments, title).encode())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from retell_voice.engine.web_call import WebCall
 from retell_voice.program.account import account, key_from
 from retell_voice.program.opening import audio_format
 from retell_voice.program.registration import registration_key
-from retell_voice.rest import register_call
+from retell_voice.program.web_calls import check_options
+from retell_voice.rest import create_web_call, register_call
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.swarm.desk import Desk
 from retell_voice.transport.ports import Route
@@ -41,10 +43,6 @@ def creating(settings: TalkSettings) -> Callable[[], Awaitable[Route]]:
     Raises:
         ConfigError: no agent or no key, or an option that web calls do not support.
     """
-    from retell_voice.engine.web_call import WebCall
-    from retell_voice.program.web_calls import check_options
-    from retell_voice.rest import create_web_call
-
     check_options(settings)
     key, api_url = registration_key(settings), settings.api_url.value
     agent = ""

@@ -165,12 +165,6 @@ class View:
         """Return the view this many seconds later, with no events."""
         return self if self.ended else replace(self, at=self.at + max(seconds, 0.0))
 
-    def all_said(self, silence: float) -> bool:
-        """Whether the input is over and the agent has been silent for ``silence`` seconds."""
-        if self.input_finished_at is None or self.agent_speaking:
-            return False
-        return self.at - max(self.input_finished_at, self.agent.until) >= silence
-
 
 def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events
     """Return the view after an event."""

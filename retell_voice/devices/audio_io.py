@@ -440,8 +440,7 @@ class AudioIO:
         self._near.look(now, pause=lease is None or listens)
         near_end.attentive = self._near.raised
         self._far.look(now, pause=silent)
-        never_silent = traits_of(self._microphone).never_silent
-        listening = never_silent and self._near.at_work and not near_end.muted
+        listening = self._near.traits.never_silent and self._near.at_work and not near_end.muted
         if self._zeros.look(now, near_end.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self._microphone.name))
             if not self._tried_again:

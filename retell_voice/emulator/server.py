@@ -339,17 +339,15 @@ class Emulator:
             status: 400–599.
             times: how many requests.
             retry_after: seconds, sent as ``Retry-After``.
-            kind: which requests, see ``RequestKind``; None: all of the REST API.
+            kind: which requests, see ``RequestKind``; None: ``any``.
 
         Raises:
             ValueError: it is not the status of an error.
         """
-        if kind is None:
-            self._rest.refuse(status, times, retry_after)
-            return
         if not 400 <= status <= 599:
             raise ValueError("the status of a refusal is 400–599")
-        self._faults.add(RequestFault(kind=kind, status=status, retry_after=retry_after), times)
+        fault = RequestFault(kind=kind or "any", status=status, retry_after=retry_after)
+        self._faults.add(fault, times)
 
     @property
     def sessions(self) -> list[Session]:

@@ -35,7 +35,8 @@ def device_format(settings: KioskSettings) -> AudioFormat:
 def devices_of(settings: KioskSettings) -> list[object]:
     """Return the values that devices are opened with."""
     names = (
-        *("input", "output", "input_file", "output_file"),
+        *("input", "input_file", "input_format", "input_loop"),
+        *("output", "output_file", "output_format"),
         *("echo", "noise_suppression", "automatic_gain"),
     )
     return [device_format(settings), *(getattr(settings, name).value for name in names)]

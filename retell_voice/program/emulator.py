@@ -114,15 +114,30 @@ def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSe
     )
 
 
+def _refuse_what_has_no_effect(settings: EmulatorSettings) -> None:
+    for names, wanted, words, hint in (
+        (
+            ("webhook_events", "webhook_timeout_ms"),
+            settings.webhook_url.value,
+            "is for webhooks, and they go nowhere",
+            "give --webhook-url, too",
+        ),
+        (
+            ("dialect",),
+            settings.accept_any.value,
+            "is for calls that nobody registered, and none of those is accepted",
+            "give --accept-any, too",
+        ),
+    ):
+        for given in (getattr(settings, name) for name in names):
+            if given.is_flag and not wanted:
+                raise ConfigError(f"{given.source} {words}", hint)
+
+
 async def _agent(
     settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
-    for name in ("webhook_events", "webhook_timeout_ms"):
-        given = getattr(settings, name)
-        if given.is_flag and settings.webhook_url.value is None:
-            raise ConfigError(
-                f"{given.source} is for webhooks, and they go nowhere", "give --webhook-url, too"
-            )
+    _refuse_what_has_no_effect(settings)
     llm, scenario = settings.llm, settings.scenario
     if llm.value and scenario.value:
         raise ConfigError(f"{llm.source} and {scenario.source} both set the agent: give only one")

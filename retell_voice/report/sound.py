@@ -31,8 +31,11 @@ LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
 RATE = 16000
 """Hz; of what is copied, at most."""
 _LOWEST_COPY = 8000  # browsers play none that is lower
-LARGEST = 32 * 2**20
-"""Bytes of sound in a page: about 40 minutes as FLAC, 9 as WAV."""
+LARGEST = 64 * 2**20
+"""Bytes of sound in a page: about 45 minutes as FLAC, 17 as WAV."""
+
+_TROUBLES = (OSError, EOFError, RuntimeError, wave.Error)
+"""What is wrong with a file ends the reading of it: what came before is shown."""
 
 Frames = NDArray[np.int16]
 """Shape (n, 2): you, the agent."""
@@ -60,12 +63,13 @@ def hear(path: Path, began: float) -> tuple[Series, Series] | None:
     """
     near: Series = []
     far: Series = []
-    with suppress(OSError, EOFError, RuntimeError, wave.Error), wave.open(str(path)) as file:
+    with suppress(*_TROUBLES), wave.open(_regular(path)) as file:
         if (rate := _rate(file)) is None:
             return None
         at = 0
         for frames in _blocks(file, max(round(_SHORTEST * rate), file.getnframes() // POINTS)):
-            peaks = np.max(np.abs(frames.astype(np.int32)), axis=0)
+            sides = np.ascontiguousarray(frames.T)  # each beside itself is five times as fast
+            peaks = np.maximum(sides.max(axis=1), -sides.min(axis=1).astype(np.int32))
             time = began + (at + len(frames) / 2) / rate
             near.append((time, dbfs(float(peaks[0]))))
             far.append((time, dbfs(float(peaks[1]))))
@@ -79,7 +83,7 @@ def sound_for(path: Path, page: Path, largest: int = LARGEST) -> Sound | None:
     It is copied into the page, as FLAC where ``soundfile`` is installed. What is larger than
     ``largest`` bytes stays where it is, and the page plays that.
     """
-    with suppress(OSError, EOFError, RuntimeError, wave.Error), wave.open(str(path)) as file:
+    with suppress(*_TROUBLES), wave.open(_regular(path)) as file:
         if (rate := _rate(file)) is None or not file.getnframes():
             return None
         copied = _copy(file, rate, largest)
@@ -91,6 +95,12 @@ def sound_for(path: Path, page: Path, largest: int = LARGEST) -> Sound | None:
         kind, data = copied
         return Sound(f"data:audio/{kind};base64,{b64encode(data).decode()}")
     return None
+
+
+def _regular(path: Path) -> str:
+    if not path.is_file():  # a pipe would be waited for
+        raise FileNotFoundError(path)
+    return str(path)
 
 
 def _rate(file: wave.Wave_read) -> int | None:

@@ -54,7 +54,7 @@ class Caller:
         self._manners = manners
         self._figures = figures
         self._pace = pace
-        self._ear = Ear(self.hearing_rate)
+        self._ear = Ear(self.hearing_rate, is_live=route.packets)
         self._loop = asyncio.get_running_loop()
         self._cues: set[asyncio.TimerHandle] = set()
         self._began = 0.0  # of the first frame

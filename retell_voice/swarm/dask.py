@@ -13,6 +13,7 @@ from retell_voice.extras import how_to_install
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part, added, run_part
 
+_CONNECT_TIMEOUT = 5.0
 _MOST_SHOWN = 300  # characters of what a worker's error says
 
 
@@ -36,7 +37,7 @@ def run_on(address: str, part: Part) -> Figures:
         ) from None
     part.route("call")  # before anybody is asked
     try:
-        client: Any = Client(address, timeout=5)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=_CONNECT_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConnectError(
             f"network: no Dask scheduler answers at {address}",

@@ -26,6 +26,8 @@ class Ear:
 
     Args:
         rate: samples a second of what is heard.
+        is_live: audio comes in real time, and pauses are shortened to catch up with what came late,
+            as jitter buffers do; if not, all of it is played.
 
     Attributes:
         until: when all that has come will have been played, seconds.
@@ -33,6 +35,7 @@ class Ear:
     """
 
     rate: int
+    is_live: bool = False
     until: float = 0.0
     gaps: list[float] = field(default_factory=list)
     _loud: list[tuple[float, float]] = field(default_factory=list)
@@ -42,6 +45,8 @@ class Ear:
         if not len(samples):
             return
         loud = loud_blocks(samples, self.rate)
+        if self.is_live and self.until > at and not loud.any():
+            return
         begin = max(at, self.until)
         waited = begin - self.until
         was_loud = bool(self._loud) and self.until - self._loud[-1][1] < BLOCK / 2

@@ -42,17 +42,21 @@ class Pace:
         self._frame = frame
         self._late = late
         self._loop = asyncio.get_running_loop()
-        self._due: list[tuple[float, int, Tick]] = []
+        self._due: list[tuple[float, int, Tick, float]] = []
         self._joined = 0
         self._timer: asyncio.Handle | None = None
         self._lateness: deque[tuple[float, bool]] = deque()
 
     def join(self, tick: Tick, at: float | None = None) -> float:
-        """Call this from a time on, which is returned; None: soon."""
+        """Call this from a time on, which is returned; None: soon.
+
+        A time that has passed is no lateness of ours: the caller had to wait for the server.
+        """
         self._joined += 1
+        now = self._loop.time()
         if at is None:
-            at = self._loop.time() + self._joined * _GOLDEN % 1 * self._frame
-        heapq.heappush(self._due, (at, self._joined, tick))
+            at = now + self._joined * _GOLDEN % 1 * self._frame
+        heapq.heappush(self._due, (at, self._joined, tick, now))
         self._set()
         return at
 
@@ -80,14 +84,18 @@ class Pace:
             if not self._due:
                 return
             now = self._loop.time()
-            due, number, tick = self._due[0]
+            due, number, tick, joined = self._due[0]
             if due > now:
                 break
             # Before the call, which may take others out.
-            heapq.heapreplace(self._due, (due + self._frame, number, tick))
-            self._note(now, now - due)
-            if not tick():
-                self.leave(tick)
+            heapq.heapreplace(self._due, (due + self._frame, number, tick, joined))
+            self._note(now, now - max(due, joined))
+            goes_on = False
+            try:
+                goes_on = tick()
+            finally:  # one caller's defect is not to stop the others
+                if not goes_on:
+                    self.leave(tick)
         self._set()
 
     def _note(self, now: float, late: float) -> None:

@@ -78,6 +78,14 @@ class Caller:
         """Return the proportional memory, MB, all processes. Takes a while of a core."""
         return _sum(memory, self.pids)
 
+    def depths(self, begin: float) -> list[tuple[float, float]]:
+        """Return how deep ours said its jitter buffer was: seconds from ``begin``, depth."""
+        return [
+            (at - begin, event["packets"]["delay"])
+            for at, event in self.events
+            if event.get("event") == "statistics"
+        ]
+
     def statistics(self) -> dict[str, Any]:
         """Return ours' latest figures."""
         for _, event in reversed(self.events):

@@ -72,6 +72,8 @@ async def _hold(env: dict[str, str], minutes: float, tell: Callable[[str], None]
     found = Soaked(minutes)
     async with gateway(door), programs.ours(door, env) as caller:
         begin = speech.start()
+        await asyncio.sleep(begin - time.monotonic())
+        before, since = door.arrivals.count, door.arrivals.last
         while (now := time.monotonic()) < begin + 60 * minutes:
             assert caller.process is not None
             if caller.process.returncode is not None:
@@ -85,7 +87,7 @@ async def _hold(env: dict[str, str], minutes: float, tell: Callable[[str], None]
         door.relay.muted = True  # what is on its way arrives, and is counted on both sides
         await asyncio.sleep(0.5)
         arrivals = door.arrivals
-        found.pace = (arrivals.count - 1) * FRAME / (arrivals.last - arrivals.first)
+        found.pace = (arrivals.count - before) * FRAME / (arrivals.last - since)
         await caller.end()
         found.passed, found.dropped = door.relay.passed, door.relay.dropped
         found.frames = arrivals.count
@@ -121,6 +123,10 @@ def rows(found: Soaked) -> list[Row]:
             missed=not abs(found.pace - 1) <= 0.001,
         ),
         limited("  frames dropped, messages malformed", _troubles(figures), 0, target="0"),
+        Row(
+            "  gaps at microphone and speaker, which are the machine's",
+            f"{figures['capture_xruns']}, {figures['playback_xruns']}",
+        ),
         Row(
             "  packets: received, lost, late; recovered, concealed",
             f"{packets['received']}, {packets['lost']}, {packets['late']}; "

@@ -127,7 +127,7 @@ class _Measurement:
                 for name in doors
             },
             starts=self.starts,
-            begin=begin,
+            depths=callers[OURS].depths(begin),
         )
 
     @asynccontextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from email.message import Message
 from importlib.metadata import Distribution, distributions
-from typing import Any
+from typing import cast
 
 PERMISSIVE = frozenset(
     (
@@ -42,7 +43,7 @@ _OPERATOR = re.compile(r"\s+(AND|OR)\s+|[()]")
 
 def licence(distribution: Distribution) -> str:
     """Return what a distribution says of its licence; empty: nothing."""
-    metadata: Any = distribution.metadata  # a Message; the stub knows less of it
+    metadata = cast(Message, distribution.metadata)
     if expression := metadata.get("License-Expression"):
         return str(expression)
     classifiers = metadata.get_all("Classifier") or []

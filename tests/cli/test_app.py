@@ -191,6 +191,13 @@ def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: st
     assert "--speed " not in result.stderr
 
 
+def test_help_cuts_nothing_off(run: Run) -> None:
+    lines = run("talk", "--help", more={"COLUMNS": "80"}).stdout.splitlines()
+    options = [line for line in lines if line.startswith("│")]
+    assert not [line for line in options if "…" in line]
+    assert max(map(len, options)) <= 80
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -128,5 +128,5 @@ def test_where_it_was_recorded_and_what_to_do_with_it() -> None:
     view = reduce(view, Ended(by="you", code=1000, reason="", at=1.0))
     assert summary(view)[-2:] == [
         "       recorded in my calls/2026-01-31T12-00-00",
-        "       a page about it: retell-voice report 'my calls/2026-01-31T12-00-00'",
+        "       hear and see it: retell-voice report --open 'my calls/2026-01-31T12-00-00'",
     ]

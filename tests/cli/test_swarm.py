@@ -125,8 +125,13 @@ async def test_calls_with_an_agent_are_made_as_talk_makes_them(
     ],
 )
 def test_what_cannot_be_is_named(
-    refuse: Callable[..., str], arguments: tuple[str, ...], code: int, words: str
+    refuse: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
 ) -> None:
+    monkeypatch.setattr("retell_voice.swarm.dask._CONNECT_TIMEOUT", 0.3)
     assert words in refuse("swarm", *arguments, code=code).splitlines()[0]
 
 

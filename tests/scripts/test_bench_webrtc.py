@@ -150,16 +150,17 @@ def heard(delay: float, cpu: float, *, lost: bool = False) -> Heard:
 
 
 def test_each_target_is_met_or_missed() -> None:
-    phases = placed([calm(2.0), loss(0.02, 2.0)])
-    good = Result(
-        phases, {"ours": heard(0.05, 4), "chromium": heard(0.06, 9), "bare": heard(0.04, 4)}, [1.0]
-    )
+    phases = placed([calm(2.0), stall(0.5, 0.2, 1.3)])
+    programs = {"ours": heard(0.05, 4), "chromium": heard(0.06, 9), "bare": heard(0.04, 4)}
+    depths = [(2.2, 0.02), (2.8, 0.1), (3.5, 0.03), (3.9, 0.02)]
+    good = Result(phases, programs, [1.0], depths)
     table = rows(good, SAID)
-    assert not [row.what for row in table if row.missed and "stall" not in row.what]
+    assert not [row.what for row in table if row.missed]
     assert table[0].ratio == "1.25"
-    bad = replace(good, heard={**good.heard, "ours": heard(0.07, 5, lost=True)}, starts=[1.3])
+    assert next(row.figures for row in table if row.what.startswith("depth")) == "0.8 s"
+    bad = Result(phases, {**programs, "ours": heard(0.07, 5, lost=True)}, [1.3], depths[:2])
     missed = [row.what.partition(" ")[0] for row in rows(bad, SAID) if row.missed]
-    assert missed == ["packet", "spoken", "back", "0%", "CPU", "talk"]
+    assert missed == ["packet", "spoken", "depth", "0%", "CPU", "talk"]
 
 
 def test_the_books_of_a_soak() -> None:
@@ -172,6 +173,8 @@ def test_the_books_of_a_soak() -> None:
         "frames_sent": 1050,
         "frames_dropped": 0,
         "malformed_messages": 0,
+        "capture_xruns": 0,
+        "playback_xruns": 0,
         "packets": packets,
     }
     good = Soaked(1.0, [(0.1, 60.0, 80.0), (0.9, 60.1, 80.1)], 1002, 50, 1050, 1.0, figures)

@@ -75,6 +75,24 @@ def test_each_caller_has_its_frames_in_time_and_not_all_at_once(clock: Clock) ->
     assert pace.late_share() == 0
 
 
+def test_a_caller_with_a_defect_leaves_the_others_alone(clock: Clock) -> None:
+    pace, ticks = Pace(FRAME, Times()), []
+
+    def broken() -> bool:
+        raise RuntimeError("a defect")
+
+    def tick() -> bool:
+        ticks.append(clock.now)
+        return True
+
+    pace.join(broken, clock.now)
+    pace.join(tick, clock.now)
+    with pytest.raises(RuntimeError, match="a defect"):
+        clock.move(100.01)
+    clock.move(101.0)
+    assert len(ticks) == 51, "every 20 ms, from 100.00 to 101.00"
+
+
 def test_a_loop_that_stood_still_sends_what_it_owes_and_was_late(clock: Clock) -> None:
     pace, ticks = Pace(FRAME, Times()), []
 
@@ -91,6 +109,11 @@ def test_a_loop_that_stood_still_sends_what_it_owes_and_was_late(clock: Clock) -
     assert pace.late_share() == pytest.approx(24 / 50, abs=0.03)
     clock.move(102.1)
     assert pace.late_share() == 0, "that of the last second"
+    pace.leave(tick)
+    pace.join(tick, clock.now - 1)
+    count = len(ticks)
+    clock.move(clock.now + 0.01)
+    assert (len(ticks) - count, pace.late_share()) == (51, 0), "it had to wait for the server"
     pace.leave(tick)
     count = len(ticks)
     clock.move(103.0)

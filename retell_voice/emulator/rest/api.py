@@ -46,7 +46,7 @@ from retell_voice.emulator.rest.registering import (
     parse_registration,
     update_call,
 )
-from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
+from retell_voice.emulator.rest.replies import HttpError, Reply, Request
 from retell_voice.emulator.rest.web_calls import V2_REFUSED, parse_web_call
 from retell_voice.protocol.gateway import admission_body
 
@@ -106,7 +106,6 @@ class Rest:
         self._agents = agents or Agents()
         self._api_key = api_key
         self._prefix = prefix
-        self._refusals: list[Reply] = []  # the next is the last
         first_get_call = ("GET", self._first_get_call)
         list_v2_calls = ("POST", self._list_v2)
         self._routes: dict[str, tuple[str, _Handler]] = {
@@ -139,20 +138,8 @@ class Rest:
             },
         }
 
-    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next requests with an error, see ``Emulator.refuse``."""
-        if not 400 <= status <= 599:
-            raise ValueError("the status of a refusal is 400–599")
-        headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-        refusal = error_reply(
-            status, f"{phrase(status) or status}, as the emulator was told", headers
-        )
-        self._refusals[:0] = [refusal] * times
-
     def respond(self, request: Request) -> Reply:
         """Answer one request; never raises for anything a client can send."""
-        if self._refusals:
-            return self._refusals.pop()
         try:
             return self._route(request)
         except HttpError as error:
