@@ -96,7 +96,7 @@ async def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
     (shown,) = re.findall(r"^```\n(call .*?)^```", readme, re.S | re.M)
     caller = ROOT / "retell_voice/emulator/recordings/caller.wav"
     files = ("--input-file", str(caller), "--output-file", str(tmp_path / "demo-agent.wav"))
-    talk = [sys.executable, "-m", "retell_voice", "talk", "--local", "--plain", "--speed", "20"]
+    talk = [sys.executable, "-m", "retell_voice", "talk", "--local", "--plain", "--speed", "8"]
     told = await asyncio.to_thread(
         subprocess.run,
         [*talk, *files],
@@ -112,7 +112,8 @@ async def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
 def without_figures(lines: str) -> list[str]:
     """Return what was said until the call ended, whenever it was."""
     text = re.sub(r"…\w+", "…", lines.partition("you hung up")[0])
-    return re.sub(r"\d+", "0", text).splitlines()
+    text = re.sub(r"\d+", "0", text)
+    return [line for line in text.splitlines() if "  warning: " not in line]  # of a busy machine
 
 
 def test_the_dockerfile_takes_what_there_is() -> None:

@@ -132,4 +132,4 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError) as caught:
         draw(FULL)
-    assert "retell-voice[report]" in caught.value.hint
+    assert "[report]" in caught.value.hint
