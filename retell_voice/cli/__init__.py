@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
     from retell_voice.program.interrupt import INTERRUPTED, exit_on_interrupt_from_here
