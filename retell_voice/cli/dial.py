@@ -187,9 +187,9 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
     if web_call is None:
         return
     if web_call == "-":
-        for each in (settings.input_file, settings.typed):
-            if each.value is True or "-" in (each.value or ()):
-                raise ConfigError(f"--web-call - and {each.source} both read standard input")
+        for reader in (settings.input_file, settings.typed):
+            if reader.value is True or "-" in (reader.value or ()):
+                raise ConfigError(f"--web-call - and {reader.source} both read standard input")
     for each in (settings.call_id, settings.agent, settings.local):
         if each.is_flag and each.value:
             raise ConfigError(f"--web-call and {each.source} exclude each other: give one")
