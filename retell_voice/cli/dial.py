@@ -187,13 +187,9 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
     if web_call is None:
         return
     if web_call == "-":
-        readers = {
-            settings.input_file.source: "-" in (settings.input_file.value or ()),
-            settings.typed.source: settings.typed.value,
-        }
-        for source, reads in readers.items():
-            if reads:
-                raise ConfigError(f"--web-call - and {source} both read standard input")
+        for reader in (settings.input_file, settings.typed):
+            if reader.value is True or "-" in (reader.value or ()):
+                raise ConfigError(f"--web-call - and {reader.source} both read standard input")
     for each in (settings.call_id, settings.agent, settings.local):
         if each.is_flag and each.value:
             raise ConfigError(f"--web-call and {each.source} exclude each other: give one")

@@ -235,6 +235,7 @@ def test_a_setting_that_is_repeated(tmp_path: Path) -> None:
 
     assert given() == Sourced(("a:b.wav", "c.wav"), f"{path} line 1")
     assert given(os.pathsep.join(("a", "b"))).value == ("a", "b")
+    assert given(flag=("x:y",)).value == ("x:y",), "as one that was read before"
     assert given("a", ["x:y", "z"]) == Sourced(("x:y", "z"), "--input-file")
     assert given(flag="x:y").value == ("x:y",), "one option is one file"
     assert given(flag=[]).value == ("a:b.wav", "c.wav"), "it was not given"
