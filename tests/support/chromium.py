@@ -21,6 +21,7 @@ import re
 import shutil
 import signal
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,12 +49,12 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
-    "--mute-audio",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--remote-debugging-port=0",
 )
+
+_FAKE = ("--mute-audio", "--use-fake-device-for-media-stream")
 
 
 def find() -> str | None:
@@ -87,11 +88,14 @@ class Chromium:
     """A browser; an async context manager.
 
     Args:
-        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``.
+        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``. None: it
+            has the sound card that there is.
+        env: its environment, of a ``VirtualCard`` for example.
     """
 
-    def __init__(self, microphone: Samples) -> None:
+    def __init__(self, microphone: Samples | None, env: Mapping[str, str] | None = None) -> None:
         self._microphone = microphone
+        self._env = env
         self._folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -106,22 +110,25 @@ class Chromium:
             if os.environ.get("CI") == "true":
                 pytest.fail("there is no Chromium, and in CI there must be")
             pytest.skip("there is no Chromium")
-        wav = self._folder / "microphone.wav"
-        writer = WavWriter(wav, RATE)
-        writer.write(self._microphone)
-        writer.close()
+        flags = _FLAGS
+        if self._microphone is not None:
+            wav = self._folder / "microphone.wav"
+            writer = WavWriter(wav, RATE)
+            writer.write(self._microphone)
+            writer.close()
+            flags += (*_FAKE, f"--use-file-for-fake-audio-capture={wav}")
         self._server = await asyncio.start_server(_serve, "127.0.0.1", 0)
         self._process = await asyncio.create_subprocess_exec(
             *_WITH_US,
             found,
-            *_FLAGS,
-            f"--use-file-for-fake-audio-capture={wav}",
+            *flags,
             f"--user-data-dir={self._folder / 'profile'}",
             "about:blank",
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            env=self._env,
         )
         try:
             async with asyncio.timeout(_START):
