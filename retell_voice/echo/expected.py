@@ -59,7 +59,7 @@ _INAUDIBLE, _AUDIBLE_AGAIN = 4.0, 8.0
 """Power of the loudest possible echo over the noise minimum below which there is none, and from
 which there may be one again."""
 _SILENT_BLOCKS = 60
-"""Blocks of far end for which there must have been none: some speakers swallow their first second."""
+"""Blocks of far end for which there must have been none: some speakers swallow the first ones."""
 _FOLLOWS = 0.5
 """Correlation of near and far end from which the near end holds an echo."""
 _SPREAD = 10 ** (-25 / 10)

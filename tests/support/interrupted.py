@@ -8,23 +8,24 @@ somebody ends the agent's turn, also if it was the agent's own echo.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from support.open_speaker import Mouth
+from support.recorder import RATE
 
 from retell_voice.audio.format import Samples
 from retell_voice.emulator import Session
 from retell_voice.emulator.speech.vad import EnergyDetector
-from support.open_speaker import Mouth
-from support.recorder import RATE
 
 _INTO = 1.5
 """Seconds into a sentence at which it is interrupted."""
 _INTERJECTIONS = (1, 2)
-"""Of ``voices.USER``: the others pause after their first word, which no detector takes for speech."""
+"""Of ``voices.USER``: the other pauses after its first word, too short a sound for a detector."""
 _AFTER = 0.5
 """Seconds after somebody's last sound in which the detector may still notice it."""
 
@@ -102,10 +103,8 @@ class Conversation:
 
     async def _end_of_turn(self) -> None:
         left = self._until - time.monotonic()
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._cleared.wait(), max(0.0, left))
-        except TimeoutError:
-            pass
 
     async def _speak(self, *, interrupts: bool) -> None:
         number = len(self.turns) % len(self.user)

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from retell_voice.audio.format import Samples
-from retell_voice.devices.files import WavWriter
 from support.card import CardError, VirtualCard
 from support.recorder import RATE
 from support.rooms import NOISE_RMS, Room
+
+from retell_voice.audio.format import Samples
+from retell_voice.devices.files import WavWriter
 
 _PERIOD = 0.01
 _TIMEOUT = 10.0
