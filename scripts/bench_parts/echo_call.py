@@ -5,10 +5,10 @@
     emulator ─▶ caller ─▶ virtual speaker ─▶ room ─▶ virtual microphone ─▶ caller ─▶ emulator
                                 the user, as loud as the echo ──┘
 
-The caller is ``talk``, or Chromium with a canceller of its own. Each call has a card, a room and an emulator of its own. The agent goes by the emulator's voice
-detection: whatever that notices while the user says nothing is an interruption of its own. A real
-one counts from the user's first sound, as handed to the sound server some 20 ms before the
-microphone has it, to the server's ``clear``.
+The caller is ``talk``, or Chromium with a canceller of its own. Each call has a card, a room and an
+emulator of its own. The agent goes by the emulator's voice detection: whatever that notices while
+the user says nothing is an interruption of its own. A real one counts from the user's first sound,
+as handed to the sound server some 20 ms before the microphone has it, to the server's ``clear``.
 """
 
 from __future__ import annotations
