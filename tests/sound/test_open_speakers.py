@@ -28,7 +28,8 @@ async def test_the_agent_hears_itself_only_without_echo_control(
     agent = [with_rms(each, 3000) for each in speak("espeak", AGENT[:4], CALL.rate, "en-us+m3")]
     user = [with_rms(each, 1500) for each in speak("espeak", USER, RATE, "en-us+m7")]
     with in_room(card, ROOM), Mouth(card) as mouth:
-        conversation = Conversation(agent, user, mouth, seconds=4.0 if echo == "off" else 16.0)
+        seconds = 2.0 if echo == "off" else 8.0
+        conversation = Conversation(agent, user, mouth, seconds, first=2)
         async with Emulator(agent=conversation) as emulator:
             call = emulator.register(CALL)
             arguments = (call.call_id, "--url", emulator.url, "--rate", "24000", "--echo", echo)

@@ -55,6 +55,8 @@ class Conversation:
         agent, user: their sentences, at the session's rate and at the card's.
         mouth: the user's.
         seconds: how long it goes on.
+        first: number of the agent's first sentence; those with a remainder of 3 by 4 are
+            interrupted.
         turns: the user's, so far.
         own: when something was taken for the user that was not, seconds from the beginning.
     """
@@ -63,6 +65,7 @@ class Conversation:
     user: Sequence[Samples]
     mouth: Mouth
     seconds: float
+    first: int = 0
     turns: list[Turn] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
 
@@ -83,7 +86,7 @@ class Conversation:
         return [turn for turn in self.turns if turn.interrupts]
 
     async def _hold(self) -> None:
-        dice, number = random.Random(3), 0
+        dice, number = random.Random(3), self.first
         await asyncio.sleep(1.0)
         while time.monotonic() - self._began < self.seconds:
             said = self.agent[number % len(self.agent)]
