@@ -68,9 +68,11 @@ class Ceiling:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whether each band has a bound: there was something to compare at every lag."""
-        return (self._counts >= _LEAST).all(axis=0)
+        known: NDArray[np.bool_] = np.min(self._counts, axis=0) >= _LEAST
+        return known
 
     @property
     def lows(self) -> _Bands:
         """The low quantile of each band at its most likely lag, dB."""
-        return self._lows.max(axis=0)
+        lows: _Bands = self._lows.max(axis=0)
+        return lows
