@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.audio.format import AudioFormat
+from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.devices.files import Raw, WavMicrophone, read_wav
-from retell_voice.devices.sound_files.opening import Sound
+from retell_voice.devices.sound_files.opening import Sound, is_pipe
 from retell_voice.devices.sound_files.pcm import ALAW, MULAW
-from retell_voice.devices.sound_files.playlist import FileBlocks, Playlist
+from retell_voice.devices.sound_files.playlist import FileBlocks, PipeBlocks, Playlist
 from retell_voice.devices.sound_files.wav import NoWav, OtherCodec, Rereadable, open_wav
 from retell_voice.devices.sound_files.writing import StreamWriter
 from retell_voice.errors import ConfigError
@@ -360,8 +360,44 @@ def test_a_pipe_is_heard_as_it_comes(tmp_path: Path, kind: str) -> None:
             half.set()
     writer.join(5)
     assert heard == SOUND.tolist()
+    assert is_pipe(path)
+    assert not is_pipe(tmp_path), "a folder is refused at once"
     with pytest.raises(ConfigError, match="only once"):
         WavMicrophone(path, raw=raw, loops=True)
+
+
+def test_what_came_before_a_pipe_broke_is_heard_before_that_is_told() -> None:
+    class Breaking:
+        rate, missing = RATE, 0.0
+        left = 5
+
+        def read(self, count: int) -> Samples:
+            if not self.left:
+                raise OSError(5, "Input/output error")
+            self.left -= 1
+            return np.ones(count, np.int16)
+
+        def close(self) -> None:
+            closed.set()
+
+    closed = threading.Event()
+    blocks = PipeBlocks(Breaking(), RATE)
+    assert closed.wait(5)
+    assert len(blocks.take(RATE)) == 5 * (RATE // 50)
+    assert not blocks.is_over
+    with pytest.raises(OSError, match="Input/output"):
+        blocks.take(RATE)
+
+
+def test_a_long_pipe_is_read_a_piece_at_a_time() -> None:
+    class Pipe(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            assert size <= 2**20, "room would be made for all of that"
+            return bytes(min(size, 2**16)) if self.left.pop() else b""
+
+        left = [0, *[1] * 100]
+
+    assert len(Rereadable(Pipe()).read(2**30)) == 100 * 2**16
 
 
 def test_no_reader_of_a_pipe_keeps_a_call_waiting(caplog: pytest.LogCaptureFixture) -> None:

@@ -165,9 +165,10 @@ def is_pipe(path: Path | str) -> bool:
     if str(path) == STANDARD:
         return True
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _open_file(path: Path | str) -> io.FileIO:
