@@ -40,6 +40,12 @@ def _instead(found: re.Match[str]) -> str:
     return " " if found[0] in _BREAKS else ""
 
 
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"
+
+
 def escape_json(text: str) -> str:
     """Return equivalent JSON, with escape sequences for what ``clean`` would drop."""
     return _ALL_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -10,8 +10,7 @@ from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
 from retell_voice.cli.summary import lost_share
 from retell_voice.cli.view import View
 from retell_voice.events import PacketFigures
-from retell_voice.program.words import clock
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 _KEYS = (
     ("m", "mute or unmute yourself"),

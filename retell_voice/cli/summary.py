@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from shlex import quote
 
-from retell_voice.cli.view import SPEECH, View
+from retell_voice.audio.levels import SPEECH
+from retell_voice.cli.view import View
 from retell_voice.events import PacketFigures, Statistics
-from retell_voice.program.words import clock, ending
-from retell_voice.shown import clean
+from retell_voice.program.words import ending
+from retell_voice.shown import clean, clock
 
 _INDENT = " " * 7
 _COLUMNS = 80 - len(_INDENT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retell_voice.report.account import Account, Spans, words
+from retell_voice.shown import clock
 
 Row = tuple[str, str]
 
@@ -79,8 +80,3 @@ def outcome(account: Account) -> str:
     if "error" in ended:
         return f"It ended with an error: {ended['error']}"
     return f"Ended by {ended['by']}, code {ended['code']} {ended['reason']}".rstrip() + "."
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
-    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"

@@ -15,11 +15,11 @@ from importlib.resources import files
 from itertools import accumulate
 
 from retell_voice.report.account import Account
-from retell_voice.report.figures import clock, figures, outcome, together
+from retell_voice.report.figures import figures, outcome, together
 from retell_voice.report.plot import plots
 from retell_voice.report.sound import Sound
 from retell_voice.report.turns import Line, lines
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 STYLE = files(__package__).joinpath("page.css").read_text("utf-8")
 _NONE = "'none'"

@@ -390,12 +390,12 @@ def test_what_came_before_a_pipe_broke_is_heard_before_that_is_told() -> None:
 
 
 def test_a_long_pipe_is_read_a_piece_at_a_time() -> None:
+    comes = iter([bytes(2**16)] * 100)
+
     class Pipe(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
             assert size <= 2**20, "room would be made for all of that"
-            return bytes(min(size, 2**16)) if self.left.pop() else b""
-
-        left = [0, *[1] * 100]
+            return next(comes, b"")
 
     assert len(Rereadable(Pipe()).read(2**30)) == 100 * 2**16
 

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retell_voice.audio.format import Samples
-from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE
+from retell_voice.audio.format import HIGHEST_RATE, LOWEST_RATE, Samples
 from retell_voice.devices.sound_files import kinds, pcm
 from retell_voice.devices.sound_files.decoded import DecodedReader, NotInstalled, Unreadable
 from retell_voice.devices.sound_files.pcm import PcmReader, Reader
