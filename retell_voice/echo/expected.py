@@ -9,7 +9,7 @@
 
 The lag is where the levels of near end and far end correlate best; until it is known, all lags
 count. The coupling (how loud the echo is, band by band) is learned while there is no near-end
-speech. Pure; time is counted in blocks of 10 ms.
+speech, and is never above what ``Ceiling`` finds. Pure; time is counted in blocks of 10 ms.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
+from retell_voice.echo.ceiling import Ceiling
 from retell_voice.echo.following import Following
 from retell_voice.echo.noise import Noise
 from retell_voice.echo.ports import BLOCK_SECONDS, block_samples
@@ -52,6 +53,15 @@ _FIRST_STEP, _LAST_STEP = 6.0, 0.15
 _CREEP, _CREEP_ALIKE, _ALIKE = 0.01, 0.03, 0.7
 """dB per block by which the coupling rises during near-end speech; more (the second) from a
 correlation with the far end (the third) on: then the speaker may have been turned up."""
+_ABOVE_LOW = 8.0
+"""dB from the low quantile of an echo's coupling to what the coupling stands for here."""
+_INAUDIBLE, _AUDIBLE_AGAIN = 4.0, 8.0
+"""Power of the loudest possible echo over the noise minimum below which there is none, and from
+which there may be one again."""
+_SILENT_BLOCKS = 60
+"""Blocks of far end for which there must have been none: some speakers swallow the first ones."""
+_FOLLOWS = 0.5
+"""Correlation of near and far end from which the near end holds an echo."""
 _SPREAD = 10 ** (-25 / 10)
 """Share of the total echo in every band: distortion of the loudspeaker."""
 
@@ -85,6 +95,7 @@ class ExpectedEcho:
         self._ends = np.zeros((2, 2 * self._block))
         self._history = np.zeros((_LAGS, _BANDS))
         self._following = Following(_LAGS)
+        self._ceiling = Ceiling(_LAGS, _BANDS)
         self.reset()
 
     def reset(self) -> None:
@@ -97,16 +108,19 @@ class ExpectedEcho:
         """Whether it really does, and nothing else."""
         self.near = False
         """Whether there is near-end speech."""
+        self.inaudible = False
+        """Whether no echo can be heard: headphones, or a speaker that is off."""
         self.excess = 0.0
         """How much louder the near end is than echo and noise, dB; smoothed, mean of bands."""
         self._ends[:] = 0.0
         self._history[:] = 0.0
         self._following.reset()
+        self._ceiling.reset()
         self._echo = np.zeros(_BANDS)
         self._coupling = np.full(_BANDS, _LOUDEST_COUPLING)
         self._learned = np.zeros(_BANDS)
         self._noise = Noise(_BANDS)
-        self._quiet = 0
+        self._quiet = self._silent = 0
         self._since_far = _LAGS
         self._lag: int | None = None
 
@@ -142,6 +156,7 @@ class ExpectedEcho:
         self.alone = self.heard and near_level > audible and not self.near
         if self.active and sounds:
             self._learn(heard, echo > noise)
+            self._bound(heard)
 
     def _bands(self, near: Samples, far: Samples) -> tuple[_Bands, _Bands]:
         """Return the power of both in each band: the mean square of a sound within it."""
@@ -186,3 +201,22 @@ class ExpectedEcho:
         step *= np.where(ratio > self._coupling, _LOUDER, _LOUDER - 1)
         self._coupling[visible] += step[visible]
         self._learned += visible
+
+    def _bound(self, heard: _Bands) -> None:
+        ceiling = self._ceiling
+        ceiling.step(heard, self._history)
+        known = ceiling.known
+        if not known.any():
+            return
+        lows = ceiling.lows[known]
+        follows = self._following.correlation >= _FOLLOWS
+        least = lows if follows else -np.inf
+        self._coupling[known] = np.clip(self._coupling[known], least, lows + _ABOVE_LOW)
+        if 2 * known.sum() >= _BANDS:
+            possible = float((ceiling.far[known] * 10 ** (lows / 10)).sum())
+            noise = float(self._noise.power[known].sum())
+            if possible < _INAUDIBLE * noise:
+                self._silent += 1
+            elif possible > _AUDIBLE_AGAIN * noise and follows:
+                self._silent = 0
+            self.inaudible = self._silent >= _SILENT_BLOCKS

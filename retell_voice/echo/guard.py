@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from retell_voice.audio.format import Samples
 from retell_voice.audio.levels import power
 from retell_voice.echo.expected import ExpectedEcho
@@ -83,6 +85,8 @@ class Guarded:
         """Return the next block of the near end, ``delay`` later, without the echo."""
         expected = self._expected
         expected.step(near, far)
+        if expected.inaudible:
+            far = np.zeros_like(far)
         done = self._canceller.process(near, far)
         self._meter.step(near, far, done, expected, self.gain)
         left = power(done) / 10 ** (self.gain / 10)

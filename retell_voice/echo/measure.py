@@ -48,7 +48,7 @@ class Meter:
         self.activity = 0.0
         """Seconds for which the far end was heard."""
         self.since = 0.0
-        """The same since it last started to converge."""
+        """The same since it last started to converge, as far as there can be an echo."""
         self.latest: float | None = None
         """ERLE of the last window, dB."""
         self._recent: deque[tuple[float, float, float]] = deque(maxlen=_RECENT)
@@ -67,7 +67,7 @@ class Meter:
         """
         if expected.active:
             self.activity += BLOCK_SECONDS
-            self.since += BLOCK_SECONDS
+            self.since += 0.0 if expected.inaudible else BLOCK_SECONDS
         if expected.near:  # and not only from this block on
             self._sums, self._blocks = (0.0, 0.0, 0.0), 0
         if not expected.alone:

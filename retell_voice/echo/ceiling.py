@@ -1,0 +1,78 @@
+"""How loud an echo can be at most: wherever it is, the microphone cannot hear less. Pure.
+
+Voices have gaps, in time and in frequency. Where the far end is loud and the microphone hears
+little some time later, no echo louder than that little comes this much late. So for every lag and
+band, a low quantile of (near end over far end) bounds the coupling, also while somebody speaks:
+only a real echo fills all the gaps. The bound of the most likely lag, the highest, counts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Bands = NDArray[np.float64]
+
+_QUANTILE = 0.25
+_FIRST_STEP, _LAST_STEP = 10.0, 0.5
+"""Step per compared block of the quantile, dB."""
+_FIRST = 6.0
+"""dB: of an unknown room."""
+_LEAST = 12
+"""Blocks to compare before a bound is known: 120 ms with far end in that band."""
+_LOUD = 100.0
+"""Mean square in a band from which the far end is loud enough to compare,"""
+_LOUD_SHARE = 0.1
+"""and its share of the band's mean."""
+_MEMORY = 0.01
+"""Smoothing of that mean, per block."""
+
+
+class Ceiling:
+    """Bounds the coupling of each band, block by block of 10 ms.
+
+    Args:
+        lags: how many blocks an echo may be late.
+        bands: how many.
+    """
+
+    def __init__(self, lags: int, bands: int) -> None:
+        self._lows = np.zeros((lags, bands))
+        self._counts = np.zeros((lags, bands))
+        self.far = np.zeros(bands)
+        """Mean square of the far end in each band, while it sounds."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the room."""
+        self._lows[:] = _FIRST
+        self._counts[:] = 0
+        self.far[:] = 0.0
+
+    def step(self, near: _Bands, far: _Bands) -> None:
+        """Take the next block.
+
+        Args:
+            near: mean square in each band, shape (bands,).
+            far: that of the far end, of this block and of those before, shape (lags, bands).
+        """
+        loud = far > np.maximum(_LOUD, _LOUD_SHARE * self.far)
+        played = far[0] > _LOUD
+        self.far[played] += _MEMORY * (far[0] - self.far)[played]
+        ratio = 10 * np.log10((near + 1e-9) / (far + 1e-9))
+        step = np.maximum(_FIRST_STEP / (1 + self._counts / 4), _LAST_STEP)
+        step *= np.where(ratio > self._lows, _QUANTILE, _QUANTILE - 1)
+        self._lows += step * loud
+        self._counts += loud
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether each band has a bound: there was something to compare at every lag."""
+        known: NDArray[np.bool_] = np.min(self._counts, axis=0) >= _LEAST
+        return known
+
+    @property
+    def lows(self) -> _Bands:
+        """The low quantile of each band at its most likely lag, dB."""
+        lows: _Bands = self._lows.max(axis=0)
+        return lows
