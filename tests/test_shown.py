@@ -19,7 +19,7 @@ from rich.style import Style
 
 from retell_voice.cli.live import _encoded
 from retell_voice.errors import ConfigError, RetellVoiceError
-from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json, logger
+from retell_voice.shown import CleanStderr, as_argument, clean, clean_lines, escape_json, logger
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 HOSTILE = "\x1b]0;owned\x07\x9b31m\u202edesrever\u061c\u2069\ud800\x00\x7f"
@@ -33,6 +33,20 @@ OUTLETS = {
     "shown.py",
 }
 """The files that may write to a standard stream themselves."""
+
+
+@pytest.mark.parametrize(
+    ("text", "posix", "windows"),
+    [
+        ("calls/one", "calls/one", "calls/one"),
+        ("retell-voice[files]", "'retell-voice[files]'", '"retell-voice[files]"'),
+        (r"C:\My calls\a.m4a", r"'C:\My calls\a.m4a'", r'"C:\My calls\a.m4a"'),
+        (r"C:\calls\a.m4a", r"'C:\calls\a.m4a'", r"C:\calls\a.m4a"),
+    ],
+)
+def test_an_argument_is_quoted_as_its_shell_wants(text: str, posix: str, windows: str) -> None:
+    assert as_argument(text, windows=False) == posix
+    assert as_argument(text, windows=True) == windows
 
 
 def steers(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import stat
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from retell_voice.devices.sound_files.pcm import PcmReader, Reader
 from retell_voice.devices.sound_files.wav import NoWav, OtherCodec, Rereadable, open_wav
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
-from retell_voice.shown import logger
+from retell_voice.shown import as_argument, logger
 
 STANDARD = "-"
 """Standard input, or output."""
@@ -155,7 +154,7 @@ class Sound:
 
     @property
     def _hint(self) -> str:
-        name = "FILE" if str(self.path) == STANDARD else shlex.quote(str(self.path))
+        name = "FILE" if str(self.path) == STANDARD else as_argument(str(self.path))
         return f"convert it: ffmpeg -i {name} converted.wav"
 
 
