@@ -18,7 +18,7 @@ _KEYS = (
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
     ("t", "the phone keypad"),
-    ("Enter", "type what you say; Enter sends it, Esc does not"),
+    ("Enter", "type instead of speaking; Enter sends it, Esc cancels"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),

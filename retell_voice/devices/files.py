@@ -123,7 +123,7 @@ class WavMicrophone(_Clockwork):
     ) -> None:
         paths = [path] if isinstance(path, Path | str) else path
         if loops and (pipe := next(filter(is_pipe, paths), None)):
-            raise ConfigError(f"{pipe}: it can be read only once, and not again and again")
+            raise ConfigError(f"{pipe}: a pipe can be read only once: it cannot loop")
         sounds = [Sound(each, raw) for each in paths]
         more = f" and {len(sounds) - 1} more" if len(sounds) > 1 else ""
         super().__init__(sounds[0].name + more, rate or sounds[0].rate, speed)

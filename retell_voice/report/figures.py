@@ -66,7 +66,7 @@ def _times(count: int) -> str:
 
 
 def together(first: list[Row], second: list[Row]) -> list[tuple[str, str, str]]:
-    """Return the figures of two calls beside each other, each name once."""
+    """Return the figures of two calls side by side, each name once."""
     names = dict.fromkeys(name for name, _ in (*first, *second))
     one, two = dict(first), dict(second)
     return [(name, one.get(name, ""), two.get(name, "")) for name in names]

@@ -40,7 +40,7 @@ class Recorded:
 
 
 def page(*calls: Recorded) -> str:
-    """Return the page about one call, or about two beside each other, as HTML."""
+    """Return the page about one call, or about two side by side, as HTML."""
     title = _shown(("Call " if len(calls) == 1 else "Calls ") + " and ".join(c.name for c in calls))
     length = max(call.account.end for call in calls)  # the same axis for both
     script = files(__package__).joinpath("page.js").read_text("utf-8")

@@ -185,15 +185,15 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
 ) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     cases = {
-        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 takes a library", "[files]'"),
-        "no-tag.mp3": (b"\xff\xfb\x90\x64" + bytes(99), "MP3 takes a library", "[files]"),
+        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 needs a library", "[files]'"),
+        "no-tag.mp3": (b"\xff\xfb\x90\x64" + bytes(99), "MP3 needs a library", "[files]"),
         "adpcm.wav": (
             wav(chunk(b"fmt ", fmt(0x11, bits=4, block=256)), chunk(b"data", PCM)),
-            "WAV with codec 0x0011, 4 bits a sample takes a library",
+            "WAV with codec 0x0011, 4 bits a sample needs a library",
             "[files]",
         ),
         "a.m4a": (b"\0\0\0\x20ftypM4A " + bytes(99), "an MP4 file (M4A, AAC), which", "-i"),
-        "a.aac": (b"\xff\xf1\x50\x80" + bytes(99), "an AAC file, which is not read", "ffmpeg"),
+        "a.aac": (b"\xff\xf1\x50\x80" + bytes(99), "an AAC file, which is not supported", "ffmpeg"),
         "a.webm": (b"\x1aE\xdf\xa3" + bytes(99), "a Matroska file", "ffmpeg"),
         "notes.txt": (b"hello", "notes.txt: not a sound file", "--input-format"),
         "empty.wav": (b"", "the file is empty", ""),

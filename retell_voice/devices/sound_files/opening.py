@@ -129,14 +129,14 @@ class Sound:
                 kind = f"WAV with {error}"
         if not kind:
             what = kinds.other(head)
-            why = f"{what}, which is not read here" if what else "not a sound file"
+            why = f"{what}, which is not supported" if what else "not a sound file"
             hint = self._hint if what else "for audio without a header: --input-format"
             raise ConfigError(f"{self}: {why}", hint)
         try:
             return self._decoded(file, stream)
         except NotInstalled:
             raise ConfigError(
-                f"{self}: reading {kind} takes a library that is not installed",
+                f"{self}: reading {kind} needs a library that is not installed",
                 f"{how_to_install('files')}; or {self._hint}",
             ) from None
         except Unreadable as error:
