@@ -88,7 +88,7 @@ def _steps(found: Situation) -> Iterator[tuple[str, *tuple[tuple[str, str], ...]
 
 
 def look() -> Situation:
-    """Return what is there. Opens no device, and reads no more than files.
+    """Return what is there. Opens no device, and reads only files and the keyring.
 
     Raises:
         ConfigError: the settings cannot be used.
