@@ -1,4 +1,4 @@
-"""How an extra is installed here: the command that works for this copy of the program, whether it
+"""How an extra, or another package, is installed here: the command that works for this copy of the program, whether it
 came by pip, pipx or uv, from a registry, a repository or a clone.
 """
 
@@ -34,7 +34,11 @@ class Installation:
 
     def install(self, extra: str) -> str:
         """Return the command that adds an extra."""
-        what = " ".join(map(as_argument, _requirement(self.origin, extra)))
+        return self.add(*_requirement(self.origin, extra))
+
+    def add(self, *packages: str) -> str:
+        """Return the command that adds packages, beside this program."""
+        what = " ".join(map(as_argument, packages))
         parts = Path(self.prefix).parts
         if parts[-3:-1] == ("pipx", "venvs"):
             return f"pipx runpip {parts[-1]} install {what}"
@@ -48,6 +52,11 @@ class Installation:
 def how_to_install(extra: str) -> str:
     """Return the command that adds an extra to this installation; takes some milliseconds."""
     return here().install(extra)
+
+
+def how_to_add(*packages: str) -> str:
+    """Return the command that adds packages that belong to no extra; likewise."""
+    return here().add(*packages)
 
 
 def here() -> Installation:

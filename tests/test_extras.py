@@ -49,6 +49,11 @@ def test_the_command_is_the_installers(installation: Installation, command: str)
     assert installation.install("echo") == command.translate(quotes)
 
 
+def test_other_packages_go_beside_the_program() -> None:
+    pipx = Installation("/home/ann/.local/share/pipx/venvs/retell-voice", PYTHON, origin=CLONE)
+    assert pipx.add("a", "b") == "pipx runpip retell-voice install a b"
+
+
 def test_this_installation_is_known() -> None:
     assert here().prefix == sys.prefix
     assert "[webrtc]" in how_to_install("webrtc")
