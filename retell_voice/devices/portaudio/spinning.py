@@ -133,10 +133,17 @@ class Trap:
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
             raise OSError("no file to hold a thread with")
-        # By a thread that is over: then it is nobody's, also not that of a thread that writes.
-        locking = threading.Thread(target=libc.flockfile, args=(self._file,))
-        locking.start()
-        locking.join()
+        # By a thread that does nothing else and never ends: C lets a file's owner through, and knows
+        # it by an address which the next thread gets once this one has ended.
+        locked = threading.Event()
+
+        def keep_it() -> None:
+            libc.flockfile(self._file)
+            locked.set()
+            threading.Event().wait()
+
+        threading.Thread(target=keep_it, name="retell-voice trap", daemon=True).start()
+        locked.wait()
         # As a process ends, C (glibc since 2.41) flushes all files, and waits for their locks.
         atexit.register(libc.funlockfile, self._file)
 
