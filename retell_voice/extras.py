@@ -1,5 +1,5 @@
-"""How an extra, or another package, is installed here: the command that works for this copy of the program, whether it
-came by pip, pipx or uv, from a registry, a repository or a clone.
+"""How an extra, or another package, is installed here: the command that works for this copy of the
+program, whether it came by pip, pipx or uv, from a registry, a repository or a clone.
 """
 
 from __future__ import annotations
