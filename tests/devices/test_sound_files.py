@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.devices.files import Raw, WavMicrophone, read_wav
+from retell_voice.devices.files import Raw, WavMicrophone, WavSpeaker, read_wav
 from retell_voice.devices.sound_files.opening import Sound, is_pipe
 from retell_voice.devices.sound_files.pcm import ALAW, MULAW
 from retell_voice.devices.sound_files.playlist import FileBlocks, PipeBlocks, Playlist
@@ -215,6 +215,15 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
         assert str(path) in str(caught.value)
         assert hint in caught.value.hint
         assert "\n" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("raw", [Raw("s16", 8000), Raw("s16le", 8000, 0), Raw("s16le", 0)])
+def test_a_format_that_cannot_be_is_named_at_once(tmp_path: Path, raw: Raw) -> None:
+    (path := tmp_path / "a").write_bytes(PCM)
+    with pytest.raises(ConfigError, match=r"no such encoding|not an audio rate"):
+        WavMicrophone(path, raw=raw)
+    with pytest.raises(ConfigError, match="no such encoding: 'flac'"):
+        WavSpeaker(path, encoding="flac")
 
 
 def test_a_broken_file_of_another_kind(tmp_path: Path) -> None:

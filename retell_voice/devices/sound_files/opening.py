@@ -52,6 +52,11 @@ class Sound:
         self.name = "standard input" if str(path) == STANDARD else Path(path).name
         self.is_pipe = is_pipe(path)
         """Whether it can be read only once, and perhaps not at once."""
+        if raw is not None and (raw.encoding not in pcm.RAW or raw.channels < 1):
+            raise ConfigError(
+                f"{self}: no such encoding: {raw.encoding!r} with {raw.channels} channels",
+                f"one of {', '.join(pcm.RAW)}, with one channel or more",
+            )
         self._raw = raw
         self._is_told = False
         reader = self._open()
