@@ -136,8 +136,8 @@ class Trap:
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
             raise OSError("no file to hold a thread with")
-        # By a thread that does nothing else and never ends: C lets a file's owner through, and knows
-        # it by an address which the next thread gets once this one has ended.
+        # By a thread that does nothing else and never ends: C lets a file's owner through, and
+        # knows it by an address which the next thread gets once this one has ended.
         locked = threading.Event()
 
         def keep_it() -> None:
