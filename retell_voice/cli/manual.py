@@ -228,7 +228,7 @@ Results of several runs or machines can be added up: --json has the histograms t
     {
         0: "all calls were held",
         **{code: EXIT_CODES[code] for code in (1, 2, 4, 5)},
-        6: "some calls failed, or all of them in different ways",
+        6: "some calls failed or were left out, or all failed in different ways",
         7: EXIT_CODES[7],
     }
 )

@@ -110,7 +110,12 @@ def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], 
 
 
 def _voice(settings: TalkSettings) -> tuple[Samples, int]:
-    (file, *_) = settings.input_file.value or (CALLER,)
+    (file, *more) = settings.input_file.value or (CALLER,)
+    if more:
+        raise ConfigError(
+            f"{settings.input_file.source}: callers of a swarm say one file, not {1 + len(more)}",
+            "join them: sox one.wav two.wav both.wav",
+        )
     return read_wav(os.path.expanduser(file))
 
 

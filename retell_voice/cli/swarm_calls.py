@@ -55,6 +55,7 @@ def creating(settings: TalkSettings) -> Callable[[], Awaitable[Route]]:
             async with looking:
                 agent = agent or await account(settings, key).agent_id(settings.agent.value or "")
             admission = await create_web_call(agent, api_key=key.value, api_url=api_url, plain=True)
-        return WebCall(admission, api_key=key.value, api_url=api_url, transcript=False)
+        # Requests for each call all the time would be another load than calls, here and there.
+        return WebCall(admission, api_key=key.value, api_url=api_url, transcript=False, polls=False)
 
     return Desk(ask).register

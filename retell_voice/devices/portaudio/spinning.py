@@ -130,14 +130,14 @@ class Trap:
         libc.gnu_get_libc_version  # noqa: B018 - only there is ``stderr`` known to be a variable
         libc.fopen.restype = ctypes.c_void_p
         libc.flockfile.argtypes = (ctypes.c_void_p,)
-        no_locking = getattr(libc, "__fsetlocking")  # noqa: B009 - Python would mangle the name
+        no_locking = getattr(libc, "__fsetlocking")
         no_locking.argtypes = (ctypes.c_void_p, ctypes.c_int)
         self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
             raise OSError("no file to hold a thread with")
         # By a thread that does nothing else and never ends: C lets a file's owner through, and
-        # knows it by an address which the next thread gets once this one has ended.
+        # knows it by an address that the next thread gets once this one has ended.
         locked = threading.Event()
 
         def keep_it() -> None:
@@ -147,8 +147,8 @@ class Trap:
 
         threading.Thread(target=keep_it, name="retell-voice trap", daemon=True).start()
         locked.wait()
-        # As a process ends, C (glibc since 2.41) flushes all files and waits for their locks: not for
-        # this one's. Whoever is held stays held: what it spins in may have been freed by then.
+        # As a process ends, C (glibc since 2.41) flushes all files and waits for their locks, but
+        # not for this one's. Whoever is held stays held: what it spins in may be freed by then.
         atexit.register(no_locking, self._file, _BY_CALLER)
 
     def spring(self, seconds: float) -> None:
