@@ -24,7 +24,7 @@ def require_files() -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= most < FILES:  # unlimited is negative
         raise ConfigError(
-            f"this process may open {most} files only, and a call takes {FILES}", "see ulimit -n"
+            f"this process may open only {most} files, and a call needs {FILES}", "see ulimit -n"
         )
 
 

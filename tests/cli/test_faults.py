@@ -194,8 +194,8 @@ async def test_what_becomes_of_a_call(name: str, env: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("limit", "codes", "words"),
     [
-        ("-n 8", {2}, "this process may open 8 files only, and a call takes 24"),
-        ("-n 23", {2}, "this process may open 23 files only, and a call takes 24"),
+        ("-n 8", {2}, "this process may open only 8 files, and a call needs 24"),
+        ("-n 23", {2}, "this process may open only 23 files, and a call needs 24"),
         ("-n 24", {0}, ""),
         # What Python and numpy take differs: enough on some machines, and a line on the others.
         ("-v 250000", {0, 2}, "the system gives this process no more"),
