@@ -25,7 +25,7 @@ _CALM = 0.05
 """Seconds from one look to the next while all streams call back. A thread that spins prints 200 MB
 a second."""
 _LOOK = 0.02
-"""The same while one does not: two blocks of a stream."""
+"""The same while one does not: two blocks of a call's stream, one of a kiosk's."""
 _BUSY = 0.2
 """Share of a look for which a thread that does no work must have run. One that waits for its device
 runs for a few per cent; one that spins may have to share its processor with others."""
