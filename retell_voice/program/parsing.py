@@ -43,4 +43,4 @@ def _as_ours(error: Any) -> ConfigError:
         text = re.sub(theirs, ours, text)
     context = getattr(error, "ctx", None)
     what = f"{context.command_path} --help" if context is not None else "--help"
-    return ConfigError(f"{text[:1].lower()}{text[1:]}", f"{what} says what there is")
+    return ConfigError(f"{text[:1].lower()}{text[1:]}", f"see {what}")
