@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         heard: seconds of the agent.
-        answers: times that the agent spoke.
+        answers: times that the agent spoke, uninterrupted.
         failure: None when it ended as it should.
     """
 
@@ -41,7 +41,7 @@ class Outcome:
 async def hold(
     call_id: str, url: str, audio: AudioFormat, say: Path, into: Path, *, answers: int = 1
 ) -> Outcome:
-    """Hold a call until the agent has spoken so many times."""
+    """Hold a call until the agent has spoken so many times without being interrupted."""
     outcome = Outcome()
     try:
         async with Call(
@@ -53,7 +53,7 @@ async def hold(
         ) as call:
             async for event in call:
                 match event:
-                    case AgentStopped():
+                    case AgentStopped(interrupted=False):
                         outcome.answers += 1
                         if outcome.answers == answers:
                             await call.hang_up()

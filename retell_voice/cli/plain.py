@@ -38,7 +38,8 @@ class Lines:
 
     The server repeats the whole transcript with every word. An utterance is printed once, when it
     is complete: the next one has begun, the agent has fallen silent, or the call has ended; again
-    only if the server corrects it later. Its time is when it began, or that of the line before.
+    only if the server corrects it later. One without words, which an interruption may leave, is not
+    printed. Its time is when it began, or that of the line before.
     """
 
     def __init__(self) -> None:
@@ -130,11 +131,14 @@ class Lines:
         for index, each in enumerate(said[: max(count, 0)]):
             began = self._turns.began[index]
             if index == len(self._printed):
+                before = ""
                 self._printed.append(each)
-                lines.append(f"{self.stamp(began)}  {_said(each)}")
-            elif self._printed[index].content != each.content:
+            else:
+                before = self._printed[index].content
+            if each.content.strip() and each.content != before:
                 self._printed[index] = each
-                lines.append(f"{self.stamp(began)}  corrected: {_said(each)}")
+                corrected = "corrected: " if before.strip() else ""
+                lines.append(f"{self.stamp(began)}  {corrected}{_said(each)}")
         return lines
 
 

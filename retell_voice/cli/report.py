@@ -1,4 +1,4 @@
-"""``retell-voice report``: a page about a recorded call, or two side by side."""
+"""``retell-voice report``: a page about a recorded call, or two beside each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from retell_voice.errors import ConfigError
 from retell_voice.program import failure, private, stdout
@@ -125,5 +126,16 @@ def _text(path: Path) -> str:
         # A killed program may have cut a character in two.
         return data.decode("utf-8", "replace")
     except OSError as error:
-        hint = "give the directory of a recording (talk --record DIR makes them), or its events"
-        raise ConfigError(f"{path}: {error.strerror or error}", hint) from None
+        raise ConfigError(f"{path}: {error.strerror or error}", _hint(path.parent)) from None
+
+
+def _hint(directory: Path) -> str:
+    """Return what to give instead, where a directory holds no call."""
+    try:
+        calls = [each.parent for each in directory.glob("*/events.jsonl")]
+    except OSError:
+        calls = []
+    if calls:  # it is what --record was given
+        latest = max(calls, key=lambda each: each.name)
+        return f"give one of the calls in it; the latest is {quote(str(latest))}"
+    return "give the directory of a recording (talk --record DIR makes them), or its events"

@@ -26,7 +26,7 @@ def summary(view: View) -> list[str]:
     figures = view.statistics
     lines.append(
         f"sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
-        + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
+        + (f", {figures.discarded:.1f} s cut short" if figures.discarded >= 0.05 else "")
     )
     lines += _responses(view)
     if figures.packets is not None:

@@ -30,7 +30,7 @@ from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
-from retell_voice.swarm.words import page, progress, rows, verdict
+from retell_voice.swarm.words import check_page, page, progress, rows, verdict
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     web = phone is None and is_web_call(settings)
     if phone is not None and settings.transport.is_flag:
         raise ConfigError(f"{settings.transport.source} is for calls without --dialect")
+    if wanted.page is not None:
+        check_page(wanted.page)
     registers = phone is None and settings.agent.value is not None
     if wanted.dask is not None and (registers or web):
         raise ConfigError("--dask: workers register no calls: leave --agent out")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, NoReturn
 
 from retell_voice.errors import ConfigError
 from retell_voice.program.failure import reported
+
+_PLAINLY = (  # as our own settings put it
+    (r"Input should be a valid integer\b.*", "must be a whole number"),
+    (r"Input should be a valid number\b.*", "must be a number"),
+    ("Input should be greater than or equal to ", "must be at least "),
+    ("Input should be less than or equal to ", "must be at most "),
+)
+"""What the option parser says, and what we say."""
 
 
 def run(commands: Any) -> NoReturn:
@@ -30,6 +39,8 @@ def run(commands: Any) -> NoReturn:
 
 def _as_ours(error: Any) -> ConfigError:
     text = error.format_message().rstrip(".")
+    for theirs, ours in _PLAINLY:
+        text = re.sub(theirs, ours, text)
     context = getattr(error, "ctx", None)
     what = f"{context.command_path} --help" if context is not None else "--help"
     return ConfigError(f"{text[:1].lower()}{text[1:]}", f"see {what}")

@@ -162,6 +162,8 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
             account.losses.append((at, "the agent seemed to hear itself"))
         case "recording_stopped":
             account.losses.append((at, f"recording stopped: {words(event['why'])}"))
+        case "error" if account.ended is None:  # as talk --json reports a call that never began
+            account.ended = {"error": words(event["message"])}
         case "ended":
             by, error = words(event["by"]), event.get("error")
             code, reason = words(event["code"]), words(event["reason"] or "")

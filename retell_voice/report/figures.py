@@ -46,8 +46,13 @@ def figures(account: Account) -> list[Row]:
 
 
 def _shares(account: Account) -> list[Row]:
-    """Return how long each side spoke, and its share of that, as after a call."""
+    """Return how long each side spoke, and its share of that, as after a call.
+
+    Without levels (``--no-levels``) nothing tells when you spoke.
+    """
     you, agent = _seconds(account.you), _seconds(account.agent)
+    if not account.near:
+        return [("the agent was heard", f"{agent:.0f} s")] if agent else []
     if not (both := you + agent):
         return []
     share = round(100 * you / both)

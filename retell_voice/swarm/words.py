@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from retell_voice.errors import ConfigError
@@ -91,9 +93,6 @@ def page(figures: Figures, moments: Sequence[Moment], title: str) -> str:
         figures: what was found out.
         moments: how it went; empty where that is not known.
         title: in a few words.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
     """
     parts = [
         "<!doctype html>",
@@ -108,14 +107,23 @@ def page(figures: Figures, moments: Sequence[Moment], title: str) -> str:
     return "\n".join([*parts, "</body></html>", ""])
 
 
-def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError:
+def check_page(path: Path) -> None:
+    """See that there can be a page, before anybody is called for it.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or there is no such directory.
+    """
+    if find_spec("matplotlib") is None:
         raise ConfigError(
-            "a page is drawn with matplotlib, which is not installed",
-            how_to_install("report"),
-        ) from None
+            "a page is drawn with matplotlib, which is not installed", how_to_install("report")
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: no such directory: {path.parent}")
+
+
+def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra, and slow to import
+
     figure = Figure(figsize=(11.0, 7.0), layout="constrained")
     above, below = figure.subplots(2, 1)
     percents = [*range(100), 99.5, 99.9, 100.0]

@@ -204,7 +204,9 @@ def test_help_cuts_nothing_off(run: Run) -> None:
         (["nonsense"], "no such command 'nonsense'"),
         (["talk", "--rate"], "option '--rate' requires an argument"),
         (["report"], "missing argument 'FILE'"),
-        (["swarm", "--calls", "many"], "invalid value for '--calls'"),
+        (["swarm", "--calls", "many"], "invalid value for '--calls': must be a whole number"),
+        (["swarm", "--calls", "0"], "invalid value for '--calls': must be at least 1"),
+        (["swarm", "--ramp", "soon"], "invalid value for '--ramp': must be a number"),
     ],
 )
 def test_the_parser_complains_as_everything_else_does(

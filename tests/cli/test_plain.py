@@ -72,6 +72,15 @@ def test_an_utterance_is_printed_once_when_the_next_begins_or_the_call_ends() ->
     assert lines == ["00:01  agent: Hello!", "00:03  you: Hi there", "00:05  agent: Bye"]
 
 
+def test_an_utterance_without_words_is_not_printed() -> None:
+    # The agent was interrupted before it was heard; then the server leaves it out altogether.
+    told = Transcript(at=3, utterances=(Utterance("user", "Hi"), Utterance("agent", "Hello!")))
+    interrupted = AgentStopped(at=2.0, interrupted=True)
+    lines = printed(said(1, ""), interrupted, told, END)
+    assert [line[7:] for line in lines] == ["you: Hi", "agent: Hello!"]
+    assert printed(said(1, "Hello!"), interrupted, said(3, ""), END) == ["00:01  agent: Hello!"]
+
+
 def test_what_the_agent_said_is_printed_when_it_falls_silent() -> None:
     lines = Lines()
     assert lines.feed(said(1, "Hello!")) == []

@@ -73,7 +73,9 @@ def test_what_cannot_be_read(run: Run, recording: Path, tmp_path: Path) -> None:
     assert "No such file" in complaint(run("report", str(tmp_path / "gone")), 2)[0]
     (recording / "events.jsonl").write_text("hello\nworld\n")
     assert "line 1: 'hello' is not JSON" in complaint(run("report", str(recording)), 2)[0]
-    assert "No such file" in complaint(run("report", str(tmp_path)), 2)[0]
+    why, hint = complaint(run("report", str(tmp_path)), 2)  # as given to --record
+    assert "No such file" in why
+    assert hint.endswith(f"the latest is {recording}")
 
 
 def test_where_nothing_can_be_written(run: Run, recording: Path) -> None:

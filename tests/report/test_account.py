@@ -212,6 +212,12 @@ def test_an_error_is_named() -> None:
     assert "server: it closed" in outcome(read(json.dumps(ended) + "\n", "x"))
 
 
+def test_a_call_that_never_began_says_why() -> None:
+    account = read('{"event": "error", "type": "ConnectError", "message": "refused"}\n', "x")
+    assert outcome(account) == "It ended with an error: refused"
+    assert not account.truncated
+
+
 LEVELS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.1, 0.3, 0.4, 0.5, 2.0]), st.sampled_from([-20.0, -70.0]))
 )

@@ -12,6 +12,7 @@ import pytest
 from retell_voice.errors import ConfigError
 from retell_voice.report.account import Account, read
 from retell_voice.report.figure import draw
+from retell_voice.report.figures import figures
 from retell_voice.report.page import Recorded, page
 from retell_voice.report.plot import plots
 from retell_voice.report.sound import Sound
@@ -126,6 +127,16 @@ def test_a_line_plays_what_was_said() -> None:
     text = page(Recorded("x", read(events, "x")))
     assert '<li class="agent" data-from="61.500" data-to="62.750">' in text
     assert '<b class="agent">agent</b> Hi <span class="quiet">(interrupted)</span>' in text
+
+
+def test_without_levels_nothing_is_said_of_how_long_you_spoke() -> None:
+    events = (
+        '{"event": "agent_started", "at": 1}\n'
+        '{"event": "agent_stopped", "at": 3, "interrupted": false, "silent_since": 3}\n'
+    )
+    rows = dict(figures(read(events, "x")))
+    assert rows["the agent was heard"] == "2 s"
+    assert "you spoke" not in rows
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from retell_voice.swarm.pace import Pace
 from retell_voice.swarm.part import Part, added, run_part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
 from retell_voice.swarm.voice import voice_of
-from retell_voice.swarm.words import page, progress, rows, verdict
+from retell_voice.swarm.words import check_page, page, progress, rows, verdict
 from retell_voice.transport.ports import Route
 from retell_voice.transport.websocket import WebSocketConnection
 
@@ -89,6 +90,18 @@ async def test_answers_are_timed_by_what_is_heard() -> None:
     assert "4 calls to &lt;host&gt;" in html
     assert "<svg" in html
     assert "calls going on" in html
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anybody_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_page(tmp_path / "swarm.html")
+    with pytest.raises(ConfigError, match="no such directory"):
+        check_page(tmp_path / "none" / "swarm.html")
+    monkeypatch.setattr("retell_voice.swarm.words.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError) as caught:
+        check_page(tmp_path / "swarm.html")
+    assert "[report]" in caught.value.hint
 
 
 async def test_an_agent_that_says_nothing_is_waited_for_and_counted() -> None:
