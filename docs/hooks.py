@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import retell_voice
-from retell_voice.cli.reference import example, exit_codes, options
+from retell_voice.cli.reference import example
 from retell_voice.kiosk.diagram import picture, rows
 
 ROOT = Path(__file__).parent.parent
@@ -49,20 +49,34 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Named: TypeAlias = Function | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
+def example_file() -> str:
+    """Return the config file with every default."""
+    return f"```toml\n{example()}```"
+
+
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in what a page leaves to the code."""
-    match page.file.src_uri:
-        case "configuration.md":
-            return markdown.replace("{{ options }}", options()).replace("{{ example }}", example())
-        case "exit-codes.md":
-            return markdown.replace("{{ exit_codes }}", exit_codes())
-        case "kiosk-states.md":
-            return markdown.replace("{{ states }}", picture()).replace("{{ rows }}", rows())
-        case "api.md":
-            return markdown.replace("{{ api }}", api())
-        case "changelog.md":
-            return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    return markdown
+    if page.file.src_uri == "changelog.md":
+        return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    # What follows the mark is for those who read the file itself.
+    return re.sub(r"<!-- (\w+) -->.+", lambda found: MADE[found[1]](), markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Name the column in each cell of a table: on a narrow page, cells stand below each other."""
+    return re.sub(r"<table>.*?</table>", lambda found: with_heads(found[0]), html, flags=re.S)
+
+
+def with_heads(table: str) -> str:
+    """Return a table whose cells, but those of the first column, tell their head."""
+    heads = [re.sub("<.*?>", "", each) for each in re.findall(r"<th[^>]*>(.*?)</th>", table)]
+
+    def row(found: re.Match[str]) -> str:
+        first, *cells = re.split(r"<td(?=[ >])", found[0])
+        told = [f'<td data-head="{head}"' if head else "<td" for head in ["", *heads[1:]]]
+        return first + "".join(start + cell for start, cell in zip(told, cells, strict=False))
+
+    return re.sub(r"<tr>(?:(?!<th).)*?</tr>", row, table, flags=re.S)
 
 
 def api() -> str:
@@ -194,3 +208,7 @@ def linked(text: str) -> str:
         return f"[`{name}`](#{name.lower()})" if name in retell_voice.__all__ else f"`{name}`"
 
     return re.sub(r"``?([^`]+)``?", link, text)
+
+
+MADE = {"api": api, "example": example_file, "rows": rows, "states": picture}
+"""What is made for which mark on a page."""

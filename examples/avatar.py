@@ -8,6 +8,7 @@ the last byte has arrived.
 import argparse
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from retell_voice import AgentStarted, AgentStopped, Alignment, Call, Event
 
@@ -87,4 +88,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="An avatar that moves with the voice.")
     parser.add_argument("call_id", metavar="CALL_ID")
     parser.add_argument("url", metavar="URL")
-    asyncio.run(main(**vars(parser.parse_args())))
+    with suppress(KeyboardInterrupt):  # it hangs up
+        asyncio.run(main(**vars(parser.parse_args())))

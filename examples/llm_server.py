@@ -1,6 +1,9 @@
+# /// script
+# dependencies = ["websockets>=15"]
+# ///
 """The smallest custom LLM server: it repeats what the user said.
 
-    python examples/llm_server.py
+    pipx run examples/llm_server.py          # or uv run; python, where websockets is installed
     retell-voice talk --local --llm ws://localhost:8080/llm-websocket
 
 Retell, or the emulator in its place, opens one WebSocket for each call, at

@@ -1,7 +1,12 @@
+# /// script
+# dependencies = ["retell-voice"]
+# [tool.uv.sources]
+# retell-voice = { path = ".." }
+# ///
 """A custom LLM server with all that the protocol has. There is no LLM in it, only a few rules:
 put yours where ``think`` stands.
 
-    python examples/llm_server_streaming.py
+    uv run examples/llm_server_streaming.py     # or python, where retell-voice is installed
     retell-voice talk --local --llm ws://localhost:8080/llm-websocket
 
 Say "What is the weather in Paris?", "Read me the terms.", "Set a timer.", "Take your time.",

@@ -1,4 +1,4 @@
-"""Calls in a row on devices that stay open: python examples/open_devices.py URL CALL_ID…
+"""Calls in a row on devices that stay open: python examples/open_devices.py CALL_ID… URL
 
 As a kiosk does it: no first word is clipped because a sound card still opens, and a chime says
 when the next call may begin. The calls must have been registered as s16le at 24000 Hz.
@@ -6,6 +6,7 @@ when the next call may begin. The calls must have been registered as s16le at 24
 
 import argparse
 import asyncio
+from contextlib import suppress
 
 import numpy as np
 
@@ -45,6 +46,7 @@ async def main(url: str, call_ids: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("url", metavar="URL")
     parser.add_argument("call_ids", metavar="CALL_ID", nargs="+")
-    asyncio.run(main(**vars(parser.parse_args())))
+    parser.add_argument("url", metavar="URL")
+    with suppress(KeyboardInterrupt):  # it hangs up
+        asyncio.run(main(**vars(parser.parse_args())))

@@ -1,7 +1,9 @@
+# /// script
+# dependencies = ["fastapi", "uvicorn", "websockets"]
+# ///
 """A phone agent as a bare FastAPI server: it says back what its caller says, as Twilio has it.
 
-    pip install fastapi uvicorn websockets
-    python phone_agent_fastapi.py
+    pipx run examples/phone_agent_fastapi.py    # or uv run: both bring what it imports
     retell-voice talk --dialect twilio --url ws://localhost:8765/ws
 
 Talk over it and it falls silent; the key # hangs up.

@@ -1,3 +1,6 @@
+# /// script
+# dependencies = ["pipecat-ai[websocket]>=1.14,<2"]
+# ///
 """A phone agent on Pipecat: it says back what its caller says, whichever provider calls.
 
     pip install 'pipecat-ai[websocket]'
@@ -112,6 +115,7 @@ async def answer(websocket: WebSocket) -> None:
             serializer=serializer(provider, call),
             # Exotel takes no piece that is shorter than a fifth of a second.
             audio_out_10ms_chunks=20 if provider == "exotel" else 4,
+            audio_out_end_silence_secs=0,
         ),
     )
     worker = PipelineWorker(

@@ -1,6 +1,6 @@
 """A microphone and a speaker behind a serial line: a UART, or USB to a board with I²S.
 
-python examples/serial_audio.py /dev/ttyUSB0 CALL_ID URL
+python examples/serial_audio.py CALL_ID URL /dev/ttyUSB0
 
 What goes over the line, the same both ways, mono s16le at 16 kHz (512 kbit/s: use 921600 baud or
 more, or USB)::
@@ -21,6 +21,7 @@ import termios
 import threading
 import tty
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
@@ -242,7 +243,8 @@ async def main(path: str, call_id: str, url: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A call through a board behind a serial line.")
-    parser.add_argument("path", metavar="PATH", help="the serial line, such as /dev/ttyUSB0")
     parser.add_argument("call_id", metavar="CALL_ID", help="registered as s16le at 16000 Hz")
     parser.add_argument("url", metavar="URL")
-    asyncio.run(main(**vars(parser.parse_args())))
+    parser.add_argument("path", metavar="PATH", help="the serial line, such as /dev/ttyUSB0")
+    with suppress(KeyboardInterrupt):  # it hangs up
+        asyncio.run(main(**vars(parser.parse_args())))

@@ -1,4 +1,4 @@
-"""Several calls at once in one program: python examples/several_calls.py URL CALL_ID…
+"""Several calls at once in one program: python examples/several_calls.py CALL_ID… URL
 
 Each call says what is in a WAV file, say.wav, and writes what the agent says into another one,
 agent-1.wav and so on; a test of a server under load, for example. The calls must have been
@@ -8,6 +8,7 @@ cannot be opened would end all of them, so each keeps its own failure.
 
 import argparse
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +80,12 @@ async def main(url: str, call_ids: list[str], say: Path, rate: int) -> list[Outc
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Several calls at once that say the same.")
-    parser.add_argument("url", metavar="URL")
     parser.add_argument("call_ids", metavar="CALL_ID", nargs="+")
+    parser.add_argument("url", metavar="URL")
     parser.add_argument("--say", type=Path, default="say.wav", help="WAV file (say.wav)")
     parser.add_argument("--rate", type=int, default=24000, help="of the calls, Hz (24000)")
     arguments = parser.parse_args()
     if not arguments.say.is_file():
         parser.error(f"there is no {arguments.say}: what the calls are to say (--say WAV)")
-    asyncio.run(main(**vars(arguments)))
+    with suppress(KeyboardInterrupt):  # it hangs up
+        asyncio.run(main(**vars(arguments)))

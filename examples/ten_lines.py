@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from contextlib import suppress
 
 from retell_voice import DEFAULT_URL, Call
 
@@ -16,4 +17,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("call_id", metavar="CALL_ID")
     parser.add_argument("url", metavar="URL", nargs="?", default=DEFAULT_URL)
-    asyncio.run(main(**vars(parser.parse_args())))
+    with suppress(KeyboardInterrupt):  # it hangs up
+        asyncio.run(main(**vars(parser.parse_args())))

@@ -1,8 +1,9 @@
-"""Tests of your own hardware: copy this, and put your microphone and speaker in place of the board.
+"""Tests of your own hardware: copy this, ``serial_audio.py`` and ``scenarios`` to a place outside
+the clone, and put your microphone and speaker in place of the board.
 
-They need this package and pytest (``pip install . pytest`` in a clone), no account and no network:
-the fixture ``retell_emulator`` comes with the package and plays the server, as the TOML files
-beside this one say. ``docs/scenarios.md`` tells what else they can say.
+They need this package and pytest (``pip install . pytest`` in the clone), no account and no
+network: the fixture ``retell_emulator`` comes with the package and plays the server, as the TOML
+files beside this one say. ``docs/scenarios.md`` tells what else they can say.
 """
 
 import asyncio

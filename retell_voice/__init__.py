@@ -6,6 +6,8 @@
         async for event in call:
             print(event)
 
+Programs without asyncio take ``retell_voice.sync.Call``.
+
 Importing this package is quick: it opens no device, and the module behind a name is loaded when
 the name is first used.
 """
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         MonitorChanged,
         NetworkChanged,
         NodeTransition,
+        PacketFigures,
         ProviderComplaint,
         RecordingStopped,
         Response,
@@ -152,6 +155,7 @@ __all__ = [
     "OpensTwice",
     "PacedMicrophone",
     "PacedSpeaker",
+    "PacketFigures",
     "ProviderComplaint",
     "Recorder",
     "RecordingStopped",
@@ -215,6 +219,8 @@ _ROOMS = (
 
 
 def __getattr__(name: str) -> Any:
+    if name == "sync":
+        return import_module(f"{__name__}.sync")
     if name in __all__:
         for room in _ROOMS:
             found = vars(import_module(f"{__name__}.{room}")).get(name)

@@ -380,11 +380,39 @@ class Levels(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PacketFigures:
+    """What became of the agent's packets in a web call; durations in seconds.
+
+    Audio played that no packet contained is in ``concealed`` of the ``Statistics``, too.
+    """
+
+    received: int = 0
+    """Packets that came, whatever became of them."""
+    lost: int = 0
+    """Packets that were missing when their turn came, those that came late among them."""
+    late: int = 0
+    """Packets that came when their turn had passed."""
+    duplicates: int = 0
+    """Packets that came twice."""
+    undecodable: int = 0
+    """Packets that the decoder rejected."""
+    recovered: float = 0.0
+    """Audio of lost packets, recovered from the next one's forward error correction."""
+    accelerated: float = 0.0
+    """Audio left out, to reduce the delay."""
+    expanded: float = 0.0
+    """Audio repeated, to increase the delay."""
+    delay: float = 0.0
+    """How long the usual packet waits to be played, now; 0 while nothing plays."""
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics(Event):
     """Figures of the call so far; a snapshot, also sent as an event every second."""
 
     frames_sent: int = 0
     bytes_sent: int = 0
+    """Your audio sent, bytes as encoded on the wire."""
     frames_dropped: int = 0
     """Microphone frames dropped because they had waited for a second: for the network, or for a
     blocked event loop."""
@@ -400,10 +428,12 @@ class Statistics(Event):
     thread took blocks too late."""
     playback_xruns: int = 0
     """Gaps in what the output device played: reported by it, or seen in its timestamps."""
+    packets: PacketFigures | None = None
+    """The agent's packets; None where its audio does not come in packets."""
     underruns: int = 0
     """Times the jitter buffer ran empty within an utterance."""
     concealed: float = 0.0
-    """Audio synthesised to conceal those underruns."""
+    """Audio synthesised to conceal those underruns, and lost packets."""
     playout_depth: float = 0.0
     """Agent audio queued and not yet played."""
     playout_target: float = 0.0
@@ -411,7 +441,7 @@ class Statistics(Event):
     heard: float = 0.0
     """Agent audio played."""
     discarded: float = 0.0
-    """Agent audio thrown away by ``clear``."""
+    """Agent audio thrown away by ``clear``, or in packets that were of no use."""
     overflowed: float = 0.0
     """Agent audio dropped because the playout was full."""
     device_losses: int = 0

@@ -34,13 +34,14 @@ from retell_voice import (
     ConnectError,
     DeviceChanged,
     DeviceError,
-    Ended,
     NullMicrophone,
     NullSpeaker,
+    Utterance,
+    sync,
 )
 from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import Emulator, Session
-from retell_voice.emulator.fixtures import Emulators, RunningEmulator
+from retell_voice.emulator.fixtures import Emulators
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -128,9 +129,9 @@ async def test_ten_lines(
         ("ten_lines", "CALL_ID [URL]"),
         ("avatar", "CALL_ID URL"),
         ("without_asyncio", "CALL_ID URL"),
-        ("serial_audio", "PATH CALL_ID URL"),
-        ("several_calls", "URL CALL_ID"),
-        ("open_devices", "URL CALL_ID"),
+        ("serial_audio", "CALL_ID URL PATH"),
+        ("several_calls", "CALL_ID [CALL_ID ...] URL"),
+        ("open_devices", "CALL_ID [CALL_ID ...] URL"),
     ],
 )
 def test_without_arguments_an_example_says_how_it_is_used(name: str, usage: str) -> None:
@@ -142,7 +143,7 @@ def test_without_arguments_an_example_says_how_it_is_used(name: str, usage: str)
 
 
 def test_several_calls_have_something_to_say(tmp_path: Path) -> None:
-    done = run_example("several_calls", "ws://127.0.0.1:1", "call_none", cwd=tmp_path)
+    done = run_example("several_calls", "call_none", "ws://127.0.0.1:1", cwd=tmp_path)
     assert done.returncode == 2
     assert "there is no say.wav" in done.stderr
     assert "--say WAV" in done.stderr
@@ -397,59 +398,22 @@ async def test_several_calls(
 # Without an event loop: the emulator runs on a thread of its own
 
 
-def sync_call(emulator: RunningEmulator, call_id: str | None = None) -> Any:
-    module = example("without_asyncio")
-    return module.SyncCall(
-        call_id or emulator.register(AUDIO).call_id,
-        url=emulator.url,
-        audio=AUDIO,
-        microphone=NullMicrophone(RATE),
-        speaker=NullSpeaker(RATE),
-    )
-
-
-def test_a_call_without_asyncio(retell_emulator: Emulators) -> None:
-    emulator = retell_emulator(agent=says(noise(0.2), then_close=False))
-    with sync_call(emulator) as call:
-        call.muted = True
-        assert call.muted
-        kinds = []
-        for event in call:
-            kinds.append(type(event))
-            if isinstance(event, AgentStopped):
-                call.hang_up()
-    assert AgentStarted in kinds
-    assert kinds[-1] is Ended
-    assert call.dropped == 0
-
-
-def test_leaving_hangs_up_and_the_server_may_end_it(retell_emulator: Emulators) -> None:
-    with sync_call(retell_emulator(agent=says(noise(0.1), then_close=False))) as call:
-        assert call.next(5) is not None
-    assert isinstance(list(call)[-1], Ended)
-    assert list(call) == []
-    with sync_call(retell_emulator(agent=says(noise(0.1)))) as call:
-        last = list(call)[-1]
-        call.hang_up()
-    assert isinstance(last, Ended)
-    assert last.by == "server"
-    assert call.next() is None
-
-
-def test_what_nobody_reads_is_counted(
-    retell_emulator: Emulators, monkeypatch: pytest.MonkeyPatch
+def test_a_call_without_asyncio(
+    retell_emulator: Emulators, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call = sync_call(retell_emulator(agent=says(noise(0.1))))
-    monkeypatch.setattr(sys.modules[type(call).__module__], "WAITING", 2)
-    with call:
-        pass
-    events = list(call)
-    assert len(events) == 2
-    assert isinstance(events[-1], Ended)
-    assert call.dropped > 0
+    async def agent(session: Session) -> None:
+        await session.send_audio(noise(0.2))
+        await session.update((Utterance("agent", "Hello!"),), "agent")
 
+    module = example("without_asyncio")
 
-def test_a_call_that_there_is_not_raises_without_asyncio_too(retell_emulator: Emulators) -> None:
-    with pytest.raises(ConnectError), sync_call(retell_emulator(), "call_none"):
-        pass
-    assert not [each for each in threading.enumerate() if each.name == "call"]
+    def call(call_id: str, **options: Any) -> sync.Call:
+        microphone, speaker = NullMicrophone(RATE), NullSpeaker(RATE)
+        return sync.Call(call_id, audio=AUDIO, microphone=microphone, speaker=speaker, **options)
+
+    monkeypatch.setattr(module, "Call", call)
+    emulator = retell_emulator(agent=agent)
+    module.main(emulator.register(AUDIO).call_id, emulator.url)
+    assert capsys.readouterr().out == "agent: Hello!\nthe agent was heard for 0.2 s\n"
+    with pytest.raises(SystemExit, match="no call of this call_id"):
+        module.main("call_none", emulator.url)

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 
-BASE = {"errors", "events", "secret", "shown"}
+BASE = {"errors", "events", "extras", "secret", "shown"}
 SAMPLES = BASE | {"protocol", "audio"}
 IO = SAMPLES | {"echo", "devices", "net", "rest", "threads", "transport"}
 ENGINE = IO | {"engine"}
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "shown": set(),
     "errors": {"errors", "shown"},
     "secret": {"secret"},
+    "extras": {"extras"},
     "events": BASE,
     "threads": BASE | {"audio", "threads"},
     "net": BASE | {"net"},
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "swarm": SAMPLES | {"report", "swarm", "transport"},
     "cli": PROGRAM | {"cli", "doctor", "report", "swarm"},
     "kiosk": PROGRAM | {"doctor", "kiosk"},
+    "sync": ENGINE,
     "__init__": ENGINE | {"recording"},
     "__main__": {"cli"},
 }

@@ -2,6 +2,7 @@ import copy
 import io
 import json
 import pickle
+import re
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from retell_voice.emulator import Emulator, RegisteredCall
 from retell_voice.emulator.llm.dial import LinkSettings, LlmFailure, dial
 from retell_voice.errors import RetellVoiceError
 from retell_voice.rest import Registration
-from retell_voice.secret import Secret, mask, mask_url, wrap_secrets
+from retell_voice.secret import Secret, hiding, mask, mask_url, wrap_secrets
 from retell_voice.settings.load import environment, load, read_file
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
@@ -251,3 +252,21 @@ def test_the_check_of_tracebacks_sees_what_is_shown() -> None:
         fail(CALL_ID)
     with pytest.raises(AssertionError):
         check_traceback(caught.value)
+
+
+def test_what_hides_is_compiled_only_where_there_is_something_to_hide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[str] = []
+
+    def compile_(secret: str) -> re.Pattern[str]:
+        compiled.append(secret)
+        return re.compile(re.escape(secret), re.IGNORECASE)
+
+    monkeypatch.setattr("retell_voice.secret._anyhow", compile_)
+    hide = hiding(["call_0123456789", "key_0123456789"])
+    assert hide("an ordinary message") == "an ordinary message"
+    assert not compiled
+    for _ in range(2):
+        assert hide("no CALL_0123456789 here") == "no …6789 here"
+    assert compiled == ["call_0123456789"]

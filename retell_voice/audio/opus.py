@@ -15,6 +15,7 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 RATES = (8000, 12000, 16000, 24000, 48000)
 """Rates that libopus supports, Hz."""
@@ -220,7 +221,7 @@ def _libopus() -> ctypes.CDLL:
         except OSError:
             pass
         raise ConfigError(
-            "web calls need libopus, which is not installed", "pip install 'retell-voice[webrtc]'"
+            "web calls need libopus, which is not installed", how_to_install("webrtc")
         ) from None
     found: ctypes.CDLL = libopus
     return found

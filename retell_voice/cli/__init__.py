@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the program; never returns but by SystemExit."""
@@ -16,8 +18,9 @@ def main() -> None:
     with ending():
         try:
             # Here: the package imports without typer.
-            from retell_voice.cli.app import app
+            from retell_voice.cli.app import program
+            from retell_voice.program.parsing import run
 
-            app()
+            run(program(sys.argv[1:]))
         except KeyboardInterrupt:  # between two commands' own
             raise SystemExit(INTERRUPTED) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,11 +34,32 @@ from retell_voice.settings.tables.talk import PHONE
 
 app = typer.Typer(
     help=manual.ABOUT,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def program(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program with the one command that these arguments ask for, or else all of it.
+
+    Typer builds every command it has before it runs one, which takes a tenth of a second.
+    """
+    name = arguments[0] if arguments else ""
+    wanted = copy(app)
+    wanted.registered_commands = [
+        each
+        for each in app.registered_commands
+        if name in (each.name, getattr(each.callback, "__name__", None))
+    ]
+    wanted.registered_groups = [
+        each
+        for each in app.registered_groups
+        if each.typer_instance and name == each.typer_instance.info.name
+    ]
+    needs_none = name == "--version"
+    return wanted if needs_none or wanted.registered_commands or wanted.registered_groups else app
 
 
 def _version(wanted: bool) -> None:
@@ -47,14 +70,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _program(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback shows it
         bool,
         typer.Option(
             "--version", metavar="", callback=_version, is_eager=True, help="Show the version."
         ),
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        with reported():
+            from retell_voice.cli.start import look, next_step
+
+            stdout.say("\n".join(next_step(look())))
 
 
 _Parameters = Annotated[
@@ -148,7 +176,8 @@ def devices(
     with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.cli.listing import list_all
 
-        list_all(as_json=as_json)
+        code = list_all(as_json=as_json)
+    raise SystemExit(code)
 
 
 def _call_option(name: str) -> Any:
@@ -225,13 +254,24 @@ def doctor(
     short_help="Write a page about a recorded call.",
 )
 def report(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="The recording; two of them, to compare them."),
+    ],
     *,
     output: Annotated[
         Path | None,
         typer.Option(metavar="HTML", help="Where to write the page; by default next to FILE."),
     ] = None,
-    png: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write an image.")] = None,
+    opens: Annotated[
+        bool, typer.Option("--open", metavar="", help="Show the page in your browser.")
+    ] = False,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", metavar="", help="Leave the sound out of the page.")
+    ] = False,
+    png: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Also write an image; needs matplotlib.")
+    ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
     ] = False,
@@ -240,7 +280,7 @@ def report(
     with reported(debug=debug):
         from retell_voice.cli.report import report
 
-        report(file, output, png)
+        report(files, output, png, sound=not no_sound, opens=opens)
 
 
 @app.command(
@@ -266,6 +306,7 @@ def swarm(
     parameter: _Parameters = None,
     agent: Annotated[str | None, _call_option("agent")] = None,
     api_url: Annotated[str | None, _call_option("api_url")] = None,
+    transport: Annotated[str | None, _talk_option("transport")] = None,
     encoding: Annotated[str | None, _call_option("encoding")] = None,
     rate: Annotated[str | None, _call_option("rate")] = None,
     as_json: Annotated[
@@ -297,6 +338,7 @@ def swarm(
             "to_number": to_number,
             "agent": agent,
             "api_url": api_url,
+            "transport": transport,
             "encoding": encoding,
             "rate": rate,
         }

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from retell_voice.cli.editor import Editor
 from retell_voice.cli.keys import Key
 from retell_voice.protocol.dialect import DIGITS
 
@@ -45,6 +46,8 @@ class Controls:
     Attributes:
         has_keys: there is a keyboard.
         has_keypad: the call carries the keys of a telephone.
+        no_typing: why nothing can be typed instead of spoken; empty: it can.
+        editor: what is being typed.
         muted: the switch; see ``silent``.
         held_until: time until which the space bar counts as held; infinite if its release is
             reported.
@@ -61,6 +64,8 @@ class Controls:
 
     has_keys: bool = False
     has_keypad: bool = False
+    no_typing: str = "this server takes no typed text"
+    editor: Editor | None = None
     muted: bool = False
     held_until: float = 0.0
     tells_releases: bool = False
@@ -112,7 +117,14 @@ class Press:
     digit: str
 
 
-Command = HangUp | Repaint | ListDevices | Use | Press
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Say a text that was typed."""
+
+    text: str
+
+
+Command = HangUp | Repaint | ListDevices | Use | Press | Say
 """What a key asks for beyond the controls' state."""
 
 
@@ -129,6 +141,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
     """
     if key.is_tracked and not controls.tells_releases:
         controls = replace(controls, tells_releases=True)
+    if controls.editor is not None and key.name not in ("unfocus", "ctrl-l"):
+        return _type(controls, controls.editor, key)
     if key.name == " ":
         return _space(controls, key, now), None
     if key.name == "unfocus":
@@ -160,6 +174,10 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
             return _toggle(controls, "statistics"), None
         case "?" | "h" | "H" | "f1":
             return _toggle(controls, "help"), None
+        case "enter" if controls.no_typing:
+            return controls.noticed(controls.no_typing, now), None
+        case "enter":
+            return replace(controls, panel="", upto=None, notice="", editor=Editor()), None
         case "esc":
             return replace(controls, panel="", typed="", upto=None, notice=""), None
         case "q" | "Q":
@@ -171,6 +189,17 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
     if controls.panel == "devices":
         return _scroll(controls, key.name), None
     return _look_back(controls, key.name, said), None
+
+
+def _type(controls: Controls, editor: Editor, key: Key) -> tuple[Controls, Command | None]:
+    if key.action == "release":
+        return controls, None
+    if key.name == "esc":
+        return replace(controls, editor=None), None
+    if key.name == "enter":
+        text = editor.text.strip()
+        return replace(controls, editor=None), Say(text) if text else None
+    return replace(controls, editor=editor.after(key)), None
 
 
 def _space(controls: Controls, key: Key, now: float) -> Controls:

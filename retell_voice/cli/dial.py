@@ -12,7 +12,7 @@ from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.register import registered, tell_wait
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
-from retell_voice.program.opening import audio_format, find_devices
+from retell_voice.program.opening import audio_format, find_devices, uses_pipe
 from retell_voice.program.registration import audio_url
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
@@ -125,7 +125,8 @@ def find_target(
         if settings.url.source == DEFAULT:
             api = settings.api_url
             settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-        find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
+        if not uses_pipe(settings):
+            find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
         call = registered(settings, told)
         return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)
     _check_no_web_options(settings)
@@ -185,6 +186,10 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
         raise ConfigError(f"{settings.local.source} registers a call of its own: leave CALL_ID out")
     if web_call is None:
         return
+    if web_call == "-":
+        for reader in (settings.input_file, settings.typed):
+            if reader.value is True or "-" in (reader.value or ()):
+                raise ConfigError(f"--web-call - and {reader.source} both read standard input")
     for each in (settings.call_id, settings.agent, settings.local):
         if each.is_flag and each.value:
             raise ConfigError(f"--web-call and {each.source} exclude each other: give one")

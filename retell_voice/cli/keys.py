@@ -5,7 +5,7 @@
     a, A, ä, +, …      a character is its own name
     enter tab backspace esc up down left right home end pageup pagedown insert delete f1 … f20
     ctrl-a … ctrl-z    alt-a and the like: Esc and a key at once
-    paste              pasted text, whatever it is: none of it is a key
+    paste              pasted text, whatever it is: none of it is a key; ``text`` has it
     unfocus            the window has lost the focus
 
 Some terminals, when asked (see ``key_reports``), also report repeats and releases. Other reports of
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Action = Literal["press", "repeat", "release"]
@@ -53,11 +53,13 @@ class Key:
         name: see above.
         action: most terminals report presses only, and a repeat as another press.
         is_tracked: whether its release will be reported, too.
+        text: what was pasted.
     """
 
     name: str
     action: Action = "press"
     is_tracked: bool = False
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Decoder:
     def __init__(self) -> None:
         self._rest = b""
         self._pasting = False
+        self._pasted = b""
         self._tells_releases = False
 
     @property
@@ -126,10 +129,13 @@ class Decoder:
 
     def _paste(self, keys: list[Told]) -> int:
         end = self._rest.find(_PASTE_END)
-        if end < 0:  # pasted text is dropped; its end marker may come in two parts
-            return max(len(self._rest) - len(_PASTE_END) + 1, 0)
-        self._pasting = False
-        keys.append(Key("paste"))
+        whole = end >= 0  # else the end marker may come in two parts
+        taken = end if whole else max(len(self._rest) - len(_PASTE_END) + 1, 0)
+        self._pasted = (self._pasted + self._rest[:taken])[:_LONGEST]
+        if not whole:
+            return taken
+        text, self._pasted, self._pasting = self._pasted.decode("utf-8", "replace"), b"", False
+        keys.append(Key("paste", text=text))
         return end + len(_PASTE_END)
 
     def _escape(self, keys: list[Told]) -> int:  # noqa: PLR0911 - a table of beginnings

@@ -27,7 +27,13 @@ from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
-from retell_voice.program.opening import find_microphone, find_speaker, make_call, make_recorder
+from retell_voice.program.opening import (
+    claim_stdout,
+    find_microphone,
+    find_speaker,
+    make_call,
+    make_recorder,
+)
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import WEB_CALL_SECONDS, Interrupts
 from retell_voice.program.words import ending
@@ -56,6 +62,7 @@ def listen(settings: ListenSettings, given: str, *, at_once: bool = False) -> in
         RetellVoiceError: it cannot be listened to, or not be taken over.
     """
     set_switch_interval()
+    claim_stdout(settings)
     key = api_key(settings, "listen to calls")
     wanted = call_id_given(given)
     # What the file and the environment say of JSON is for talk, whose output is another.

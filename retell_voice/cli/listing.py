@@ -7,25 +7,28 @@ import json
 
 from retell_voice.devices.portaudio.devices import DeviceInfo, list_devices
 from retell_voice.errors import DeviceNotFound
-from retell_voice.program import stdout
+from retell_voice.program import failure, stdout
 from retell_voice.shown import clean, escape_json
 
 
 def list_all(*, as_json: bool) -> int:
-    """Print every device and return the exit code.
+    """Print every device and return the exit code; as JSON, no device is an empty array.
 
     Raises:
         DeviceNotFound: there are none.
     """
     devices = list_devices()
+    none = DeviceNotFound(
+        "no sound device", "plug one in, or give talk --input-file and --output-file"
+    )
     if as_json:
         listed = [dataclasses.asdict(each) for each in devices]
         stdout.say(escape_json(json.dumps(listed, indent=2)))
+        if not devices:
+            failure.complain(str(none), none.hint)
+            return none.exit_code
     elif not devices:
-        raise DeviceNotFound(
-            "no sound device",
-            "plug one in, or give talk --input-file and --output-file",
-        )
+        raise none
     elif stdout.is_terminal():
         _print_tables(devices)
     else:

@@ -20,6 +20,7 @@ from retell_voice.cli.view import View
 from retell_voice.events import CallState, Event, Levels
 from retell_voice.program import stdout
 from retell_voice.program.failure import remark
+from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ class ScreenOutput:
         self._spoilt = self._spoilt or full
         self._redraw()
 
-    def remark(self, line: str) -> None:
+    def remark(self, line: str, at: float | None = None) -> None:
         """Keep it for when the call is over; an ``Operator`` shows it meanwhile."""
-        self._said.write(f"{line}\n")
+        self._said.write(f"{line}\n" if at is None else f"{clock(at)}  {line}\n")
 
     def close(self, view: View) -> None:
         self._over = True

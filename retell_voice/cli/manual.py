@@ -49,6 +49,7 @@ Examples:
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
   retell-voice register --agent AGENT_ID | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
+  espeak-ng --stdout Hello | retell-voice talk --local --input-file -
   retell-voice talk --local --record calls
   retell-voice talk --dialect twilio --url ws://localhost:8765/ws
 
@@ -198,7 +199,7 @@ type is then a user turn; if there is no caller, a silent one is created.
 
 Examples:
   retell-voice emulator
-  retell-voice emulator --llm ws://localhost:8080/llm-websocket --port 8081
+  retell-voice emulator --llm ws://localhost:8080/llm-websocket
   retell-voice emulator --scenario interruption.toml
 
 If RETELL_VOICE_EMULATOR_AUTH_TOKEN is set, phone providers must sign their WebSocket requests.
@@ -212,17 +213,25 @@ Each caller says the same recording and is timed by what it hears: from the end 
 the agent's first sound. It stops by itself, and dials no more calls than this machine carries on \
 time. Without an input file a recorded caller speaks.
 
-In the dialect web, --agent registers a call for each caller; without it their call_ids are made \
-up, for a server that lets any in (emulator --accept-any). In others {} in the URL stands for \
-another text in each call.
+With --agent each caller makes a web call, or with --transport websocket a call on the Audio \
+WebSocket. Without it the call_ids are made up, for a server that lets any in (emulator \
+--accept-any), or, with --dialect, {} in the URL stands for another text in each call.
 
 Examples:
   retell-voice swarm --calls 50 --dialect twilio --url ws://localhost:8765/ws
-  retell-voice swarm --url ws://localhost:8080/audio-websocket --page swarm.html
+  retell-voice swarm --agent agent_… --calls 20 --page swarm.html
+  retell-voice swarm --url ws://localhost:8090/audio-websocket
   retell-voice swarm --calls 500 --dask tcp://host:8786 --url wss://agent/ws
 
 Results of several runs or machines can be added up: --json has the histograms themselves \
-(HdrHistogram). Needs the extra 'swarm'.""" + codes_of("all calls were held", 4, 6, 7)
+(HdrHistogram). Needs the extra 'swarm'.""" + codes(
+    {
+        0: "all calls were held",
+        **{code: EXIT_CODES[code] for code in (1, 2, 4, 5)},
+        6: "some calls failed, or all of them in different ways",
+        7: EXIT_CODES[7],
+    }
+)
 DEVICES = """\
 List microphones and speakers: host API, channels, rates, and which is the default and why.
 
@@ -260,15 +269,17 @@ Examples:
   retell-voice doctor --only account --only call --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
-Write a page about a recorded call: levels, turns, jitter buffer, interruptions and latencies \
-over time, its figures and its transcript.
+Write a page about a recorded call: its sound, which plays along both voices, answers, \
+interruptions, the jitter buffer and latencies; its transcript, whose lines play what was said; \
+its figures. Of two calls: both beside each other, on the same time axis.
 
-FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json. The \
-page is a single, self-contained HTML file. Needs matplotlib: pip install \
-'retell-voice\\[report]'.
+FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
+which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \
+is too long for it (about 17 minutes, 45 with retell-voice\\[files]) is played from the recording.
 
 Examples:
-  retell-voice report calls/2026-01-31T12-00-00
+  retell-voice report --open calls/2026-01-31T12-00-00
+  retell-voice report calls/2026-01-31T12-00-00 calls/2026-02-01T09-30-00
   retell-voice report call.jsonl --output call.html --png call.png""" + codes_of(
     "the page is written"
 )

@@ -18,6 +18,7 @@ from retell_voice.cli.controls import (
     ListDevices,
     Press,
     Repaint,
+    Say,
     Use,
     press,
 )
@@ -44,12 +45,20 @@ class Operator:
         controls: initial state.
         output: shows them.
         view: returns the current view of the call.
+        say: says a typed text; raises RuntimeError if that cannot be done.
     """
 
-    def __init__(self, controls: Controls, output: _Shows, view: Callable[[], View]) -> None:
+    def __init__(
+        self,
+        controls: Controls,
+        output: _Shows,
+        view: Callable[[], View],
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._controls = controls
         self._output = output
         self._view = view
+        self._say_typed = say
         self._call: Call | None = None
         self._release: asyncio.TimerHandle | None = None  # of the space bar
         self._is_hanging_up = False
@@ -88,6 +97,11 @@ class Operator:
                 self._begin(self._list_devices(call))
             case Press(digit=digit) if call is None or not call.press(digit):
                 self._say("keypad digits cannot be sent now")
+            case Say(text=text):
+                try:
+                    self._say_typed(text)
+                except RuntimeError as error:
+                    self._say(f"not said: {error}")
             case Use(choice=choice) if call is not None:
                 self._begin(self._use(call, choice))
 

@@ -12,8 +12,9 @@ from typing import Protocol
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View
-from retell_voice.events import Event
+from retell_voice.events import Event, Levels
 from retell_voice.program.failure import complain
+from retell_voice.program.words import clock
 from retell_voice.program.writer import Line, LineWriter, size_of
 from retell_voice.recording import jsonl
 
@@ -31,8 +32,8 @@ class Output(Protocol):
     def show(self, event: Event, view: View) -> None:
         """Show an event and the view after it. Never blocks."""
 
-    def remark(self, line: str) -> None:
-        """Show a line that does not come from an event. Never blocks."""
+    def remark(self, line: str, at: float | None = None) -> None:
+        """Show a line that does not come from an event, with a time of the call. Never blocks."""
 
     def close(self, view: View) -> None:
         """Write what is left, restore the terminal, then summarise the call."""
@@ -76,8 +77,8 @@ class LineOutput(ABC):
         self._put(self.closing(view))
         self._writer.close()
 
-    def remark(self, line: str) -> None:
-        self._put([line])
+    def remark(self, line: str, at: float | None = None) -> None:
+        self._put([line if at is None else f"{clock(at)}  {line}"])
 
     def abandon(self) -> None:
         return  # nothing to restore
@@ -100,6 +101,9 @@ class PlainOutput(LineOutput):
     def lines(self, event: Event) -> list[str]:
         return self._lines.feed(event)
 
+    def remark(self, line: str, at: float | None = None) -> None:
+        self._put([line if at is None else f"{self._lines.stamp(at)}  {line}"])
+
     def closing(self, view: View) -> list[str]:
         return summary(view)
 
@@ -109,11 +113,13 @@ class JsonOutput(LineOutput):
 
     Args:
         call: what the first line says about the call.
+        levels: whether levels are wanted, too.
     """
 
-    def __init__(self, call: dict[str, object]) -> None:
+    def __init__(self, call: dict[str, object], *, levels: bool = True) -> None:
         super().__init__()
         self._call = call
+        self._levels = levels
 
     def opening(self, view: View) -> list[str]:
         shown = {
@@ -125,10 +131,13 @@ class JsonOutput(LineOutput):
         return [jsonl.to_json({"event": "call", **shown, **self._call})]
 
     def lines(self, event: Event) -> list[Callable[[], str]]:
+        if isinstance(event, Levels) and not self._levels:
+            return []
         return [partial(jsonl.line, event)]
 
-    def remark(self, line: str) -> None:
-        self._put([partial(complain, line)])
+    def remark(self, line: str, at: float | None = None) -> None:
+        timed = line if at is None else f"{clock(at)}  {line}"
+        self._put([partial(complain, timed)])
 
     def closing(self, view: View) -> list[str]:
         if not view.recording:

@@ -7,7 +7,9 @@ from rich.text import Text
 
 from retell_voice.cli.controls import FIRST_HOLD, NEXT_HOLD, Controls
 from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
+from retell_voice.cli.summary import lost_share
 from retell_voice.cli.view import View
+from retell_voice.events import PacketFigures
 from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
@@ -16,7 +18,8 @@ _KEYS = (
     ("space", "hold to talk while muted"),
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
-    ("t", "the phone keypad, with --dialect of a phone provider"),
+    ("t", "the phone keypad"),
+    ("Enter", "type what you say; Enter sends it, Esc does not"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),
@@ -33,7 +36,7 @@ _NO_RELEASES = (
 def panel(view: View, controls: Controls, width: int) -> list[Text]:
     """Return the open panel, top first; its lines may be wider than the screen."""
     if controls.panel == "help":
-        return _help(width, tells_releases=controls.tells_releases)
+        return _help(controls, width)
     if controls.panel == "statistics":
         return _statistics(view, width)
     if controls.panel == "keypad":
@@ -53,15 +56,19 @@ def hint(controls: Controls) -> Text:
     return Text.assemble((f"1-{len(controls.choices)}", "bold"), " selects it   ", *closes)
 
 
-def _help(width: int, *, tells_releases: bool) -> list[Text]:
+def _help(controls: Controls, width: int) -> list[Text]:
     label = 9 if width >= 40 else 8
     lines = []
+    useless = {"t"} if not controls.has_keypad else set()
+    useless |= {"Enter"} if controls.no_typing else set()
     for key, what in _KEYS:
+        if key in useless:
+            continue
         first, *more = _wrapped(what, width - label) or [""]
         lines.append(Text.assemble((f"{key:<{label}}", "bold"), first))
         lines += [Text(" " * label + line) for line in more]
     notes = (
-        *([] if tells_releases else [_NO_RELEASES]),
+        *([] if controls.tells_releases else [_NO_RELEASES]),
         f"Good: round trip up to {ROUND_TRIP[0] * 1000:.0f} ms, jitter buffer up to "
         f"{JITTER[0] * 1000:.0f} ms. Fair: up to {ROUND_TRIP[1] * 1000:.0f} and "
         f"{JITTER[1] * 1000:.0f} ms, or a gap within {RECENT:.0f} s. Poor: more, or audio lost.",
@@ -108,8 +115,8 @@ def _group(title: str, rows: list[tuple[str, str]]) -> list[Text]:
 
 
 def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return all figures in four groups."""
-    figures = view.statistics
+    """Return all figures in groups: four, and one of packets if there are any."""
+    figures, packets = view.statistics, view.statistics.packets
 
     def ms(seconds: float | None) -> str:
         return "unknown" if seconds is None else f"{seconds * 1000:.0f} ms"
@@ -132,6 +139,11 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
         if figures.barge_ins:
             rows.append(("gives way after", f"{seconds(figures.barge_in_p50)} (median)"))
         return rows
+
+    def clears() -> list[tuple[str, str]]:
+        if packets is not None:  # nothing is cleared in a web call
+            return []
+        return [("clears", f"{figures.clears}"), ("clear to silence", silence())]
 
     def echo() -> list[tuple[str, str]]:
         rows = [("echo control", clean(figures.echo))]
@@ -167,8 +179,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("queued", f"{figures.playout_depth:.1f} s"),
                 ("underruns", f"{figures.underruns}"),
                 ("concealed", ms(figures.concealed)),
-                ("clears", f"{figures.clears}"),
-                ("clear to silence", silence()),
+                *clears(),
             ],
         ),
         (
@@ -191,6 +202,19 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("devices lost", f"{figures.device_losses}"),
             ],
         ),
+        *([] if packets is None else [("Packets", _packets(packets))]),
+    ]
+
+
+def _packets(packets: PacketFigures) -> list[tuple[str, str]]:
+    lost = f"{packets.lost}" + (f" ({100 * share:.1f} %)" if (share := lost_share(packets)) else "")
+    return [
+        ("received", f"{packets.received}"),
+        ("lost, late", f"{lost}, {packets.late}"),
+        ("recovered", f"{packets.recovered * 1000:.0f} ms"),
+        ("left out", f"{packets.accelerated * 1000:.0f} ms"),
+        ("repeated", f"{packets.expanded * 1000:.0f} ms"),
+        ("delay", f"{packets.delay * 1000:.0f} ms"),
     ]
 
 

@@ -31,9 +31,9 @@ _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
 class Lines:
     """Turns events into lines.
 
-    The server repeats the whole transcript with every word. An utterance is printed once, with its
-    start time, when it is complete: the next one has begun, the agent has fallen silent, or the
-    call has ended; again only if the server corrects it later.
+    The server repeats the whole transcript with every word. An utterance is printed once, when it
+    is complete: the next one has begun, the agent has fallen silent, or the call has ended; again
+    only if the server corrects it later. Its time is when it began, or that of the line before.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,16 @@ class Lines:
         self._turns = Turns()
         self._printed: list[Utterance] = []
         self._agent_speaking = self._draining = False
+        self._printed_at = 0.0
+
+    def stamp(self, at: float) -> str:
+        """Return the time for a line, never before that of an earlier one.
+
+        An utterance is printed when it is complete, with the time when it began; and other lines
+        may have come meanwhile.
+        """
+        self._printed_at = max(self._printed_at, at)
+        return clock(self._printed_at)
 
     def opening(self, view: View) -> list[str]:
         """Return the lines before the first event."""
@@ -52,7 +62,7 @@ class Lines:
     def history(self, view: View) -> list[str]:
         """Return a whole conversation, one utterance per line, with its start time."""
         return [
-            f"{clock(began)}  {_said(each)}"
+            f"{self.stamp(began)}  {_said(each)}"
             for began, each in zip(view.began, view.said, strict=True)
         ]
 
@@ -60,7 +70,7 @@ class Lines:
         """Return the lines for an event; mostly none."""
         self._turns = self._turns.after(event)
         lines = self._last_words(event) + self._lines(event)
-        return self._transcript(event) + [f"{clock(event.at)}  {line}" for line in lines]
+        return self._transcript(event) + [f"{self.stamp(event.at)}  {line}" for line in lines]
 
     def _last_words(self, event: Event) -> list[str]:
         """Return a line, once, if the agent is still playing after the server has hung up."""
@@ -113,13 +123,13 @@ class Lines:
                 return []
         lines = []
         for index, each in enumerate(said[: max(count, 0)]):
-            time = clock(self._turns.began[index])
+            began = self._turns.began[index]
             if index == len(self._printed):
                 self._printed.append(each)
-                lines.append(f"{time}  {_said(each)}")
+                lines.append(f"{self.stamp(began)}  {_said(each)}")
             elif self._printed[index].content != each.content:
                 self._printed[index] = each
-                lines.append(f"{time}  corrected: {_said(each)}")
+                lines.append(f"{self.stamp(began)}  corrected: {_said(each)}")
         return lines
 
 

@@ -1,13 +1,16 @@
-"""Texts generated from the tables of settings: the example file and pages of the documentation."""
+"""Texts made from the tables of settings and exit codes, and from the events: the example of a
+config file, and parts of pages of the documentation."""
 
 from __future__ import annotations
 
 import json
+import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from retell_voice.cli.json_reference import reference as events
 from retell_voice.program.failure import EXIT_CODES
 from retell_voice.secret import Secret, mask, mask_url
 from retell_voice.settings.schema import Setting, Settings, Sourced, table
@@ -19,6 +22,8 @@ Settings of retell-voice, each with its default. Remove the # before the ones yo
 The command line overrides the environment (RETELL_VOICE_RATE, RETELL_VOICE_EMULATOR_PORT, …),
 which overrides this file, which overrides the defaults. 'retell-voice config show' prints the
 values in effect and where each came from; 'config path' prints where this file is looked for."""
+
+_MADE = re.compile(r"(<!-- made by retell_voice\.cli\.reference -->).*(<!-- end -->)", re.S)
 
 
 def example() -> str:
@@ -41,17 +46,18 @@ def options() -> str:
         ("emulator", SECTIONS["emulator"], None),
         ("kiosk", SECTIONS["kiosk"], "kiosk"),  # beside them it has those of talk's calls
     ):
-        lines += [f"`retell-voice {command}`", ""]
+        lines += [f"## `retell-voice {command}`", ""]
         lines += [
-            "| option | default | environment | |",
-            "|---|---|---|---|",
+            "| option, variable | |",
+            "|---|---|",
         ]
         for row in table(known).values():
             if section is not None and row.section.partition(".")[0] != section:
                 continue
-            default = "" if row.default in (None, "") else f"`{_default(row)}`"
-            text = f"{row.help} {row.allowed}".strip().replace("|", "\\|")
-            lines.append(f"| `{_option(row)}` | {default} | `{row.env}` | {text} |")
+            default = "" if row.default in (None, "") else f" Default: `{_default(row)}`."
+            allowed = f" One of {row.allowed}." if row.choices else f" {row.allowed}."
+            text = f"{row.help}{allowed if row.allowed else ''}{default}".replace("|", "\\|")
+            lines.append(f"| `{_option(row)}`<br>`{row.env}` | {text} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -60,6 +66,16 @@ def exit_codes() -> str:
     """Return the table of exit codes in Markdown."""
     rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """Return the pages of the documentation with a part that is made here, and what makes it."""
+    return {"configuration": options, "exit-codes": exit_codes, "json": events}
+
+
+def filled(page: str, made: str) -> str:
+    """Return a page with what is made in its place."""
+    return _MADE.sub(lambda found: f"{found[1]}\n\n{made.strip()}\n\n{found[2]}", page)
 
 
 def in_force(settings: Settings) -> list[tuple[str, str, str]]:
@@ -89,6 +105,8 @@ def _default(row: Setting, value: Any = None) -> str:
     value = row.default if value is None else value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if type(value) is tuple:  # of a setting that is repeated
+        return ", ".join(value)
     return mask(value) if isinstance(value, Secret) else str(value)
 
 
@@ -107,5 +125,13 @@ def _comment(text: str) -> str:
     )
 
 
+def write(root: Path) -> None:
+    """Write all of it into the repository."""
+    (root / "config.example.toml").write_text(example(), encoding="utf-8")
+    for name, make in pages().items():
+        page = root / "docs" / f"{name}.md"
+        page.write_text(filled(page.read_text("utf-8"), make()), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    Path("config.example.toml").write_text(example(), encoding="utf-8")
+    write(Path())

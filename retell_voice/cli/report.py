@@ -1,72 +1,129 @@
-"""``retell-voice report``: a page about a recorded call."""
+"""``retell-voice report``: a page about a recorded call, or about two beside each other."""
 
 from __future__ import annotations
 
 import io
-import os
+import webbrowser
+from dataclasses import dataclass
 from pathlib import Path
 
 from retell_voice.errors import ConfigError
-from retell_voice.program import stdout
-from retell_voice.report.account import read
-from retell_voice.report.figure import draw, svg
-from retell_voice.report.levels import hear
-from retell_voice.report.page import page
+from retell_voice.program import failure, private, stdout
+from retell_voice.report.account import Account, read
+from retell_voice.report.page import Recorded, page
+from retell_voice.report.sound import hear, sound_for
 from retell_voice.shown import clean
 
 _DPI = 150
 _LARGEST = 256 * 2**20
+_LONGEST_NAME = 100
+"""Characters of a recording's name in the name of a file."""
 
 
-def report(source: Path, output: Path | None, png: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A recording: its events, and whether its sound is beside them."""
+
+    events: Path
+    is_recording: bool
+
+    @property
+    def name(self) -> str:
+        return self.events.resolve().parent.name if self.is_recording else self.events.stem
+
+    @property
+    def audio(self) -> Path:
+        return self.events.with_name("audio.wav")
+
+    def account(self) -> Account:
+        account = read(_text(self.events), str(self.events))
+        sound = hear(self.audio, account.began) if self.is_recording else None
+        if sound is not None:
+            account.near, account.far = sound
+            account.end = max(account.end, sound[0][-1][0])
+        return account
+
+
+def report(
+    sources: list[Path],
+    output: Path | None,
+    png: Path | None,
+    *,
+    sound: bool = True,
+    opens: bool = False,
+) -> int:
     """Write the page, and an image if requested; print their paths.
 
     Args:
-        source: directory of a recording, or a file of events.
+        sources: one or two: the directory of a recording, or a file of events.
         output: the page; None writes it next to the events.
-        png: the image; None for none.
+        png: an image of the first call; None for none.
+        sound: whether the page has the call's sound.
+        opens: show the page in the browser.
 
     Raises:
         ConfigError: the events cannot be read, or a file cannot be written.
     """
-    events = source / "events.jsonl" if source.is_dir() else source
-    recorded = events.name == "events.jsonl"
-    account = read(_text(events), str(events))
-    sound = hear(events.with_name("audio.wav"), account.began)
-    if sound is not None and recorded:
-        account.near, account.far = sound
-        account.end = max(account.end, sound[0][-1][0])
-    figure = draw(account)
-    name = events.resolve().parent.name if recorded else events.stem
-    if output is None:
-        output = events.with_name("report.html") if recorded else events.with_suffix(".html")
-    _write(output, page(account, svg(figure), name).encode("utf-8", "replace"))
+    if len(sources) > 2:
+        raise ConfigError(f"a page shows one call, or two beside each other, not {len(sources)}")
+    recordings = [_source(each) for each in sources]
+    output = output or _beside(recordings)
+    calls = [
+        Recorded(
+            each.name,
+            each.account(),
+            sound_for(each.audio, output) if sound and each.is_recording else None,
+        )
+        for each in recordings
+    ]
+    picture = _picture(calls[0].account) if png is not None else b""
+    private.write(output, page(*calls).encode("utf-8", "replace"))
     if png is not None:
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=_DPI)
         try:
-            _write(png, picture.getvalue())
+            private.write(png, picture)
         except ConfigError as error:
             raise ConfigError(str(error), f"the page is written: {output}") from None
     stdout.say("\n".join(clean(str(each)) for each in (output, png) if each is not None))
+    if opens and not _open(output):
+        failure.remark("no browser was found: open the page in one yourself")
     return 0
+
+
+def _source(path: Path) -> _Source:
+    events = path / "events.jsonl" if path.is_dir() else path
+    return _Source(events, events.name == "events.jsonl")
+
+
+def _beside(recordings: list[_Source]) -> Path:
+    first = recordings[0]
+    stem = "report" if first.is_recording else first.events.stem
+    other = f"-with-{recordings[1].name[:_LONGEST_NAME]}" if len(recordings) > 1 else ""
+    return first.events.with_name(f"{stem}{other}.html")
+
+
+def _picture(account: Account) -> bytes:
+    from retell_voice.report.figure import draw  # matplotlib is slow to import
+
+    picture = io.BytesIO()
+    draw(account).savefig(picture, format="png", dpi=_DPI)
+    return picture.getvalue()
+
+
+def _open(path: Path) -> bool:
+    try:
+        return webbrowser.open(path.resolve().as_uri())
+    except (OSError, webbrowser.Error):
+        return False
 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
             raise ConfigError(f"{path}: too large for the events of a call")
         # A killed program may have cut a character in two.
-        return path.read_bytes().decode("utf-8", "replace")
+        return data.decode("utf-8", "replace")
     except OSError as error:
         hint = "give the directory of a recording (talk --record DIR makes them), or its events"
         raise ConfigError(f"{path}: {error.strerror or error}", hint) from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file; a new one is private, since it contains what was said."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None

@@ -23,6 +23,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from retell_voice.cli.controls import Controls
+from retell_voice.cli.editor import Editor
 from retell_voice.cli.panels import hint, panel
 from retell_voice.cli.quality import quality
 from retell_voice.cli.view import SILENCE, Meter, View
@@ -282,10 +283,12 @@ class _Picture:
             text.append(gap).append(part, style)
         return text
 
-    def _keys(self) -> Text:
+    def _keys(self) -> Text:  # noqa: PLR0911 - one return for each state
         view, controls = self._view, self._controls
         if view.hanging_up:
             return Text("Ctrl-C again exits at once", "dim")
+        if controls.editor is not None:
+            return self._editor(controls.editor)
         if controls.notice and view.at < controls.notice_until:
             return Text(controls.notice, "bold")
         if not controls.has_keys:
@@ -303,10 +306,16 @@ class _Picture:
             text.append(gap).append(key, "bold").append(f" {does}", "dim")
         return text
 
+    def _editor(self, editor: Editor) -> Text:
+        before, under, behind = editor.window(max(self._width - _LABEL, 2))
+        label = ("say   ", "bold green") if self._width > 2 * _LABEL else ""
+        return Text.assemble(label, before, (under, "reverse"), behind)
+
     def _hints(self) -> list[tuple[str, str]]:
         """Return keys and what they do, the most important first."""
         if not self._controls.muted:
-            return [("q", "hang up"), ("?", "help"), ("m", "mute"), *_KEYS]
+            typing = [] if self._controls.no_typing else [("Enter", "type")]
+            return [("q", "hang up"), ("?", "help"), ("m", "mute"), *typing, *_KEYS]
         return [("q", "hang up"), ("space", "hold to talk"), ("m", "unmute"), ("?", "help"), *_KEYS]
 
 

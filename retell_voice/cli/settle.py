@@ -29,19 +29,38 @@ def settle(settings: TalkSettings) -> TalkSettings:
         ("call_id", "agent"),
         ("local", "agent"),
         ("json", "plain"),
+        ("typed", "input_file"),
         ("input_file", "input"),
         ("output_file", "output"),
     ):
         settings = _settle_pair(settings, *names)
     if settings.url.is_flag:  # there is always a URL; only one on the command line excludes --local
         settings = _settle_pair(settings, "local", "url")
-    files = settings.input_file.value, settings.output_file.value
-    if all(files) and _is_same(*map(str, files)):
+    _check_files(settings)
+    if settings.typed.value and (why := no_typing(settings)):
+        raise ConfigError(f"{settings.typed.source}: {why}")
+    return settings
+
+
+def no_typing(settings: TalkSettings) -> str:
+    """Return why nothing can be typed in a call instead of spoken; empty: it can."""
+    if not settings.local.value:
+        return "this server takes no typed text; the emulator does: --local, --llm"
+    return "a scenario takes no typed text" if settings.scenario.value else ""
+
+
+def _check_files(settings: TalkSettings) -> None:
+    inputs, output = settings.input_file.value or (), settings.output_file.value
+    if output and any(_is_same(each, output) for each in inputs):
         raise ConfigError(
             f"{settings.input_file.source} and {settings.output_file.source} name the same file",
             "the second would overwrite the first",
         )
-    return settings
+    readers = [settings.input_file.source] * inputs.count("-")
+    readers += [settings.typed.source] * settings.typed.value
+    readers += [settings.call_id.source] * (settings.call_id.value == "-")
+    if len(readers) > 1:
+        raise ConfigError(f"{readers[0]} and {readers[1]} both read standard input: give only one")
 
 
 def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
@@ -57,7 +76,8 @@ def _settle_pair(settings: TalkSettings, one: str, other: str) -> TalkSettings:
 
 
 def _is_same(one: str, other: str) -> bool:
+    one, other = os.path.expanduser(one), os.path.expanduser(other)
     try:
-        return os.path.samefile(os.path.expanduser(one), os.path.expanduser(other))
+        return os.path.samefile(one, other) and os.path.isfile(one)  # /dev/null may be both
     except OSError:  # at least one does not exist, so no harm
         return False

@@ -6,7 +6,7 @@ from dataclasses import replace
 from shlex import quote
 
 from retell_voice.cli.view import SPEECH, View
-from retell_voice.events import Statistics
+from retell_voice.events import PacketFigures, Statistics
 from retell_voice.program.words import clock, ending
 from retell_voice.shown import clean
 
@@ -29,13 +29,18 @@ def summary(view: View) -> list[str]:
         + (f", {figures.discarded:.1f} s cut short" if figures.discarded else "")
     )
     lines += _responses(view)
+    if figures.packets is not None:
+        lines.append(_packets(figures.packets, figures.concealed))
     if troubles := _troubles(figures):
         lines.append(troubles)
     lines += _quality(figures)
     lines = [part for line in lines for part in _wrapped(line)]
     if view.recording:  # not wrapped, to be copied
         path = clean(view.recording)
-        lines += [f"recorded in {path}", f"a page about it: retell-voice report {quote(path)}"]
+        lines += [
+            f"recorded in {path}",
+            f"hear and see it: retell-voice report --open {quote(path)}",
+        ]
     return [f"{clock(view.at)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
 
 
@@ -78,6 +83,22 @@ def _responses(view: View) -> list[str]:
             + (" (median)" if figures.barge_ins > 1 else "")
         )
     return lines
+
+
+def lost_share(packets: PacketFigures) -> float:
+    """Return the share of the packets that were not there in time, 0–1."""
+    return packets.lost / max(1, packets.received - packets.late + packets.lost)
+
+
+def _packets(packets: PacketFigures, concealed: float) -> str:
+    if not packets.lost:
+        return f"{packets.received} packets received, none lost"
+    share = 100 * lost_share(packets)
+    return (
+        f"{packets.received} packets received, {packets.lost} lost ({share:.1f} %), "
+        f"of these {packets.late} late; {packets.recovered:.2f} s of audio recovered, "
+        f"{concealed:.2f} s concealed"
+    )
 
 
 def _troubles(figures: Statistics) -> str:

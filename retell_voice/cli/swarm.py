@@ -7,21 +7,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from retell_voice.cli.phone import phone_call
+from retell_voice.audio.format import Samples
+from retell_voice.cli.phone import PhoneCall, phone_call
+from retell_voice.cli.swarm_calls import creating, registering
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
-from retell_voice.program import stdout
-from retell_voice.program.call_fields import NOTHING
+from retell_voice.program import private, stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.registration import audio_url, register, registration_key
+from retell_voice.program.registration import audio_url
 from retell_voice.program.signals import Interrupts
+from retell_voice.program.web_calls import is_web_call
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.shown import clean, escape_json
@@ -30,9 +32,6 @@ from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
 from retell_voice.swarm.words import page, progress, rows, verdict
-
-FAILED = 6
-"""Exit code where calls failed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,11 @@ class Wanted:
     page: Path | None = None
     dask: str | None = None
 
+    @property
+    def plan(self) -> Plan:
+        """How the swarm goes."""
+        return Plan(self.calls, self.ramp, Manners(self.answer_timeout))
+
 
 def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()) -> int:
     """Call, tell, and return the exit code.
@@ -67,36 +71,61 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     Raises:
         RetellVoiceError: nothing could be called.
     """
-    if settings.agent.value and settings.dialect.value == "web" and settings.url.source == DEFAULT:
-        api = settings.api_url  # calls are joined where they are registered, as in talk
-        settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
-    part = _part(settings, wanted, parameters)
-    moments: list[Moment] = []
-    if wanted.dask is not None:
-        if settings.agent.value:
-            raise ConfigError("--dask: workers register no calls: leave --agent out")
-        from retell_voice.swarm.dask import run_on  # an extra
-
-        figures = run_on(wanted.dask, part)
-        code = 0
-    else:
-        figures, moments, code = _run(settings, part)
-    _tell(figures, moments, wanted, f"{wanted.calls} calls to {host_of(settings.url)}")
-    return code or (FAILED if figures.failures or not figures.held else 0)
-
-
-def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> Part:
     phone = phone_call(settings, parameters)
+    web = phone is None and is_web_call(settings)
+    if phone is not None and settings.transport.is_flag:
+        raise ConfigError(f"{settings.transport.source} is for calls without --dialect")
+    registers = phone is None and settings.agent.value is not None
+    if wanted.dask is not None and (registers or web):
+        raise ConfigError("--dask: workers register no calls: leave --agent out")
+    if web:
+        figures, moments, code = _run(lambda tell: _web_swarm(settings, wanted, tell))
+        host = host_of(settings.api_url)
+    else:
+        settings = _joined_where_registered(settings)
+        part = _part(settings, wanted, phone)
+        host = host_of(settings.url)
+        if wanted.dask is not None:
+            from retell_voice.swarm.dask import run_on  # an extra
+
+            figures, moments, code = run_on(wanted.dask, part), [], 0
+        else:
+            register = registering(settings) if registers else None
+            figures, moments, code = _run(lambda tell: part.swarm(tell, register))
+    _tell(figures, moments, wanted, f"{wanted.calls} calls to {host}")
+    return code or figures.exit_code
+
+
+def _joined_where_registered(settings: TalkSettings) -> TalkSettings:
+    """Return the settings with the URL at which registered calls are joined, as in talk."""
+    if settings.agent.value and settings.dialect.value == "web" and settings.url.source == DEFAULT:
+        api = settings.api_url
+        return replace(settings, url=Sourced(audio_url(api.value), api.source))
+    return settings
+
+
+def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], None]) -> Swarm:
+    from retell_voice.swarm.web_caller import web_swarm  # other calls need no Opus
+
+    return web_swarm(wanted.plan, *_voice(settings), creating(settings), tell)
+
+
+def _voice(settings: TalkSettings) -> tuple[Samples, int]:
+    (file, *_) = settings.input_file.value or (CALLER,)
+    return read_wav(os.path.expanduser(file))
+
+
+def _part(settings: TalkSettings, wanted: Wanted, phone: PhoneCall | None) -> Part:
     if phone is None and settings.url.source == DEFAULT:
         raise ConfigError(
-            "there is no server to call: give --url",
+            "there is no server to call: give --url, or --agent",
             "for example: retell-voice swarm --dialect twilio --url ws://localhost:8765/ws",
         )
-    samples, rate = read_wav(os.path.expanduser(settings.input_file.value or CALLER))
+    samples, rate = _voice(settings)
     return Part(
         url=settings.url.value,
         dialect=settings.dialect.value,
-        plan=Plan(wanted.calls, wanted.ramp, Manners(wanted.answer_timeout)),
+        plan=wanted.plan,
         samples=samples,
         rate=rate,
         encoding=settings.encoding.value,
@@ -110,7 +139,9 @@ def _part(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str]) -> 
     )
 
 
-def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int]:
+def _run(
+    swarm_of: Callable[[Callable[[Moment], None]], Swarm],
+) -> tuple[Figures, list[Moment], int]:
     set_switch_interval()
     shown = sys.stderr is not None and sys.stderr.isatty()
 
@@ -119,23 +150,12 @@ def _run(settings: TalkSettings, part: Part) -> tuple[Figures, list[Moment], int
             sys.stderr.write(f"\r\x1b[K{clean(progress(moment, calls.figures))}")
             sys.stderr.flush()
 
-    calls = part.swarm(tell, _registering(settings))
+    calls = swarm_of(tell)
     with Interrupts(lambda: None) as interrupts:
         asyncio.run(_hold(calls, interrupts))
         if shown:
             sys.stderr.write("\n")
         return calls.figures, calls.moments, interrupts.exit_code
-
-
-def _registering(settings: TalkSettings) -> Callable[[], Awaitable[str]] | None:
-    if not settings.agent.value:
-        return None
-    key = registration_key(settings)
-
-    async def call_id() -> str:
-        return (await register(settings, key, NOTHING)).call_id
-
-    return call_id
 
 
 async def _hold(calls: Swarm, interrupts: Interrupts) -> None:
@@ -152,7 +172,4 @@ def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -
     if why := verdict(figures):
         complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:
-        try:
-            wanted.page.write_text(page(figures, moments, title), encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{wanted.page}: {error.strerror or error}") from None
+        private.write(wanted.page, page(figures, moments, title).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -14,19 +14,25 @@ from typing import TYPE_CHECKING
 from retell_voice import __version__
 from retell_voice.cli.controls import Controls
 from retell_voice.cli.dial import WEB_FRAME_MS, Target, find_target
+from retell_voice.cli.input_turns import InputTurns
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
-from retell_voice.cli.settle import settle
+from retell_voice.cli.settle import no_typing, settle
+from retell_voice.cli.typed import TypedTurns
 from retell_voice.cli.view import View, reduce
+from retell_voice.devices.files import WavMicrophone, WavSpeaker
+from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
+from retell_voice.program.limits import require_files
 from retell_voice.program.opening import (
     PHONE_CARD_RATE,
+    claim_stdout,
     find_devices,
     host_of,
     make_call,
@@ -34,7 +40,6 @@ from retell_voice.program.opening import (
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import OPENING_SECONDS, WEB_CALL_SECONDS, Interrupts
-from retell_voice.program.words import clock
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
@@ -42,10 +47,6 @@ from retell_voice.threads.detached import run_detached
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator, LlmFailed
 
-HANG_UP_AFTER = 3.0
-"""Seconds of the agent's silence after which a call whose input file is over is hung up."""
-ANSWER_WITHIN = 10.0
-"""The same while the agent owes the user an answer."""
 LEVEL_INTERVAL = 1 / 12
 
 
@@ -73,8 +74,11 @@ def talk(
         RetellVoiceError: the call could not be opened.
     """
     set_switch_interval()
+    require_files()
+    settings = settle(settings)
+    claim_stdout(settings)
     target = find_target(
-        settle(settings),
+        settings,
         metadata=metadata,
         variables=variables,
         parameters=parameters,
@@ -119,6 +123,8 @@ class _Conversation:
         self._hanging_up: asyncio.Task[None] | None = None
         self._shown = False
         self._operator: Operator | None = None
+        self._turns: InputTurns | None = None
+        self._running: Emulator | None = None
         self._recorder = make_recorder(settings)
         self._telling: asyncio.Task[None] | None = None
         self._llm_failed: LlmFailed | None = None
@@ -146,8 +152,7 @@ class _Conversation:
                     self._advise(event)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
-                silence = ANSWER_WITHIN if self.view.turn == "user" else HANG_UP_AFTER
-                if self._settings.input_file.value and self.view.all_said(silence / self._speed):
+                if self._turns is not None and self._turns.look(self.view):
                     self.hang_up()
 
     def hang_up(self) -> None:
@@ -177,15 +182,15 @@ class _Conversation:
             if isinstance(server_event, LlmFailed):
                 self._llm_failed = server_event
             if is_warning(server_event):
-                self._remark(clean(str(server_event)), f"{clock(self._now().at)}  warning: ")
+                self._remark(clean(str(server_event)), "warning: ", self._now().at)
 
     async def _hear_all(self) -> None:
         """Wait for the last word of an emulator that has ended."""
         if self._telling is not None:
             await self._telling
 
-    def _remark(self, text: str, before: str = "") -> None:
-        self.output.remark(before + text)
+    def _remark(self, text: str, before: str = "", at: float | None = None) -> None:
+        self.output.remark(before + text, at)
         if self._operator is not None:
             self._operator.notice(text)
 
@@ -198,16 +203,46 @@ class _Conversation:
         controls = Controls(
             has_keys=output.has_keys,
             has_keypad=self._target.phone is not None,
+            no_typing=no_typing(self._settings),
             muted=self._settings.push_to_talk.value,
             volume=self._settings.volume.value,
         )
-        operator = self._operator = Operator(controls, output, self._now)
+        operator = self._operator = Operator(controls, output, self._now, self._say)
 
         def take(key: Key) -> None:
             with suppress(RuntimeError):  # the loop has closed: the call is over
                 loop.call_soon_threadsafe(operator.press, key)
 
         output.listen(take)
+
+    @property
+    def _is_joined(self) -> bool:
+        """Whether the emulator's side of the call has begun."""
+        return self._running is not None and bool(self._running.sessions)
+
+    def _say(self, text: str) -> None:
+        if self._running is None:
+            raise RuntimeError(no_typing(self._settings))
+        self._running.type(text)
+
+    def _say_line(self, text: str) -> None:
+        try:
+            self._say(text)
+        except RuntimeError as error:
+            self._remark(f"not said: {error}")
+
+    def _follow(self, microphone: Microphone, speaker: Speaker, gone: Callable[[], None]) -> None:
+        """Say what is to be said without anybody at the microphone, each in its turn."""
+        waits = self._settings.input_wait.value == "agent"
+        if self._settings.typed.value:
+            typed = TypedTurns(self._say_line, lambda: self._is_joined)
+            self._turns = InputTurns(
+                typed, waits=waits, speed=self._speed, is_over=lambda: typed.is_over
+            )
+        elif isinstance(microphone, WavMicrophone):
+            self._turns = InputTurns(microphone, waits=waits, speed=self._speed)
+        if isinstance(speaker, WavSpeaker):
+            speaker.gone = gone
 
     async def _open(self, stack: AsyncExitStack) -> Call:
         settings, target = self._settings, self._target
@@ -221,6 +256,8 @@ class _Conversation:
                 far_end=None if phone is None else phone.far_end,
                 card_rate=None if phone is None else PHONE_CARD_RATE,
                 speed=self._speed,
+                waits=settings.input_wait.value == "agent",
+                silent=settings.typed.value,
             )
         )
         url = settings.url.value
@@ -231,7 +268,7 @@ class _Conversation:
             self._emulator = for_local_call(settings, self._emulator)
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
-            engines = running.engines
+            engines, self._running = running.engines, running.emulator
             if target.is_web:
                 from retell_voice.program.web_calls import web_call_of
 
@@ -268,6 +305,7 @@ class _Conversation:
             with suppress(RuntimeError):  # the loop has closed: the call is over
                 loop.call_soon_threadsafe(self.hang_up)
 
+        self._follow(microphone, speaker, gone)
         self.output.open(self.view, gone)
         if isinstance(self.output, ScreenOutput):
             self._listen(self.output)
@@ -293,9 +331,10 @@ def _output(target: Target) -> Output:
                 "version": __version__,
                 "dialect": settings.dialect.value,
                 **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
-            }
+            },
+            levels=settings.levels.value,
         )
-    elif settings.plain.value or dumb or not stdout.is_terminal():
+    elif settings.plain.value or settings.typed.value or dumb or not stdout.is_terminal():
         output = PlainOutput()
     else:
         output = ScreenOutput()
@@ -308,5 +347,6 @@ def _output(target: Target) -> Output:
 
 
 def _without_levels(settings: TalkSettings) -> bool:
-    """Tell whether nobody wants them; the screen lives by them."""
-    return settings.json.value and not settings.levels.value
+    """Tell whether nobody wants them; the screen lives by them, and the turns of files."""
+    needed = settings.input_file.value or settings.typed.value
+    return settings.json.value and not settings.levels.value and not needed

@@ -15,7 +15,11 @@ from retell_voice.events import (
     Ended,
     Event,
     InputFinished,
+    LatencyChanged,
     Levels,
+    MicrophoneSilent,
+    MonitorChanged,
+    NetworkChanged,
     Response,
     Role,
     StateChanged,
@@ -32,6 +36,7 @@ SPEECH = -40.0
 """dBFS; a near end above this counts as speech."""
 HANG = 0.4
 """Seconds for which you still count as speaking between words."""
+_CONCEALED = 0.04  # seconds concealed between two statistics that count as a gap
 _FALL = 30.0  # dB per second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays
 _NOTES = 3
@@ -84,10 +89,12 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that people should know, and when it happened."""
+    """Something that people should know, when it happened, and what it is about: what comes later
+    about the same replaces it."""
 
     at: float
     text: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +165,6 @@ class View:
         """Return the view this many seconds later, with no events."""
         return self if self.ended else replace(self, at=self.at + max(seconds, 0.0))
 
-    def all_said(self, silence: float) -> bool:
-        """Whether the input is over and the agent has been silent for ``silence`` seconds."""
-        if self.input_finished_at is None or self.agent_speaking:
-            return False
-        return self.at - max(self.input_finished_at, self.agent.until) >= silence
-
 
 def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a table of events
     """Return the view after an event."""
@@ -208,10 +209,37 @@ def reduce(view: View, event: Event) -> View:  # noqa: PLR0911, PLR0912 - a tabl
                 view = replace(view, microphone=clean(name), input_finished_at=None)
             else:
                 view = replace(view, speaker=clean(name))
+    about = _subject(event)
+    view = _settled(view, about)
     note = news(event) or warn(event)
     if note is None:
         return view
-    return replace(view, notes=(*view.notes, Note(event.at, note))[-_NOTES:])
+    return replace(view, notes=(*view.notes, Note(event.at, note, about))[-_NOTES:])
+
+
+_SILENT = "silent microphone"
+
+
+def _subject(event: Event) -> str:
+    """Return what an event is about that may be over later, empty for one that just happened."""
+    match event:
+        case DeviceChanged(side=side):
+            return f"device {side}"
+        case LatencyChanged(side=side):
+            return f"latency {side}"
+        case NetworkChanged():
+            return "network"
+        case MonitorChanged():
+            return "transcript"
+        case MicrophoneSilent():
+            return _SILENT
+    return ""
+
+
+def _settled(view: View, about: str) -> View:
+    """Return the view without what was said about something until now."""
+    notes = tuple(each for each in view.notes if not about or each.about != about)
+    return view if len(notes) == len(view.notes) else replace(view, notes=notes)
 
 
 def _told(view: View, event: Event) -> View:
@@ -235,6 +263,8 @@ def _metered(view: View, levels: Levels) -> View:
     elif at - you.until > HANG:
         you = you.stopped()
     agent = view.agent
+    if levels.near_end > SILENCE:
+        view = _settled(view, _SILENT)
     return replace(
         view,
         levels_at=at,
@@ -248,6 +278,7 @@ def _metered(view: View, levels: Levels) -> View:
 def _counted(view: View, now: Statistics) -> View:
     was = view.statistics
     gaps = now.underruns + now.playback_xruns > was.underruns + was.playback_xruns
+    gaps = gaps or now.concealed - was.concealed > _CONCEALED
     losses = now.frames_dropped > was.frames_dropped or now.overflowed > was.overflowed
     return replace(
         view,

@@ -32,7 +32,7 @@ from typing import Literal, Self
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.clock import WATCH, Ticking
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
@@ -58,9 +58,6 @@ _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
 _MOST_EVENTS = 256
-
-WATCH = Clock("retell-voice watch")
-"""One thread for all watched devices of a process."""
 
 
 class AudioIO:
@@ -394,6 +391,7 @@ class AudioIO:
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
+        self.echo.rest(False)
         self.output.connect(lease.far_end)
         self.near_end.connect(lease.frames)
 
@@ -402,6 +400,7 @@ class AudioIO:
         if self._lease is lease:
             self.near_end.connect(None)
             self.output.connect(None)
+            self.echo.rest(True)
             self._lease = None
 
     # Supervision
@@ -441,8 +440,7 @@ class AudioIO:
         self._near.look(now, pause=lease is None or listens)
         near_end.attentive = self._near.raised
         self._far.look(now, pause=silent)
-        never_silent = traits_of(self._microphone).never_silent
-        listening = never_silent and self._near.at_work and not near_end.muted
+        listening = self._near.traits.never_silent and self._near.at_work and not near_end.muted
         if self._zeros.look(now, near_end.sounds, listening=listening):
             self._post(MicrophoneSilent(name=self._microphone.name))
             if not self._tried_again:

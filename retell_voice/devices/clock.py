@@ -140,3 +140,5 @@ class Clock:
 
 CLOCK = Clock("retell-voice clock")
 """The clock of this process."""
+WATCH = Clock("retell-voice watch")
+"""Another, for looks at devices, which may take a while; those of one period cost one wake-up."""

@@ -63,6 +63,7 @@ class EchoPath:
         self._near_end = near_end
         self._output = output
         self._options = {"noise_suppression": noise_suppression, "gain": gain}
+        self._may_rest = True
         self._changing = threading.Lock()
         self._stage: EchoStage | None = None
         self._name = ""
@@ -77,6 +78,14 @@ class EchoPath:
     def name(self) -> str:
         """Its name, for people: ``off``, ``webrtc``, or that of your own."""
         return self._choice.way.value if self._make is None else self._name
+
+    def rest(self, may_rest: bool) -> None:
+        """Let it rest while nothing is played, or have it work throughout, as a call needs."""
+        self._may_rest = may_rest
+        if self._stage is not None:
+            # Less noise and even levels are wanted in silence, too; your own may do anything.
+            is_ours = self._make is None and not any(self._options.values())
+            self._stage.may_rest = may_rest and is_ours
 
     def measures(self) -> EchoMeasures:
         """Return what is known about the echo so far."""
@@ -131,6 +140,7 @@ class EchoPath:
         near_end = self._near_end
         self._name = control.name if control else ""
         self._stage = EchoStage(control, self._output.reference, near_end.rate) if control else None
+        self.rest(self._may_rest)
         near_end.use_echo_control(self._stage)
 
 

@@ -1,4 +1,4 @@
-"""WAV files and nothing at all, as devices like any other.
+"""Sound files and nothing at all, as devices like any other.
 
 They keep time themselves, at real speed or a multiple of it. Calls use them without a sound card,
 and tests and benchmarks use them everywhere. All of them share one thread per process (``clock``),
@@ -7,121 +7,34 @@ so a stalled disk delays the files of all calls.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import cycle, pairwise
 from math import gcd, inf
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from retell_voice.audio.format import Samples
-from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import CLOCK, Ticking
-from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE, DeviceTraits, Sink, Source
+from retell_voice.devices.ports import DeviceTraits, Sink, Source
+from retell_voice.devices.sound_files.opening import STANDARD, Raw, Sound, is_pipe, read_wav
+from retell_voice.devices.sound_files.playlist import Playlist
+from retell_voice.devices.sound_files.writing import WavWriter, Writer, open_writer
 from retell_voice.errors import ConfigError
 
-LARGEST = 2**30
-"""Largest WAV file to read, bytes; it is read at once."""
+__all__ = [
+    "NullMicrophone",
+    "NullSpeaker",
+    "Raw",
+    "WavMicrophone",
+    "WavSpeaker",
+    "WavWriter",
+    "read_wav",
+]
+
 BLOCKS_PER_SECOND = 50
 """In the device's own time, like everything here: a fast device ticks more often."""
-
-
-def read_wav(path: Path | str) -> tuple[Samples, int]:
-    """Return a WAV file as mono int16, shape (n,), and its rate in Hz.
-
-    8, 16, 24 and 32-bit PCM of any number of channels, which are averaged.
-
-    Raises:
-        ConfigError: it cannot be read or is not PCM.
-    """
-    try:
-        with Path(path).open("rb") as whole:
-            content = whole.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise ConfigError(
-                f"{path}: larger than {LARGEST // 2**20} MiB, which is hours of audio"
-            )
-        with wave.open(io.BytesIO(_plain_pcm(content)), "rb") as file:
-            channels, width, rate, count = file.getparams()[:4]
-            data = file.readframes(count)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (wave.Error, EOFError, RuntimeError) as error:  # the last: a chunk that lies
-        raise ConfigError(
-            f"{path}: not a PCM WAV file ({str(error) or 'it ends too early'})",
-            f"convert it first: sox {path} -b 16 -c 1 converted.wav",
-        ) from None
-    if not data:
-        raise ConfigError(f"{path}: the WAV file contains no audio")
-    # A header may claim anything, and resampling from 1 Hz would make gigabytes of a megabyte.
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise ConfigError(f"{path}: the WAV file claims {rate} Hz, which is not an audio rate")
-    samples = _pcm(data, width)[: len(data) // (width * channels) * channels]
-    mono = samples.reshape(-1, channels).mean(axis=1)
-    return np.rint(mono).clip(-32768, 32767).astype(np.int16), rate
-
-
-def _plain_pcm(data: bytes) -> bytes:
-    """Return a WAV file with the plain PCM tag if it has the extensible one but is PCM.
-
-    Most 24-bit and many-channel files are like that; Python's ``wave`` reads them from 3.12 on.
-    """
-    tag = data.find(b"fmt ") + 8
-    if data[tag : tag + 2] == b"\xfe\xff" and data[tag + 24 : tag + 26] == b"\x01\x00":
-        return data[:tag] + b"\x01\x00" + data[tag + 2 :]
-    return data
-
-
-def _pcm(data: bytes, width: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Return PCM of any width, scaled to int16's range."""
-    data = data[: len(data) // width * width]
-    if width == 1:  # the only unsigned one
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) * 256
-    # The two high bytes of each little-endian sample are its int16.
-    high = np.frombuffer(data, np.uint8).reshape(-1, width)[:, -2:]
-    return np.ascontiguousarray(high).view("<i2").ravel().astype(np.float32)
-
-
-def _privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-class WavWriter:
-    """Writes mono int16 to a 16-bit WAV file that is whole after every write.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-
-    def __init__(self, path: Path | str, rate: int) -> None:
-        try:
-            # A new file is private: it contains what was said. Closed by close().
-            self._raw = open(path, "wb", opener=_privately)  # noqa: SIM115
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror or error}") from None
-        self._wave = wave.open(self._raw, "wb")  # noqa: SIM115 - as above
-        self._wave.setparams((1, 2, rate, 0, "NONE", ""))
-
-    def write(self, samples: Samples) -> None:
-        """Append samples, shape (n,).
-
-        Raises:
-            OSError: the disk is full or gone.
-        """
-        self._wave.writeframes(samples.astype("<i2", copy=False).tobytes())
-        self._raw.flush()
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        with contextlib.suppress(OSError):  # write has already reported a full disk
-            self._wave.close()
-        with contextlib.suppress(OSError):
-            self._raw.close()
 
 
 class _Clockwork:
@@ -180,40 +93,85 @@ class NullMicrophone(_Clockwork):
 
 
 class WavMicrophone(_Clockwork):
-    """Hears a WAV file, then silence.
+    """Hears sound files, then silence.
+
+    WAV of every kind; FLAC, Ogg, MP3, AIFF and others with the extra ``files``. They are read as
+    they are heard, however long they are.
 
     Args:
-        path: a PCM WAV file.
-        rate: samples a second to resample the file to; None keeps its own.
+        path: a file, ``-`` for standard input, or several of them.
+        rate: samples a second to resample to; None: those of the first file.
         speed: relative to real time.
+        raw: how audio without a header is encoded, ``Raw("s16le", 16000)`` of this module; None:
+            it has one.
+        waits: each file waits for ``go_on``, in silence.
+        loops: begin anew after the last file.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: a file cannot be read.
     """
 
-    def __init__(self, path: Path | str, rate: int | None = None, *, speed: float = 1.0) -> None:
-        samples, own_rate = read_wav(path)
-        super().__init__(Path(path).name, rate or own_rate, speed)
-        self._samples = resample_whole(samples, own_rate, self.rate)
+    def __init__(
+        self,
+        path: Path | str | Sequence[Path | str],
+        rate: int | None = None,
+        *,
+        speed: float = 1.0,
+        raw: Raw | None = None,
+        waits: bool = False,
+        loops: bool = False,
+    ) -> None:
+        paths = [path] if isinstance(path, Path | str) else path
+        if loops and (pipe := next(filter(is_pipe, paths), None)):
+            raise ConfigError(f"{pipe}: it can be read only once, and not again and again")
+        sounds = [Sound(each, raw) for each in paths]
+        more = f" and {len(sounds) - 1} more" if len(sounds) > 1 else ""
+        super().__init__(sounds[0].name + more, rate or sounds[0].rate, speed)
+        self._new = partial(Playlist, sounds, self.rate, waits=waits, loops=loops)
+        self._playlist = self._new()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a file waits for ``go_on``."""
+        return self._playlist.is_waiting
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether a file is being heard, or is about to be."""
+        return not (self._playlist.is_waiting or self._playlist.is_over)
+
+    def go_on(self) -> None:
+        """Begin the file that waits, if one does. Safe on any thread."""
+        self._playlist.go_on()
 
     def start(self, sink: Sink) -> None:
-        """Start pushing the file from its beginning."""
-        samples, silence = self._samples, np.zeros(self.block, np.int16)
-        at, over = 0, False
+        """Start pushing the files from their beginning."""
+        playlist = self._playlist = self._new()
+        silence = np.zeros(self.block, np.int16)
+        over = False
 
         def tick_rt(size: int) -> None:
             """Runs on: clock thread."""
-            nonlocal at, over
-            block = samples[at : at + size]
-            at += size
+            nonlocal over
+            try:
+                block = playlist.take(size)
+            except (ConfigError, OSError) as error:
+                sink.lost(f"{self.name}: {error}", final=True)
+                playlist.close()
+                return
+            if not over and playlist.is_over and not len(block):
+                over = True
+                sink.finished()
             if 0 < len(block) < size:  # what follows keeps the same blocks
                 block = np.concatenate((block, silence[: size - len(block)]))
             sink.write_rt(block if len(block) else silence[:size])
-            if not over and not len(block):
-                over = True
-                sink.finished()
 
         self.run(tick_rt, sink.lost)
+
+    def stop(self) -> None:
+        """Stop and close the file."""
+        super().stop()
+        self._playlist.close()
 
 
 class NullSpeaker(_Clockwork):
@@ -234,25 +192,40 @@ class NullSpeaker(_Clockwork):
 
 
 class WavSpeaker(_Clockwork):
-    """Plays into a WAV file: what a loudspeaker would have played, silence included.
+    """Plays into a sound file: what a loudspeaker would have played, silence included.
 
     Args:
         path: the file; created or overwritten when the call starts.
         rate: samples a second, to which the call is resampled.
         speed: relative to real time.
+        encoding: ``wav``, or of audio without a header: ``s16le``, ``f32le`` or ``mulaw``.
+        file: to be written to instead of opening the path, a pipe for example.
 
     Raises:
-        ConfigError: its directory does not exist, or the path is a directory.
+        ConfigError: its directory does not exist, the path is a directory, or its name is that of
+            another kind of file.
     """
 
-    def __init__(self, path: Path | str, rate: int = 24000, *, speed: float = 1.0) -> None:
-        if Path(path).is_dir():
-            raise ConfigError(f"{path} is a directory", "name a file in it: agent.wav")
-        if not (directory := Path(path).parent).is_dir():
-            raise ConfigError(f"{path}: no such directory: {directory}")
-        super().__init__(Path(path).name, rate, speed)
+    def __init__(
+        self,
+        path: Path | str,
+        rate: int = 24000,
+        *,
+        speed: float = 1.0,
+        encoding: str = "wav",
+        file: BinaryIO | None = None,
+    ) -> None:
+        name = Path(path).name
+        if file is None:
+            _check(Path(path), encoding)
+        elif str(path) == STANDARD:
+            path = name = "standard output"
+        super().__init__(name, rate, speed)
+        self.gone: Callable[[], None] | None = None
+        """Called on a thread when the reader of a pipe has gone; None: then the device is lost."""
         self._path = path
-        self._file: WavWriter | None = None
+        self._open = partial(open_writer, path, rate, encoding, file)
+        self._writer: Writer | None = None
 
     def start(self, source: Source) -> None:
         """Create the file and start pulling.
@@ -260,7 +233,7 @@ class WavSpeaker(_Clockwork):
         Raises:
             ConfigError: the file cannot be written.
         """
-        file = self._file = WavWriter(self._path, self.rate)
+        writer = self._writer = self._open()
         block = np.zeros(self.block, np.int16)
         written, full = 0, False
 
@@ -272,9 +245,12 @@ class WavSpeaker(_Clockwork):
             out = block[:size]
             source.fill_rt(out)
             try:
-                file.write(out)
+                writer.write(out)
             except OSError as error:
                 full = True
+                if isinstance(error, BrokenPipeError) and self.gone is not None:
+                    self.gone()
+                    return
                 kept = f"; the first {written / self.rate:.1f} s were saved" if written else ""
                 source.lost(f"{self._path}: {error.strerror or error}{kept}", final=True)
             else:
@@ -285,6 +261,27 @@ class WavSpeaker(_Clockwork):
     def stop(self) -> None:
         """Stop and close the file."""
         super().stop()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+_NOT_WRITTEN = frozenset(
+    (".aac", ".aif", ".aiff", ".au", ".flac", ".m4a", ".mp3", ".mp4", ".ogg", ".opus", ".wma")
+)
+
+
+def _check(path: Path, encoding: str) -> None:
+    """Check where a file is to be written.
+
+    Raises:
+        ConfigError: nothing can be written there, or another kind of file would be expected.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a directory", "name a file in it: agent.wav")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: no such directory: {path.parent}")
+    if encoding == "wav" and path.suffix.lower() in _NOT_WRITTEN:
+        raise ConfigError(
+            f"{path}: only WAV files are written", f"name it {path.with_suffix('.wav').name}"
+        )

@@ -238,6 +238,14 @@ class AdjustableLatency(Protocol):
 
 
 @runtime_checkable
+class AdjustableBlocks(Protocol):
+    """A device that can be opened with longer or shorter blocks."""
+
+    def suggest_block(self, block_ms: float) -> None:
+        """Open with blocks of this length from the next ``start`` on."""
+
+
+@runtime_checkable
 class OpensTwice(Protocol):
     """A device that can have two streams for a moment, if its ``traits`` say so.
 

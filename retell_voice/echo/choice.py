@@ -16,8 +16,9 @@ from retell_voice.echo.guard import Guarded
 from retell_voice.echo.half_duplex import HalfDuplex
 from retell_voice.echo.ports import EchoControl
 from retell_voice.echo.system import EchoCancelled, SoundDevice
-from retell_voice.echo.webrtc import INSTALL, new_webrtc
+from retell_voice.echo.webrtc import new_webrtc
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 
 class Way(StrEnum):
@@ -90,7 +91,9 @@ def choose(
         return _automatic(microphone, speaker, installed)
     asked = f"you asked for {setting}"
     if setting is Way.WEBRTC and not installed:
-        raise ConfigError("echo cancellation needs the package pywebrtc-audio", INSTALL)
+        raise ConfigError(
+            "echo cancellation needs the package pywebrtc-audio", how_to_install("echo")
+        )
     if setting is Way.SYSTEM:
         pair = system.find(microphones, speakers)
         if pair is None:
@@ -110,7 +113,9 @@ def _automatic(
         return Choice(Way.SYSTEM, f"{_called(microphone)} cancels the echo")
     if installed:
         return Choice(Way.WEBRTC, f"{_called(speaker)} is not a headset")
-    return Choice(Way.OFF, "no canceller is installed", f"with open speakers: {INSTALL}")
+    return Choice(
+        Way.OFF, "no canceller is installed", f"with open speakers: {how_to_install('echo')}"
+    )
 
 
 def _called(device: SoundDevice) -> str:

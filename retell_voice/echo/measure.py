@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from math import log10
-from statistics import median
 
 import numpy as np
 
@@ -88,8 +87,8 @@ class Meter:
         # Medians: some windows do contain soft near-end speech.
         return replace(
             known,
-            erle=median(_db(near, done) for _, near, done in self._recent),
-            echo=median(_db(near, far) for far, near, _ in self._recent),
+            erle=float(np.median([_db(near, done) for _, near, done in self._recent])),
+            echo=float(np.median([_db(near, far) for far, near, _ in self._recent])),
         )
 
     def _close_window(self) -> None:

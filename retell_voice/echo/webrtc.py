@@ -20,10 +20,10 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.echo.ports import EchoControl, EchoMeasures, block_samples
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 PACKAGES = {"pywebrtc-audio": "pywebrtc_audio", "livekit": "livekit.rtc"}
 """Names of the packages, the better one first, and the modules to import."""
-INSTALL = "pip install 'retell-voice[echo]'"
 
 _DELAYS = {
     8000: 0.011,
@@ -77,8 +77,10 @@ def new_webrtc(
                 failures.append(f"{name} fails to load: {error}")
     what = "echo cancellation" if echo else "noise suppression and automatic gain"
     if failures:
-        raise ConfigError(f"no {what}: {'; '.join(failures)}", f"{INSTALL} --force-reinstall")
-    raise ConfigError(f"{what} needs the package pywebrtc-audio", INSTALL)
+        raise ConfigError(
+            f"no {what}: {'; '.join(failures)}", f"{how_to_install('echo')} --force-reinstall"
+        )
+    raise ConfigError(f"{what} needs the package pywebrtc-audio", how_to_install("echo"))
 
 
 class _Processing:

@@ -14,6 +14,7 @@ from retell_voice.emulator.recordings import GREETING, load_speech
 from retell_voice.emulator.runner import AgentRunner
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DEFAULT_DETECTOR, DetectorSettings, EnergyDetector
+from retell_voice.errors import RetellVoiceError
 from retell_voice.shown import logger
 
 _log = logger(__name__)
@@ -50,6 +51,10 @@ async def _speak(session: Session, agent: Agent) -> None:
         await agent(session)
     except CallOver:
         return
+    except (RetellVoiceError, MemoryError) as error:  # no defect of the agent's
+        why = str(error) or "out of memory"
+        _log.error("the agent of call %s failed: %s", session.call.name, why)
+        await session.close(1011, "the agent failed", "error_unknown")
     except Exception:
         _log.exception("the agent of call %s failed", session.call.name)
         await session.close(1011, "the agent failed", "error_unknown")

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -103,6 +104,10 @@ class RegisteredCall:
     transcript: tuple[Utterance, ...] = ()
     transcript_with_tool_calls: tuple[Said, ...] | None = None
     """The same with tool calls, if the agent can have any."""
+    recording_url: str | None = None
+    """This and the next two are made up once the call is over, see ``AfterCall``."""
+    public_log_url: str | None = None
+    call_analysis: Mapping[str, Any] | None = None
     live: LiveTranscript = field(default_factory=LiveTranscript, repr=False)
     """The same for those who watch the call."""
     watchers: set[asyncio.Event] = field(default_factory=set, init=False, repr=False)
@@ -183,38 +188,61 @@ class RegisteredCall:
         await self._over.wait()
 
 
+_BARE = 3000  # bytes of a call about which there is nothing
+
+MAX_BYTES = 64 << 20
+"""What all calls together may hold, bytes: metadata, transcripts and the like. Recordings that
+``Emulator(record=True)`` asks for are not counted."""
+
+
 class Calls:
-    """All calls, by call_id; beyond ``limit`` the oldest that are over are forgotten.
+    """All calls, by call_id; beyond any limit the oldest that are over are forgotten.
 
     Args:
         expiry: seconds within which a registered call must be joined, unless it says otherwise.
         limit: calls kept.
         max_open: calls that may be registered or ongoing at a time; None: ``limit``.
+        max_bytes: what they may hold together.
     """
 
     def __init__(
-        self, *, expiry: float = 300.0, limit: int = 10_000, max_open: int | None = None
+        self,
+        *,
+        expiry: float = 300.0,
+        limit: int = 10_000,
+        max_open: int | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.expiry = expiry
         self.max_open = min(limit, max_open) if max_open is not None else limit
         self._limit = limit
+        self._max_bytes = max_bytes
         self._calls: dict[str, RegisteredCall] = {}
+        self._open: set[RegisteredCall] = set()  # and some that are over
+        self._sizes: dict[RegisteredCall, int] = {}
+        self._bytes = 0
         self._waiting: set[RegisteredCall] = set()  # all that can be joined, and others
+        self._due: list[tuple[float, int, RegisteredCall]] = []  # a heap of them, and others
         self._registered = 0
 
     def __iter__(self) -> Iterator[RegisteredCall]:
         return iter(self._calls.values())
 
     def add(self, call: RegisteredCall, now: float) -> bool:
-        """Add a new call; False if too many are registered or ongoing."""
-        if sum(not each.over for each in self) >= self.max_open:
+        """Add a new call; False if too many are registered or ongoing, or say too much."""
+        if len(self._open) >= self.max_open:
+            self._open = {each for each in self._open if not each.over}
+            if len(self._open) >= self.max_open:
+                return False
+        if not self._make_room(size(call), len(self._calls) >= self._limit):
             return False
-        if len(self._calls) >= self._limit:
-            self.remove(next(each for each in self if each.over))
         self._registered += 1
         call.number, call.registered_at = self._registered, now
         self._calls[call.call_id] = call
+        self._open.add(call)
         self._waiting.add(call)
+        heapq.heappush(self._due, (now + self.expiry_of(call), call.number, call))
+        self.weigh(call)
         return True
 
     def get(self, call_id: str) -> RegisteredCall | None:
@@ -224,6 +252,27 @@ class Calls:
     def remove(self, call: RegisteredCall) -> None:
         """Forget a call, so that its call_id can be used again."""
         self._calls.pop(call.call_id, None)
+        self._open.discard(call)
+        self._waiting.discard(call)
+        self._bytes -= self._sizes.pop(call, 0)
+
+    def weigh(self, call: RegisteredCall) -> None:
+        """Take note that a call holds more, or less; others that are over may have to go."""
+        if call.call_id in self._calls:
+            now = size(call)
+            self._bytes += now - self._sizes.get(call, 0)
+            self._sizes[call] = now
+            self._make_room(0)
+
+    def _make_room(self, wanted: int, one_more: bool = False) -> bool:
+        """Forget calls that are over until there is room; False if that is not enough."""
+        while one_more or self._bytes + wanted > self._max_bytes:
+            oldest = next((each for each in self if each.over), None)
+            if oldest is None:
+                return False
+            self.remove(oldest)
+            one_more = False
+        return True
 
     def expect(self, call: RegisteredCall) -> None:
         """Let a call wait for good: its caller is on the way."""
@@ -231,23 +280,50 @@ class Calls:
 
     def expire(self, now: float) -> list[RegisteredCall]:
         """End the calls that have not been joined in time, and return them."""
-        expired = [call for call in self._expecting() if self._due(call) <= now]
-        expired.sort(key=lambda call: (self._due(call), call.number))
-        for call in expired:
+        expired = []
+        while (due := self.next_expiry()) is not None and due <= now:
+            *_, call = heapq.heappop(self._due)
             call.end(now, USER_NOT_JOINED if call.protocol == "gateway" else NEVER_JOINED)
+            expired.append(call)
         return expired
 
     def next_expiry(self) -> float | None:
         """Return when the next call expires; None if none is waiting to be joined."""
-        return min(map(self._due, self._expecting()), default=None)
-
-    def _expecting(self) -> set[RegisteredCall]:
-        self._waiting = {each for each in self._waiting if each.status is CallStatus.REGISTERED}
-        return self._waiting
+        while self._due:
+            due, _, call = self._due[0]
+            if call in self._waiting and call.status is CallStatus.REGISTERED:
+                return due
+            heapq.heappop(self._due)
+        return None
 
     def expiry_of(self, call: RegisteredCall) -> float:
         """Return within how many seconds a call must be joined."""
         return self.expiry if call.expiry is None else call.expiry
 
-    def _due(self, call: RegisteredCall) -> float:
-        return call.registered_at + self.expiry_of(call)
+
+def size(call: RegisteredCall) -> int:
+    """Return roughly how many bytes a call holds in memory."""
+    said = call.transcript_with_tool_calls or call.transcript
+    about = call.metadata, call.dynamic_variables, call.dynamic_overrides, call.custom_attributes
+    measured = sum(map(len, call.latencies.values()))
+    # What was said is there as such, and as its watchers are told, in JSON.
+    return _BARE + _size_of(about) + 32 * measured + 4 * sum(len(repr(each)) for each in said)
+
+
+def _size_of(value: Any) -> int:
+    """Return about how many bytes a JSON value takes, however deep it is."""
+    total, waiting = 0, [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                total += 60 + len(text)
+            case Mapping() as body:
+                total += 64 + 40 * len(body)
+                waiting += body.keys()
+                waiting += body.values()
+            case list() | tuple() as items:
+                total += 64 + 8 * len(items)
+                waiting += items
+            case _:
+                total += 32
+    return total

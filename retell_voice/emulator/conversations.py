@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from retell_voice.emulator.agents import Agent, converse
 from retell_voice.emulator.calls import RegisteredCall
@@ -45,6 +46,7 @@ class Conversations:
     async def hold(self, call: RegisteredCall, line: Line) -> None:
         """Hold the conversation of a caller who has come, until the call is over."""
         session = self._open_session(call, line)
+        session.on_update = partial(self._registry.transcript_updated, call)
         self._registry.join(call)
         session.tell(CallJoined, format=call.format)
         conversation = asyncio.create_task(converse(session, self._agent))

@@ -13,6 +13,7 @@ from websockets.http11 import Request
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.extras import how_to_install
 from retell_voice.protocol import telnyx, twilio, vonage
 from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.dialect import ServerDialect
@@ -115,7 +116,7 @@ def _signed_by_vonage(request: Request, auth_token: str) -> str:
     try:
         wrong = vonage.wrong_token(token.strip(), auth_token)
     except ImportError:
-        return "the emulator cannot check a JWT: pip install 'retell-voice[vonage]'"
+        return f"the emulator cannot check a JWT: {how_to_install('vonage')}"
     return wrong and f"the JWT is not good: {wrong}"
 
 

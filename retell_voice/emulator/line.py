@@ -34,6 +34,10 @@ class Line(Protocol):
         """Length that all audio is sent in, ms; None: any."""
 
     @property
+    def shortest_ms(self) -> int:
+        """Length that audio is sent in at least, ms."""
+
+    @property
     def updates(self) -> bool:
         """Whether the caller asked for transcripts."""
 
@@ -105,6 +109,10 @@ class WebSocketLine:
     @property
     def frame_ms(self) -> int | None:
         return self.dialect.frame_ms
+
+    @property
+    def shortest_ms(self) -> int:
+        return self.dialect.shortest_ms
 
     @property
     def is_ready(self) -> bool:

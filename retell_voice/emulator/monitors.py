@@ -36,8 +36,11 @@ _GRACE = 0.3  # seconds for watchers to take what they are sent last when the em
 
 
 def select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Accept ``bearer``, which the API key follows; the key is never sent back."""
-    return _BEARER if _BEARER in offered else None
+    """Accept ``bearer``, which the API key follows; the key is never sent back.
+
+    Of others the first: a browser gives up a connection that answers none of those it asked for.
+    """
+    return _BEARER if _BEARER in offered else next(iter(offered), None)
 
 
 class Monitors:

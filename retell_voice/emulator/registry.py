@@ -2,7 +2,8 @@
 
 ::
 
-    register ──▶ join ──▶ end     call_started once joined, call_ended once over
+    register ──▶ join ──▶ end     call_started once joined, call_ended once over, and
+        │                         call_analyzed where there is an analysis
         └──────▶ expire           call_ended only: the call never began
 
 Runs in the emulator's event loop; a timer ends the calls that nobody joins.
@@ -14,6 +15,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
 from retell_voice.emulator.calls import Calls, RegisteredCall
 from retell_voice.emulator.server_events import (
     CallExpired,
@@ -33,11 +35,11 @@ class Registry:
         calls: where they are kept.
         server_events: where to report.
         now: the clock of the calls, Unix seconds.
-        webhook_url: where to send webhooks; None: nowhere.
-        webhook_key: key to sign webhooks with.
+        webhooks: sends webhooks, given what tells of them; None: nothing does.
+        after_call: what calls have once they are over.
 
     Raises:
-        ConfigError: webhooks cannot be sent to that URL, or there is no key.
+        ConfigError: webhooks cannot be sent.
     """
 
     def __init__(
@@ -46,15 +48,14 @@ class Registry:
         server_events: ServerEvents,
         now: Callable[[], float],
         *,
-        webhook_url: str | None = None,
-        webhook_key: str | None = None,
+        webhooks: Callable[[Callable[..., None]], Webhooks] | None = None,
+        after_call: AfterCall = NOTHING_MADE_UP,
     ) -> None:
         self.calls = calls
         self._server_events = server_events
         self._now = now
-        self._webhooks = (
-            Webhooks(webhook_url, webhook_key, self._tell, now=now) if webhook_url else None
-        )
+        self._webhooks = webhooks(self._tell) if webhooks else None
+        self._after_call = after_call
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -92,8 +93,22 @@ class Registry:
 
     def end(self, call: RegisteredCall, why: str) -> None:
         """Note that a call is over; ``why`` is its ``disconnection_reason``."""
+        after = self._after_call
+        call.recording_url, call.public_log_url = after.recording_url, after.public_log_url
         call.end(self._now(), why)
         self._send("call_ended", call)
+        if after.call_analysis is not None and call.started_at is not None:
+            call.call_analysis = after.call_analysis
+            self._send("call_analyzed", call)
+        self.calls.weigh(call)
+
+    def transcript_updated(self, call: RegisteredCall) -> None:
+        """Note that more was said in a call."""
+        self._send("transcript_updated", call)
+
+    def changed(self, call: RegisteredCall) -> None:
+        """Note that a call holds more than before."""
+        self.calls.weigh(call)
 
     def forget(self, call: RegisteredCall) -> None:
         """Remove a call, so that its call_id can be used again; end it if it is not over."""

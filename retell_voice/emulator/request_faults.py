@@ -6,15 +6,17 @@ The next requests of a kind are; those after them are answered as usual.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from retell_voice.emulator.rest.replies import Reply, Request, error_reply, phrase
 
-RequestKind = Literal["register", "create", "join", "trickle", "leave"]
-"""``register-call``, ``create-web-call``, and what is asked of the gateway."""
+RequestKind = Literal["register", "create", "get", "list", "join", "trickle", "leave", "any"]
+"""``register-call``, ``create-web-call``, ``get-call``, ``list-calls``, what is asked of the
+gateway, and whatever comes, where nothing is wrong with requests of its own kind."""
 
 KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
@@ -92,7 +94,7 @@ ANSWERS: Mapping[RequestKind, Mapping[str, Callable[[Reply], Reply]]] = {
         "not_json": _not_json,
         NOTHING: lambda reply: reply,
     },
-    **{kind: {NOTHING: lambda reply: reply} for kind in ("register", "trickle", "leave")},
+    **{kind: {NOTHING: lambda reply: reply} for kind in KINDS if kind not in ("create", "join")},
 }
 """What may become of a usual answer, by the kind of the request."""
 
@@ -110,10 +112,10 @@ class RequestFaults:
 
     def take(self, request: Request, segments: list[str]) -> RequestFault | None:
         """Return what is wrong with the answer to a request, and forget it; None: nothing."""
-        kind = _kind(request, segments)
-        if kind is None or not (coming := self._coming[kind]):
-            return None
-        return coming.popleft()
+        for kind in (_kind(request, segments), "any"):
+            if kind is not None and (coming := self._coming[kind]):
+                return coming.popleft()
+        return None
 
     async def answer(self, fault: RequestFault, usual: Callable[[], Awaitable[Reply]]) -> Reply:
         """Answer a request, with the fault."""
@@ -140,12 +142,33 @@ class RequestFaults:
                 pass
 
 
-def _kind(request: Request, segments: list[str]) -> RequestKind | None:
+def parse_refusals(text: str) -> tuple[RequestFault, ...]:
+    """Read ``KIND=STATUS``, or ``KIND=STATUSxTIMES``, separated by commas: requests to refuse.
+
+    Raises:
+        ValueError: it is not that; says what it should be.
+    """
+    found: list[RequestFault] = []
+    for part in text.split(","):
+        read = re.fullmatch(r"\s*(\w+)=([45]\d\d)(?:x(\d{1,4}))?\s*", part, re.ASCII)
+        if read is None or read[1] not in KINDS or not 0 < (times := int(read[3] or 1)) <= 1000:
+            raise ValueError(
+                f"a list like register=429x2,any=500; the requests are {', '.join(KINDS)}"
+            )
+        found += [RequestFault(kind=cast(RequestKind, read[1]), status=int(read[2]))] * times
+    return tuple(found)
+
+
+def _kind(request: Request, segments: list[str]) -> RequestKind | None:  # noqa: PLR0911 - a table
     match request.method, segments:
         case "POST", ["register-call"]:
             return "register"
         case "POST", ["v3", "create-web-call"]:
             return "create"
+        case "GET", ["get-call", _] | ["v1" | "v2", "get-call", _]:
+            return "get"
+        case "GET" | "POST", ["list-calls"] | ["v2" | "v3", "list-calls"]:
+            return "list"
         case "POST", ["webrtc-proxy", _, "v1", "webrtc", "sessions"]:
             return "join"
         case "PATCH", ["webrtc-proxy", _, "v1", "webrtc", "sessions", _]:

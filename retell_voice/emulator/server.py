@@ -23,6 +23,7 @@ from typing import Any, Self, Unpack, cast
 from websockets.asyncio.server import Server, serve
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
 from retell_voice.emulator.agents import Agent, parrot_agent
 from retell_voice.emulator.calls import (
     DEFAULT_AUDIO,
@@ -34,6 +35,7 @@ from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import format_example, refusal
 from retell_voice.emulator.doors import Doors
+from retell_voice.emulator.full import FullNotice
 from retell_voice.emulator.gateway.gateway import Gateway, is_installed
 from retell_voice.emulator.gateway.passes import EXPIRY
 from retell_voice.emulator.monitors import Monitors, select_subprotocol
@@ -48,6 +50,7 @@ from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.emulator.session import Session
 from retell_voice.emulator.sockets import Sockets
 from retell_voice.emulator.visitors import Visitors
+from retell_voice.emulator.webhooks import DEFAULT_EVENTS, TIMEOUT, WebhookName, Webhooks
 from retell_voice.errors import ConfigError
 from retell_voice.protocol.gateway import Admission
 from retell_voice.secret import Secret
@@ -79,9 +82,18 @@ class Emulator:
         token_expiry: the same of a web call.
         max_calls: calls that may be registered or ongoing at a time, one more is answered
             with 429; None: as many as are kept.
-        webhook_url: where ``call_started`` and ``call_ended`` are posted; None: nowhere. There is
-            no ``call_analyzed``. Those not sent a second after the emulator stops are dropped.
+        max_kept: calls that are kept; beyond that, or beyond 64 MB of metadata and transcripts,
+            the oldest that are over are forgotten.
+        webhook_url: where webhooks are posted; None: nowhere. Those not sent a second after the
+            emulator stops are dropped.
         webhook_key: API key that signs webhooks; ``api_key`` if None.
+        webhook_events: those that are posted, of ``call_started``, ``call_ended``,
+            ``call_analyzed`` (of calls that have an analysis) and ``transcript_updated``.
+        webhook_timeout: seconds within which they must be answered.
+        after_call: what calls have once they are over: a recording, a log, an analysis. What it
+            leaves out is the scenario's.
+        request_faults: what is wrong with the answers to the first requests, one each, before
+            those of a scenario.
         auth_token: what phone providers must sign their WebSocket requests with, or show; None:
             they need not.
         allowed_hosts: names under which programs and pages of browsers may ask, besides this
@@ -114,8 +126,13 @@ class Emulator:
         expiry: float = 300.0,
         token_expiry: float = EXPIRY,
         max_calls: int | None = None,
+        max_kept: int = 10_000,
         webhook_url: str | None = None,
         webhook_key: str | None = None,
+        webhook_events: Iterable[WebhookName] = DEFAULT_EVENTS,
+        webhook_timeout: float = TIMEOUT,
+        after_call: AfterCall = NOTHING_MADE_UP,
+        request_faults: Iterable[RequestFault] = (),
         auth_token: str | None = None,
         allowed_hosts: Iterable[str] = (),
         stall_timeout: float = 5.0,
@@ -133,11 +150,20 @@ class Emulator:
                 f"{format_example(dialect)}",
             )
         self._registry = Registry(
-            Calls(expiry=expiry, max_open=max_calls),
+            Calls(expiry=expiry, limit=max_kept, max_open=max_calls),
             self.events,
             now,
-            webhook_url=webhook_url,
-            webhook_key=webhook_key or api_key,
+            webhooks=partial(
+                Webhooks,
+                webhook_url,
+                webhook_key or api_key,
+                events=webhook_events,
+                timeout=webhook_timeout,
+                now=now,
+            )
+            if webhook_url
+            else None,
+            after_call=after_call.over(getattr(agent, "after_call", NOTHING_MADE_UP)),
         )
         doors = Doors(self._registry, audio if accept_any else None, dialect)
         open_session = partial(
@@ -159,7 +185,7 @@ class Emulator:
         )
         visitors = self._visitors = Visitors(allowed_hosts)
         self._faults = RequestFaults()
-        for fault in getattr(agent, "request_faults", ()):
+        for fault in (*request_faults, *getattr(agent, "request_faults", ())):
             self._faults.add(fault)
         self._monitors = Monitors(self._registry.find, self._rest.knows, now)
         self._sockets = Sockets(
@@ -172,6 +198,7 @@ class Emulator:
             auth_token=Secret(auth_token) if auth_token else None,
         )
         self._http_connections: set[HttpConnection] = set()
+        self._full = FullNotice(_log)
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -201,6 +228,7 @@ class Emulator:
         # Port 0 takes another for each family; that of IPv4 is the one that ``url`` shows.
         shown = [each for each in sockets if each.family == socket.AF_INET] or sockets
         self._port = shown[0].getsockname()[1]
+        self._full.open({each.fileno() for each in sockets})
         self._registry.start()
         return self
 
@@ -219,6 +247,7 @@ class Emulator:
         for connection in list(self._http_connections):
             connection.shut()
         await self._server.wait_closed()
+        self._full.close()
         await self._registry.stop()
         self.events.close()
 
@@ -310,18 +339,15 @@ class Emulator:
             status: 400–599.
             times: how many requests.
             retry_after: seconds, sent as ``Retry-After``.
-            kind: which requests: ``create`` and ``join`` of a web call, ``trickle``, ``leave``,
-                ``register``; None: all of the REST API.
+            kind: which requests, see ``RequestKind``; None: ``any``.
 
         Raises:
             ValueError: it is not the status of an error.
         """
-        if kind is None:
-            self._rest.refuse(status, times, retry_after)
-            return
         if not 400 <= status <= 599:
             raise ValueError("the status of a refusal is 400–599")
-        self._faults.add(RequestFault(kind=kind, status=status, retry_after=retry_after), times)
+        fault = RequestFault(kind=kind or "any", status=status, retry_after=retry_after)
+        self._faults.add(fault, times)
 
     @property
     def sessions(self) -> list[Session]:

@@ -104,6 +104,19 @@ class CallerMalformed(ServerEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class CallerFrames(ServerEvent):
+    """The caller's audio comes in frames that Retell does not take, or too fast; the call goes on.
+
+    Each is reported once. Only in the dialect ``web``.
+    """
+
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the caller's frames: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpoke(ServerEvent):
     """The agent sent an utterance, ``duration`` in seconds."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,10 @@ from websockets.asyncio.server import ServerConnection
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.emulator.calls import RegisteredCall
+from retell_voice.emulator.frame_check import FrameCheck
 from retell_voice.emulator.line import CallOver, Line, WebSocketLine
 from retell_voice.emulator.server_events import (
+    CallerFrames,
     CallerMalformed,
     ServerEvent,
     ServerEvents,
@@ -76,7 +78,7 @@ class Session:
         self.line = line
         self.updates = line.updates
         self.alignment = line.alignment
-        self.chunk_ms = line.frame_ms or chunk_ms
+        self.chunk_ms = line.frame_ms or max(chunk_ms, line.shortest_ms)
         self.dropped = 0
         self.dropped_texts = 0
         self.why: str | None = None
@@ -85,6 +87,8 @@ class Session:
         """Set by every heartbeat of the caller, WebSocket's own or the dialect's; for whoever waits
         for the next one to clear."""
         line.on_ping = self.pinged.set
+        self.on_update: Callable[[], None] = lambda: None
+        """Called when the transcript has changed."""
         self.nudged = asyncio.Event()
         """Set by those who want the agent to respond now; it clears it."""
         self._server_events = server_events
@@ -94,6 +98,7 @@ class Session:
         self._stall_timeout = stall_timeout
         self._answer_pings = answer_pings
         self._record = record
+        self._frames = FrameCheck(call.audio.rate) if call.protocol == "web" else None
         self._inbox: deque[Samples | str] = deque()
         self._inbox_samples = 0
         self._inbox_texts = 0
@@ -193,8 +198,8 @@ class Session:
 
         Args:
             audio: samples, shape (n,), mono int16 at the call's rate, sent in messages of
-                ``chunk_ms``, the last of them filled up with silence where the dialect wants all
-                of one length; or bytes as encoded on the wire, sent as one message whatever
+                ``chunk_ms``, the last of them filled up with silence where it is shorter than
+                the dialect takes; or bytes as encoded on the wire, sent as one message whatever
                 their number, so that a sample may be split.
             text: what it says; goes with the first message when alignment is on.
 
@@ -212,11 +217,10 @@ class Session:
             text = ""
 
     def filled_up(self, data: bytes) -> bytes:
-        """Return encoded audio as long as the line wants all to be, with silence behind it."""
-        if self.line.frame_ms is None:
-            return data
-        lacking = self._chunk - len(data) // self.audio.sample_width
-        return data + self.audio.encode(np.zeros(max(lacking, 0), np.int16))
+        """Return encoded audio at least as long as the line wants it, with silence behind it."""
+        least = self.audio.rate * (self.line.frame_ms or self.line.shortest_ms) // 1000
+        lacking = least - len(data) // self.audio.sample_width
+        return data if lacking <= 0 else data + self.audio.encode(np.zeros(lacking, np.int16))
 
     async def clear(self) -> None:
         """Tell the caller to drop all audio that has not been heard."""
@@ -232,6 +236,7 @@ class Session:
         self.call.transcript = transcript
         if self.call.live.update(self.call.transcript_with_tool_calls or transcript, self._age):
             self.call.tell_watchers()
+            self.on_update()
         if self.updates:
             await self._sent(self.line.update(transcript, turn))
 
@@ -305,6 +310,9 @@ class Session:
         match event:
             case MicrophoneAudio():
                 samples = self.audio.decode(event.data)
+                if self._frames is not None:
+                    for problem in self._frames.take(len(samples), self._age):
+                        self.tell(CallerFrames, problem=problem)
                 if self._record:
                     self.call.record(samples)
                 self._inbox_samples += len(samples)

@@ -3,12 +3,13 @@
 ::
 
     POST {url}      X-Retell-Signature: v=<Unix ms>,d=<hex HMAC-SHA256 of body + Unix ms>
-    {"event": "call_started" | "call_ended", "call": {as get-call shows it}, "data": {the same}}
+    {"event": one of ``EVENTS``, "call": {as get-call shows it}, "data": {the same}}
 
 Those of one call are sent in their order, each up to four times until it is answered with
 2xx within ten seconds; one that fails does not keep the next from being sent (Retell,
-"Webhook Overview"). ``data`` is what servers of earlier years read. ``call_analyzed`` is never
-sent: there is no analysis.
+"Webhook Overview"). ``data`` is what servers of earlier years read. ``transcript_updated`` is sent
+to those who ask for it only; one that still waits is replaced by the next, which says all of it
+again.
 """
 
 from __future__ import annotations
@@ -16,18 +17,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import json
-import re
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, cast, get_args
 
 from retell_voice.emulator.calls import RegisteredCall
 from retell_voice.emulator.http_post import HttpPoster, PostError
+from retell_voice.emulator.javascript import stringify
 from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
 from retell_voice.errors import ConfigError
+
+WebhookName = Literal["call_started", "call_ended", "call_analyzed", "transcript_updated"]
+EVENTS: tuple[WebhookName, ...] = get_args(WebhookName)
+"""What webhooks tell: in that order, but ``transcript_updated``."""
+
+DEFAULT_EVENTS = EVENTS[:3]
+"""Those that are sent unless it is said otherwise, as Retell's are."""
 
 TIMEOUT = 10.0
 """Seconds within which a webhook must be answered."""
@@ -39,8 +46,8 @@ MAX_WAITING = 1000
 """Webhooks that may wait to be sent; one more is dropped, and told."""
 
 _AT_ONCE = 50  # connections
+_REPLACED = "transcript_updated"
 _STOP = 1.0  # seconds for those that wait when the emulator stops
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Webhooks:
@@ -50,7 +57,10 @@ class Webhooks:
         url: where to.
         key: the API key that signs.
         tell: takes what happened, a kind of server_event with the call and details.
+        events: those that are sent.
         now: the clock of the signatures, Unix seconds.
+        timeout: seconds within which one must be answered.
+        pauses: seconds before each further try.
 
     Raises:
         ConfigError: nothing can be sent to that URL, or there is no key.
@@ -62,6 +72,7 @@ class Webhooks:
         key: str | None,
         tell: Callable[..., None],
         *,
+        events: Iterable[str] = DEFAULT_EVENTS,
         now: Callable[[], float] = time.time,
         timeout: float = TIMEOUT,
         pauses: tuple[float, ...] = PAUSES,
@@ -74,6 +85,7 @@ class Webhooks:
         self._poster = HttpPoster(url)
         self._key = key.encode()
         self._tell = tell
+        self._events = frozenset(events)
         self._now = now
         self._timeout = timeout
         self._pauses = pauses
@@ -84,13 +96,21 @@ class Webhooks:
 
     def send(self, event: str, call: RegisteredCall) -> None:
         """Send a call as it is now, after what is still to be sent of it; returns at once."""
+        if event not in self._events:
+            return
+        body = webhook_body(event, call_body(call))
+        queue = self._queues.setdefault(call, deque())
+        if event == _REPLACED and len(queue) > 1 and queue[-1][0] == event:
+            queue[-1] = event, body  # the first of the queue is on its way
+            return
         if self._waiting >= MAX_WAITING:
+            if not queue:
+                del self._queues[call]
             why = f"{MAX_WAITING} are waiting already"
             self._tell(WebhookFailed, call, event=event, why=why)
             return
         self._waiting += 1
-        queue = self._queues.setdefault(call, deque())
-        queue.append((event, webhook_body(event, call_body(call))))
+        queue.append((event, body))
         if len(queue) == 1:
             sender = asyncio.create_task(self._send_all(call, queue))
             self._senders.add(sender)
@@ -131,6 +151,19 @@ class Webhooks:
                 return
 
 
+def parse_events(text: str) -> tuple[WebhookName, ...]:
+    """Read names of webhooks, separated by commas.
+
+    Raises:
+        ValueError: one is none; says what there is.
+    """
+    names = text.replace(",", " ").split()
+    for name in names:
+        if name not in EVENTS:
+            raise ValueError(f"{name} is not one of {', '.join(EVENTS)}")
+    return cast(tuple[WebhookName, ...], tuple(names))
+
+
 def sign(body: bytes, key: bytes, now: float) -> str:
     """Return ``X-Retell-Signature`` of a body; ``now`` in Unix seconds."""
     stamp = str(round(now * 1000))
@@ -138,22 +171,5 @@ def sign(body: bytes, key: bytes, now: float) -> str:
 
 
 def webhook_body(event: str, call: dict[str, Any]) -> bytes:
-    """Return the body of a webhook.
-
-    Written as ``JSON.stringify`` writes it, since servers verify what they have parsed and
-    written again: no spaces, no escapes that are not needed, whole numbers without a point.
-    """
-    body = _whole({"event": event, "call": call, "data": call})
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
-
-
-def _whole(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _whole(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_whole(each) for each in value]
-        case float() if value.is_integer() and abs(value) <= 2**53:
-            return int(value)
-    return value
+    """Return the body of a webhook, as JavaScript writes it."""
+    return stringify({"event": event, "call": call, "data": call}).encode()

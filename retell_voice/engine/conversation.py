@@ -126,7 +126,7 @@ class Conversation:
                         self._drop()
                         return
                     if not self._frames and self._connection.send_now(notice):
-                        journal.counters.sent(notice)
+                        journal.counters.sent()
                         return
                     if len(self._frames) == self._frames.maxlen:
                         self._drop()
@@ -225,7 +225,7 @@ class Conversation:
             while self._frames:
                 frame = self._frames.popleft()
                 await self._connection.send_audio(frame)
-                self._journal.counters.sent(frame)
+                self._journal.counters.sent()
             await self._frame_waits.wait()
 
     async def _send_heartbeats(self) -> None:

@@ -31,7 +31,7 @@ class Counters:
     def __init__(self) -> None:
         self.messages = 0
         """Messages received, of any kind."""
-        self._sent = self._bytes_sent = self._frames_dropped = 0
+        self._sent = self._frames_dropped = 0
         self._bytes_received = self._clears = 0
         self._unknown = self._malformed = self._device_losses = 0
         self._overflowed = 0.0
@@ -45,10 +45,9 @@ class Counters:
         self._barge_ins = 0
         self._barge_in_times: deque[float] = deque(maxlen=_KEPT)
 
-    def sent(self, frame: bytes) -> None:
+    def sent(self) -> None:
         """Count a frame that the network took."""
         self._sent += 1
-        self._bytes_sent += len(frame)
 
     def frame_dropped(self, seconds: float) -> None:
         """Count a frame that the network did not take."""
@@ -111,7 +110,7 @@ class Counters:
         return Statistics(
             at=now,
             frames_sent=self._sent,
-            bytes_sent=self._bytes_sent,
+            bytes_sent=0 if connection is None else connection.bytes_sent,
             frames_dropped=self._frames_dropped,
             bytes_received=self._bytes_received,
             clears=self._clears,
@@ -120,6 +119,7 @@ class Counters:
             events_dropped=events_dropped,
             capture_xruns=devices.capture_xruns,
             playback_xruns=devices.playback_xruns,
+            packets=None if devices.packets is None else devices.packets.figures(),
             underruns=playout.underruns,
             concealed=playout.concealed / far_end.rate,
             playout_depth=far_end.depth,

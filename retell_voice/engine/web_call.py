@@ -15,12 +15,15 @@ from retell_voice.protocol.gateway import (
     UnreadableAnswer,
     read_admission,
 )
+from retell_voice.rest.calls import get_call
 from retell_voice.rest.web_calls import create_web_call, stop_call
 from retell_voice.secret import Secret, mask
 from retell_voice.transport.monitor import Monitor
 from retell_voice.transport.webrtc.route import WebRtcRoute
 
 _STOP_TIMEOUT = 1.0
+_TIMEOUT = 5.0
+_OVER = ("ended", "error")
 
 
 class WebCall(WebRtcRoute):
@@ -109,6 +112,12 @@ class WebCall(WebRtcRoute):
                     timeout=_STOP_TIMEOUT,
                 )
 
+        async def ended(admission: Admission) -> str | None:
+            details = await get_call(
+                admission.call_id, api_key=key or "", api_url=api_url, plain=True, timeout=_TIMEOUT
+            )
+            return (details.disconnection_reason or "ended") if details.status in _OVER else None
+
         def follow(call_id: str, clock: Callable[[], float]) -> AsyncIterable[Event]:
             return Monitor(call_id, api_key=key or "", api_url=api_url, clock=clock)
 
@@ -118,6 +127,7 @@ class WebCall(WebRtcRoute):
             api_url=api_url,
             stop=stop,
             transcript=follow if transcript and key is not None else None,
+            ended=None if key is None else ended,
             connect_timeout=connect_timeout,
         )
         self.admission = known

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
@@ -30,10 +31,11 @@ def words(settings: KioskSettings, config: Path | None) -> Iterator[str]:
     """Yield the words for the settings that the command line gave, and for the config file."""
     if config is not None:
         yield f"{_CONFIG}={config}"
-    for name in table(KioskSettings):
+    for name, row in table(KioskSettings).items():
         given = getattr(settings, name)
         if given.is_flag:
-            yield f"{name}={'' if given.value is None else given.value}"
+            for value in given.value or ("",) if row.repeated else (given.value,):
+                yield f"{name}={'' if value is None else value}"
 
 
 def run(arguments: list[str]) -> int:
@@ -42,12 +44,16 @@ def run(arguments: list[str]) -> int:
     Raises:
         ConfigError: a word is none, or what it says cannot be used.
     """
-    given = {}
+    given: dict[str, Any] = {}
+    rows = table(KioskSettings)
     for word in arguments:
         name, mark, value = word.partition("=")
-        if not mark or name not in (_CONFIG, _DEBUG, *table(KioskSettings)):
+        if not mark or name not in (_CONFIG, _DEBUG, *rows):
             raise ConfigError(f"{word!r} is no setting of a kiosk", "NAME=VALUE, or config=FILE")
-        given[name] = value
+        if name in rows and rows[name].repeated:
+            given.setdefault(name, []).append(value)
+        else:
+            given[name] = value
     config = given.pop(_CONFIG, None)
     given.pop(_DEBUG, None)
     file = read_file(None if config is None else Path(config))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from retell_voice.errors import ConfigError
+from retell_voice.errors import CallFailed, ConfigError, ConnectError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.control.client import ControlClient
+from retell_voice.kiosk.states import LIMITS, State
 from retell_voice.program import stdout
 from retell_voice.shown import clean, escape_json
 
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
+_CALL_SECONDS = LIMITS[State.DIALLING] + LIMITS[State.WRAPPING_UP]
 
 
 def tell(path: Path, do: str, **fields: Any) -> None:
@@ -28,6 +31,16 @@ def tell(path: Path, do: str, **fields: Any) -> None:
     answer = asyncio.run(_ask(path, do, fields))
     if "state" in answer:
         stdout.say(str(answer["state"]))
+
+
+def call(path: Path) -> None:
+    """Make the kiosk call, and wait until the call is up.
+
+    Raises:
+        ConnectError: no kiosk listens there.
+        CallFailed: there is no call; says why.
+    """
+    stdout.say(asyncio.run(_called(path)))
 
 
 def show_status(path: Path, *, as_json: bool) -> None:
@@ -71,6 +84,22 @@ async def _ask(path: Path, do: str, fields: dict[str, Any]) -> dict[str, Any]:
     if not answer.get("ok"):
         raise ConfigError(f"the kiosk refuses: {answer.get('error')}")
     return answer
+
+
+async def _called(path: Path) -> str:
+    async with ControlClient(path) as client:
+        look = await client.do("call")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CALL_SECONDS):
+                while look.get("state") == State.DIALLING.value:
+                    told = await anext(client, None)
+                    if told is None:
+                        raise ConnectError(f"the kiosk at {path} has gone")
+                    look = told if told.get("event") == "look" else look
+    state, why = look.get("state"), look.get("why")
+    if state != State.IN_CALL.value:
+        raise CallFailed(f"no call: the kiosk is {state}{f': {why}' if why else ''}")
+    return str(state)
 
 
 async def _logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:

@@ -110,7 +110,10 @@ def status(
 @app.command(help=manual.CALL, short_help="Make it call.")
 def call(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
     """Call."""
-    _tell(config, socket, debug, "call")
+    with reported(debug=debug):
+        from retell_voice.kiosk.ask import call as call_
+
+        call_(_path(config, socket))
 
 
 @app.command("hang-up", help=manual.HANG_UP, short_help="Make it hang up.")

@@ -9,6 +9,7 @@ from functools import partial
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.ports import AdjustableBlocks
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, MicrophoneSilent
 from retell_voice.kiosk.states import Event
@@ -18,6 +19,9 @@ from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 from retell_voice.transport.webrtc.route import RATE
 
+_BLOCK_MS = 20.0
+"""Of sound cards: twice a call's default. Open all day, a stream costs as much as it has blocks; a
+frame takes 20 ms anyhow."""
 _OPENING_SECONDS = 15.0
 _LOST_SECONDS = 10.0
 """How long a call goes on without one of the devices."""
@@ -26,6 +30,16 @@ _LOST_SECONDS = 10.0
 def device_format(settings: KioskSettings) -> AudioFormat:
     """Return the format of its calls, as far as the settings tell; others are resampled."""
     return AudioFormat(rate=RATE) if is_web_call(settings) else audio_format(settings)
+
+
+def devices_of(settings: KioskSettings) -> list[object]:
+    """Return the values that devices are opened with."""
+    names = (
+        *("input", "input_file", "input_format", "input_loop"),
+        *("output", "output_file", "output_format"),
+        *("echo", "noise_suppression", "automatic_gain"),
+    )
+    return [device_format(settings), *(getattr(settings, name).value for name in names)]
 
 
 class Devices:
@@ -89,6 +103,9 @@ class Devices:
         settings = self._settings()
         audio = device_format(settings)
         microphone, speaker = await run_detached(partial(find_devices, settings, audio))
+        for device in (microphone, speaker):
+            if isinstance(device, AdjustableBlocks):
+                device.suggest_block(_BLOCK_MS)
         io = await run_detached(
             partial(
                 AudioIO,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.kiosk.ports import PartFailed
 from retell_voice.settings.tables.kiosk_parts import Line
 
@@ -34,7 +35,7 @@ def library() -> Any:
     try:
         import gpiod  # noqa: PLC0415 - of an extra
     except ImportError as error:
-        hint = "pip install 'retell-voice[kiosk-gpio]' (on Linux only)"
+        hint = f"{how_to_install('kiosk-gpio')} (on Linux only)"
         raise ConfigError(f"GPIO lines take the package gpiod: {error}", hint) from None
     return gpiod
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.engine.call import Call
-from retell_voice.errors import ConfigError, DeviceLost, RetellVoiceError
+from retell_voice.errors import ConfigError, ConnectError, DeviceLost, RetellVoiceError
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -107,18 +107,21 @@ class HeldCall:
         self._understood = ""  # what the agent has, of what was said to it
         self._has_transcript = self._is_loud = False
         self._call: Call | None = None
-        self._is_ending = False
+        self._is_ending = self._is_in_vain = False
         self._silence: asyncio.TimerHandle | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._hanging_up: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._hold())
         self._task.add_done_callback(self._over)
 
-    def hang_up(self) -> None:
-        """End it; the watcher is told when it has ended."""
+    def hang_up(self, *, in_vain: bool = False) -> None:
+        """End it; the watcher is told when it has ended.
+
+        ``in_vain``: it has not begun, and has been waited for long enough.
+        """
         if self._is_ending:
             return
-        self._is_ending = True
+        self._is_ending, self._is_in_vain = True, in_vain
         if self._call is None:
             self._task.cancel()
             return
@@ -143,8 +146,12 @@ class HeldCall:
             _logger.error("a defect ended the call", exc_info=error)
         if self._ended is not None and error is None:
             error = self._ended.error
+        if self._is_in_vain:
+            waited = self._loop.time() - self._wished_at
+            error = ConnectError(f"the call did not begin within {waited:.0f} s", temporary=True)
         # Whoever is hung up on by us has no complaint.
-        result = Happened.OVER if self._is_ending else result_of(error)
+        is_hung_up = self._is_ending and not self._is_in_vain
+        result = Happened.OVER if is_hung_up else result_of(error)
         self._watcher.over(result, self._account(result, error), wait_for(error))
 
     async def _hold(self) -> None:

@@ -4,8 +4,8 @@
 
     parts ──┐
     control ─┼─▶ [Machine: states] ─▶ DIAL, HANG_UP ─▶ HeldCall ─▶ Call ─┐
-    devices ─┤                     ─▶ CHECK, LOOK   ─▶ Devices, Way       ├─ AudioIO, always open
-    the call ┘                     ─▶ sounds        ─▶ Sounds ───────────┘
+    devices ─┤                     ─▶ CHECK, LOOK   ─▶ Checks: Devices, Way ├─ AudioIO, always open
+    the call ┘                     ─▶ sounds, mute  ─▶ Audible ──────────┘
                                    ─▶ Look          ─▶ parts, control, systemd
 """
 
@@ -15,19 +15,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from retell_voice.audio.format import Samples
-from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.audio_io import AudioIO
-from retell_voice.devices.files import read_wav
 from retell_voice.devices.listener import Listener
-from retell_voice.errors import ConfigError, ConnectError, DeviceLost, RetellVoiceError
 from retell_voice.kiosk.account import Account, in_words
-from retell_voice.kiosk.devices import Devices, device_format
+from retell_voice.kiosk.audible import Audible, check_sounds
+from retell_voice.kiosk.checking import Checks
+from retell_voice.kiosk.devices import Devices, devices_of
 from retell_voice.kiosk.held import HeldCall, Wish
 from retell_voice.kiosk.history import History
 from retell_voice.kiosk.keeping import keep
@@ -48,7 +44,6 @@ from retell_voice.kiosk.ports import (
     WantsMute,
     WantsVolume,
 )
-from retell_voice.kiosk.sounds import Sounds, load
 from retell_voice.kiosk.states import LIMITS, Action, Event, Say, State
 from retell_voice.kiosk.tally import Tally
 from retell_voice.kiosk.verdict import finding_of, wait_for, words_of
@@ -56,10 +51,7 @@ from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.shown import logger
 from retell_voice.threads.detached import run_detached
 
-_CHECK_SECONDS = 20.0
 _MOST_HANGS = 3
-_LONGEST_SOUND = 10_000_000
-"""Bytes of a file that is played when someone asks for it."""
 
 _logger = logger("retell_voice.kiosk")
 
@@ -102,20 +94,22 @@ class Kiosk:
         self.devices = Devices(lambda: self.settings, self._device_changed, _logger.warning)
         self._observer = observer
         self._looks = Looks()
-        self._sounds = Sounds(lambda: self.devices.io)
+        self._audible = Audible(self.devices, settings.volume.value)
         self._way: Way = way_of(settings)
+        self._checks = Checks(
+            self.devices,
+            lambda: self._way,
+            opened=lambda: self._audible.set_up(muted=self.machine.standing.muted),
+            load=lambda: self._audible.load(self.settings),
+            found=self._found,
+        )
         self._wish = Wish("")
         self._call: HeldCall | None = None
         self._calls = 0
         self._why = ""
-        self._volume = settings.volume.value
-        self._checking: asyncio.Task[None] | None = None
         self._parts: list[asyncio.Task[None]] = []
         self._are_devices_stale = False
         self._reopening: asyncio.Task[None] | None = None
-        # The devices that were given mute and volume, and those that the sounds are loaded for.
-        self._set_up: AudioIO | None = None
-        self._with_sounds: AudioIO | None = None
 
     # Surroundings, for its parts
 
@@ -127,7 +121,7 @@ class Kiosk:
     @property
     def is_sounding(self) -> bool:
         """See ``Surroundings.is_sounding``."""
-        return self._sounds.is_playing
+        return self._audible.sounds.is_playing
 
     async def changed(self, seen: Look) -> Look:
         """See ``Surroundings.changed``."""
@@ -142,22 +136,22 @@ class Kiosk:
     # From beginning to end
 
     async def __aenter__(self) -> Self:
-        await run_detached(partial(_sounds, self.settings, 8000))  # what cannot be read is told now
+        await check_sounds(self.settings)  # what cannot be read is told now
         self._begin_parts(make_parts(self.settings, self))
         self.machine.start()
-        self._check()
+        self._checks.begin()
         self._show()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.machine.stop()
-        self._sounds.stop()
+        self._audible.sounds.stop()
         async with AsyncExitStack() as stack:  # each whatever becomes of the others, the last first
             stack.push_async_callback(run_detached, self.history.close)
             stack.push_async_callback(self.devices.close)
             if self._call is not None:
                 stack.push_async_callback(self._call.abandon)
-            stack.push_async_callback(_ended, *self._parts, self._checking, self._reopening)
+            stack.push_async_callback(_ended, *self._parts, self._checks.task, self._reopening)
 
     def stop(self) -> None:
         """Hang up and end."""
@@ -172,20 +166,19 @@ class Kiosk:
             ConfigError: they cannot be used; nothing has changed then.
         """
         way = way_of(settings)
-        await run_detached(partial(_sounds, settings, 8000))
+        await check_sounds(settings)
         # On a thread: a package or a network that is loaded for the first time takes a second.
         parts = await run_detached(partial(make_parts, settings, self))
         before, self.settings, self._way = self.settings, settings, way
         if settings.volume.value != before.volume.value:
             self._set_volume(settings.volume.value)
-        self._are_devices_stale |= _devices_of(settings) != _devices_of(before)
-        if self.devices.io is not None:
-            await self._load_sounds()
+        self._are_devices_stale |= devices_of(settings) != devices_of(before)
+        await self._audible.load(settings, again=True)
         await _ended(*self._parts)
         self._begin_parts(parts)
         self._renew_devices()
         if self.machine.state in (State.OFFLINE, State.FAULTED):
-            self._check()  # whoever has mended something need not wait for the next look
+            self._checks.begin()  # whoever has mended something need not wait for the next look
 
     # What happens
 
@@ -204,7 +197,7 @@ class Kiosk:
             case WantsMute(muted=muted):
                 wish = {True: Event.MUTE, False: Event.UNMUTE, None: Event.TOGGLE_MUTE}[muted]
             case WantsVolume(percent=percent, relative=relative):
-                self._set_volume(self._volume + percent if relative else percent)
+                self._set_volume(percent + relative * self._audible.volume)
         if wish is not None:
             self.machine.happen(wish)
 
@@ -249,22 +242,21 @@ class Kiosk:
     def _do(self, step: Action | Say) -> None:
         match step:
             case Say():
-                self._sounds.say(step)
+                self._audible.sounds.say(step)
             case Action.DIAL:
                 self._dial()
-            case Action.HANG_UP:
-                self._sounds.stop()
+            case Action.HANG_UP | Action.GIVE_UP:
+                self._audible.sounds.stop()
                 if self._call is not None:
-                    self._call.hang_up()
+                    self._call.hang_up(in_vain=step is Action.GIVE_UP)
             case Action.LOOK:
                 if self.devices.away:
                     self._why = self.devices.away
                     self.machine.happen(Event.AWAY)
             case Action.CHECK:
-                self._check()
+                self._checks.begin()
             case Action.APPLY_MUTE:
-                if self.devices.io is not None:
-                    self.devices.io.muted = self.machine.standing.muted
+                self._audible.set_muted(self.machine.standing.muted)
             case Action.RESTART:
                 _logger.error("a call does not end: exiting, to be restarted")
                 self._exit(1)
@@ -281,56 +273,16 @@ class Kiosk:
         _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
         self._call = HeldCall(self._wish, self._way, lambda: self.devices.io, self.settings, self)
 
-    def _check(self) -> None:
-        if self._checking is None or self._checking.done():
-            self._checking = asyncio.create_task(self._look_at_all())
-
-    async def _look_at_all(self) -> None:
-        error: Exception | None = None
-        try:
-            try:
-                await self.devices.open()  # which has a limit of its own
-            finally:
-                self._set_up_devices()  # also where one was lost as soon as it was open
-            async with asyncio.timeout(_CHECK_SECONDS):
-                if self._with_sounds is not self.devices.io:
-                    await self._load_sounds()
-                await self._way.check()
-            if self.devices.away:  # since the look at them: nobody waits for AWAY here
-                raise DeviceLost(self.devices.away)
-        except TimeoutError:
-            error = ConnectError(f"{self._way.label} does not answer", temporary=True)
-        except RetellVoiceError as failure:
-            error = failure
-        except Exception as failure:
-            _logger.exception("a defect, while checking whether all is well")
-            error = failure
-        if error is not None and words_of(error) != self._why:
-            _logger.warning("%s", words_of(error))
+    def _found(self, error: Exception | None) -> None:
+        why = "" if error is None else words_of(error)
+        if why and why != self._why:
+            _logger.warning("%s", why)
         if self.devices.hangs >= _MOST_HANGS:
             _logger.error("opening the devices hangs again and again: only a restart may help")
             self._exit(1)
-        self._why = "" if error is None else words_of(error)
+        self._why = why
         self.machine.happen(finding_of(error), wait_for(error))
         self._show()
-
-    def _set_up_devices(self) -> None:
-        if (io := self.devices.io) is not None and io is not self._set_up:
-            self._set_up = io
-            io.muted = self.machine.standing.muted
-            io.volume = self._volume / 100
-            _logger.info("microphone %s, speaker %s", io.microphone.name, io.speaker.name)
-
-    async def _load_sounds(self) -> None:
-        if (io := self.devices.io) is None:
-            return
-        self._with_sounds = io
-        try:
-            self._sounds.loaded = await run_detached(
-                partial(_sounds, self.settings, io.output.rate)
-            )
-        except ConfigError as error:
-            _logger.warning("the sounds cannot be read any more: %s", error)
 
     def _renew_devices(self) -> None:
         """Open others than those that are open, if others are wanted and no call is up."""
@@ -339,36 +291,23 @@ class Kiosk:
             self._reopening = asyncio.create_task(self._reopen())
 
     async def _reopen(self) -> None:
-        if self._checking is not None:  # which may be opening those that are wanted no more
-            await asyncio.wait((self._checking,))
+        await self._checks.over()  # a look may be opening those that are wanted no more
         if self._call is not None:  # begun meanwhile, and not to be dropped
             self._are_devices_stale = True
             return
         self._why = "other devices are being opened"
         self.machine.happen(Event.AWAY)
-        self._sounds.stop()
+        self._audible.sounds.stop()
         await self.devices.close()
         self.machine.happen(Event.BACK)
 
     def _set_volume(self, percent: int) -> None:
-        self._volume = min(200, max(0, percent))
-        if self.devices.io is not None:
-            self.devices.io.volume = self._volume / 100
+        self._audible.set_volume(percent)
         self._show()
 
     async def play(self, file: str) -> None:
-        """Play a sound of its own by name, or a WAV file, unless the agent is heard.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        names = {say.value: say for say in Say}
-        if (say := names.get(file)) is not None:
-            if say is not Say.DIALLING:  # which does not end
-                self._sounds.say(say)
-            return
-        if (io := self.devices.io) is not None:
-            self._sounds.play(await run_detached(partial(_read_sound, file, io.output.rate)))
+        """See ``Audible.play``."""
+        await self._audible.play(file)
 
     # What others see
 
@@ -389,7 +328,7 @@ class Kiosk:
             state=standing.state,
             muted=standing.muted,
             speaking=call is not None and call.is_speaking,
-            volume=self._volume,
+            volume=self._audible.volume,
             why=(self._why if is_down else "") or away,
             calls=self._calls,
         )
@@ -409,30 +348,3 @@ async def _ended(*tasks: asyncio.Task[None] | None) -> None:
     for task in there:
         task.cancel()
     await asyncio.gather(*there, return_exceptions=True)
-
-
-def _sounds(settings: KioskSettings, rate: int) -> dict[Say, Samples]:
-    """Return what it says for itself; see ``load``. Blocks."""
-    return load(settings.sounds.value, rate, settings.sounds_percent.value / 100)
-
-
-def _read_sound(file: str, rate: int) -> Samples:
-    """Return a WAV file at this rate, Hz. Blocks.
-
-    Raises:
-        ConfigError: it cannot be read, or is too long.
-    """
-    with suppress(OSError):  # which reading it tells of in words
-        if Path(file).stat().st_size > _LONGEST_SOUND:
-            raise ConfigError(f"{file}: it is longer than {_LONGEST_SOUND // 1_000_000} MB")
-    samples, own_rate = read_wav(file)
-    return resample_whole(samples, own_rate, rate)
-
-
-def _devices_of(settings: KioskSettings) -> list[object]:
-    """Return the values that devices are opened with."""
-    names = (
-        *("input", "output", "input_file", "output_file"),
-        *("echo", "noise_suppression", "automatic_gain"),
-    )
-    return [device_format(settings), *(getattr(settings, name).value for name in names)]

@@ -41,7 +41,9 @@ Show the status of the kiosk running on this machine.
 Examples:
   retell-voice kiosk status
   retell-voice kiosk status --json""" + codes(_TOLD)
-CALL = "Make the kiosk call; it never ends a call." + codes(_TOLD)
+CALL = "Make the kiosk call, and wait until the call is up; it never ends a call." + codes(
+    {**_TOLD, 0: "a call is up", 6: "there is no call; the message says why"}
+)
 HANG_UP = "Make the kiosk hang up." + codes(_TOLD)
 MUTE = "Mute the kiosk's microphone, or unmute it with --off." + codes(_TOLD)
 VOLUME = "Set the kiosk's volume in percent; +10 and -10 change it by that much." + codes(_TOLD)

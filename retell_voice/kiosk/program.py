@@ -24,6 +24,7 @@ from retell_voice.kiosk.control.messages import (
 from retell_voice.kiosk.control.server import ControlServer
 from retell_voice.kiosk.credentials import CONTROL_TOKEN, credential
 from retell_voice.kiosk.kiosk import Kiosk
+from retell_voice.kiosk.memory import share_one_heap
 from retell_voice.kiosk.notify import Notifier
 from retell_voice.kiosk.places import socket_path
 from retell_voice.kiosk.ports import (
@@ -62,6 +63,7 @@ def run(settings: KioskSettings, read_again: Reload) -> int:
         ConfigError: it cannot be begun like this.
     """
     set_switch_interval()
+    share_one_heap()
     deadlines: list[threading.Timer] = []
     try:
         return asyncio.run(_run(settings, read_again, deadlines))

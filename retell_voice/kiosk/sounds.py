@@ -26,6 +26,7 @@ _PAUSE = 1.0
 _LONGEST = 10.0
 """Seconds of a sound of one's own; what is longer is cut."""
 _LEVEL = 0.25
+_ATTACK = 0.008
 
 _NOTES: Mapping[Say, tuple[tuple[float, float], ...]] = {
     Say.LISTENING: ((660, 0.07), (990, 0.10)),
@@ -60,7 +61,9 @@ def _brush(rate: int) -> np.ndarray:
 
     def stroke(seconds: float, frequency: float) -> np.ndarray:
         time = np.arange(round(seconds * rate)) / rate
-        envelope = np.sin(np.pi * time / seconds) ** 2
+        # It is heard at once: who presses listens for it.
+        envelope: np.ndarray = np.minimum(1, time / _ATTACK)
+        envelope = envelope * np.cos(0.5 * np.pi * time / seconds) ** 2
         hiss = np.array([noise.gauss(0.0, 0.35) for _ in time])
         return envelope * (hiss + 0.5 * np.sin(2 * np.pi * frequency * time))
 

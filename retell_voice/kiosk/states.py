@@ -87,6 +87,8 @@ class Action(Enum):
 
     DIAL = "dial"
     HANG_UP = "hang up"
+    GIVE_UP = "give up"
+    """Hang up, as the server did not answer in time: CUT_OFF."""
     LOOK = "look"
     """See whether devices are there; tells AWAY if not."""
     CHECK = "check"
@@ -115,7 +117,7 @@ Steps = tuple[Action | Say, ...]
 
 _S, _E, _A = State, Event, Action
 
-_DIAL: tuple[State, Steps] = (_S.DIALLING, (_A.DIAL, Say.DIALLING))
+_DIAL: tuple[State, Steps] = (_S.DIALLING, (Say.DIALLING, _A.DIAL))
 _HANG_UP: tuple[State, Steps] = (_S.WRAPPING_UP, (_A.HANG_UP,))
 _DOWN: tuple[State, Steps] = (_S.OFFLINE, (Say.OFFLINE,))
 _BROKEN: tuple[State, Steps] = (_S.FAULTED, (Say.ERROR,))
@@ -133,7 +135,7 @@ TABLE: dict[tuple[State, Event], tuple[State, Steps]] = {
     (_S.DIALLING, _E.LIVE): (_S.IN_CALL, (Say.LISTENING,)),
     (_S.DIALLING, _E.PRESS): _HANG_UP,
     (_S.DIALLING, _E.HANG_UP): _HANG_UP,
-    (_S.DIALLING, _E.LIMIT): (_S.WRAPPING_UP, (_A.HANG_UP, Say.OFFLINE)),
+    (_S.DIALLING, _E.LIMIT): (_S.WRAPPING_UP, (_A.GIVE_UP,)),
     (_S.IN_CALL, _E.PRESS): _HANG_UP,
     (_S.IN_CALL, _E.HANG_UP): _HANG_UP,
     (_S.IN_CALL, _E.QUIET): _HANG_UP,
@@ -141,7 +143,8 @@ TABLE: dict[tuple[State, Event], tuple[State, Steps]] = {
     **{(state, _E.OVER): _ENDED for state in (_S.DIALLING, _S.IN_CALL)},
     **{(state, _E.CUT_OFF): _DOWN for state in (_S.DIALLING, _S.IN_CALL)},
     **{(state, _E.REFUSED): _BROKEN for state in (_S.DIALLING, _S.IN_CALL)},
-    **{(_S.WRAPPING_UP, result): _ENDED for result in (_E.OVER, _E.CUT_OFF, _E.REFUSED)},
+    **{(_S.WRAPPING_UP, result): _ENDED for result in (_E.OVER, _E.REFUSED)},
+    (_S.WRAPPING_UP, _E.CUT_OFF): _DOWN,
     (_S.WRAPPING_UP, _E.LIMIT): (_S.STOPPING, (_A.RESTART,)),
     (_S.COOLING, _E.LIMIT): (_S.IDLE, (_A.LOOK,)),
     # Whether all is well

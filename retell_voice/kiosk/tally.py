@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.kiosk.account import Account
 from retell_voice.kiosk.ports import Look
 from retell_voice.kiosk.states import State
@@ -71,7 +72,7 @@ class Metrics:
         except ImportError:
             raise ConfigError(
                 "metrics need a package that is not installed",
-                "pip install 'retell-voice[metrics]'",
+                how_to_install("metrics"),
             ) from None
         self._core = core
         self._tally, self._look = tally, look

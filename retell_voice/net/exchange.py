@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import h11
 
 from retell_voice.net.dialling import connect_tcp
-from retell_voice.net.proxy import proxy_for
 from retell_voice.net.tls import client_context
 from retell_voice.secret import Secret
 
@@ -40,11 +39,6 @@ class Answer:
     status: int
     text: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
-
-
-def needs_proxy(url: str) -> bool:
-    """Return whether the environment wants a proxy between this machine and a URL."""
-    return proxy_for(url) is not None
 
 
 async def exchange(

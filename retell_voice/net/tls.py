@@ -7,19 +7,34 @@ from __future__ import annotations
 
 import os
 import ssl
-
-import truststore
+import sys
+import time
 
 from retell_voice.errors import ConfigError
 
+_FRESH = 60.0
+"""Seconds for which a context is used again: a call connects several times at its start, but a
+program that runs for months must notice that the system's store has been updated."""
+_kept: dict[tuple[str | None, str | None], tuple[float, ssl.SSLContext]] = {}
+
 
 def client_context() -> ssl.SSLContext:
-    """Return the context of a client; reading a store takes some ten milliseconds.
+    """Return the context of a client; reading a store takes 25 ms, which is done once a minute.
 
     Raises:
         ConfigError: a variable of the environment names what cannot be used.
     """
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    named, now = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")), time.monotonic()
+    if named in _kept and now - _kept[named][0] < _FRESH:
+        return _kept[named][1]
+    context = _new_context()
+    _kept.clear()
+    _kept[named] = now, context
+    return context
+
+
+def _new_context() -> ssl.SSLContext:
+    context = _trusting_the_system()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     for variable, kind in (("SSL_CERT_FILE", "cafile"), ("SSL_CERT_DIR", "capath")):
         path = os.environ.get(variable)
@@ -39,4 +54,15 @@ def client_context() -> ssl.SSLContext:
                 f"{variable} in the environment cannot be used: {path}: {why}",
                 "it names the certificates to trust, in PEM",
             ) from None
+    return context
+
+
+def _trusting_the_system() -> ssl.SSLContext:
+    if sys.platform in ("darwin", "win32") or ssl.get_default_verify_paths().cafile is None:
+        import truststore  # noqa: PLC0415 - elsewhere it is not needed
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # truststore would do the same, but for every connection anew.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_default_verify_paths()
     return context

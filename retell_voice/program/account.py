@@ -39,7 +39,8 @@ def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
     if key.value is None:
         raise ConfigError(
             f"no API key to {purpose} with",
-            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard",
+            "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard. "
+            "Without an account, `retell-voice talk --local` calls the built-in emulator",
         )
     return Sourced(key.value, key.source)
 

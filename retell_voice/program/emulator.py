@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent
-from retell_voice.errors import ConfigError
+from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent, webhooks
+from retell_voice.emulator.after_call import AfterCall, parse_analysis
+from retell_voice.emulator.request_faults import parse_refusals
+from retell_voice.errors import ConfigError, show
 from retell_voice.program.failure import remark
+from retell_voice.program.limits import require_files
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.threads.detached import run_detached
@@ -42,6 +45,7 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
     Raises:
         ConfigError: a setting cannot be used, or listening on the address fails.
     """
+    require_files()
     async with AsyncExitStack() as stack:
         agent, engines = await _agent(settings, stack)
         emulator = Emulator(
@@ -58,6 +62,14 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             answer_pings=settings.answer_pings.value,
             max_calls=settings.max_calls.value,
             webhook_url=settings.webhook_url.value,
+            webhook_events=_read(settings.webhook_events, webhooks.parse_events),
+            webhook_timeout=settings.webhook_timeout_ms.value / 1000,
+            request_faults=_read(settings.refuse, parse_refusals) or (),
+            after_call=AfterCall(
+                recording_url=settings.recording_url.value,
+                public_log_url=settings.public_log_url.value,
+                call_analysis=_read(settings.call_analysis, parse_analysis),
+            ),
             allowed_hosts=settings.allowed_hosts.value.replace(",", " ").split(),
             auth_token=settings.auth_token.value,
         )
@@ -75,6 +87,16 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
         yield RunningEmulator(emulator, engines)
 
 
+def _read(setting: Sourced[Any], parse: Callable[[str], Any]) -> Any:
+    """Parse a setting that is a text with its own syntax."""
+    if setting.value is None:
+        return None
+    try:
+        return parse(setting.value)
+    except ValueError as error:
+        raise ConfigError(f"{setting.source}: {show(setting.value)}: {error}") from None
+
+
 def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSettings:
     """Return the emulator's settings for a call within this process."""
     return replace(
@@ -83,6 +105,7 @@ def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSe
         port=Sourced(0),
         prefix=Sourced(""),
         webhook_url=Sourced(None),
+        refuse=Sourced(None),
         **{
             name: given
             for name in ("llm", "scenario", "interruptible")
@@ -91,9 +114,30 @@ def for_local_call(talk: TalkSettings, emulator: EmulatorSettings) -> EmulatorSe
     )
 
 
+def _refuse_what_has_no_effect(settings: EmulatorSettings) -> None:
+    for names, wanted, words, hint in (
+        (
+            ("webhook_events", "webhook_timeout_ms"),
+            settings.webhook_url.value,
+            "is for webhooks, and they go nowhere",
+            "give --webhook-url, too",
+        ),
+        (
+            ("dialect",),
+            settings.accept_any.value,
+            "is for calls that nobody registered, and none of those is accepted",
+            "give --accept-any, too",
+        ),
+    ):
+        for given in (getattr(settings, name) for name in names):
+            if given.is_flag and not wanted:
+                raise ConfigError(f"{given.source} {words}", hint)
+
+
 async def _agent(
     settings: EmulatorSettings, stack: AsyncExitStack
 ) -> tuple[Agent, tuple[str, ...]]:
+    _refuse_what_has_no_effect(settings)
     llm, scenario = settings.llm, settings.scenario
     if llm.value and scenario.value:
         raise ConfigError(f"{llm.source} and {scenario.source} both set the agent: give only one")

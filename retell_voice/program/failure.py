@@ -19,12 +19,13 @@ from retell_voice.program.interrupt import (
     exit_on_interrupt,
     exit_on_interrupt_from_here,
 )
+from retell_voice.program.limits import exhausted
 from retell_voice.shown import CleanStderr, clean_lines, escape_json
 
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
     1: "a defect of this software",
-    2: "an option, a setting or one of your files cannot be used",
+    2: "an option, a setting, one of your files or a system limit cannot be used",
     3: "a microphone or speaker is missing, cannot be opened or went away",
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
@@ -103,6 +104,9 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
             raise
         if debug:
             _traceback()
+        if (limit := exhausted(error)) is not None:
+            complain(*limit)
+            raise SystemExit(ConfigError.exit_code) from None
         complain(
             f"this is a defect of retell-voice, please report it: {type(error).__name__}: {error}",
             "" if debug else f"--debug (or {DEBUG}=1) shows where it happened",
@@ -123,6 +127,10 @@ def ending() -> Iterator[None]:
         yield
     except SystemExit as exit_:
         code = exit_.code
+    except MemoryError:  # too little even to say it the usual way
+        with suppress(OSError):
+            os.write(2, b"retell-voice: the system gives this process no more memory\n")
+        os._exit(ConfigError.exit_code)
     except OSError as error:
         if error is not stdout.failure():
             raise

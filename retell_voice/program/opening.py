@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat, Encoding
-from retell_voice.devices.files import WavMicrophone, WavSpeaker
+from retell_voice.devices.files import NullMicrophone, Raw, WavMicrophone, WavSpeaker
 from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.sound_files.opening import STANDARD, is_pipe
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.recording.recorder import Recorder
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import (
@@ -68,6 +70,8 @@ def find_devices(
     far_end: AudioFormat | None = None,
     card_rate: int | None = None,
     speed: float = 1.0,
+    waits: bool = False,
+    silent: bool = False,
 ) -> tuple[Microphone, Speaker]:
     """Return the microphone and speaker that the settings name, not yet open; files win.
 
@@ -77,22 +81,41 @@ def find_devices(
         far_end: format of the agent's voice; None: as ``audio``.
         card_rate: samples a second to open sound cards with, if supported; None: the call's.
         speed: of files, relative to real time.
+        waits: each input file waits for its ``go_on``.
+        silent: nothing is said with sound; there is no microphone.
 
     Raises:
         ConfigError: a file cannot be used.
         DeviceNotFound: no such device, or none at all.
     """
     card = audio if card_rate is None else AudioFormat(rate=card_rate)
-    microphone = find_microphone(settings, audio, card=card, speed=speed)
+    microphone: Microphone = (
+        NullMicrophone(audio.rate, speed=speed, name="typed text")
+        if silent
+        else find_microphone(settings, audio, card=card, speed=speed, waits=waits)
+    )
     return microphone, find_speaker(settings, far_end or audio, card=card, speed=speed)
 
 
 def find_microphone(
-    settings: SoundSettings, audio: AudioFormat, *, card: AudioFormat, speed: float = 1.0
+    settings: SoundSettings,
+    audio: AudioFormat,
+    *,
+    card: AudioFormat,
+    speed: float = 1.0,
+    waits: bool = False,
 ) -> Microphone:
     """Return the microphone alone; ``card`` is the format of a sound card, see above."""
-    if (path := settings.input_file.value) is not None:
-        return WavMicrophone(os.path.expanduser(path), audio.rate, speed=speed)
+    if (paths := settings.input_file.value) is not None:
+        raw = settings.input_format.value
+        return WavMicrophone(
+            [os.path.expanduser(path) for path in paths],
+            audio.rate,
+            speed=speed,
+            raw=None if raw is None else Raw(*raw),
+            waits=waits,
+            loops=settings.input_loop.value,
+        )
     from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
 
     return portaudio.find_microphone(card, settings.input.value)
@@ -103,10 +126,47 @@ def find_speaker(
 ) -> Speaker:
     """Return the speaker alone; likewise."""
     if (path := settings.output_file.value) is not None:
-        return WavSpeaker(os.path.expanduser(path), audio.rate, speed=speed)
+        wanted = settings.output_format.value
+        return WavSpeaker(
+            os.path.expanduser(path),
+            audio.rate if wanted is None else wanted.rate,
+            speed=speed,
+            encoding="wav" if wanted is None else wanted.encoding,
+            file=_handed_over(settings.output_file) if path == STANDARD else None,
+        )
     from retell_voice.devices.portaudio import devices as portaudio  # files need no sound card
 
     return portaudio.find_speaker(card, settings.output.value)
+
+
+def uses_pipe(settings: SoundSettings) -> bool:
+    """Tell whether the devices can be found only once: what a pipe has said is gone."""
+    if settings.output_file.value == STANDARD:
+        return True
+    return any(is_pipe(os.path.expanduser(each)) for each in settings.input_file.value or ())
+
+
+def claim_stdout(settings: SoundSettings) -> None:
+    """Keep standard output for the agent's voice, if the settings say so; before any line.
+
+    Raises:
+        ConfigError: it is a terminal.
+    """
+    if settings.output_file.value != STANDARD:
+        return
+    if stdout.is_terminal():
+        raise ConfigError(
+            f"{settings.output_file.source} -: standard output is a terminal",
+            "pipe it into a program, or name a file",
+        )
+    stdout.hand_over()
+
+
+def _handed_over(given: Sourced[str | None]) -> BinaryIO:
+    file = stdout.handed_over()
+    if file is None:
+        raise ConfigError(f"{given.source} -: this command's own lines are on standard output")
+    return file
 
 
 def make_recorder(settings: CallSettings) -> Recorder | None:

@@ -59,7 +59,31 @@ _DEBUG = Annotated[
 
 
 class Command(TyperCommand):
-    """A command that suggests none of the options that its help does not show."""
+    """A command that suggests none of the options that its help does not show, and whose help
+    breaks what is too long for its column instead of cutting it off."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from rich.columns import Columns
+        from rich.table import Table
+        from rich.text import Text
+        from typer import rich_utils
+
+        class Whole(Table):
+            def add_row(self, *cells: Any, **options: Any) -> None:
+                *others, last = cells
+                if isinstance(last, Columns) and all(isinstance(t, Text) for t in last.renderables):
+                    texts: list[Any] = last.renderables
+                    last = Text(" ").join(texts)  # columns would cut it off themselves
+                super().add_row(*others, last, **options)
+                for column in self.columns:
+                    column.overflow = "fold"
+
+        drawing: Any = rich_utils  # typer has no setting for it
+        given, drawing.Table = drawing.Table, Whole
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            drawing.Table = given
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -153,7 +177,7 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
 
 def _parameter(name: str, row: Setting) -> _Parameter:
     """Return a setting as a parameter of a command; None is "not given"."""
-    kind: Any = bool if row.kind is bool else str
+    kind: Any = bool if row.kind is bool else list[str] if row.repeated else str
     parser = Secret if row.kind is Secret else None
     info: Any
     if not row.flag.startswith("--"):

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 from retell_voice.shown import clean_lines
 
@@ -92,6 +92,28 @@ def failure() -> OSError | None:
 def is_no_failure(error: OSError) -> bool:
     """Tell whether the reader has just gone away, or the terminal has."""
     return error.errno in (errno.EPIPE, errno.EIO)
+
+
+def hand_over() -> None:
+    """Keep what is standard output for ``handed_over``; what is printed goes to standard error."""
+    global _handed_over  # noqa: PLW0603 - a process has one standard output
+    sys.stdout.flush()
+    _handed_over = os.dup(1)
+    os.dup2(sys.stderr.fileno(), 1)  # which need not be 2, where PortAudio writes what it likes
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.setmode(_handed_over, os.O_BINARY)
+
+
+def handed_over() -> BinaryIO | None:
+    """Return what was standard output, once, for bytes; None if it was not handed over."""
+    global _handed_over
+    fd, _handed_over = _handed_over, None
+    return None if fd is None else os.fdopen(fd, "wb")
+
+
+_handed_over: int | None = None
 
 
 def abandon() -> None:

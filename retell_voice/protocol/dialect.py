@@ -78,6 +78,10 @@ class ServerDialect(Protocol):
         """Length that every message of audio must have, ms; None: any."""
 
     @property
+    def shortest_ms(self) -> int:
+        """Length that a message of audio must have at least, ms."""
+
+    @property
     def is_ready(self) -> bool:
         """Whether the caller has said all that it must before audio can be sent."""
 

@@ -43,7 +43,7 @@ PHONES: Mapping[str, Phone] = {
     "telnyx": Phone(
         lambda codec: _side("telnyx").TelnyxServer(sends=codec, is_mulaw=codec.is_mulaw),
         (8000,),
-        (8000, 16_000),
+        (8000, 16_000, 22_050, 24_000, 48_000),
     ),
     "vonage": Phone(
         lambda codec: _side("vonage").VonageServer(codec=codec), (), (8000, 16_000, 24_000)

@@ -247,7 +247,7 @@ def _control(fields: Fields, body: dict[str, Any], text: str, at: float) -> list
         return [CallOver(state=body["state"], at=at)]
     match body.get("event_type"):
         case "update":
-            return _update(fields, at)
+            return _update(body, text, at)
         case "metadata":
             return [Metadata(metadata=fields.anything("metadata"), at=at)]
         case "agent_start_talking" | "agent_stop_talking" as kind:
@@ -268,17 +268,27 @@ def read_transition(body: Mapping[str, Any], at: float = 0.0) -> NodeTransition:
     return NodeTransition(former=name("former"), new=name("new"), fields=body, at=at)
 
 
-def _update(fields: Fields, at: float) -> list[Event]:
+def _update(body: dict[str, Any], text: str, at: float) -> list[Event]:
+    """Keep what is good of an update, and tell of the rest."""
     events: list[Event] = []
-    if (spoken := fields.items("transcript")) is not None:
-        utterances = []
+    spoken, turn = body.get("transcript"), body.get("turntaking")
+    odd = not isinstance(spoken, list | None) or not isinstance(turn, str | None)
+    if isinstance(spoken, list):
+        said: list[Utterance] = []
         for item in spoken:
-            role, content = item.need(item.string, "role"), item.string("content")
-            if role in ("agent", "user") and content is not None:
-                utterances.append(Utterance("agent" if role == "agent" else "user", content))
-        events.append(Transcript(utterances=tuple(utterances), at=at))
-    if (speaker := _TURNS.get(fields.string("turntaking") or "")) is not None:
-        events.append(Turn(speaker=speaker, at=at))
+            match item:
+                case {"role": "agent" | "user" as role, "content": str() as content}:
+                    said.append(Utterance(role, content))
+                case {"role": str() as role} if role not in ("agent", "user"):
+                    pass  # a digit, a tool call: nothing that is said
+                case _:
+                    odd = True
+        events.append(Transcript(utterances=tuple(said), at=at))
+    if isinstance(turn, str) and turn in _TURNS:
+        events.append(Turn(speaker=_TURNS[turn], at=at))
+    if odd:
+        problem = "parts of the update cannot be read"
+        events.append(MalformedMessage(problem=problem, excerpt=text[:_EXCERPT], at=at))
     return events
 
 

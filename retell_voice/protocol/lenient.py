@@ -18,6 +18,9 @@ MAX_DEPTH = 100
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _STANDARD = str.maketrans("-_", "+/", " \t\r\n")
+# Made once: json.loads and json.dumps make them for each message.
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+_ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def load_json(text: str) -> Any:
@@ -29,7 +32,7 @@ def load_json(text: str) -> Any:
         ValueError: it cannot be read; says why, for people.
     """
     try:
-        value = json.loads(text, parse_constant=lambda _: None)
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON: {error}") from None
     except RecursionError:
@@ -63,9 +66,9 @@ def tidy(value: Any, depth: int = MAX_DEPTH) -> Any:
 def to_json(value: Any) -> str:
     """Return a value as JSON to everybody: ASCII, infinite numbers as null."""
     try:
-        return json.dumps(value, allow_nan=False)
+        return _ENCODER.encode(value)
     except ValueError:
-        return json.dumps(tidy(value))
+        return _ENCODER.encode(tidy(value))
 
 
 def decode_base64(text: str) -> bytes:
@@ -76,6 +79,10 @@ def decode_base64(text: str) -> bytes:
     Raises:
         ValueError: there is something else in it; says what, for people.
     """
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)  # as almost all of it is
+    except ValueError:
+        pass
     text = text.translate(_STANDARD).rstrip("=")
     whole = len(text) - (len(text) % 4 == 1)
     try:

@@ -28,6 +28,7 @@ class StreamServer(ABC):
     """
 
     frame_ms: int | None = None
+    shortest_ms = 0
 
     def __init__(self, *, sends: Codec, is_mulaw: bool, rate: int) -> None:
         self.caller: Caller | None = None

@@ -34,6 +34,8 @@ from retell_voice.protocol.streams import Problem, StreamProvider, Verb
 
 TOKEN = "x-telnyx-streaming-auth-token"  # noqa: S105 - a name
 """Header of the request that opens the WebSocket, and a field of ``connected``."""
+RATES = (8000, 16_000, 22_050, 24_000, 48_000)
+"""Samples a second of L16: those of Telnyx' SDK; its guide has 16 kHz alone."""
 _SHORTEST, _LONGEST = 0.02, 30.0
 _ERRORS: Mapping[Problem, tuple[int, str]] = {
     "payload": (100004, "invalid_media"),
@@ -168,6 +170,8 @@ class TelnyxServer(StreamServer):
         is_mulaw: whether the call's own audio is µ-law, not 16-bit PCM.
         big_endian: L16 of the caller is big-endian.
     """
+
+    shortest_ms = round(1000 * _SHORTEST)
 
     def __init__(
         self, *, sends: Codec = PCMU, is_mulaw: bool = True, big_endian: bool = False

@@ -202,6 +202,7 @@ class VonageServer:
     """
 
     frame_ms: int | None = FRAME_MS
+    shortest_ms = FRAME_MS
 
     def __init__(self, *, codec: Codec = LINEAR) -> None:
         self.caller: Caller | None = None

@@ -179,6 +179,7 @@ class WebServer:
     """
 
     frame_ms = None
+    shortest_ms = 0
     is_ready = True
 
     def __init__(self, sample_width: int, *, alignment: bool = False) -> None:

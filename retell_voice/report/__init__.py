@@ -1,5 +1,6 @@
 """A page about a call, from its recording.
 
-``account`` reads the events and is pure, ``levels`` reads the sound, ``figure`` draws and ``page``
-writes the page.
+``account`` reads the events, ``turns`` places the transcript in time and ``figures`` words the
+figures: all pure, as are ``plot``, which draws, and ``page``, which puts everything together with
+``page.css`` and ``page.js``. ``sound`` reads the WAV file. ``figure`` draws an image instead.
 """

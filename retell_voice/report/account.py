@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +17,7 @@ Spans = list[tuple[float, float]]
 
 SPEECH = -40.0
 """dBFS; a near end above this counts as speech."""
-_GAP = 0.4
+HANG = 0.4
 """Seconds of quiet within speech."""
 _LARGEST = 1e12
 """A larger number cannot be a figure of a call, and cannot be plotted."""
@@ -31,12 +30,15 @@ class Account:
 
     Attributes:
         near, far: peak levels, dBFS.
+        you: when you spoke, judged by the level, as the screen does.
         agent: when the agent was heard.
-        clears: when it was interrupted.
+        clears: when it was cut short.
+        barge_ins: when it fell silent because you spoke, and how long after you began.
         responses: when it was heard again after you spoke, and how long after.
         depth, target: of the jitter buffer, seconds.
         round_trip, silence: heartbeats' round trip, clear → silence (median so far), seconds.
         underruns, losses: when the buffer ran dry; when audio was dropped or a device lost.
+        utterances, seen: what was said; when each part of it first stood in the transcript.
         statistics: the last figures.
         began: call time at which the recording's sound begins.
         truncated: the end is missing: the program was killed, or the call goes on.
@@ -46,7 +48,9 @@ class Account:
     near: Series = field(default_factory=list)
     far: Series = field(default_factory=list)
     agent: Spans = field(default_factory=list)
+    you: Spans = field(default_factory=list)
     clears: list[float] = field(default_factory=list)
+    barge_ins: Series = field(default_factory=list)
     responses: Series = field(default_factory=list)
     depth: Series = field(default_factory=list)
     target: Series = field(default_factory=list)
@@ -55,6 +59,7 @@ class Account:
     underruns: list[float] = field(default_factory=list)
     losses: list[tuple[float, str]] = field(default_factory=list)
     utterances: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
     statistics: dict[str, Any] = field(default_factory=dict)
     ended: dict[str, str] | None = None
     began: float = 0.0
@@ -63,21 +68,20 @@ class Account:
     _told: list[Item[dict[str, Any]]] = field(default_factory=list, repr=False)
     _history: History[dict[str, Any]] = field(default_factory=History, repr=False)
 
-    @property
-    def you(self) -> Spans:
-        """When you spoke, judged by the level."""
-        return spans([at for at, level in self.near if level > SPEECH])
 
-
-def spans(times: Iterable[float]) -> Spans:
-    """Return the spans covered by times close to each other."""
+def spoken(levels: Series) -> Spans:
+    """Return when somebody spoke, by the levels: short pauses belong to it."""
     found: Spans = []
-    for at in times:
-        if found and at - found[-1][1] <= _GAP:
-            found[-1] = (found[-1][0], at)
-        else:
-            found.append((at, at))
-    return [(begin, end) for begin, end in found if end > begin]
+    before, is_open = 0.0, False
+    for at, level in levels:
+        if level > SPEECH:
+            begin = found.pop()[0] if is_open else at - min(max(at - before, 0.0), HANG)
+            found.append((begin, at))
+            is_open = True
+        elif is_open and at - found[-1][1] > HANG:
+            is_open = False
+        before = at
+    return found
 
 
 def read(text: str, name: str) -> Account:
@@ -119,8 +123,8 @@ def read(text: str, name: str) -> Account:
         known += 1
     if not known:
         raise ConfigError(f"{name}: contains no events", _HINT)
-    if account.agent and account.agent[-1][1] == math.inf:
-        account.agent[-1] = (account.agent[-1][0], account.end)
+    _close(account, account.end)
+    account.you = spoken(account.near)
     account.truncated = account.ended is None
     return account
 
@@ -138,16 +142,18 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
             account.near.append((at, near))
             account.far.append((at, far))
         case "agent_started":
+            _close(account, at)
             account.agent.append((at, math.inf))
         case "agent_stopped":
-            if account.agent and account.agent[-1][1] == math.inf:
-                account.agent[-1] = (account.agent[-1][0], _number(event, "silent_since"))
+            _close(account, _number(event, "silent_since"))
             if event["interrupted"]:
                 account.clears.append(_number(event, "silent_since"))
         case "response":
             account.responses.append((at, _number(event, "delay")))
+        case "barge_in":
+            account.barge_ins.append((at, _number(event, "delay")))
         case "transcript":
-            _take_transcript(account, event)
+            _take_transcript(account, at, event)
         case "statistics":
             _take_statistics(account, at, event)
         case "audio_dropped":
@@ -168,10 +174,17 @@ def _take(account: Account, event: dict[str, Any]) -> None:  # noqa: PLR0912 - a
             _take_statistics(account, at, event["statistics"])
 
 
+def _close(account: Account, at: float) -> None:
+    """Note that the agent is silent from now on, if it was heard."""
+    if account.agent and account.agent[-1][1] == math.inf:
+        begin = account.agent[-1][0]
+        account.agent[-1] = (begin, max(begin, at))
+
+
 _SIDES = {"near_end": "your", "far_end": "the agent's"}
 
 
-def _take_transcript(account: Account, event: dict[str, Any]) -> None:
+def _take_transcript(account: Account, at: float, event: dict[str, Any]) -> None:
     first = round(_number(event, "from")) if "from" in event else 0
     account._told[max(first, 0) :] = [
         Item(words(each.get("role")), words(each.get("content")), dict(each))
@@ -179,6 +192,8 @@ def _take_transcript(account: Account, event: dict[str, Any]) -> None:
     ]
     # Earlier versions kept only what the server sent: perhaps the last few utterances.
     account.utterances = account._history.update(account._told)
+    del account.seen[len(account.utterances) :]
+    account.seen += [at] * (len(account.utterances) - len(account.seen))
 
 
 def _number(event: dict[str, Any], name: str) -> float:
@@ -212,55 +227,3 @@ def _take_statistics(account: Account, at: float, event: dict[str, Any]) -> None
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def figures(account: Account) -> list[tuple[str, str]]:
-    """Return the figures worth knowing about a call, as names and values for people."""
-    known = account.statistics
-    rows = [("length", clock(account.end))]
-    names = ("started", "encoding", "rate", "microphone", "speaker", "server")
-    rows += [(name, words(account.call[name])) for name in names if account.call.get(name)]
-    if account.end:
-        for name, spoken in (("you spoke", account.you), ("the agent was heard", account.agent)):
-            seconds = sum(end - begin for begin, end in spoken)
-            rows.append((name, f"{seconds:.0f} s, {seconds / account.end:.0%}"))
-    rows.append(("interruptions", str(len(account.clears))))
-    for name, key in (
-        ("answers, median", "response_p50"),
-        ("answers, 95 % within", "response_p95"),
-        ("slowest answer", "response_max"),
-        ("interrupted → silent, median", "barge_in_p50"),
-    ):
-        if known.get(key) is not None:
-            rows.append((name, f"{known[key]:.2f} s"))
-    for name, key, unit, scale in (
-        ("clear → silence, median", "clear_to_silence_p50", "ms", 1000),
-        ("clear → silence, 95 %", "clear_to_silence_p95", "ms", 1000),
-        ("heartbeat round trip", "round_trip", "ms", 1000),
-        ("jitter buffer target", "playout_target", "ms", 1000),
-        ("gaps concealed", "underruns", "", 1),
-        ("speaker gaps", "playback_xruns", "", 1),
-        ("microphone gaps", "capture_xruns", "", 1),
-        ("frames sent", "frames_sent", "", 1),
-        ("frames dropped", "frames_dropped", "", 1),
-        ("devices lost", "device_losses", "", 1),
-        ("echo removed", "echo_erle", "dB", 1),
-    ):
-        if known.get(key) is not None:
-            rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))
-    return rows
-
-
-def outcome(account: Account) -> str:
-    """Return how the call ended, in one line."""
-    ended = account.ended
-    if ended is None:
-        return "The recording is incomplete: the program was killed, or the call goes on."
-    if "error" in ended:
-        return f"It ended with an error: {ended['error']}"
-    return f"Ended by {ended['by']}, code {ended['code']} {ended['reason']}".rstrip() + "."
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
-    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"

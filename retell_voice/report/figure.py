@@ -1,4 +1,4 @@
-"""Plots a call over time, with matplotlib (the extra ``report``)."""
+"""Plots a call over time as an image, with matplotlib (the extra ``report``)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.errors import ConfigError
-from retell_voice.report.account import Account, Series, clock
+from retell_voice.extras import how_to_install
+from retell_voice.report.account import Account, Series
+from retell_voice.report.figures import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_YOU, _AGENT, _CLEAR, _BAD, _GREY = "#1f77b4", "#2ca02c", "#d62728", "#ff7f0e", "#7f7f7f"
+_YOU, _AGENT, _CLEAR, _BAD, _GREY = "#1a7f37", "#0a7490", "#c62828", "#a04b00", "#59636e"
+"""As on the page."""
 _FLOOR = -60.0
 _WIDTH = 11.0
 _HEIGHTS = (2.0, 0.9, 1.6, 1.6)
@@ -29,8 +32,8 @@ def draw(account: Account) -> Figure:
         from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 - as above
     except ImportError:
         raise ConfigError(
-            "reports need matplotlib, which is not installed",
-            "pip install 'retell-voice[report]'",
+            "an image needs matplotlib, which is not installed",
+            how_to_install("report"),
         ) from None
     figure = Figure(figsize=(_WIDTH, sum(_HEIGHTS) + 1.5), layout="constrained")
     rows: list[Any] = list(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
-from retell_voice.net.exchange import exchange, needs_proxy
 from retell_voice.net.http import (
     DEFAULT_API_URL,
     bad_proxy,
@@ -22,6 +21,7 @@ from retell_voice.net.http import (
     root_cause,
     unlogged,
 )
+from retell_voice.net.proxy import proxy_for
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
@@ -77,7 +77,7 @@ class Api:
                 "the API key is empty or has invalid characters",
                 "the key is in Retell's dashboard",
             )
-        self._plain = plain and (self._base.is_local or not needs_proxy(self._base.url))
+        self._plain = plain and (self._base.is_local or proxy_for(self._base.url) is None)
         if self._base.is_plain and not self._base.is_local:
             _warn_of_plain_text(self._base.host)
 
@@ -165,6 +165,8 @@ class Api:
         body: Mapping[str, Any] | None,
         query: Mapping[str, Any] | None,
     ) -> Any:
+        from retell_voice.net.exchange import exchange  # noqa: PLC0415 - loads h11
+
         failure: ConnectError | RestError
         asked = f"?{urlencode(query)}" if query else ""
         try:

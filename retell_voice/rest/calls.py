@@ -142,11 +142,13 @@ async def get_call(
     *,
     api_key: str,
     api_url: str = DEFAULT_API_URL,
+    plain: bool = False,
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> CallDetails:
     """Look a call up; arguments and errors as for ``register_call``."""
     call_id, api_key = Secret(call_id), Secret(api_key)
-    api = Api(api_url, api_key, timeout, what=f"call {mask(call_id)}", call_id=call_id)
+    what = f"call {mask(call_id)}"
+    api = Api(api_url, api_key, timeout, what=what, call_id=call_id, plain=plain)
     path = Secret(f"/get-call/{quote(call_id, safe='')}")
     try:
         answer = await api.request(Secret(f"/v2{path}"))

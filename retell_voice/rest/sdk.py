@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 
 class _LazyTypes:
@@ -40,9 +41,7 @@ def load_sdk() -> Any:
     try:
         import retell  # noqa: PLC0415 - slow, and only needed for requests
     except ImportError:
-        raise ConfigError(
-            "Retell's SDK is not installed", "pip install 'retell-voice[register]'"
-        ) from None
+        raise ConfigError("Retell's SDK is not installed", how_to_install("register")) from None
     finally:
         sys.meta_path.remove(_LazyTypes)
     return retell

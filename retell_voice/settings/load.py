@@ -197,9 +197,9 @@ def load(
             values[name] = file.values[row.section, name]
         if text := environ.get(row.env):
             values[name] = Sourced(row.parse(text, row.env), row.env)
-        if (given := flags.get(name)) is not None:
+        if (given := flags.get(name)) not in (None, []):
             flag = f"--no-{row.flag[2:]}" if given is False else row.flag
-            parse = row.parse if isinstance(given, str) else row.check
+            parse = row.parse if isinstance(given, str) and not row.repeated else row.check
             values[name] = Sourced(parse(given, flag), flag)
     return settings(**values)
 

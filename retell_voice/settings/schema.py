@@ -10,6 +10,7 @@ A value carries where it came from, so that an error can say which of the four t
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Generic, TypeVar
@@ -63,6 +64,9 @@ class Setting:
     """Name of its environment variable, if not derived from its own name."""
     is_option: bool = True
     """Whether it can be given on the command line."""
+    repeated: bool = False
+    """Whether there may be several: an option given again, an array in the file, and in the
+    environment separated as in PATH. The value is a tuple."""
     name: str = ""
     section: str = ""
 
@@ -96,6 +100,9 @@ class Setting:
         """
         if value == "" and self.default is None:
             return None
+        if self.repeated:
+            one = replace(self, repeated=False, default="")
+            return tuple(one.check(each, label) for each in _listed(value)) or None
         if self.read is not None and type(value) is int:
             value = str(value)  # a string setting such as a version may look like a number
         kind: type = str if self.kind is Secret else self.kind
@@ -128,7 +135,9 @@ class Setting:
     def parse(self, text: str, label: str) -> Any:
         """Parse a text from the environment or the command line."""
         value: object = text
-        if self.kind is bool:
+        if self.repeated:
+            value = text and [each for each in text.split(os.pathsep) if each]
+        elif self.kind is bool:
             low = text.strip().lower()
             value = True if low in _TRUE else False if low in _FALSE else text
         elif self.kind in (int, float):
@@ -137,6 +146,10 @@ class Setting:
             except ValueError:
                 value = text
         return self.check(value, label)
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def setting(

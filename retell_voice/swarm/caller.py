@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from retell_voice.errors import ConnectError
-from retell_voice.events import ProviderComplaint
+from retell_voice.audio.format import Samples
+from retell_voice.errors import CallFailed, RetellVoiceError
+from retell_voice.events import Event, ProviderComplaint
 from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.swarm.ear import Ear
 from retell_voice.swarm.figures import Figures
+from retell_voice.swarm.pace import Pace
 from retell_voice.swarm.voice import Voice
 from retell_voice.transport.ports import Connection, Route
 
@@ -42,26 +43,29 @@ class Caller:
         voice: what is said.
         manners: when it is over.
         figures: where everything is counted.
-        late: is told how late each frame was sent, seconds.
+        pace: tells when the next frame is due.
     """
 
     def __init__(
-        self,
-        route: Route,
-        voice: Voice,
-        manners: Manners,
-        figures: Figures,
-        late: Callable[[float], None],
+        self, route: Route, voice: Voice, manners: Manners, figures: Figures, pace: Pace
     ) -> None:
         self._route = route
-        self._voice = voice
+        self.voice = voice
         self._manners = manners
         self._figures = figures
-        self._late = late
-        self._ear = Ear(route.far_end.rate)
+        self._pace = pace
+        self._ear = Ear(self.hearing_rate, is_live=route.packets)
         self._loop = asyncio.get_running_loop()
         self._cues: set[asyncio.TimerHandle] = set()
         self._began = 0.0  # of the first frame
+        self._number = 0  # of the next
+        self._aside: asyncio.Task[None] | None = None
+        """What a frame had to wait for: the network, or that the connection closes."""
+
+    @property
+    def hearing_rate(self) -> int:
+        """Samples a second of what is heard."""
+        return self._route.far_end.rate
 
     async def hold(self) -> None:
         """Hold the call to its end; never raises for what happens to it."""
@@ -69,12 +73,12 @@ class Caller:
         figures.calls += 1
         try:
             connection = await self._route.connect(lambda: self._loop.time() - dialled)
-        except ConnectError as error:
-            figures.failures[str(error)] += 1
+        except RetellVoiceError as error:
+            figures.fail(str(error), error.exit_code)
             return
+        self._connection = connection
         figures.times["connect"].add(self._loop.time() - dialled)
-        self._began = self._loop.time()
-        speaking = asyncio.create_task(self._speak(connection))
+        self._began = self._pace.join(self._speak)
         beating = asyncio.create_task(self._beat(connection))
         try:
             await self._listen(connection)
@@ -82,64 +86,78 @@ class Caller:
             self._count_answers(self._loop.time() - self._began, cut_short=True)
             raise
         finally:
-            for task in (speaking, beating):
+            self._pace.leave(self._speak)
+            tasks = [each for each in (beating, self._aside) if each is not None]
+            for task in tasks:
                 task.cancel()
             self._drop_cues()
             await connection.close()
-            await asyncio.gather(speaking, beating, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._account(connection, self._loop.time() - self._began)
 
-    async def _speak(self, connection: Connection) -> None:
-        voice, number = self._voice, 0
-        while not self._all_said(number * voice.frame):
-            due = self._began + number * voice.frame
-            if (wait := due - self._loop.time()) > 0:
-                await asyncio.sleep(wait)
-            late = max(0.0, self._loop.time() - due)
-            self._late(late)
-            self._figures.times["late"].add(late)
-            frame = voice.frames[number] if number < len(voice.frames) else voice.silence
-            if not connection.send_now(frame) and not await self._takes(connection, frame):
-                connection.give_up("the server takes no more audio")
-                return
-            number += 1
-        await connection.close()
+    def _speak(self) -> bool:
+        """Send the frame that is due; return whether the next one follows in its time."""
+        voice, number = self.voice, self._number
+        if self._all_said(number * voice.frame):
+            self._aside = asyncio.create_task(self._connection.close())
+            return False
+        frame = voice.frames[number] if number < len(voice.frames) else voice.silence
+        self._number += 1
+        if self.send(self._connection, frame):
+            return True
+        self._aside = asyncio.create_task(self._wait_to_send(frame))
+        return False
 
-    async def _takes(self, connection: Connection, frame: bytes) -> bool:
-        """Send a frame that has to wait; return whether the network took it before we lost hope."""
+    def send(self, connection: Connection, frame: bytes) -> bool:
+        """Send a frame of the voice; return whether the network took it at once."""
+        return connection.send_now(frame)
+
+    async def _wait_to_send(self, frame: bytes) -> None:
+        """Send a frame that has to wait, and go on; or give up the call with the hope for that."""
         try:
             async with asyncio.timeout(self._manners.answer_timeout):
-                await connection.send_audio(frame)
+                await self._connection.send_audio(frame)
         except TimeoutError:
-            return False
-        return True
+            self._connection.give_up("the server takes no more audio")
+            return
+        if self._connection.closed is None:
+            self._pace.join(self._speak, self._began + self._number * self.voice.frame)
 
     def _all_said(self, now: float) -> bool:
-        voice, manners, ear = self._voice, self._manners, self._ear
+        voice, manners, ear = self.voice, self._manners, self._ear
         if now < voice.seconds:
             return False
         waited = now - voice.ends[-1]
         if ear.answer(voice.ends[-1], now) is None:
             return waited >= manners.answer_timeout
-        quiet = ear.until <= now and now - ear.silent_since(now) >= manners.silence
+        quiet = now - ear.silent_from >= manners.silence
         return quiet or waited >= 6 * manners.answer_timeout
 
     async def _listen(self, connection: Connection) -> None:
-        ear, far_end, figures = self._ear, self._route.far_end, self._figures
         async for event in connection:
             now = self._loop.time() - self._began
             match event:
                 case AgentAudio(data=data, cue=cue):
-                    if data and ear.until - now < _MOST_QUEUED:
-                        ear.take(far_end.decode(data), now)
+                    if data:
+                        self.hear(self._route.far_end.decode(data), now)
                     if cue is not None:
-                        self._report(connection, cue, max(ear.until, now))
+                        self._report(connection, cue, max(self._ear.until, now))
                 case Clear():
-                    ear.clear(now)
+                    self._ear.clear(now)
                     self._drop_cues()
-                    figures.cut += 1
+                    self._figures.cut += 1
                 case ProviderComplaint(code=code, problem=problem):
-                    figures.complaints[f"{code} {problem}".strip()] += 1
+                    self._figures.complaints[f"{code} {problem}".strip()] += 1
+                case _:
+                    self.take(event, now)
+
+    def take(self, event: Event, now: float) -> None:
+        """Take what only some kinds of calls have."""
+
+    def hear(self, samples: Samples, now: float) -> None:
+        """Take audio of the agent, shape (n,), mono int16."""
+        if self._ear.until - now < _MOST_QUEUED:
+            self._ear.take(samples, now)
 
     def _report(self, connection: Connection, cue: object, when: float) -> None:
         def heard() -> None:
@@ -161,7 +179,7 @@ class Caller:
 
     def _count_answers(self, end: float, *, cut_short: bool = False) -> None:
         """Count the answers of a call that ended then; ``cut_short``: it was our own wish."""
-        figures, ends = self._figures, self._voice.ends
+        figures, ends = self._figures, self.voice.ends
         for number, at in enumerate(ends):
             before = ends[number + 1] if number + 1 < len(ends) else end
             if at >= end:
@@ -188,4 +206,4 @@ class Caller:
             figures.held += 1
         else:
             who = "the server closed" if closed.by == "server" else "the connection broke"
-            figures.failures[f"{who}: {closed.code} {closed.reason}".strip()] += 1
+            figures.fail(f"{who}: {closed.code} {closed.reason}".strip(), CallFailed.exit_code)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
+from retell_voice.extras import how_to_install
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import Part, added, run_part
 
+_CONNECT_TIMEOUT = 5.0
 _MOST_SHOWN = 300  # characters of what a worker's error says
 
 
@@ -31,11 +33,11 @@ def run_on(address: str, part: Part) -> Figures:
     except ImportError:
         raise ConfigError(
             "workers are reached with Dask, which is not installed",
-            "pip install 'retell-voice[swarm-dask]', here and on each worker",
+            f"{how_to_install('swarm-dask')}, here and on each worker",
         ) from None
     part.route("call")  # before anybody is asked
     try:
-        client: Any = Client(address, timeout=5)  # type: ignore[no-untyped-call]
+        client: Any = Client(address, timeout=_CONNECT_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConnectError(
             f"network: no Dask scheduler answers at {address}",

@@ -26,6 +26,8 @@ class Ear:
 
     Args:
         rate: samples a second of what is heard.
+        is_live: audio comes in real time, and pauses are shortened to catch up with what came late,
+            as jitter buffers do; if not, all of it is played.
 
     Attributes:
         until: when all that has come will have been played, seconds.
@@ -33,6 +35,7 @@ class Ear:
     """
 
     rate: int
+    is_live: bool = False
     until: float = 0.0
     gaps: list[float] = field(default_factory=list)
     _loud: list[tuple[float, float]] = field(default_factory=list)
@@ -42,14 +45,16 @@ class Ear:
         if not len(samples):
             return
         loud = loud_blocks(samples, self.rate)
+        if self.is_live and self.until > at and not loud.any():
+            return
         begin = max(at, self.until)
         waited = begin - self.until
         was_loud = bool(self._loud) and self.until - self._loud[-1][1] < BLOCK / 2
         if was_loud and loud[0] and _LEAST_GAP < waited < _PAUSE:
             self.gaps.append(waited)
         self.until = begin + len(samples) / self.rate
-        for block in loud.nonzero()[0]:
-            start = begin + float(block) * BLOCK
+        for block in loud.nonzero()[0].tolist():
+            start = begin + block * BLOCK
             end = min(start + BLOCK, self.until)
             if self._loud and start - self._loud[-1][1] < BLOCK / 2:
                 self._loud[-1] = self._loud[-1][0], end
@@ -61,10 +66,10 @@ class Ear:
         self.until = min(self.until, at)
         self._loud = [(begin, min(end, at)) for begin, end in self._loud if begin < at]
 
-    def silent_since(self, now: float) -> float:
-        """Return since when nothing loud has been heard; ``now`` if something is."""
-        heard = [min(end, now) for begin, end in self._loud if begin <= now]
-        return max(heard, default=0.0)
+    @property
+    def silent_from(self) -> float:
+        """When the last that is loud of what has come will have been played; 0: nothing was."""
+        return self._loud[-1][1] if self._loud else 0.0
 
     def answer(self, end: float, before: float) -> float | None:
         """Return how long after an utterance's end the agent was first heard, seconds.

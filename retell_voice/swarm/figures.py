@@ -10,17 +10,20 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from retell_voice.errors import ConfigError
+from retell_voice.errors import CallFailed, ConfigError
+from retell_voice.extras import how_to_install
 
 if TYPE_CHECKING:
     from hdrh.histogram import HdrHistogram
 
 _HIGHEST = 600_000_000  # microseconds
 _DIGITS = 3
+SOME_FAILED = CallFailed.exit_code
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
-TIMES = ("connect", "answer", "gap", "late")
-"""Seconds from dialling to an open WebSocket; from the end of the caller's speech to the agent's
-first sound; without sound within the agent's speech; that a frame was sent after its time."""
+TIMES = ("register", "connect", "answer", "gap", "late")
+"""Seconds to register a call, waits for a server that has too many included; from dialling to an
+open connection; from the end of the caller's speech to the agent's first sound; without sound
+within the agent's speech; that a frame was sent after its time."""
 
 
 class Times:
@@ -74,6 +77,7 @@ class Figures:
         asked, unanswered: utterances of callers, and those after which nothing was heard.
         cut: ``clear`` messages.
         failures: why calls failed, and how often.
+        exit_codes: of these failures, and how often.
         complaints: what the provider that is played would have complained of, and how often.
         most: calls that went on at a time.
         left_out: calls that were not dialled because this machine was late.
@@ -86,7 +90,22 @@ class Figures:
         self.calls = self.held = self.asked = self.unanswered = 0
         self.cut = self.most = self.left_out = 0
         self.failures: Counter[str] = Counter()
+        self.exit_codes: Counter[int] = Counter()
         self.complaints: Counter[str] = Counter()
+
+    def fail(self, why: str, exit_code: int) -> None:
+        """Count a call that failed."""
+        self.failures[why] += 1
+        self.exit_codes[exit_code] += 1
+
+    @property
+    def exit_code(self) -> int:
+        """What a program should exit with: 0 where all calls were held; where none was, what a call
+        alone would have; ``SOME_FAILED`` where some were."""
+        if self.held and not self.failures:
+            return 0
+        codes = list(self.exit_codes)
+        return codes[0] if len(codes) == 1 and not self.held else SOME_FAILED
 
     def merge(self, other: Figures) -> None:
         """Add those of another swarm, which went on at the same time."""
@@ -95,6 +114,7 @@ class Figures:
         for name in self._COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failures += other.failures
+        self.exit_codes += other.exit_codes
         self.complaints += other.complaints
 
     def shown(self) -> dict[str, Any]:
@@ -102,6 +122,7 @@ class Figures:
         return {
             **{name: getattr(self, name) for name in self._COUNTS},
             "failures": dict(self.failures),
+            "exit_codes": {str(code): count for code, count in self.exit_codes.items()},
             "complaints": dict(self.complaints),
             **{name: times.shown() for name, times in self.times.items()},
         }
@@ -113,6 +134,7 @@ class Figures:
         for name in cls._COUNTS:
             setattr(figures, name, int(shown[name]))
         figures.failures = Counter(shown["failures"])
+        figures.exit_codes = Counter({int(each): n for each, n in shown["exit_codes"].items()})
         figures.complaints = Counter(shown["complaints"])
         figures.times = {name: Times(shown[name]["hdr"]) for name in TIMES}
         return figures
@@ -124,6 +146,6 @@ def _histogram() -> HdrHistogram:
     except ImportError:
         raise ConfigError(
             "a swarm's times are kept in HdrHistograms, which are not installed",
-            "pip install 'retell-voice[swarm]'",
+            how_to_install("swarm"),
         ) from None
     return HdrHistogram(1, _HIGHEST, _DIGITS)

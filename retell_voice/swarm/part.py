@@ -80,13 +80,13 @@ class Part:
     def swarm(
         self,
         tell: Callable[[Moment], None] = lambda _: None,
-        call_id: Callable[[], Awaitable[str]] | None = None,
+        register: Callable[[], Awaitable[str]] | None = None,
     ) -> Swarm:
         """Return the swarm, to be run.
 
         Args:
             tell: is told how it goes.
-            call_id: registers a call and returns its call_id; None: there is no need.
+            register: registers a call of ``web`` and returns its call_id; None: there is no need.
 
         Raises:
             ConfigError: it cannot be dialled like that, or nobody speaks in the recording.
@@ -95,10 +95,10 @@ class Part:
         spoken = resample_whole(self.samples, self.rate, route.near_end.rate)
         voice = voice_of(spoken, route.near_end, route.frame_ms or DEFAULT_FRAME_MS)
 
-        async def dial(_: int) -> Route:
-            return self.route("" if call_id is None else await call_id())
+        async def dial() -> Route:
+            return self.route("" if register is None else await register())
 
-        return Swarm(self.plan, dial, voice, tell)
+        return Swarm(self.plan, dial, voice, tell, registers=register is not None)
 
     def split(self, workers: int) -> list[Part]:
         """Return the parts of so many workers, which dial in turn and together make this one."""

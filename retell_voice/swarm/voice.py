@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,13 +43,19 @@ class Voice:
         return len(self.frames) * self.frame
 
 
-def voice_of(samples: Samples, audio: AudioFormat, frame_ms: int) -> Voice:
+def voice_of(
+    samples: Samples,
+    audio: AudioFormat,
+    frame_ms: int,
+    encode: Callable[[Samples], bytes] | None = None,
+) -> Voice:
     """Return a recording as the voice of callers.
 
     Args:
         samples: shape (n,), mono int16, at the rate of ``audio``.
         audio: encoding and rate of the calls.
         frame_ms: length of a frame.
+        encode: encodes one frame after the other; None: as ``audio`` does.
 
     Raises:
         ConfigError: nobody speaks in it.
@@ -58,8 +65,9 @@ def voice_of(samples: Samples, audio: AudioFormat, frame_ms: int) -> Voice:
     ends = utterance_ends(samples, audio.rate)
     if not ends:
         raise ConfigError("nobody speaks in the input file: no answer could be timed")
-    frames = tuple(audio.encode(padded[at : at + step]) for at in range(0, len(padded), step))
-    silence = audio.encode(np.zeros(step, np.int16))
+    encode = encode or audio.encode
+    frames = tuple(encode(padded[at : at + step]) for at in range(0, len(padded), step))
+    silence = encode(np.zeros(step, np.int16))
     return Voice(frames, step / audio.rate, ends, silence)
 
 
@@ -77,13 +85,20 @@ def utterance_ends(samples: Samples, rate: int) -> tuple[float, ...]:
 
 def loud_blocks(samples: Samples, rate: int) -> NDArray[np.bool_]:
     """Return which blocks of ``BLOCK`` seconds are no silence; the last may be shorter."""
-    found: NDArray[np.bool_] = block_levels(samples, rate) > _FLOOR
+    found: NDArray[np.bool_] = _powers(samples, rate) > _FLOOR**2
     return found
 
 
 def block_levels(samples: Samples, rate: int) -> NDArray[np.float64]:
     """Return the root mean square of each block."""
+    return np.sqrt(_powers(samples, rate))
+
+
+def _powers(samples: Samples, rate: int) -> NDArray[np.float64]:
     size = max(1, round(rate * BLOCK))
-    padded = np.pad(samples.astype(np.float64), (0, -len(samples) % size))
-    levels: NDArray[np.float64] = np.sqrt(np.mean(padded.reshape(-1, size) ** 2, axis=1))
-    return levels
+    values = samples.astype(np.float64)
+    if lacking := -len(values) % size:
+        values = np.concatenate((values, np.zeros(lacking)))
+    blocks = values.reshape(-1, size)
+    powers: NDArray[np.float64] = np.einsum("ij,ij->i", blocks, blocks) / size
+    return powers

@@ -7,16 +7,19 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.report.figure import svg
 from retell_voice.report.page import STYLE, table
 from retell_voice.shown import clean
 from retell_voice.swarm.figures import PERCENTILES, Figures, Times
-from retell_voice.swarm.swarm import LATE, Moment
+from retell_voice.swarm.pace import LATE
+from retell_voice.swarm.swarm import Moment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NAMES = {
+    "register": "registered after",
     "connect": "connected after",
     "answer": "answered after",
     "gap": "gaps in the agent's voice",
@@ -39,7 +42,11 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
     found.append(
         ("utterances", f"{figures.asked} of callers, {figures.unanswered} without an answer")
     )
-    found += [(_NAMES[name], _spread(times)) for name, times in figures.times.items()]
+    found += [
+        (_NAMES[name], _spread(times))
+        for name, times in figures.times.items()
+        if times.count or name != "register"  # not all calls are registered
+    ]
     found.append(("clears", str(figures.cut)))
     found += [
         ("failed", f"{count} × {clean(why)}") for why, count in figures.failures.most_common(_TOLD)
@@ -107,12 +114,12 @@ def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:
     except ImportError:
         raise ConfigError(
             "a page is drawn with matplotlib, which is not installed",
-            "pip install 'retell-voice[report]'",
+            how_to_install("report"),
         ) from None
     figure = Figure(figsize=(11.0, 7.0), layout="constrained")
     above, below = figure.subplots(2, 1)
     percents = [*range(100), 99.5, 99.9, 100.0]
-    for name in ("answer", "connect", "late"):
+    for name in ("answer", "connect", "register", "late"):
         times = figures.times[name]
         if times.count:
             values = [1000 * times.percentile(percent) for percent in percents]

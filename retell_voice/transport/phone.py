@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.events import ProviderComplaint
+from retell_voice.extras import how_to_install
 from retell_voice.protocol import exotel, plivo, telnyx, twilio, vonage
 from retell_voice.protocol.codecs import PCMU, Codec
 from retell_voice.protocol.dialect import ClientDialect
@@ -291,14 +292,14 @@ def _jwt(secret: str) -> str:
         return vonage.signed_token(secret, now=time.time(), jti=str(uuid.uuid4()))
     except ImportError:
         raise ConfigError(
-            "Vonage's token needs the package PyJWT", "pip install 'retell-voice[vonage]'"
+            "Vonage's token needs the package PyJWT", how_to_install("vonage")
         ) from None
 
 
 PROVIDERS: Mapping[str, Provider] = {
     "twilio": Provider("Twilio", _twilio),
     "telnyx": Provider(
-        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=(8000, 16_000)
+        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=telnyx.RATES
     ),
     "vonage": Provider(
         "Vonage", _vonage, vonage.LINEAR, codecs=("L16",), rates=(8000, 16_000, 24_000)

@@ -51,6 +51,10 @@ class Connection(Protocol):
     def round_trip(self) -> float | None:
         """Seconds from the last answered heartbeat to its answer; None before the first."""
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of your voice sent so far, as encoded."""
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says."""
 

@@ -97,6 +97,7 @@ class WebSocketConnection:
         self._closed: Closed | None = None
         self._heard_at = clock()
         self._round_trip: float | None = None
+        self._bytes_sent = 0
         self._heartbeats = 0  # of the dialect's own
         self._heartbeat_at = 0.0
         self._answers_heartbeats = False
@@ -117,6 +118,11 @@ class WebSocketConnection:
     def round_trip(self) -> float | None:
         """Seconds from the last answered heartbeat to its answer."""
         return self._round_trip
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of your voice sent so far, as encoded, without what the dialect wraps around it."""
+        return self._bytes_sent
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what the server says, stamped with the call's clock, until the end."""
@@ -149,11 +155,13 @@ class WebSocketConnection:
             return False
         if transport.get_write_buffer_size():
             return False
+        self._bytes_sent += len(frame)
         self._say(self._dialect.audio(frame, self._clock()))
         return True
 
     async def send_audio(self, frame: bytes) -> None:
         """Send one encoded frame; returns when the network has taken it."""
+        self._bytes_sent += len(frame)
         await self._send(self._dialect.audio(frame, self._clock()))
 
     def skip(self, seconds: float) -> None:

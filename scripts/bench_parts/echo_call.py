@@ -91,7 +91,7 @@ async def _talking(case: Case, emulator: Emulator) -> AsyncIterator[Talk]:
 @asynccontextmanager
 async def _in_browser(case: Case, emulator: Emulator) -> AsyncIterator[None]:
     """Let Chromium hold the call, with a canceller of its own."""
-    async with chromium.Chromium(None, case.card.env) as browser:
+    async with chromium.Chromium(env=case.card.env) as browser:
         page = await browser.open()
         await page.run(
             "const tag = document.createElement('script'); tag.text = argument;"

@@ -111,7 +111,8 @@ class Clicker:
         try:
             while not self._over:
                 time.sleep(max(0.0, due - time.monotonic()))
-                due += _PERIOD
+                # Never in a burst: what waits in pacat would delay all that follows.
+                due = max(due + _PERIOD, time.monotonic() - _PERIOD)
                 if self._due.is_set():
                     self._due.clear()
                     self.clicked.append(time.monotonic())

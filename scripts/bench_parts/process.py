@@ -20,3 +20,17 @@ def memory(pid: int, kind: str = "Pss") -> float:
         if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise ValueError(f"no {kind} for process {pid}")
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has just ended
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found

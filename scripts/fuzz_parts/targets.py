@@ -17,14 +17,34 @@ from pathlib import Path
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import read_wav
+from retell_voice.emulator.calls import Calls, RegisteredCall
 from retell_voice.emulator.http import HttpPeer
-from retell_voice.emulator.rest.replies import Reply
+from retell_voice.emulator.javascript import stringify
+from retell_voice.emulator.registry import Registry
+from retell_voice.emulator.rest.api import Rest
+from retell_voice.emulator.rest.replies import Reply, Request
 from retell_voice.emulator.scenario.parser import parse_scenario
+from retell_voice.emulator.server_events import ServerEvents
 from retell_voice.emulator.visitors import Visitors
 from retell_voice.errors import ConfigError
+from retell_voice.kiosk.control.messages import (
+    BadCommand,
+    read_command,
+    read_message,
+    read_token,
+)
 from retell_voice.net.proxy import proxy_for
 from retell_voice.net.refusal import read_refusal
 from retell_voice.protocol.exotel import ExotelClient
+from retell_voice.protocol.gateway import (
+    Admission,
+    UnreadableAnswer,
+    read_admission,
+    read_control,
+    read_join,
+    read_joined,
+    read_trickle,
+)
 from retell_voice.protocol.lenient import decode_base64, load_json, to_json
 from retell_voice.protocol.llm import LlmPayloadError, LlmSide, RetellSide
 from retell_voice.protocol.messages import AgentAudio
@@ -39,15 +59,17 @@ from retell_voice.protocol.web import WebClient, WebServer
 from retell_voice.recording.jsonl import line
 from retell_voice.recording.story import Story, as_json, as_text
 from retell_voice.report.account import read
-from retell_voice.report.levels import hear
-from retell_voice.report.page import page
+from retell_voice.report.page import Recorded, page
+from retell_voice.report.sound import hear, sound_for
 from retell_voice.secret import hiding
 from retell_voice.settings.load import read_file
 from retell_voice.shown import clean, clean_lines
 
 Target = Callable[[bytes], object]
 _SECRET = "call_0123456789abcdef"
-_scratch = Path(tempfile.mkdtemp(prefix="fuzz-"))
+# In memory, where there is such a place: two targets read files.
+_memory = Path("/dev/shm")
+_scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_memory if _memory.is_dir() else None))
 
 
 def _messages(data: bytes) -> list[str | bytes]:
@@ -120,7 +142,7 @@ def _refusal(data: bytes) -> None:
 def _report(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     with suppress(ConfigError):
-        shown = page(read(text, "events.jsonl"), "<svg/>", text[:20])
+        shown = page(Recorded(text[:20], read(text, "events.jsonl")))
         assert clean_lines(shown) == shown
 
 
@@ -130,6 +152,7 @@ def _wav(data: bytes) -> None:
     with suppress(ConfigError):
         read_wav(path)
     hear(path, 0.0)
+    sound_for(path, path, 2**20)
 
 
 def _scenario(data: bytes) -> None:
@@ -142,6 +165,72 @@ def _config(data: bytes) -> None:
     path.write_bytes(data)
     with suppress(ConfigError):
         read_file(path)
+
+
+def _gateway(data: bytes) -> None:
+    """The control channel of a web call, and what its gateway is sent and answers."""
+    story = Story()
+    for message in _messages(data):
+        for event in read_control(message, 1.0):
+            for each in (line(event), story.tell(event)):
+                json.loads(each, parse_constant=_no_json)
+        for parse in (read_join, read_joined, read_trickle):
+            with suppress(UnreadableAnswer):
+                parse(message)
+        with suppress(UnreadableAnswer, ValueError):
+            body = load_json(message if isinstance(message, str) else message.decode("latin-1"))
+            if isinstance(body, dict):
+                read_admission(body)
+
+
+def _rest(data: bytes) -> None:
+    """A request to the emulator's REST API: method and target, then a body."""
+    head, _, body = data.partition(b"\n")
+    method, _, target = head.decode("latin-1").partition(" ")
+    registry = Registry(Calls(limit=3), ServerEvents(), now=lambda: 1.0)
+    call = RegisteredCall(call_id="call_0123456789abcdef")
+    registry.register(call)
+    rest = Rest(registry, _NobodyLive())
+    reply = rest.respond(Request(method, target, {"authorization": "Bearer x"}, body))
+    if reply.status != 204:
+        json.loads(reply.encode(), parse_constant=_no_json)
+
+
+class _NobodyLive:
+    """No call is going on."""
+
+    def create(self, call: RegisteredCall) -> Admission:
+        return Admission(call_id=call.call_id, access_token="x", expires_at=2.0)
+
+    def stop(self, call: RegisteredCall) -> None:
+        pass
+
+    def listen(self, call: RegisteredCall) -> Admission:
+        return self.create(call)
+
+    def take_over(self, call: RegisteredCall, identity: str) -> None:
+        pass
+
+    def steer(self, call: RegisteredCall, context: str | None, respond: bool) -> None:
+        pass
+
+
+def _control(data: bytes) -> None:
+    """What a kiosk is told over its socket, line by line."""
+    for message in data.split(b"\n"):
+        with suppress(BadCommand):
+            read_command(message)
+        for parse in (read_token, read_message):
+            with suppress(ValueError):
+                parse(message)
+
+
+def _javascript(data: bytes) -> None:
+    """Webhooks: what is written is JSON that is written again just so."""
+    with suppress(ValueError, RecursionError):
+        text = stringify(json.loads(data))
+        assert stringify(json.loads(text, parse_constant=_no_json)) == text
+        text.encode()
 
 
 def _proxy(data: bytes) -> None:
@@ -175,6 +264,10 @@ TARGETS: dict[str, Target] = {
     "lenient": _lenient,
     "llm": _llm,
     "http": _http,
+    "gateway": _gateway,
+    "rest": _rest,
+    "control": _control,
+    "javascript": _javascript,
     "refusal": _refusal,
     "report": _report,
     "wav": _wav,

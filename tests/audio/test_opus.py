@@ -179,7 +179,7 @@ def test_without_any_libopus_it_says_what_to_install(
     try:
         with pytest.raises(ConfigError, match="libopus") as error:
             OpusEncoder(24000)
-        assert "retell-voice[webrtc]" in error.value.hint
+        assert "[webrtc]" in error.value.hint
     finally:
         opus._libopus.cache_clear()
 

@@ -18,7 +18,7 @@ from support.pipes import QUICK, complaint
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.cli.emulator_events import hint, is_warning
-from retell_voice.cli.talk import HANG_UP_AFTER
+from retell_voice.cli.input_turns import HANG_UP_AFTER
 from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import (
     CALLER,

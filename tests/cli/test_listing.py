@@ -67,5 +67,7 @@ def test_nothing_at_all(devices: list[DeviceInfo], capsys: pytest.CaptureFixture
     devices.clear()
     with pytest.raises(DeviceNotFound):
         listing.list_all(as_json=False)
-    listing.list_all(as_json=True)
-    assert json.loads(capsys.readouterr().out) == []
+    assert listing.list_all(as_json=True) == DeviceNotFound.exit_code
+    said = capsys.readouterr()
+    assert json.loads(said.out) == []
+    assert "no sound device" in said.err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.view import View
 from retell_voice.events import (
@@ -19,6 +22,7 @@ from retell_voice.events import (
     StateChanged,
     Statistics,
     Transcript,
+    Turn,
     Utterance,
 )
 from retell_voice.protocol.web import WebClient, WebServer
@@ -79,6 +83,17 @@ def test_what_the_agent_said_is_printed_when_it_falls_silent() -> None:
 def test_a_correction_is_told() -> None:
     lines = printed(said(1, "Helo", "Hi"), said(2, "Hello", "Hi"), said(3, "Hello", "Hi", "x"))
     assert lines == ["00:01  agent: Helo", "00:01  corrected: agent: Hello", "00:01  you: Hi"]
+
+
+def test_what_began_before_the_last_line_has_the_time_of_that_line() -> None:
+    lines = printed(
+        said(1, "Hello!"),
+        AgentStopped(at=4.0),
+        said(5, "Hello!", "Hi"),
+        Metadata(at=9.0, metadata=1),
+        said(10, "Hello!", "Hi", "So?"),
+    )
+    assert lines == ["00:01  agent: Hello!", "00:09  metadata: 1", "00:09  you: Hi"]
 
 
 def test_a_transcript_may_shrink() -> None:
@@ -145,3 +160,25 @@ def test_opening_and_history() -> None:
     ]
     view = View(said=(Utterance("user", "Hi\n"),), began=(61.0,))
     assert Lines().history(view) == ["01:01  you: Hi "]
+
+
+_ANY = st.one_of(
+    st.builds(said, st.floats(0, 90), st.text("ab", max_size=3), st.text("ab", max_size=3)),
+    st.builds(AgentStarted, at=st.floats(0, 90)),
+    st.builds(AgentStopped, at=st.floats(0, 90), silent_since=st.floats(0, 90)),
+    st.builds(Turn, at=st.floats(0, 90), speaker=st.sampled_from(("agent", "user"))),
+    st.builds(Alignment, at=st.floats(0, 90), text=st.just("a"), duration=st.floats(0, 9)),
+    st.builds(InputFinished, at=st.floats(0, 90)),
+)
+
+
+@given(st.lists(_ANY, max_size=20))
+def test_times_never_run_backwards(happened: list[Event]) -> None:
+    times = [line[:5] for line in printed(*happened, END)]
+    assert times == sorted(times)
+
+
+def test_remarks_and_events_share_a_clock() -> None:
+    lines = Lines()
+    assert lines.stamp(7.2) == "00:07"
+    assert lines.feed(InputFinished(at=5)) == ["00:07  end of the input file"]

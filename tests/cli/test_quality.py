@@ -22,6 +22,8 @@ from retell_voice.events import Levels, Statistics
         (Statistics(at=50, playout_target=0.19), "poor"),
         (Statistics(at=50, underruns=1), "fair"),
         (Statistics(at=50, playback_xruns=1), "fair"),
+        (Statistics(at=50, concealed=0.02), "good"),
+        (Statistics(at=50, concealed=0.06), "fair"),
         (Statistics(at=50, frames_dropped=1), "poor"),
         (Statistics(at=50, overflowed=1.0, round_trip=0.01), "poor"),
     ],

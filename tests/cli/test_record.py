@@ -31,7 +31,7 @@ def test_a_call_is_recorded_and_where_is_said(run: Run, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     (path,) = (tmp_path / "calls").iterdir()
     assert f"recorded in {path}\n" in result.stdout
-    assert f"retell-voice report {path}\n" in result.stdout
+    assert f"retell-voice report --open {path}\n" in result.stdout
     both = frames(path)
     assert np.count_nonzero(both[:, 0]) > 24000
     assert np.count_nonzero(both[:, 1]) > 24000

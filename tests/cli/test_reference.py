@@ -1,11 +1,14 @@
-"""What is made from the table of settings is what is in the repository."""
+"""What is made from the tables of settings and from the events is what is in the repository."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from retell_voice.cli.reference import example, exit_codes, in_force
+import pytest
+
+from retell_voice.cli.json_reference import reference as events_in_json
+from retell_voice.cli.reference import example, exit_codes, filled, in_force, pages
 from retell_voice.errors import RetellVoiceError
 from retell_voice.settings.load import ConfigFile, load, parse_toml
 from retell_voice.settings.schema import Sourced, table
@@ -19,6 +22,24 @@ def test_the_example_is_the_generated_one() -> None:
     assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example(), (
         "run: python -m retell_voice.cli.reference"
     )
+
+
+@pytest.mark.parametrize("name", pages())
+def test_what_is_made_of_a_page_is_in_it(name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+    made = pages()[name]()
+    assert made.strip() in page, "run: python -m retell_voice.cli.reference"
+    assert filled(page, made) == page
+
+
+def test_events_in_json_are_described_as_they_are_written() -> None:
+    said = events_in_json()
+    assert "## state_changed\n\nThe call moved to another state." in said
+    assert "| `state` | `connecting`, `live`, `draining`, `ended` |" in said
+    assert "| `round_trip` | number or null | The network's part, its last round trip;" in said
+    assert "| `utterances` | array of [Utterance](#utterance) | What agent and user said." in said
+    assert "| `error` | object: `type`, `message`, `hint` or null |" in said
+    assert "None" not in said
 
 
 def test_the_example_loads_as_it_is() -> None:

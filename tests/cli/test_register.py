@@ -22,6 +22,7 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.cli.register import registered
 from retell_voice.cli.settle import settle
 from retell_voice.emulator import Emulator, RegisteredCall, Session
+from retell_voice.extras import how_to_install
 from retell_voice.program.call_fields import CallFields
 from retell_voice.rest import DEFAULT_API_URL, Registration
 from retell_voice.settings.load import find_key
@@ -349,7 +350,7 @@ def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch
         (("register", *AGENT), "no API key to register a call"),
         (("register", *AGENT, "--api-url", "http://"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-url", "http://[x"), "is not the URL of a REST API"),
-        (("register", *AGENT, "--api-key", KEY), "No such option"),
+        (("register", *AGENT, "--api-key", KEY), "no such option"),
         (("talk", *AGENT, "call_1"), "CALL_ID and --agent exclude each other"),
         (("talk", *AGENT, "--local"), "--local and --agent exclude each other"),
         (("talk", "--metadata", "a=b", "call_1"), "--metadata: only for a new call"),
@@ -378,7 +379,7 @@ async def test_a_pair_that_is_none(program: Run, pair: str) -> None:
 async def test_without_the_sdk(program: Run, tmp_path: Path) -> None:
     more = patched(tmp_path, "import sys\nsys.modules['retell'] = None\n")
     result = await program("register", *AGENT, more={**WITH_KEY, **more})
-    assert complaint(result, 2)[1] == "  pip install 'retell-voice[register]'"
+    assert complaint(result, 2)[1] == f"  {how_to_install('register')}"
 
 
 # Which call

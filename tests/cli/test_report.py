@@ -12,6 +12,7 @@ import pytest
 from support.pipes import complaint
 
 from retell_voice import events
+from retell_voice.cli.report import report
 from retell_voice.recording import jsonl
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -82,3 +83,39 @@ def test_where_nothing_can_be_written(run: Run, recording: Path) -> None:
     lines = complaint(result, 2)
     assert "No such file" in lines[0]
     assert lines[1].endswith(f"the page is written: {recording / 'report.html'}")
+
+
+def test_two_calls_are_shown_beside_each_other(run: Run, recording: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "call.json"
+    lines.write_text((recording / "events.jsonl").read_text())
+    result = run("report", str(lines), str(recording))
+    assert result.stdout == f"{tmp_path / f'call-with-{recording.name}.html'}\n"
+    assert run("report", str(recording), str(lines)).stdout.endswith("report-with-call.html\n")
+    three = complaint(run("report", *[str(recording)] * 3), 2)
+    assert "one call, or two beside each other, not 3" in three[0]
+
+
+def test_a_page_without_sound(run: Run, recording: Path) -> None:
+    assert run("report", str(recording)).returncode == 0
+    assert "<audio" in (recording / "report.html").read_text("utf-8")
+    assert run("report", "--no-sound", str(recording)).returncode == 0
+    assert "<audio" not in (recording / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_page_is_opened(
+    recording: Path,
+    found: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    opened: list[str] = []
+
+    def open_(url: str) -> bool:
+        opened.append(url)
+        return found
+
+    monkeypatch.setattr("webbrowser.open", open_)
+    assert report([recording], None, None, opens=True) == 0
+    assert opened == [(recording / "report.html").as_uri()]
+    assert ("no browser was found" in capsys.readouterr().err) is not found

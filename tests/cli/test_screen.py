@@ -14,9 +14,17 @@ from rich.console import Console
 
 from retell_voice.cli.captions import Captions
 from retell_voice.cli.controls import Choice, Controls, Panel
+from retell_voice.cli.editor import Editor
 from retell_voice.cli.screen import render, speaking
 from retell_voice.cli.view import Meter, Note, Talk, View, reduce
-from retell_voice.events import Alignment, CallState, Statistics, Transcript, Utterance
+from retell_voice.events import (
+    Alignment,
+    CallState,
+    PacketFigures,
+    Statistics,
+    Transcript,
+    Utterance,
+)
 
 HELLO = "Hello! This sentence of the agent is so long that it does not fit into a line of it."
 VIEW = View(
@@ -271,12 +279,26 @@ def test_an_answer_to_a_key_shows_for_a_while() -> None:
 
 
 def test_help_says_what_every_key_does() -> None:
-    text = "\n".join(picture(VIEW, 80, 24, Controls(has_keys=True, panel="help")))
+    controls = Controls(has_keys=True, panel="help")
+    text = "\n".join(picture(VIEW, 80, 24, controls))
     for key in ("m ", "space ", "+ - ", "d ", "s ", "Up Down ", "q ", "Ctrl-L "):
         assert f"\n{key}" in text
+    all_of_it = replace(controls, has_keypad=True, no_typing="")
+    more = "\n".join(picture(VIEW, 80, 30, all_of_it))
+    for key in ("t ", "Enter "):
+        assert f"\n{key}" in more
+        assert f"\n{key}" not in text, "it would do nothing"
     assert "0.75 s" in text
     assert "audio lost." in text, "it is whole on 80 by 24"
     assert text.endswith("Esc closes   q hangs up")
+
+
+def test_what_is_typed_shows_with_its_cursor() -> None:
+    controls = replace(KEYS, no_typing="", editor=Editor("who are you", 3))
+    assert picture(VIEW, 80, 24, controls)[-1] == "say   who are you"
+    narrow = picture(VIEW, 12, 4, replace(controls, editor=Editor("who are you", 11)))[-1]
+    assert narrow.rstrip().endswith("you")
+    assert "Enter type" in picture(VIEW, 80, 24, replace(controls, editor=None))[-1]
 
 
 def test_statistics() -> None:
@@ -318,6 +340,16 @@ def test_statistics() -> None:
     narrow = "\n".join(picture(view, 76, 24, Controls(panel="statistics")))
     assert "(95 %: 125)" in narrow, "the narrowest of two columns"
     assert picture(view, 40, 29, Controls(panel="statistics"))[1] == "Network"
+    packets = PacketFigures(received=950, lost=51, late=1, recovered=0.5, expanded=0.012)
+    view = replace(VIEW, statistics=replace(figures, packets=packets))
+    text = "\n".join(picture(view, 80, 24, Controls(panel="statistics")))
+    for line in (
+        "lost, late       51 (5.1 %), 1",
+        "recovered        500 ms",
+        "delay            0 ms",
+    ):
+        assert line in text
+    assert "clear" not in text, "a web call has none"
 
 
 def test_devices() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import reduce as fold
 
+import pytest
+
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View, reduce
 from retell_voice.events import (
@@ -12,6 +14,7 @@ from retell_voice.events import (
     Ended,
     Event,
     Levels,
+    PacketFigures,
     Response,
     Statistics,
 )
@@ -43,6 +46,25 @@ def test_a_call_with_troubles() -> None:
         "       jitter buffer 40 ms, round trip 42.1 ms",
         "       silent 21 ms after a clear (median; 95 % within 29 ms)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("packets", "lines"),
+    [
+        (PacketFigures(received=1500), ["1500 packets received, none lost"]),
+        (
+            PacketFigures(received=95, lost=6, late=1, recovered=0.06),
+            [
+                "95 packets received, 6 lost (6.0 %), of these 1 late; 0.06 s of audio",
+                "recovered, 0.04 s concealed",
+            ],
+        ),
+    ],
+)
+def test_what_became_of_the_packets(packets: PacketFigures, lines: list[str]) -> None:
+    figures = Statistics(packets=packets, concealed=0.04)
+    view = reduce(View(), Ended(by="you", code=1000, reason="", statistics=figures, at=75.0))
+    assert [line.strip() for line in summary(view)][3 : 3 + len(lines)] == lines
 
 
 def test_who_spoke_for_how_long() -> None:
@@ -106,5 +128,5 @@ def test_where_it_was_recorded_and_what_to_do_with_it() -> None:
     view = reduce(view, Ended(by="you", code=1000, reason="", at=1.0))
     assert summary(view)[-2:] == [
         "       recorded in my calls/2026-01-31T12-00-00",
-        "       a page about it: retell-voice report 'my calls/2026-01-31T12-00-00'",
+        "       hear and see it: retell-voice report --open 'my calls/2026-01-31T12-00-00'",
     ]

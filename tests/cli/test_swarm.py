@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -78,21 +79,31 @@ async def test_calls_from_two_workers_of_a_cluster(run: Run, say: str) -> None:
 def test_calls_that_fail_are_told_and_are_no_success(run: Run, say: str) -> None:
     nobody = ("--url", "ws://127.0.0.1:1", "--input-file", say)
     result = run("swarm", "--calls", "2", "--ramp", "0", *nobody)
-    assert (result.returncode, result.stderr) == (6, "")
+    assert (result.returncode, result.stderr) == (4, ""), "as where talk does not reach a server"
     assert "2 dialled, 0 held to the end" in result.stdout
     assert "2 × network: " in result.stdout
 
 
-async def test_registered_calls_are_joined_where_they_are_registered(run: Run, say: str) -> None:
-    async with Emulator() as emulator:
+@pytest.mark.parametrize(
+    ("more", "refused"), [((), "create"), (("--transport", "websocket"), "register")]
+)
+async def test_calls_with_an_agent_are_made_as_talk_makes_them(
+    run: Run, say: str, more: tuple[str, ...], refused: Literal["create", "register"]
+) -> None:
+    async with Emulator(agents={"agent_parrot": "Parrot"}) as emulator:
+        emulator.refuse(429, retry_after=1, kind=refused, times=2)
         result = await asyncio.to_thread(
             run,
-            *("swarm", "--calls", "2", *QUICK, "--agent", "parrot", "--json"),
+            *("swarm", "--calls", "3", *QUICK, "--agent", "agent_parrot", "--json", *more),
             *("--api-url", emulator.api_url, "--input-file", say),
             more={"RETELL_API_KEY": "any"},
         )
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["held"] == 2
+    shown = json.loads(result.stdout)
+    assert (shown["held"], shown["failures"]) == (3, {})
+    figures = Figures.read(shown)
+    assert (figures.asked, figures.unanswered) == (3, 0)
+    assert figures.times["register"].highest > 1, "those that were too many have waited"
 
 
 @pytest.mark.parametrize(
@@ -102,13 +113,25 @@ async def test_registered_calls_are_joined_where_they_are_registered(run: Run, s
         (("--dialect", "twilio"), 2, "give --url"),
         (("--url", "ws://h", "--input-file", "none.wav"), 2, "none.wav"),
         (("--url", "ws://h", "--codec", "PCMU"), 2, "--codec is for --dialect"),
+        (("--transport", "webrtc"), 2, "no agent to register a call with"),
+        (("--agent", "a", "--transport", "webrtc", "--rate", "8000"), 2, "not for web calls"),
+        (
+            ("--dialect", "twilio", "--url", "ws://h", "--transport", "webrtc"),
+            *(2, "--transport is for calls without --dialect"),
+        ),
+        (("--agent", "a", "--dask", "tcp://h"), 2, "workers register no calls"),
         (("--url", "ws://h", "--dask", "tcp://h", "--agent", "a"), 2, "workers register no calls"),
         (("--url", "ws://h", "--dask", "tcp://127.0.0.1:1"), 4, "no Dask scheduler answers at"),
     ],
 )
 def test_what_cannot_be_is_named(
-    refuse: Callable[..., str], arguments: tuple[str, ...], code: int, words: str
+    refuse: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
 ) -> None:
+    monkeypatch.setattr("retell_voice.swarm.dask._CONNECT_TIMEOUT", 0.3)
     assert words in refuse("swarm", *arguments, code=code).splitlines()[0]
 
 
@@ -117,4 +140,4 @@ def test_without_the_extra_it_is_said_which(
 ) -> None:
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     said = refuse("swarm", "--url", "ws://h", "--input-file", say, code=2)
-    assert "retell-voice[swarm]" in said
+    assert "[swarm]" in said

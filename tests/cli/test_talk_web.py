@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gateway import CALL_ID, KEY, TOKEN, Gateway, gateway
+from support.gateway import CALL_ID, KEY, TOKEN, Gateway, deaf, gateway
 from support.pipes import FILES, patched
 from support.program import Talk
+
+from retell_voice.extras import how_to_install
 
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Awaitable[Result]]
@@ -65,6 +67,7 @@ def ends_when_joined(server: Gateway) -> None:
     server.on_session = lambda session: ending.append(asyncio.create_task(end(session)))
 
 
+REFERENCE = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8")
 TOLD = (
     *("--agent-version", "7", "--dynamic-variable", "name=Ann", "--metadata", "order=17"),
     *("--node", "node_1", "--state", "greeting"),
@@ -78,7 +81,10 @@ async def test_an_agent_is_called_and_told_what_was_given(talk: Run, server: Gat
     call, *events, ended, details = map(json.loads, result.stdout.splitlines())
     assert (call["transport"], call["encoding"], call["rate"]) == ("webrtc", "opus", 48000)
     assert (call["frame_ms"], call["call_id"]) == (20, None)
+    (page,) = (line for line in REFERENCE.splitlines() if line.startswith("| `call` |"))
+    assert all(f"`{key}`" in page for key in set(call) - {"event"})
     assert (ended["by"], ended["reason"], ended["error"]) == ("server", "ended", None)
+    assert ended["statistics"]["packets"]["lost"] == 0
     assert (details["event"], details["call_id"]) == ("call_details", "…cdef")
     assert {"levels", "statistics"} <= {event["event"] for event in events}
     assert server.bodies[0] == {
@@ -177,8 +183,50 @@ async def test_what_is_missing_is_told_before_a_call_is_created(
 ) -> None:
     more = patched(tmp_path, "import sys\nsys.modules['aiortc'] = None\n")
     said = complaint(await talk("--agent", "agent_1", more=WITH_KEY | more), 2)
-    assert "pip install 'retell-voice[webrtc]'" in said
+    assert how_to_install("webrtc") in said
     assert server.requests == []
+
+
+IMPATIENT = """
+from retell_voice.engine.web_call import WebCall
+from retell_voice.transport.webrtc.connection import Timeouts
+from retell_voice.transport.webrtc.route import WebRtcRoute
+WebCall.__init__.__kwdefaults__["connect_timeout"] = 0.7
+WebRtcRoute.__init__.__kwdefaults__["timeouts"] = Timeouts(stalled=0.3, lost=1.0)
+"""
+
+
+async def test_a_network_without_udp_is_told_in_one_line(
+    talk: Run, server: Gateway, tmp_path: Path
+) -> None:
+    server.change = deaf
+    more = WITH_KEY | patched(tmp_path, IMPATIENT)
+    said = complaint(await talk("--agent", "agent_1", "--json", more=more), 4)
+    assert "no audio comes through to it (still connecting after 0.7 s)" in said
+    assert "does a firewall block UDP?" in said
+    assert server.methods("sessions/0") == ["DELETE"]
+
+
+async def test_a_server_that_falls_silent_is_told_and_then_lost(
+    talk: Run, server: Gateway, tmp_path: Path
+) -> None:
+    async def fall_silent(session: Any) -> None:
+        await session.speaking.wait()
+        session.voice.running.clear()
+
+    falling: list[asyncio.Task[None]] = []
+    server.on_session = lambda session: falling.append(asyncio.create_task(fall_silent(session)))
+    more = WITH_KEY | patched(tmp_path, IMPATIENT)
+    result = await talk("--agent", "agent_1", "--json", "--no-updates", more=more)
+    said = complaint(result, 6)
+    assert "nothing came from the server for 1 s" in said
+    assert "a web call that is lost cannot be joined again" in said
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    (stalled,) = (each for each in events if each["event"] == "network_changed")
+    assert stalled["state"] == "stalled"
+    (ended,) = (each for each in events if each["event"] == "ended")
+    assert (ended["by"], ended["code"]) == ("network", 1006)
+    assert server.methods("sessions/0") == ["DELETE"], "it is left, all the same"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")

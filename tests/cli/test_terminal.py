@@ -484,3 +484,24 @@ def test_a_second_signal_exits_at_once_though_the_terminal_stands_still(
         terminal.signal(signal.SIGTERM)
         assert terminal.exit_code() == 130
         assert time.monotonic() - begun < 2.0
+
+
+def test_what_is_typed_is_said(env: dict[str, str], tmp_path: Path) -> None:
+    (silence := tmp_path / "silence.raw").write_bytes(b"\x80" * 8000 * 60)
+    files = ("--input-file", str(silence), "--input-format", "u8:8000")
+    arguments = ("talk", "--local", *files, "--output-file", os.devnull)
+    with Terminal(*arguments, env=env) as terminal:
+        terminal.wait_for("agent Hello!")
+        terminal.type("\r")
+        terminal.wait_for(lambda seen: seen.lines[-1].startswith("say"))
+        terminal.type("quiez\x7ft\x1b[200~ room\nqm\x1b[201~ é!")
+        terminal.wait_for("say   quiet room qm é!")
+        terminal.type("\r")
+        terminal.wait_for("you   quiet room qm é!")
+        terminal.wait_for("agent quiet room qm é!")
+        terminal.type("\rnever\x1b")
+        terminal.wait_for(lambda seen: seen.lines[-1].startswith("q hang up"))
+        assert "never" not in terminal.text
+        terminal.press("c")
+        assert terminal.wait() == 0
+    check_restored(terminal)

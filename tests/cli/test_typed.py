@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.cli.typed import Lines, read_lines
+from retell_voice.cli.typed import Lines, TypedTurns, read_lines
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n", codec="utf-8")), max_size=5))
@@ -40,4 +41,23 @@ async def test_a_thread_reads_until_the_end() -> None:
     assert await asyncio.wait_for(taken.get(), 5) == "hello"
     os.close(writer)
     assert await asyncio.wait_for(taken.get(), 5) == "you"
+    os.close(reader)
+
+
+def test_lines_are_turns_that_wait_until_they_can_be_said() -> None:
+    reader, writer = os.pipe()
+    said: list[str] = []
+    ready = False
+    turns = TypedTurns(said.append, lambda: ready, reader)
+    os.write(writer, b"one\n\ntwo")
+    os.close(writer)
+    deadline = time.monotonic() + 5
+    while not turns._has_ended and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert not turns.is_waiting
+    ready = True
+    while turns.is_waiting:
+        assert not turns.is_over
+        turns.go_on()
+    assert (said, turns.is_over) == (["one", "two"], True)
     os.close(reader)

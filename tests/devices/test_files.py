@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.devices import files
 from retell_voice.devices.files import (
     NullMicrophone,
     NullSpeaker,
@@ -22,6 +21,7 @@ from retell_voice.devices.files import (
     read_wav,
 )
 from retell_voice.devices.ports import Microphone, Speaker
+from retell_voice.devices.sound_files import opening, writing
 from retell_voice.errors import ConfigError
 
 TIMEOUT = 5.0
@@ -118,8 +118,8 @@ def test_files_that_are_none_are_refused_in_one_line(tmp_path: Path) -> None:
     cases = {
         tmp_path / "none.wav": "No such file",
         tmp_path: "directory",
-        text: "not a PCM WAV file",
-        cut: "not a PCM WAV file",
+        text: "not a sound file",
+        cut: "not a whole WAV file: it ends before the audio begins",
         write(tmp_path / "empty.wav", 2, 1, 8000, b""): "contains no audio",
     }
     for path, problem in cases.items():
@@ -230,7 +230,7 @@ def test_a_disk_that_fills_up_says_what_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.wav"
-    monkeypatch.setattr(files, "open", lambda path, *_, **__: Full(path, "wb"), raising=False)
+    monkeypatch.setattr(writing, "open", lambda path, *_, **__: Full(path, "wb"), raising=False)
     source = Source(1 << 60)
     speaker = WavSpeaker(path, 8000, speed=20)
     speaker.start(source)
@@ -276,10 +276,11 @@ def test_a_header_that_claims_more_than_there_is_gives_what_there_is(tmp_path: P
     assert (rate, samples.tolist()) == (8000, [5] * 80)
 
 
-def test_a_file_that_never_ends_is_no_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LARGEST", 2**20)
+def test_a_file_of_hours_is_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "LARGEST", 2**20)
+    path = write(tmp_path / "a.wav", 2, 1, 8000, bytes(2**20 + 2))
     with pytest.raises(ConfigError, match="larger than 1 MiB, which is hours of audio"):
-        read_wav(os.devnull if os.name == "nt" else "/dev/zero")
+        read_wav(path)
 
 
 words = st.integers(0, 2**16 - 1)

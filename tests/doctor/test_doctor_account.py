@@ -13,6 +13,7 @@ from support.rest import answer, server
 from retell_voice.doctor import account
 from retell_voice.doctor.findings import Finding, Verdict, exit_code
 from retell_voice.emulator import Emulator
+from retell_voice.extras import how_to_install
 from retell_voice.rest import sdk
 from retell_voice.settings.schema import Sourced
 
@@ -101,7 +102,7 @@ async def test_without_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         sdk.load_sdk.cache_clear()
     assert (found.check, found.verdict) == ("REST API", WARN)
-    assert found.hint == "pip install 'retell-voice[register]'"
+    assert found.hint == how_to_install("register")
 
 
 def test_one_that_thinks_for_long_is_warned_of() -> None:

@@ -10,6 +10,7 @@ from retell_voice.echo.half_duplex import HalfDuplex
 from retell_voice.echo.system import SoundDevice
 from retell_voice.echo.webrtc import PyWebRtc
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 MICROPHONE = SoundDevice("Built-in Microphone")
 SPEAKER = SoundDevice("Built-in Speakers", form_factor="internal", port="analog-output-speaker")
@@ -73,7 +74,7 @@ def test_auto_says_why() -> None:
 def test_without_a_canceller_auto_is_off_with_a_hint() -> None:
     choice = choose(Way.AUTO, microphone=MICROPHONE, speaker=SPEAKER)
     assert (choice.way, choice.why) == (Way.OFF, "no canceller is installed")
-    assert "pip install 'retell-voice[echo]'" in choice.hint
+    assert how_to_install("echo") in choice.hint
     assert not choose(Way.AUTO, microphone=MICROPHONE, speaker=HEADSET).hint
 
 
@@ -86,7 +87,7 @@ def test_what_is_asked_for_is_used_with_a_headset_and_files_too(setting: Way) ->
 def test_what_is_asked_for_and_not_there_is_an_error() -> None:
     with pytest.raises(ConfigError, match="needs the package pywebrtc-audio") as caught:
         chosen(Way.WEBRTC)
-    assert caught.value.hint == "pip install 'retell-voice[echo]'"
+    assert caught.value.hint == how_to_install("echo")
     with pytest.raises(ConfigError, match="no echo-cancelled microphone") as caught:
         chosen(Way.SYSTEM, microphones=[MICROPHONE], speakers=[SPEAKER])
     assert "module-echo-cancel" in caught.value.hint

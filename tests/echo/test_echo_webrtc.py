@@ -13,6 +13,7 @@ from retell_voice.echo import webrtc
 from retell_voice.echo.ports import EchoMeasures, EchoState, block_samples
 from retell_voice.echo.webrtc import LiveKit, PyWebRtc, installed, new_webrtc
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 RATE = 16000
 RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000]
@@ -176,7 +177,7 @@ def test_both_packages_are_known_and_the_small_one_goes_first() -> None:
 def test_without_a_package_it_says_what_to_install() -> None:
     with pytest.raises(ConfigError, match="echo cancellation needs the package") as caught:
         new_webrtc(RATE, packages=[])
-    assert caught.value.hint == "pip install 'retell-voice[echo]'"
+    assert caught.value.hint == how_to_install("echo")
     with pytest.raises(ConfigError, match="noise suppression and automatic gain needs"):
         new_webrtc(RATE, echo=False, noise_suppression=True, packages=[])
 

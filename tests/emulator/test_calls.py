@@ -1,6 +1,10 @@
 """The calls that are kept: expiry, limits, secrecy."""
 
-from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
+import time
+from typing import Any
+
+from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall, size
+from retell_voice.events import Utterance
 
 
 def test_calls_not_joined_in_time_expire_in_their_order() -> None:
@@ -49,3 +53,40 @@ def test_the_call_id_does_not_show() -> None:
     call = RegisteredCall()
     assert call.call_id not in repr(call)
     assert call.call_id not in call.name
+
+
+def test_calls_are_forgotten_when_they_hold_too_much_together() -> None:
+    calls = Calls(max_bytes=60_000)
+    kept = [RegisteredCall(metadata={"note": "x" * 10_000}) for _ in range(4)]
+    for call in kept:
+        assert calls.add(call, 0.0)
+    large = RegisteredCall(metadata={"note": "x" * 10_000})
+    assert not calls.add(large, 0.0), "all are open: there is nothing to forget"
+    kept[1].end(1.0, "user_hangup")
+    kept[3].end(1.0, "user_hangup")
+    assert calls.add(large, 1.0)
+    assert list(calls) == [kept[0], kept[2], kept[3], large]
+    large.transcript = (Utterance("agent", "x" * 4000),)
+    calls.weigh(large)
+    assert list(calls) == [kept[0], kept[2], large]
+    for call in list(calls):
+        calls.remove(call)
+    assert calls.add(RegisteredCall(metadata={"note": "x" * 56_000}), 2.0), "nothing is counted on"
+
+
+def test_what_is_nested_deep_is_weighed() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert size(RegisteredCall(metadata={"deep": deep})) > 6_000_000
+
+
+def test_many_calls_are_registered_and_expire_in_linear_time() -> None:
+    calls = Calls(expiry=10.0)
+    began = time.process_time()
+    for number in range(4000):
+        assert calls.add(RegisteredCall(), number / 1000)
+        assert calls.expire(number / 1000) == []
+        assert calls.next_expiry() == 10.0
+    assert len(calls.expire(1000.0)) == 4000
+    assert time.process_time() - began < 3, "a tenth of a second, or twenty if it is quadratic"

@@ -532,7 +532,7 @@ def test_a_nudge_is_nothing_while_the_user_speaks_or_the_agent_may_not_be_interr
 # -- tools ---------------------------------------------------------------------------------------
 
 CALLED = ToolCallInvocation(tool_call_id="t1", name="weather", arguments='{"city": "Bonn"}')
-RETURNED = ToolCallResult(tool_call_id="t1", content="rain")
+RETURNED = ToolCallResult(tool_call_id="t1", content="rain", successful=False)
 
 
 def test_tools_are_in_the_transcript_where_they_were_called() -> None:
@@ -553,7 +553,7 @@ def test_tools_are_in_the_transcript_where_they_were_called() -> None:
         *("Utterance", "Utterance", "ToolCallInvocation", "ToolCallResult"),
         *("Utterance", "Utterance"),
     ]
-    assert items[2] == CALLED
+    assert items[2:4] == (CALLED, RETURNED)
     assert [each.content for each in asked.transcript][1] == "what time is it"
 
 

@@ -14,8 +14,9 @@ from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Emulator, RegisteredCall, Session, parrot_agent
 from retell_voice.emulator.dialects import DIALECTS, Answer
 from retell_voice.emulator.recordings import GREETING, load_speech
-from retell_voice.events import Utterance
+from retell_voice.events import ProviderComplaint, Utterance
 from retell_voice.protocol.messages import AgentAudio
+from retell_voice.transport.phone import PROVIDERS, formats_of, phone_route
 
 MULAW = AudioFormat(Encoding.MULAW, 8000)
 FRAME = 8 * FRAME_MS
@@ -102,3 +103,22 @@ async def test_the_query_of_a_web_call_says_what_is_wanted() -> None:
     asked = DIALECTS["web"](call, query)
     assert (asked.updates, asked.alignment) == (True, True)
     assert isinstance(asked.dialect.audio(b"\1", "a"), str)
+
+
+@pytest.mark.parametrize("dialect", PROVIDERS)
+async def test_the_last_piece_of_an_utterance_is_one_that_the_provider_takes(dialect: str) -> None:
+    audio, _ = formats_of(dialect)
+
+    async def agent(session: Session) -> None:
+        await session.send_audio(np.full(audio.rate // 10 + 5, 1000, np.int16))
+
+    async with (
+        Emulator(accept_any=True, dialect=dialect, audio=audio, agent=agent) as emulator,
+        asyncio.timeout(10),
+    ):
+        connection = await phone_route(dialect, f"{emulator.url}/call").connect(lambda: 0.0)
+        events = [event async for event in connection]
+    heard = [event.data for event in events if isinstance(event, AgentAudio)]
+    assert np.count_nonzero(audio.decode(b"".join(heard))) == audio.rate // 10 + 5
+    # What comes without a number is no error of a message: that Telnyx does not hang up.
+    assert not [each for each in events if isinstance(each, ProviderComplaint) and each.code]

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import time
+from typing import Any, cast
 
 import pytest
 from support.callers import ask, join, messages
@@ -70,6 +71,20 @@ async def test_who_may_not_join() -> None:
         with pytest.raises(InvalidStatus) as caught:
             await connect(f"ws://127.0.0.1:{emulator.port}/elsewhere")
         assert caught.value.response.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [(["audio", "binary"], "audio"), (["key", "bearer"], "bearer"), (None, None)],
+)
+async def test_a_subprotocol_that_is_asked_for_is_answered(
+    asked: list[str] | None, answered: str | None
+) -> None:
+    async with Emulator(agent=silent_agent) as emulator:
+        call = emulator.register()
+        url = f"{emulator.url}/{call.call_id}"
+        async with connect(url, subprotocols=cast(Any, asked)) as websocket:
+            assert websocket.subprotocol == answered
 
 
 async def test_a_dialect_that_is_not_spoken_or_does_not_carry_the_audio_is_refused() -> None:

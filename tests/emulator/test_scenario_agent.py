@@ -22,6 +22,7 @@ from retell_voice.emulator.server_events import CallEnded, ScenarioFailed, Serve
 from retell_voice.emulator.speech.mumble import mumble
 from retell_voice.emulator.speech.ports import Speech, SpeechFailed
 from retell_voice.errors import ConfigError
+from retell_voice.transport.phone import PROVIDERS, formats_of, phone_route
 
 AUDIO = AudioFormat(rate=8000)
 
@@ -149,6 +150,54 @@ async def test_what_the_user_said_before_counts_once() -> None:
         assert await client.recv() == "heard"
         await client.wait_closed()
     assert [each.number for each in server_events if isinstance(each, ScenarioFailed)] == ["5"]
+
+
+PIN = """
+[[step]]
+wait = {digits = "4?#", at_most_seconds = MOST, otherwise = "OTHERWISE"}
+[[step]]
+wait = {digits = "1"}
+[[step]]
+close = {code = 4000, reason = "that is it"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pressed", "otherwise", "most", "reason"),
+    [
+        *((dialect, "42#1", "fail", 0, "that is it") for dialect in PROVIDERS),
+        ("twilio", "4#", "fail", 0.1, "scenario, step 1: waited 0.1 s in vain for the digits 4?#"),
+        (
+            *("twilio", "43*1", "fail", 0),
+            "scenario, step 1: waited for the digits 4?#; the caller pressed 43*",
+        ),
+        ("twilio", "43*1", "go_on", 0, "that is it"),
+    ],
+)
+async def test_it_waits_for_digits_and_checks_them(
+    dialect: str, pressed: str, otherwise: str, most: float, reason: str
+) -> None:
+    toml = PIN.replace("MOST", str(most)).replace("OTHERWISE", otherwise)
+    agent = scenario_agent(parse_scenario(toml))
+    audio, _ = formats_of(dialect)
+    async with (
+        Emulator(accept_any=True, dialect=dialect, audio=audio, agent=agent) as emulator,
+        asyncio.timeout(10),
+    ):
+        connection = await phone_route(dialect, f"{emulator.url}/call").connect(lambda: 0.0)
+        for digit in pressed:
+            connection.press(digit)  # type: ignore[attr-defined]
+        async for _ in connection:
+            pass
+    assert connection.closed is not None
+    assert connection.closed.reason == reason
+
+
+async def test_digits_that_cannot_come_are_not_waited_for() -> None:
+    async with joined("[[step]]\nwait = {digits = '1'}") as (client, _):
+        await client.wait_closed()
+    assert client.close_code == 1011
+    assert "only in a phone provider's dialect" in str(client.close_reason)
 
 
 async def test_during_a_stall_nothing_is_sent_and_then_everything() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.emulator.after_call import AfterCall
 from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario import STEP_KINDS, Scenario, load_scenario, parse_scenario
@@ -150,6 +151,7 @@ def test_what_a_step_can_do(text: str, expected: StepAction) -> None:
         ("microphone_seconds = 2", Wait(condition="microphone_seconds", amount=2)),
         ("microphone_frames = 10", Wait(condition="microphone_frames", amount=10)),
         ("text = 'go'", Wait(condition="text", text="go")),
+        ("digits = '4?#'", Wait(condition="digits", text="4?#")),
         ("ping = true", Wait(condition="ping")),
         ("heard = true", Wait(condition="heard")),
         (
@@ -268,9 +270,14 @@ def test_steps_can_hold_steps() -> None:
         (
             "step = [{wait = {heard = true, ping = true}}]",
             "a.toml, step 1, wait: it needs one of seconds, user_speaks, user_stops, "
-            "microphone_seconds, microphone_frames, text, ping, heard, caller_leaves; "
+            "microphone_seconds, microphone_frames, text, digits, ping, heard, caller_leaves; "
             "it has ping, heard",
             "",
+        ),
+        (
+            "step = [{wait = {digits = '4a'}}]",
+            "a.toml, step 1, wait: digits: '4a' is not 1–100 of 0123456789*#",
+            "? stands for any of them",
         ),
         (
             "step = [{wait = {heard = false}}]",
@@ -495,6 +502,41 @@ def test_requests_that_go_wrong_come_before_the_steps() -> None:
         refused,
         RequestFault(kind="join", answer="no_opus", delay=1.0),
     )
+
+
+def test_what_there_is_after_a_call() -> None:
+    assert parse_scenario(STEP).after_call == AfterCall()
+    text = """
+        [after_call]
+        recording_url = "https://a/r.wav"
+        call_analysis = {call_summary = "s", in_voicemail = false, custom_analysis_data = {a = 1}}
+        """
+    assert parse_scenario(text + STEP).after_call == AfterCall(
+        recording_url="https://a/r.wav",
+        call_analysis={
+            "call_summary": "s",
+            "in_voicemail": False,
+            "custom_analysis_data": {"a": 1},
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [
+        ("recording_url = 1", "recording_url must be text"),
+        ("log_url = 'x'", "unknown key 'log_url'"),
+        ("call_analysis = 'good'", "call_analysis: it must be a table"),
+        ("call_analysis = {user_sentiment = 'sour'}", "user_sentiment must be one of Negative,"),
+        ("call_analysis = {call_successful = 1}", "call_successful must be true or false"),
+        ("call_analysis = {mood = 1}", "mood is not one of call_summary,"),
+        ("call_analysis = {call_summary = 1999-01-01}", "contains a date"),
+    ],
+)
+def test_what_there_cannot_be_after_a_call(after: str, says: str) -> None:
+    words = complaint(f"[after_call]\n{after}{STEP}")[0]
+    assert says in words
+    assert words.startswith("a.toml, after_call")
 
 
 @pytest.mark.parametrize(

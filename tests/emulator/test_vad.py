@@ -44,6 +44,17 @@ def test_a_stream_that_begins_late_is_not_speech(rate: int) -> None:
     assert EnergyDetector(rate).process(late) == []
 
 
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("floor", [-80, -60])
+def test_what_a_browsers_canceller_lets_through_is_not_speech(rate: int, floor: float) -> None:
+    """200 ms of noise when the far end begins; what is as faint and lasts is somebody's voice."""
+    quiet = noise(3, rate, floor)
+    detector = EnergyDetector(rate)
+    assert detector.process(np.concatenate((quiet, noise(0.2, rate, -48), quiet))) == []
+    began, _ = detector.process(np.concatenate((quiet, noise(0.5, rate, -48), quiet)))
+    assert began.at == pytest.approx(9.2 * rate, abs=0.03 * rate)
+
+
 def test_a_constant_offset_is_not_speech() -> None:
     assert EnergyDetector(16000).process(np.full(64000, 3000, np.int16)) == []
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from retell_voice.emulator import Emulator, ScenarioFailed, scenario_agent, silent_agent
 from retell_voice.emulator.fixtures import RunningEmulator
+from retell_voice.emulator.gateway import peer
 from retell_voice.emulator.request_faults import ANSWERS
 from retell_voice.emulator.scenario import parse_scenario
 
@@ -338,8 +339,19 @@ async def test_programs_may_refuse_requests_of_a_kind() -> None:
     async with Emulator(agent=silent_agent) as emulator:
         emulator.refuse(429, times=2, retry_after=1, kind="create")
         assert [(await asked(emulator)).status for _ in range(3)] == [429, 429, 201]
-        with pytest.raises(ValueError, match="400–599"):
-            emulator.refuse(200, kind="join")
+        for status in (200, 399, 600):
+            with pytest.raises(ValueError, match="400–599"):
+                emulator.refuse(status, kind="join")
+
+
+async def test_programs_may_refuse_whatever_comes() -> None:
+    async with Emulator(agent=silent_agent) as emulator:
+        emulator.refuse(503, times=2)
+        emulator.refuse(599, retry_after=1.5)
+        answers = [await http(emulator, "GET", "/get-call/x", "key") for _ in range(4)]
+    assert [each.status for each in answers] == [503, 503, 599, 404]
+    assert ["Retry-After: 1.5" in each.head for each in answers] == [False, False, True, False]
+    assert answers[0].body["message"] == "Service Unavailable, as the emulator was told"
 
 
 def test_emulators_of_the_fixture_refuse_them_too() -> None:
@@ -354,3 +366,25 @@ def test_emulators_of_the_fixture_refuse_them_too() -> None:
 
 async def twice(running: Any) -> list[int]:
     return [(await asked(running._emulator)).status for _ in range(2)]
+
+
+async def test_a_connection_that_does_not_close_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = peer.Peer(lambda: b"", lambda *_: None, lambda _: None)
+    gives_way, close = asyncio.Event(), made._connection.close
+
+    async def hangs() -> None:
+        await gives_way.wait()
+        await close()
+        raise OSError("too late")
+
+    monkeypatch.setattr(peer, "_CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(made._connection, "close", hangs)
+    async with asyncio.timeout(5):
+        await made.close()
+        await made.wait_closed()
+    (left,) = peer._unfinished
+    gives_way.set()
+    await left
+    assert not peer._unfinished

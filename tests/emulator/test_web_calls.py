@@ -43,6 +43,7 @@ from retell_voice.emulator import (
 from retell_voice.emulator.recordings import load_speech
 from retell_voice.emulator.scenario import parse_scenario
 from retell_voice.emulator.speech.mumble import MumbleTts
+from retell_voice.extras import how_to_install
 from retell_voice.protocol.llm import LlmSide, Response, ResponseRequired
 
 TURNS = ["user", "agent"]
@@ -539,11 +540,11 @@ async def test_without_the_library_there_is_one_line_that_says_how(
     async with Emulator() as emulator:
         answer = await http(emulator, "POST", "/v3/create-web-call", "key", {"agent_id": "a"})
         assert answer.status == 501
-        assert "pip install 'retell-voice[webrtc]'" in answer.body["message"]
+        assert how_to_install("webrtc") in answer.body["message"]
         assert not list(emulator.calls)
     (told,) = [event async for event in emulator.events]
     assert isinstance(told, CallRefused)
-    assert "pip install" in str(told)
+    assert how_to_install("webrtc") in str(told)
 
 
 async def test_a_browsers_page_of_a_given_origin_may_call() -> None:

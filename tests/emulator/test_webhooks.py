@@ -14,9 +14,10 @@ from support.callers import join
 from support.receiver import Receiver
 
 from retell_voice.emulator import Emulator, RegisteredCall, silent_agent, webhooks
+from retell_voice.emulator.after_call import AfterCall
 from retell_voice.emulator.rest.call_json import call_body
 from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
-from retell_voice.emulator.webhooks import Webhooks, sign, webhook_body
+from retell_voice.emulator.webhooks import DEFAULT_EVENTS, Webhooks, sign, webhook_body
 from retell_voice.errors import ConfigError
 from retell_voice.events import Utterance, Word
 
@@ -81,6 +82,73 @@ async def test_a_call_that_nobody_joins_ends_without_having_begun() -> None:
     ((event, call),) = receiver.events
     assert (event, call["call_status"]) == ("call_ended", "error")
     assert call["disconnection_reason"] == "registered_call_timeout"
+
+
+async def test_what_is_made_up_comes_after_the_end_and_then_the_analysis() -> None:
+    made_up = AfterCall(
+        recording_url="https://a/r.wav",
+        public_log_url="https://a/log",
+        call_analysis={"call_successful": True, "user_sentiment": "Positive"},
+    )
+    async with (
+        Receiver() as receiver,
+        Emulator(
+            agent=silent_agent, webhook_url=receiver.url, webhook_key=KEY, after_call=made_up
+        ) as emulator,
+    ):
+        call = emulator.register()
+        assert "recording_url" not in call_body(call)
+        async with join(emulator, call):
+            pass
+        await call.wait()
+        await receiver.received(3)
+    assert [event for event, _ in receiver.events] == list(DEFAULT_EVENTS)
+    _, (_, ended), (_, analyzed) = receiver.events
+    assert (ended["recording_url"], ended["public_log_url"]) == ("https://a/r.wav", "https://a/log")
+    assert "call_analysis" not in ended
+    assert analyzed == ended | {"call_analysis": made_up.call_analysis}
+    assert analyzed == json.loads(json.dumps(call_body(call)))
+
+
+async def test_what_is_said_is_posted_to_those_who_ask_for_it() -> None:
+    said = tuple(Utterance("agent", word) for word in "abc")
+
+    async def agent(session: Any) -> None:
+        for count in (1, 2, 2, 3):
+            await session.update(said[:count])
+
+    wanted: Any = ("transcript_updated", "call_ended")
+    async with (
+        Receiver() as receiver,
+        Emulator(
+            agent=agent, webhook_url=receiver.url, webhook_key=KEY, webhook_events=wanted
+        ) as emulator,
+    ):
+        call = emulator.register()
+        async with join(emulator, call) as client:
+            await client.wait_closed()
+        await call.wait()
+        await receiver.received(3)
+    # The second still waited when the third was said.
+    assert [(event, len(body["transcript_object"])) for event, body in receiver.events] == [
+        ("transcript_updated", 1),
+        ("transcript_updated", 3),
+        ("call_ended", 3),
+    ]
+
+
+async def test_one_that_is_not_answered_in_time_is_sent_again_three_times() -> None:
+    assert (webhooks.TIMEOUT, len(webhooks.PAUSES)) == (10.0, 3)  # Retell's
+    async with Receiver([None]) as receiver:
+        sender = Sender(receiver.url, timeout=0.05, pauses=(0.0, 0.0, 0.0))
+        sender.webhooks.send("call_ended", RegisteredCall(agent_id="a"))
+        await receiver.received(2)
+        await sender.webhooks.stop()
+    at = receiver.url.partition("?")[0]
+    assert [text for _, text in sender.told] == [
+        f"webhook call_ended failed: {at} did not answer within 0.05 s; retrying",
+        "webhook call_ended sent: answered 204",
+    ]
 
 
 async def test_what_fails_is_tried_again_and_does_not_keep_back_what_follows() -> None:
@@ -155,14 +223,14 @@ async def test_more_than_can_wait_are_dropped_and_told(monkeypatch: pytest.Monke
     async with Receiver() as receiver:
         sender = Sender(receiver.url)
         call = RegisteredCall(agent_id="a")
-        for event in ("one", "two", "three"):
+        for event in DEFAULT_EVENTS:
             sender.webhooks.send(event, call)
-        assert sender.told == [("a", "webhook three failed: 2 are waiting already")]
+        assert sender.told == [("a", "webhook call_analyzed failed: 2 are waiting already")]
         await receiver.received(2)
         await sender.webhooks.stop()
-        sender.webhooks.send("four", call)
+        sender.webhooks.send("call_analyzed", call)
         await sender.webhooks.stop()
-    assert [event for event, _ in receiver.events] == ["one", "two", "four"]
+    assert [event for event, _ in receiver.events] == list(DEFAULT_EVENTS)
 
 
 def test_a_webhook_needs_a_key_to_be_signed_with() -> None:

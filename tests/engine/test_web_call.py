@@ -138,6 +138,10 @@ async def test_a_conversation_of_which_each_side_hears_the_other(tmp_path: Path)
     figures = ended.statistics
     assert figures.frames_dropped == figures.malformed_messages == 0
     assert 1.8 < figures.heard < 5
+    assert figures.packets is not None
+    assert (figures.packets.lost, figures.packets.duplicates) == (0, 0)
+    assert 0.02 * figures.packets.received >= figures.heard
+    assert 0 < figures.bytes_sent < figures.frames_sent * 200, "Opus, not samples"
     assert recorder.path is not None
     with wave.open(str(recorder.path / "audio.wav")) as recorded:
         assert recorded.getframerate() == RATE

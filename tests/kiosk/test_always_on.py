@@ -19,6 +19,7 @@ class Clock:
     """Time that passes when the test says so."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self.slept: list[float] = []
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -27,6 +28,9 @@ class Clock:
         self._waiting.append(asyncio.get_running_loop().create_future())
         await self._waiting[-1]
 
+    def time(self) -> float:
+        return self.now
+
     async def pass_(self) -> None:
         self._waiting.pop().set_result(None)
         await settled()
@@ -34,7 +38,7 @@ class Clock:
 
 async def test_it_calls_after_a_pause_once_each_time_it_is_idle() -> None:
     kiosk, clock = Kiosk(State.STARTING), Clock()
-    async with told(AlwaysOn(kiosk, clock.sleep)) as running:
+    async with told(AlwaysOn(kiosk, clock.sleep, clock=clock.time)) as running:
         await settled()
         assert clock.slept == []
         kiosk.become(State.IDLE)
@@ -47,6 +51,7 @@ async def test_it_calls_after_a_pause_once_each_time_it_is_idle() -> None:
         for state in (State.DIALLING, State.IN_CALL, State.COOLING):
             kiosk.become(state)
             await settled()
+            clock.now += 60.0
         kiosk.become(State.IDLE)
         await settled()
         await clock.pass_()
@@ -64,6 +69,34 @@ async def test_whoever_was_quicker_is_left_alone() -> None:
         kiosk.become(State.OFFLINE)
         await settled()
         assert clock.slept == [PAUSE]
+
+
+async def test_calls_that_come_to_nothing_are_further_and_further_apart() -> None:
+    kiosk, clock = Kiosk(), Clock()
+    trigger = AlwaysOn(kiosk, clock.sleep, clock=clock.time, draw=lambda: 1.0)
+    ends: list[tuple[State, float]] = [
+        *[(State.OFFLINE, 0.0)] * 3,  # no call at all
+        *[(State.COOLING, 2.0)] * 5,  # the server hangs up at once
+        (State.COOLING, 60.0),
+        (State.FAULTED, 0.0),
+    ]
+    async with told(trigger) as running:
+        await settled()
+        for state, talked in ends:
+            await clock.pass_()
+            assert await running.next() == WISH
+            kiosk.become(State.DIALLING)
+            await settled()
+            if talked:
+                kiosk.become(State.IN_CALL)
+                await settled()
+                clock.now += talked
+            kiosk.become(state)
+            await settled()
+            clock.now += 3600.0  # in another state than that, time does not count
+            kiosk.become(State.IDLE)
+            await settled()
+    assert clock.slept == [3, 6, 12, 24, 48, 96, 192, 300, 300, 3, 6]
 
 
 def test_it_is_made_of_settings() -> None:

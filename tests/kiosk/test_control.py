@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.errors import ConfigError, ConnectError
+from retell_voice.errors import CallFailed, ConfigError, ConnectError
 from retell_voice.kiosk.account import Account
+from retell_voice.kiosk.ask import _called
 from retell_voice.kiosk.control.client import ControlClient
 from retell_voice.kiosk.control.messages import (
     COMMANDS,
@@ -166,6 +167,68 @@ async def test_snapshot_answers_and_what_is_told(tmp_path: Path) -> None:
     assert not path.exists()
     with pytest.raises(ConnectError, match="has gone"):
         await one.do("call")
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ([("dialling", ""), ("in call", "")], "in call"),
+        ([("in call", "")], "in call"),  # it was already
+        ([("starting", "")], "no call: the kiosk is starting"),
+        (
+            [("dialling", ""), ("wrapping up", "")],  # someone has pressed
+            "no call: the kiosk is wrapping up",
+        ),
+        (
+            [("dialling", ""), ("faulted", "the key is refused")],
+            "no call: the kiosk is faulted: the key is refused",
+        ),
+    ],
+)
+def test_who_makes_it_call_is_told_what_came_of_it(
+    tmp_path: Path,
+    told: list[tuple[str, str]],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def do(client: ControlClient, command: str) -> dict[str, Any]:
+        first, *rest = told
+        for state, why in rest:
+            client._told.put_nowait({"event": "look", "state": state, "why": why})
+        client._told.put_nowait({"event": "call_ended"})
+        return {"reply": command, "ok": True, "state": first[0]}
+
+    async def asked() -> str:
+        async with serving(tmp_path / "kiosk.sock"):
+            return await _called(tmp_path / "kiosk.sock")
+
+    monkeypatch.setattr(ControlClient, "do", do)
+    if says == "in call":
+        assert asyncio.run(asked()) == says
+        return
+    with pytest.raises(CallFailed) as failed:
+        asyncio.run(asked())
+    assert str(failed.value) == says
+
+
+async def test_a_client_that_is_not_answered_leaves_nothing_behind(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b""
+        writer.close()
+        left.set()
+
+    path = tmp_path / "kiosk.sock"
+    async with await asyncio.start_unix_server(silent, path):
+        with pytest.raises(ConnectError, match="does not answer"):
+            async with ControlClient(path, timeout=0.05):
+                pass
+        async with asyncio.timeout(5):
+            await left.wait()
+    with pytest.raises(ConnectError, match="No such file"):
+        async with ControlClient(tmp_path / "nobody", timeout=0.05):
+            pass
 
 
 async def test_a_line_without_end_is_refused(tmp_path: Path) -> None:

@@ -8,21 +8,28 @@ import os
 import random
 import threading
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.cable import Cable
 from support.kiosk import KEY, LONG, RATE, a_kiosk, settings, soon
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
+from retell_voice.engine.call import Call
+from retell_voice.engine.timing import Timing
 from retell_voice.errors import ConfigError, DeviceError
 from retell_voice.events import Utterance
-from retell_voice.kiosk import devices
+from retell_voice.kiosk import devices, held, placing
 from retell_voice.kiosk.kiosk import Kiosk
 from retell_voice.kiosk.ports import LongPressed, WantsCall, WantsHangUp, WantsMute, WantsVolume
-from retell_voice.kiosk.states import State
+from retell_voice.kiosk.sounds import Sounds
+from retell_voice.kiosk.states import LIMITS, Say, State
+
+QUICK = Timing(heartbeat=0.1, silence_limit=0.4)
 
 
 async def listens(session: Session) -> None:
@@ -47,6 +54,19 @@ async def test_a_press_calls_and_another_one_hangs_up(monkeypatch: pytest.Monkey
     assert account.dialled is not None
     assert account.dialled < 5
     assert kiosk.look.calls == 1
+
+
+async def test_a_call_that_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIMITS, State.DIALLING, 0.2)
+    async with a_kiosk(monkeypatch, listens) as kiosk:
+        await kiosk.until(State.IDLE)
+        monkeypatch.setattr(kiosk._way, "place", lambda _: asyncio.Event().wait())
+        kiosk.press()
+        account = await kiosk.ends()
+        await kiosk.seen.until(lambda: "offline" in kiosk.seen.states)
+    assert (account.result, account.dialled) == ("cut off", None)
+    assert account.why == "the call did not begin within 0 s"
+    assert kiosk.seen.states[1:4] == ["dialling", "wrapping up", "offline"]
 
 
 async def test_the_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +248,38 @@ async def test_a_server_that_fails_ends_the_call(monkeypatch: pytest.MonkeyPatch
         await kiosk.until(State.IDLE)
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_call_whose_network_is_lost_and_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    """The connection is reset; or nothing comes any more, as behind a router without power."""
+    monkeypatch.setattr(held, "Call", partial(Call, timing=QUICK))
+    monkeypatch.setattr(placing, "_REACH_SECONDS", 0.3)
+    said: list[Say] = []
+    monkeypatch.setattr(Sounds, "say", lambda _, say: said.append(say))
+    async with Emulator(agent=listens, api_key=KEY) as emulator, Cable(emulator.api_url) as cable:
+        websocket = f"ws{cable.url.removeprefix('http')}/audio-websocket"
+        async with a_kiosk(monkeypatch, None, api_url=cable.url, url=websocket) as kiosk:
+            await kiosk.until(State.IDLE)
+            kiosk.press()
+            await kiosk.until(State.IN_CALL)
+            cable.pull()
+            if is_told:
+                cable.reset()
+            account = await kiosk.ends()
+            assert (account.result, account.ended_by) == ("cut off", "network")
+            assert kiosk.look.state.value == "offline"
+            assert said[-1] is Say.OFFLINE
+            kiosk.press()  # nobody waits for the next check
+            assert kiosk.look.state.value == "dialling"
+            cable.plug()
+            await kiosk.until(State.IN_CALL)
+            kiosk.press()
+            assert (await kiosk.ends(2)).result == "over"
+            await kiosk.until(State.IDLE)
+            await soon(lambda: not emulator.sessions)
+
+
 class Unplugged(NullSpeaker):
     """A speaker that can be lost, and comes back when it is there again."""
 
@@ -320,6 +372,23 @@ async def test_devices_that_are_lost_as_soon_as_they_are_open_are_set_up_all_the
         assert kiosk.is_sounding
 
 
+class Blocks(NullMicrophone):
+    """Takes blocks of another length."""
+
+    def suggest_block(self, block_ms: float) -> None:
+        self.block_ms = round(block_ms)
+
+
+async def test_devices_that_are_open_all_day_have_longer_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    microphone = Blocks(RATE)
+    microphone.block_ms = 10
+    async with a_kiosk(monkeypatch, listens, microphone=lambda: microphone) as kiosk:
+        await kiosk.until(State.IDLE)
+        assert microphone.block_ms == 20
+
+
 async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -327,7 +396,7 @@ async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
         await kiosk.until(State.IDLE)
         checked, before = asyncio.Event(), kiosk.devices.io
         monkeypatch.setattr(kiosk._way, "check", checked.wait)
-        kiosk._check()
+        kiosk._checks.begin()
         await kiosk.reload(settings(api_url=kiosk.emulator.api_url, rate=16000))
         assert kiosk._reopening is not None
         kiosk.press()
@@ -439,7 +508,7 @@ async def test_a_sound_is_played_by_name_or_from_a_file(
         await soon(lambda: any(4000 < each < 9000 for each in played))
         with pytest.raises(ConfigError, match="No such file"):
             await kiosk.play("/nowhere.wav")
-        monkeypatch.setattr("retell_voice.kiosk.kiosk._LONGEST_SOUND", 100)
+        monkeypatch.setattr("retell_voice.kiosk.audible._LONGEST_SOUND", 100)
         with pytest.raises(ConfigError, match="longer than"):
             await kiosk.play(str(tmp_path / "a.wav"))
 

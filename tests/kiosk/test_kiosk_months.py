@@ -155,9 +155,10 @@ class World:
                     self._later(
                         3600.0 if lost else self.random.uniform(0.1, 5), "answered", self.call
                     )
-                case Action.HANG_UP:
+                case Action.HANG_UP | Action.GIVE_UP:
                     assert self.call is not None
-                    self._later(self.random.uniform(0.01, 3), "ends", (self.call, Event.OVER))
+                    result = Event.OVER if each is Action.HANG_UP else Event.CUT_OFF
+                    self._later(self.random.uniform(0.01, 3), "ends", (self.call, result))
                 case Action.LOOK if not self.devices:
                     self._later(0.0, "away")
                 case Action.CHECK:

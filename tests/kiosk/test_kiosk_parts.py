@@ -198,4 +198,4 @@ async def test_what_can_never_be_had_is_told_at_the_start(tmp_path: Path) -> Non
         tmp_path, "--agent", "x", "--button", "GPIO17", env={"PYTHONPATH": path}
     ) as kiosk:
         assert await kiosk.wait() == 2
-    assert "retell-voice[kiosk-gpio]" in kiosk.errors
+    assert "[kiosk-gpio]" in kiosk.errors

@@ -354,7 +354,7 @@ async def test_the_machine_does_what_a_step_tells_of_after_the_others() -> None:
     machine.happen(Event.WELL)
     machine.happen(Event.PRESS)
     assert done == [
-        *(State.IDLE, Action.DIAL, Say.DIALLING, State.DIALLING, Say.ERROR, State.FAULTED),
+        *(State.IDLE, Say.DIALLING, Action.DIAL, State.DIALLING, Say.ERROR, State.FAULTED),
     ]
     machine.stop()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ import aiomqtt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.broker import Broker
+from support.broker import CERTIFICATES, Broker
 from support.surroundings import PATIENCE, Kiosk, settled, told
 
 from retell_voice.kiosk.ports import (
@@ -205,6 +207,22 @@ async def test_a_broker_that_dies_is_told_and_can_be_had_again(broker: Broker) -
     async with other(broker) as home, told(made) as running:
         await home.say(CALL, "call")
         assert await running.next() == WantsCall(SOURCE)
+
+
+async def test_a_connection_in_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    untrusted = pytest.raises(PartFailed, match="certificate")
+    with Broker(certificate="other.pem") as broker, untrusted:
+        await part(broker, Kiosk()).__aenter__()
+    del untrusted
+    await settled()
+    with warnings.catch_warnings():  # paho closes what it does not trust by forgetting it
+        warnings.simplefilter("ignore")
+        gc.collect()
+    with Broker(certificate="valid.pem") as broker:
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "valid.pem"))
+        made = part(broker, Kiosk())
+        async with told(made):
+            await made.show(Look(state=State.IN_CALL))
 
 
 async def test_a_kiosk_that_loses_power_is_told_by_the_broker(broker: Broker) -> None:

@@ -8,7 +8,8 @@ import pytest
 from support.rest import answer, server
 
 from retell_voice.net import exchange as module
-from retell_voice.net.exchange import exchange, needs_proxy
+from retell_voice.net.exchange import exchange
+from retell_voice.net.proxy import proxy_for
 
 TOKEN = "a-secret-token-of-length"
 
@@ -82,9 +83,9 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    assert not needs_proxy("https://api.retellai.com")
+    assert not proxy_for("https://api.retellai.com")
     monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
-    assert needs_proxy("https://api.retellai.com")
-    assert not needs_proxy("http://api.retellai.com")
+    assert proxy_for("https://api.retellai.com")
+    assert not proxy_for("http://api.retellai.com")
     monkeypatch.setenv("no_proxy", "retellai.com")
-    assert not needs_proxy("https://api.retellai.com")
+    assert not proxy_for("https://api.retellai.com")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.peers import NODE_MODULES, ROOT, node, python_example, running
+from support.peers import ROOT, node_running, python_example, running
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.audio.resample import resample_whole
@@ -35,7 +35,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield url
     else:
         server = ROOT / "examples" / "phone_agent_node" / "server.js"
-        with running(node(), str(server), "0", more={"NODE_PATH": str(NODE_MODULES)}) as url:
+        with node_running(str(server), "0") as url:
             yield url
 
 

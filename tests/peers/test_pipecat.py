@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.peers import ROOT, pipecat, running
+from support.peers import ROOT, pipecat_running
 
 from retell_voice.devices.files import (
     NullMicrophone,
@@ -34,14 +34,18 @@ RETURNED = {"plivo": "cleared", "vonage": "cleared"}
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     server = Path(__file__).parent / "pipecat_server.py"
-    with running(pipecat(), str(server)) as url:
+    with pipecat_running(str(server)) as url:
         yield url
 
 
-@pytest.mark.parametrize("dialect", PROVIDERS)
-async def test_a_conversation_with_marks_a_clear_and_a_key(
-    url: str, dialect: str, tmp_path: Path
-) -> None:
+async def test_a_conversation_with_marks_a_clear_and_a_key(url: str, tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:  # at once, as all of them wait for time to pass
+        for dialect in PROVIDERS:
+            (tmp_path / dialect).mkdir()
+            group.create_task(conversation(url, dialect, tmp_path / dialect), name=dialect)
+
+
+async def conversation(url: str, dialect: str, tmp_path: Path) -> None:
     route = phone_route(dialect, f"{url}/{dialect}")
     rate = route.far_end.rate
     events = []
@@ -74,16 +78,19 @@ async def test_a_conversation_with_marks_a_clear_and_a_key(
 
 @pytest.fixture(scope="module")
 def example() -> Iterator[str]:
-    with running(
-        pipecat(), str(ROOT / "examples" / "phone_agent_pipecat.py"), "--port", "0"
-    ) as url:
+    server = ROOT / "examples" / "phone_agent_pipecat.py"
+    with pipecat_running(str(server), "--port", "0") as url:
         yield url
 
 
-@pytest.mark.parametrize("dialect", ["twilio", "telnyx", "plivo", "exotel"])
-async def test_a_pipeline_of_pipecats_says_back_what_it_hears(
-    example: str, dialect: str, tmp_path: Path
-) -> None:
+async def test_a_pipeline_of_pipecats_says_back_what_it_hears(example: str, tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        for dialect in ("twilio", "telnyx", "plivo", "exotel"):
+            (tmp_path / dialect).mkdir()
+            group.create_task(echo(example, dialect, tmp_path / dialect), name=dialect)
+
+
+async def echo(example: str, dialect: str, tmp_path: Path) -> None:
     voice = (9000 * np.sin(2 * np.pi * 400 * np.arange(4000) / 8000)).astype(np.int16)
     writer = WavWriter(tmp_path / "me.wav", 8000)
     writer.write(voice)

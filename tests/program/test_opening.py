@@ -10,8 +10,10 @@ from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophon
 from retell_voice.echo.choice import Way
 from retell_voice.emulator import CALLER, Emulator
 from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
 from retell_voice.program.opening import (
     audio_format,
+    claim_stdout,
     find_devices,
     host_of,
     make_call,
@@ -36,7 +38,7 @@ def test_the_format_is_the_one_to_register_with() -> None:
 def test_files_are_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(CALLER.parent))
     given = settings(
-        input_file=os.path.join("~", CALLER.name),
+        input_file=(os.path.join("~", CALLER.name),),
         output_file=str(tmp_path / "agent.wav"),
         input="no such microphone",
         output="no such speaker",
@@ -46,7 +48,17 @@ def test_files_are_devices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert isinstance(speaker, WavSpeaker)
     assert (microphone.name, speaker.name, speaker.rate) == (CALLER.name, "agent.wav", 8000)
     with pytest.raises(ConfigError, match=r"missing\.wav"):
-        find_devices(replace(given, input_file=Sourced("missing.wav")), AUDIO)
+        find_devices(replace(given, input_file=Sourced(("missing.wav",))), AUDIO)
+
+
+def test_standard_output_for_the_agents_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = settings(output_file="-", input_file=(str(CALLER),))
+    with pytest.raises(ConfigError, match="own lines are on standard output"):
+        find_devices(given, AUDIO)
+    monkeypatch.setattr(stdout, "is_terminal", lambda: True)
+    with pytest.raises(ConfigError, match="here -: standard output is a terminal"):
+        claim_stdout(given)
+    claim_stdout(settings(output_file="agent.wav"))  # then it is not touched
 
 
 def test_a_recorder_where_one_is_wanted(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 from typing import Any
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice import events
+from retell_voice.cli import view
 from retell_voice.errors import ConfigError
 from retell_voice.recording import jsonl
-from retell_voice.report.account import clock, figures, outcome, read, spans
-from retell_voice.report.page import page
+from retell_voice.report.account import read, spoken
+from retell_voice.report.figures import clock, figures, outcome
+from retell_voice.report.page import Recorded, page
 
 STATISTICS = events.Statistics(at=1.0, playout_depth=0.5, playout_target=0.04)
 CALL = [
@@ -26,6 +29,7 @@ CALL = [
     events.AgentStarted(at=0.6),
     STATISTICS,
     events.AgentStopped(at=1.5, interrupted=True, discarded=2.0, silent_since=1.4),
+    events.BargeIn(at=1.4, delay=0.2),
     events.Response(at=0.6, delay=0.1),
     events.AudioDropped(at=1.6, side="near_end", duration=0.5),
     events.AgentStarted(at=2.0),
@@ -44,9 +48,10 @@ def test_a_call_becomes_series() -> None:
     account = read(text(CALL), "x")
     assert account.end == 3.0
     assert account.near == [(0.5, -20.0), (0.6, -25.0), (0.7, -90.0)]
-    assert account.you == [(0.5, 0.6)]
+    assert account.you == [pytest.approx((0.1, 0.6))]
     assert account.agent == [(0.6, 1.4), (2.0, 3.0)]
     assert account.clears == [1.4]
+    assert account.barge_ins == [(1.4, 0.2)]
     assert account.responses == [(0.6, 0.1)]
     assert account.depth[0] == (1.0, 0.5)
     assert account.target[0] == (1.0, 0.04)
@@ -58,7 +63,8 @@ def test_a_call_becomes_series() -> None:
     assert outcome(account) == "Ended by you, code 1000."
     shown = dict(figures(account))
     assert shown["length"] == "00:03"
-    assert shown["interruptions"] == "1"
+    assert shown["you interrupted the agent"] == "once"
+    assert shown["you spoke"] == "0 s, 22 %"
     assert shown["gaps concealed"] == "2"
 
 
@@ -76,6 +82,7 @@ def test_transcripts_whole_or_as_changes() -> None:
     change = {"event": "transcript", "at": 2, "from": 1, "utterances": [{"content": "c"}]}
     account = read("\n".join(map(json.dumps, (whole, change))), "x")
     assert [each["content"] for each in account.utterances] == ["a", "c"]
+    assert account.seen == [1.0, 1.0]
 
 
 @given(st.integers(1, len(text(CALL)) - 1))
@@ -141,7 +148,7 @@ KINDS = ["call", "recording", "levels", "agent_started", "agent_stopped", "trans
 KINDS += ["statistics", "audio_dropped", "device_changed", "recording_stopped", "ended", "metadata"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -164,7 +171,7 @@ def test_any_events_become_a_page_or_one_line(
     ]
     with contextlib.suppress(ConfigError):
         account = read("\n".join(lines) + "\n", "x")
-        page(account, "<svg></svg>", "x").encode("utf-8", "replace")
+        page(Recorded("x", account)).encode("utf-8", "replace")
 
 
 def test_what_is_deep_or_long_does_not_end_a_report() -> None:
@@ -176,7 +183,7 @@ def test_what_is_deep_or_long_does_not_end_a_report() -> None:
         f'{"9" * 400}, "words": [{{"start": {"9" * 400}}}]}}]}}',
     ]
     account = read("\n".join(lines), "x")
-    assert "…" in page(account, "<svg></svg>", "x")
+    assert "…" in page(Recorded("x", account))
 
 
 def test_a_recording_of_windows_is_put_together() -> None:
@@ -204,10 +211,21 @@ def test_an_error_is_named() -> None:
     assert "server: it closed" in outcome(read(json.dumps(ended) + "\n", "x"))
 
 
-def test_spans() -> None:
-    assert spans([]) == []
-    assert spans([1.0]) == []
-    assert spans([1.0, 1.2, 1.5, 3.0, 3.1]) == [(1.0, 1.5), (3.0, 3.1)]
+LEVELS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.3, 0.4, 0.5, 2.0]), st.sampled_from([-20.0, -70.0]))
+)
+
+
+@given(LEVELS)
+def test_a_report_counts_speech_as_the_screen_does(heard: list[tuple[float, float]]) -> None:
+    at, levels, screen = 0.0, [], view.View()
+    for pause, level in heard:
+        at += pause
+        levels.append((at, level))
+        screen = view.reduce(screen, events.Levels(at=at, near_end=level, far_end=-100.0))
+    spans = spoken(levels)
+    assert sum(end - begin for begin, end in spans) == pytest.approx(screen.you.seconds)
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
 
 
 def test_clock() -> None:

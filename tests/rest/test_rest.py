@@ -25,6 +25,7 @@ from retell_voice.errors import (
     TooManyRequests,
 )
 from retell_voice.events import Utterance
+from retell_voice.extras import how_to_install
 from retell_voice.rest import CallDetails, Registration, api, get_call, register_call
 from retell_voice.secret import mask
 
@@ -334,4 +335,4 @@ def test_the_sdk_is_loaded_by_the_first_request_and_missed_in_words() -> None:
         "except ConfigError as error: print(error.hint)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "pip install 'retell-voice[register]'"
+    assert run.stdout.strip() == how_to_install("register")

@@ -10,11 +10,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from bench_parts import crowd, detectors, reply
+from bench_parts import crowd, detectors, reply, swarm
 from bench_parts.figures import REPO
 from bench_parts.questioner import sounding
 from bench_parts.reply import Reply, Stamps
 from bench_parts.server import BenchError
+
+from retell_voice.devices.files import WavWriter
 
 RATE = reply.RATE
 
@@ -163,6 +165,18 @@ def test_parrot_calls_at_once_are_measured() -> None:
     assert lines["late frames"].endswith(f" of {2 * len(greeting.due)}")
     assert lines["the parrot begins to speak late by"].endswith(" ms")
     assert lines["a heartbeat's answer takes"].endswith(" ms")
+
+
+def test_a_swarm_and_the_emulator_are_measured(tmp_path: Path) -> None:
+    writer = WavWriter(tmp_path / "say.wav", 8000)
+    writer.write((8000 * np.sin(np.arange(4000) / 3)).astype(np.int16))
+    writer.close()
+    more = ("--input-file", str(tmp_path / "say.wav"), "--answer-timeout", "2")
+    lines = {row.what.strip(): row.figures for row in swarm.run(2, ramp=0.1, more=more)}
+    assert lines["calls that failed or were left out"] == "0"
+    assert lines["answered after"].endswith(" ms")
+    for who in ("swarm uses", "the emulator uses"):
+        assert lines[who].endswith(" % a call")
 
 
 def test_the_detectors_are_measured() -> None:

@@ -224,3 +224,24 @@ def test_a_secret_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
     path.write_text("rate = 8000")
     path.chmod(0o644)
     assert read_file(path).warnings == ()
+
+
+def test_a_setting_that_is_repeated(tmp_path: Path) -> None:
+    (path := tmp_path / "c.toml").write_text("input_file = ['a:b.wav', 'c.wav']\n")
+
+    def given(text: str = "", flag: object = None) -> Sourced[tuple[str, ...] | None]:
+        environ = {"RETELL_VOICE_INPUT_FILE": text}
+        return load(TalkSettings, read_file(path), environ, {"input_file": flag}).input_file
+
+    assert given() == Sourced(("a:b.wav", "c.wav"), f"{path} line 1")
+    assert given(os.pathsep.join(("a", "b"))).value == ("a", "b")
+    assert given(flag=("x:y",)).value == ("x:y",), "as one that was read before"
+    assert given("a", ["x:y", "z"]) == Sourced(("x:y", "z"), "--input-file")
+    assert given(flag="x:y").value == ("x:y",), "one option is one file"
+    assert given(flag=[]).value == ("a:b.wav", "c.wav"), "it was not given"
+    for text, value in (("'a.wav'", ("a.wav",)), ("[]", None), ("''", None)):
+        path.write_text(f"input_file = {text}\n")
+        assert given().value == value
+    path.write_text("input_file = ['a', 5]\n")
+    with pytest.raises(ConfigError, match="line 1: input_file must be text, not 5"):
+        read_file(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from retell_voice.audio.format import MAX_FRAME_MS, MAX_RATE, MIN_FRAME_MS, MIN_RATE, Encoding
 from retell_voice.audio.playout import DEFAULT_TARGET
+from retell_voice.devices.sound_files.pcm import RAW
+from retell_voice.devices.sound_files.writing import ENCODERS
 from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Setting, Sourced, setting, table
@@ -24,7 +27,7 @@ from retell_voice.settings.tables import (
     TalkSettings,
     rows_of,
 )
-from retell_voice.settings.tables.sound import JitterRange
+from retell_voice.settings.tables.sound import IN, OUT, JitterRange, RawFormat
 from retell_voice.transport.route import DEFAULT_URL
 
 TALK = table(TalkSettings)
@@ -169,3 +172,25 @@ def test_what_came_from_the_command_line() -> None:
     assert Sourced("x", "CALL_ID").is_flag
     assert not Sourced(1, "RETELL_VOICE_RATE").is_flag
     assert not Sourced(1).is_flag
+
+
+@given(st.sampled_from(IN), st.integers(4000, 192_000), st.integers(1, 99), st.sampled_from(OUT))
+def test_formats_of_audio_without_a_header(
+    encoding: str, rate: int, channels: int, written: str
+) -> None:
+    wanted = RawFormat(encoding, rate, channels)
+    assert RawFormat.read_input(str(wanted)) == wanted
+    assert RawFormat.read_output(f"{written}:{rate}") == RawFormat(written, rate)
+
+
+@given(st.text(max_size=30))
+def test_a_format_is_read_or_refused(text: str) -> None:
+    for read in (RawFormat.read_input, RawFormat.read_output):
+        with suppress(ValueError):
+            assert read(text).rate >= 4000
+
+
+def test_the_formats_are_those_that_are_read_and_written() -> None:
+    """The table repeats them, because importing them would import numpy."""
+    assert tuple(RAW) == IN
+    assert tuple(ENCODERS) == OUT

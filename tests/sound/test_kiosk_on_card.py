@@ -56,3 +56,31 @@ async def test_a_press_is_heard_at_once_and_then_the_agent(
     assert holds(samples, AGENT, RATE)
     (call,) = emulator.calls
     assert holds(call.received, YOU, 24000)
+
+
+async def test_a_card_that_goes_and_comes_back_is_used_again(
+    card: VirtualCard, tmp_path: Path
+) -> None:
+    script = Script()
+    async with Emulator(agent=script, api_key=KEY) as emulator, asyncio.timeout(60):
+        calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
+        program = KioskProgram(tmp_path, *calls, has_files=False, env=card.env)
+        async with program as kiosk:
+            control = await kiosk.connect()
+            at = await kiosk.until("idle")
+            await asyncio.to_thread(card.kill)
+            at = await kiosk.until("faulted", at)
+            assert "lost" in kiosk.messages[at - 1]["why"]
+            assert (await control.do("press"))["state"] == "dialling"
+            at = await kiosk.until("faulted", at)
+            await asyncio.to_thread(card.restart)
+            at = await kiosk.until("idle", at)
+            recorder = await asyncio.to_thread(card.record)
+            await control.do("press")
+            at = await kiosk.until("in call", at)
+            script.speak.set()
+            at = await kiosk.told(lambda message: bool(message.get("speaking")), at)
+            await asyncio.sleep(1.2)
+            samples = await asyncio.to_thread(recorder.stop)
+            assert await kiosk.end() == 0
+    assert holds(samples, AGENT, RATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from typing import Self
 
 from support.needed import needed
 
+CERTIFICATES = Path(__file__).parent.parent / "doctor" / "certificates"
 _PATIENCE = 20.0
 
 
@@ -21,9 +23,10 @@ class Broker:
 
     Args:
         user, password: the only ones it takes; without them it takes everyone.
+        certificate: one of ``CERTIFICATES``; empty: it speaks no TLS.
     """
 
-    def __init__(self, user: str = "", password: str = "") -> None:
+    def __init__(self, user: str = "", password: str = "", *, certificate: str = "") -> None:
         self._program = needed("mosquitto", "mosquitto")
         self._user, self._password = user, password
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,11 +34,20 @@ class Broker:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self._certificate = certificate
+        # Certificates are for names.
+        self.url = (
+            f"mqtts://localhost:{self.port}" if certificate else f"mqtt://127.0.0.1:{self.port}"
+        )
 
     def start(self) -> None:
         directory = Path(self._directory.name)
         config = f"listener {self.port} 127.0.0.1\npersistence false\n"
+        if self._certificate:
+            for name in (self._certificate, "key.pem"):
+                shutil.copy(CERTIFICATES / name, directory)
+            config += f"certfile {directory / self._certificate}\n"
+            config += f"keyfile {directory / 'key.pem'}\n"
         if self._user:
             passwords = directory / "passwords"
             passwords.write_text(f"{self._user}:{self._password}\n")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -117,12 +118,20 @@ class VirtualCard:
             env["PULSE_SOURCE"] = source
         return env
 
-    def through(self, default: str, name: str | None = None) -> dict[str, str]:
+    def through(
+        self, default: str, name: str | None = None, *, sink: str | None = None
+    ) -> dict[str, str]:
         """Return ``env`` with ALSA's plugin ``default`` as the default device, and ``name`` (or the
-        same) as the only other."""
-        conf = self._dir / f"{default}-{name}.conf"
-        conf.write_text(_ALSA_CONF.format(name=name or default, default=default))
-        return self.env | {"ALSA_CONFIG_PATH": str(conf)}
+        same) as the only other; ``sink``: what they play to, see ``plug``."""
+        conf = self._dir / f"{default}-{name}-{sink}.conf"
+        text = _ALSA_CONF.format(name=name or default, default=default)
+        if sink is not None:  # what PulseAudio's plugin finds in PULSE_SINK
+            text = re.sub(
+                r"^(pcm.* type pipewire)", rf'\1 playback_node "{sink}"', text, flags=re.M
+            )
+        conf.write_text(text)
+        env = self.env if sink is None else self.environment(sink=sink)
+        return env | {"ALSA_CONFIG_PATH": str(conf)}
 
     def play(
         self, samples: Samples, rate: int = RATE, into: str = "micfeed"

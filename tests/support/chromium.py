@@ -1,4 +1,4 @@
-"""Chromium, headless: a WebRTC peer that nobody here has written.
+"""Chromium, headless: a WebRTC peer that nobody here has written, and how pages look to people.
 
 ::
 
@@ -7,7 +7,8 @@
         answer = await page.run("await call(arguments[0])", {"x": 1})
 
 Its microphone is a recording, over and over. Pages are empty, served on 127.0.0.1, which makes them
-trusted; what they do is JavaScript that a test runs in them, over the DevTools protocol.
+trusted, unless a test names one; what they do is JavaScript that a test runs in them, over the
+DevTools protocol.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -53,8 +54,7 @@ _FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--remote-debugging-port=0",
 )
-
-_FAKE = ("--mute-audio", "--use-fake-device-for-media-stream")
+_FAKE = "--use-fake-device-for-media-stream"
 
 
 def find() -> str | None:
@@ -63,11 +63,61 @@ def find() -> str | None:
 
 
 class Page:
-    """One page."""
+    """One page.
+
+    Attributes:
+        faults: what it has complained of: exceptions, errors on the console, what it did not get.
+        requests: the URLs it has asked for, by number.
+    """
 
     def __init__(self, browser: Chromium, session: str) -> None:
         self._browser = browser
         self._session = session
+        self.faults: list[str] = []
+        self.requests: dict[str, str] = {}
+
+    async def watch(self) -> None:
+        """Note faults and requests from now on."""
+        for domain in ("Runtime", "Log", "Network"):
+            await self._browser.send(f"{domain}.enable", {}, self._session)
+
+    async def resize(self, width: int, height: int = 800) -> None:
+        """Be as wide as that, in pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self._browser.send("Emulation.setDeviceMetricsOverride", size, self._session)
+
+    async def go(self, url: str) -> None:
+        """Go to a URL, and wait until it has been loaded."""
+        # Its answer comes once the page is there.
+        await self._browser.send("Page.navigate", {"url": url}, self._session)
+        await self.run(
+            "while (document.readyState !== 'complete')"
+            " await new Promise((done) => setTimeout(done, 5));"
+        )
+
+    def hear(self, method: str, told: dict[str, Any]) -> None:
+        """Note an event of the DevTools protocol."""
+        match method:
+            case "Network.requestWillBeSent":
+                self.requests[told["requestId"]] = told["request"]["url"]
+            case "Network.loadingFailed" if not told.get("canceled"):
+                self.faults.append(f"{self.requests[told['requestId']]}: {told['errorText']}")
+            case "Runtime.exceptionThrown":
+                self.faults.append(str(told["exceptionDetails"]))
+            case "Log.entryAdded" if told["entry"]["level"] == "error":
+                self.faults.append(told["entry"]["text"])
+            case "Runtime.consoleAPICalled" if told["type"] in ("error", "assert"):
+                self.faults.append(str(told["args"]))
+
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """Send it a command of the DevTools protocol; return its result."""
+        return await self._browser.send(method, parameters, self._session)
+
+    async def press(self, key: str) -> None:
+        """Press a key and let go of it."""
+        text = {"text": key} if len(key) == 1 else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     async def run(self, code: str, argument: Any = None, within: float = 30.0) -> Any:
         """Run the body of an async function of ``argument``; return what it returns.
@@ -88,17 +138,26 @@ class Chromium:
     """A browser; an async context manager.
 
     Args:
-        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``. None: it
-            has the sound card that there is.
-        env: its environment, of a ``VirtualCard`` for example.
+        microphone: what its microphone hears, again and again: shape (n,), at ``RATE``; None: it
+            has none, or that of the card.
+        env: its environment, with a sound card in it to play on; None: ours, and it is mute.
+        flags: more of its command line.
     """
 
-    def __init__(self, microphone: Samples | None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        microphone: Samples | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        flags: Sequence[str] = (),
+    ) -> None:
         self._microphone = microphone
         self._env = env
+        self._flags = flags
         self._folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._pages: dict[str, Page] = {}
         self._process: asyncio.subprocess.Process
         self._socket: ClientConnection
         self._server: asyncio.Server
@@ -110,13 +169,14 @@ class Chromium:
             if os.environ.get("CI") == "true":
                 pytest.fail("there is no Chromium, and in CI there must be")
             pytest.skip("there is no Chromium")
-        flags = _FLAGS
+        flags = [*_FLAGS, *self._flags]
+        if self._env is None:
+            flags.append("--mute-audio")
         if self._microphone is not None:
             wav = self._folder / "microphone.wav"
-            writer = WavWriter(wav, RATE)
-            writer.write(self._microphone)
-            writer.close()
-            flags += (*_FAKE, f"--use-file-for-fake-audio-capture={wav}")
+            with contextlib.closing(WavWriter(wav, RATE)) as writer:
+                writer.write(self._microphone)
+            flags += [_FAKE, f"--use-file-for-fake-audio-capture={wav}"]
         self._server = await asyncio.start_server(_serve, "127.0.0.1", 0)
         self._process = await asyncio.create_subprocess_exec(
             *_WITH_US,
@@ -127,8 +187,8 @@ class Chromium:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
             env=self._env,
+            start_new_session=True,
         )
         try:
             async with asyncio.timeout(_START):
@@ -159,20 +219,27 @@ class Chromium:
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def open(self) -> Page:
-        """Open an empty page, of an origin of its own."""
+    @property
+    def pid(self) -> int:
+        """The browser's process; there are others below it."""
+        return self._process.pid
+
+    async def open(self, address: str = "", *, watched: bool = False) -> Page:
+        """Open a page; without an address an empty one, of an origin of its own.
+
+        Args:
+            address: its URL.
+            watched: note what it complains of and asks for, from the beginning.
+        """
         port = self._server.sockets[0].getsockname()[1]
         target = await self.send("Target.createTarget", {"url": "about:blank"})
         attached = await self.send(
             "Target.attachToTarget", {"targetId": target["targetId"], "flatten": True}
         )
-        page = Page(self, attached["sessionId"])
-        url = {"url": f"http://127.0.0.1:{port}/"}
-        await self.send("Page.navigate", url, attached["sessionId"])  # returns once it is there
-        await page.run(
-            "while (document.readyState !== 'complete')"
-            " await new Promise((done) => setTimeout(done, 10));"
-        )
+        page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+        if watched:
+            await page.watch()
+        await page.go(address or f"http://127.0.0.1:{port}/")
         return page
 
     async def send(
@@ -204,6 +271,8 @@ class Chromium:
     async def _read(self) -> None:
         async for text in self._socket:
             message = json.loads(text)
+            if (page := self._pages.get(message.get("sessionId", ""))) and "method" in message:
+                page.hear(message["method"], message["params"])
             answer = self._answers.pop(message.get("id", 0), None)
             if answer is not None and not answer.done():
                 answer.set_result(message)

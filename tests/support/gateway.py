@@ -274,10 +274,15 @@ class Gateway:
                 await writer.drain()
 
 
+def deaf(sdp: str) -> str:
+    """Change an answer so that no connectivity check succeeds, as where UDP is blocked."""
+    return sdp.replace("a=ice-pwd:", "a=ice-pwd:wrong")
+
+
 @asynccontextmanager
-async def gateway() -> AsyncIterator[Gateway]:
-    """Run a gateway for the length of the block."""
-    running = Gateway()
+async def gateway(running: Gateway | None = None) -> AsyncIterator[Gateway]:
+    """Run a gateway, or the one given, for the length of the block."""
+    running = running or Gateway()
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

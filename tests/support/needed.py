@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -12,8 +13,12 @@ def needed(program: str, package: str) -> str:
     """Return where a program is; without it skip, and say so, or fail where all tests must run."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if found is None:
-        words = f"{program} is not there (Debian's package {package})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(words)
-        pytest.skip(words)
+        missing(f"{program} is not there (Debian's package {package})")
     return found
+
+
+def missing(words: str) -> NoReturn:
+    """Skip a test, or fail where all tests must run."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(words)
+    pytest.skip(words)

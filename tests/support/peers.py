@@ -7,19 +7,18 @@ installs it.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from support.needed import missing, needed
 
 ROOT = Path(__file__).parent.parent.parent
 PEERS = Path(os.environ.get("RETELL_VOICE_PEERS") or ROOT / "build" / "peers")
-PIPECAT = PEERS / "pipecat" / "bin" / "python"
-NODE_MODULES = PEERS / "node" / "node_modules"
+PIPECAT = PEERS / "python{}.{}".format(*sys.version_info)
+_NODE_MODULES = (PEERS / "node" / "node_modules", Path("/usr/share/nodejs"))
 
 
 @contextmanager
@@ -47,18 +46,20 @@ def python_example(name: str) -> tuple[str, ...]:
     return sys.executable, str(ROOT / "examples" / f"{name}.py"), "--port", "0"
 
 
-def node() -> str:
-    """Return the path of Node; leaves the test out where it or a package is missing."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("there is no node")
-    if not (NODE_MODULES / "ws").exists():
-        pytest.skip("node has no package ws: run scripts/peers")
-    return found
+@contextmanager
+def node_running(*command: str) -> Iterator[str]:
+    """Run a server on Node with the package ws."""
+    folder = next((each for each in _NODE_MODULES if (each / "ws").exists()), None)
+    if folder is None:
+        missing("node has no package ws: run scripts/peers")
+    with running(needed("node", "nodejs"), *command, more={"NODE_PATH": str(folder)}) as url:
+        yield url
 
 
-def pipecat() -> str:
-    """Return the path of a Python that has Pipecat; leaves the test out where there is none."""
+@contextmanager
+def pipecat_running(*command: str) -> Iterator[str]:
+    """Run a server that uses Pipecat."""
     if not PIPECAT.exists():
-        pytest.skip("there is no Pipecat: run scripts/peers")
-    return str(PIPECAT)
+        missing("there is no Pipecat: run scripts/peers")
+    with running(sys.executable, *command, more={"PYTHONPATH": str(PIPECAT)}) as url:
+        yield url

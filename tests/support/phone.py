@@ -80,6 +80,7 @@ class PhoneServer:
     """The voice server's side."""
 
     frame_ms = FRAME_MS
+    shortest_ms = 0
 
     def __init__(self) -> None:
         self.stream: str | None = None

@@ -53,6 +53,12 @@ class Recorder:
             data = b"".join(self._chunks)
         return np.frombuffer(data[: len(data) & ~3], np.int16)[::2].copy()
 
+    @property
+    def marks(self) -> list[tuple[float, int]]:
+        """When (monotonic) how many samples had been heard in all."""
+        with self._changed:
+            return list(self._marks)
+
     def wait_for(self, count: int, timeout: float = 10.0) -> None:
         """Block until ``count`` samples in all have been heard."""
         with self._changed:
@@ -63,9 +69,7 @@ class Recorder:
 
     def time_of(self, sample: int) -> float:
         """Return when a sample was heard (monotonic), to the length of a block."""
-        with self._changed:
-            marks = list(self._marks)
-        at, count = next(mark for mark in marks if mark[1] > sample)
+        at, count = next(mark for mark in self.marks if mark[1] > sample)
         return at - (count - sample) / RATE
 
     def stop(self) -> Samples:

@@ -26,9 +26,20 @@ def test_audio_ahead_of_time_is_heard_in_its_time() -> None:
         ear.take(tone(0.2), 1.0)
     assert ear.until == pytest.approx(2.0)
     assert ear.answer(0.4, 9.0) == pytest.approx(0.6)
-    assert ear.silent_since(1.5) == 1.5
-    assert ear.silent_since(3.0) == pytest.approx(2.0)
+    ear.take(silence(0.5), 2.1)
+    assert ear.silent_from == pytest.approx(2.0)
     assert ear.gaps == []
+
+
+@pytest.mark.parametrize(("is_live", "answer"), [(False, 1.5), (True, 0.5)])
+def test_a_pause_is_shortened_to_catch_up_where_audio_is_live(is_live: bool, answer: float) -> None:
+    ear = Ear(RATE, is_live=is_live)
+    for number in range(50):  # a second of silence that comes a second late, all at once
+        ear.take(silence(0.02), 1.0 if number else 0.0)
+    for number in range(25):
+        ear.take(silence(0.02), 1.02 + number * 0.02)
+    ear.take(tone(0.2), 1.5)
+    assert ear.answer(1.0, 9.0) == pytest.approx(answer, abs=0.03)
 
 
 def test_silence_before_the_first_sound_is_part_of_the_wait() -> None:
@@ -50,7 +61,7 @@ def test_what_is_cleared_is_not_heard() -> None:
     ear = Ear(RATE)
     ear.take(tone(10.0), 0.0)
     ear.clear(2.0)
-    assert (ear.until, ear.silent_since(9.0)) == (2.0, 2.0)
+    assert (ear.until, ear.silent_from) == (2.0, 2.0)
     ear.take(tone(1.0), 3.0)
     assert ear.answer(2.5, 9.0) == pytest.approx(0.5)
 

@@ -55,4 +55,4 @@ def test_without_the_extra_it_is_said_which(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     with pytest.raises(ConfigError, match="HdrHistograms") as caught:
         Times()
-    assert "retell-voice[swarm]" in caught.value.hint
+    assert "[swarm]" in caught.value.hint

@@ -23,10 +23,12 @@ from retell_voice.protocol.messages import AgentAudio, Clear
 from retell_voice.swarm.caller import Caller, Manners
 from retell_voice.swarm.dask import run_on
 from retell_voice.swarm.figures import Figures
+from retell_voice.swarm.pace import Pace
 from retell_voice.swarm.part import Part, added, run_part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
 from retell_voice.swarm.voice import voice_of
 from retell_voice.swarm.words import page, progress, rows, verdict
+from retell_voice.transport.ports import Route
 from retell_voice.transport.websocket import WebSocketConnection
 
 MULAW = AudioFormat(Encoding.MULAW, 8000)
@@ -138,28 +140,22 @@ async def test_a_machine_that_is_late_leaves_the_rest_out_and_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("retell_voice.swarm.swarm._LONGEST_WAIT", 0.0)
-    sent = asyncio.Event()
     async with server(answering) as part:
-        swarm = part.swarm()
-        monkeypatch.setattr(swarm, "_note", lambda _: sent.set())
+        swarm, begun = part.swarm(), asyncio.Event()
+        dial = swarm._dial
+
+        async def dialled() -> Route:
+            begun.set()
+            return await dial()
+
+        monkeypatch.setattr(swarm, "_dial", dialled)
         going = asyncio.create_task(swarm.run())
-        await sent.wait()
-        monkeypatch.setattr(swarm, "late_share", lambda: 0.5)
+        await begun.wait()
+        monkeypatch.setattr(swarm._pace, "late_share", lambda: 0.5)
         figures = await going
     assert figures.left_out == 4 - figures.calls > 0
     assert "this machine is the bottleneck: it carries about" in verdict(figures)
     assert f"and {figures.left_out} were not dialled" in verdict(figures)
-
-
-async def test_lateness_is_that_of_the_last_second() -> None:
-    async with server(answering) as part:
-        swarm = part.swarm()
-        swarm._loop = asyncio.get_running_loop()
-        now = swarm._loop.time()
-        swarm._lateness.extend([(now - 2, True)] * 100)
-        assert swarm.late_share() == 0
-        swarm._lateness.extend([(now, True)] * 10 + [(now, False)] * 30)
-        assert swarm.late_share() == 0.25
 
 
 async def test_it_stops_when_it_is_told_to() -> None:
@@ -229,12 +225,12 @@ async def test_a_call_that_cannot_be_registered_is_a_failure_and_not_the_end() -
 
     async with server(mute) as part:
         web = replace(part, dialect="web", plan=IMPATIENT)
-        figures = await web.swarm(call_id=call_id).run()
+        figures = await web.swarm(register=call_id).run()
         assert (figures.calls, figures.held) == (4, 3)
         assert figures.failures == {"server: no credit left": 1}
         registered = 2
         with pytest.raises(RestError, match="no credit"):
-            await web.swarm(call_id=call_id).run()
+            await web.swarm(register=call_id).run()
 
 
 async def test_a_server_that_takes_no_more_audio_is_not_waited_for_for_ever(
@@ -267,7 +263,9 @@ async def test_a_clear_leaves_no_timers_behind() -> None:
 
     part = Part(url="ws://h", dialect="twilio", plan=PLAN, samples=SPEECH, rate=8000)
     voice = voice_of(SPEECH, MULAW, 20)
-    caller = Caller(part.route(), voice, PLAN.manners, Figures(), lambda _: None)
+    figures = Figures()
+    pace = Pace(voice.frame, figures.times["late"])
+    caller = Caller(part.route(), voice, PLAN.manners, figures, pace)
     caller._began = asyncio.get_running_loop().time()
     await caller._listen(Server())  # type: ignore[arg-type]
     assert not caller._cues

@@ -55,7 +55,7 @@ def test_a_route_states_its_formats_and_hides_its_secrets() -> None:
         ("twilio", "ws://h", "G729", "there is no codec 'G729' here"),
         ("twilio", "ws://h", "PCMU/16000", "PCMU has no rate of 16000 Hz"),
         ("twilio", "ws://h", "16 bit", "'16 bit' is no codec"),
-        ("telnyx", "ws://h", "L16/24000", "Telnyx has no L16/24000"),
+        ("plivo", "ws://h", "L16/24000", "Plivo has no L16/24000"),
         ("vonage", "ws://h", "PCMU", "Vonage has no PCMU/8000"),
     ],
 )
@@ -79,10 +79,10 @@ def test_a_provider_with_one_codec_has_it_both_ways() -> None:
         route: Any = phone_route(dialect, "ws://h", codec=codec)
         with pytest.raises(ConfigError, match="has one codec for both directions"):
             route._dial()
-    route = phone_route("telnyx", "ws://h", codec="PCMA:L16/16000")
+    route = phone_route("telnyx", "ws://h", codec="PCMA:L16/24000")
     assert (route.near_end, route.far_end) == (
         AudioFormat(Encoding.S16LE, 8000),
-        AudioFormat(Encoding.S16LE, 16_000),
+        AudioFormat(Encoding.S16LE, 24_000),
     )
 
 

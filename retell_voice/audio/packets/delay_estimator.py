@@ -10,6 +10,9 @@ Arrivals are counted in samples pulled, so the target covers the delay of the de
 follows a sender whose clock runs fast or slow. *Usual* is the mean of the middle half. (NetEQ
 compares with the fastest packet, but whether one makes it into an earlier block is chance.)
 A single stall weighs 2 %: it does not raise the target, but the third within half a minute does.
+
+The redundancy of a lost packet is in the next one. While packets are lost every now and then, the
+target is long enough to wait for it: a packet longer than the lowest.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ _FORGET = 0.98
 _TOO_LATE, _TOO_SOON = 1.0, 0.2
 """Seconds of relative delay from which the past is irrelevant: the timestamps have jumped, the
 network was gone, or the device stalled."""
+_LOSSES, _WITHIN, _HOLD = 2, 5.0, 10.0
+"""So many losses in so many seconds are waited for, until there has been none for so long."""
 
 
 class DelayEstimator:
@@ -50,6 +55,10 @@ class DelayEstimator:
         self._lowest, self._highest = (round(seconds * rate) for seconds in target)
         self.target = self._lowest
         """Samples that the usual packet should wait before it is played."""
+        self._needed = self._lowest  # for the arrivals
+        self._within, self._hold = round(_WITHIN * rate), round(_HOLD * rate)
+        self._losses: deque[int] = deque(maxlen=_LOSSES)
+        self._redundant = 0  # length of the packets whose redundancy is waited for
         self._arrivals: deque[tuple[int, int]] = deque()  # when, and the transit time
         self._transits: list[int] = []  # the same transit times, in order of size
         self._usual = 0
@@ -83,13 +92,27 @@ class DelayEstimator:
             self._slowest = 0
             self._interval_ends = now + self._interval
         self._slowest = max(self._slowest, transit - self._usual)
+        if self._redundant and now - self._losses[-1] > self._hold:
+            self._redundant = 0
+            self._aim()
+
+    def lost(self, now: int, duration: int) -> None:
+        """Record that a packet, as long as the others, was missing and the next has redundancy."""
+        self._losses.append(now)
+        if len(self._losses) == _LOSSES and now - self._losses[0] <= self._within:
+            self._redundant = duration
+            self._aim()
 
     def _learn(self, delay: int) -> None:
         self._share *= _FORGET
         self._share[min(int(delay / self._bucket), _BUCKETS - 1)] += 1 - _FORGET
         bucket = int(np.searchsorted(np.cumsum(self._share), _PERCENTILE))
-        needed = round((bucket + 1) * self._bucket)
-        self.target = min(max(needed, self._lowest), self._highest)
+        self._needed = round((bucket + 1) * self._bucket)
+        self._aim()
+
+    def _aim(self) -> None:
+        needed = max(self._needed, self._lowest + self._redundant)
+        self.target = min(needed, self._highest)
 
 
 def _usual(transits: list[int]) -> int:

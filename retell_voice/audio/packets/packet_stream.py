@@ -141,6 +141,7 @@ class PacketStream:
         self._dry = 0  # samples concealed while empty, in place of _next and after it
         self._concealed_run = 0  # samples concealed in a row
         self._ran_dry = False
+        self._redundant = False  # redundancy has been seen in this stream
         self._stretched_at = 0
 
     def delay(self, now: int) -> int:
@@ -206,7 +207,7 @@ class PacketStream:
             early: samples until its turn.
         """
         sounding = self._conceal(self._step) if self._dry else None
-        if self._recover(first, missing, sounding):
+        if self._recover(now, first, missing, sounding):
             return
         if sounding is not None and early > 0:
             self._append_concealed(sounding[: min(missing, early)])
@@ -233,26 +234,32 @@ class PacketStream:
         self._concealed_run += len(samples)
         self._note(Outcome.CONCEAL)
 
-    def _recover(self, first: Queued, missing: int, sounding: Samples | None) -> bool:
+    def _recover(self, now: int, first: Queued, missing: int, sounding: Samples | None) -> bool:
         """Recover what is missing before a packet, if the packet contains it."""
-        if self._dry + missing > first.duration:
+        if missing > first.duration:
             return False
-        found = self._decoder.recover(first.payload, self._dry + missing)
+        found = self._decoder.recover(first.payload, first.duration)  # Opus has no part of it
         if found is None:
             return False
-        found = found[self._dry :]
+        self._redundant = True
+        self._delays.lost(now, first.duration)
+        found = found[-missing:]
         if sounding is not None:
             found = self._join(sounding, found)
         self.sync.append(found)
         self.counts.recovered += len(found)
         self._next, self._dry, self._concealed_run = first.start, 0, 0
+        self._ran_dry = False  # it was lost, not late
         self._packets.give_up()
         self._note(Outcome.RECOVER)
         return True
 
     def _play(self, now: int, sounding: Samples | None = None) -> None:
         """Decode the first packet; ``sounding`` is the continuation of the concealment."""
+        lost = self._packets.lost
         queued = self._packets.take()
+        if self._redundant and self._packets.lost > lost:  # it came too late for its redundancy
+            self._delays.lost(now, queued.duration)
         in_order = self.playing and queued.start == self._next + self._dry
         joins = not (self._fresh or (in_order and self._concealed_run < self._loud))
         if joins and sounding is None:

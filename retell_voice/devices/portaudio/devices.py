@@ -84,7 +84,7 @@ class _Device(ABC, Generic[End]):
         name: name of the device or part of it, None for the default one.
         host_api: its host API, if several have a device of that name; None for any.
         latency: seconds, or PortAudio's ``"low"`` or ``"high"``.
-        block_ms: length of a callback's block.
+        block_ms: length of a callback's block; see ``suggest_block``.
 
     Raises:
         DeviceNotFound: there is no such device, or none at all.
@@ -114,7 +114,7 @@ class _Device(ABC, Generic[End]):
         self._device = device
         self._suggested: float | str = latency
         self._least = latency
-        self._block = max(1, round(self._rate * block_ms / 1000))
+        self.suggest_block(block_ms)
         self._latency: float | None = None
         self._opening = self._opened = False
         self._streams: list[_Stream[End]] = []
@@ -162,6 +162,11 @@ class _Device(ABC, Generic[End]):
             self._suggested = own
         else:
             self._suggested = latency if isinstance(own, str) else max(own, latency)
+
+    def suggest_block(self, block_ms: float) -> None:
+        """Open with blocks of this length from the next start on: twice the length halves what the
+        stream costs, and adds as much to its latency."""
+        self._block = max(1, round(self._rate * block_ms / 1000))
 
     def _open(self, end: End) -> None:
         if not self.traits.opens_twice:

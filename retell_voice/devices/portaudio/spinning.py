@@ -10,6 +10,7 @@ is taken: the thread waits for that lock from then on, which costs nothing, and 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import sys
 import threading
@@ -18,16 +19,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from retell_voice.devices.clock import Clock, Ticking
+from retell_voice.devices.clock import WATCH, Ticking
 
+_CALM = 0.2
+"""Seconds from one look to the next while all streams call back; as their ``AudioIO`` is looked at,
+so that one wake-up is enough for both."""
 _LOOK = 0.02
-"""Seconds from one look to the next: two blocks of a stream."""
+"""The same while one does not: two blocks of a stream."""
 _BUSY = 0.2
 """Share of a look for which a thread that does no work must have run. One that waits for its device
 runs for a few per cent; one that spins may have to share its processor with others."""
 _MOMENT = 0.005
 _ATTEMPTS = 50
-_CLOCK = Clock("retell-voice guard")
+_CLOCK = WATCH
 
 
 class Watched(Protocol):
@@ -49,6 +53,7 @@ class Guard:
         self._lock = threading.Lock()
         self._streams: dict[int, tuple[Watched, int, float | None, int]] = {}
         self._ticking: Ticking | None = None
+        self._pace = _CALM
         self.held = 0
         """Threads that were held."""
 
@@ -59,7 +64,7 @@ class Guard:
         with self._lock:
             self._streams[id(stream)] = stream, 0, None, 0
             if self._ticking is None:
-                self._ticking = _CLOCK.begin(_LOOK, self.look, lambda _: None)
+                self._begin(_CALM)
 
     def forget(self, stream: Watched) -> None:
         """Look at it no more: it has been closed."""
@@ -72,9 +77,11 @@ class Guard:
 
     def look(self) -> None:
         """Look at all of them. Runs on: clock thread."""
+        pace = _CALM
         for key, (stream, calls, ran, attempts) in list(self._streams.items()):
             known: tuple[int, float | None, int] = stream.calls, None, attempts
             if stream.calls == calls and stream.thread:  # it does nothing that it is there for
+                pace = _LOOK
                 now = running_time(stream.thread)
                 known = calls, now, attempts
                 if ran is not None and now is not None and now - ran >= _BUSY * _LOOK:
@@ -85,6 +92,19 @@ class Guard:
                     self._streams[key] = stream, *known
                     if known[2] > _ATTEMPTS:  # what it spins in is no printing
                         del self._streams[key]
+        self._look_every(pace)
+
+    def _look_every(self, seconds: float) -> None:
+        with self._lock:
+            before = self._ticking
+            if before is None or seconds == self._pace:
+                return
+            self._begin(seconds)
+        _CLOCK.end(before)
+
+    def _begin(self, seconds: float) -> None:
+        self._pace = seconds
+        self._ticking = _CLOCK.begin(seconds, self.look, lambda _: None)
 
     def _hold(self, stream: Watched) -> None:
         if self._trap is None:
@@ -108,7 +128,7 @@ class Trap:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018 - only there is ``stderr`` known to be a variable
         libc.fopen.restype = ctypes.c_void_p
-        libc.flockfile.argtypes = (ctypes.c_void_p,)
+        libc.flockfile.argtypes = libc.funlockfile.argtypes = (ctypes.c_void_p,)
         self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
@@ -117,6 +137,8 @@ class Trap:
         locking = threading.Thread(target=libc.flockfile, args=(self._file,))
         locking.start()
         locking.join()
+        # As a process ends, C (glibc since 2.41) flushes all files, and waits for their locks.
+        atexit.register(libc.funlockfile, self._file)
 
     def spring(self, seconds: float) -> None:
         """Hold whoever writes to ``stderr`` within so many seconds."""

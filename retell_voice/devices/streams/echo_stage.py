@@ -15,6 +15,8 @@ from retell_voice.devices.streams.reference import LEAD_SECONDS, FarReference, R
 from retell_voice.echo.ports import Blocks, EchoControl, EchoMeasures
 
 _MEASURE_SECONDS = 0.1
+_REST_SECONDS = 1.0
+"""Longer than a room reverberates."""
 
 
 class EchoStage:
@@ -33,6 +35,10 @@ class EchoStage:
         self._reader = ReferenceReader(reference, rate)
         self._rate = rate
         self._must_reset = False
+        self.may_rest = False
+        """Let the near end through as it is while nothing has been played for a second: no call is
+        up, and who listens then needs no more. What is known of the room is kept."""
+        self._silent = 0  # samples for which nothing was played
         self._measures = self._blocks.measures()
         self._unmeasured = 0  # samples since then
 
@@ -43,6 +49,9 @@ class EchoStage:
             self._blocks.reset()
             self._reader = ReferenceReader(self._reference, self._rate)
         far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
+        self._silent = 0 if far.any() else self._silent + len(far)
+        if self.may_rest and self._silent > _REST_SECONDS * self._rate:
+            return samples
         done = self._blocks.process(samples, far)
         self._unmeasured += len(samples)
         if self._unmeasured >= _MEASURE_SECONDS * self._rate:

@@ -12,6 +12,7 @@ from retell_voice.audio.packets.packet import Packet
 from retell_voice.audio.packets.packet_playout import DEFAULT_TARGET, PacketPlayout
 from retell_voice.audio.resample import Resampler
 from retell_voice.devices.streams.far_end import FarEnd
+from retell_voice.events import PacketFigures
 
 
 class PacketFarEnd(FarEnd):
@@ -36,6 +37,7 @@ class PacketFarEnd(FarEnd):
         super().__init__(AudioFormat(rate=decoded), decoded, 0.0, audible=audible, playout=packets)
         self._packets = packets.packets
         self._packet_playout = packets
+        self._received = 0
         self._device_rate = rate
         self._to_device = Resampler(decoded, rate)
         self._held: Samples = np.zeros(0, np.int16)
@@ -52,9 +54,25 @@ class PacketFarEnd(FarEnd):
             packet = Packet(sequence, timestamp, packet_duration(payload), payload, source)
         except ValueError:
             return False
+        self._received += 1
         self._pushed += self._packets.samples(packet)
         self._turn.queue.append((packet,))
         return True
+
+    def figures(self) -> PacketFigures:
+        """Return what has become of the packets so far. Runs on: event loop."""
+        packets, counts = self._packets, self._packet_playout.counts
+        return PacketFigures(
+            received=self._received,
+            lost=packets.lost,
+            late=packets.late,
+            duplicates=packets.duplicates,
+            undecodable=counts.undecodable,
+            recovered=counts.recovered / self.rate,
+            accelerated=counts.accelerated / self.rate,
+            expanded=counts.expanded / self.rate,
+            delay=self._packet_playout.delay / self.rate,
+        )
 
     @property
     def speaking(self) -> bool:

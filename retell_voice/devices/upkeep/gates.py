@@ -14,6 +14,7 @@ and the first of the new one fades in.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ import numpy as np
 from retell_voice.audio.format import SAMPLES, Samples, described, is_samples
 
 _BUSY_SECONDS = 1.0
+_UNKNOWN = threading.Thread()
 _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 
 
@@ -62,6 +64,7 @@ class Gate:
         self.is_open = False
         self.thread = 0
         """Number of the thread that the first block came on, 0 before."""
+        self._thread: threading.Thread | None = None
         self._busy = False
         self._entering = self._leaving = False
         self._tell = tell
@@ -71,6 +74,15 @@ class Gate:
         self.final = self.final or final
         self.why = self.why or why
         self._tell(self)
+
+    def thread_has_ended(self) -> bool:
+        """Return whether the thread that its blocks came on is over; to be asked now and then, as
+        it must have been seen at work. Of those of some library's nothing is known."""
+        if self._thread is None and self.thread:
+            threads = (each for each in threading.enumerate() if each.ident == self.thread)
+            self._thread = next(threads, _UNKNOWN)
+        thread = self._thread
+        return thread is not None and thread is not _UNKNOWN and not thread.is_alive()
 
     def enter(self) -> None:
         """Open from the next block on, which fades in."""

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from retell_voice.devices.ports import AdjustableLatency, OpensTwice
+from retell_voice.devices.ports import AdjustableLatency, DeviceTraits, OpensTwice
 from retell_voice.devices.upkeep.gates import Gate
 from retell_voice.devices.upkeep.latency import LatencySteps
 from retell_voice.devices.upkeep.states import (
@@ -43,7 +43,6 @@ from retell_voice.events import DeviceChanged, LatencyChanged
 from retell_voice.threads.errands import Errands
 
 Side = Literal["near_end", "far_end"]
-_UNKNOWN = threading.Thread()
 WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 Post = Callable[[DeviceChanged | LatencyChanged | DeviceLost], None]
@@ -86,6 +85,7 @@ class Supervisor:
         self._device_timeout = device_timeout
         self._timing = timing
         self._steps = LatencySteps()
+        self._is_adjustable = isinstance(device, AdjustableLatency)  # costly: not at each look
         self._tasks = Tasks(
             device,
             new_gate=lambda: new_gate(self._lost),
@@ -101,7 +101,6 @@ class Supervisor:
         self._told_loss = 0  # number of the last loss reported by a DeviceLost
         self._absence = 0, 0.0  # number of a loss, and when it was first seen
         self._watched: tuple[Gate, Watchdog] | None = None
-        self._thread: threading.Thread | None = None  # that the watched gate's blocks come on
         self._change: tuple[Literal["gaps", "calm"], float | None] | None = None  # not yet reported
         self.losses = 0
         """Times the device was lost."""
@@ -112,6 +111,11 @@ class Supervisor:
     def starts(self) -> int:
         """Times the device was started, whether or not it worked."""
         return self._tasks.starts
+
+    @property
+    def traits(self) -> DeviceTraits:
+        """The device's, as it stated them at its last start."""
+        return self._tasks.traits
 
     @property
     def at_work(self) -> bool:
@@ -216,25 +220,19 @@ class Supervisor:
         gate, state, timeout = self._gate, self._state, self._tasks.traits.block_timeout
         if self._watched is None or self._watched[0] is not gate:
             self._watched = gate, Watchdog(timeout, self._tasks.start_timeout)
-            self._thread = None
             self._steps.restarted(now)
-        if self._thread is None and gate.thread:
-            # Not a Python thread: some library's callback, of which nothing is known.
-            threads = (each for each in threading.enumerate() if each.ident == gate.thread)
-            self._thread = next(threads, _UNKNOWN)
+        ended = gate.thread_has_ended()
         if self._watched[1].look(now, gate.blocks):
             if state is State.REOPENING:
                 gate.lost("it failed to reopen")
             elif gate.has_finished:
                 self._happens(Event.FINISHED, gate)
             else:
-                thread = self._thread
-                ended = thread not in (None, _UNKNOWN) and thread and not thread.is_alive()
                 why = ", as its thread has ended" if ended else ""
                 gate.lost(f"no audio has passed for {timeout:g} s{why}" if gate.blocks else MUTE)
         elif (
             state is State.WORKING
-            and isinstance(self._device, AdjustableLatency)
+            and self._is_adjustable
             and self._steps.look(now, gate.xruns, pause=pause)
         ):
             self._change = "calm" if self._steps.went_down else "gaps", self._device.latency

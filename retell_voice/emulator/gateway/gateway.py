@@ -34,6 +34,7 @@ from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.replies import HttpError, Reply, Request
 from retell_voice.emulator.server_events import CallRefused, ListenerJoined, ServerEvents
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.protocol.gateway import (
     CALLER,
     Admission,
@@ -46,7 +47,6 @@ from retell_voice.secret import Secret, mask
 
 _CONNECT_TIMEOUT = 15.0  # seconds from the answer to the first audio
 _SDP = "application/sdp"
-_NOT_INSTALLED = "web calls need what is not installed here: pip install 'retell-voice[webrtc]'"
 
 
 @dataclass(eq=False)
@@ -106,8 +106,9 @@ class Gateway:
             HttpError: 429, there are too many calls; 501, what web calls need is not installed.
         """
         if not is_installed():
-            self._server_events.tell(CallRefused(call=mask(""), status=501, why=_NOT_INSTALLED))
-            raise HttpError(501, _NOT_INSTALLED, **{"X-Should-Retry": "false"})
+            missing = _not_installed()
+            self._server_events.tell(CallRefused(call=mask(""), status=501, why=str(missing)))
+            raise missing
         call.expiry = self._passes.expiry
         if not self._registry.register(call):
             raise HttpError(429, "too many calls are registered or ongoing")
@@ -221,7 +222,7 @@ class Gateway:
             if isinstance(error, ValueError):
                 raise HttpError(400, f"the offer cannot be used: {error}") from None
             if isinstance(error, ImportError):
-                raise HttpError(501, _NOT_INSTALLED, **{"X-Should-Retry": "false"}) from None
+                raise _not_installed() from None
             raise
         session_id = secrets.token_hex(16)
         joined = self._sessions[session_id] = _Joined(admitted, line)
@@ -341,6 +342,11 @@ def _token(request: Request) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise HttpError(401, "the Authorization header must be 'Bearer ACCESS_TOKEN'")
     return Secret(token.strip())
+
+
+def _not_installed() -> HttpError:
+    words = f"web calls need what is not installed here: {how_to_install('webrtc')}"
+    return HttpError(501, words, **{"X-Should-Retry": "false"})
 
 
 def is_installed() -> bool:

@@ -91,6 +91,7 @@ class GatewayLine:
     """
 
     frame_ms = None
+    shortest_ms = 0
     updates = False
     alignment = False
     is_ready = True

@@ -27,13 +27,18 @@ from retell_voice.emulator.gateway.agent_stream import FRAME_MS
 from retell_voice.emulator.gateway.path import Path, Uplink
 from retell_voice.protocol.gateway import CONTROL, Candidate
 from retell_voice.protocol.sdp import ask_for_fec, without_mdns
+from retell_voice.shown import logger
 
 _FRAME = FRAME_MS / 1000
 _LATE = 0.2  # seconds late by which a frame is left out, not sent after the others at once
 _MOST_CANDIDATES = 100
 _MOST_UNSAID = 100  # messages to a caller who has opened no channel; older ones are dropped
 _MOST_TEXT = 1 << 16  # characters of a message of the caller
+_CLOSE_TIMEOUT = 2.0
+"""Seconds that the library may take to close; what takes longer goes on behind it."""
 _FLUSH = 1.0  # seconds for the control channel to open, and for what waits to be sent on it
+_unfinished: set[asyncio.Task[None]] = set()  # closings that nobody waits for any more
+_logger = logger(__name__)
 _TAP = "_RTCRtpReceiver__jitter_buffer"
 
 Received = Callable[[int, int, bytes], None]
@@ -157,10 +162,19 @@ class Peer:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        await self._connection.close()
+        closing = asyncio.create_task(self._close_connection())
+        _unfinished.add(closing)
+        closing.add_done_callback(_unfinished.discard)
+        await asyncio.wait((closing,), timeout=_CLOSE_TIMEOUT)
         await self.path.stop()
         self.uplink.stop()
         self._closed.set()
+
+    async def _close_connection(self) -> None:
+        try:
+            await self._connection.close()
+        except Exception as error:  # whatever the library stumbles over
+            _logger.info("a connection was not closed properly: %s", type(error).__name__)
 
     async def vanish(self) -> None:
         """End it without a word, as a server does that loses its power."""

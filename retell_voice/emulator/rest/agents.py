@@ -166,6 +166,7 @@ def _in_full(agent: _Agent, version: int) -> dict[str, Any]:
         "language": "en-US",
         "last_modification_timestamp": agent.modified,
         "response_engine": {"type": "custom-llm", "llm_websocket_url": ""},
+        "llm_websocket_url": "",  # as clients of the first version have it
         "voice_id": _VOICE["voice_id"],
     }
 

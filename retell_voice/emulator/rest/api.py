@@ -30,28 +30,25 @@ from functools import partial
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from retell_voice.audio.format import MAX_RATE, MIN_RATE, AudioFormat, Encoding
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall
-from retell_voice.emulator.dialects import DIALECTS, refusal
 from retell_voice.emulator.rest.agents import Agents, get_voice, list_voices
-from retell_voice.emulator.rest.call_json import call_body, registration_body
-from retell_voice.emulator.rest.fields import Fields, parse_object
+from retell_voice.emulator.rest.call_json import call_body, first_call_body, registration_body
 from retell_voice.emulator.rest.listing import list_v1, list_v2, list_v3
 from retell_voice.emulator.rest.live_calls import (
     LiveCalls,
     listen,
-    read_metadata,
-    read_storage,
     require_ongoing,
     take_over,
     update_live,
 )
-from retell_voice.emulator.rest.replies import HttpError, Reply, Request, error_reply, phrase
+from retell_voice.emulator.rest.registering import (
+    parse_phone_registration,
+    parse_registration,
+    update_call,
+)
+from retell_voice.emulator.rest.replies import HttpError, Reply, Request
 from retell_voice.emulator.rest.web_calls import V2_REFUSED, parse_web_call
 from retell_voice.protocol.gateway import admission_body
-
-MIN_SILENCE_MS = 10_000
-"""Least ``end_call_after_silence_ms`` (Retell, "Register Call")."""
 
 _WHAT_THERE_IS = "POST /register-call and the Audio WebSocket are what there is"
 _NO_PHONE = f"the emulator has no telephone; {_WHAT_THERE_IS}"
@@ -76,6 +73,9 @@ class CallStore(Protocol):
 
     def find(self, call_id: str) -> RegisteredCall | None:
         """Look a call up, expired if it was not joined in time."""
+
+    def changed(self, call: RegisteredCall) -> None:
+        """Note that a call holds more than before."""
 
     def forget(self, call: RegisteredCall) -> None:
         """Remove a call; it ends if it is not over."""
@@ -106,17 +106,16 @@ class Rest:
         self._agents = agents or Agents()
         self._api_key = api_key
         self._prefix = prefix
-        self._refusals: list[Reply] = []  # the next is the last
-        get_call = ("GET", self._get_call)
+        first_get_call = ("GET", self._first_get_call)
         list_v2_calls = ("POST", self._list_v2)
         self._routes: dict[str, tuple[str, _Handler]] = {
             "register-call": ("POST", self._register_call),
             "register-phone-call": ("POST", self._register_phone_call),
             "v2/register-phone-call": ("POST", self._register_phone_call),
             "v3/create-web-call": ("POST", self._create_web_call),
-            "get-call/{id}": get_call,
-            "v1/get-call/{id}": get_call,
-            "v2/get-call/{id}": get_call,
+            "get-call/{id}": first_get_call,
+            "v1/get-call/{id}": first_get_call,
+            "v2/get-call/{id}": ("GET", self._get_call),
             "list-calls": ("GET", self._list_v1),
             "v2/list-call": list_v2_calls,
             "v2/list-calls": list_v2_calls,
@@ -139,20 +138,8 @@ class Rest:
             },
         }
 
-    def refuse(self, status: int, times: int = 1, retry_after: float | None = None) -> None:
-        """Answer the next requests with an error, see ``Emulator.refuse``."""
-        if not 400 <= status <= 599:
-            raise ValueError("the status of a refusal is 400–599")
-        headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-        refusal = error_reply(
-            status, f"{phrase(status) or status}, as the emulator was told", headers
-        )
-        self._refusals[:0] = [refusal] * times
-
     def respond(self, request: Request) -> Reply:
         """Answer one request; never raises for anything a client can send."""
-        if self._refusals:
-            return self._refusals.pop()
         try:
             return self._route(request)
         except HttpError as error:
@@ -224,6 +211,9 @@ class Rest:
         call.agent_name = self._agents.name(call.agent_id)
         return Reply(201, admission_body(self._live.create(call)))
 
+    def _first_get_call(self, _: Request, call_id: str) -> Reply:
+        return Reply(200, first_call_body(self._call(call_id)))
+
     def _get_call(self, _: Request, call_id: str) -> Reply:
         return Reply(200, call_body(self._call(call_id)))
 
@@ -239,6 +229,7 @@ class Rest:
     def _update_call(self, request: Request, call_id: str) -> Reply:
         call = self._call(call_id)
         update_call(call, request.body)
+        self._office.changed(call)
         return Reply(200, call_body(call))
 
     def _stop_call(self, _: Request, call_id: str) -> Reply:
@@ -254,7 +245,10 @@ class Rest:
         return Reply(200, take_over(self._call(call_id), request.body, self._live))
 
     def _update_live(self, request: Request, call_id: str) -> Reply:
-        return Reply(200, update_live(self._call(call_id), request.body, self._live))
+        call = self._call(call_id)
+        reply = Reply(200, update_live(call, request.body, self._live))
+        self._office.changed(call)
+        return reply
 
     def _delete_call(self, _: Request, call_id: str) -> Reply:
         call = self._call(call_id)
@@ -278,71 +272,3 @@ class Rest:
     def _beyond(self, why: str, _: Request, __: str) -> Reply:
         # Clients of Retell's take any 5xx for a passing one, but for this header.
         raise HttpError(501, why, **{"X-Should-Retry": "false"})
-
-
-def parse_registration(body: bytes) -> RegisteredCall:
-    """Read the body of ``POST /register-call``; fields it does not know are ignored.
-
-    Raises:
-        HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
-    """
-    read = parse_object(body)
-    protocol = read.choice("audio_websocket_protocol", tuple(DIALECTS), required=True)
-    encoding = read.choice("audio_encoding", tuple(map(str, Encoding)), required=True)
-    rate = read.integer("sample_rate", MIN_RATE, MAX_RATE, required=True)
-    return _registered(read, protocol, encoding, rate)
-
-
-def parse_phone_registration(body: bytes) -> RegisteredCall:
-    """Read the body of ``POST /v2/register-phone-call``.
-
-    Today's Retell is then dialled over SIP, which the emulator has not: the caller joins on the
-    Audio WebSocket, in the dialect of ``audio_websocket_protocol``, which together with
-    ``audio_encoding`` and ``sample_rate`` is of this call's early days and may be left out:
-    ``twilio``, ``mulaw``, 8000.
-
-    Raises:
-        HttpError: as ``parse_registration``.
-    """
-    read = parse_object(body)
-    protocol = read.choice("audio_websocket_protocol", tuple(DIALECTS)) or "twilio"
-    encoding = read.choice("audio_encoding", tuple(map(str, Encoding))) or "mulaw"
-    rate = read.integer("sample_rate", MIN_RATE, MAX_RATE) or 8000
-    return _registered(read, protocol, encoding, rate)
-
-
-def _registered(read: Fields, protocol: str, encoding: str, rate: int) -> RegisteredCall:
-    audio = AudioFormat(Encoding(encoding), rate)
-    if why := refusal(protocol, audio):
-        read.wrong("sample_rate", f"does not fit: {why}")
-    return RegisteredCall(
-        agent_id=read.string("agent_id", required=True)
-        or read.wrong("agent_id", "must not be empty"),
-        agent_version=read.version("agent_version"),
-        protocol=protocol,
-        audio=audio,
-        end_call_after_silence_ms=read.integer("end_call_after_silence_ms", MIN_SILENCE_MS),
-        from_number=read.string("from_number"),
-        to_number=read.string("to_number"),
-        direction=read.choice("direction", ("inbound", "outbound")),
-        metadata=read.object("metadata"),
-        dynamic_variables=read.map("retell_llm_dynamic_variables", str, "strings"),
-        drop_call_if_machine_detected=bool(read.boolean("drop_call_if_machine_detected")),
-    )
-
-
-def update_call(call: RegisteredCall, body: bytes) -> None:
-    """Carry out the body of ``PATCH /v2/update-call``; what it does not name stays.
-
-    Retell ignores custom attributes that are not defined in its dashboard; here every one is.
-
-    Raises:
-        HttpError: 400 when it is not a JSON object, 422 naming the field that is wrong.
-    """
-    read = parse_object(body)
-    metadata, storage = read_metadata(read), read_storage(call, read)
-    attributes = read.map("custom_attributes", (str, int, float), "strings, numbers, true or false")
-    call.metadata = call.metadata if metadata is None else metadata
-    call.storage = storage or call.storage
-    if attributes is not None:
-        call.custom_attributes = {**(call.custom_attributes or {}), **attributes}

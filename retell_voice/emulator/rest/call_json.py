@@ -20,6 +20,20 @@ from retell_voice.protocol.llm import transcript_item
 
 def registration_body(call: RegisteredCall) -> dict[str, Any]:
     """Return the answer to ``POST /register-call``."""
+    return _with_start(call, _known(call))
+
+
+def first_call_body(call: RegisteredCall) -> dict[str, Any]:
+    """Return the call as the first version of the API did."""
+    return _with_start(call, call_body(call))
+
+
+def _with_start(call: RegisteredCall, body: dict[str, Any]) -> dict[str, Any]:
+    """Add what the first clients require of a call that has not begun."""
+    return {"start_timestamp": _milliseconds(call.registered_at), **body}
+
+
+def _known(call: RegisteredCall) -> dict[str, Any]:
     known = {
         "end_call_after_silence_ms": call.end_call_after_silence_ms,
         "from_number": call.from_number,
@@ -43,7 +57,7 @@ def registration_body(call: RegisteredCall) -> dict[str, Any]:
 
 def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
     """Return the call, with its transcripts unless ``transcripts`` is false."""
-    body = registration_body(call) | {
+    body = _known(call) | {
         "call_type": "web_call" if call.protocol in ("web", "gateway") else "phone_call",
         "access_token": call.access_token or "",
         "agent_version": call.agent_version if isinstance(call.agent_version, int) else 0,
@@ -57,6 +71,9 @@ def call_body(call: RegisteredCall, transcripts: bool = True) -> dict[str, Any]:
         body["custom_attributes"] = dict(call.custom_attributes)
     if call.started_at is not None and call.ended_at is not None:
         body["duration_ms"] = round((call.ended_at - call.started_at) * 1000)
+    for name in ("recording_url", "public_log_url", "call_analysis"):
+        if (value := getattr(call, name)) is not None:
+            body[name] = value
     if call.disconnection_reason is not None:
         body["disconnection_reason"] = call.disconnection_reason
     if call.over and call.latencies:

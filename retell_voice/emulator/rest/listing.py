@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from retell_voice.emulator.calls import RegisteredCall
-from retell_voice.emulator.rest.call_json import call_body
+from retell_voice.emulator.rest.call_json import call_body, first_call_body
 from retell_voice.emulator.rest.fields import Fields, load_object, parse_object
 from retell_voice.emulator.rest.filters import Test, filter_v1, filter_v2, filter_v3
 
@@ -34,12 +34,12 @@ _NUMBER = re.compile(r"-?\d{1,18}", re.ASCII)
 
 def list_v1(query: str, calls: Iterable[RegisteredCall]) -> list[dict[str, Any]]:
     """Answer ``GET /list-calls``."""
-    return _array(_query(query), filter_v1, 100, calls)
+    return list(map(first_call_body, _array(_query(query), filter_v1, 100, calls)))
 
 
 def list_v2(body: bytes, calls: Iterable[RegisteredCall]) -> list[dict[str, Any]]:
     """Answer ``POST /v2/list-calls``."""
-    return _array(parse_object(body, optional=True), filter_v2, 50, calls)
+    return list(map(call_body, _array(parse_object(body, optional=True), filter_v2, 50, calls)))
 
 
 def list_v3(body: bytes, calls: Iterable[RegisteredCall]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _array(
     criteria: Callable[[Fields], Test],
     most: int,
     calls: Iterable[RegisteredCall],
-) -> list[dict[str, Any]]:
+) -> list[RegisteredCall]:
     calls = list(calls)
     matching = _sorted(read, criteria(read.inner("filter_criteria") or Fields({})), calls)
     limit = read.integer("limit", 1, _MOST) or most
@@ -80,7 +80,7 @@ def _array(
         if last is None:
             read.wrong("pagination_key", "is the call_id of no call")
         matching = _after(read, _position(last), matching)
-    return [call_body(call) for call in matching[:limit]]
+    return matching[:limit]
 
 
 def _sorted(read: Fields, test: Test, calls: Iterable[RegisteredCall]) -> list[RegisteredCall]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from random import Random
 
 from retell_voice.devices.files import read_wav
+from retell_voice.emulator.after_call import AfterCall
 from retell_voice.emulator.agents import Agent
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.emulator.scenario.connection import WebCallConnection, connection_of
 from retell_voice.emulator.scenario.delivery import pieces
-from retell_voice.emulator.scenario.listener import Listener
+from retell_voice.emulator.scenario.listener import Listener, OtherDigits
 from retell_voice.emulator.scenario.parser import load_scenario
 from retell_voice.emulator.scenario.sounds import SoundCache
 from retell_voice.emulator.scenario.steps import (
@@ -59,6 +60,7 @@ _AWAITED: dict[Condition, str] = {
     "microphone_seconds": "microphone audio",
     "microphone_frames": "frames of microphone audio",
     "text": "a text from the caller",
+    "digits": "the digits ",
     "ping": "a ping",
     "heard": "the caller to hear what was said",
     "caller_leaves": "the caller to hang up",
@@ -100,15 +102,20 @@ def scenario_agent(
 
     return _ScenarioAgent(
         scenario.request_faults,
+        scenario.after_call,
         lambda session: _ScenarioRunner(session, scenario, sounds, speed, detector).run(),
     )
 
 
 @dataclass
 class _ScenarioAgent:
-    """An agent, and what goes wrong with requests before any call is its; see ``Emulator``."""
+    """An agent, and what goes wrong before any call is its, and is there after one.
+
+    See ``Emulator``.
+    """
 
     request_faults: tuple[RequestFault, ...]
+    after_call: AfterCall
     run: Callable[[Session], Awaitable[None]]
 
     async def __call__(self, session: Session) -> None:
@@ -170,6 +177,10 @@ class _ScenarioRunner:
             for step in _each(scenario.steps):
                 if isinstance(step.action, BadNetwork | DropControl):
                     await self._fail(f"{step.name} needs a web call, not a WebSocket", step)
+        if self._session.call.protocol in ("web", "gateway"):
+            for step in _each(scenario.steps):
+                if isinstance(step.action, Wait) and step.action.condition == "digits":
+                    await self._fail("digits come only in a phone provider's dialect", step)
         try:
             for _, action in _spoken(scenario.steps):
                 await self._sounds.get(action, audio.rate)
@@ -250,13 +261,18 @@ class _ScenarioRunner:
             await self._connection.force_update(transcript, action.turn)
 
     async def _wait(self, wait: Wait, step: Step) -> None:
+        awaited = _AWAITED.get(wait.condition, "") + (
+            wait.text if wait.condition == "digits" else ""
+        )
         try:
             async with asyncio.timeout(wait.at_most / self._speed if wait.at_most else None):
                 await self._until(wait)
         except TimeoutError:
             if not wait.go_on:
-                awaited = _AWAITED[wait.condition]
                 await self._fail(f"waited {wait.at_most:g} s in vain for {awaited}", step)
+        except OtherDigits as error:
+            if not wait.go_on:
+                await self._fail(f"waited for {awaited}; the caller pressed {error}", step)
 
     async def _until(self, wait: Wait) -> None:
         heard, session = self._listener, self._session
@@ -277,6 +293,8 @@ class _ScenarioRunner:
                 await heard.until(lambda: heard.frames >= frames)
             case "text":
                 await heard.until_text(wait.text)
+            case "digits":
+                await heard.until_digits(wait.text)
             case "ping":
                 session.pinged.clear()
                 await session.pinged.wait()

@@ -6,11 +6,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from retell_voice.emulator.scenario.steps import ANY_DIGIT
 from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.emulator.session import CallOver, Session
 from retell_voice.emulator.speech.vad import DetectorSettings, EnergyDetector
 
 _MOST = 1000  # texts and speech boundaries kept for later waits
+
+
+class OtherDigits(Exception):
+    """The caller pressed other digits than those waited for; ``str`` is which."""
 
 
 class Listener:
@@ -60,6 +65,19 @@ class Listener:
             return False
 
         await self.until(found)
+
+    async def until_digits(self, wanted: str) -> None:
+        """Wait for as many DTMF digits; earlier ones count, once.
+
+        Raises:
+            OtherDigits: they are not those that were wanted.
+        """
+        pressed = ""
+        while len(pressed) < len(wanted):
+            pressed += await self._session.next_digit()
+        pairs = zip(wanted, pressed, strict=True)
+        if not all(want in (ANY_DIGIT, digit) for want, digit in pairs):
+            raise OtherDigits(pressed)
 
     async def until_text(self, text: str) -> None:
         """Wait for a text; an earlier one counts, once."""

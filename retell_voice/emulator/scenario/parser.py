@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, Encoding
-from retell_voice.emulator.scenario.request_faults import parse_request_faults
+from retell_voice.emulator.scenario.around_calls import parse_after_call, parse_request_faults
 from retell_voice.emulator.scenario.step_parsers import SIMPLE_STEPS
 from retell_voice.emulator.scenario.steps import (
     BadMessage,
@@ -106,6 +106,7 @@ def _scenario(body: dict[str, Any], source: str, folder: Path) -> Scenario:
             folder=folder,
             steps=_steps(table, source),
             request_faults=parse_request_faults(table),
+            after_call=parse_after_call(table),
         )
 
 

@@ -14,6 +14,7 @@ from retell_voice.audio.format import MIN_RATE
 from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.scenario.bad_messages import BAD_MESSAGES, HUGE_TEXT
 from retell_voice.emulator.scenario.steps import (
+    ANY_DIGIT,
     Alignment,
     BadMessage,
     BadNetwork,
@@ -39,11 +40,14 @@ from retell_voice.emulator.scenario.steps import (
     Words,
 )
 from retell_voice.emulator.scenario.table import Table
+from retell_voice.errors import show
 from retell_voice.events import Role, Utterance, Word
+from retell_voice.protocol.dialect import DIGITS
 
 _SHORTEST, _LONGEST = 0.001, 86_400.0  # seconds
 _MOST_SOUND = 600.0  # seconds in one step
 _MOST_FRAMES = 1_000_000_000
+_MOST_DIGITS = 100
 _SLOWEST_MS = 10_000  # of a packet
 _MEBIBYTE = 1 << 20
 _REASON = 123  # bytes that a close frame has for it
@@ -108,6 +112,8 @@ def _wait(body: Table) -> StepAction:
                 amount = wait.whole(condition, 1, _MOST_FRAMES, "frames")
             case "text":
                 text = wait.text(condition)
+            case "digits":
+                text = _digits(wait)
             case _:
                 wait.flag(condition)
         if condition == "seconds":
@@ -119,6 +125,16 @@ def _wait(body: Table) -> StepAction:
             at_most=wait.number("at_most_seconds", 0, _LONGEST, "seconds", 0),
             go_on=wait.choice("otherwise", ("fail", "go_on"), "fail") == "go_on",
         )
+
+
+def _digits(wait: Table) -> str:
+    text = wait.text("digits", least=1)
+    if len(text) > _MOST_DIGITS or set(text) - set(f"{DIGITS}{ANY_DIGIT}"):
+        raise wait.wrong(
+            f"digits: {show(text)} is not 1–{_MOST_DIGITS} of {DIGITS}",
+            f"{ANY_DIGIT} stands for any of them",
+        )
+    return text
 
 
 def _update(body: Table) -> StepAction:

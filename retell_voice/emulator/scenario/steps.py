@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
 from retell_voice.emulator.gateway.path import Network
 from retell_voice.emulator.request_faults import RequestFault
 from retell_voice.events import Role, Utterance
@@ -75,6 +76,8 @@ class Speak:
     delivery: Delivery = field(default_factory=Delivery)
 
 
+ANY_DIGIT = "?"
+"""Stands for any digit where digits are waited for."""
 Condition = Literal[
     "seconds",
     "user_speaks",
@@ -82,6 +85,7 @@ Condition = Literal[
     "microphone_seconds",
     "microphone_frames",
     "text",
+    "digits",
     "ping",
     "heard",
     "caller_leaves",
@@ -90,7 +94,15 @@ Condition = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Wait; after ``at_most`` (0: no limit) the scenario fails, or goes on."""
+    """Wait; after ``at_most`` (0: no limit) the scenario fails, or goes on.
+
+    Attributes:
+        condition: for what.
+        amount: how much of it, where it is counted.
+        text: which text, or which digits; ``?`` is any digit.
+        at_most: seconds.
+        go_on: whether the scenario goes on where it waited in vain, or other digits came.
+    """
 
     condition: Condition
     amount: float = 0.0
@@ -251,6 +263,7 @@ class Scenario:
         folder: where relative paths of recordings start.
         steps: in order.
         request_faults: what goes wrong before a call begins, one request each.
+        after_call: what there is once a call is over.
     """
 
     name: str
@@ -261,6 +274,7 @@ class Scenario:
     folder: Path = Path()
     steps: tuple[Step, ...] = ()
     request_faults: tuple[RequestFault, ...] = ()
+    after_call: AfterCall = NOTHING_MADE_UP
 
     def fits(self, audio: AudioFormat) -> bool:
         """Return whether it is for calls of this format."""

@@ -90,6 +90,10 @@ class Table:
             raise self.wrong(f"{key} must be a whole number, not {show(value)}")
         return int(self._within(key, value, least, most, unit))
 
+    def json_body(self) -> dict[str, Any]:
+        """Return all of it, values that JSON has."""
+        return {key: self.json(key) for key in self._body}
+
     def table(self, key: str) -> Table:
         """Return a table within this one."""
         return Table(f"{self.where}, {key}", self._given(key, None))

@@ -31,11 +31,10 @@ from retell_voice.emulator.speech.workers.client import Worker
 from retell_voice.emulator.speech.workers.frames import Frame
 from retell_voice.errors import ConfigError, RetellVoiceError, did_you_mean
 from retell_voice.events import Word
+from retell_voice.extras import how_to_install
 
 LONGEST_TEXT = 2000
 """Most characters synthesised in one go, about two minutes of speech."""
-
-_INSTALL = "pip install 'retell-voice[emulator]'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +169,7 @@ class _Choice:
                 line = f"{self.what}: {worker.about}, loaded in {worker.loading:.1f} s"
                 return worker, "; ".join([line, *failures])
         if asked == "auto" and not failures:
-            failures = [f"for a better one: {_INSTALL}"]
+            failures = [f"for a better one: {how_to_install('emulator')}"]
         return None, "; ".join([f"{self.what}: {', '.join(self.fallback)}", *failures])
 
     def _candidates(self, asked: str) -> Iterator[tuple[str, str]]:
@@ -180,12 +179,16 @@ class _Choice:
             yield from ((name, "") for name in self.packages if self._has(name))
         elif asked in self.packages:
             if not self._has(asked):
-                raise ConfigError(f"the {self.what} engine {asked} is not installed", _INSTALL)
+                raise ConfigError(
+                    f"the {self.what} engine {asked} is not installed", how_to_install("emulator")
+                )
             yield asked, ""
         elif asked != self.fallback[0]:
             engine = self.own[0]
             if not _is_installed(self.packages[engine][0]):
-                raise ConfigError(f"{engine} is not installed, which {asked} needs", _INSTALL)
+                raise ConfigError(
+                    f"{engine} is not installed, which {asked} needs", how_to_install("emulator")
+                )
             yield engine, os.path.expanduser(asked)
 
     def _has(self, engine: str) -> bool:

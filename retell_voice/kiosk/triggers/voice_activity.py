@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from retell_voice.audio.format import Samples
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.kiosk.ports import Part, Surroundings, WantsCall
 from retell_voice.kiosk.triggers.hearing import Hearing
 from retell_voice.settings.tables.kiosk import KioskSettings
@@ -13,7 +14,6 @@ from retell_voice.settings.tables.kiosk import KioskSettings
 ONSET_MS = 300
 """Speech that it takes: more than a cough or a door, less than a short word and its echo."""
 _NAME = "voice activity"
-_EXTRA = "pip install 'retell-voice[emulator-small]'"
 
 
 def make(settings: KioskSettings, surroundings: Surroundings) -> Iterable[Part]:
@@ -59,7 +59,7 @@ class VoiceEar:
         try:
             self._detector = self._make(rate)
         except ConfigError as error:
-            raise ConfigError(str(error), _EXTRA) from None
+            raise ConfigError(str(error), how_to_install("emulator-small")) from None
 
     def hear(self, samples: Samples) -> WantsCall | None:
         """Take the next samples, shape (n,), mono int16, and return the wish that was in them."""

@@ -16,6 +16,7 @@ from typing import Any
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_install
 from retell_voice.kiosk.ports import Part, Surroundings, WantsCall
 from retell_voice.kiosk.triggers.hearing import Hearing
 from retell_voice.settings.tables.kiosk import KioskSettings
@@ -86,6 +87,6 @@ def _library() -> Any:
     try:
         import pymicro_wakeword  # noqa: PLC0415 - of an extra
     except (ImportError, OSError) as error:  # OSError: of the C library that it loads
-        hint = "pip install 'retell-voice[kiosk-wake-word]' (64-bit Linux of 2022 or later)"
+        hint = f"{how_to_install('kiosk-wake-word')} (64-bit Linux of 2022 or later)"
         raise ConfigError(f"wake words take the package pymicro-wakeword: {error}", hint) from None
     return pymicro_wakeword

@@ -13,6 +13,7 @@ from retell_voice.secret import Secret
 from retell_voice.settings.schema import Settings, Sourced, setting
 
 _SERVER, _AGENT, _TURNS = "The server", "The agent", "Turns of an LLM server's calls"
+_AFTER = "Calls that are over"
 
 
 class AgentNames(dict[str, str]):
@@ -46,7 +47,7 @@ class EmulatorSettings(Settings):
         metavar="ADDRESS",
     )
     port: Sourced[int] = setting(
-        8080,
+        8090,
         "Port to listen on; 0 takes any free one.",
         _SERVER,
         minimum=0,
@@ -127,11 +128,48 @@ class EmulatorSettings(Settings):
     )
     webhook_url: Sourced[str | None] = setting(
         None,
-        "Where call_started and call_ended are posted, signed with --api-key.",
+        "Where webhooks are posted, signed with --api-key.",
         _SERVER,
         kind=str,
         prefixes=("http://", "https://"),
         metavar="URL",
+    )
+    webhook_events: Sourced[str] = setting(
+        "call_started,call_ended,call_analyzed",
+        "Webhooks that are posted, separated by commas; transcript_updated is one more.",
+        _SERVER,
+        metavar="NAMES",
+    )
+    webhook_timeout_ms: Sourced[int] = setting(
+        10_000,
+        "Time within which a webhook must be answered before it is sent again.",
+        _SERVER,
+        minimum=100,
+        maximum=60_000,
+        unit="ms",
+        metavar="MS",
+    )
+    refuse: Sourced[str | None] = setting(
+        None,
+        "Refuse the first requests of a kind, for example register=429x2,any=500; also create, "
+        "get, list, join, trickle, leave.",
+        _SERVER,
+        kind=str,
+        metavar="KIND=STATUSxN,…",
+    )
+    recording_url: Sourced[str | None] = setting(
+        None, "The recording_url of calls that are over.", _AFTER, kind=str, metavar="URL"
+    )
+    public_log_url: Sourced[str | None] = setting(
+        None, "The public_log_url of calls that are over.", _AFTER, kind=str, metavar="URL"
+    )
+    call_analysis: Sourced[str | None] = setting(
+        None,
+        "The call_analysis of calls that are over, a JSON object such as "
+        '{"call_successful":true}; the webhook call_analyzed is sent then.',
+        _AFTER,
+        kind=str,
+        metavar="JSON",
     )
     auth_token: Sourced[str | None] = setting(
         None,

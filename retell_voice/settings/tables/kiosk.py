@@ -185,8 +185,8 @@ class KioskRemoteSettings(Settings):
     )
     metrics: Sourced[str | None] = setting(
         None,
-        "Serve metrics for Prometheus at this address, for example 127.0.0.1:9797 (pip install "
-        "'retell-voice[metrics]').",
+        "Serve metrics for Prometheus at this address, for example 127.0.0.1:9797 (the extra "
+        "'metrics').",
         REMOTE,
         kind=str,
         metavar="ADDRESS:PORT",

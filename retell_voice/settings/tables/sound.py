@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ from retell_voice.settings.schema import Settings, Sourced, setting
 
 SOUND = "Sound"
 MAX_JITTER_MS = 5000
+IN = ("s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw")
+OUT = ("wav", "s16le", "f32le", "mulaw")
+"""Encodings that are read and written."""
 
 
 class JitterRange(NamedTuple):
@@ -33,6 +37,50 @@ class JitterRange(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.low * 1000:.0f}:{self.high * 1000:.0f}"
+
+
+class RawFormat(NamedTuple):
+    """How audio without a header is encoded; as text ``ENCODING:RATE[:CHANNELS]``."""
+
+    encoding: str
+    rate: int
+    channels: int = 1
+
+    @classmethod
+    def read_input(cls, text: str) -> RawFormat:
+        """Parse the format of a file to be read.
+
+        Raises:
+            ValueError: says what the text should be.
+        """
+        encoding, _, rest = text.partition(":")
+        rate, mark, channels = rest.partition(":")
+        if (
+            encoding in IN
+            and _is_rate(rate)
+            and (not mark or re.fullmatch("[1-9]|[1-9][0-9]", channels))
+        ):
+            return cls(encoding, int(rate), int(channels or 1))
+        raise ValueError(f"ENCODING:RATE[:CHANNELS], as s16le:16000; one of {', '.join(IN)}")
+
+    @classmethod
+    def read_output(cls, text: str) -> RawFormat:
+        """Parse the format of a file to be written.
+
+        Raises:
+            ValueError: says what the text should be.
+        """
+        encoding, _, rate = text.partition(":")
+        if encoding in OUT and _is_rate(rate):
+            return cls(encoding, int(rate))
+        raise ValueError(f"ENCODING:RATE, as s16le:16000; one of {', '.join(OUT)}")
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self if self.channels > 1 else self[:2]))
+
+
+def _is_rate(text: str) -> bool:
+    return re.fullmatch("[0-9]{4,6}", text) is not None and 4000 <= int(text) <= 192_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +116,9 @@ class SoundSettings(Settings):
     )
     echo: Sourced[str] = setting(
         "off",
-        "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (pip "
-        "install 'retell-voice[echo]'), half-duplex turns the microphone down while the agent is "
-        "heard, system uses the sound server's canceller. auto: webrtc if installed, off with "
-        "headphones.",
+        "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (the "
+        "extra 'echo'), half-duplex turns the microphone down while the agent is heard, system "
+        "uses the sound server's canceller. auto: webrtc if installed, off with headphones.",
         SOUND,
         choices=("auto", "webrtc", "half-duplex", "system", "off"),
         metavar="METHOD",
@@ -99,18 +146,42 @@ class SoundSettings(Settings):
         kind=str,
         metavar="NAME",
     )
-    input_file: Sourced[str | None] = setting(
+    input_file: Sourced[tuple[str, ...] | None] = setting(
         None,
-        "WAV file used as the microphone, followed by silence. When it is over and the agent has "
-        "been silent for 3 s, the call is hung up.",
+        "Sound file used as the microphone, followed by silence; '-' is standard input. WAV, and "
+        "with the extra 'files' FLAC, Ogg, MP3, AIFF and others. Repeatable: one after the other. "
+        "When they are over and the last answer has been heard, the call is hung up.",
+        SOUND,
+        kind=str,
+        metavar="FILE",
+        repeated=True,
+    )
+    input_format: Sourced[RawFormat | None] = setting(
+        None,
+        "How --input-file is encoded if it has no header: s16le:16000, for example, or "
+        f"s16le:48000:2 for two channels. One of {', '.join(IN)}.",
+        SOUND,
+        kind=str,
+        metavar="ENCODING:RATE",
+        read=RawFormat.read_input,
+    )
+    input_loop: Sourced[bool] = setting(
+        False, "Begin anew with the first --input-file when the last one is over.", SOUND
+    )
+    output_file: Sourced[str | None] = setting(
+        None,
+        "WAV file used as the speaker; an existing file is overwritten. '-' is standard output; "
+        "what the program prints then goes to standard error.",
         SOUND,
         kind=str,
         metavar="WAV",
     )
-    output_file: Sourced[str | None] = setting(
+    output_format: Sourced[RawFormat | None] = setting(
         None,
-        "WAV file used as the speaker; an existing file is overwritten.",
+        "How --output-file is written: wav:16000 or, without a header, s16le:16000, for example. "
+        f"One of {', '.join(OUT)}. By default WAV at the rate of the call.",
         SOUND,
         kind=str,
-        metavar="WAV",
+        metavar="ENCODING:RATE",
+        read=RawFormat.read_output,
     )

@@ -82,6 +82,20 @@ class TalkSettings(AgentCallSettings):
         kind=Secret,
         is_option=False,
     )
+    input_wait: Sourced[str] = setting(
+        "none",
+        "What each --input-file, or line of --typed, waits for. agent: for the agent's answer to "
+        "what was said before, judged by what is heard, and at first for its greeting.",
+        SOUND,
+        choices=("none", "agent"),
+        metavar="NAME",
+    )
+    typed: Sourced[bool] = setting(
+        False,
+        "With --local: type what you say instead of speaking, a line of standard input at a time. "
+        "On the live screen, Enter does that without this option.",
+        SOUND,
+    )
     push_to_talk: Sourced[bool] = setting(
         False,
         "Start muted; hold the space bar to talk. Needs a terminal.",

@@ -2,10 +2,12 @@
 
 ::
 
-    joined ──▶ open ── "ended", on the control channel or the monitor ──▶ last words, 2 s ──▶ over
-                 ├── the gateway closes ────────────────────────────────────────────────────▶ over
-                 ├── 2 s without a packet: told; 10 s, or failed: lost ─────────────────────▶ over
-                 └── you hang up ───────────────────────────────────────────────────────────▶ over
+    joined ──▶ open ── told that it has ended ──▶ last words, 2 s ──▶ over
+                 │       on the control channel, by the monitor, or where that is not there, by
+                 │       the call's details
+                 ├── the gateway closes ──────────────────────────────────────▶ over
+                 ├── 2 s without a packet: told; 10 s, or failed: lost ───────▶ over
+                 └── you hang up ─────────────────────────────────────────────▶ over
 
 While the network stalls nothing is done but told: the library cannot begin anew with another
 address, so after a change of network the call is lost.
@@ -46,12 +48,14 @@ class Timeouts:
         lost: without a packet, after which the call is lost.
         last_words: for which audio is taken once the server has said that the call is over.
         look: between two looks at the clock.
+        ask: between two questions whether the call is over, where no monitor tells.
     """
 
     stalled: float = 2.0
     lost: float = 10.0
     last_words: float = 2.0
     look: float = 0.2
+    ask: float = 5.0
 
 
 USUAL = Timeouts()
@@ -95,12 +99,14 @@ class WebRtcConnection:
         self._heard_at = clock()
         self._stalled = False
         self._round_trip: float | None = None
+        self._bytes_sent = 0
 
     def open(
         self,
         media: Media,
         leave: Callable[[], Awaitable[None]],
         transcript: AsyncIterable[Event] | None,
+        ended: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         """Begin, now that the call has been joined and audio flows.
 
@@ -108,12 +114,13 @@ class WebRtcConnection:
             media: what carries it.
             leave: tells the gateway that we leave; bounded in time, never raises.
             transcript: events of the call's monitor; None: there is none.
+            ended: asks the server why the call is over; None: it goes on. May raise what it likes.
         """
         self._media, self._leave = media, leave
         self._heard_at = self._clock()
         self._tasks.append(asyncio.create_task(self._watch()))
-        if transcript is not None:
-            self._tasks.append(asyncio.create_task(self._follow(transcript)))
+        if transcript is not None or ended is not None:
+            self._tasks.append(asyncio.create_task(self._follow(transcript, ended)))
         self.changed()
 
     # What the peer tells; on the event loop
@@ -166,6 +173,11 @@ class WebRtcConnection:
         """Seconds of the last round trip that RTCP measured."""
         return self._round_trip
 
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes of Opus sent so far, without the packets' heads."""
+        return self._bytes_sent
+
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield what comes until the end; a ``CallOver`` is followed by the last words."""
         while True:
@@ -181,9 +193,17 @@ class WebRtcConnection:
         if self._over or self._media is None:
             return False
         payload = self._encoder.encode(self._audio.decode(frame))
+        return self.send_packet(payload, self._audio.seconds(frame))
+
+    def send_packet(self, payload: bytes, seconds: float) -> bool:
+        """Send a frame that is encoded already; False as above."""
+        if self._over or self._media is None:
+            return False
         timestamp = self._timestamp
-        self.skip(self._audio.seconds(frame))
-        return self._media.send(payload, timestamp)
+        self.skip(seconds)
+        taken = self._media.send(payload, timestamp)
+        self._bytes_sent += taken * len(payload)
+        return taken
 
     async def send_audio(self, frame: bytes) -> None:
         """Send a frame of 20 ms, or drop it: one that the library did not take is too late."""
@@ -239,12 +259,22 @@ class WebRtcConnection:
                 self._stalled = True
                 self._tell(NetworkChanged(state="stalled", silent_for=silent, at=now))
 
-    async def _follow(self, transcript: AsyncIterable[Event]) -> None:
-        async for event in transcript:
-            if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
-                self._last_words(event.reason or "ended")
-            if len(self._waiting) < _MESSAGES:
-                self._tell(event)
+    async def _follow(
+        self,
+        transcript: AsyncIterable[Event] | None,
+        ended: Callable[[], Awaitable[str | None]] | None,
+    ) -> None:
+        if transcript is not None:
+            async for event in transcript:
+                if isinstance(event, CallEnded) and event.reason != TAKE_OVER:
+                    self._last_words(event.reason or "ended")
+                if len(self._waiting) < _MESSAGES:
+                    self._tell(event)
+        while ended is not None and self._closed is None:
+            await asyncio.sleep(self._timeouts.ask)
+            with contextlib.suppress(Exception):  # the call goes on, whatever we cannot know
+                if (reason := await ended()) is not None:
+                    self._last_words(reason)
 
     def _last_words(self, reason: str) -> None:
         if self._closed is None:

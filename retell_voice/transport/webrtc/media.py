@@ -27,6 +27,7 @@ from aiortc.sdp import candidate_to_sdp
 from av.packet import Packet
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected
+from retell_voice.extras import how_to_install
 from retell_voice.protocol.gateway import CONTROL, Candidate, UnreadableAnswer
 from retell_voice.protocol.ice import Relay
 from retell_voice.protocol.sdp import check_answer, prepare_offer
@@ -129,7 +130,7 @@ class Peer:
         if not hasattr(receiver, JITTER_BUFFER):
             raise ConfigError(
                 "this version of aiortc is not one that is known to work",
-                "pip install 'retell-voice[webrtc]' brings the right one",
+                f"{how_to_install('webrtc')} brings the right one",
             )
         setattr(receiver, JITTER_BUFFER, _Tap(on_packet))
         self._peer.createDataChannel(CONTROL).on("message", on_message)
@@ -244,6 +245,8 @@ class Peer:
             await asyncio.gather(self._offering, return_exceptions=True)
         try:
             await self._peer.close()
+            # The library may have started them meanwhile, with the connection on its way.
+            await self._transceiver.stop()
         except Exception as error:  # whatever the library stumbles over
             _logger.info("the media were not closed properly: %s", type(error).__name__)
 

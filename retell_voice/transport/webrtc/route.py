@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterable, Awaitable, Callable
+from functools import partial
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import ConfigError, ConnectError
 from retell_voice.events import Event
+from retell_voice.extras import how_to_install
 from retell_voice.net.http import DEFAULT_API_URL, Base, parse_base
 from retell_voice.protocol.gateway import Admission, Candidate, Joined
 from retell_voice.protocol.ice import usable_relays
@@ -49,6 +51,8 @@ class WebRtcRoute:
         stop: ends a call that was admitted and is not joined; may raise what it likes.
         transcript: returns the events of the monitor of a call, given the call_id and the
             call's clock; None: no transcript.
+        ended: asks the server why a call is over; None: it goes on. Asked every few seconds where
+            no monitor tells; may raise what it likes.
         connect_timeout: seconds that the gateway may take to answer, and then to be connected.
         timeouts: see ``WebRtcConnection``.
         speaks: False for one who only listens, until ``speak`` is called.
@@ -70,6 +74,7 @@ class WebRtcRoute:
         api_url: str = DEFAULT_API_URL,
         stop: Callable[[Admission], Awaitable[None]] | None = None,
         transcript: Callable[[str, Callable[[], float]], AsyncIterable[Event]] | None = None,
+        ended: Callable[[Admission], Awaitable[str | None]] | None = None,
         connect_timeout: float = 10.0,
         timeouts: Timeouts = USUAL,
         speaks: bool = True,
@@ -79,6 +84,7 @@ class WebRtcRoute:
         self._admit = admit
         self._stop = stop
         self._transcript = transcript
+        self._ended = ended
         self._timeout = connect_timeout
         self._timeouts = timeouts
         self._speaks = speaks
@@ -117,9 +123,12 @@ class WebRtcRoute:
             self.admission = attempt.admission or self.admission
             self.joined = attempt.joined
         self._attempt = attempt
-        follow = self._transcript
+        follow, ended = self._transcript, self._ended
         connection.open(
-            peer, attempt.leave, None if follow is None else follow(admission.call_id, clock)
+            peer,
+            attempt.leave,
+            None if follow is None else follow(admission.call_id, clock),
+            None if ended is None else partial(ended, admission),
         )
         return connection
 
@@ -257,7 +266,7 @@ def _load(base: Base, timeout: float) -> tuple[ModuleType, Signalling]:
 def _missing(what: str) -> ConfigError:
     return ConfigError(
         f"web calls need packages that are not installed: {what}",
-        "pip install 'retell-voice[webrtc]'",
+        how_to_install("webrtc"),
     )
 
 

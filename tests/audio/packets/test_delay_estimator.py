@@ -108,3 +108,15 @@ def test_timestamps_that_jump_are_no_delay(jump: int) -> None:
     network.sent += jump
     network.late([-jump] * 200)
     assert network.delays.target == 15
+
+
+def test_redundancy_is_waited_for_while_packets_are_lost() -> None:
+    network = Network()
+    network.late([0] * 100)
+    network.delays.lost(2000, FRAME)
+    assert network.late([0] * 300) == 15, "one alone is not worth the delay"
+    network.delays.lost(8000, FRAME)
+    network.delays.lost(9000, FRAME)
+    assert network.delays.target == 15 + FRAME
+    assert network.late([0] * 500) == 15 + FRAME
+    assert network.late([0] * 60) == 15, "none for ten seconds"

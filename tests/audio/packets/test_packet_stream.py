@@ -60,6 +60,15 @@ TRACES = {
         6    recover
         7    normal
     """,
+    "three are lost, nothing is there: redundancy restores the last": """
+        0    silence
+        1    normal
+        -    normal
+        -    conceal
+        -    conceal
+        5+   recover
+        6    normal
+    """,
     "one comes after its concealment": """
         0    silence
         1    normal
@@ -128,6 +137,7 @@ COUNTS = {
     "one is lost": {"lost": 1},
     "one is lost, its successor has redundancy": {"lost": 1},
     "two are lost: redundancy restores the last": {"lost": 2},
+    "three are lost, nothing is there: redundancy restores the last": {"lost": 3},
     "one comes after its concealment": {"lost": 1, "late": 1},
     "one is late": {"underruns": 1},
     "one is lost, and its successor late": {"lost": 1},

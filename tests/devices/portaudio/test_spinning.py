@@ -59,6 +59,20 @@ def test_a_thread_that_prints_for_ever_is_held_and_the_others_print_on() -> None
     assert done.stderr.splitlines()[-1] == b"said by another"
 
 
+FLUSHES = """
+import atexit, ctypes
+atexit.register(ctypes.CDLL(None).fflush, None)  # as C does then, if it is new enough
+from retell_voice.devices.portaudio.spinning import guard
+
+guard()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PortAudio's threads spin on Linux")
+def test_the_process_can_end_although_c_flushes_all_files_then() -> None:
+    subprocess.run([sys.executable, "-c", FLUSHES], timeout=20, check=True)
+
+
 class Trapdoor:
     """Counts."""
 
@@ -109,6 +123,30 @@ def test_a_thread_that_spins_in_something_else_is_left_alone_in_the_end(
     for _ in range(400):
         guard.look()
     assert 10 < trap.sprung < 100
+
+
+def test_it_looks_often_only_while_a_stream_does_not_call_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+    ended: list[object] = []
+    monkeypatch.setattr(spinning, "running_time", lambda _: 0.0)
+
+    def begin(pace: float, *_: object) -> int:
+        begun.append(pace)
+        return len(begun)
+
+    monkeypatch.setattr(spinning._CLOCK, "begin", begin)
+    monkeypatch.setattr(spinning._CLOCK, "end", ended.append)
+    guard = Guard(Trapdoor())  # type: ignore[arg-type]  # as a trap
+    stream = SimpleNamespace(calls=0, thread=1)
+    guard.watch(stream)
+    for calls in (1, 2, 2, 2, 3, 4):
+        stream.calls = calls
+        guard.look()
+    guard.forget(stream)
+    assert begun == [0.2, 0.02, 0.2]
+    assert ended == [1, 2, 3]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="others do not tell")

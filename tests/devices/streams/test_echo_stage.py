@@ -109,6 +109,40 @@ def test_no_echo_comes_before_what_was_played(far_rate: int, near_rate: int) -> 
     assert 0.03 < late < 0.05
 
 
+@pytest.mark.parametrize("may_rest", [True, False])
+def test_it_rests_where_nothing_is_played_unless_a_call_is_up(may_rest: bool) -> None:
+    rate = 16000
+    sound, silence = np.full(rate, 100, np.int16), np.zeros(3 * rate, np.int16)
+    far = np.concatenate((sound, silence, sound))
+    near = np.arange(len(far), dtype=np.int16)
+    control, reference = Keeps(), FarReference(rate)
+    stage = EchoStage(control, reference, rate)
+    stage.may_rest = may_rest
+    heard = play(stage, reference, far, near, rate)
+    assert np.array_equal(heard, near[: len(heard)]), "nothing is lost on the way in or out"
+    rested = (len(heard) - sum(map(len, control.near))) / rate
+    assert rested == pytest.approx(2.0 if may_rest else 0.0, abs=0.03)
+    assert np.count_nonzero(np.concatenate(control.far)) >= 2 * rate * 0.9, "no sound is missed"
+
+
+def test_what_it_knows_of_the_room_outlasts_a_rest() -> None:
+    rate = 16000
+    far = np.concatenate((speech_like(6.0, rate), np.zeros(4 * rate, np.int16)))
+    far = np.concatenate((far, speech_like(2.0, rate)))
+    heard = np.concatenate((np.zeros(rate * 8 // 100, np.int16), far))[: len(far)]
+    near = microphone(Room(delay=0.005).echo(heard, rate))
+    left = []
+    for may_rest in (True, False):
+        control, reference = open_control(Way.WEBRTC, rate), FarReference(rate)
+        assert control is not None
+        stage = EchoStage(control, reference, rate)
+        stage.may_rest = may_rest
+        done = play(stage, reference, far, near, rate).astype(float)
+        left.append(float(np.sqrt(np.mean(done[round(10.1 * rate) :] ** 2))))
+    rested, awake = left
+    assert rested < 1.5 * awake + 5
+
+
 def test_a_reset_takes_place_on_the_thread_that_works_before_its_next_block() -> None:
     control, reference = Keeps(), FarReference(16000)
     stage = EchoStage(control, reference, 16000)

@@ -84,3 +84,23 @@ def test_what_is_no_opus_is_refused(payload: bytes) -> None:
     far_end = PacketFarEnd(24000)
     assert not far_end.push_packet(0, 0, payload)
     assert far_end.silent
+
+
+def test_what_became_of_each_packet_is_counted() -> None:
+    far_end, sent = PacketFarEnd(24000), packets(1.0)
+    given = {number: payload for number, payload in enumerate(sent) if number not in (10, 20, 21)}
+    for number in range(len(sent)):
+        if number in given:
+            assert far_end.push_packet(number, number * FRAME, given[number])
+        if number == 30:  # twice, and one whose turn is over
+            assert far_end.push_packet(30, 30 * FRAME, sent[30])
+            assert far_end.push_packet(20, 20 * FRAME, sent[20])
+        for _ in range(2):
+            far_end.fill_rt(np.zeros(240, np.int16))
+    figures, playout = far_end.figures(), far_end.playout
+    assert (figures.received, figures.lost, figures.late) == (len(sent) - 3 + 2, 3, 1)
+    assert (figures.duplicates, figures.undecodable) == (1, 0)
+    assert figures.recovered + playout.concealed / 24000 >= 0.06
+    assert figures.delay > 0
+    accounted = playout.heard + playout.discarded + playout.depth
+    assert accounted / 24000 == pytest.approx(figures.received * 0.02)

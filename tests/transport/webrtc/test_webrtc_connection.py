@@ -1,7 +1,7 @@
 """A joined web call as a connection, over media that a test plays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.opus import OpusDecoder, has_redundancy, packet_duration
-from retell_voice.events import Event, NetworkChanged, Transcript, UnknownMessage
+from retell_voice.events import Event, MonitorChanged, NetworkChanged, Transcript, UnknownMessage
 from retell_voice.protocol.gateway import status_message
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
@@ -19,7 +19,7 @@ from retell_voice.transport.webrtc.connection import Timeouts, WebRtcConnection
 
 AUDIO = AudioFormat(rate=48000)
 FRAME = bytes(1920)
-QUICK = Timeouts(stalled=2.0, lost=10.0, last_words=0.05, look=0.001)
+QUICK = Timeouts(stalled=2.0, lost=10.0, last_words=0.05, look=0.001, ask=0.001)
 
 
 class Media:
@@ -83,10 +83,13 @@ class Call:
 
 @asynccontextmanager
 async def joined(
-    timeouts: Timeouts = QUICK, transcript: Callable[[], AsyncIterator[Event]] | None = None
+    timeouts: Timeouts = QUICK,
+    transcript: Callable[[], AsyncIterator[Event]] | None = None,
+    ended: Callable[[], Awaitable[str | None]] | None = None,
 ) -> AsyncIterator[Call]:
     call = Call(timeouts)
-    call.connection.open(call.media, call.leave, None if transcript is None else transcript())
+    events = None if transcript is None else transcript()
+    call.connection.open(call.media, call.leave, events, ended)
     call.reading = asyncio.create_task(call.read())
     async with asyncio.timeout(10):
         yield call
@@ -151,6 +154,28 @@ async def test_nothing_is_sent_before_the_call_is_joined_and_after_its_end() -> 
     async with joined() as call:
         await call.connection.close()
         assert not call.connection.send_now(FRAME)
+
+
+async def lost_at_once() -> AsyncIterator[Event]:
+    yield MonitorChanged(state="lost", why="the key lacks a permission")
+
+
+@pytest.mark.parametrize("transcript", [None, lost_at_once])
+async def test_an_end_that_nobody_tells_is_asked_for(
+    transcript: Callable[[], AsyncIterator[Event]] | None,
+) -> None:
+    answers: list[str | Exception | None] = [None, OSError("no network"), None, "agent_hangup"]
+
+    async def ended() -> str | None:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with joined(transcript=transcript, ended=ended) as call:
+        await call.reading
+        assert call.connection.closed == Closed("server", 1000, "agent_hangup")
+        assert not answers
 
 
 async def test_a_gateway_that_goes_silent_is_told_and_then_lost() -> None:

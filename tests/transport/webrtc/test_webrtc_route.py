@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from aiortc import RTCPeerConnection
 from aiortc.jitterbuffer import JitterBuffer
-from support.gateway import CALL_ID, TOKEN, Gateway, gateway
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+from support.gateway import CALL_ID, TOKEN, Gateway, deaf, gateway
 from support.turn import HIDDEN, PASSWORD, USER, turn
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.audio.opus import OpusDecoder
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
+from retell_voice.extras import how_to_install
 from retell_voice.protocol.gateway import Admission, read_admission
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.transport.ports import Connection
@@ -74,11 +76,6 @@ async def refused(
     assert CALL_ID not in shown
     assert TOKEN not in shown
     return caught.value
-
-
-def deaf(sdp: str) -> str:
-    """Change an answer so that no connectivity check succeeds, as where UDP is blocked."""
-    return sdp.replace("a=ice-pwd:", "a=ice-pwd:wrong")
 
 
 def tone(seconds: float, hertz: float) -> Any:
@@ -421,6 +418,21 @@ async def test_an_offer_that_is_cancelled_leaves_no_socket_open() -> None:
     assert (ice._local_candidates_end, ice._protocols) == (True, [])
 
 
+async def test_a_sender_that_starts_while_everything_closes_is_stopped() -> None:
+    peer = a_peer()
+    await peer.offer()
+    close, sender = peer._peer.close, peer._transceiver.sender
+    codecs = [RTCRtpCodecParameters("audio/opus", 48000, 2, 96)]
+
+    async def overtaken() -> None:
+        await close()
+        await sender.send(RTCRtpSendParameters(codecs=codecs))
+
+    peer._peer.close = overtaken  # type: ignore[method-assign]
+    await peer.close()
+    assert not [each for each in asyncio.all_tasks() if "_run_rt" in repr(each.get_coro())]
+
+
 async def test_a_route_is_dialled_once() -> None:
     async with serving() as (server, calls):
         dialled = route(server, calls)
@@ -457,7 +469,7 @@ async def test_what_is_not_installed_is_told_before_a_call_is_created(
     async with serving() as (server, calls):
         error = await refused(server, calls, ConfigError)
     assert name in str(error)
-    assert error.hint == "pip install 'retell-voice[webrtc]'"
+    assert error.hint == how_to_install("webrtc")
     assert calls.stopped == [], "there was nothing to stop"
 
 

@@ -1,9 +1,13 @@
-"""Parses a scenario's ``[[request]]`` tables: what goes wrong before a call begins. Pure."""
+"""Parses what a scenario says of the time before a call and after it. Pure.
+
+``[[request]]``: what goes wrong before it begins; ``after_call``: what there is once it is over.
+"""
 
 from __future__ import annotations
 
 from typing import cast
 
+from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
 from retell_voice.emulator.request_faults import ANSWERS, KINDS, RequestFault, RequestKind
 from retell_voice.emulator.scenario.table import Table
 
@@ -20,6 +24,23 @@ def parse_request_faults(table: Table) -> tuple[RequestFault, ...]:
         with Table(f"{table.where}, request {number}", body) as read:
             faults += [_fault(read)] * read.whole("times", 1, _MOST_TIMES, "times", 1)
     return tuple(faults)
+
+
+def parse_after_call(table: Table) -> AfterCall:
+    """Return what ``after_call`` says that calls have once they are over."""
+    if "after_call" not in table:
+        return NOTHING_MADE_UP
+    with table.table("after_call") as read:
+        try:
+            return AfterCall(
+                recording_url=read.text("recording_url", "") or None,
+                public_log_url=read.text("public_log_url", "") or None,
+                call_analysis=read.table("call_analysis").json_body()
+                if "call_analysis" in read
+                else None,
+            )
+        except ValueError as error:
+            raise read.wrong(f"call_analysis: {error}") from None
 
 
 def _fault(read: Table) -> RequestFault:

@@ -1,0 +1,1 @@
+"""Sound files, as they are read and written."""

@@ -1,0 +1,47 @@
+"""Limits that the system sets a process: named in a line, whichever call they stop."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from retell_voice.errors import ConfigError
+
+FILES = 24
+"""Files that a call in this process takes, and an emulator beside it, at least."""
+
+
+def require_files() -> None:
+    """Refuse to begin what would stop in the middle.
+
+    Raises:
+        ConfigError: this process may open fewer files than a call takes.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # there is none on Windows
+
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= most < FILES:  # unlimited is negative
+        raise ConfigError(
+            f"this process may open {most} files only, and a call takes {FILES}", "see ulimit -n"
+        )
+
+
+def exhausted(error: BaseException) -> tuple[str, str] | None:
+    """Return what the system had no more of, for people, and what to try; None: nothing."""
+    if isinstance(error, MemoryError):
+        return "the system gives this process no more memory", "see free, and ulimit -v"
+    if not isinstance(error, OSError | ImportError | RuntimeError):
+        return None
+    number = getattr(error, "errno", None)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "this process may open no more files", "see ulimit -n"
+    if number == errno.ENOMEM or any(each in str(error) for each in _NO_MEMORY):
+        return "the system gives this process no more memory", "see free, and ulimit -v"
+    if "start new thread" in str(error):
+        return "the system gives this process no more threads", "see ulimit -u, and ulimit -v"
+    return None
+
+
+_NO_MEMORY = ("failed to map segment", "annot allocate memory")  # of libraries being loaded

@@ -1,0 +1,44 @@
+"""Memory that is shared by all threads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+THREADS = """
+import ctypes, sys, threading
+from retell_voice.kiosk.memory import share_one_heap
+
+if "share" in sys.argv:
+    share_one_heap()
+here = ctypes.CDLL(None)
+here.malloc.restype = ctypes.c_void_p
+places = []
+barrier = threading.Barrier(4)
+
+def take():
+    barrier.wait()
+    places.append(here.malloc(ctypes.c_size_t(5000)) >> 26)
+
+threads = [threading.Thread(target=take) for _ in range(4)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+brk = here.malloc(ctypes.c_size_t(5000)) >> 26
+print(sum(abs(place - brk) > 1 for place in places))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_threads_share_one_heap() -> None:
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", THREADS, *more], capture_output=True, text=True, check=True
+        ).stdout
+        for more in ([], ["share"])
+    ]
+    assert done[1] == "0\n"
+    assert done[0] != "0\n", "or there is nothing to test"
