@@ -194,7 +194,9 @@ def _rows(case: Case) -> list[Row]:
     what = f"{case.name}, {case.caller}, {minutes:g} min"
     if case.failed:
         return [Row(what, f"failed: {case.failed}", missed=True)]
-    erle = (case.statistics or {}).get("echo_erle")
+    figures = case.statistics or {}
+    erle, cost = figures.get("echo_erle"), figures.get("echo_cost") or 0.0
+    echo = "" if erle is None else f"; ERLE {erle:.0f} dB, {cost:.1%} of a core"
     own = f"{len(talk.own)}, {first} of them in the first 10 s"
     is_off = case.caller == "off"
     target = "> 0" if is_off else "0" if ours else ""
@@ -209,7 +211,7 @@ def _rows(case: Case) -> list[Row]:
         ),
         Row(
             "  words understood outside double talk",
-            f"{right} of {total}, {share:.0%}" + ("" if erle is None else f"; ERLE {erle:.0f} dB"),
+            f"{right} of {total}, {share:.0%}{echo}",
             f"≥ {_UNDERSTOOD:.0%}" if ours else "",
             missed=ours and not share >= _UNDERSTOOD,
         ),

@@ -21,7 +21,7 @@ ROOM = Room()
 LOUDNESS = 3000.0  # RMS
 ECHO = LOUDNESS * 10 ** (ROOM.level / 20)
 FIRST = 2
-"""The number of the agent's first sentence: it interrupts nobody, and is interrupted in the next."""
+"""Number of the agent's first sentence; the second is the one that the user interrupts."""
 SECONDS = {"off": 1.5, "webrtc": 7.0}
 """Until which sentences begin: one without echo control, two with it."""
 SOON = 0.4
