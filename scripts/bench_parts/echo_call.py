@@ -5,10 +5,14 @@
     emulator ─▶ caller ─▶ virtual speaker ─▶ room ─▶ virtual microphone ─▶ caller ─▶ emulator
                                 the user, as loud as the echo ──┘
 
-The caller is ``talk``, or Chromium with a canceller of its own. Each call has a card, a room and an
+The caller is ``talk`` with and without echo control, or Chromium with a canceller of its own; for
+comparison also ``talk`` where no echo is, as with headphones: no canceller notices the user sooner
+than the voice detection does then. Each call has a card, a room and an
 emulator of its own. The agent goes by the emulator's voice detection: whatever that notices while
 the user says nothing is an interruption of its own. A real one counts from the user's first sound,
-as handed to the sound server some 20 ms before the microphone has it, to the server's ``clear``.
+as handed to the sound server some 50 ms before the emulator has it, to the server's ``clear``.
+Where a thread had to wait for a processor, sound was lost that no canceller can know of; a row says
+how long.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from support.program import Talk
 from support.recorder import RATE as CARD_RATE
 from support.rooms import Room, with_rms
 from support.voices import AGENT, USER, speak
+from support.waits import Waits
 
 from bench_parts.card import ROUTES
 from bench_parts.conversations import SOON
@@ -41,7 +46,8 @@ ROOMS = {
     "loud room": Room(decay=0.2, delay=0.02, level=0),
     "diffuse": Room(decay=0.3, direct=-30, delay=0.1),
 }
-CALLERS = ("webrtc", "off", "Chromium")
+_HEADPHONES = "headphones"
+CALLERS = ("webrtc", "off", "Chromium", _HEADPHONES)
 _OFF_MINUTES = 1.0
 """Without echo control, that is enough to see it fail."""
 _LOUDNESS = 3000.0  # RMS
@@ -72,6 +78,7 @@ class Case:
     call: RegisteredCall | None = None
     statistics: dict[str, Any] | None = None
     words: tuple[int, int] = (0, 0)
+    waited: str = ""
     failed: str = ""
 
 
@@ -81,8 +88,10 @@ async def _talking(case: Case, emulator: Emulator) -> AsyncIterator[Talk]:
     case.call = emulator.register(AudioFormat(rate=RATE))
     clean = {k: v for k, v in case.card.env.items() if not k.startswith("RETELL_VOICE_")}
     env = clean | {"PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": "/nonexistent"}
-    words = ("--url", emulator.url, "--rate", str(RATE), "--echo", case.caller)
-    async with Talk(case.call.call_id, *words, env=env) as talk:
+    echo = "off" if case.caller == _HEADPHONES else case.caller
+    words = ("--url", emulator.url, "--rate", str(RATE), "--echo", echo)
+    async with Talk(case.call.call_id, *words, env=env, is_ahead=True) as talk:
+        await talk.live()
         yield talk
         ended = talk.having("call_ended") or talk.events[-1:]
         case.statistics = ended[-1].get("statistics") if ended else None
@@ -116,8 +125,10 @@ async def _hold(case: Case) -> None:
             caller = _in_browser if case.caller == "Chromium" else _talking
             talk = await stack.enter_async_context(caller(case, emulator))
             assert case.call is not None
-            async with asyncio.timeout(case.conversation.seconds + 60):
-                await case.call.wait()
+            with Waits() as waits:
+                async with asyncio.timeout(case.conversation.seconds + 60):
+                    await case.call.wait()
+            case.waited = f"{waits.whose}, {waits.longest * 1e3:.0f} ms"
             if talk is not None:
                 await talk.wait()
     except (AssertionError, TimeoutError, OSError) as error:
@@ -130,7 +141,8 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
     for case in cases:
         card = rooms.enter_context(case.card)
         card.env = card.through(route)
-        rooms.enter_context(in_room(card, case.room))
+        if case.caller != _HEADPHONES:
+            rooms.enter_context(in_room(card, case.room))
         case.conversation.mouth = rooms.enter_context(Mouth(card))
 
     async def all_of_them() -> None:
@@ -146,6 +158,8 @@ def _cases(minutes: float, rooms: int, callers: Sequence[str]) -> list[Case]:
         loudness = _LOUDNESS * 10 ** (room.level / 20)
         user = [with_rms(each, loudness) for each in speak("piper", USER, CARD_RATE)]
         for caller in callers:
+            if caller == _HEADPHONES and found and name != found[0].name:
+                continue  # it hears no room
             long = min(minutes, _OFF_MINUTES) if caller == "off" else minutes
             conversation = Conversation(said, user, None, long * 60)  # type: ignore[arg-type]
             found.append(Case(name, room, caller, conversation, VirtualCard()))
@@ -170,7 +184,7 @@ def _understood(case: Case, ears: Ears) -> tuple[int, int]:
 
 def _rows(case: Case) -> list[Row]:
     talk = case.conversation
-    ours, minutes = case.caller == "webrtc", talk.seconds / 60
+    ours, minutes = case.caller in ("webrtc", _HEADPHONES), talk.seconds / 60
     first = sum(each < _FIRST for each in talk.own)
     late = [turn.late for turn in talk.interruptions]
     soon = sum(each <= SOON for each in late)
@@ -180,7 +194,9 @@ def _rows(case: Case) -> list[Row]:
     what = f"{case.name}, {case.caller}, {minutes:g} min"
     if case.failed:
         return [Row(what, f"failed: {case.failed}", missed=True)]
-    erle = (case.statistics or {}).get("echo_erle")
+    figures = case.statistics or {}
+    erle, cost = figures.get("echo_erle"), figures.get("echo_cost") or 0.0
+    echo = "" if erle is None else f"; ERLE {erle:.0f} dB, {cost:.1%} of a core"
     own = f"{len(talk.own)}, {first} of them in the first 10 s"
     is_off = case.caller == "off"
     target = "> 0" if is_off else "0" if ours else ""
@@ -195,10 +211,11 @@ def _rows(case: Case) -> list[Row]:
         ),
         Row(
             "  words understood outside double talk",
-            f"{right} of {total}, {share:.0%}" + ("" if erle is None else f"; ERLE {erle:.0f} dB"),
+            f"{right} of {total}, {share:.0%}{echo}",
             f"≥ {_UNDERSTOOD:.0%}" if ours else "",
             missed=ours and not share >= _UNDERSTOOD,
         ),
+        Row("  longest wait for a processor", case.waited),
     ]
 
 

@@ -89,7 +89,10 @@ async def test_a_server_is_called_as_twilio_calls_it(talk: Talk, tmp_path: Path)
     assert [each["sequenceNumber"] for each in said[1:]] == [str(n) for n in range(1, len(said))]
     frames = [b64decode(each["media"]["payload"]) for each in said if each["event"] == "media"]
     assert {len(frame) for frame in frames} == {160}
-    assert voice.startswith(b"".join(frames)), "what is read from a file is sent, sample by sample"
+    sent = MULAW.decode(b"".join(frames)).astype(float)
+    meant = MULAW.decode(voice[: len(sent)])
+    # Rounding depends on where pieces of the file end: by a step of µ-law.
+    assert np.all(np.abs(sent - meant) <= 8 + 0.07 * np.abs(meant)), "sample by sample"
     assert said[-1]["mark"] == {"name": "said"}
     signature = requests[0].headers["x-twilio-signature"]
     assert RequestValidator(TOKEN).validate(url, {}, signature)

@@ -222,8 +222,8 @@ async def test_a_server_that_falls_silent_is_told_and_then_lost(
     assert "nothing came from the server for 1 s" in said
     assert "a web call that is lost cannot be joined again" in said
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    (stalled,) = (each for each in events if each["event"] == "network_changed")
-    assert stalled["state"] == "stalled"
+    # On a busy machine it may have seemed to stall before.
+    assert [each for each in events if each["event"] == "network_changed"][-1]["state"] == "stalled"
     (ended,) = (each for each in events if each["event"] == "ended")
     assert (ended["by"], ended["code"]) == ("network", 1006)
     assert server.methods("sessions/0") == ["DELETE"], "it is left, all the same"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -74,6 +75,20 @@ def test_who_speaks_alone_is_left_as_he_is(kind: Kind, conversation: Callable[..
     likeness, level = fsdr(made.part(made.near, 13, 15), made.part(out, 13, 15), RATE)
     assert likeness > 20
     assert level == pytest.approx(0, abs=0.7)
+
+
+@kinds
+def test_a_silent_far_end_costs_no_more_than_one_that_sounds(kind: Kind) -> None:
+    far = hiss(4.0, RATE)
+    near = far // 2 + hiss(4.0, RATE, 8.0)
+    far[2 * RATE :] = 0
+    control, spent = kind(RATE), []
+    for start in range(0, 4 * RATE, RATE // 2):
+        began = time.thread_time()
+        here = slice(start, start + RATE // 2)
+        in_blocks(control, near[here], far[here], RATE)
+        spent.append(time.thread_time() - began)
+    assert min(spent[-2:]) < 3 * min(spent[:4])
 
 
 @kinds

@@ -9,12 +9,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import subprocess
+import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,7 @@ from retell_voice.audio.format import Samples
 from retell_voice.devices.files import WavWriter
 
 _PERIOD = 0.01
+_POLL = 0.002
 _TIMEOUT = 10.0
 _CONF = """\
 context.spa-libs = {
@@ -113,6 +118,7 @@ class Mouth:
             env=card.env,
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
         )
         self._noise = np.random.default_rng(5).normal(0, noise, 10 * RATE)
         self._to_say: NDArray[np.int16] = np.zeros(0, np.int16)
@@ -128,7 +134,8 @@ class Mouth:
         self._over = True
         self._thread.join(5.0)
         self._pacat.terminate()
-        self._pacat.wait(5.0)
+        with self._pacat:  # waits, and closes the pipe
+            pass
 
     def say(self, samples: Samples) -> float:
         """Begin to say something, 48 kHz; return when (monotonic), to 10 ms."""
@@ -140,15 +147,21 @@ class Mouth:
         size, at = round(_PERIOD * RATE), 0
         pipe = self._pacat.stdin
         assert pipe is not None
-        due = time.monotonic()
         with contextlib.suppress(OSError):  # the card has ended
             while not self._over:
-                time.sleep(max(0.0, due - time.monotonic()))
-                due += _PERIOD
+                # What lies in the pipe is heard late, for good: half a second from the start alone.
+                if _unread(pipe) >= 2 * size:
+                    time.sleep(_POLL)
+                    continue
                 block = self._noise[at : at + size].copy()
                 at = (at + size) % len(self._noise)
                 with self._lock:
                     said, self._to_say = self._to_say[:size], self._to_say[size:]
                 block[: len(said)] += said
                 pipe.write(np.clip(np.rint(block), -32768, 32767).astype(np.int16).tobytes())
-                pipe.flush()
+
+
+def _unread(pipe: IO[bytes]) -> int:
+    """Return how many bytes in a pipe its reader has not taken yet."""
+    answer = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
