@@ -153,7 +153,7 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
 
 def _cases(minutes: float, rooms: int, callers: Sequence[str]) -> list[Case]:
     said = [with_rms(each, _LOUDNESS) for each in speak("espeak", AGENT, RATE, "en-us+f3")]
-    found = []
+    found: list[Case] = []
     for name, room in [*ROOMS.items()][:rooms]:
         loudness = _LOUDNESS * 10 ** (room.level / 20)
         user = [with_rms(each, loudness) for each in speak("piper", USER, CARD_RATE)]
