@@ -1,14 +1,15 @@
-"""How an extra is installed here: the command that works for this copy of the program, whether it
-came by pip, pipx or uv, from a registry, a repository or a clone.
+"""How an extra, or another package, is installed here: the command that works for this copy of the
+program, whether it came by pip, pipx or uv, from a registry, a repository or a clone.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from retell_voice.shown import as_argument
 
 _NAME = "retell-voice"
 
@@ -33,20 +34,29 @@ class Installation:
 
     def install(self, extra: str) -> str:
         """Return the command that adds an extra."""
-        what = shlex.join(_requirement(self.origin, extra))
+        return self.add(*_requirement(self.origin, extra))
+
+    def add(self, *packages: str) -> str:
+        """Return the command that adds packages, beside this program."""
+        what = " ".join(map(as_argument, packages))
         parts = Path(self.prefix).parts
         if parts[-3:-1] == ("pipx", "venvs"):
             return f"pipx runpip {parts[-1]} install {what}"
         if not self.has_pip:
-            return f"uv pip install --python {shlex.quote(self.python)} {what}"
+            return f"uv pip install --python {as_argument(self.python)} {what}"
         if self.active:
             return f"pip install {what}"
-        return f"{shlex.quote(self.python)} -m pip install {what}"
+        return f"{as_argument(self.python)} -m pip install {what}"
 
 
 def how_to_install(extra: str) -> str:
     """Return the command that adds an extra to this installation; takes some milliseconds."""
     return here().install(extra)
+
+
+def how_to_add(*packages: str) -> str:
+    """Return the command that adds packages that belong to no extra; likewise."""
+    return here().add(*packages)
 
 
 def here() -> Installation:

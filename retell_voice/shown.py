@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import sys
 import traceback
 from typing import IO
@@ -38,6 +39,20 @@ def clean_lines(text: str) -> str:
 
 def _instead(found: re.Match[str]) -> str:
     return " " if found[0] in _BREAKS else ""
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"
+
+
+def as_argument(text: str, *, windows: bool = sys.platform == "win32") -> str:
+    """Return a text as an argument of a command that people copy into their shell."""
+    if not windows:
+        return shlex.quote(text)
+    # What cmd and PowerShell both take: neither knows the other's escapes.
+    return f'"{text}"' if re.search(r"[^\w.:/\\+=-]", text) else text
 
 
 def escape_json(text: str) -> str:

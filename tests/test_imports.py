@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "shown": set(),
     "errors": {"errors", "shown"},
     "secret": {"secret"},
-    "extras": {"extras"},
+    "extras": {"extras", "shown"},
     "events": BASE,
     "threads": BASE | {"audio", "threads"},
     "net": BASE | {"net"},

@@ -263,10 +263,9 @@ def test_what_hides_is_compiled_only_where_there_is_something_to_hide(
         compiled.append(secret)
         return re.compile(re.escape(secret), re.IGNORECASE)
 
-    monkeypatch.setattr("retell_voice.secret._anyhow", compile_)
+    monkeypatch.setattr("retell_voice.secret._pattern", compile_)
     hide = hiding(["call_0123456789", "key_0123456789"])
     assert hide("an ordinary message") == "an ordinary message"
     assert not compiled
-    for _ in range(2):
-        assert hide("no CALL_0123456789 here") == "no …6789 here"
+    assert hide("no CALL_0123456789 here") == "no …6789 here"
     assert compiled == ["call_0123456789"]

@@ -19,7 +19,7 @@ from rich.style import Style
 
 from retell_voice.cli.live import _encoded
 from retell_voice.errors import ConfigError, RetellVoiceError
-from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json, logger
+from retell_voice.shown import CleanStderr, as_argument, clean, clean_lines, escape_json, logger
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 HOSTILE = "\x1b]0;owned\x07\x9b31m\u202edesrever\u061c\u2069\ud800\x00\x7f"
@@ -27,12 +27,25 @@ OUTLETS = {
     "program/stdout.py",  # lines to standard output
     "program/failure.py",  # and to standard error
     "cli/doctor.py",  # a meter of our own characters
-    "cli/swarm.py",  # progress, in numbers of our own
     "kiosk/journal.py",  # log records, which are clean
     "emulator/speech/worker.py",  # its standard error is no terminal
     "shown.py",
 }
 """The files that may write to a standard stream themselves."""
+
+
+@pytest.mark.parametrize(
+    ("text", "posix", "windows"),
+    [
+        ("calls/one", "calls/one", "calls/one"),
+        ("retell-voice[files]", "'retell-voice[files]'", '"retell-voice[files]"'),
+        (r"C:\My calls\a.m4a", r"'C:\My calls\a.m4a'", r'"C:\My calls\a.m4a"'),
+        (r"C:\calls\a.m4a", r"'C:\calls\a.m4a'", r"C:\calls\a.m4a"),
+    ],
+)
+def test_an_argument_is_quoted_as_its_shell_wants(text: str, posix: str, windows: str) -> None:
+    assert as_argument(text, windows=False) == posix
+    assert as_argument(text, windows=True) == windows
 
 
 def steers(text: str) -> bool:

@@ -28,6 +28,8 @@ SAMPLES = "mono int16, shape (n,)"
 """The same, for people."""
 _INT16 = np.dtype(np.int16)
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+"""Hz; of a device or a file: outside it is no audio, whatever a header claims."""
 MIN_RATE, MAX_RATE = 8000, 48000
 """Sample rates a call may have, Hz (Retell, "Register Call")."""
 MIN_FRAME_MS, MAX_FRAME_MS = 20, 250

@@ -9,6 +9,10 @@ import numpy as np
 from retell_voice.audio.format import Samples
 
 SILENCE_DBFS = -100.0
+SPEECH = -40.0
+"""dBFS; a near end above this counts as speech."""
+HANG = 0.4
+"""Seconds of quiet, between words, that still count as speech."""
 
 
 def peak(samples: Samples) -> int:

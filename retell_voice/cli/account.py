@@ -24,11 +24,10 @@ from retell_voice.program.account import (
     key_from,
 )
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.words import clock
 from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, stop_call
 from retell_voice.secret import mask
 from retell_voice.settings.tables import LookupSettings
-from retell_voice.shown import escape_json
+from retell_voice.shown import clock, escape_json
 
 T = TypeVar("T")
 

@@ -300,7 +300,10 @@ def swarm(
     url: Annotated[str | None, _call_option("url")] = None,
     dialect: Annotated[str | None, _talk_option("dialect")] = None,
     codec: Annotated[str | None, _talk_option("codec")] = None,
-    input_file: Annotated[str | None, _call_option("input_file")] = None,
+    input_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="What each caller says: a sound file, as talk takes it."),
+    ] = None,
     from_number: Annotated[str | None, _call_option("from_number")] = None,
     to_number: Annotated[str | None, _call_option("to_number")] = None,
     parameter: _Parameters = None,

@@ -8,12 +8,11 @@ from typing import Any
 
 from retell_voice.cli.when import show_time
 from retell_voice.program.account import is_over
-from retell_voice.program.words import clock
 from retell_voice.protocol.monitor import item_content
 from retell_voice.rest import CallDetails
 from retell_voice.rest.fields import inner, number, text
 from retell_voice.secret import mask
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 _WIDTH = 12
 _FIGURES = (("llm", "LLM"), ("tts", "TTS"), ("asr", "ASR"))

@@ -141,7 +141,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
     """
     if key.is_tracked and not controls.tells_releases:
         controls = replace(controls, tells_releases=True)
-    if controls.editor is not None and key.name not in ("unfocus", "ctrl-l"):
+    is_let_go = key.name == " " and key.action == "release"  # it was held before Enter
+    if controls.editor is not None and key.name not in ("unfocus", "ctrl-l") and not is_let_go:
         return _type(controls, controls.editor, key)
     if key.name == " ":
         return _space(controls, key, now), None
@@ -192,8 +193,8 @@ def press(  # noqa: PLR0911, PLR0912 - a table of keys
 
 
 def _type(controls: Controls, editor: Editor, key: Key) -> tuple[Controls, Command | None]:
-    if key.action == "release":
-        return controls, None
+    if key.action == "release" or (key.action == "repeat" and key.name in ("enter", "esc")):
+        return controls, None  # the Enter that opened it may still be held
     if key.name == "esc":
         return replace(controls, editor=None), None
     if key.name == "enter":

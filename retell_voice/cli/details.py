@@ -10,14 +10,13 @@ from retell_voice.errors import ConnectError, RetellVoiceError
 from retell_voice.program import stdout
 from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.words import clock
 from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails, get_call
 from retell_voice.secret import mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 LOOKUP_TIMEOUT = 5.0
 """Seconds the program waits for the details at most."""

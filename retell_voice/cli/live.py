@@ -13,14 +13,13 @@ from retell_voice.cli.controls import Controls
 from retell_voice.cli.keyboard import Keyboard
 from retell_voice.cli.keys import Key
 from retell_voice.cli.painter import Painter
-from retell_voice.cli.plain import Lines
+from retell_voice.cli.plain import Lines, timed
 from retell_voice.cli.summary import summary
 from retell_voice.cli.terminal import Terminal
 from retell_voice.cli.view import View
 from retell_voice.events import CallState, Event, Levels
 from retell_voice.program import stdout
 from retell_voice.program.failure import remark
-from retell_voice.program.words import clock
 from retell_voice.shown import clean
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class ScreenOutput:
 
     def remark(self, line: str, at: float | None = None) -> None:
         """Keep it for when the call is over; an ``Operator`` shows it meanwhile."""
-        self._said.write(f"{line}\n" if at is None else f"{clock(at)}  {line}\n")
+        self._said.write(f"{timed(line, at)}\n")
 
     def close(self, view: View) -> None:
         self._over = True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from retell_voice.events import Event, Transcript, TranscriptItem
-from retell_voice.program.words import clock, news, warn
+from retell_voice.program.words import news, warn
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 _SPEECH = {"agent": "agent", "user": "user", "transfer_target": "third party"}
 

@@ -228,7 +228,7 @@ Results of several runs or machines can be added up: --json has the histograms t
     {
         0: "all calls were held",
         **{code: EXIT_CODES[code] for code in (1, 2, 4, 5)},
-        6: "some calls failed, or all of them in different ways",
+        6: "some calls failed or were left out, or all failed in different ways",
         7: EXIT_CODES[7],
     }
 )
@@ -269,9 +269,9 @@ Examples:
   retell-voice doctor --only account --only call --agent 'Front desk'
   retell-voice doctor --no-sound --json""" + codes(_FAILED_FIRST)
 REPORT = """\
-Write a page about a recorded call: its sound, which plays along both voices, answers, \
-interruptions, the jitter buffer and latencies; its transcript, whose lines play what was said; \
-its figures. Of two calls: both beside each other, on the same time axis.
+Write a page about a recorded call. It plays the sound along a timeline of both voices, answers, \
+interruptions, jitter buffer and latencies; click a line of the transcript to hear it. Two calls \
+are shown side by side, on the same time axis.
 
 FILE is a directory written by talk --record, its events.jsonl, or the output of talk --json, \
 which has no sound. The page is a single HTML file that loads nothing from elsewhere; sound that \

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from retell_voice.cli.plain import Lines
+from retell_voice.cli.plain import Lines, timed
 from retell_voice.cli.summary import summary
 from retell_voice.cli.view import View
 from retell_voice.events import Event, Levels
 from retell_voice.program.failure import complain
-from retell_voice.program.words import clock
 from retell_voice.program.writer import Line, LineWriter, size_of
 from retell_voice.recording import jsonl
 
@@ -78,7 +77,7 @@ class LineOutput(ABC):
         self._writer.close()
 
     def remark(self, line: str, at: float | None = None) -> None:
-        self._put([line if at is None else f"{clock(at)}  {line}"])
+        self._put([timed(line, at)])
 
     def abandon(self) -> None:
         return  # nothing to restore
@@ -136,8 +135,7 @@ class JsonOutput(LineOutput):
         return [partial(jsonl.line, event)]
 
     def remark(self, line: str, at: float | None = None) -> None:
-        timed = line if at is None else f"{clock(at)}  {line}"
-        self._put([partial(complain, timed)])
+        self._put([partial(complain, timed(line, at))])
 
     def closing(self, view: View) -> list[str]:
         if not view.recording:

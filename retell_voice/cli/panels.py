@@ -10,8 +10,7 @@ from retell_voice.cli.quality import JITTER, RECENT, ROUND_TRIP
 from retell_voice.cli.summary import lost_share
 from retell_voice.cli.view import View
 from retell_voice.events import PacketFigures
-from retell_voice.program.words import clock
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 _KEYS = (
     ("m", "mute or unmute yourself"),
@@ -19,7 +18,7 @@ _KEYS = (
     ("+ -", "the agent's volume"),
     ("d", "another microphone or speaker"),
     ("t", "the phone keypad"),
-    ("Enter", "type what you say; Enter sends it, Esc does not"),
+    ("Enter", "type instead of speaking; Enter sends it, Esc cancels"),
     ("s", "statistics"),
     ("Up Down", "scroll back, also PgUp PgDn Home; End follows the conversation"),
     ("q", "hang up, as Ctrl-C does; Ctrl-C once more exits at once"),

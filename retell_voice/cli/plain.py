@@ -22,10 +22,15 @@ from retell_voice.events import (
     Turn,
     Utterance,
 )
-from retell_voice.program.words import clock, news, warn
-from retell_voice.shown import clean
+from retell_voice.program.words import news, warn
+from retell_voice.shown import clean, clock
 
 _NAMES: dict[Role, str] = {"agent": "agent", "user": "you"}
+
+
+def timed(line: str, at: float | None) -> str:
+    """Return a line after its time in the call, where it has one."""
+    return line if at is None else f"{clock(at)}  {line}"
 
 
 class Lines:

@@ -1,4 +1,4 @@
-"""``retell-voice report``: a page about a recorded call, or about two beside each other."""
+"""``retell-voice report``: a page about a recorded call, or two side by side."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def report(
         ConfigError: the events cannot be read, or a file cannot be written.
     """
     if len(sources) > 2:
-        raise ConfigError(f"a page shows one call, or two beside each other, not {len(sources)}")
+        raise ConfigError(f"a page shows one call, or two side by side, not {len(sources)}")
     recordings = [_source(each) for each in sources]
     output = output or _beside(recordings)
     calls = [

@@ -28,7 +28,7 @@ from retell_voice.cli.panels import hint, panel
 from retell_voice.cli.quality import quality
 from retell_voice.cli.view import SILENCE, Meter, View
 from retell_voice.events import CallState, Role
-from retell_voice.program.words import clock
+from retell_voice.shown import clock
 
 _FLOOR = -60.0  # dBFS at the left end of a meter
 _LOUD, _TOO_LOUD = -9.0, -3.0

@@ -20,7 +20,7 @@ _STAND_INS = ("local", "llm", "scenario", "dialect")
 """Settings with which ``talk`` needs no account."""
 _ALIGNED = 40
 _NO_LIBRARY = (
-    "There is no PortAudio, which brings sound",
+    "PortAudio, which sound needs, is not installed",
     "sudo apt install libportaudio2",
     "or whatever your system calls it",
 )
@@ -70,7 +70,7 @@ def _steps(found: Situation) -> Iterator[tuple[str, *tuple[tuple[str, str], ...]
     elif found.agent is None and found.by:
         yield f"Whom to call is set ({found.by})", ("retell-voice talk", "calls")
     elif found.has_key and not found.has_web_calls:
-        yield "Calls to Retell take some more packages", (how_to_install("retell"), "")
+        yield "Calls to Retell need some more packages", (how_to_install("retell"), "")
     elif found.has_key and found.agent is not None:
         yield f"Your agent is {found.agent} ({found.by})", ("retell-voice talk", "calls it")
     elif found.has_key:
@@ -88,7 +88,7 @@ def _steps(found: Situation) -> Iterator[tuple[str, *tuple[tuple[str, str], ...]
 
 
 def look() -> Situation:
-    """Return what is there. Opens no device, and reads no more than files.
+    """Return what is there. Opens no device, and reads only files and the keyring.
 
     Raises:
         ConfigError: the settings cannot be used.

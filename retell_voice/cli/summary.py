@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from shlex import quote
 
-from retell_voice.cli.view import SPEECH, View
+from retell_voice.audio.levels import SPEECH
+from retell_voice.cli.view import View
 from retell_voice.events import PacketFigures, Statistics
-from retell_voice.program.words import clock, ending
-from retell_voice.shown import clean
+from retell_voice.program.words import ending
+from retell_voice.shown import as_argument, clean, clock
 
 _INDENT = " " * 7
 _COLUMNS = 80 - len(_INDENT)
@@ -39,7 +39,7 @@ def summary(view: View) -> list[str]:
         path = clean(view.recording)
         lines += [
             f"recorded in {path}",
-            f"hear and see it: retell-voice report --open {quote(path)}",
+            f"hear and see it: retell-voice report --open {as_argument(path)}",
         ]
     return [f"{clock(view.at)}  {lines[0]}", *(f"{_INDENT}{line}" for line in lines[1:])]
 

@@ -17,8 +17,7 @@ from retell_voice.cli.swarm_calls import creating, registering
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
-from retell_voice.program import private, stdout
-from retell_voice.program.failure import complain
+from retell_voice.program import failure, private, stdout
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.registration import audio_url
@@ -111,7 +110,12 @@ def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], 
 
 
 def _voice(settings: TalkSettings) -> tuple[Samples, int]:
-    (file, *_) = settings.input_file.value or (CALLER,)
+    (file, *more) = settings.input_file.value or (CALLER,)
+    if more:
+        raise ConfigError(
+            f"{settings.input_file.source}: callers of a swarm say one file, not {1 + len(more)}",
+            "join them: sox one.wav two.wav both.wav",
+        )
     return read_wav(os.path.expanduser(file))
 
 
@@ -147,14 +151,13 @@ def _run(
 
     def tell(moment: Moment) -> None:
         if shown:
-            sys.stderr.write(f"\r\x1b[K{clean(progress(moment, calls.figures))}")
-            sys.stderr.flush()
+            failure.progress(progress(moment, calls.figures))
 
     calls = swarm_of(tell)
     with Interrupts(lambda: None) as interrupts:
         asyncio.run(_hold(calls, interrupts))
         if shown:
-            sys.stderr.write("\n")
+            failure.remark("")
         return calls.figures, calls.moments, interrupts.exit_code
 
 
@@ -170,6 +173,6 @@ def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -
     else:
         stdout.say("\n".join(clean(f"{name:<26}{value}") for name, value in rows(figures)))
     if why := verdict(figures):
-        complain(why, "fewer --calls, or more machines (--dask)")
+        failure.complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:
         private.write(wanted.page, page(figures, moments, title).encode())

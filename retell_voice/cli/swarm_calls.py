@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from retell_voice.engine.web_call import WebCall
@@ -46,12 +47,15 @@ def creating(settings: TalkSettings) -> Callable[[], Awaitable[Route]]:
     check_options(settings)
     key, api_url = registration_key(settings), settings.api_url.value
     agent = ""
+    looking = asyncio.Lock()  # many calls begin before the first has found the agent
 
     async def ask() -> Route:
         nonlocal agent
         with key_from(key):
-            agent = agent or await account(settings, key).agent_id(settings.agent.value or "")
+            async with looking:
+                agent = agent or await account(settings, key).agent_id(settings.agent.value or "")
             admission = await create_web_call(agent, api_key=key.value, api_url=api_url, plain=True)
-        return WebCall(admission, api_key=key.value, api_url=api_url, transcript=False)
+        # Requests for each call all the time would be another load than calls, here and there.
+        return WebCall(admission, api_key=key.value, api_url=api_url, transcript=False, polls=False)
 
     return Desk(ask).register

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -11,14 +10,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from retell_voice import __version__
 from retell_voice.cli.controls import Controls
-from retell_voice.cli.dial import WEB_FRAME_MS, Target, find_target
+from retell_voice.cli.dial import Target, find_target
 from retell_voice.cli.input_turns import InputTurns
 from retell_voice.cli.keys import Key
 from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.operate import Operator
-from retell_voice.cli.output import JsonOutput, Output, PlainOutput
+from retell_voice.cli.outputs import output_for, wants_levels
 from retell_voice.cli.settle import no_typing, settle
 from retell_voice.cli.typed import TypedTurns
 from retell_voice.cli.view import View, reduce
@@ -130,7 +128,7 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = _output(target)
+        self.output = output_for(target)
 
     @property
     def call_id(self) -> str:
@@ -288,7 +286,7 @@ class _Conversation:
             microphone=microphone,
             speaker=speaker,
             recorder=self._recorder,
-            level_interval=None if _without_levels(settings) else LEVEL_INTERVAL,
+            level_interval=LEVEL_INTERVAL if wants_levels(settings) else None,
         )
         self.view = View(
             call_id=target.label(call_id or self.call_id),
@@ -315,38 +313,3 @@ class _Conversation:
         if (choice := call.echo.choice) is not None and choice.hint:
             self._remark(f"echo control is off, {choice.why}; {choice.hint}")
         return call
-
-
-def _output(target: Target) -> Output:
-    settings, audio, phone = target.settings, target.audio, target.phone
-    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
-    output: Output
-    if settings.json.value:
-        output = JsonOutput(
-            {
-                "transport": "webrtc" if target.is_web else "websocket",
-                "encoding": "opus" if target.is_web else str(audio.encoding),
-                "rate": audio.rate,
-                "frame_ms": WEB_FRAME_MS if target.is_web else settings.frame_ms.value,
-                "version": __version__,
-                "dialect": settings.dialect.value,
-                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
-            },
-            levels=settings.levels.value,
-        )
-    elif settings.plain.value or settings.typed.value or dumb or not stdout.is_terminal():
-        output = PlainOutput()
-    else:
-        output = ScreenOutput()
-    if settings.push_to_talk.value and not (isinstance(output, ScreenOutput) and output.has_keys):
-        raise ConfigError(
-            f"{settings.push_to_talk.source}: there are no keys without the live screen",
-            "it needs a terminal for input and output, and neither --plain nor --json",
-        )
-    return output
-
-
-def _without_levels(settings: TalkSettings) -> bool:
-    """Tell whether nobody wants them; the screen lives by them, and the turns of files."""
-    needed = settings.input_file.value or settings.typed.value
-    return settings.json.value and not settings.levels.value and not needed

@@ -20,7 +20,8 @@ class Lines:
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that ``data`` completes, without their ends; b"" is the end."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        *whole, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[: 4 * _LONGEST]  # bytes; more of it would not be said
         if not data and self._rest:
             whole, self._rest = [self._rest], b""
         return [line.decode("utf-8", "replace").strip()[:_LONGEST] for line in whole]

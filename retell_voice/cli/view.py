@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from retell_voice.audio.levels import HANG, SPEECH
 from retell_voice.cli.captions import Captions
 from retell_voice.cli.turns import Turns
 from retell_voice.events import (
@@ -32,10 +33,6 @@ from retell_voice.program.words import news, warn
 from retell_voice.shown import clean
 
 SILENCE = -100.0
-SPEECH = -40.0
-"""dBFS; a near end above this counts as speech."""
-HANG = 0.4
-"""Seconds for which you still count as speaking between words."""
 _CONCEALED = 0.04  # seconds concealed between two statistics that count as a gap
 _FALL = 30.0  # dB per second by which a meter falls
 _HOLD = 1.5  # seconds for which a meter's peak stays

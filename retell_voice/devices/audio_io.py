@@ -224,6 +224,8 @@ class AudioIO:
             self.close()
             raise
         self._ticking = WATCH.begin(_LOOK_SECONDS, self._look, self._watch_failed)
+        if self._is_closed:  # meanwhile, as one of them hung: what was begun since is left
+            self.close()
 
     def close(self) -> None:
         """Stop and close both devices, independently; safe to call twice. Blocks.

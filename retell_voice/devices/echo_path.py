@@ -63,7 +63,7 @@ class EchoPath:
         self._near_end = near_end
         self._output = output
         self._options = {"noise_suppression": noise_suppression, "gain": gain}
-        self._may_rest = True
+        self.rest(True)
         self._changing = threading.Lock()
         self._stage: EchoStage | None = None
         self._name = ""
@@ -81,11 +81,9 @@ class EchoPath:
 
     def rest(self, may_rest: bool) -> None:
         """Let it rest while nothing is played, or have it work throughout, as a call needs."""
-        self._may_rest = may_rest
-        if self._stage is not None:
-            # Less noise and even levels are wanted in silence, too; your own may do anything.
-            is_ours = self._make is None and not any(self._options.values())
-            self._stage.may_rest = may_rest and is_ours
+        # Less noise and even levels are wanted in silence, too; your own may do anything.
+        is_ours = self._make is None and not any(self._options.values())
+        self._may_rest = may_rest and is_ours
 
     def measures(self) -> EchoMeasures:
         """Return what is known about the echo so far."""
@@ -139,8 +137,11 @@ class EchoPath:
     def _use(self, control: EchoControl | None) -> None:
         near_end = self._near_end
         self._name = control.name if control else ""
-        self._stage = EchoStage(control, self._output.reference, near_end.rate) if control else None
-        self.rest(self._may_rest)
+        self._stage = (
+            EchoStage(control, self._output.reference, near_end.rate, lambda: self._may_rest)
+            if control
+            else None
+        )
         near_end.use_echo_control(self._stage)
 
 

@@ -20,7 +20,7 @@ from retell_voice.devices.clock import CLOCK, Ticking
 from retell_voice.devices.ports import DeviceTraits, Sink, Source
 from retell_voice.devices.sound_files.opening import STANDARD, Raw, Sound, is_pipe, read_wav
 from retell_voice.devices.sound_files.playlist import Playlist
-from retell_voice.devices.sound_files.writing import WavWriter, Writer, open_writer
+from retell_voice.devices.sound_files.writing import ENCODERS, WavWriter, Writer, open_writer
 from retell_voice.errors import ConfigError
 
 __all__ = [
@@ -123,7 +123,7 @@ class WavMicrophone(_Clockwork):
     ) -> None:
         paths = [path] if isinstance(path, Path | str) else path
         if loops and (pipe := next(filter(is_pipe, paths), None)):
-            raise ConfigError(f"{pipe}: it can be read only once, and not again and again")
+            raise ConfigError(f"{pipe}: a pipe can be read only once: it cannot loop")
         sounds = [Sound(each, raw) for each in paths]
         more = f" and {len(sounds) - 1} more" if len(sounds) > 1 else ""
         super().__init__(sounds[0].name + more, rate or sounds[0].rate, speed)
@@ -202,8 +202,8 @@ class WavSpeaker(_Clockwork):
         file: to be written to instead of opening the path, a pipe for example.
 
     Raises:
-        ConfigError: its directory does not exist, the path is a directory, or its name is that of
-            another kind of file.
+        ConfigError: its directory does not exist, the path is a directory, its name is that of
+            another kind of file, or there is no such encoding.
     """
 
     def __init__(
@@ -216,6 +216,10 @@ class WavSpeaker(_Clockwork):
         file: BinaryIO | None = None,
     ) -> None:
         name = Path(path).name
+        if encoding not in ENCODERS:
+            raise ConfigError(
+                f"{path}: no such encoding: {encoding!r}", f"one of {', '.join(ENCODERS)}"
+            )
         if file is None:
             _check(Path(path), encoding)
         elif str(path) == STANDARD:

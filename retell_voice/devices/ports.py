@@ -58,11 +58,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from retell_voice.audio.format import Samples
+from retell_voice.audio.format import HIGHEST_RATE, LOWEST_RATE, Samples
 from retell_voice.errors import DeviceError, show
-
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
-"""Hz, of a device."""
 
 Latency = float | Literal["low"]
 """Seconds, or the least the device supports."""

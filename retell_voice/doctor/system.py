@@ -13,6 +13,7 @@ from pathlib import Path
 
 from retell_voice.doctor.findings import Finding, Part, Verdict
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_add
 
 PACKAGES = ("h11", "numpy", "rich", "sounddevice", "soxr", "truststore", "typer", "websockets")
 _LEAST_PYTHON = (3, 11)
@@ -52,7 +53,7 @@ def judge_packages(found: Mapping[str, str | None]) -> Finding:
             "packages",
             Verdict.FAIL,
             f"missing: {', '.join(missing)}",
-            f"pip install {' '.join(missing)}",
+            how_to_add(*missing),
         )
     listed = ", ".join(f"{name} {each}" for name, each in found.items())
     return _of("system", "packages", Verdict.PASS, listed)

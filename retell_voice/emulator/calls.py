@@ -189,6 +189,7 @@ class RegisteredCall:
 
 
 _BARE = 3000  # bytes of a call about which there is nothing
+_SPARE = 50  # entries of the heap that are left until their time comes
 
 MAX_BYTES = 64 << 20
 """What all calls together may hold, bytes: metadata, transcripts and the like. Recordings that
@@ -241,6 +242,9 @@ class Calls:
         self._calls[call.call_id] = call
         self._open.add(call)
         self._waiting.add(call)
+        if len(self._due) > 2 * len(self._calls) + _SPARE:  # calls forgotten since, mostly
+            self._due = [each for each in self._due if each[2] in self._waiting]
+            heapq.heapify(self._due)
         heapq.heappush(self._due, (now + self.expiry_of(call), call.number, call))
         self.weigh(call)
         return True

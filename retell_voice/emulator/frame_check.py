@@ -49,5 +49,5 @@ class FrameCheck:
         return wrong
 
     def _length(self, samples: int) -> str:
-        ms = samples * 1000 / self._rate
-        return f"one is {ms:.3g} ms long; Retell takes {MIN_FRAME_MS}–{MAX_FRAME_MS} ms"
+        ms = round(samples * 1000 / self._rate, 1)
+        return f"one is {ms:g} ms long; Retell takes {MIN_FRAME_MS}–{MAX_FRAME_MS} ms"

@@ -46,10 +46,8 @@ def _text(value: Any) -> str:
 
 def _ordered(body: dict[str, Any]) -> list[str]:
     """The keys, those that are indices of an array first, by their value."""
-    indices = [key for key in body if _INDEX.fullmatch(key) and int(key) < _MOST]
-    if not indices:
-        return list(body)
-    return [*sorted(indices, key=int), *(key for key in body if key not in set(indices))]
+    indices = {key for key in body if _INDEX.fullmatch(key) and int(key) < _MOST}
+    return [*sorted(indices, key=int), *(key for key in body if key not in indices)]
 
 
 def _number(value: float) -> str:  # noqa: PLR0911 - a table

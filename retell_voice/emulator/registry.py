@@ -93,11 +93,12 @@ class Registry:
 
     def end(self, call: RegisteredCall, why: str) -> None:
         """Note that a call is over; ``why`` is its ``disconnection_reason``."""
-        after = self._after_call
-        call.recording_url, call.public_log_url = after.recording_url, after.public_log_url
+        after, has_begun = self._after_call, call.started_at is not None
+        if has_begun:
+            call.recording_url, call.public_log_url = after.recording_url, after.public_log_url
         call.end(self._now(), why)
         self._send("call_ended", call)
-        if after.call_analysis is not None and call.started_at is not None:
+        if has_begun and after.call_analysis is not None:
             call.call_analysis = after.call_analysis
             self._send("call_analyzed", call)
         self.calls.weigh(call)

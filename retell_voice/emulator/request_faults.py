@@ -167,7 +167,7 @@ def _kind(request: Request, segments: list[str]) -> RequestKind | None:  # noqa:
             return "create"
         case "GET", ["get-call", _] | ["v1" | "v2", "get-call", _]:
             return "get"
-        case "GET" | "POST", ["list-calls"] | ["v2" | "v3", "list-calls"]:
+        case "GET" | "POST", ["list-calls"] | ["v2" | "v3", "list-calls"] | ["v2", "list-call"]:
             return "list"
         case "POST", ["webrtc-proxy", _, "v1", "webrtc", "sessions"]:
             return "join"

@@ -47,6 +47,8 @@ class WebCall(WebRtcRoute):
             for an agent only; see ``create_web_call``.
         api_url: base of the REST API.
         transcript: follow the transcript; needs a key with the permission to write calls.
+        polls: look the call up every five seconds while no transcript comes, in case nobody tells
+            that it is over; needs a key. Without, it may go on in silence until you hang up.
         connect_timeout: seconds that the gateway may take to answer, and then to be connected.
         create: creates the call, as ``create_web_call`` does.
 
@@ -67,6 +69,7 @@ class WebCall(WebRtcRoute):
         current_state: str | None = None,
         api_url: str = DEFAULT_API_URL,
         transcript: bool = True,
+        polls: bool = True,
         connect_timeout: float = 10.0,
         create: Callable[..., Awaitable[Admission]] = create_web_call,
     ) -> None:
@@ -127,7 +130,7 @@ class WebCall(WebRtcRoute):
             api_url=api_url,
             stop=stop,
             transcript=follow if transcript and key is not None else None,
-            ended=None if key is None else ended,
+            ended=ended if polls and key is not None else None,
             connect_timeout=connect_timeout,
         )
         self.admission = known

@@ -18,6 +18,8 @@ from retell_voice.program import stdout
 from retell_voice.shown import clean, escape_json
 
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
+_ON_THE_WAY = State.DIALLING.value, State.WRAPPING_UP.value
+"""Of a call that is asked for: it may come about, or it is given up, and why is told then."""
 _CALL_SECONDS = LIMITS[State.DIALLING] + LIMITS[State.WRAPPING_UP]
 
 
@@ -39,6 +41,7 @@ def call(path: Path) -> None:
     Raises:
         ConnectError: no kiosk listens there.
         CallFailed: there is no call; says why.
+        ConfigError: the kiosk refuses.
     """
     stdout.say(asyncio.run(_called(path)))
 
@@ -81,6 +84,10 @@ def status_lines(status: dict[str, Any]) -> list[str]:
 async def _ask(path: Path, do: str, fields: dict[str, Any]) -> dict[str, Any]:
     async with ControlClient(path) as client:
         answer = await client.do(do, **fields)
+    return _accepted(answer)
+
+
+def _accepted(answer: dict[str, Any]) -> dict[str, Any]:
     if not answer.get("ok"):
         raise ConfigError(f"the kiosk refuses: {answer.get('error')}")
     return answer
@@ -88,10 +95,11 @@ async def _ask(path: Path, do: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 async def _called(path: Path) -> str:
     async with ControlClient(path) as client:
-        look = await client.do("call")
+        look = _accepted(await client.do("call"))
+        has_dialled = look.get("state") == State.DIALLING.value
         with suppress(TimeoutError):
             async with asyncio.timeout(_CALL_SECONDS):
-                while look.get("state") == State.DIALLING.value:
+                while has_dialled and look.get("state") in _ON_THE_WAY:
                     told = await anext(client, None)
                     if told is None:
                         raise ConnectError(f"the kiosk at {path} has gone")

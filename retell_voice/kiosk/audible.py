@@ -65,11 +65,11 @@ class Audible:
         io = self._devices.io
         if io is None or (io is self._loaded_for and not again):
             return
-        self._loaded_for = io
         try:
             self.sounds.loaded = await run_detached(partial(_sounds, settings, io.output.rate))
         except ConfigError as error:
             _logger.warning("the sounds cannot be read any more: %s", error)
+        self._loaded_for = io  # only now: whoever waits may give up
 
     async def play(self, file: str) -> None:
         """Play a sound of its own by name, or a WAV file, unless the agent is heard.

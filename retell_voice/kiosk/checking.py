@@ -44,7 +44,7 @@ class Checks:
         self._found = found
 
     def begin(self) -> None:
-        """Begin to look, unless it is at it."""
+        """Begin to look, unless a look is going on."""
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._run())
 

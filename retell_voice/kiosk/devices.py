@@ -20,8 +20,8 @@ from retell_voice.threads.detached import run_detached
 from retell_voice.transport.webrtc.route import RATE
 
 _BLOCK_MS = 20.0
-"""Of sound cards: twice a call's default. Open all day, a stream costs as much as it has blocks; a
-frame takes 20 ms anyhow."""
+"""Of sound cards: twice a call's default. A stream that is open all day costs less with fewer
+blocks; a frame takes 20 ms anyhow."""
 _OPENING_SECONDS = 15.0
 _LOST_SECONDS = 10.0
 """How long a call goes on without one of the devices."""

@@ -25,8 +25,9 @@ def client_context() -> ssl.SSLContext:
         ConfigError: a variable of the environment names what cannot be used.
     """
     named, now = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")), time.monotonic()
-    if named in _kept and now - _kept[named][0] < _FRESH:
-        return _kept[named][1]
+    kept = _kept.get(named)  # looked up once: another thread's call may clear it
+    if kept is not None and now - kept[0] < _FRESH:
+        return kept[1]
     context = _new_context()
     _kept.clear()
     _kept[named] = now, context

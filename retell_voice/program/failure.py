@@ -20,7 +20,7 @@ from retell_voice.program.interrupt import (
     exit_on_interrupt_from_here,
 )
 from retell_voice.program.limits import exhausted
-from retell_voice.shown import CleanStderr, clean_lines, escape_json
+from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json
 
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
@@ -50,22 +50,34 @@ def remark(text: str) -> None:
 
     A stalled reader does not block the program.
     """
-    if sys.stderr is None or not _takes_more(sys.stderr):
-        return
-    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"{clean_lines(text)}\n".encode(encoding, "replace").decode(encoding))
-        sys.stderr.flush()
-
-
-def _takes_more(stream: TextIO) -> bool:
     global _stderr_timeout  # noqa: PLW0603 - a process has one standard error
+    if sys.stderr is None:
+        return
+    takes = _takes_more(sys.stderr, _stderr_timeout)
+    _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
+    if takes:
+        _write(sys.stderr, f"{clean_lines(text)}\n")
+
+
+def progress(text: str) -> None:
+    """Write a line over the last one, on standard error, which is a terminal; nothing while that
+    is stopped (Ctrl-S). Never blocks."""
+    if sys.stderr is not None and _takes_more(sys.stderr, 0.0):
+        _write(sys.stderr, f"\r\x1b[K{clean(text)}")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    with suppress(OSError, ValueError):
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+
+
+def _takes_more(stream: TextIO, seconds: float) -> bool:
     if os.name != "posix":
         return True
     try:
-        takes = bool(select.select([], [stream.fileno()], [], _stderr_timeout)[1])
-        _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
-        return takes
+        return bool(select.select([], [stream.fileno()], [], seconds)[1])
     except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
         return True
 

@@ -24,7 +24,7 @@ def require_files() -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= most < FILES:  # unlimited is negative
         raise ConfigError(
-            f"this process may open {most} files only, and a call takes {FILES}", "see ulimit -n"
+            f"this process may open only {most} files, and a call needs {FILES}", "see ulimit -n"
         )
 
 
@@ -32,7 +32,7 @@ def exhausted(error: BaseException) -> tuple[str, str] | None:
     """Return what the system had no more of, for people, and what to try; None: nothing."""
     if isinstance(error, MemoryError):
         return "the system gives this process no more memory", "see free, and ulimit -v"
-    if not isinstance(error, OSError | ImportError | RuntimeError):
+    if not isinstance(error, OSError | ImportError | RuntimeError | LookupError):
         return None
     number = getattr(error, "errno", None)
     if number in (errno.EMFILE, errno.ENFILE):
@@ -44,4 +44,5 @@ def exhausted(error: BaseException) -> tuple[str, str] | None:
     return None
 
 
-_NO_MEMORY = ("failed to map segment", "annot allocate memory")  # of libraries being loaded
+# Of libraries being loaded; Python swallows why it cannot load its own codec for host names.
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "unknown encoding: idna")

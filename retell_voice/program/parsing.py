@@ -32,4 +32,4 @@ def _as_ours(error: Any) -> ConfigError:
     text = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     what = f"{context.command_path} --help" if context is not None else "--help"
-    return ConfigError(f"{text[:1].lower()}{text[1:]}", f"{what} says what there is")
+    return ConfigError(f"{text[:1].lower()}{text[1:]}", f"see {what}")

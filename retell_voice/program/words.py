@@ -99,9 +99,3 @@ def ending(ended: Ended) -> str:
 
 def _ms(latency: float | None) -> str:
     return "" if latency is None else f" to {latency * 1e3:.0f} ms"
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes:02d}:{rest:02d}"

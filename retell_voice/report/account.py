@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from retell_voice.audio.levels import HANG, SPEECH
 from retell_voice.errors import ConfigError, show
 from retell_voice.protocol.transcript import History, Item
 
@@ -15,10 +16,6 @@ Series = list[tuple[float, float]]
 Spans = list[tuple[float, float]]
 """Beginnings and ends, seconds."""
 
-SPEECH = -40.0
-"""dBFS; a near end above this counts as speech."""
-HANG = 0.4
-"""Seconds of quiet within speech."""
 _LARGEST = 1e12
 """A larger number cannot be a figure of a call, and cannot be plotted."""
 _HINT = "give a recording's directory or events.jsonl, or the output of 'talk --json'"

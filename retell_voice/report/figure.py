@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
 from retell_voice.report.account import Account, Series
-from retell_voice.report.figures import clock
+from retell_voice.shown import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

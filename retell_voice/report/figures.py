@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retell_voice.report.account import Account, Spans, words
+from retell_voice.shown import clock
 
 Row = tuple[str, str]
 
@@ -65,7 +66,7 @@ def _times(count: int) -> str:
 
 
 def together(first: list[Row], second: list[Row]) -> list[tuple[str, str, str]]:
-    """Return the figures of two calls beside each other, each name once."""
+    """Return the figures of two calls side by side, each name once."""
     names = dict.fromkeys(name for name, _ in (*first, *second))
     one, two = dict(first), dict(second)
     return [(name, one.get(name, ""), two.get(name, "")) for name in names]
@@ -79,8 +80,3 @@ def outcome(account: Account) -> str:
     if "error" in ended:
         return f"It ended with an error: {ended['error']}"
     return f"Ended by {ended['by']}, code {ended['code']} {ended['reason']}".rstrip() + "."
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
-    return f"{int(seconds) // 60:02}:{int(seconds) % 60:02}"

@@ -170,7 +170,8 @@ function clock(seconds) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const { target, key } = event;
+  const { target } = event;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // J, as on the page
   const presses = target.closest("button") && (key === " " || key === "Enter");
   if (target.closest("audio") || presses || event.ctrlKey || event.altKey || event.metaKey) return;
   used = players.find((each) => each.call.contains(target)) ?? used;

@@ -15,11 +15,11 @@ from importlib.resources import files
 from itertools import accumulate
 
 from retell_voice.report.account import Account
-from retell_voice.report.figures import clock, figures, outcome, together
+from retell_voice.report.figures import figures, outcome, together
 from retell_voice.report.plot import plots
 from retell_voice.report.sound import Sound
 from retell_voice.report.turns import Line, lines
-from retell_voice.shown import clean
+from retell_voice.shown import clean, clock
 
 STYLE = files(__package__).joinpath("page.css").read_text("utf-8")
 _NONE = "'none'"
@@ -40,7 +40,7 @@ class Recorded:
 
 
 def page(*calls: Recorded) -> str:
-    """Return the page about one call, or about two beside each other, as HTML."""
+    """Return the page about one call, or about two side by side, as HTML."""
     title = _shown(("Call " if len(calls) == 1 else "Calls ") + " and ".join(c.name for c in calls))
     length = max(call.account.end for call in calls)  # the same axis for both
     script = files(__package__).joinpath("page.js").read_text("utf-8")

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from html import escape
 
 from retell_voice.report.account import Account, Series, Spans
-from retell_voice.report.figures import clock
 from retell_voice.report.sound import POINTS
+from retell_voice.shown import clock
 
 _WIDE, _HIGH = 10_000, 200
 _QUIETEST = 0.03

@@ -20,14 +20,13 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from retell_voice.audio.format import HIGHEST_RATE, LOWEST_RATE
 from retell_voice.audio.levels import dbfs
 from retell_voice.report.account import Series
 
 POINTS = 4000
 """More than a page can show."""
 _SHORTEST = 0.02
-LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
-"""Hz; a header may claim anything."""
 RATE = 16000
 """Hz; of what is copied, at most."""
 _LOWEST_COPY = 8000  # browsers play none that is lower
@@ -89,8 +88,8 @@ def sound_for(path: Path, page: Path, largest: int = LARGEST) -> Sound | None:
         copied = _copy(file, rate, largest)
         if copied is None:
             with suppress(ValueError):  # another drive
-                path = Path(os.path.relpath(path, page.parent))
-                return Sound(quote(path.as_posix()), embedded=False)
+                beside = Path(os.path.relpath(path, page.parent)).as_posix()
+                return Sound(quote(os.fsencode(beside)), embedded=False)
             return Sound(path.resolve().as_uri(), embedded=False)
         kind, data = copied
         return Sound(f"data:audio/{kind};base64,{b64encode(data).decode()}")

@@ -102,7 +102,7 @@ class Setting:
             return None
         if self.repeated:
             one = replace(self, repeated=False, default="")
-            return tuple(one.check(each, label) for each in _listed(value)) or None
+            return tuple(one.check(each, label) for each in _listed(value) if each != "") or None
         if self.read is not None and type(value) is int:
             value = str(value)  # a string setting such as a version may look like a number
         kind: type = str if self.kind is Secret else self.kind

@@ -25,6 +25,7 @@ from websockets.protocol import State
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
 from retell_voice.events import Event
+from retell_voice.extras import how_to_add
 from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
@@ -345,7 +346,7 @@ def _explain(
         case ImportError():
             return ConfigError(
                 "the proxy set in the environment needs the package python-socks",
-                "pip install python-socks, or exempt this host with no_proxy",
+                f"{how_to_add('python-socks')}, or exempt this host with no_proxy",
             )
         case InvalidHandshake() | EOFError():
             return Rejected(

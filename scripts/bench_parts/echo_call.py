@@ -31,7 +31,7 @@ from support.program import Talk
 from support.recorder import RATE as CARD_RATE
 from support.rooms import Room, with_rms
 from support.voices import AGENT, USER, speak
-from support.waits import Waits
+from support.waits import Waits, ahead
 
 from bench_parts.card import ROUTES
 from bench_parts.conversations import SOON
@@ -148,7 +148,8 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(*map(_hold, cases))
 
-    asyncio.run(all_of_them())
+    with ahead():
+        asyncio.run(all_of_them())
 
 
 def _cases(minutes: float, rooms: int, callers: Sequence[str]) -> list[Case]:

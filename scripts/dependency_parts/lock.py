@@ -60,7 +60,13 @@ def write(project: Path, lock: Path) -> int:
     python = tomllib.loads(project.read_text("utf-8"))["project"]["requires-python"].strip(">=")
     options = ("--extra", "dev", "--universal", "--generate-hashes", "--no-header", "--no-annotate")
     command = ("uv", "pip", "compile", str(project), *options, "--python-version", python)
-    result = subprocess.run((*command, "--quiet"), stdout=subprocess.PIPE, check=False, text=True)
+    try:
+        result = subprocess.run(
+            (*command, "--quiet"), stdout=subprocess.PIPE, check=False, text=True
+        )
+    except FileNotFoundError:
+        print("uv is not installed: pip install uv", file=sys.stderr)
+        return 1
     if result.returncode == 0:
         lock.write_text(HEADER.format(python=python) + result.stdout, "utf-8")
     return result.returncode

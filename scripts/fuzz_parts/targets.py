@@ -6,9 +6,11 @@ output of ours that is not what it should be: JSON that is none, text that steer
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -70,6 +72,7 @@ _SECRET = "call_0123456789abcdef"
 # In memory, where there is such a place: two targets read files.
 _memory = Path("/dev/shm")
 _scratch = Path(tempfile.mkdtemp(prefix="fuzz-", dir=_memory if _memory.is_dir() else None))
+atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
 
 
 def _messages(data: bytes) -> list[str | bytes]:

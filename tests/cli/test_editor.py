@@ -63,6 +63,17 @@ def test_enter_opens_it_and_says_what_was_typed() -> None:
     assert press(Controls(editor=Editor(" ", 1)), Key("enter"), 1.0, 0)[1] is None
 
 
+def test_a_space_bar_held_as_the_line_opens_is_still_let_go() -> None:
+    down, up = (Key(" ", action, is_tracked=True) for action in ("press", "release"))
+    controls, _ = press(Controls(muted=True, no_typing=""), down, 1.0, 0)
+    controls, _ = press(controls, Key("enter"), 2.0, 0)
+    controls, _ = press(controls, Key("enter", "repeat"), 2.5, 0)
+    assert not controls.silent(3.0)
+    controls, _ = press(controls, up, 3.0, 0)
+    assert controls.silent(3.0)
+    assert controls.editor == Editor(), "still open, and with no space in it"
+
+
 def test_a_server_that_takes_no_text_says_so() -> None:
     controls, command = press(Controls(no_typing="speech only"), Key("enter"), 1.0, 0)
     assert (controls.editor, controls.notice, command) == (None, "speech only", None)

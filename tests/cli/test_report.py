@@ -92,7 +92,7 @@ def test_two_calls_are_shown_beside_each_other(run: Run, recording: Path, tmp_pa
     assert result.stdout == f"{tmp_path / f'call-with-{recording.name}.html'}\n"
     assert run("report", str(recording), str(lines)).stdout.endswith("report-with-call.html\n")
     three = complaint(run("report", *[str(recording)] * 3), 2)
-    assert "one call, or two beside each other, not 3" in three[0]
+    assert "one call, or two side by side, not 3" in three[0]
 
 
 def test_a_page_without_sound(run: Run, recording: Path) -> None:

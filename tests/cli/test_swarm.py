@@ -135,6 +135,13 @@ def test_what_cannot_be_is_named(
     assert words in refuse("swarm", *arguments, code=code).splitlines()[0]
 
 
+def test_callers_say_one_file(refuse: Callable[..., str], tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('input_file = ["one.wav", "two.wav"]')
+    said = refuse("swarm", "--url", "ws://h", "--config", str(config), code=2)
+    assert "callers of a swarm say one file, not 2" in said
+
+
 def test_without_the_extra_it_is_said_which(
     refuse: Callable[..., str], monkeypatch: pytest.MonkeyPatch, say: str
 ) -> None:

@@ -26,6 +26,10 @@ def test_a_last_line_without_its_end_counts_and_no_text_is_too_odd() -> None:
     assert lines.feed(b"one\r\ntw") == ["one"]
     assert lines.feed(b"") == ["tw"]
     assert lines.feed(b"") == []
+    for _ in range(100):
+        assert lines.feed(b"x" * 4096) == []
+    assert len(lines._rest) < 50_000, "a line without an end is not kept whole"
+    assert [len(each) for each in lines.feed(b"\n")] == [10_000]
     assert Lines().feed(b"\xff\xfe\n") == ["��"]
 
 

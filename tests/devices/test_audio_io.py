@@ -344,6 +344,28 @@ async def test_the_watch_ends_with_the_last_one() -> None:
             assert not thread.is_alive()
 
 
+def test_what_is_closed_while_a_device_hangs_leaves_nothing_once_that_is_over() -> None:
+    hangs, released = threading.Event(), threading.Event()
+
+    class Hangs(Speaker):
+        def start(self, source: Any) -> None:
+            hangs.set()
+            released.wait(TIMEOUT)
+
+    before = set(threading.enumerate())
+    io = AudioIO(Microphone(), Hangs())
+    io.near_end.use_echo_control(lambda samples, _: samples)  # on a thread of its own
+    opening = threading.Thread(target=io.open)
+    opening.start()
+    assert hangs.wait(TIMEOUT)
+    io.close()
+    released.set()
+    opening.join(TIMEOUT)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(TIMEOUT)
+        assert not thread.is_alive(), thread.name
+
+
 async def test_echo_control_has_what_it_needs() -> None:
     """A perfect canceller: what comes back of what was played is taken away, by its time."""
 

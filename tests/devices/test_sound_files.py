@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.audio.format import AudioFormat
-from retell_voice.devices.files import Raw, WavMicrophone, read_wav
-from retell_voice.devices.sound_files.opening import Sound
+from retell_voice.audio.format import AudioFormat, Samples
+from retell_voice.devices.files import Raw, WavMicrophone, WavSpeaker, read_wav
+from retell_voice.devices.sound_files.opening import Sound, is_pipe
 from retell_voice.devices.sound_files.pcm import ALAW, MULAW
-from retell_voice.devices.sound_files.playlist import FileBlocks, Playlist
+from retell_voice.devices.sound_files.playlist import FileBlocks, PipeBlocks, Playlist
 from retell_voice.devices.sound_files.wav import NoWav, OtherCodec, Rereadable, open_wav
 from retell_voice.devices.sound_files.writing import StreamWriter
 from retell_voice.errors import ConfigError
@@ -185,15 +185,15 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
 ) -> None:
     monkeypatch.setitem(sys.modules, "soundfile", None)
     cases = {
-        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 takes a library", "[files]'"),
-        "no-tag.mp3": (b"\xff\xfb\x90\x64" + bytes(99), "MP3 takes a library", "[files]"),
+        "a b.mp3": (b"ID3\4" + bytes(99), "MP3 needs a library", "[files]'"),
+        "no-tag.mp3": (b"\xff\xfb\x90\x64" + bytes(99), "MP3 needs a library", "[files]"),
         "adpcm.wav": (
             wav(chunk(b"fmt ", fmt(0x11, bits=4, block=256)), chunk(b"data", PCM)),
-            "WAV with codec 0x0011, 4 bits a sample takes a library",
+            "WAV with codec 0x0011, 4 bits a sample needs a library",
             "[files]",
         ),
         "a.m4a": (b"\0\0\0\x20ftypM4A " + bytes(99), "an MP4 file (M4A, AAC), which", "-i"),
-        "a.aac": (b"\xff\xf1\x50\x80" + bytes(99), "an AAC file, which is not read", "ffmpeg"),
+        "a.aac": (b"\xff\xf1\x50\x80" + bytes(99), "an AAC file, which is not supported", "ffmpeg"),
         "a.webm": (b"\x1aE\xdf\xa3" + bytes(99), "a Matroska file", "ffmpeg"),
         "notes.txt": (b"hello", "notes.txt: not a sound file", "--input-format"),
         "empty.wav": (b"", "the file is empty", ""),
@@ -215,6 +215,15 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
         assert str(path) in str(caught.value)
         assert hint in caught.value.hint
         assert "\n" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("raw", [Raw("s16", 8000), Raw("s16le", 8000, 0), Raw("s16le", 0)])
+def test_a_format_that_cannot_be_is_named_at_once(tmp_path: Path, raw: Raw) -> None:
+    (path := tmp_path / "a").write_bytes(PCM)
+    with pytest.raises(ConfigError, match=r"no such encoding|not an audio rate"):
+        WavMicrophone(path, raw=raw)
+    with pytest.raises(ConfigError, match="no such encoding: 'flac'"):
+        WavSpeaker(path, encoding="flac")
 
 
 def test_a_broken_file_of_another_kind(tmp_path: Path) -> None:
@@ -360,8 +369,44 @@ def test_a_pipe_is_heard_as_it_comes(tmp_path: Path, kind: str) -> None:
             half.set()
     writer.join(5)
     assert heard == SOUND.tolist()
+    assert is_pipe(path)
+    assert not is_pipe(tmp_path), "a folder is refused at once"
     with pytest.raises(ConfigError, match="only once"):
         WavMicrophone(path, raw=raw, loops=True)
+
+
+def test_what_came_before_a_pipe_broke_is_heard_before_that_is_told() -> None:
+    class Breaking:
+        rate, missing = RATE, 0.0
+        left = 5
+
+        def read(self, count: int) -> Samples:
+            if not self.left:
+                raise OSError(5, "Input/output error")
+            self.left -= 1
+            return np.ones(count, np.int16)
+
+        def close(self) -> None:
+            closed.set()
+
+    closed = threading.Event()
+    blocks = PipeBlocks(Breaking(), RATE)
+    assert closed.wait(5)
+    assert len(blocks.take(RATE)) == 5 * (RATE // 50)
+    assert not blocks.is_over
+    with pytest.raises(OSError, match="Input/output"):
+        blocks.take(RATE)
+
+
+def test_a_long_pipe_is_read_a_piece_at_a_time() -> None:
+    comes = iter([bytes(2**16)] * 100)
+
+    class Pipe(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            assert size <= 2**20, "room would be made for all of that"
+            return next(comes, b"")
+
+    assert len(Rereadable(Pipe()).read(2**30)) == 100 * 2**16
 
 
 def test_no_reader_of_a_pipe_keeps_a_call_waiting(caplog: pytest.LogCaptureFixture) -> None:

@@ -29,7 +29,8 @@ def test_python() -> None:
 def test_packages() -> None:
     assert system.judge_packages({"a": "1", "b": "2"}).says == "a 1, b 2"
     missing = system.judge_packages({"a": "1", "b": None, "c": None})
-    assert (missing.verdict, missing.hint) == (FAIL, "pip install b c")
+    assert missing.verdict == FAIL
+    assert missing.hint.endswith(" b c")
 
 
 def test_the_packages_are_those_that_the_project_needs() -> None:

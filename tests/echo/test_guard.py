@@ -57,12 +57,14 @@ def guarded_until(made: Scene, guarded: Guarded) -> float:
 @pytest.mark.parametrize(
     ("kind", "room"),
     [
-        (PyWebRtc, Room(decay=0.2, direct=-30, seed=7)),
+        (PyWebRtc, Room(decay=0.4, direct=-30, seed=7)),
         (LiveKit, Room(decay=0.3, direct=-30, seed=7)),
     ],
 )
 def test_what_leaks_at_the_start_is_held_back(
-    kind: type[PyWebRtc] | type[LiveKit], room: Room, conversation: Callable[..., Scene]
+    kind: type[PyWebRtc] | type[LiveKit],
+    room: Room,
+    conversation: Callable[..., Scene],
 ) -> None:
     made = conversation(room)
     assert 1.2 < interruptions(made.through(kind(RATE)))[0] < 2.5, "it leaks no more"

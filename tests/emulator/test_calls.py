@@ -1,6 +1,8 @@
 """The calls that are kept: expiry, limits, secrecy."""
 
+import gc
 import time
+import weakref
 from typing import Any
 
 from retell_voice.emulator.calls import Calls, CallStatus, RegisteredCall, size
@@ -90,3 +92,22 @@ def test_many_calls_are_registered_and_expire_in_linear_time() -> None:
         assert calls.next_expiry() == 10.0
     assert len(calls.expire(1000.0)) == 4000
     assert time.process_time() - began < 3, "a tenth of a second, or twenty if it is quadratic"
+
+
+def test_calls_that_are_forgotten_are_let_go_before_their_time() -> None:
+    calls = Calls(expiry=300.0, limit=10)
+    there = [weakref.ref(_over(calls, number)) for number in range(500)]
+    gc.collect()
+    assert sum(each() is not None for each in there) < 100
+    waiting = RegisteredCall()
+    assert calls.add(waiting, 1.0)
+    for number in range(200):
+        _over(calls, number)
+    assert calls.expire(301.0) == [waiting], "one that waits is not let go"
+
+
+def _over(calls: Calls, number: int) -> RegisteredCall:
+    call = RegisteredCall()
+    assert calls.add(call, number / 1000)
+    call.end(number / 1000, "user_hangup")
+    return call

@@ -15,7 +15,8 @@ RATE = 16000
     ("frames", "told"),
     [
         ([20, 250, 20, 19], []),  # the last may be short
-        ([5.3, 5.3, 5.3], ["one is 5.31 ms long; Retell takes 20–250 ms"]),
+        ([5.3, 5.3, 5.3], ["one is 5.3 ms long; Retell takes 20–250 ms"]),
+        ([1000, 300], ["one is 1000 ms long; Retell takes 20–250 ms"]),
         ([251, 300, 1000], ["one is 251 ms long; Retell takes 20–250 ms"]),
         ([0, 20, 0], []),
     ],

@@ -15,8 +15,10 @@ from support.receiver import Receiver
 
 from retell_voice.emulator import Emulator, RegisteredCall, silent_agent, webhooks
 from retell_voice.emulator.after_call import AfterCall
+from retell_voice.emulator.calls import Calls
+from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.rest.call_json import call_body
-from retell_voice.emulator.server_events import WebhookFailed, WebhookSent
+from retell_voice.emulator.server_events import ServerEvents, WebhookFailed, WebhookSent
 from retell_voice.emulator.webhooks import DEFAULT_EVENTS, Webhooks, sign, webhook_body
 from retell_voice.errors import ConfigError
 from retell_voice.events import Utterance, Word
@@ -82,6 +84,15 @@ async def test_a_call_that_nobody_joins_ends_without_having_begun() -> None:
     ((event, call),) = receiver.events
     assert (event, call["call_status"]) == ("call_ended", "error")
     assert call["disconnection_reason"] == "registered_call_timeout"
+
+
+def test_a_call_that_never_began_has_no_recording() -> None:
+    made_up = AfterCall(recording_url="https://a/r.wav", call_analysis={})
+    registry = Registry(Calls(), ServerEvents(), time.time, after_call=made_up)
+    call = RegisteredCall()
+    registry.register(call)
+    registry.end(call, "manual_stopped")
+    assert (call.recording_url, call.call_analysis) == (None, None)
 
 
 async def test_what_is_made_up_comes_after_the_end_and_then_the_analysis() -> None:

@@ -580,7 +580,14 @@ ENDS = {
 
 
 def test_no_example_is_left_out() -> None:
-    assert {path.stem for path in EXAMPLES.iterdir()} == set(ENDS) | {"web-call"}
+    assert {path.stem for path in EXAMPLES.iterdir()} == set(ENDS) | {"menu", "web-call"}
+
+
+def test_the_example_of_a_menu_waits_for_digits() -> None:
+    """Digits are waited for in tests/emulator/test_scenario_agent.py."""
+    text = (EXAMPLES / "menu.toml").read_text("utf-8")
+    parse_scenario(text)
+    assert "digits" in text
 
 
 def test_the_example_for_web_calls_is_a_scenario() -> None:

@@ -363,6 +363,12 @@ async def test_nothing_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
         assert secret not in shown
 
 
+def test_its_end_is_asked_for_with_a_key_unless_that_is_not_wanted() -> None:
+    made = Gateway().admission
+    calls = WebCall(made, api_key=KEY), WebCall(made, api_key=KEY, polls=False), WebCall(made)
+    assert [each._ended is not None for each in calls] == [True, False, False]
+
+
 def test_its_format_is_what_opus_takes() -> None:
     web = WebCall("agent_1", api_key=KEY)
     assert web.near_end == web.far_end == AudioFormat(rate=48000)

@@ -176,9 +176,14 @@ async def test_snapshot_answers_and_what_is_told(tmp_path: Path) -> None:
         ([("in call", "")], "in call"),  # it was already
         ([("starting", "")], "no call: the kiosk is starting"),
         (
-            [("dialling", ""), ("wrapping up", "")],  # someone has pressed
-            "no call: the kiosk is wrapping up",
+            [("dialling", ""), ("wrapping up", ""), ("cooling down", "")],  # someone has pressed
+            "no call: the kiosk is cooling down",
         ),
+        (
+            [("dialling", ""), ("wrapping up", ""), ("offline", "it did not begin within 45 s")],
+            "no call: the kiosk is offline: it did not begin within 45 s",
+        ),
+        ([("wrapping up", "")], "no call: the kiosk is wrapping up"),  # the call before
         (
             [("dialling", ""), ("faulted", "the key is refused")],
             "no call: the kiosk is faulted: the key is refused",
@@ -209,6 +214,21 @@ def test_who_makes_it_call_is_told_what_came_of_it(
     with pytest.raises(CallFailed) as failed:
         asyncio.run(asked())
     assert str(failed.value) == says
+
+
+def test_a_call_that_is_refused_is_no_call_without_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def do(_: ControlClient, command: str) -> dict[str, Any]:
+        return {"reply": command, "ok": False, "error": "a defect"}
+
+    async def ask() -> None:
+        async with serving(tmp_path / "kiosk.sock"):
+            await _called(tmp_path / "kiosk.sock")
+
+    monkeypatch.setattr(ControlClient, "do", do)
+    with pytest.raises(ConfigError, match="refuses: a defect"):
+        asyncio.run(ask())
 
 
 async def test_a_client_that_is_not_answered_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ def test_sounds_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such directory"):
         load("/nowhere", 16000, 1.0)
     (tmp_path / "idle.wav").write_text("no sound")
-    with pytest.raises(ConfigError, match="not a PCM WAV file"):
+    with pytest.raises(ConfigError, match="not a sound file"):
         load(str(tmp_path), 16000, 1.0)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 
 from retell_voice import errors
 from retell_voice.errors import DeviceNotFound, RetellVoiceError
-from retell_voice.program.failure import EXIT_CODES, complain, reported
+from retell_voice.program.failure import EXIT_CODES, complain, progress, reported
 
 KINDS = [
     each
@@ -66,3 +68,18 @@ def test_an_exit_passes() -> None:
 def test_a_message_without_hint(capsys: pytest.CaptureFixture[str]) -> None:
     complain("careful")
     assert capsys.readouterr().err == "retell-voice: careful\n"
+
+
+def test_progress_is_left_out_while_the_terminal_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    termios = pytest.importorskip("termios")
+    master, slave = os.openpty()
+    with os.fdopen(slave, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        termios.tcflow(slave, termios.TCOOFF)  # Ctrl-S
+        progress("one")
+        termios.tcflow(slave, termios.TCOON)
+        progress("two\x1b[31m")
+        assert os.read(master, 100) == b"\r\x1b[Ktwo[31m"
+    os.close(master)

@@ -13,7 +13,8 @@ from retell_voice.events import (
     MonitorChanged,
     NetworkChanged,
 )
-from retell_voice.program.words import clock, ending, news, warn
+from retell_voice.program.words import ending, news, warn
+from retell_voice.shown import clock
 
 
 def test_what_people_should_know() -> None:

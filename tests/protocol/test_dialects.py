@@ -15,6 +15,8 @@ from retell_voice.transport.phone import PROVIDERS
 def test_all_who_know_dialects_know_the_same() -> None:
     assert tuple(PROVIDERS) == tuple(PHONES) == DIALECTS[1:]
     assert tuple(emulator.DIALECTS) == DIALECTS
+    for name, provider in PROVIDERS.items():
+        assert not provider.rates or provider.rates == PHONES[name].linear
     for settings in (TalkSettings, EmulatorSettings):
         assert table(settings)["dialect"].choices == DIALECTS
 

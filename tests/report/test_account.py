@@ -17,8 +17,9 @@ from retell_voice.cli import view
 from retell_voice.errors import ConfigError
 from retell_voice.recording import jsonl
 from retell_voice.report.account import read, spoken
-from retell_voice.report.figures import clock, figures, outcome
+from retell_voice.report.figures import figures, outcome
 from retell_voice.report.page import Recorded, page
+from retell_voice.shown import clock
 
 STATISTICS = events.Statistics(at=1.0, playout_depth=0.5, playout_target=0.04)
 CALL = [

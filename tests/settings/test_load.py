@@ -238,6 +238,7 @@ def test_a_setting_that_is_repeated(tmp_path: Path) -> None:
     assert given(flag=("x:y",)).value == ("x:y",), "as one that was read before"
     assert given("a", ["x:y", "z"]) == Sourced(("x:y", "z"), "--input-file")
     assert given(flag="x:y").value == ("x:y",), "one option is one file"
+    assert given(flag=[""]) == Sourced(None, "--input-file"), "none after all"
     assert given(flag=[]).value == ("a:b.wav", "c.wav"), "it was not given"
     for text, value in (("'a.wav'", ("a.wav",)), ("[]", None), ("''", None)):
         path.write_text(f"input_file = {text}\n")

@@ -72,7 +72,7 @@ async def test_three_calls_in_a_row_open_no_device_again(
         # A microphone of digital zeros would be opened again once.
         voice = await asyncio.to_thread(card.play, tone(YOU, 50.0, RATE))
         program = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(EXAMPLE), emulator.url, *(call.call_id for call in calls)),
+            *(sys.executable, str(EXAMPLE), *(call.call_id for call in calls), emulator.url),
             env=card.env | home,
             stdout=subprocess.PIPE,
         )

@@ -72,7 +72,8 @@ class Conversation:
     async def __call__(self, session: Session) -> None:
         self._session, self._rate = session, session.audio.rate
         self._began = time.monotonic()
-        self._until = self._position = 0
+        self._until = 0.0
+        self._position = 0
         self._cleared = asyncio.Event()
         listening = asyncio.create_task(self._listen())
         try:

@@ -51,6 +51,14 @@ def test_what_is_shown_is_read_again() -> None:
     assert (both.calls, both.failures["a"], both.times["answer"].count) == (6, 4, 2)
 
 
+def test_calls_that_were_left_out_are_no_success() -> None:
+    figures = Figures()
+    figures.calls = figures.held = 2
+    assert figures.exit_code == 0
+    figures.left_out = 1
+    assert figures.exit_code == 6
+
+
 def test_without_the_extra_it_is_said_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hdrh.histogram", None)
     with pytest.raises(ConfigError, match="HdrHistograms") as caught:

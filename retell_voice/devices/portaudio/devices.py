@@ -164,8 +164,8 @@ class _Device(ABC, Generic[End]):
             self._suggested = latency if isinstance(own, str) else max(own, latency)
 
     def suggest_block(self, block_ms: float) -> None:
-        """Open with blocks of this length from the next start on: twice the length halves what the
-        stream costs, and adds as much to its latency."""
+        """Open with blocks of this length from the next start on: longer ones take less of the
+        processor, and add to the latency."""
         self._block = max(1, round(self._rate * block_ms / 1000))
 
     def _open(self, end: End) -> None:

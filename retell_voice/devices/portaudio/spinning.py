@@ -21,9 +21,9 @@ from typing import Protocol
 
 from retell_voice.devices.clock import WATCH, Ticking
 
-_CALM = 0.2
-"""Seconds from one look to the next while all streams call back; as their ``AudioIO`` is looked at,
-so that one wake-up is enough for both."""
+_CALM = 0.05
+"""Seconds from one look to the next while all streams call back. A thread that spins prints 200 MB
+a second."""
 _LOOK = 0.02
 """The same while one does not: two blocks of a stream."""
 _BUSY = 0.2
@@ -31,6 +31,7 @@ _BUSY = 0.2
 runs for a few per cent; one that spins may have to share its processor with others."""
 _MOMENT = 0.005
 _ATTEMPTS = 50
+_BY_CALLER = 2  # FSETLOCKING_BYCALLER of stdio_ext.h
 _CLOCK = WATCH
 
 
@@ -128,17 +129,27 @@ class Trap:
         libc = ctypes.CDLL(None)
         libc.gnu_get_libc_version  # noqa: B018 - only there is ``stderr`` known to be a variable
         libc.fopen.restype = ctypes.c_void_p
-        libc.flockfile.argtypes = libc.funlockfile.argtypes = (ctypes.c_void_p,)
+        libc.flockfile.argtypes = (ctypes.c_void_p,)
+        no_locking = getattr(libc, "__fsetlocking")
+        no_locking.argtypes = (ctypes.c_void_p, ctypes.c_int)
         self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
         self._file = libc.fopen(b"/dev/null", b"w")
         if not self._file:
             raise OSError("no file to hold a thread with")
-        # By a thread that is over: then it is nobody's, also not that of a thread that writes.
-        locking = threading.Thread(target=libc.flockfile, args=(self._file,))
-        locking.start()
-        locking.join()
-        # As a process ends, C (glibc since 2.41) flushes all files, and waits for their locks.
-        atexit.register(libc.funlockfile, self._file)
+        # By a thread that does nothing else and never ends: C lets a file's owner through, and
+        # knows it by an address that the next thread gets once this one has ended.
+        locked = threading.Event()
+
+        def keep_it() -> None:
+            libc.flockfile(self._file)
+            locked.set()
+            threading.Event().wait()
+
+        threading.Thread(target=keep_it, name="retell-voice trap", daemon=True).start()
+        locked.wait()
+        # As a process ends, C (glibc since 2.41) flushes all files and waits for their locks, but
+        # not for this one's. Whoever is held stays held: what it spins in may be freed by then.
+        atexit.register(no_locking, self._file, _BY_CALLER)
 
     def spring(self, seconds: float) -> None:
         """Hold whoever writes to ``stderr`` within so many seconds."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import stat
 import sys
 from pathlib import Path
@@ -12,15 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retell_voice.audio.format import Samples
-from retell_voice.devices.ports import HIGHEST_RATE, LOWEST_RATE
+from retell_voice.audio.format import HIGHEST_RATE, LOWEST_RATE, Samples
 from retell_voice.devices.sound_files import kinds, pcm
 from retell_voice.devices.sound_files.decoded import DecodedReader, NotInstalled, Unreadable
 from retell_voice.devices.sound_files.pcm import PcmReader, Reader
 from retell_voice.devices.sound_files.wav import NoWav, OtherCodec, Rereadable, open_wav
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
-from retell_voice.shown import logger
+from retell_voice.shown import as_argument, logger
 
 STANDARD = "-"
 """Standard input, or output."""
@@ -54,6 +52,11 @@ class Sound:
         self.name = "standard input" if str(path) == STANDARD else Path(path).name
         self.is_pipe = is_pipe(path)
         """Whether it can be read only once, and perhaps not at once."""
+        if raw is not None and (raw.encoding not in pcm.RAW or raw.channels < 1):
+            raise ConfigError(
+                f"{self}: no such encoding: {raw.encoding!r} with {raw.channels} channels",
+                f"one of {', '.join(pcm.RAW)}, with one channel or more",
+            )
         self._raw = raw
         self._is_told = False
         reader = self._open()
@@ -131,14 +134,14 @@ class Sound:
                 kind = f"WAV with {error}"
         if not kind:
             what = kinds.other(head)
-            why = f"{what}, which is not read here" if what else "not a sound file"
+            why = f"{what}, which is not supported" if what else "not a sound file"
             hint = self._hint if what else "for audio without a header: --input-format"
             raise ConfigError(f"{self}: {why}", hint)
         try:
             return self._decoded(file, stream)
         except NotInstalled:
             raise ConfigError(
-                f"{self}: reading {kind} takes a library that is not installed",
+                f"{self}: reading {kind} needs a library that is not installed",
                 f"{how_to_install('files')}; or {self._hint}",
             ) from None
         except Unreadable as error:
@@ -156,7 +159,7 @@ class Sound:
 
     @property
     def _hint(self) -> str:
-        name = "FILE" if str(self.path) == STANDARD else shlex.quote(str(self.path))
+        name = "FILE" if str(self.path) == STANDARD else as_argument(str(self.path))
         return f"convert it: ffmpeg -i {name} converted.wav"
 
 
@@ -165,9 +168,10 @@ def is_pipe(path: Path | str) -> bool:
     if str(path) == STANDARD:
         return True
     try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
+        mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _open_file(path: Path | str) -> io.FileIO:

@@ -90,8 +90,8 @@ class PipeBlocks:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come."""
-        return not self._has_more and not len(self._held)
+        """Whether nothing more will come, not even an error."""
+        return not self._has_more and not len(self._held) and self._error is None
 
     def take(self, count: int) -> Samples:
         """Return up to this many samples: what has come.
@@ -102,7 +102,7 @@ class PipeBlocks:
         with self._changed:
             taken, self._held = self._held[:count], self._held[count:]
             self._changed.notify()
-        if self._error is not None:
+        if self._error is not None and not len(taken):
             raise self._error
         return taken
 
@@ -124,8 +124,9 @@ class PipeBlocks:
                     self._held = np.concatenate((self._held, samples))
         except OSError as error:
             self._error = error
-        self._has_more = False
-        self._blocks.close()
+        finally:
+            self._has_more = False
+            self._blocks.close()
 
 
 class Playlist:

@@ -17,6 +17,7 @@ _UNKNOWN = 0x7FFF_0000
 """Sizes from here on, and 0, mean "up to the end": 2³²−1 of ffmpeg, 2³¹−4096 of sox and espeak."""
 _LARGEST_CHUNK = 2**28  # before the audio: pictures, for example
 _PIECE = 2**16
+_AT_ONCE = 2**20  # room is made for all that a read may return
 _IDS = frozenset(
     each.encode()
     for each in (
@@ -45,9 +46,11 @@ class Rereadable:
     def read(self, count: int, /) -> bytes:
         """Return this many bytes; fewer only at the end."""
         data, self._back = self._back[:count], self._back[count:]
-        while len(data) < count and (more := self._file.read(count - len(data))):
-            data += more
-        return data
+        parts, left = [data], count - len(data)
+        while left and (more := self._file.read(min(left, _AT_ONCE))):
+            parts.append(more)
+            left -= len(more)
+        return b"".join(parts)
 
     def put_back(self, data: bytes) -> None:
         """Return these bytes before all others."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import thread_time
 
 from retell_voice.audio.format import Samples
@@ -26,18 +27,25 @@ class EchoStage:
         control: removes the echo.
         reference: what is played.
         rate: the near end's samples a second.
+        may_rest: tells whether the near end may pass as it is while nothing has been played for a
+            second: no call is up, and whoever listens then needs no more. What is known of the room
+            is kept. Runs on: near-end thread.
     """
 
-    def __init__(self, control: EchoControl, reference: FarReference, rate: int) -> None:
+    def __init__(
+        self,
+        control: EchoControl,
+        reference: FarReference,
+        rate: int,
+        may_rest: Callable[[], bool] = lambda: False,
+    ) -> None:
         # The thread's CPU time: other load on the machine is not a cost of echo control.
         self._blocks = Blocks(control, rate, thread_time)
         self._reference = reference
         self._reader = ReferenceReader(reference, rate)
         self._rate = rate
         self._must_reset = False
-        self.may_rest = False
-        """Let the near end through as it is while nothing has been played for a second: no call is
-        up, and who listens then needs no more. What is known of the room is kept."""
+        self._may_rest = may_rest
         self._silent = 0  # samples for which nothing was played
         self._measures = self._blocks.measures()
         self._unmeasured = 0  # samples since then
@@ -50,7 +58,7 @@ class EchoStage:
             self._reader = ReferenceReader(self._reference, self._rate)
         far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
         self._silent = 0 if far.any() else self._silent + len(far)
-        if self.may_rest and self._silent > _REST_SECONDS * self._rate:
+        if self._silent > _REST_SECONDS * self._rate and self._may_rest():
             return samples
         done = self._blocks.process(samples, far)
         self._unmeasured += len(samples)

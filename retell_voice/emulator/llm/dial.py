@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
 from retell_voice.errors import ConfigError
+from retell_voice.extras import how_to_add
 from retell_voice.net.opening import open_websocket
 from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.llm import llm_url
@@ -178,7 +179,7 @@ def _explain(error: Exception, address: str, connect_timeout: float) -> tuple[st
         case ImportError():
             return (
                 "the proxy set in the environment needs the package python-socks",
-                "pip install python-socks, or exempt this host with no_proxy",
+                f"{how_to_add('python-socks')}, or exempt this host with no_proxy",
             )
         case InvalidHandshake() | EOFError():
             return f"{host} answered, but not as a WebSocket", "check the port and the path"

@@ -61,7 +61,9 @@ class RawFormat(NamedTuple):
             and (not mark or re.fullmatch("[1-9]|[1-9][0-9]", channels))
         ):
             return cls(encoding, int(rate), int(channels or 1))
-        raise ValueError(f"ENCODING:RATE[:CHANNELS], as s16le:16000; one of {', '.join(IN)}")
+        raise ValueError(
+            f"ENCODING:RATE[:CHANNELS], such as s16le:16000; encodings: {', '.join(IN)}"
+        )
 
     @classmethod
     def read_output(cls, text: str) -> RawFormat:
@@ -73,7 +75,7 @@ class RawFormat(NamedTuple):
         encoding, _, rate = text.partition(":")
         if encoding in OUT and _is_rate(rate):
             return cls(encoding, int(rate))
-        raise ValueError(f"ENCODING:RATE, as s16le:16000; one of {', '.join(OUT)}")
+        raise ValueError(f"ENCODING:RATE, such as s16le:16000; encodings: {', '.join(OUT)}")
 
     def __str__(self) -> str:
         return ":".join(map(str, self if self.channels > 1 else self[:2]))

@@ -145,7 +145,7 @@ def test_it_looks_often_only_while_a_stream_does_not_call_back(
         stream.calls = calls
         guard.look()
     guard.forget(stream)
-    assert begun == [0.2, 0.02, 0.2]
+    assert begun == [spinning._CALM, spinning._LOOK, spinning._CALM]
     assert ended == [1, 2, 3]
 
 

@@ -1,5 +1,7 @@
 """Echo control in its seat: fed with what was played at the time, whatever the devices' rates."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from support.rooms import Room, microphone
@@ -116,8 +118,7 @@ def test_it_rests_where_nothing_is_played_unless_a_call_is_up(may_rest: bool) ->
     far = np.concatenate((sound, silence, sound))
     near = np.arange(len(far), dtype=np.int16)
     control, reference = Keeps(), FarReference(rate)
-    stage = EchoStage(control, reference, rate)
-    stage.may_rest = may_rest
+    stage = EchoStage(control, reference, rate, lambda: may_rest)
     heard = play(stage, reference, far, near, rate)
     assert np.array_equal(heard, near[: len(heard)]), "nothing is lost on the way in or out"
     rested = (len(heard) - sum(map(len, control.near))) / rate
@@ -135,8 +136,7 @@ def test_what_it_knows_of_the_room_outlasts_a_rest() -> None:
     for may_rest in (True, False):
         control, reference = open_control(Way.WEBRTC, rate), FarReference(rate)
         assert control is not None
-        stage = EchoStage(control, reference, rate)
-        stage.may_rest = may_rest
+        stage = EchoStage(control, reference, rate, partial(bool, may_rest))
         done = play(stage, reference, far, near, rate).astype(float)
         left.append(float(np.sqrt(np.mean(done[round(10.1 * rate) :] ** 2))))
     rested, awake = left

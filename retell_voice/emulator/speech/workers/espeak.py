@@ -16,6 +16,7 @@ import numpy as np
 from retell_voice.emulator.speech.ports import Speech
 from retell_voice.errors import ConfigError
 from retell_voice.events import Word
+from retell_voice.extras import how_to_add
 
 # speak_lib.h
 _SYNCHRONOUS = 2
@@ -113,6 +114,6 @@ def _find() -> tuple[str, bytes | None]:
     except ImportError:
         library = find_library("espeak-ng")
         if library is None:
-            raise ConfigError("espeak-ng is not installed", "pip install espeakng-loader") from None
+            raise ConfigError("espeak-ng is not installed", how_to_add("espeakng-loader")) from None
         return library, None
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path().encode()

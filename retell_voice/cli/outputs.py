@@ -1,0 +1,53 @@
+"""Where ``talk`` shows its call: JSON, lines, or the live screen."""
+
+from __future__ import annotations
+
+import os
+
+from retell_voice import __version__
+from retell_voice.cli.dial import WEB_FRAME_MS, Target
+from retell_voice.cli.live import ScreenOutput
+from retell_voice.cli.output import JsonOutput, Output, PlainOutput
+from retell_voice.errors import ConfigError
+from retell_voice.program import stdout
+from retell_voice.settings.tables import TalkSettings
+
+
+def output_for(target: Target) -> Output:
+    """Return the output that the settings ask for.
+
+    Raises:
+        ConfigError: push-to-talk where there are no keys.
+    """
+    settings, audio, phone = target.settings, target.audio, target.phone
+    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+    output: Output
+    if settings.json.value:
+        output = JsonOutput(
+            {
+                "transport": "webrtc" if target.is_web else "websocket",
+                "encoding": "opus" if target.is_web else str(audio.encoding),
+                "rate": audio.rate,
+                "frame_ms": WEB_FRAME_MS if target.is_web else settings.frame_ms.value,
+                "version": __version__,
+                "dialect": settings.dialect.value,
+                **({} if phone is None else {"call_id": "", "frame_ms": phone.frame_ms}),
+            },
+            levels=settings.levels.value,
+        )
+    elif settings.plain.value or settings.typed.value or dumb or not stdout.is_terminal():
+        output = PlainOutput()
+    else:
+        output = ScreenOutput()
+    if settings.push_to_talk.value and not (isinstance(output, ScreenOutput) and output.has_keys):
+        raise ConfigError(
+            f"{settings.push_to_talk.source}: there are no keys without the live screen",
+            "it needs a terminal for input and output, and neither --plain nor --json",
+        )
+    return output
+
+
+def wants_levels(settings: TalkSettings) -> bool:
+    """Tell whether anything here uses them: JSON if asked to, the screen, the turns of files."""
+    has_turns = settings.input_file.value is not None or settings.typed.value
+    return has_turns or settings.levels.value or not settings.json.value
