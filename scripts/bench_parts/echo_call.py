@@ -140,6 +140,7 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
     """Hold some calls at the same time, each with a card of its own."""
     for case in cases:
         card = rooms.enter_context(case.card)
+        card.run_ahead()
         card.env = card.through(route)
         if case.caller != _HEADPHONES:
             rooms.enter_context(in_room(card, case.room))
