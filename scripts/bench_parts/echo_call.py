@@ -31,7 +31,7 @@ from support.program import Talk
 from support.recorder import RATE as CARD_RATE
 from support.rooms import Room, with_rms
 from support.voices import AGENT, USER, speak
-from support.waits import Waits
+from support.waits import Waits, ahead
 
 from bench_parts.card import ROUTES
 from bench_parts.conversations import SOON
@@ -140,6 +140,7 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
     """Hold some calls at the same time, each with a card of its own."""
     for case in cases:
         card = rooms.enter_context(case.card)
+        card.run_ahead()
         card.env = card.through(route)
         if case.caller != _HEADPHONES:
             rooms.enter_context(in_room(card, case.room))
@@ -148,7 +149,8 @@ def _held(cases: Sequence[Case], route: str, rooms: ExitStack) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(*map(_hold, cases))
 
-    asyncio.run(all_of_them())
+    with ahead():
+        asyncio.run(all_of_them())
 
 
 def _cases(minutes: float, rooms: int, callers: Sequence[str]) -> list[Case]:

@@ -31,6 +31,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support.recorder import RATE, Recorder, Samples
+from support.waits import run_ahead
 
 _DAEMONS = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
 PROGRAMS = (*_DAEMONS, "pactl", "pacat", "parec", "pw-cli", "setpriv")
@@ -132,6 +133,11 @@ class VirtualCard:
         conf.write_text(text)
         env = self.env if sink is None else self.environment(sink=sink)
         return env | {"ALSA_CONFIG_PATH": str(conf)}
+
+    def run_ahead(self) -> None:
+        """Let the sound server run before all that is not real-time, where this user may."""
+        for daemon in self._daemons.values():
+            run_ahead(daemon.pid)
 
     def play(
         self, samples: Samples, rate: int = RATE, into: str = "micfeed"

@@ -7,11 +7,12 @@ for most of a block, what is lost is not the program's fault, and whoever measur
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,6 +48,28 @@ def run_ahead(pid: int) -> None:
                 os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(20))
         except OSError:
             return  # not allowed, or it has ended
+
+
+@contextlib.contextmanager
+def ahead() -> Iterator[None]:
+    """Let the threads that this process has now run before all that is not real-time, but not what
+    they start; where this user may not, as usual."""
+    if sys.platform != "linux":
+        yield
+        return
+    threads = [int(each.name) for each in Path("/proc/self/task").iterdir()]
+    real_time = os.SCHED_RR | os.SCHED_RESET_ON_FORK
+    try:
+        _schedule(threads, real_time, 10)
+        yield
+    finally:
+        _schedule(threads, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, 0)
+
+
+def _schedule(threads: Iterable[int], policy: int, priority: int) -> None:
+    for thread in threads:
+        with contextlib.suppress(OSError):  # not allowed, or it has ended
+            os.sched_setscheduler(thread, policy, os.sched_param(priority))
 
 
 class Waits:
