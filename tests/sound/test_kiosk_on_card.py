@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,24 +59,31 @@ async def test_a_press_is_heard_at_once_and_then_the_agent(
     assert holds(call.received, YOU, 24000)
 
 
+@pytest.fixture
+def own_card(card: VirtualCard) -> Iterator[VirtualCard]:
+    """Another card than that of all tests: its daemons may be killed."""
+    with VirtualCard() as own:
+        yield own
+
+
 async def test_a_card_that_goes_and_comes_back_is_used_again(
-    card: VirtualCard, tmp_path: Path
+    own_card: VirtualCard, tmp_path: Path
 ) -> None:
     script = Script()
     async with Emulator(agent=script, api_key=KEY) as emulator, asyncio.timeout(60):
         calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
-        program = KioskProgram(tmp_path, *calls, has_files=False, env=card.env)
+        program = KioskProgram(tmp_path, *calls, has_files=False, env=own_card.env)
         async with program as kiosk:
             control = await kiosk.connect()
             at = await kiosk.until("idle")
-            await asyncio.to_thread(card.kill)
+            await asyncio.to_thread(own_card.kill)
             at = await kiosk.until("faulted", at)
             assert "lost" in kiosk.messages[at - 1]["why"]
             assert (await control.do("press"))["state"] == "dialling"
             at = await kiosk.until("faulted", at)
-            await asyncio.to_thread(card.restart)
+            await asyncio.to_thread(own_card.restart)
             at = await kiosk.until("idle", at)
-            recorder = await asyncio.to_thread(card.record)
+            recorder = await asyncio.to_thread(own_card.record)
             await control.do("press")
             at = await kiosk.until("in call", at)
             script.speak.set()
