@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "retell_voice"
 
-BASE = {"errors", "events", "extras", "secret", "shown"}
+BASE = {"errors", "events", "extras", "private", "secret", "shown"}
 SAMPLES = BASE | {"protocol", "audio"}
 IO = SAMPLES | {"echo", "devices", "net", "rest", "threads", "transport"}
 ENGINE = IO | {"engine"}
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "shown": set(),
     "errors": {"errors", "shown"},
     "secret": {"secret"},
+    "private": {"errors"},
     "extras": {"extras", "shown"},
     "events": BASE,
     "threads": BASE | {"audio", "threads"},

@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from retell_voice import __version__
 from retell_voice.cli import account_commands, manual
+from retell_voice.cli.config_commands import app as configuring
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.kiosk.commands import app as kiosk
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Command, Metadata, Variables, command, describe
+from retell_voice.program.options import (
+    Command,
+    Debug,
+    Metadata,
+    Variables,
+    command,
+    json_option,
+    of_setting,
+)
 from retell_voice.settings.load import (
     ConfigFile,
-    default_path,
     environment,
     load,
     read_file,
 )
-from retell_voice.settings.schema import table
 from retell_voice.settings.tables import (
     CallSettings,
     EmulatorSettings,
@@ -85,6 +92,7 @@ def _program(
             stdout.say("\n".join(next_step(look())))
 
 
+_Config = Annotated[Path | None, typer.Option(metavar="FILE", help="Config file (TOML).")]
 _Parameters = Annotated[
     list[str] | None,
     typer.Option(
@@ -165,12 +173,8 @@ def emulator(settings: EmulatorSettings) -> int:
 
 @app.command(help=manual.DEVICES, short_help="List microphones and speakers.")
 def devices(
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="As JSON: an array of objects.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
-    ] = False,
+    as_json: Annotated[bool, json_option("As JSON: an array of objects.")] = False,
+    debug: Debug = False,
 ) -> None:
     """List sound devices."""
     with reported(debug=debug, as_json=lambda: as_json):
@@ -178,16 +182,6 @@ def devices(
 
         code = list_all(as_json=as_json)
     raise SystemExit(code)
-
-
-def _call_option(name: str) -> Any:
-    row = table(CallSettings)[name]
-    return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
-
-
-def _talk_option(name: str) -> Any:
-    row = table(TalkSettings)[name]
-    return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
 @app.command(
@@ -213,19 +207,15 @@ def doctor(
     seconds: Annotated[
         float, typer.Option(min=0.2, max=600, metavar="S", help="How long to listen to you.")
     ] = 4.0,
-    url: Annotated[str | None, _call_option("url")] = None,
-    api_url: Annotated[str | None, _call_option("api_url")] = None,
-    agent: Annotated[str | None, _call_option("agent")] = None,
-    input_name: Annotated[str | None, _call_option("input")] = None,
-    output_name: Annotated[str | None, _call_option("output")] = None,
-    rate: Annotated[str | None, _call_option("rate")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="As JSON: one object.")
-    ] = False,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Config file (TOML).")] = None,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
-    ] = False,
+    url: Annotated[str | None, of_setting(CallSettings, "url")] = None,
+    api_url: Annotated[str | None, of_setting(CallSettings, "api_url")] = None,
+    agent: Annotated[str | None, of_setting(CallSettings, "agent")] = None,
+    input_name: Annotated[str | None, of_setting(CallSettings, "input")] = None,
+    output_name: Annotated[str | None, of_setting(CallSettings, "output")] = None,
+    rate: Annotated[str | None, of_setting(CallSettings, "rate")] = None,
+    as_json: Annotated[bool, json_option("As JSON: one object.")] = False,
+    config: _Config = None,
+    debug: Debug = False,
 ) -> None:
     """Examine."""
     with native_stderr_silenced(), reported(debug=debug, as_json=lambda: as_json):
@@ -272,9 +262,7 @@ def report(
     png: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Also write an image; needs matplotlib.")
     ] = None,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
-    ] = False,
+    debug: Debug = False,
 ) -> None:
     """Write a report."""
     with reported(debug=debug):
@@ -297,24 +285,22 @@ def swarm(
         float,
         typer.Option(min=0.1, metavar="S", help="How long callers wait for their last answer."),
     ] = 10.0,
-    url: Annotated[str | None, _call_option("url")] = None,
-    dialect: Annotated[str | None, _talk_option("dialect")] = None,
-    codec: Annotated[str | None, _talk_option("codec")] = None,
+    url: Annotated[str | None, of_setting(CallSettings, "url")] = None,
+    dialect: Annotated[str | None, of_setting(TalkSettings, "dialect")] = None,
+    codec: Annotated[str | None, of_setting(TalkSettings, "codec")] = None,
     input_file: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="What each caller says: a sound file, as talk takes it."),
     ] = None,
-    from_number: Annotated[str | None, _call_option("from_number")] = None,
-    to_number: Annotated[str | None, _call_option("to_number")] = None,
+    from_number: Annotated[str | None, of_setting(CallSettings, "from_number")] = None,
+    to_number: Annotated[str | None, of_setting(CallSettings, "to_number")] = None,
     parameter: _Parameters = None,
-    agent: Annotated[str | None, _call_option("agent")] = None,
-    api_url: Annotated[str | None, _call_option("api_url")] = None,
-    transport: Annotated[str | None, _talk_option("transport")] = None,
-    encoding: Annotated[str | None, _call_option("encoding")] = None,
-    rate: Annotated[str | None, _call_option("rate")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", metavar="", help="As JSON: one object, histograms included.")
-    ] = False,
+    agent: Annotated[str | None, of_setting(CallSettings, "agent")] = None,
+    api_url: Annotated[str | None, of_setting(CallSettings, "api_url")] = None,
+    transport: Annotated[str | None, of_setting(TalkSettings, "transport")] = None,
+    encoding: Annotated[str | None, of_setting(CallSettings, "encoding")] = None,
+    rate: Annotated[str | None, of_setting(CallSettings, "rate")] = None,
+    as_json: Annotated[bool, json_option("As JSON: one object, histograms included.")] = False,
     page: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write a page with plots there.")
     ] = None,
@@ -322,10 +308,8 @@ def swarm(
         str | None,
         typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler call."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Config file (TOML).")] = None,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
-    ] = False,
+    config: _Config = None,
+    debug: Debug = False,
 ) -> None:
     """Hold many calls."""
     with reported(debug=debug, as_json=lambda: as_json):
@@ -352,55 +336,4 @@ def swarm(
 
 
 app.add_typer(kiosk)
-
-
-configuring = typer.Typer(
-    name="config",
-    help="Show the settings and where they come from, or write a config file.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
 app.add_typer(configuring)
-
-
-@configuring.command(
-    help=manual.SHOW,
-    short_help="Show every setting, its value and where it came from.",
-)
-@command(TalkSettings)
-def show(settings: TalkSettings, *, file: ConfigFile) -> int:
-    """Show settings."""
-    from retell_voice.cli import configure
-
-    configure.show(settings, file)
-    return 0
-
-
-@configuring.command()
-def path() -> None:
-    """Print where the config file is looked for without --config."""
-    stdout.say(str(default_path()))
-
-
-@configuring.command(
-    help=manual.INIT,
-    short_help="Write a config file with every setting, for you to edit.",
-)
-def init(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="Where to write it; by default the usual place."),
-    ] = None,
-    *,
-    force: Annotated[
-        bool, typer.Option("--force", metavar="", help="Replace an existing file.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")
-    ] = False,
-) -> None:
-    """Write a config file."""
-    with reported(debug=debug):
-        from retell_voice.cli import configure
-
-        configure.init(file, force=force)

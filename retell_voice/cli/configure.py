@@ -9,6 +9,7 @@ from pathlib import Path
 
 from retell_voice.cli import reference
 from retell_voice.errors import ConfigError
+from retell_voice.private import privately
 from retell_voice.program import stdout
 from retell_voice.settings.load import ConfigFile, default_path, environment, find_key, load
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
@@ -40,11 +41,10 @@ def init(path: Path | None, *, force: bool) -> None:
     path = path or default_path()
     if path.is_dir():
         raise ConfigError(f"{path} is a directory", f"name a file: {path / 'config.toml'}")
-    exclusive = 0 if force else os.O_EXCL
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | exclusive, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        mode = "w" if force else "x"
+        with open(path, mode, encoding="utf-8", newline="\n", opener=privately) as file:
             if os.name == "posix":  # an existing file keeps its mode, which may be too open
                 os.fchmod(file.fileno(), 0o600)
             file.write(reference.example())

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from retell_voice import private
 from retell_voice.errors import ConfigError
-from retell_voice.program import failure, private, stdout
+from retell_voice.program import failure, stdout
 from retell_voice.report.account import Account, read
 from retell_voice.report.page import Recorded, page
 from retell_voice.report.sound import hear, sound_for

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from retell_voice import private
 from retell_voice.audio.format import Samples
 from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.swarm_calls import creating, registering
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
-from retell_voice.program import failure, private, stdout
+from retell_voice.program import failure, stdout
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.registration import audio_url

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk import manual
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Command, command
+from retell_voice.program.options import Command, Debug, command, json_option
 from retell_voice.settings.load import ConfigFile, environment, load, read_file
 from retell_voice.settings.tables import KioskSettings
 
@@ -74,8 +74,7 @@ _Config = Annotated[
 _Socket = Annotated[
     str | None, typer.Option("--socket", metavar="PATH", help="The kiosk's control socket.")
 ]
-_Json = Annotated[bool, typer.Option("--json", metavar="", help="As JSON.")]
-_Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")]
+_Json = Annotated[bool, json_option("As JSON.")]
 
 
 def _path(config: Path | None, socket: str | None) -> Path:
@@ -98,7 +97,7 @@ def status(
     as_json: _Json = False,
     socket: _Socket = None,
     config: _Config = None,
-    debug: _Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Show how it is."""
     with reported(debug=debug):
@@ -108,7 +107,7 @@ def status(
 
 
 @app.command(help=manual.CALL, short_help="Make it call.")
-def call(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
+def call(*, socket: _Socket = None, config: _Config = None, debug: Debug = False) -> None:
     """Call."""
     with reported(debug=debug):
         from retell_voice.kiosk.ask import call as call_
@@ -117,7 +116,7 @@ def call(*, socket: _Socket = None, config: _Config = None, debug: _Debug = Fals
 
 
 @app.command("hang-up", help=manual.HANG_UP, short_help="Make it hang up.")
-def hang_up(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
+def hang_up(*, socket: _Socket = None, config: _Config = None, debug: Debug = False) -> None:
     """Hang up."""
     _tell(config, socket, debug, "hang-up")
 
@@ -128,7 +127,7 @@ def mute(
     off: Annotated[bool, typer.Option("--off", metavar="", help="Unmute it.")] = False,
     socket: _Socket = None,
     config: _Config = None,
-    debug: _Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Mute."""
     _tell(config, socket, debug, "mute", on=not off)
@@ -144,7 +143,7 @@ def volume(
     *,
     socket: _Socket = None,
     config: _Config = None,
-    debug: _Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Set the volume."""
     with reported(debug=debug):
@@ -156,7 +155,7 @@ def volume(
 
 
 @app.command(help=manual.RELOAD, short_help="Make it reread its config file.")
-def reload(*, socket: _Socket = None, config: _Config = None, debug: _Debug = False) -> None:
+def reload(*, socket: _Socket = None, config: _Config = None, debug: Debug = False) -> None:
     """Reread the settings."""
     _tell(config, socket, debug, "reload")
 
@@ -182,7 +181,7 @@ def install(
         bool, typer.Option("--no-start", metavar="", help="Start it only at the next boot.")
     ] = False,
     config: _Config = None,
-    debug: _Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Install it."""
     with reported(debug=debug):
@@ -192,7 +191,7 @@ def install(
 
 
 @app.command(help=manual.UNINSTALL, short_help="Remove that service.")
-def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = False) -> None:
+def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: Debug = False) -> None:
     """Remove it."""
     with reported(debug=debug):
         from retell_voice.kiosk.service import commands
@@ -201,7 +200,7 @@ def uninstall(*, system: _System = None, dry_run: _Dry = False, debug: _Debug = 
 
 
 @app.command(help=manual.DOCTOR, short_help="Check what a kiosk needs.")
-def doctor(*, as_json: _Json = False, config: _Config = None, debug: _Debug = False) -> None:
+def doctor(*, as_json: _Json = False, config: _Config = None, debug: Debug = False) -> None:
     """Examine."""
     with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.kiosk.examining import commands
@@ -222,7 +221,7 @@ def logs(
     as_json: _Json = False,
     socket: _Socket = None,
     config: _Config = None,
-    debug: _Debug = False,
+    debug: Debug = False,
 ) -> None:
     """Show calls."""
     with reported(debug=debug):

@@ -52,10 +52,24 @@ Variables = Annotated[
 ]
 """Fields of a new call that are not settings; ``program.call_fields`` reads both."""
 
+Debug = Annotated[bool, typer.Option("--debug", metavar="", help="Show tracebacks of errors.")]
+"""For commands without settings; those that ``command`` makes have it in a panel of their own."""
+
 _DEBUG = Annotated[
     bool,
     typer.Option("--debug", metavar="", rich_help_panel=_OTHER, help="Show tracebacks of errors."),
 ]
+
+
+def json_option(text: str) -> Any:
+    """Return the option ``--json`` with its help."""
+    return typer.Option("--json", metavar="", help=text)
+
+
+def of_setting(settings: type[Settings], name: str) -> Any:
+    """Return the option of one setting, for a command that has only some of a table."""
+    row = table(settings)[name]
+    return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
 class Command(TyperCommand):

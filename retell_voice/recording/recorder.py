@@ -25,6 +25,7 @@ from typing import IO
 from retell_voice.engine.observer import Observed
 from retell_voice.errors import ConfigError
 from retell_voice.events import Event, RecordingStopped
+from retell_voice.private import privately
 from retell_voice.recording import story
 from retell_voice.recording.align import Pairing, pause
 from retell_voice.recording.jsonl import line, to_json
@@ -216,5 +217,4 @@ def _new_directory(parent: Path) -> Path:
 
 def _create(path: Path) -> IO[bytes]:
     """Create a file that nobody else may read."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+    return open(path, "xb", buffering=0, opener=privately)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 
+from retell_voice.private import privately
 from retell_voice.recording.align import Frames
 
 HEADER = 44
@@ -32,8 +32,7 @@ class StereoWav:
         self.frames = 0
         """Frames written."""
         self._rate = rate
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._file = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
+        self._file = open(path, "xb", buffering=0, opener=privately)  # noqa: SIM115 - by close()
         self._write(0, self._header())
 
     def write(self, frames: Frames) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bench_parts.figures import REPO
+from bench_parts.figures import PATHS
 from bench_parts.server import BenchError
 
 _LONGEST = 1 << 26  # bytes of a line
@@ -20,7 +20,7 @@ async def child(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
-        env=os.environ | {"PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'scripts'}"},
+        env=os.environ | {"PYTHONPATH": PATHS},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=_LONGEST,

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 REPO = Path(__file__).absolute().parent.parent.parent
+PATHS = f"{REPO}{os.pathsep}{REPO / 'scripts'}"
+"""PYTHONPATH of the programs that are measured, and of those beside them."""
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

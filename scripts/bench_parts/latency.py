@@ -15,16 +15,16 @@ they share it is not known, so that what is left without all of it is a lower bo
 from __future__ import annotations
 
 import random
-import subprocess
 import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from support.card import VirtualCard
+from support.pacat import Pacat
 from support.recorder import RATE as CARD_RATE
 from support.recorder import Recorder, Samples
 
@@ -68,60 +68,36 @@ def chunks(samples: Samples, chunk_ms: int = 100) -> list[Samples]:
     return [samples[at : at + size] for at in range(0, len(samples), size)]
 
 
-class Clicker:
+class Clicker(Pacat):
     """Speaks silence into a sink, without an end, and a click when it is told to.
 
     A context manager. ``clicked`` are the times at which ``pacat`` was given the clicks.
     """
 
     def __init__(self, card: VirtualCard, sink: str = "micfeed") -> None:
-        words = ["--raw", "--format=s16ne", "--channels=1", f"--rate={CARD_RATE}"]
-        self._pacat = subprocess.Popen(
-            ["pacat", *words, "--latency-msec=5", "-d", sink],
-            env=card.env,
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        super().__init__(card, sink, CARD_RATE, latency_ms=5)
         self.clicked: list[float] = []
         self._due = threading.Event()
-        self._over = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Clicker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over = True
-        self._thread.join(5.0)
-        self._pacat.terminate()
-        self._pacat.wait(5.0)
 
     def click(self) -> None:
         """Click with the next 5 ms that are written."""
         self._due.set()
 
-    def _run(self) -> None:
+    def speak(self, pipe: IO[bytes]) -> None:
         silence = bytes(2 * round(_PERIOD * CARD_RATE))
         click = np.zeros(round(_PERIOD * CARD_RATE), np.int16)
         click[:96] = 14000
-        pipe = self._pacat.stdin
-        assert pipe is not None
         due = time.monotonic()
-        try:
-            while not self._over:
-                time.sleep(max(0.0, due - time.monotonic()))
-                # Never in a burst: what waits in pacat would delay all that follows.
-                due = max(due + _PERIOD, time.monotonic() - _PERIOD)
-                if self._due.is_set():
-                    self._due.clear()
-                    self.clicked.append(time.monotonic())
-                    pipe.write(click.tobytes())
-                else:
-                    pipe.write(silence)
-                pipe.flush()
-        except OSError:
-            pass  # the card has ended
+        while not self.is_over:
+            time.sleep(max(0.0, due - time.monotonic()))
+            # Never in a burst: what waits in pacat would delay all that follows.
+            due = max(due + _PERIOD, time.monotonic() - _PERIOD)
+            if self._due.is_set():
+                self._due.clear()
+                self.clicked.append(time.monotonic())
+                pipe.write(click.tobytes())
+            else:
+                pipe.write(silence)
 
 
 def loop(card: VirtualCard, count: int = 40) -> list[float]:

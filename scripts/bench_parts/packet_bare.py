@@ -12,12 +12,10 @@ import asyncio
 import json
 import sys
 import urllib.request
-from collections import deque
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import sounddevice as sd
 from aiortc import (
     MediaStreamError,
     MediaStreamTrack,
@@ -28,9 +26,11 @@ from aiortc import (
 from aiortc.jitterbuffer import JitterFrame
 from av import AudioFrame
 
+from bench_parts.bare_card import BareCard
+
 _RATE = 48000
-_FRAME = 2 * _RATE // 50  # bytes
-_MOST = 2 * _FRAME  # bytes waiting to be played: what comes in a burst would delay all that follows
+_MOST = 2 * 2 * _RATE // 50
+"""Bytes of two frames. If more waited after a burst, all that follows would be late."""
 
 
 class PassThrough:
@@ -60,10 +60,8 @@ class Microphone(MediaStreamTrack):
 
 async def run(url: str, call_id: str) -> None:
     """Hold a call until the gateway closes it."""
-    loop = asyncio.get_running_loop()
-    heard, playing = bytearray(), deque[bytes]()
-    rest = b""
     microphone, over = Microphone(), asyncio.Event()
+    card = BareCard(_RATE, microphone.frames.put_nowait)
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.addTrack(microphone)
     peer.createDataChannel("control")
@@ -74,9 +72,9 @@ async def run(url: str, call_id: str) -> None:
         try:
             while True:
                 frame: Any = await track.recv()
-                playing.append(frame.to_ndarray()[0, ::2].tobytes())
-                while sum(map(len, playing)) > _MOST:
-                    playing.popleft()
+                card.playing.append(frame.to_ndarray()[0, ::2].tobytes())
+                while sum(map(len, card.playing)) > _MOST:
+                    card.playing.popleft()
         except MediaStreamError:
             over.set()
 
@@ -89,29 +87,7 @@ async def run(url: str, call_id: str) -> None:
     answer = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(request)))
     await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
-    def take(block: bytes) -> None:
-        heard.extend(block)
-        while len(heard) >= _FRAME:
-            microphone.frames.put_nowait(bytes(heard[:_FRAME]))
-            del heard[:_FRAME]
-
-    def capture_rt(data: Any, *_: Any) -> None:
-        loop.call_soon_threadsafe(take, bytes(data))
-
-    def play_rt(out: Any, *_: Any) -> None:
-        nonlocal rest
-        data = rest
-        while len(data) < len(out) and playing:
-            data += playing.popleft()
-        rest = data[len(out) :]
-        out[:] = data[: len(out)].ljust(len(out), b"\0")
-
-    settings = {"samplerate": _RATE, "channels": 1, "dtype": "int16", "latency": "low"}
-    settings["blocksize"] = _RATE // 100
-    with (
-        sd.RawOutputStream(callback=play_rt, **settings),
-        sd.RawInputStream(callback=capture_rt, **settings),
-    ):
+    with card:
         await over.wait()
     await peer.close()
 

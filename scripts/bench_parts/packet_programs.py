@@ -20,7 +20,7 @@ from typing import Any
 from support.chromium import Chromium, Page
 from support.gateway import KEY
 
-from bench_parts.figures import REPO
+from bench_parts.figures import PATHS
 from bench_parts.packet_gateway import MeasuredGateway
 from bench_parts.process import cpu_seconds, family, memory
 from bench_parts.server import BenchError
@@ -178,7 +178,7 @@ async def _python(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
-        env=clean | {"PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": "/nonexistent"},
+        env=clean | {"PYTHONPATH": PATHS, "XDG_CONFIG_HOME": "/nonexistent"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from bench_parts.figures import REPO
+from bench_parts.figures import PATHS, REPO
 from retell_voice.audio.format import Samples
 
 RATE = 24000
@@ -184,7 +184,7 @@ class Caller:
         self._command = [sys.executable, *command]
         # A program's own settings and a stranger's PYTHONPATH are not to be measured.
         clean = {k: v for k, v in env.items() if not k.startswith(("RETELL_VOICE_", "PYTHON"))}
-        self._env = clean | {"PYTHONPATH": str(REPO), "XDG_CONFIG_HOME": "/nonexistent"}
+        self._env = clean | {"PYTHONPATH": PATHS, "XDG_CONFIG_HOME": "/nonexistent"}
         self._output = output
         self.started = 0.0
 

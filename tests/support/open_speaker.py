@@ -23,6 +23,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 from support.card import CardError, VirtualCard
+from support.pacat import Pacat
 from support.recorder import RATE
 from support.rooms import NOISE_RMS, Room
 
@@ -103,7 +104,7 @@ def _wait_for_link(card: VirtualCard, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.02)  # a poll with a deadline
 
 
-class Mouth:
+class Mouth(Pacat):
     """Speaks into a card's microphone, in the noise of its room; a context manager.
 
     Args:
@@ -112,30 +113,10 @@ class Mouth:
     """
 
     def __init__(self, card: VirtualCard, noise: float = NOISE_RMS) -> None:
-        words = ["--raw", "--format=s16ne", "--channels=1", f"--rate={RATE}"]
-        self._pacat = subprocess.Popen(
-            ["pacat", *words, "--latency-msec=20", "-d", "micfeed"],
-            env=card.env,
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
+        super().__init__(card, "micfeed", RATE, latency_ms=20)
         self._noise = np.random.default_rng(5).normal(0, noise, 10 * RATE)
         self._to_say: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._over = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Mouth:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over = True
-        self._thread.join(5.0)
-        self._pacat.terminate()
-        with self._pacat:  # waits, and closes the pipe
-            pass
 
     def say(self, samples: Samples) -> float:
         """Begin to say something, 48 kHz; return when (monotonic), to 10 ms."""
@@ -143,22 +124,19 @@ class Mouth:
             self._to_say = samples
         return time.monotonic()
 
-    def _run(self) -> None:
+    def speak(self, pipe: IO[bytes]) -> None:
         size, at = round(_PERIOD * RATE), 0
-        pipe = self._pacat.stdin
-        assert pipe is not None
-        with contextlib.suppress(OSError):  # the card has ended
-            while not self._over:
-                # What lies in the pipe is heard late, for good: half a second from the start alone.
-                if _unread(pipe) >= 2 * size:
-                    time.sleep(_POLL)
-                    continue
-                block = self._noise[at : at + size].copy()
-                at = (at + size) % len(self._noise)
-                with self._lock:
-                    said, self._to_say = self._to_say[:size], self._to_say[size:]
-                block[: len(said)] += said
-                pipe.write(np.clip(np.rint(block), -32768, 32767).astype(np.int16).tobytes())
+        while not self.is_over:
+            # What lies in the pipe is heard late, for good: half a second from the start alone.
+            if _unread(pipe) >= 2 * size:
+                time.sleep(_POLL)
+                continue
+            block = self._noise[at : at + size].copy()
+            at = (at + size) % len(self._noise)
+            with self._lock:
+                said, self._to_say = self._to_say[:size], self._to_say[size:]
+            block[: len(said)] += said
+            pipe.write(np.clip(np.rint(block), -32768, 32767).astype(np.int16).tobytes())
 
 
 def _unread(pipe: IO[bytes]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 import threading
 import wave
@@ -16,6 +15,7 @@ import numpy as np
 
 from retell_voice.audio.format import AudioFormat, Samples, to_float
 from retell_voice.errors import ConfigError
+from retell_voice.private import privately
 from retell_voice.shown import logger
 
 MOST_WAITING = 10.0
@@ -39,10 +39,6 @@ class Writer(Protocol):
         """Close the file; safe to call twice."""
 
 
-def _privately(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def create(path: Path | str) -> BinaryIO:
     """Open a file to write to; a new one is private: it contains what was said.
 
@@ -50,7 +46,7 @@ def create(path: Path | str) -> BinaryIO:
         ConfigError: it cannot be opened.
     """
     try:
-        return open(path, "wb", opener=_privately)
+        return open(path, "wb", opener=privately)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
 
