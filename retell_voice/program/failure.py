@@ -10,8 +10,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import NoReturn, TextIO
 
+from retell_voice.devices.portaudio import library
 from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.program import stdout
 from retell_voice.program.interrupt import (
@@ -149,19 +150,26 @@ def ending() -> Iterator[None]:
     exit_on_interrupt_from_here()
     failure = stdout.failure()
     if stdout.is_abandoned():
-        with suppress(OSError, ValueError):
-            sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
-    if failure is None:
-        raise SystemExit(code)
-    stdout.silence()
-    # A more specific code stands; a reader that has gone need not hear of a failed call.
-    if code in (None, 0, 1):
-        code = 0
-        if not stdout.is_no_failure(failure):
-            complain(f"the output could not be written: {failure.strerror or failure}")
-            code = ConfigError.exit_code
+        _end_at_once(code, sys.stderr)
+    if failure is not None:
+        stdout.silence()
+        # A more specific code stands; a reader that has gone need not hear of a failed call.
+        if code in (None, 0, 1):
+            code = 0
+            if not stdout.is_no_failure(failure):
+                complain(f"the output could not be written: {failure.strerror or failure}")
+                code = ConfigError.exit_code
+    if library.is_left_open():
+        _end_at_once(code, sys.stdout, sys.stderr)
     raise SystemExit(code)
+
+
+def _end_at_once(code: object, *streams: TextIO) -> NoReturn:
+    """End the process without waiting for anything, its output flushed."""
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _traceback() -> None:

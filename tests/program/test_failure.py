@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -83,3 +84,24 @@ def test_progress_is_left_out_while_the_terminal_is_stopped(
         progress("two\x1b[31m")
         assert os.read(master, 100) == b"\r\x1b[Ktwo[31m"
     os.close(master)
+
+
+LEFT_OPEN = """
+import atexit
+from retell_voice.devices.portaudio import library
+from retell_voice.program.failure import ending
+
+atexit.register(print, "torn down beneath it")
+library._left_open = {left_open}
+with ending():
+    print("said")
+    raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize("left_open", [True, False])
+def test_nothing_is_torn_down_beneath_threads_that_nothing_can_end(left_open: bool) -> None:
+    command = [sys.executable, "-c", LEFT_OPEN.format(left_open=left_open)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    later = [] if left_open else ["torn down beneath it"]
+    assert (done.returncode, done.stdout.splitlines()) == (3, ["said", *later])

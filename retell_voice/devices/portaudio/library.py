@@ -37,6 +37,7 @@ _CLOSE_SECONDS = 1.0
 _module: ModuleType | None = None
 _lock = threading.Lock()
 _users = 0
+_left_open = False
 
 
 def portaudio() -> ModuleType:
@@ -180,5 +181,16 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
 
 def leave_open_at_exit() -> None:
     """Keep a hanging PortAudio from blocking the interpreter's exit, too."""
+    global _left_open  # noqa: PLW0603 - as in ``enter``
+    _left_open = True
     if at_exit := getattr(portaudio(), "_exit_handler", None):
         atexit.unregister(at_exit)
+
+
+def is_left_open() -> bool:
+    """Return whether threads of PortAudio's run on that nothing can end.
+
+    A process then ends best by ``os._exit``: as C ends it, ALSA and its plug-ins are torn down
+    beneath those threads, which now and then crashes it.
+    """
+    return _left_open
