@@ -23,13 +23,13 @@ from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.echo_stage import EchoStage
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.output import Output
-from retell_voice.echo.choice import Choice, Way, choose, open_control
+from retell_voice.echo.choice import Choice, Method, choose, open_control
 from retell_voice.echo.ports import EchoControl, EchoMeasures
 from retell_voice.echo.system import EchoCancelled, SoundDevice, cancels_echo
 from retell_voice.echo.webrtc import installed
 from retell_voice.errors import ConfigError
 
-Echo = Way | str | Callable[[int], EchoControl]
+Echo = Method | str | Callable[[int], EchoControl]
 """A method, or its name, or a function that makes your own echo control for a rate in Hz."""
 
 _FILES = NullMicrophone, WavMicrophone, NullSpeaker, WavSpeaker
@@ -59,7 +59,7 @@ class EchoPath:
         gain: bool = False,
     ) -> None:
         self._make = None if isinstance(echo, str) else echo
-        self._asked = _way(echo) if isinstance(echo, str) else Way.OFF
+        self._asked = _method(echo) if isinstance(echo, str) else Method.OFF
         self._near_end = near_end
         self._output = output
         self._options = {"noise_suppression": noise_suppression, "gain": gain}
@@ -77,7 +77,7 @@ class EchoPath:
     @property
     def name(self) -> str:
         """Its name, for people: ``off``, ``webrtc``, or that of your own."""
-        return self._choice.way.value if self._make is None else self._name
+        return self._choice.method.value if self._make is None else self._name
 
     def rest(self, may_rest: bool) -> None:
         """Let it rest while nothing is played, or have it work throughout, as a call needs."""
@@ -108,9 +108,9 @@ class EchoPath:
     def changed(self, microphone: Microphone, speaker: Speaker) -> None:
         """Start over: one of these was switched or has come back. May take a second."""
         with self._changing:
-            if self._asked is Way.AUTO:
+            if self._asked is Method.AUTO:
                 choice = choose_for(self._asked, microphone, speaker)
-                if choice.way is not self._choice.way:
+                if choice.method is not self._choice.method:
                     self._open(choice)
                     return
                 self._choice = choice
@@ -119,7 +119,7 @@ class EchoPath:
 
     def _open(self, choice: Choice) -> None:
         try:
-            control = open_control(choice.way, self._near_end.rate, **self._options)
+            control = open_control(choice.method, self._near_end.rate, **self._options)
         except ValueError as error:  # a microphone at 96 kHz
             hint = "use another microphone or rate, or no echo control"
             control, choice = None, self._without(choice, ConfigError(f"{error}", hint))
@@ -130,9 +130,9 @@ class EchoPath:
 
     def _without(self, choice: Choice, error: ConfigError) -> Choice:
         """Return the choice to do nothing, unless what failed was requested explicitly."""
-        if self._asked is not Way.AUTO or choice.way is Way.OFF:
+        if self._asked is not Method.AUTO or choice.method is Method.OFF:
             raise error
-        return Choice(Way.OFF, str(error), error.hint)
+        return Choice(Method.OFF, str(error), error.hint)
 
     def _use(self, control: EchoControl | None) -> None:
         near_end = self._near_end
@@ -145,14 +145,14 @@ class EchoPath:
         near_end.use_echo_control(self._stage)
 
 
-def choose_for(asked: Way, microphone: Microphone, speaker: Speaker) -> Choice:
+def choose_for(asked: Method, microphone: Microphone, speaker: Speaker) -> Choice:
     """Return the method to use for two devices, whether open or not. May take a second.
 
     Raises:
         ConfigError: the requested method is not available.
     """
     server = None
-    if asked in (Way.AUTO, Way.SYSTEM) and (_is_server(microphone) or _is_server(speaker)):
+    if asked in (Method.AUTO, Method.SYSTEM) and (_is_server(microphone) or _is_server(speaker)):
         server = sound_server.ask()
     return choose(
         asked,
@@ -197,9 +197,9 @@ def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -
         os.environ[variable] = wanted.name
 
 
-def _way(name: str) -> Way:
+def _method(name: str) -> Method:
     try:
-        return Way(name)
+        return Method(name)
     except ValueError:
-        ways = ", ".join(Way)
-        raise ValueError(f"echo is {name!r}, not one of {ways}") from None
+        methods = ", ".join(Method)
+        raise ValueError(f"echo is {name!r}, not one of {methods}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from retell_voice.devices.echo_path import choose_for
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.doctor.findings import Finding, Verdict
-from retell_voice.echo.choice import Choice, Way
+from retell_voice.echo.choice import Choice, Method
 from retell_voice.errors import ConfigError
 
 _LOUD = -35.0
@@ -16,12 +16,12 @@ _OPEN = "use headphones, or --echo webrtc or half-duplex"
 def judge_way(asked: str, microphone: Microphone, speaker: Speaker) -> tuple[Choice, Finding]:
     """Judge which method of echo control a call would use with these devices."""
     try:
-        choice = choose_for(Way(asked), microphone, speaker)
+        choice = choose_for(Method(asked), microphone, speaker)
     except ConfigError as error:
         failed = Finding("sound", "echo control", Verdict.FAIL, str(error), error.hint, code=2)
-        return Choice(Way.OFF, str(error), error.hint), failed
+        return Choice(Method.OFF, str(error), error.hint), failed
     verdict = Verdict.WARN if choice.hint else Verdict.PASS
-    says = f"{choice.way}: {choice.why}"
+    says = f"{choice.method}: {choice.why}"
     return choice, Finding("sound", "echo control", verdict, says, choice.hint)
 
 
@@ -38,8 +38,8 @@ def judge_echo(levels: list[float | None], choice: Choice) -> Finding:
     level = heard[len(heard) // 2]
     figures = {"echo_db": round(level, 1)}
     says = f"the microphone hears the speaker, {level:+.0f} dB relative to what is played"
-    if choice.way is not Way.OFF:
-        return Finding("sound", "echo", Verdict.PASS, f"{says}; {choice.way}", "", figures)
+    if choice.method is not Method.OFF:
+        return Finding("sound", "echo", Verdict.PASS, f"{says}; {choice.method}", "", figures)
     if level < _LOUD:
         return Finding("sound", "echo", Verdict.PASS, f"{says}: too faint to matter", "", figures)
     says += ": the agent would hear itself"

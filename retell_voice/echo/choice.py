@@ -21,7 +21,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
 
 
-class Way(StrEnum):
+class Method(StrEnum):
     """Methods of echo control; the values of ``--echo``."""
 
     AUTO = "auto"
@@ -39,13 +39,13 @@ class Choice:
     """A decision.
 
     Attributes:
-        way: the method, anything but ``AUTO``.
+        method: anything but ``AUTO``.
         why: half a sentence for people.
         hint: what would be better, one line; may be empty.
         devices: ``SYSTEM``: what to use instead of the requested devices, else None.
     """
 
-    way: Way
+    method: Method
     why: str
     hint: str = ""
     devices: EchoCancelled | None = None
@@ -68,7 +68,7 @@ def is_headset(speaker: SoundDevice) -> bool:
 
 
 def choose(
-    setting: Way,
+    setting: Method,
     *,
     microphone: SoundDevice | None,
     speaker: SoundDevice | None,
@@ -87,14 +87,14 @@ def choose(
     Raises:
         ConfigError: the requested method is not available.
     """
-    if setting is Way.AUTO:
+    if setting is Method.AUTO:
         return _automatic(microphone, speaker, installed)
     asked = f"you asked for {setting}"
-    if setting is Way.WEBRTC and not installed:
+    if setting is Method.WEBRTC and not installed:
         raise ConfigError(
             "echo cancellation needs the package pywebrtc-audio", how_to_install("echo")
         )
-    if setting is Way.SYSTEM:
+    if setting is Method.SYSTEM:
         pair = system.find(microphones, speakers)
         if pair is None:
             raise ConfigError("the sound server has no echo-cancelled microphone", system.HINT)
@@ -106,15 +106,15 @@ def _automatic(
     microphone: SoundDevice | None, speaker: SoundDevice | None, installed: Collection[str]
 ) -> Choice:
     if microphone is None or speaker is None:
-        return Choice(Way.OFF, "no microphone hears a speaker")
+        return Choice(Method.OFF, "no microphone hears a speaker")
     if is_headset(speaker):
-        return Choice(Way.OFF, f"{_called(speaker)} is a headset")
+        return Choice(Method.OFF, f"{_called(speaker)} is a headset")
     if system.cancels_echo(microphone):
-        return Choice(Way.SYSTEM, f"{_called(microphone)} cancels the echo")
+        return Choice(Method.SYSTEM, f"{_called(microphone)} cancels the echo")
     if installed:
-        return Choice(Way.WEBRTC, f"{_called(speaker)} is not a headset")
+        return Choice(Method.WEBRTC, f"{_called(speaker)} is not a headset")
     return Choice(
-        Way.OFF, "no canceller is installed", f"with open speakers: {how_to_install('echo')}"
+        Method.OFF, "no canceller is installed", f"with open speakers: {how_to_install('echo')}"
     )
 
 
@@ -123,12 +123,12 @@ def _called(device: SoundDevice) -> str:
 
 
 def open_control(
-    way: Way, rate: int, *, noise_suppression: bool = False, gain: bool = False
+    method: Method, rate: int, *, noise_suppression: bool = False, gain: bool = False
 ) -> EchoControl | None:
     """Return the echo control, for one thread; None if there is nothing to do.
 
     Args:
-        way: as chosen, not ``AUTO``.
+        method: as chosen, not ``AUTO``.
         rate: samples a second of the near end, 8000–48000.
         noise_suppression, gain: WebRTC's noise suppression and automatic gain, with any method.
 
@@ -136,11 +136,11 @@ def open_control(
         ConfigError: a required package is not installed or does not work.
         ValueError: the rate is out of range, or the method not chosen yet.
     """
-    if way is Way.AUTO:
+    if method is Method.AUTO:
         raise ValueError("auto is not a method: choose one first")
-    if way is Way.WEBRTC:
+    if method is Method.WEBRTC:
         return Guarded(new_webrtc(rate, noise_suppression=noise_suppression, gain=gain), rate)
     first = None
     if noise_suppression or gain:
         first = new_webrtc(rate, echo=False, noise_suppression=noise_suppression, gain=gain)
-    return HalfDuplex(rate, first) if way is Way.HALF_DUPLEX else first
+    return HalfDuplex(rate, first) if method is Method.HALF_DUPLEX else first

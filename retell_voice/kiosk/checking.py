@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from retell_voice.errors import ConnectError, DeviceLost, RetellVoiceError
 from retell_voice.kiosk.devices import Devices
-from retell_voice.kiosk.placing import Way
+from retell_voice.kiosk.placing import CallSource
 from retell_voice.shown import logger
 
 _CHECK_SECONDS = 20.0
@@ -20,7 +20,7 @@ class Checks:
 
     Args:
         devices: the kiosk's.
-        way: returns how one comes to a call.
+        source: returns where calls come from.
         opened: called after devices were opened, or could not be.
         load: loads what the open devices need.
         found: is told what is wrong; None: all is well.
@@ -29,7 +29,7 @@ class Checks:
     def __init__(
         self,
         devices: Devices,
-        way: Callable[[], Way],
+        source: Callable[[], CallSource],
         *,
         opened: Callable[[], None],
         load: Callable[[], Awaitable[None]],
@@ -38,7 +38,7 @@ class Checks:
         self.task: asyncio.Task[None] | None = None
         """The last look."""
         self._devices = devices
-        self._way = way
+        self._source = source
         self._opened = opened
         self._load = load
         self._found = found
@@ -58,7 +58,7 @@ class Checks:
         try:
             await self._look()
         except TimeoutError:
-            error = ConnectError(f"{self._way().label} does not answer", temporary=True)
+            error = ConnectError(f"{self._source().label} does not answer", temporary=True)
         except RetellVoiceError as failure:
             error = failure
         except Exception as failure:
@@ -73,6 +73,6 @@ class Checks:
             self._opened()  # also where one was lost as soon as it was open
         async with asyncio.timeout(_CHECK_SECONDS):
             await self._load()
-            await self._way().check()
+            await self._source().check()
         if self._devices.away:  # since the look at them: nobody waits for AWAY here
             raise DeviceLost(self._devices.away)

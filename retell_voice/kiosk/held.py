@@ -23,7 +23,7 @@ from retell_voice.events import (
     Transcript,
 )
 from retell_voice.kiosk.account import Account
-from retell_voice.kiosk.placing import Way
+from retell_voice.kiosk.placing import CallSource
 from retell_voice.kiosk.states import Event as Happened
 from retell_voice.kiosk.verdict import result_of, wait_for, words_of
 from retell_voice.program.opening import make_recorder
@@ -77,7 +77,7 @@ class HeldCall:
 
     Args:
         wish: who wants it.
-        way: how one comes to a call.
+        source: where the call comes from.
         io: returns the open devices, None if they are not.
         settings: how it is held.
         watcher: is told.
@@ -86,7 +86,7 @@ class HeldCall:
     def __init__(
         self,
         wish: Wish,
-        way: Way,
+        source: CallSource,
         io: Callable[[], AudioIO | None],
         settings: KioskSettings,
         watcher: Watcher,
@@ -94,7 +94,7 @@ class HeldCall:
         self.is_speaking = False
         """Whether the agent is being heard."""
         self._wish = wish
-        self._way = way
+        self._source = source
         self._io = io
         self._settings = settings
         self._watcher = watcher
@@ -156,7 +156,7 @@ class HeldCall:
 
     async def _hold(self) -> None:
         settings = self._settings
-        route = await self._way.place(self._wish.source)
+        route = await self._source.place(self._wish.source)
         io, jitter = self._io(), settings.jitter_ms
         if io is None:
             raise DeviceLost("the devices are not open")

@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import count
 
-from retell_voice.kiosk.ports import Happening, Indicator, Part, PartFailed, Surroundings, Trigger
+from retell_voice.kiosk.ports import (
+    Indicator,
+    Part,
+    PartFailed,
+    Surroundings,
+    Trigger,
+    TriggerEvent,
+)
 from retell_voice.shown import logger
 
 _OPENING_SECONDS = 10.0
@@ -28,7 +35,7 @@ def pauses(draw: Callable[[], float] = random.random) -> Iterator[float]:
 async def keep(
     part: Part,
     surroundings: Surroundings,
-    take: Callable[[Happening], None],
+    take: Callable[[TriggerEvent], None],
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     draw: Callable[[], float] = random.random,
@@ -69,7 +76,7 @@ def _words(error: Exception) -> str:
 
 
 async def _at_work(
-    part: Part, surroundings: Surroundings, take: Callable[[Happening], None]
+    part: Part, surroundings: Surroundings, take: Callable[[TriggerEvent], None]
 ) -> None:
     try:
         async with asyncio.timeout(_OPENING_SECONDS):
@@ -84,7 +91,7 @@ async def _at_work(
 
 
 async def _until_one_fails(
-    part: Part, surroundings: Surroundings, take: Callable[[Happening], None]
+    part: Part, surroundings: Surroundings, take: Callable[[TriggerEvent], None]
 ) -> None:
     tasks = []
     if isinstance(part, Indicator):
@@ -108,6 +115,6 @@ async def _show(part: Indicator, surroundings: Surroundings) -> None:
         look = await surroundings.changed(look)
 
 
-async def _tell(part: Trigger, take: Callable[[Happening], None]) -> None:
-    async for happening in part:
-        take(happening)
+async def _tell(part: Trigger, take: Callable[[TriggerEvent], None]) -> None:
+    async for event in part:
+        take(event)

@@ -2,10 +2,11 @@
 
 ::
 
-    parts ──┐
-    control ─┼─▶ [Machine: states] ─▶ DIAL, HANG_UP ─▶ HeldCall ─▶ Call ─┐
-    devices ─┤                     ─▶ CHECK, LOOK   ─▶ Checks: Devices, Way ├─ AudioIO, always open
-    the call ┘                     ─▶ sounds, mute  ─▶ Audible ──────────┘
+    parts ───┐
+    control ─┼─▶ [Machine: states] ─▶ DIAL, HANG_UP ─▶ HeldCall ─▶ Call ─────┐
+    devices ─┤                     ─▶ CHECK, LOOK   ─▶ Checks: Devices, ─────┼─ AudioIO, always open
+             │                                                 CallSource    │
+    the call ┘                     ─▶ sounds, mute  ─▶ Audible ──────────────┘
                                    ─▶ Look          ─▶ parts, control, systemd
 """
 
@@ -31,14 +32,14 @@ from retell_voice.kiosk.looks import Looks
 from retell_voice.kiosk.machine import Machine
 from retell_voice.kiosk.parts import make_parts
 from retell_voice.kiosk.places import history_path
-from retell_voice.kiosk.placing import Way, way_of
+from retell_voice.kiosk.placing import CallSource, call_source
 from retell_voice.kiosk.ports import (
-    Happening,
     LongPressed,
     Look,
     Part,
     PartFailed,
     Pressed,
+    TriggerEvent,
     WantsCall,
     WantsHangUp,
     WantsMute,
@@ -95,10 +96,10 @@ class Kiosk:
         self._observer = observer
         self._looks = Looks()
         self._audible = Audible(self.devices, settings.volume.value)
-        self._way: Way = way_of(settings)
+        self._source: CallSource = call_source(settings)
         self._checks = Checks(
             self.devices,
-            lambda: self._way,
+            lambda: self._source,
             opened=lambda: self._audible.set_up(muted=self.machine.standing.muted),
             load=lambda: self._audible.load(self.settings),
             found=self._found,
@@ -165,11 +166,11 @@ class Kiosk:
         Raises:
             ConfigError: they cannot be used; nothing has changed then.
         """
-        way = way_of(settings)
+        source = call_source(settings)
         await check_sounds(settings)
         # On a thread: a package or a network that is loaded for the first time takes a second.
         parts = await run_detached(partial(make_parts, settings, self))
-        before, self.settings, self._way = self.settings, settings, way
+        before, self.settings, self._source = self.settings, settings, source
         if settings.volume.value != before.volume.value:
             self._set_volume(settings.volume.value)
         self._are_devices_stale |= devices_of(settings) != devices_of(before)
@@ -182,12 +183,12 @@ class Kiosk:
 
     # What happens
 
-    def take(self, happening: Happening) -> None:
+    def take(self, event: TriggerEvent) -> None:
         """Take what a part, or someone at the control socket, has told."""
         wish: Event | None = None
-        match happening:
+        match event:
             case Pressed():
-                wish, self._wish = Event.PRESS, Wish(happening.source)
+                wish, self._wish = Event.PRESS, Wish(event.source)
             case WantsCall(source, score, by_voice):
                 wish, self._wish = Event.CALL, Wish(source, by_voice, score)
             case WantsHangUp():
@@ -271,7 +272,9 @@ class Kiosk:
         self._calls += 1
         self.tally.wish(self._wish.source)
         _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
-        self._call = HeldCall(self._wish, self._way, lambda: self.devices.io, self.settings, self)
+        self._call = HeldCall(
+            self._wish, self._source, lambda: self.devices.io, self.settings, self
+        )
 
     def _found(self, error: Exception | None) -> None:
         why = "" if error is None else words_of(error)

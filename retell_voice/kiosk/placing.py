@@ -1,11 +1,11 @@
-"""Ways in which a kiosk comes to a call: through REST, or through something of its owner's.
+"""Where a kiosk's calls come from: Retell's REST API, or a command or URL of its owner's.
 
 ::
 
-    press ─▶ Way.place ─▶ Route ─▶ Call
-    a look ─▶ Way.check            whether a call could be had; makes none
+    press ─▶ CallSource.place ─▶ Route ─▶ Call
+    a look ─▶ CallSource.check            whether a call could be had; makes none
 
-A new way is a class here and a line in ``way_of``.
+A new source is a class here and a line in ``call_source``.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
 _MOST = 65536
 
 
-class Way(Protocol):
-    """A way to come to a call."""
+class CallSource(Protocol):
+    """Where calls come from."""
 
     label: str
     """Where it comes from, for people."""
 
     async def place(self, source: str) -> Route:
-        """Come to a call and return what is dialled.
+        """Make a call and return what is dialled.
 
         Args:
             source: who wants it, for people and for what the owner has.
@@ -71,34 +71,34 @@ class Way(Protocol):
         """See whether there would be one; raises as ``place``."""
 
 
-def way_of(settings: KioskSettings) -> Way:
-    """Return the way that the settings want.
+def call_source(settings: KioskSettings) -> CallSource:
+    """Return the source that the settings name.
 
     Raises:
         ConfigError: none of them, or two.
     """
-    ways: list[tuple[str, Callable[[], Way]]] = [
+    sources: list[tuple[str, Callable[[], CallSource]]] = [
         (row.source, make)
         for row, make in (
-            (settings.agent, partial(RestWay, settings)),
-            (settings.call_command, partial(CommandWay, settings)),
-            (settings.call_url, partial(UrlWay, settings)),
+            (settings.agent, partial(RestCalls, settings)),
+            (settings.call_command, partial(CommandCalls, settings)),
+            (settings.call_url, partial(UrlCalls, settings)),
         )
         if row.value
     ]
-    if not ways:
+    if not sources:
         raise ConfigError(
             "nothing says whom to call",
             "set agent, with an API key; or, under [kiosk], call_command or call_url",
         )
-    if len(ways) > 1:
+    if len(sources) > 1:
         raise ConfigError(
-            f"{' and '.join(source for source, _ in ways)} each provide calls: give one"
+            f"{' and '.join(name for name, _ in sources)} each provide calls: give one"
         )
-    return ways[0][1]()
+    return sources[0][1]()
 
 
-class RestWay:
+class RestCalls:
     """Calls an agent: a web call, or one that is registered for the Audio WebSocket.
 
     Raises:
@@ -142,7 +142,7 @@ def _wait_briefly(error: TooManyRequests, seconds: float) -> None:
         raise error
 
 
-class CommandWay:
+class CommandCalls:
     """Runs a command; no shell reads it."""
 
     def __init__(self, settings: KioskSettings) -> None:
@@ -216,7 +216,7 @@ async def _kill(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-class UrlWay:
+class UrlCalls:
     """Posts to an endpoint."""
 
     def __init__(self, settings: KioskSettings) -> None:

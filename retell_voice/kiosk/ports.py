@@ -44,7 +44,7 @@ class PartFailed(RetellVoiceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class TriggerEvent:
     """Something that a trigger tells.
 
     Attributes:
@@ -55,17 +55,17 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed(Happening):
+class Pressed(TriggerEvent):
     """A short press: calls, or hangs up the call that is up."""
 
 
 @dataclass(frozen=True, slots=True)
-class LongPressed(Happening):
+class LongPressed(TriggerEvent):
     """A press held for long: mutes, or unmutes."""
 
 
 @dataclass(frozen=True, slots=True)
-class WantsCall(Happening):
+class WantsCall(TriggerEvent):
     """A call is wanted; never hangs one up. The wake word's, voice activity's, always-on's.
 
     Attributes:
@@ -78,12 +78,12 @@ class WantsCall(Happening):
 
 
 @dataclass(frozen=True, slots=True)
-class WantsHangUp(Happening):
+class WantsHangUp(TriggerEvent):
     """The call that is up is to end."""
 
 
 @dataclass(frozen=True, slots=True)
-class WantsMute(Happening):
+class WantsMute(TriggerEvent):
     """The microphone is to be muted or unmuted.
 
     Attributes:
@@ -94,7 +94,7 @@ class WantsMute(Happening):
 
 
 @dataclass(frozen=True, slots=True)
-class WantsVolume(Happening):
+class WantsVolume(TriggerEvent):
     """Everything is to be as loud as this.
 
     Attributes:
@@ -178,7 +178,7 @@ class Part(Protocol):
 class Trigger(Part, Protocol):
     """Tells what happens; iterated by one task, from its entering on."""
 
-    def __aiter__(self) -> AsyncIterator[Happening]:
+    def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         """Return what happens, as it does.
 
         Raises (when iterated):

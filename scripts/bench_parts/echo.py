@@ -3,9 +3,9 @@
 ::
 
     agent's voice ─▶ room (delay, reverberation, drift, a bad loudspeaker) ─┐
-    user's voice, as loud as the echo ──────────────────────────────────────┴▶ microphone ─▶ way
+    user's voice, as loud as the echo ──────────────────────────────────────┴▶ microphone ─▶ method
 
-No sound card and no time: the same for every way, but for the cost, as fast as it goes.
+No sound card and no time: the same for every method, but for the cost, as fast as it goes.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Off:
         return EchoMeasures()
 
 
-Way = Callable[[int], EchoControl]
-WAYS: dict[str, Way] = {
+Method = Callable[[int], EchoControl]
+METHODS: dict[str, Method] = {
     "off": lambda _: Off(),
     "webrtc, no guard": PyWebRtc,
     "webrtc": lambda rate: Guarded(PyWebRtc(rate), rate),
@@ -132,17 +132,17 @@ def words_left(made: Scene, out: Samples, voices: Cast, ears: Ears | None) -> st
 
 
 def in_rooms(voices: Cast, ears: Ears | None) -> Iterator[Row]:
-    """Yield the rows of every room and way."""
+    """Yield the rows of every room and method."""
     for name, room in ROOMS.items():
         alone, both = voices.meet(room), voices.meet(room, _AT)
         yielding = voices.meet(room, _AT, yields=True)
         after = _ends(alone) + 1.0
-        for way, make in WAYS.items():
+        for method, make in METHODS.items():
             out = alone.through(make(voices.rate))
             own = own_interruptions(alone, out)
-            missed = bool(own) and way not in ("off", "webrtc, no guard")
-            target = "" if way in ("off", "webrtc, no guard") else "0 interruptions"
-            yield Row(f"{name}, {way}: echo", echo_left(alone, out), target, missed=missed)
+            missed = bool(own) and method not in ("off", "webrtc, no guard")
+            target = "" if method in ("off", "webrtc, no guard") else "0 interruptions"
+            yield Row(f"{name}, {method}: echo", echo_left(alone, out), target, missed=missed)
             said = user_left(alone, out, [after], voices.user)
             yield Row("  user alone", said)
             out = both.through(make(voices.rate))
@@ -157,10 +157,10 @@ def in_rooms(voices: Cast, ears: Ears | None) -> Iterator[Row]:
 
 
 def in_many_rooms(voices: Cast, count: int, seed: int = 5) -> Iterator[Row]:
-    """Yield, for each way, how it fares in rooms drawn by chance."""
+    """Yield, for each method, how it fares in rooms drawn by chance."""
     random = np.random.default_rng(seed)
-    own: dict[str, int] = dict.fromkeys(WAYS, 0)
-    late: dict[str, list[float]] = {way: [] for way in WAYS}
+    own: dict[str, int] = dict.fromkeys(METHODS, 0)
+    late: dict[str, list[float]] = {method: [] for method in METHODS}
     for number in range(count):
         room = Room(
             decay=random.uniform(0.1, 0.3),
@@ -172,13 +172,13 @@ def in_many_rooms(voices: Cast, count: int, seed: int = 5) -> Iterator[Row]:
             seed=int(random.integers(1 << 30)),
         )
         alone, both = (voices.meet(room, at, seed=number) for at in ((), _AT))
-        for way, make in WAYS.items():
-            own[way] += own_interruptions(alone, alone.through(make(voices.rate)))
-            late[way] += latencies(both, both.through(make(voices.rate)), _AT)
-    for way in WAYS:
-        if way == "off":
+        for method, make in METHODS.items():
+            own[method] += own_interruptions(alone, alone.through(make(voices.rate)))
+            late[method] += latencies(both, both.through(make(voices.rate)), _AT)
+    for method in METHODS:
+        if method == "off":
             continue  # it is talked over all the time
-        yield _conversed(f"{count} rooms by chance, {way}", way, own[way], late[way])
+        yield _conversed(f"{count} rooms by chance, {method}", method, own[method], late[method])
 
 
 def long_conversations(voices: Cast, minutes: float) -> Iterator[Row]:
@@ -186,8 +186,8 @@ def long_conversations(voices: Cast, minutes: float) -> Iterator[Row]:
     for name, room in ROOMS.items():
         made, turns = converse(voices, room, minutes)
         at = [turn.at for turn in turns if turn.interrupts]
-        for way, make in WAYS.items():
-            if way == "off":
+        for method, make in METHODS.items():
+            if method == "off":
                 continue
             out = made.through(make(voices.rate))
             mine = [(turn.at, turn.end(voices.rate) + 0.3) for turn in turns]
@@ -197,23 +197,23 @@ def long_conversations(voices: Cast, minutes: float) -> Iterator[Row]:
                 if not any(start < known < end for start, end in mine)
             ]
             yield _conversed(
-                f"{minutes:g} min, {name}, {way}", way, len(own), latencies(made, out, at)
+                f"{minutes:g} min, {name}, {method}", method, len(own), latencies(made, out, at)
             )
 
 
-def _conversed(what: str, way: str, own: int, late: list[float]) -> Row:
+def _conversed(what: str, method: str, own: int, late: list[float]) -> Row:
     soon = sum(each <= SOON for each in late)
     middle, most = (percentile(late, each) * 1e3 for each in (50, 95))
     figures = (
         f"{own} own interruptions; the user's: {soon} of {len(late)} in 300 ms, "
         f"{middle:.0f} / {most:.0f} ms"
     )
-    bare = way == "webrtc, no guard"
+    bare = method == "webrtc, no guard"
     return Row(what, figures, "" if bare else "0 own", missed=bool(own) and not bare)
 
 
 def changes(voices: Cast) -> Iterator[Row]:
-    """Yield what each way makes of a ``clear`` and of a delay that jumps."""
+    """Yield what each method makes of a ``clear`` and of a delay that jumps."""
     room, later = Room(decay=0.2), Room(decay=0.2, delay=0.06)
     made = voices.meet(room)
     cut, jump = 10.0, 12.0
@@ -224,20 +224,20 @@ def changes(voices: Cast) -> Iterator[Row]:
     at = round(jump * made.rate)
     heard = np.concatenate((made.microphone[:at], there.microphone[at:]))
     jumped = Scene(later, made.rate, made.far, made.near, made.echo, heard)
-    for way, make in WAYS.items():
+    for method, make in METHODS.items():
         out = cleared.through(make(made.rate))
         left = db(power(cleared.part(out, cut + 0.05, cut + 0.5)) / 32768**2)
-        yield Row(f"after a clear, {way}: left from 50 to 500 ms", f"{left:.0f} dBFS")
+        yield Row(f"after a clear, {method}: left from 50 to 500 ms", f"{left:.0f} dBFS")
         out = jumped.through(make(made.rate))
         parts = [(jump + 0.06, jump + 1.06), (jump + 1.06, jump + 2.06), (jump + 2.06, 24.0)]
         taken = " / ".join(f"{jumped.erle(out, *each):.0f}" for each in parts)
-        yield Row(f"delay jumps by 20 ms, {way}: 1st s / 2nd / rest", f"{taken} dB")
+        yield Row(f"delay jumps by 20 ms, {method}: 1st s / 2nd / rest", f"{taken} dB")
 
 
 def cost() -> Iterator[Row]:
-    """Yield the processor time that a block takes, by way and rate."""
-    for way, make in WAYS.items():
-        if way == "off":
+    """Yield the processor time that a block takes, by method and rate."""
+    for method, make in METHODS.items():
+        if method == "off":
             continue
         for rate in RATES:
             size = block_samples(rate)
@@ -252,7 +252,7 @@ def cost() -> Iterator[Row]:
                 spent.append(time.thread_time() - began)
             middle = median(spent)
             yield Row(
-                f"cost, {way}, {rate} Hz",
+                f"cost, {method}, {rate} Hz",
                 f"{middle * 1e6:.0f} µs a block, {middle * 100 * 100:.1f} % of a core",
                 f"≤ {MOST_COST:.0%}" if rate == 24000 else "",
                 missed=rate == 24000 and not middle / 0.01 <= MOST_COST,
@@ -267,7 +267,7 @@ def run(
     rooms: int = 12,
     minutes: float = 10.0,
 ) -> list[Row]:
-    """Measure every way.
+    """Measure every method.
 
     Args:
         rate: samples a second.

@@ -19,7 +19,7 @@ from retell_voice.devices.portaudio import sound_server
 from retell_voice.devices.portaudio.sound_server import SoundServer
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.output import Output
-from retell_voice.echo.choice import Choice, Way
+from retell_voice.echo.choice import Choice, Method
 from retell_voice.echo.ports import EchoMeasures, EchoState
 from retell_voice.echo.system import SoundDevice
 from retell_voice.errors import ConfigError, DeviceError
@@ -95,7 +95,7 @@ def test_auto_is_off_for_a_headset_of_the_sound_server(server: Callable[..., Non
     server(HEADSET)
     echo, _ = path("auto")
     echo.prepare(Device(), Device())
-    assert echo.choice == Choice(Way.OFF, "WH-1000XM4 is a headset")
+    assert echo.choice == Choice(Method.OFF, "WH-1000XM4 is a headset")
     assert echo.name == "off"
     assert echo.measures() == EchoMeasures()
 
@@ -112,7 +112,7 @@ def test_auto_cancels_where_the_speaker_is_open(server: Callable[..., None]) -> 
 def test_auto_knows_names_where_there_is_no_sound_server(server: Callable[..., None]) -> None:
     echo, _ = path("auto")
     echo.prepare(Device("Mic (Realtek)", "MME"), Device("Headphones (Realtek)", "MME"))
-    assert echo.choice == Choice(Way.OFF, "Headphones (Realtek) is a headset")
+    assert echo.choice == Choice(Method.OFF, "Headphones (Realtek) is a headset")
 
 
 def test_auto_is_off_for_files(server: Callable[..., None]) -> None:
@@ -120,7 +120,7 @@ def test_auto_is_off_for_files(server: Callable[..., None]) -> None:
     for devices in ((NullMicrophone(RATE), Device()), (Device(), NullSpeaker(RATE))):
         echo, _ = path("auto")
         echo.prepare(*devices)
-        assert echo.choice == Choice(Way.OFF, "no microphone hears a speaker")
+        assert echo.choice == Choice(Method.OFF, "no microphone hears a speaker")
 
 
 def test_auto_looks_again_when_a_device_is_another(server: Callable[..., None]) -> None:
@@ -147,7 +147,7 @@ def test_auto_does_without_a_canceller_that_does_not_load(
     echo, _ = path("auto")
     echo.prepare(Device(), Device())
     assert echo.choice is not None
-    assert echo.choice.way is Way.OFF
+    assert echo.choice.method is Method.OFF
     assert "fails to load" in echo.choice.why
     assert "pip install" in echo.choice.hint
     with pytest.raises(ConfigError, match="fails to load"):

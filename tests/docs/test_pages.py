@@ -17,7 +17,7 @@ import pytest
 from support.waits import unless_it_had_to_wait
 
 import retell_voice
-from retell_voice.echo.choice import Way
+from retell_voice.echo.choice import Method
 from retell_voice.echo.system import HOW_TO
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables import SECTIONS
@@ -38,8 +38,8 @@ def test_rooms_that_are_named_are_there() -> None:
 def test_the_page_about_echo_knows_every_way_and_how_to_make_the_systems() -> None:
     page = (ROOT / "docs" / "echo.md").read_text("utf-8")
     assert HOW_TO.strip() in page
-    for way in Way:
-        assert f"\n| `{way}` |" in page
+    for method in Method:
+        assert f"\n| `{method}` |" in page
 
 
 def test_no_two_servers_of_the_pages_want_the_same_port() -> None:

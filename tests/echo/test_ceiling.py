@@ -93,13 +93,13 @@ def test_an_echo_that_begins_later_is_found(conversation: Callable[..., Scene]) 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])
 @pytest.mark.parametrize("level", [-90.0, -45.0, -30.0])
-@pytest.mark.parametrize("way", ["webrtc", "half-duplex"])
+@pytest.mark.parametrize("method", ["webrtc", "half-duplex"])
 def test_who_talks_over_the_first_words_where_there_is_no_echo_is_heard(
-    way: str, level: float, share: float, conversation: Callable[..., Scene], user: list[Samples]
+    method: str, level: float, share: float, conversation: Callable[..., Scene], user: list[Samples]
 ) -> None:
-    near = list(zip(AT[way], user, strict=True))
+    near = list(zip(AT[method], user, strict=True))
     made = without_echo(conversation(Room()), near, level, share)
-    control = Guarded(PyWebRtc(RATE), RATE) if way == "webrtc" else HalfDuplex(RATE)
+    control = Guarded(PyWebRtc(RATE), RATE) if method == "webrtc" else HalfDuplex(RATE)
     out = made.through(control)
     noticed = [each.known / RATE for each in EnergyDetector(RATE).process(out) if each.speaking]
     for at, said in near:
@@ -107,7 +107,7 @@ def test_who_talks_over_the_first_words_where_there_is_no_echo_is_heard(
         here, there = (made.part(each, at + 0.3, ends) for each in (out, made.near))
         assert db(power(here) / power(there)) > -6
         assert any(at < each < at + 1.1 for each in noticed)
-    assert all(any(at < each < at + 3 for at in AT[way]) for each in noticed), "it hears itself"
+    assert all(any(at < each < at + 3 for at in AT[method]) for each in noticed), "it hears itself"
 
 
 def test_where_there_is_no_echo_it_does_not_pretend_to_have_removed_one(

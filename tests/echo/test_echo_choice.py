@@ -1,10 +1,10 @@
-"""Which way of echo control is used, and why."""
+"""Which method of echo control is used, and why."""
 
 from typing import Any
 
 import pytest
 
-from retell_voice.echo.choice import Way, choose, is_headset, open_control
+from retell_voice.echo.choice import Method, choose, is_headset, open_control
 from retell_voice.echo.guard import Guarded
 from retell_voice.echo.half_duplex import HalfDuplex
 from retell_voice.echo.system import SoundDevice
@@ -18,10 +18,10 @@ HEADSET = SoundDevice("bluez_output.1", "WH-1000XM4", form_factor="headset")
 CANCELLED = SoundDevice("echo-cancel-source", "Echo-Cancel Source")
 
 
-def chosen(setting: Way = Way.AUTO, **given: Any) -> tuple[Way, str]:
+def chosen(setting: Method = Method.AUTO, **given: Any) -> tuple[Method, str]:
     asked: dict[str, Any] = {"microphone": MICROPHONE, "speaker": SPEAKER} | given
     choice = choose(setting, **asked)
-    return choice.way, choice.why
+    return choice.method, choice.why
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def chosen(setting: Way = Way.AUTO, **given: Any) -> tuple[Way, str]:
 )
 def test_a_headset_is_known_by_form_factor_port_and_name(speaker: SoundDevice) -> None:
     assert is_headset(speaker)
-    assert chosen(speaker=speaker, installed=["pywebrtc-audio"])[0] is Way.OFF
+    assert chosen(speaker=speaker, installed=["pywebrtc-audio"])[0] is Method.OFF
 
 
 @pytest.mark.parametrize(
@@ -57,73 +57,73 @@ def test_a_headset_is_known_by_form_factor_port_and_name(speaker: SoundDevice) -
 )
 def test_open_speakers_are_not(speaker: SoundDevice) -> None:
     assert not is_headset(speaker)
-    assert chosen(speaker=speaker, installed=["livekit"])[0] is Way.WEBRTC
+    assert chosen(speaker=speaker, installed=["livekit"])[0] is Method.WEBRTC
 
 
 def test_auto_says_why() -> None:
-    assert chosen(installed=["livekit"]) == (Way.WEBRTC, "Built-in Speakers is not a headset")
-    assert chosen(speaker=HEADSET) == (Way.OFF, "WH-1000XM4 is a headset")
-    assert chosen(microphone=None) == (Way.OFF, "no microphone hears a speaker")
-    assert chosen(speaker=None) == (Way.OFF, "no microphone hears a speaker")
+    assert chosen(installed=["livekit"]) == (Method.WEBRTC, "Built-in Speakers is not a headset")
+    assert chosen(speaker=HEADSET) == (Method.OFF, "WH-1000XM4 is a headset")
+    assert chosen(microphone=None) == (Method.OFF, "no microphone hears a speaker")
+    assert chosen(speaker=None) == (Method.OFF, "no microphone hears a speaker")
     assert chosen(microphone=CANCELLED, installed=["livekit"]) == (
-        Way.SYSTEM,
+        Method.SYSTEM,
         "Echo-Cancel Source cancels the echo",
     )
 
 
 def test_without_a_canceller_auto_is_off_with_a_hint() -> None:
-    choice = choose(Way.AUTO, microphone=MICROPHONE, speaker=SPEAKER)
-    assert (choice.way, choice.why) == (Way.OFF, "no canceller is installed")
+    choice = choose(Method.AUTO, microphone=MICROPHONE, speaker=SPEAKER)
+    assert (choice.method, choice.why) == (Method.OFF, "no canceller is installed")
     assert how_to_install("echo") in choice.hint
-    assert not choose(Way.AUTO, microphone=MICROPHONE, speaker=HEADSET).hint
+    assert not choose(Method.AUTO, microphone=MICROPHONE, speaker=HEADSET).hint
 
 
-@pytest.mark.parametrize("setting", [Way.WEBRTC, Way.HALF_DUPLEX, Way.OFF])
-def test_what_is_asked_for_is_used_with_a_headset_and_files_too(setting: Way) -> None:
+@pytest.mark.parametrize("setting", [Method.WEBRTC, Method.HALF_DUPLEX, Method.OFF])
+def test_what_is_asked_for_is_used_with_a_headset_and_files_too(setting: Method) -> None:
     given = {"microphone": None, "speaker": HEADSET, "installed": ["livekit"]}
     assert chosen(setting, **given) == (setting, f"you asked for {setting.value}")
 
 
 def test_what_is_asked_for_and_not_there_is_an_error() -> None:
     with pytest.raises(ConfigError, match="needs the package pywebrtc-audio") as caught:
-        chosen(Way.WEBRTC)
+        chosen(Method.WEBRTC)
     assert caught.value.hint == how_to_install("echo")
     with pytest.raises(ConfigError, match="no echo-cancelled microphone") as caught:
-        chosen(Way.SYSTEM, microphones=[MICROPHONE], speakers=[SPEAKER])
+        chosen(Method.SYSTEM, microphones=[MICROPHONE], speakers=[SPEAKER])
     assert "module-echo-cancel" in caught.value.hint
 
 
 def test_the_sound_servers_pair_is_handed_on() -> None:
     sink = SoundDevice("echo-cancel-sink")
     choice = choose(
-        Way.SYSTEM,
+        Method.SYSTEM,
         microphone=MICROPHONE,
         speaker=SPEAKER,
         microphones=[MICROPHONE, CANCELLED],
         speakers=[SPEAKER, sink],
     )
-    assert choice.way is Way.SYSTEM
+    assert choice.method is Method.SYSTEM
     assert choice.devices is not None
     assert (choice.devices.microphone, choice.devices.speaker) == (CANCELLED, sink)
 
 
 def test_what_is_chosen_is_opened() -> None:
-    assert isinstance(open_control(Way.WEBRTC, 24000), Guarded)
-    assert isinstance(open_control(Way.HALF_DUPLEX, 24000), HalfDuplex)
-    assert open_control(Way.OFF, 24000) is None
-    assert open_control(Way.SYSTEM, 24000) is None
+    assert isinstance(open_control(Method.WEBRTC, 24000), Guarded)
+    assert isinstance(open_control(Method.HALF_DUPLEX, 24000), HalfDuplex)
+    assert open_control(Method.OFF, 24000) is None
+    assert open_control(Method.SYSTEM, 24000) is None
     with pytest.raises(ValueError, match="choose one first"):
-        open_control(Way.AUTO, 24000)
+        open_control(Method.AUTO, 24000)
     with pytest.raises(ValueError, match="outside 8000–48000"):
-        open_control(Way.HALF_DUPLEX, 96000)
+        open_control(Method.HALF_DUPLEX, 96000)
 
 
-@pytest.mark.parametrize("way", [Way.OFF, Way.SYSTEM])
-def test_noise_suppression_goes_with_any_way(way: Way) -> None:
-    assert isinstance(open_control(way, 16000, noise_suppression=True), PyWebRtc)
-    half = open_control(Way.HALF_DUPLEX, 16000, gain=True)
+@pytest.mark.parametrize("method", [Method.OFF, Method.SYSTEM])
+def test_noise_suppression_goes_with_any_method(method: Method) -> None:
+    assert isinstance(open_control(method, 16000, noise_suppression=True), PyWebRtc)
+    half = open_control(Method.HALF_DUPLEX, 16000, gain=True)
     assert half is not None
     assert half.name == "half-duplex, webrtc"
-    cancelled = open_control(Way.WEBRTC, 16000, noise_suppression=True)
+    cancelled = open_control(Method.WEBRTC, 16000, noise_suppression=True)
     assert cancelled is not None
     assert cancelled.delay == pytest.approx(0.014)

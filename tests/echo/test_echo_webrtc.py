@@ -216,7 +216,7 @@ def test_a_package_that_is_absent_is_not_installed(monkeypatch: pytest.MonkeyPat
 def test_no_canceller_is_loaded_before_one_is_made() -> None:
     code = (
         "import sys; from retell_voice.echo import choice, webrtc;"
-        "choice.choose(choice.Way.WEBRTC, microphone=None, speaker=None,"
+        "choice.choose(choice.Method.WEBRTC, microphone=None, speaker=None,"
         " installed=webrtc.installed());"
         "print(sorted({'pywebrtc_audio', 'livekit.rtc'} & set(sys.modules)))"
     )

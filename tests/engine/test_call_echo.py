@@ -90,8 +90,8 @@ async def test_files_hear_nothing() -> None:
         assert call._lease._own_voice is None
 
 
-@pytest.mark.parametrize("way", ["webrtc", "half-duplex"])
-async def test_figures_say_how_echo_is_controlled_and_how_well(way: str) -> None:
+@pytest.mark.parametrize("method", ["webrtc", "half-duplex"])
+async def test_figures_say_how_echo_is_controlled_and_how_well(method: str) -> None:
     async def speaks(session: Session) -> None:
         await session.send_audio(syllables(20.0))
         async for _ in session:
@@ -99,12 +99,12 @@ async def test_figures_say_how_echo_is_controlled_and_how_well(way: str) -> None
 
     speaker = OpenSpeaker()
     microphone = RoomMicrophone(speaker)
-    async with calling(speaks, microphone=microphone, speaker=speaker, echo=way) as call:
+    async with calling(speaks, microphone=microphone, speaker=speaker, echo=method) as call:
         assert call.echo.choice is not None
-        assert call.echo.choice.why == f"you asked for {way}"
+        assert call.echo.choice.why == f"you asked for {method}"
         while (figures := await until(call, Statistics)).echo_erle is None:
             pass
-    assert figures.echo == way
+    assert figures.echo == method
     assert figures.echo_state in ("converging", "converged")
     assert figures.echo_erle > 3
     assert figures.echo_cost is not None

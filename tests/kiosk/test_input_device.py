@@ -192,8 +192,8 @@ async def test_what_was_pressed_before_it_was_iterated_counts(pipe: Pipe) -> Non
     async with part:
         pipe.press(A, DOWN)
         await settled()
-        async for happening in part:
-            assert happening == Pressed(part.name)
+        async for event in part:
+            assert event == Pressed(part.name)
             break
 
 

@@ -60,7 +60,7 @@ async def test_a_call_that_nobody_answers_is_given_up(monkeypatch: pytest.Monkey
     monkeypatch.setitem(LIMITS, State.DIALLING, 0.2)
     async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
-        monkeypatch.setattr(kiosk._way, "place", lambda _: asyncio.Event().wait())
+        monkeypatch.setattr(kiosk._source, "place", lambda _: asyncio.Event().wait())
         kiosk.press()
         account = await kiosk.ends()
         await kiosk.seen.until(lambda: "offline" in kiosk.seen.states)
@@ -395,7 +395,7 @@ async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(
     async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
         checked, before = asyncio.Event(), kiosk.devices.io
-        monkeypatch.setattr(kiosk._way, "check", checked.wait)
+        monkeypatch.setattr(kiosk._source, "check", checked.wait)
         kiosk._checks.begin()
         await kiosk.reload(settings(api_url=kiosk.emulator.api_url, rate=16000))
         assert kiosk._reopening is not None

@@ -15,7 +15,7 @@ from support.simulated import simulate
 from retell_voice.kiosk.keeping import keep
 from retell_voice.kiosk.looks import Looks
 from retell_voice.kiosk.machine import Machine
-from retell_voice.kiosk.ports import Happening, Look, PartFailed, Pressed
+from retell_voice.kiosk.ports import Look, PartFailed, Pressed, TriggerEvent
 from retell_voice.kiosk.states import LIMITS, RUNNING, Action, Event, Say, State
 from retell_voice.kiosk.triggers.always_on import AlwaysOn
 from retell_voice.kiosk.vitals import Vitals
@@ -52,7 +52,7 @@ class Part:
 class Button(Part):
     """Somebody presses now and then."""
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
+    async def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         while True:
             await asyncio.sleep(self.world.random.expovariate(1 / 300))
             self.fails()
@@ -97,8 +97,8 @@ class World:
     def listen(self, side: str = "near_end") -> Any:
         raise AssertionError
 
-    def take(self, happening: Happening) -> None:
-        self.machine.happen(Event.PRESS if isinstance(happening, Pressed) else Event.CALL)
+    def take(self, event: TriggerEvent) -> None:
+        self.machine.happen(Event.PRESS if isinstance(event, Pressed) else Event.CALL)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()

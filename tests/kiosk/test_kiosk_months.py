@@ -27,7 +27,7 @@ DAY = 86400.0
 
 
 class World:
-    """What a kiosk stands in; its clock jumps from one happening to the next.
+    """What a kiosk stands in; its clock jumps from one event to the next.
 
     Args:
         seed: of all that is left to chance.

@@ -26,7 +26,7 @@ from retell_voice.kiosk.looks import Looks
 from retell_voice.kiosk.machine import Machine
 from retell_voice.kiosk.notify import Notifier
 from retell_voice.kiosk.places import find_socket, history_path, socket_path
-from retell_voice.kiosk.ports import Happening, Look, PartFailed, Pressed
+from retell_voice.kiosk.ports import Look, PartFailed, Pressed, TriggerEvent
 from retell_voice.kiosk.sounds import Sounds, load, made
 from retell_voice.kiosk.states import Action, Event, Say, State
 from retell_voice.kiosk.tally import Metrics, Tally
@@ -416,7 +416,7 @@ class Button:
     async def __aexit__(self, *_: object) -> None:
         self.closed += 1
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
+    async def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         yield Pressed(self.name)
         if self.failures:
             raise self.failures.pop(0)
@@ -430,7 +430,7 @@ async def test_a_part_is_opened_again_until_it_is_over(caplog: pytest.LogCapture
         slept.append(seconds)
 
     button = Button(PartFailed("no line"), OSError(19, "gone"), OSError(19, "gone"), ValueError())
-    happened: list[Happening] = []
+    happened: list[TriggerEvent] = []
     await keep(button, Around(), happened.append, sleep=sleep, draw=lambda: 1.0)
     assert happened == [Pressed("a button")] * 3
     assert button.opened == button.closed == 5

@@ -21,12 +21,12 @@ from support.broker import CERTIFICATES, Broker
 from support.surroundings import PATIENCE, Kiosk, settled, told
 
 from retell_voice.kiosk.ports import (
-    Happening,
     Indicator,
     Look,
     PartFailed,
     Pressed,
     Trigger,
+    TriggerEvent,
     WantsCall,
     WantsHangUp,
     WantsMute,
@@ -65,13 +65,13 @@ CALL, MUTE, VOLUME = TOPICS.commands
         ("other/call", b"call", None),
     ],
 )
-def test_what_a_message_wants(topic: str, payload: bytes, meant: Happening | None) -> None:
-    assert TOPICS.happening(topic, payload) == meant
+def test_what_a_message_wants(topic: str, payload: bytes, meant: TriggerEvent | None) -> None:
+    assert TOPICS.event(topic, payload) == meant
 
 
 @given(st.sampled_from((*TOPICS.commands, TOPICS.birth, "x")) | st.text(), st.binary())
 def test_no_message_breaks_it(topic: str, payload: bytes) -> None:
-    meant = TOPICS.happening(topic, payload)
+    meant = TOPICS.event(topic, payload)
     assert meant is None or (topic in TOPICS.commands and meant.source == SOURCE)
     if isinstance(meant, WantsVolume):
         assert -200 <= meant.percent <= 200
@@ -94,7 +94,7 @@ def test_home_assistant_finds_everything_in_one_message() -> None:
     assert len({each["uniq_id"] for each in parts.values()}) == len(parts)
     # What its buttons say is understood.
     for name in ("call", "hang_up"):
-        assert TOPICS.happening(parts[name]["cmd_t"], parts[name]["pl_prs"].encode()) is not None
+        assert TOPICS.event(parts[name]["cmd_t"], parts[name]["pl_prs"].encode()) is not None
     told = json.loads(state(Look(state=State.IN_CALL, muted=True, volume=80, why="x" * 999)))
     for each in parts.values():
         if "val_tpl" in each:

@@ -1,4 +1,4 @@
-"""Ways to a call: commands and endpoints of the owner's, good ones and others."""
+"""Sources of calls: commands and endpoints of the owner's, good ones and others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from retell_voice.errors import (
 from retell_voice.kiosk import placing
 from retell_voice.kiosk.credentials import api_key, private_file
 from retell_voice.kiosk.joining import Joining, read_joining
-from retell_voice.kiosk.placing import way_of
+from retell_voice.kiosk.placing import call_source
 from retell_voice.kiosk.states import Event
 from retell_voice.kiosk.verdict import finding_of, result_of, wait_for, words_of
 
@@ -105,9 +105,9 @@ def a_command(tmp_path: Path, code: str) -> str:
 
 async def test_a_command_comes_to_a_call_and_knows_who_wants_it(tmp_path: Path) -> None:
     code = "import os, json; print(json.dumps({'call_id': os.environ['RETELL_VOICE_TRIGGER']}))"
-    way = way_of(settings(agent=None, call_command=a_command(tmp_path, code)))
-    await way.check()
-    route = await way.place("call_of_a_button")
+    source = call_source(settings(agent=None, call_command=a_command(tmp_path, code)))
+    await source.check()
+    route = await source.place("call_of_a_button")
     assert route.near_end.rate == 8000
     assert "call_of" not in repr(route)
 
@@ -125,10 +125,10 @@ async def test_a_command_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, kind: type[Exception], says: str
 ) -> None:
     monkeypatch.setattr(placing, "_COMMAND_SECONDS", 0.5 if "sleep" in code else 15.0)
-    way = way_of(settings(agent=None, call_command=a_command(tmp_path, code)))
+    source = call_source(settings(agent=None, call_command=a_command(tmp_path, code)))
     began = time.monotonic()
     with pytest.raises(kind, match=says):
-        await way.place("a test")
+        await source.place("a test")
     assert time.monotonic() - began < 20
 
 
@@ -143,7 +143,7 @@ async def test_only_the_end_of_what_a_command_writes_is_kept() -> None:
 async def test_a_command_may_come_to_a_web_call(tmp_path: Path) -> None:
     answer = {"call_id": CALL_ID, "access_token": "a-token", "transport": "gateway"}
     command = a_command(tmp_path, f"print({json.dumps(json.dumps(answer))})")
-    route = await way_of(settings(agent=None, call_command=command)).place("a test")
+    route = await call_source(settings(agent=None, call_command=command)).place("a test")
     assert isinstance(route, WebCall)
     assert route.call_id == CALL_ID
     assert CALL_ID not in repr(route)
@@ -153,9 +153,9 @@ async def test_a_command_may_come_to_a_web_call(tmp_path: Path) -> None:
 
 async def test_a_command_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        await way_of(settings(agent=None, call_command="/nowhere/x")).place("a test")
+        await call_source(settings(agent=None, call_command="/nowhere/x")).place("a test")
     with pytest.raises(ConfigError, match="cannot be read"):
-        way_of(settings(agent=None, call_command="'"))
+        call_source(settings(agent=None, call_command="'"))
 
 
 async def test_an_endpoint_comes_to_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +163,8 @@ async def test_an_endpoint_comes_to_a_call(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     async with server(answer(f'{{"call_id": "{CALL_ID}"}}'.encode())) as (url, heads):
         variables = {"place": "the hall"}
-        way = way_of(settings(agent=None, call_url=f"{url}/come?x=1", variables=variables))
-        route = await way.place("a button")
+        source = call_source(settings(agent=None, call_url=f"{url}/come?x=1", variables=variables))
+        route = await source.place("a button")
     assert heads[0].startswith("POST /come?x=1 ")
     assert json.loads(heads.bodies[0]) == {"trigger": "a button", "variables": variables}
     assert CALL_ID not in repr(route)
@@ -179,7 +179,7 @@ async def test_an_endpoint_is_looked_at_without_being_asked() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        await way_of(settings(agent=None, call_url=f"http://127.0.0.1:{port}")).check()
+        await call_source(settings(agent=None, call_url=f"http://127.0.0.1:{port}")).check()
         await asyncio.sleep(0.05)
     assert asked in ([], [b""])
 
@@ -197,13 +197,13 @@ async def test_an_endpoint_is_looked_at_without_being_asked() -> None:
 async def test_an_endpoint_that_refuses(status: str, kind: type[Exception], event: Event) -> None:
     async with server(answer(b'{"message": "because"}', status)) as (url, _):
         with pytest.raises(kind, match=r"answered \d+ because") as caught:
-            await way_of(settings(agent=None, call_url=url)).place("a test")
+            await call_source(settings(agent=None, call_url=url)).place("a test")
     assert result_of(caught.value) is event
 
 
 async def test_an_endpoint_that_is_not_there(unused_tcp_port: int) -> None:
-    way = way_of(settings(agent=None, call_url=f"http://127.0.0.1:{unused_tcp_port}"))
-    for work in (way.check, lambda: way.place("a test")):
+    source = call_source(settings(agent=None, call_url=f"http://127.0.0.1:{unused_tcp_port}"))
+    for work in (source.check, lambda: source.place("a test")):
         with pytest.raises(ConnectError, match="refused the connection") as caught:
             await work()
         assert finding_of(caught.value) is Event.UNREACHED
@@ -212,7 +212,7 @@ async def test_an_endpoint_that_is_not_there(unused_tcp_port: int) -> None:
 @pytest.mark.parametrize("url", ["http://localhost.evil.test/", "http://127.0.0.1.evil.test"])
 def test_a_token_goes_nowhere_in_the_clear(url: str) -> None:
     with pytest.raises(ConfigError, match="must begin with https"):
-        way_of(settings(agent=None, call_url=url))
+        call_source(settings(agent=None, call_url=url))
 
 
 def test_the_key_comes_from_whoever_keeps_it_best(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retell_voice.kiosk.ports import Happening, LongPressed, Pressed
+from retell_voice.kiosk.ports import LongPressed, Pressed, TriggerEvent
 from retell_voice.kiosk.triggers.presses import Edge, Presses
 
 LONG = 0.8
@@ -28,7 +28,7 @@ def test_without_a_call_it_calls_as_it_goes_down(presses: Presses) -> None:
     ("held", "meant"), [(0.05, SHORT_PRESS), (0.79, SHORT_PRESS), (0.81, LONG_PRESS)]
 )
 def test_in_a_call_it_depends_on_how_long_it_is_held(
-    presses: Presses, held: float, meant: Happening
+    presses: Presses, held: float, meant: TriggerEvent
 ) -> None:
     assert presses.edge(Edge(True, 5), in_call=True) is None
     assert presses.undecided

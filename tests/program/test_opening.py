@@ -7,7 +7,7 @@ import pytest
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
-from retell_voice.echo.choice import Way
+from retell_voice.echo.choice import Method
 from retell_voice.emulator import CALLER, Emulator
 from retell_voice.errors import ConfigError
 from retell_voice.program import stdout
@@ -105,8 +105,8 @@ async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
 
 
 def test_every_way_of_echo_control_can_be_set() -> None:
-    assert table(CallSettings)["echo"].choices == tuple(Way)
-    assert table(CallSettings)["echo"].default == Way.OFF
+    assert table(CallSettings)["echo"].choices == tuple(Method)
+    assert table(CallSettings)["echo"].default == Method.OFF
 
 
 @pytest.mark.parametrize(

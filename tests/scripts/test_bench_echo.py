@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from bench_parts.conversations import Cast, converse
-from bench_parts.echo import ROOMS, WAYS, echo_left, latencies, noticed, user_left
+from bench_parts.echo import METHODS, ROOMS, echo_left, latencies, noticed, user_left
 from bench_parts.words import errors, plain
 from support.rooms import Room, fsdr
 
@@ -57,9 +57,9 @@ def test_without_control_the_agent_interrupts_itself_and_half_duplex_ends_that(
     voices: Cast,
 ) -> None:
     made = voices.meet(ROOMS["desk"])
-    assert echo_left(made, made.through(WAYS["off"](RATE))).startswith("0 / 0 / 0 dB")
-    assert echo_left(made, made.through(WAYS["off"](RATE))).endswith(", 1")
-    assert echo_left(made, made.through(WAYS["half-duplex"](RATE))).endswith(", 0")
+    assert echo_left(made, made.through(METHODS["off"](RATE))).startswith("0 / 0 / 0 dB")
+    assert echo_left(made, made.through(METHODS["off"](RATE))).endswith(", 1")
+    assert echo_left(made, made.through(METHODS["half-duplex"](RATE))).endswith(", 0")
 
 
 def test_it_is_told_how_late_an_interruption_is_noticed(voices: Cast) -> None:

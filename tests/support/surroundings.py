@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retell_voice.devices.listener import Listener
 from retell_voice.devices.streams.tap import Tap
-from retell_voice.kiosk.ports import Happening, Look, PartFailed, Trigger
+from retell_voice.kiosk.ports import Look, PartFailed, Trigger, TriggerEvent
 from retell_voice.kiosk.states import State
 
 PATIENCE = 20.0
@@ -78,17 +78,17 @@ class Told:
     """What a trigger tells, one after the other."""
 
     def __init__(self, trigger: Trigger) -> None:
-        self._told: asyncio.Queue[Happening | BaseException] = asyncio.Queue()
+        self._told: asyncio.Queue[TriggerEvent | BaseException] = asyncio.Queue()
         self.task = asyncio.create_task(self._run(trigger))
 
     async def _run(self, trigger: Trigger) -> None:
         try:
-            async for happening in trigger:
-                self._told.put_nowait(happening)
+            async for event in trigger:
+                self._told.put_nowait(event)
         except Exception as error:
             self._told.put_nowait(error)
 
-    async def next(self) -> Happening:
+    async def next(self) -> TriggerEvent:
         """Return the next; raise what ended it."""
         async with asyncio.timeout(PATIENCE):
             told = await self._told.get()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from retell_voice.kiosk.ports import Happening, Part, Surroundings, WantsCall
+from retell_voice.kiosk.ports import Part, Surroundings, TriggerEvent, WantsCall
 from retell_voice.kiosk.states import State
 from retell_voice.settings.tables.kiosk import KioskSettings
 
@@ -63,7 +63,7 @@ class AlwaysOn:
     ) -> None:
         pass
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
+    async def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         in_vain = 0  # calls in a row
         while True:
             await self._until_idle()

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from retell_voice.kiosk import gpio
-from retell_voice.kiosk.ports import Happening, Part, PartFailed, Surroundings
+from retell_voice.kiosk.ports import Part, PartFailed, Surroundings, TriggerEvent
 from retell_voice.kiosk.triggers.presses import Edge, Presses
 from retell_voice.kiosk.triggers.reading import Reading
 from retell_voice.settings.tables.kiosk import KioskSettings
@@ -78,7 +78,7 @@ class GpioButton:
             self._request.release()
             self._request = None
 
-    def __aiter__(self) -> AsyncIterator[Happening]:
+    def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         if self._reading is None:
             raise PartFailed(f"{self.name} is not open")
         return self._reading.happenings()

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from retell_voice.audio.format import Samples
 from retell_voice.devices.listener import Listener
-from retell_voice.kiosk.ports import Happening, PartFailed, Surroundings, WantsCall
+from retell_voice.kiosk.ports import PartFailed, Surroundings, TriggerEvent, WantsCall
 from retell_voice.kiosk.states import WAITING, State
 from retell_voice.threads.detached import run_detached
 
@@ -81,7 +81,7 @@ class Hearing:
             self._ear.close()
             self._ear = None
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
+    async def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         while True:
             seen = self._surroundings.look
             try:

@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Self
 
 from retell_voice.kiosk.ports import (
-    Happening,
     Part,
     PartFailed,
     Surroundings,
+    TriggerEvent,
     WantsMute,
     WantsVolume,
 )
@@ -99,7 +99,7 @@ class Meanings:
         self._source = source
         self._down: int | None = None
 
-    def of(self, event: KeyEvent) -> Edge | Happening | None:
+    def of(self, event: KeyEvent) -> Edge | TriggerEvent | None:
         """Return what an event means, if anything."""
         code = event.code
         if code == 0:  # events were lost, that it came up perhaps
@@ -117,7 +117,7 @@ class Meanings:
         before, self._down = self._down, None
         return None if before is None else Edge(False, at)
 
-    def _own(self, code: int, value: int) -> Happening | None:
+    def _own(self, code: int, value: int) -> TriggerEvent | None:
         """Return what is written on a key of a speakerphone."""
         if code in _MUTES:
             return WantsMute(self._source) if value == DOWN else None
@@ -195,12 +195,12 @@ class InputDevice:
             self._reading = None
         self._close()
 
-    def __aiter__(self) -> AsyncIterator[Happening]:
+    def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         if self._reading is None:
             raise PartFailed(f"{self.name} is not open")
         return self._reading.happenings()
 
-    def _read(self) -> list[Edge | Happening]:
+    def _read(self) -> list[Edge | TriggerEvent]:
         try:
             data = os.read(self._fd, _BUFFER)
         except BlockingIOError:

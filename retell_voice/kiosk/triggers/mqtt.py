@@ -15,7 +15,7 @@ from retell_voice import __version__
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
 from retell_voice.kiosk.credentials import credential
-from retell_voice.kiosk.ports import Happening, Look, Part, PartFailed, Surroundings
+from retell_voice.kiosk.ports import Look, Part, PartFailed, Surroundings, TriggerEvent
 from retell_voice.kiosk.triggers.mqtt_topics import OFFLINE, ONLINE, Topics, machine_id, state
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
@@ -120,7 +120,7 @@ class Mqtt:
         finally:
             await self._leave(client)
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
+    async def __aiter__(self) -> AsyncIterator[TriggerEvent]:
         client = self._open()
         try:
             async for message in client.messages:
@@ -133,8 +133,8 @@ class Mqtt:
                 # One that the broker has kept is no wish of now: it would call at every start.
                 if message.retain or not isinstance(payload, bytes):
                     continue
-                if (happening := self._topics.happening(topic, payload)) is not None:
-                    yield happening
+                if (event := self._topics.event(topic, payload)) is not None:
+                    yield event
         except _library().MqttError as error:
             raise self._failed(error) from None
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from retell_voice.kiosk.ports import (
-    Happening,
     Look,
     Pressed,
+    TriggerEvent,
     WantsCall,
     WantsHangUp,
     WantsMute,
@@ -64,7 +64,7 @@ class Topics:
         self.birth = f"{discovery}/status"
         """Where Home Assistant says that it has started, and knows nothing any more."""
 
-    def happening(self, topic: str, payload: bytes) -> Happening | None:
+    def event(self, topic: str, payload: bytes) -> TriggerEvent | None:
         """Return what a message wants, None where it is no wish."""
         if topic not in self.commands or len(payload) > _LONGEST:
             return None

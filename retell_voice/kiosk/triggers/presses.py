@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from retell_voice.kiosk.ports import Happening, LongPressed, Pressed
+from retell_voice.kiosk.ports import LongPressed, Pressed, TriggerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Presses:
         """Take it that it is up: whoever was to say so is gone."""
         self._down_at = None
 
-    def edge(self, edge: Edge, *, in_call: bool) -> Happening | None:
+    def edge(self, edge: Edge, *, in_call: bool) -> TriggerEvent | None:
         """Take the next edge; return what it means.
 
         Args:
@@ -64,12 +64,12 @@ class Presses:
         # The edges know better than whoever was to look meanwhile, and may have been late.
         return self._meant(edge.at - before >= self.long)
 
-    def held(self) -> Happening | None:
+    def held(self) -> TriggerEvent | None:
         """Return what it means that the button is still down after ``long``."""
         if self._down_at is None:
             return None
         self._down_at = None
         return self._meant(True)
 
-    def _meant(self, is_long: bool) -> Happening:
+    def _meant(self, is_long: bool) -> TriggerEvent:
         return LongPressed(self._source) if is_long else Pressed(self._source)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from retell_voice.kiosk.ports import Happening, PartFailed, Surroundings
+from retell_voice.kiosk.ports import PartFailed, Surroundings, TriggerEvent
 from retell_voice.kiosk.states import State
 from retell_voice.kiosk.triggers.presses import Edge, Presses
 
@@ -29,7 +29,7 @@ class Reading:
     def __init__(
         self,
         fd: int,
-        read: Callable[[], Iterable[Edge | Happening]],
+        read: Callable[[], Iterable[Edge | TriggerEvent]],
         presses: Presses,
         surroundings: Surroundings,
     ) -> None:
@@ -38,7 +38,7 @@ class Reading:
         self._presses = presses
         self._surroundings = surroundings
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Edge | Happening] = deque(maxlen=_MOST)
+        self._waiting: deque[Edge | TriggerEvent] = deque(maxlen=_MOST)
         self._ready = asyncio.Event()
         self._failure: Exception | None = None
         self._loop.add_reader(fd, self._take)
@@ -47,7 +47,7 @@ class Reading:
         """Read no more; before the descriptor is closed."""
         self._loop.remove_reader(self._fd)
 
-    async def happenings(self) -> AsyncIterator[Happening]:
+    async def happenings(self) -> AsyncIterator[TriggerEvent]:
         """Yield what is meant.
 
         Raises:
@@ -69,8 +69,8 @@ class Reading:
             if self._failure is not None:
                 raise self._failure
 
-    def _meaning(self, each: Edge | Happening) -> Happening | None:
-        if isinstance(each, Happening):
+    def _meaning(self, each: Edge | TriggerEvent) -> TriggerEvent | None:
+        if isinstance(each, TriggerEvent):
             return each
         return self._presses.edge(each, in_call=self._surroundings.look.state in _IN_CALL)
 

@@ -10,7 +10,7 @@ from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.streams.echo_stage import EchoStage
 from retell_voice.devices.streams.reference import FarReference
-from retell_voice.echo.choice import Way, open_control
+from retell_voice.echo.choice import Method, open_control
 from retell_voice.echo.ports import EchoMeasures, EchoState
 
 NOON = 12 * 3600.0
@@ -72,7 +72,7 @@ def play(
 @pytest.mark.parametrize(("far_rate", "near_rate"), [(24000, 16000), (16000, 24000)])
 def test_echo_of_a_speaker_at_another_rate_is_taken_out(far_rate: int, near_rate: int) -> None:
     far = speech_like(6.0, far_rate)
-    control = open_control(Way.WEBRTC, near_rate)
+    control = open_control(Method.WEBRTC, near_rate)
     assert control is not None
     reference = FarReference(far_rate)
     stage = EchoStage(control, reference, near_rate)
@@ -134,7 +134,7 @@ def test_what_it_knows_of_the_room_outlasts_a_rest() -> None:
     near = microphone(Room(delay=0.005).echo(heard, rate))
     left = []
     for may_rest in (True, False):
-        control, reference = open_control(Way.WEBRTC, rate), FarReference(rate)
+        control, reference = open_control(Method.WEBRTC, rate), FarReference(rate)
         assert control is not None
         stage = EchoStage(control, reference, rate, partial(bool, may_rest))
         done = play(stage, reference, far, near, rate).astype(float)
