@@ -8,6 +8,7 @@ time, conceal what is missing, and follow the network's delay.
                              ├─ Decoder          decode, conceal, recover (injected)
                              ├─ SyncBuffer       decoded samples, and those last played
                              ├─ TimeStretch      one pitch period less, or more
+                             ├─ NoiseFloor       where that is not heard: noise behind the voice
                              └─ Utterances       where the agent starts and stops, by loudness
 
 With Opus at 24 or 48 kHz a block of 10 ms costs 30 µs on average, 0.1 to 0.25 ms where time is

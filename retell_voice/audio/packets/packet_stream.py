@@ -19,7 +19,7 @@
 
 - *normal*: decoded as it was sent.
 - *accelerate*, *preemptive expand*: decoded, then shortened or lengthened by a pitch period, or by
-  any length in quiet passages.
+  any length in quiet passages; in what is no louder than the noise, periods need not be alike.
 - *merge*: decoded, and cross-faded from a concealment or from silence.
 - *recover*: a lost packet, from the forward error correction in the next.
 - *conceal*: the decoder's concealment, which fades from 60 ms on and is silent at 120 ms.
@@ -37,6 +37,7 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.packets.delay_estimator import DelayEstimator
+from retell_voice.audio.packets.noise_floor import NoiseFloor
 from retell_voice.audio.packets.packet import Decoder
 from retell_voice.audio.packets.packet_buffer import PacketBuffer, Queued
 from retell_voice.audio.packets.sync_buffer import SyncBuffer
@@ -46,10 +47,12 @@ _TOO_LONG, _TOO_SHORT = 0.01, 0.005
 """Deviation from the target, seconds, from which time is stretched."""
 _STRETCH_EVERY = ((0.2, 0.02), (0.03, 0.05), (0.0, 0.1))
 """Deviation from the target, seconds, for stretching speech, and least time between stretches."""
-_LIKENESS = (0.9, 0.5)
-"""How well two periods must correlate: at the target, and ``_URGENT`` seconds off it."""
-_URGENT = 0.06
-_NEVER = 2.0
+_Likeness = tuple[float, float, float]
+_SPEECH: _Likeness = (0.9, 0.5, 0.06)
+"""How well two periods must correlate: at the target, and so many seconds off it."""
+_NOISE: _Likeness = (0.6, 0.0, 0.025)
+"""The same in what is no louder than the noise: it has no periods, and no joint is heard in it."""
+_NEVER: _Likeness = (2.0, 2.0, 1.0)
 _JUMP = 1.0
 """A packet this many seconds early is not early: its timestamps have jumped."""
 _STEP = 0.01
@@ -114,6 +117,7 @@ class PacketStream:
     ) -> None:
         self._decoder, self._packets, self._delays = decoder, packets, delays
         self._stretcher = TimeStretch(rate)
+        self._floor = NoiseFloor(rate)
         self.sync = SyncBuffer(self._stretcher.needed, rate // 4)
         """Decoded samples that wait to be played."""
         self.counts = Counts()
@@ -288,6 +292,7 @@ class PacketStream:
         try:
             samples = self._decoder.decode(queued.payload)
             if len(samples) == queued.duration:
+                self._floor.hear(samples)
                 return samples
         except ValueError:
             pass
@@ -310,11 +315,14 @@ class PacketStream:
         if self.finishing or -self._too_short < off < self._too_long:
             return Outcome.NORMAL
         wait = next(wait for least, wait in _STRETCH_EVERY if far >= least)
-        correlation = _LIKENESS[0] + min(far / _URGENT, 1.0) * (_LIKENESS[1] - _LIKENESS[0])
-        if now - self._stretched_at < wait * self._rate:
-            correlation = _NEVER  # quiet passages may always be stretched
-        elif off > 0:
+        soon = now - self._stretched_at < wait * self._rate
+        if off > 0 and not soon:
             self._decode_ahead()
+        likeness = _NEVER if soon else _SPEECH  # quiet passages may always be stretched
+        if self._floor.covers(self.sync.waiting):
+            likeness = _NOISE
+        near, urgent, seconds = likeness
+        correlation = near + min(far / seconds, 1.0) * (urgent - near)
         if off > 0:
             samples, gone = self._stretcher.shorten(self.sync.waiting, off, correlation)
             self.counts.accelerated += gone

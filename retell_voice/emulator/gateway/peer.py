@@ -25,6 +25,7 @@ from av.packet import Packet
 from retell_voice.audio.opus import CLOCK
 from retell_voice.emulator.gateway.agent_stream import FRAME_MS
 from retell_voice.emulator.gateway.path import Path, Uplink
+from retell_voice.net.loopback import fall_back_on_loopback
 from retell_voice.protocol.gateway import CONTROL, Candidate
 from retell_voice.protocol.sdp import ask_for_fec, without_mdns
 from retell_voice.shown import logger
@@ -76,6 +77,7 @@ class Peer:
         self._unsaid: deque[str | bytes] = deque(maxlen=_MOST_UNSAID)
         self._candidates = 0
         transport = transceiver.sender.transport.transport
+        fall_back_on_loopback(transport)
         self.path = Path(transport._send, asyncio.get_running_loop().time)
         transport._send = self.path.send
         self._closing: asyncio.Task[None] | None = None

@@ -28,6 +28,7 @@ from av.packet import Packet
 
 from retell_voice.errors import ConfigError, ConnectError, Rejected
 from retell_voice.extras import how_to_install
+from retell_voice.net.loopback import fall_back_on_loopback
 from retell_voice.protocol.gateway import CONTROL, Candidate, UnreadableAnswer
 from retell_voice.protocol.ice import Relay
 from retell_voice.protocol.sdp import check_answer, prepare_offer
@@ -119,6 +120,7 @@ class Peer:
         self._voice = _Voice()
         self._peer.addTrack(self._voice)
         (self._transceiver,) = self._peer.getTransceivers()
+        fall_back_on_loopback(self._transceiver.receiver.transport.transport)
         self._speaks = speaks
         if not speaks:
             self._transceiver.direction = "recvonly"
@@ -167,7 +169,8 @@ class Peer:
         sdp: str = self._peer.localDescription.sdp
         if "a=candidate:" not in sdp:
             raise ConnectError(
-                "network: this machine has no network but its own", "connect it to a network"
+                "network: this machine has no network at all, not even loopback",
+                "connect it to one",
             )
         return prepare_offer(sdp)
 

@@ -453,7 +453,13 @@ async def test_the_attribute_that_is_replaced_is_there() -> None:
 
 async def test_what_the_relays_need_of_the_library_is_there() -> None:
     connection = aioice.ice.Connection(ice_controlling=True)
-    for name in ("_protocols", "_check_list", "_pair_remote_candidate", "check_start_task"):
+    for name in (
+        "_protocols",
+        "_check_list",
+        "_pair_remote_candidate",
+        "check_start_task",
+        "get_component_candidates",
+    ):
         assert hasattr(connection, name)
 
 
@@ -487,9 +493,10 @@ async def test_interfaces_that_cannot_be_listed_are_told(monkeypatch: pytest.Mon
 
 async def test_a_machine_without_a_network_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [])
+    monkeypatch.setattr("retell_voice.net.loopback._LOOPBACK", "192.0.2.1")  # it is not even up
     async with serving() as (server, calls):
         error = await refused(server, calls, ConnectError)
-    assert "no network but its own" in str(error)
+    assert "no network at all, not even loopback" in str(error)
 
 
 async def test_nothing_shows_the_token_or_the_call(caplog: pytest.LogCaptureFixture) -> None:
