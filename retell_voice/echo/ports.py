@@ -157,6 +157,14 @@ class Blocks:
         done = [self._block(near[i : i + self._size], far[i : i + self._size]) for i in starts]
         return np.concatenate(done) if done else near[:0]
 
+    def skip(self, far: Samples) -> None:
+        """Take far end, shape (n,), of a time whose near end was lost.
+
+        The control hears silence for it; of less than a block it hears nothing.
+        """
+        for start in range(len(far) % self._size, len(far), self._size):
+            self._block(np.zeros(self._size, np.int16), far[start : start + self._size])
+
     def reset(self) -> None:
         """Drop waiting samples and forget the room: a device was switched."""
         self._near = self._far = self._near[:0]

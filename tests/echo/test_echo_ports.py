@@ -88,6 +88,17 @@ def test_a_reset_drops_what_waits() -> None:
     assert np.array_equal(out, np.full(160, 7))
 
 
+def test_far_end_whose_near_end_was_lost_passes_with_silence() -> None:
+    control = Pairs()
+    feed = Blocks(control, 16000)
+    feed.process(np.ones(100, np.int16), np.ones(100, np.int16))
+    feed.skip(np.arange(400, dtype=np.int16))
+    assert [near.any() for near, _ in control.fed] == [False, False]
+    assert np.array_equal(np.concatenate([far for _, far in control.fed]), np.arange(80, 400))
+    out = feed.process(np.ones(60, np.int16), np.zeros(60, np.int16))
+    assert out.tolist() == [0] * 100 + [1] * 60, "nothing of it is heard, and nothing is lost"
+
+
 def test_the_cost_is_the_mean_of_what_the_clock_says() -> None:
     ticks = iter([0.0, 0.002, 1.0, 1.001])
     feed = Blocks(Pairs(), 16000, lambda: next(ticks))

@@ -4,6 +4,9 @@
 
     near end ──────────────────────────▶ Blocks ─▶ EchoControl ─▶ near end, no echo
     FarReference ─▶ ReferenceReader ───────┘
+
+Where the near end has lost samples, the far end of that time is processed without them, so that
+near and far stay as far apart as the control has learned.
 """
 
 from __future__ import annotations
@@ -12,10 +15,13 @@ from collections.abc import Callable
 from time import thread_time
 
 from retell_voice.audio.format import Samples
+from retell_voice.devices.streams.holes import Holes
 from retell_voice.devices.streams.reference import LEAD_SECONDS, FarReference, ReferenceReader
 from retell_voice.echo.ports import Blocks, EchoControl, EchoMeasures
 
 _MEASURE_SECONDS = 0.1
+_LONGEST_HOLE = 0.3
+"""Seconds of a hole that are made good: what was played before is no longer heard."""
 _REST_SECONDS = 1.0
 """Longer than a room reverberates."""
 
@@ -43,6 +49,7 @@ class EchoStage:
         self._blocks = Blocks(control, rate, thread_time)
         self._reference = reference
         self._reader = ReferenceReader(reference, rate)
+        self._holes = Holes(rate)
         self._rate = rate
         self._must_reset = False
         self._may_rest = may_rest
@@ -56,6 +63,9 @@ class EchoStage:
             self._must_reset = False
             self._blocks.reset()
             self._reader = ReferenceReader(self._reference, self._rate)
+            self._holes = Holes(self._rate)
+        if missing := self._holes.note_rt(spoken_at, len(samples)):
+            self._make_good(missing, spoken_at - missing)
         far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
         self._silent = 0 if far.any() else self._silent + len(far)
         if self._silent > _REST_SECONDS * self._rate and self._may_rest():
@@ -66,6 +76,11 @@ class EchoStage:
             self._unmeasured = 0
             self._measures = self._blocks.measures()
         return done
+
+    def _make_good(self, missing: float, spoken_at: float) -> None:
+        """Let the far end go by while ``missing`` seconds of the near end were lost."""
+        far = self._reader.read(round(missing * self._rate), spoken_at + LEAD_SECONDS)
+        self._blocks.skip(far[-round(_LONGEST_HOLE * self._rate) :])
 
     def reset(self) -> None:
         """Forget the room before the next block: a device was switched, or is back.

@@ -7,9 +7,8 @@
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader continues
-where it stopped as long as the times agree with that to within 30 ms. A reader looks ahead; if it
-repeatedly asks for samples the speaker has not yet been given (the device reports no latency), it
-looks less far ahead.
+where it stopped as long as the times agree with that. It looks ahead, but not so far that it asks
+for what the speaker has not been given yet.
 """
 
 from __future__ import annotations
@@ -19,21 +18,24 @@ import numpy as np
 from retell_voice.audio.format import Samples
 from retell_voice.audio.resample import Resampler
 from retell_voice.audio.ring import Ring
+from retell_voice.devices.streams.holes import Holes
 
 _SECONDS = 2.0
 LEAD_SECONDS = 0.04
-"""Seconds by which a reader for echo control looks ahead. A canceller can find an echo that is
-late, by up to 300 ms, but not one that comes before its reference. So this covers the possible
-error: the tolerance below, and some milliseconds of jitter."""
-_TOLERANCE = 0.03
-"""Seconds by which times may disagree with the sample count before they are believed: sound servers
-correct theirs by 10 ms and more, while a canceller copes with a constant offset."""
-_MOST_BACK = LEAD_SECONDS
-"""Seconds by which to look less far ahead, at most: else an echo would come too early."""
-_SPARE = 0.005
+"""Seconds by which a reader for echo control looks ahead, at most. A canceller can find an echo
+that is late, by up to 300 ms, but not one that comes before its reference. So this covers errors of
+the times, what devices say about their latency included."""
+_FIRST_READS, _MOSTLY = 30, 0.9
+"""Reads after which it knows how far it can look ahead, and the share that must find enough."""
+_SPARE = 0.01
 _SHORT_MEMORY, _TOO_OFTEN = 0.01, 0.2
-"""Smoothing of the share of short reads, per read, and the share that is too much. A speaker that
-stalls for 0.2 s does not reach it: its silence is what was heard."""
+"""Smoothing of the share of short reads later, per read, and the share that is too much: then it
+looks less far ahead once more. A speaker that stalls for 0.2 s does not reach it: its silence is
+what was heard."""
+_AHEAD, _BEHIND = 0.03, 0.01
+"""Seconds by which it may be ahead of the times, and behind them, before they are believed: sound
+servers correct theirs by 10 ms and more, while a canceller copes with a constant offset, unless the
+echo comes too early."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
 
@@ -50,9 +52,15 @@ class FarReference:
         self.ring = Ring(round(_SECONDS * rate))
         self.anchor: tuple[int, float] | None = None
         """A position, and when that sample is heard; None before the first block."""
+        self._holes = Holes(rate)
 
     def write_rt(self, samples: Samples, heard_at: float) -> None:
-        """Runs on: audio callback thread. Append samples, shape (n,), first heard at a time."""
+        """Runs on: audio callback thread. Append samples, shape (n,), first heard at a time.
+
+        Silence comes before them where the speaker has had nothing to play.
+        """
+        if missing := self._holes.note_rt(heard_at, len(samples)):
+            self.ring.skip_rt(round(missing * self.rate))
         start = self.ring.written
         self.ring.write_rt(samples)
         self.anchor = start, heard_at  # last: it never points beyond the data
@@ -85,6 +93,7 @@ class ReferenceReader:
         self._back = 0  # positions by which it looks less far ahead than requested
         self._short = 0.0  # share of recent reads that were short
         self._least = reference.ring.size  # missing in any of those
+        self._first: list[int] = []  # missing in each of the first reads; less than 0: to spare
         self._held: Samples = np.zeros(0, np.int16)
 
     def read(self, count: int, at: float) -> Samples:
@@ -97,7 +106,7 @@ class ReferenceReader:
             return np.zeros(count, np.int16)
         if self._next is None:
             self._jump(wanted - self._back)
-        elif abs(wanted - self._back - self._next) > _TOLERANCE * self._reference.rate:
+        elif not self._agrees(wanted - self._back - self._next):
             self._off += 1
             if self._off >= _DISAGREEING_READS:
                 self.jumps += 1
@@ -111,19 +120,30 @@ class ReferenceReader:
         self._next = (self._next or 0.0) + count * self._step
         return taken
 
+    def _agrees(self, behind: float) -> bool:
+        """Return whether the times agree with where it is, to so many positions."""
+        rate = self._reference.rate
+        return -_AHEAD * rate <= behind <= _BEHIND * rate
+
     def _stay_back(self, wanted: int, count: int) -> None:
-        """Look less far ahead if reads are repeatedly short."""
+        """Look less far ahead if the speaker has not been given so much yet."""
         needed = self._resampler.needed(max(0, count - len(self._held)))
         missing = self._fed + needed - self._reference.ring.written
+        if len(self._first) < _FIRST_READS:
+            self._first.append(missing)
+            if len(self._first) == _FIRST_READS:
+                self._look_less_far(wanted, sorted(self._first)[round(_MOSTLY * _FIRST_READS)])
+            return
         self._short += _SHORT_MEMORY * ((missing > 0) - self._short)
-        if missing <= 0:
-            return
-        self._least = min(self._least, missing)
-        if self._short < _TOO_OFTEN:
-            return
+        if missing > 0:
+            self._least = min(self._least, missing)
+            if self._short >= _TOO_OFTEN:
+                self._look_less_far(wanted, self._least)
+                self._short, self._least = 0.0, self._reference.ring.size
+
+    def _look_less_far(self, wanted: int, by: int) -> None:
         rate = self._reference.rate
-        back = min(self._back + self._least + round(_SPARE * rate), round(_MOST_BACK * rate))
-        self._short, self._least = 0.0, self._reference.ring.size
+        back = min(self._back + by + round(_SPARE * rate), round(LEAD_SECONDS * rate))
         if back > self._back:
             self._back = back
             self._jump(wanted - back)

@@ -50,26 +50,43 @@ def test_another_rate_is_resampled_and_stays_in_step(far: int, near: int) -> Non
     size, read = far // 100, near // 100
     for number in range(100):
         reference.write_rt(played[number * size : (number + 1) * size], 10.0 + number / 100)
-        if number >= 1:
-            found.append(reader.read(read, 10.0 + (number - 1) / 100))
+        if number >= 2:
+            found.append(reader.read(read, 10.0 + (number - 2) / 100))
     got = np.concatenate(found)[near // 10 :].astype(int)
     expected = wanted[near // 10 : near // 10 + len(got)].astype(int)
     assert np.abs(got - expected).max() < 200
 
 
-def test_when_the_times_really_move_it_jumps_once() -> None:
+@pytest.mark.parametrize("late", [0.05, -0.05])
+def test_when_the_times_really_move_it_follows(late: float) -> None:
+    """The device was opened again: it plays later from there on, or sooner."""
     reference = FarReference(RATE)
     reader = ReferenceReader(reference, RATE)
-    played = np.arange(1, 2 * RATE + 1).astype(np.int16)
-    late = 0.0
-    for number in range(200):
-        if number == 100:
-            late = 0.05  # the device was opened again, and plays later now
+    played = np.arange(1, 3 * RATE + 1).astype(np.int16)
+    for number in range(300):
         at = 10.0 + number * BLOCK / RATE
-        reference.write_rt(played[number * BLOCK : (number + 1) * BLOCK], at + late)
+        moved = late if number >= 100 else 0.0
+        reference.write_rt(played[number * BLOCK : (number + 1) * BLOCK], at + moved)
         got = reader.read(BLOCK, at - 0.06)
-    assert reader.jumps == 1
-    assert got[0] == pytest.approx(played[199 * BLOCK] - 0.06 * RATE - 0.05 * RATE, abs=2)
+    assert got[0] == pytest.approx(played[299 * BLOCK] - 0.06 * RATE - late * RATE, abs=2)
+
+
+def test_what_a_speaker_misses_is_heard_as_silence() -> None:
+    """And so it is in the reference, at once: nothing has to jump for it."""
+    reference = FarReference(RATE)
+    reader = ReferenceReader(reference, RATE)
+    played = np.arange(1, RATE + 1).astype(np.int16)
+    found = []
+    for number in range(100):
+        at = 10.0 + number * BLOCK / RATE + (0.025 if number >= 50 else 0.0)
+        reference.write_rt(played[number * BLOCK : (number + 1) * BLOCK], at)
+        found.append(reader.read(BLOCK, 10.0 + (number - 6) * BLOCK / RATE))
+    read = np.concatenate(found)
+    assert reader.jumps == 0
+    steps = np.diff(read[np.flatnonzero(read)[0] :].astype(int))
+    silence = np.flatnonzero(steps != 1)
+    assert np.count_nonzero(read[np.flatnonzero(read)[0] :] == 0) == 0.025 * RATE
+    assert len(silence) == 0.025 * RATE + 1
 
 
 def test_what_was_played_too_long_ago_or_not_yet_is_silence() -> None:
