@@ -12,8 +12,11 @@ import h11
 
 from retell_voice.emulator.rest.replies import phrase
 from retell_voice.errors import ConfigError
-from retell_voice.net.dialling import connect_tcp
+from retell_voice.net.culprit import wrong_scheme
+from retell_voice.net.proxy import proxy_for
+from retell_voice.net.stream import open_stream
 from retell_voice.net.tls import client_context
+from retell_voice.net.unreachable import NotReached
 from retell_voice.secret import mask_url
 
 _MAX_ANSWER = 1 << 20  # bytes of an answer that are read and discarded
@@ -31,14 +34,13 @@ class HttpPoster:
     """
 
     def __init__(self, url: str) -> None:
-        self._name = mask_url(url)
+        self._url, self._name = url, mask_url(url)
         try:
             parts = urlsplit(url)
-            tls = parts.scheme == "https"
-            self._host, self._port = parts.hostname or "", parts.port or (443 if tls else 80)
             path = parts.path or "/"
             self._target = f"{path}?{parts.query}" if parts.query else path
-            host = f"[{self._host}]" if ":" in self._host else self._host
+            name = parts.hostname or ""
+            host = f"[{name}]" if ":" in name else name
             self._headers = {
                 "Host": f"{host}:{parts.port}" if parts.port else host,
                 "User-Agent": "retell-voice emulator",
@@ -46,8 +48,7 @@ class HttpPoster:
                 "Connection": "close",
             }
             self._head({}, 0)
-            self._context = client_context() if tls else None
-            good = parts.scheme in ("http", "https") and self._host and "@" not in parts.netloc
+            good = parts.scheme in ("http", "https") and name and "@" not in parts.netloc
         except (ValueError, h11.LocalProtocolError):
             good = False
         if not good:
@@ -55,6 +56,9 @@ class HttpPoster:
                 f"{self._name!r} is not a URL that webhooks can be sent to",
                 "it looks like https://example.org/webhook, without a user or password",
             )
+        proxy_for(url)  # what the environment says and cannot be used is told now
+        if parts.scheme == "https":
+            client_context()
 
     async def post(self, body: bytes, headers: Mapping[str, str], timeout: float) -> int:  # noqa: ASYNC109 - the error tells it
         """Post a body and return the status of the answer, 2xx.
@@ -66,34 +70,41 @@ class HttpPoster:
             async with asyncio.timeout(timeout):
                 status = await self._exchange(body, headers)
         except TimeoutError:
-            raise PostError(f"{self._name} did not answer within {timeout:g} s") from None
+            words = f"did not answer within {timeout:g} s"
+            raise PostError(await self._otherwise(TimeoutError(), words)) from None
+        except ConfigError as error:  # a variable of the environment
+            raise PostError(str(error)) from None
         except ssl.SSLCertVerificationError as error:
             raise PostError(
                 f"the certificate of {self._name} is not valid: {error.verify_message}"
             ) from None
+        except NotReached as error:
+            raise PostError(f"{self._name} cannot be reached: {error}") from None
         except OSError as error:
             # The system's words: asyncio's repeat the address. Errors of look-ups are negative.
             code = error.errno or 0
             why = os.strerror(code) if code > 0 else error.strerror or error
-            raise PostError(f"{self._name} cannot be reached: {why}") from None
+            raise PostError(await self._otherwise(error, f"cannot be reached: {why}")) from None
         except (h11.RemoteProtocolError, UnicodeError) as error:
-            raise PostError(f"{self._name} did not answer in HTTP: {error}") from None
+            words = f"did not answer in HTTP: {error}"
+            raise PostError(await self._otherwise(error, words)) from None
         if 300 <= status < 400:
             raise PostError(f"{self._name} answered {status}, and redirects are not followed")
         if not 200 <= status < 300:
             raise PostError(f"{self._name} answered {status} {phrase(status)}".rstrip())
         return status
 
+    async def _otherwise(self, error: Exception, words: str) -> str:
+        """Return the words for an error, or those for a server that is there in TLS, or without."""
+        why = await wrong_scheme(error, self._url)
+        return f"{self._name} {words}" if why is None else f"{self._name}: {why.words}; {why.hint}"
+
     def _head(self, headers: Mapping[str, str], length: int) -> h11.Request:
         every = {**self._headers, **headers, "Content-Length": str(length)}
         return h11.Request(method="POST", target=self._target, headers=list(every.items()))
 
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> int:
-        reader, writer = await asyncio.open_connection(
-            sock=await connect_tcp(self._host, self._port),
-            ssl=self._context,
-            server_hostname=self._host if self._context else None,
-        )
+        reader, writer = await open_stream(self._url)
         try:
             http = h11.Connection(h11.CLIENT)
             request = (self._head(headers, len(body)), h11.Data(data=body), h11.EndOfMessage())

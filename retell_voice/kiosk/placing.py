@@ -28,7 +28,8 @@ from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyReq
 from retell_voice.kiosk.credentials import CALL_TOKEN, api_key, credential
 from retell_voice.kiosk.joining import Joining, read_joining
 from retell_voice.kiosk.post import post
-from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.net.culprit import find_culprit
+from retell_voice.net.stream import open_stream
 from retell_voice.program.call_fields import call_fields
 from retell_voice.program.opening import audio_format
 from retell_voice.program.registration import audio_url, register
@@ -224,13 +225,12 @@ class UrlCalls:
         self._url = settings.call_url.value or ""
         try:
             parts = urlsplit(self._url)
-            self._host, self._port = parts.hostname, parts.port
+            self._host, _ = parts.hostname, parts.port  # a port that is none raises
         except ValueError as error:
             raise ConfigError(f"{settings.call_url.source}: call_url: {error}") from None
         if not self._host:
             raise ConfigError(f"{settings.call_url.source}: call_url names no host")
-        self._is_plain = parts.scheme == "http"
-        if self._is_plain and self._host not in ("127.0.0.1", "localhost"):
+        if parts.scheme == "http" and self._host not in ("127.0.0.1", "localhost"):
             raise ConfigError(f"{settings.call_url.source}: call_url must begin with https://")
         self.label = f"endpoint {self._host}"
 
@@ -243,12 +243,11 @@ class UrlCalls:
 
     async def check(self) -> None:
         """See whether the host can be reached; posting would make a call."""
-        host, port = self._host or "", self._port or (80 if self._is_plain else 443)
         try:
             async with asyncio.timeout(_REACH_SECONDS):
-                _, writer = await asyncio.open_connection(host, port)
-        except (OSError, TimeoutError) as error:
-            why = explain_unreachable(error, host, _REACH_SECONDS)
+                _, writer = await open_stream(self._url)
+        except OSError as error:  # a TimeoutError is one
+            why = await find_culprit(error, self._url, _REACH_SECONDS)
             raise ConnectError(f"network: {why.words}", why.hint, temporary=True) from None
         writer.close()
 

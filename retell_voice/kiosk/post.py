@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, KeyRefused, RestError, TooManyRequests
+from retell_voice.net.culprit import find_culprit
 from retell_voice.net.exchange import Answer, exchange
-from retell_voice.net.http import error_words, retry_after, root_cause
-from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.net.http import error_words, retry_after
 from retell_voice.protocol.lenient import load_json
 from retell_voice.secret import Secret
 
@@ -31,11 +31,11 @@ async def post(url: str, body: str, token: str | None) -> str:
     headers = {} if token is None else {"Authorization": Secret(f"Bearer {token}")}
     try:
         answer = await exchange("POST", url, body=body.encode(), headers=headers, timeout=_SECONDS)
+    except OSError as error:  # one about a certificate is a ValueError, too
+        why = await find_culprit(error, url, _SECONDS)
+        raise ConnectError(f"network: {why.words}", why.hint, temporary=True) from None
     except ValueError as error:
         raise ConfigError(f"endpoint {host}: {error}") from None
-    except OSError as error:
-        why = explain_unreachable(root_cause(error), host, _SECONDS)
-        raise ConnectError(f"network: {why.words}", why.hint, temporary=True) from None
     if 200 <= answer.status < 300:
         return answer.text
     raise _refusal(answer, host)

@@ -1,6 +1,6 @@
 """One HTTP request over asyncio streams: small, cancelled at once, nothing kept open.
 
-No redirects, no cookies, no proxies; certificates are verified. It is for programs that have no
+No redirects, no cookies; certificates are verified. It is for programs that have no
 memory to spare for a client that can do everything.
 """
 
@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from retell_voice.net.dialling import connect_tcp
-from retell_voice.net.tls import client_context
+from retell_voice.net.stream import open_stream
 from retell_voice.secret import Secret
 
 _MOST = 1 << 20
@@ -58,11 +57,11 @@ async def exchange(
         timeout: seconds for all of it.
 
     Raises:
+        ConfigError: a variable of the environment cannot be used.
         TimeoutError, OSError: there is no answer.
         ValueError: the URL cannot be one, or a header.
     """
     parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port
     shown = f"[{host}]" if ":" in host else host
     path = parts.path or "/"
@@ -84,11 +83,7 @@ async def exchange(
     except (h11.LocalProtocolError, UnicodeError):
         raise ValueError("a header or the URL has characters that none has") from None
     async with asyncio.timeout(timeout):
-        reader, writer = await asyncio.open_connection(
-            sock=await connect_tcp(host, port or (443 if is_tls else 80)),
-            ssl=client_context() if is_tls else None,
-            server_hostname=host if is_tls else None,
-        )
+        reader, writer = await open_stream(url)
         try:
             return await _talk(reader, writer, request, body)
         except (h11.RemoteProtocolError, UnicodeError) as error:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from retell_voice.errors import ConfigError
 from retell_voice.net.proxy import proxy_for
 from retell_voice.net.tls import client_context
+from retell_voice.net.unreachable import NotReached
 from retell_voice.secret import mask_url
 
 DEFAULT_API_URL = "https://api.retellai.com"
@@ -131,7 +132,7 @@ def retry_after(header: str) -> float | None:
 
 def root_cause(error: BaseException) -> BaseException:
     """Return the root cause of an HTTP client's error: a timeout, or the system's own error."""
-    while not isinstance(error, TimeoutError | ssl.SSLError | socket.gaierror):
+    while not isinstance(error, TimeoutError | ssl.SSLError | socket.gaierror | NotReached):
         if "Timeout" in type(error).__name__:
             return TimeoutError()
         if isinstance(error, BaseExceptionGroup):

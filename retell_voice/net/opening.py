@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +18,12 @@ from websockets.exceptions import (
     ProxyError,
 )
 
+from retell_voice.net.culprit import refused_by, unanswered, unreached, wrong_scheme
 from retell_voice.net.dialling import connect_tcp
-from retell_voice.net.probe import speaks_http, speaks_tls
 from retell_voice.net.proxy import Proxy, proxy_for
 from retell_voice.net.refusal import PromptlyRefused
 from retell_voice.net.tls import client_context
-from retell_voice.net.unreachable import NotReached, Unreachable, explain_unreachable
+from retell_voice.net.unreachable import NotReached
 
 
 class _Opening(websocket_connect):
@@ -78,56 +77,23 @@ async def open_websocket(url: str, *, open_timeout: float, **settings: Any) -> C
     # Raised out here, so that it has no context: the library's errors hold the URL.
     if proxy is not None:
         raise _through(proxy, failure, f"{host}:{port}", open_timeout)
-    if await _speaks_otherwise(failure, host, port, secure=secure):
-        raise _otherwise(f"{host}:{port}", secure=secure)
+    if isinstance(failure, InvalidMessage | EOFError | OSError):
+        why = await wrong_scheme(failure, url)
+        if why is not None:
+            raise NotReached(why)
     raise failure
-
-
-async def _speaks_otherwise(error: Exception, host: str, port: int, *, secure: bool) -> bool:
-    """Tell whether the server is there, but in TLS or not as the URL says."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return False
-    if not isinstance(error, InvalidMessage | EOFError | OSError):
-        return False
-    return await (speaks_http if secure else speaks_tls)(host, port)
-
-
-def _otherwise(host: str, *, secure: bool) -> NotReached:
-    if secure:
-        why = Unreachable(
-            f"{host} speaks no TLS", "a server without TLS is reached with ws://, not wss://"
-        )
-    else:
-        why = Unreachable(f"{host} speaks TLS", "it is reached with wss://, not ws://")
-    return NotReached(why)
 
 
 def _through(proxy: Proxy, error: Exception, host: str, open_timeout: float) -> Exception:
     """Return what went wrong with a proxy, or the error itself where that is about the server."""
-    name = f"the proxy {proxy.name} (from {proxy.source})"
     match error:
         case InvalidProxyStatus():
-            status = error.response.status_code
-            if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-                words = f"{name} wants a user's name and password"
-                hint = f"write them into {proxy.source}: http://NAME:PASSWORD@{proxy.name}"
-                return NotReached(Unreachable(words, hint))
-            phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-            words = f"{name} does not connect to {host}: HTTP {status} {phrase}".rstrip()
-            temporary = status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
-            return NotReached(Unreachable(words, _PROXY, temporary))
+            return NotReached(refused_by(proxy, error.response.status_code, host))
         case ProxyError():
-            words = f"{name} closed the connection, or does not speak HTTP"
-            return NotReached(Unreachable(words, _PROXY, temporary=True))
+            return NotReached(refused_by(proxy, None, host))
         case ssl.SSLError() | InvalidHandshake() | EOFError():
             return error
         case TimeoutError():
-            words = f"{host} did not answer within {open_timeout:g} s through {name}"
-            return NotReached(Unreachable(words, _PROXY, temporary=True))
+            return NotReached(unanswered(proxy, host, open_timeout))
         case _:
-            why = explain_unreachable(error, proxy.name, open_timeout)
-            words = f"{why.words}, which is the proxy (from {proxy.source})"
-            return NotReached(Unreachable(words, _PROXY, why.temporary))
-
-
-_PROXY = "check the proxy, or exempt this host with no_proxy"
+            return NotReached(unreached(proxy, error, open_timeout))

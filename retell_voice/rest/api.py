@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
+from retell_voice.net.culprit import find_culprit, refused_by
 from retell_voice.net.http import (
     DEFAULT_API_URL,
     bad_proxy,
     httpx_settings,
     parse_base,
     retry_after,
-    root_cause,
     unlogged,
 )
 from retell_voice.net.proxy import proxy_for
-from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
 from retell_voice.rest.sdk import load_sdk
@@ -151,7 +150,7 @@ class Api:
         except sdk.APIStatusError as error:
             failure = self._refused(error, path, body or {})
         except (sdk.APIConnectionError, TimeoutError) as error:
-            failure = self._unreached(error)
+            failure = await self._unreached(error)
         except (JSONDecodeError, UnicodeDecodeError):
             failure = self.senseless("it is not JSON")
         # Raised out here, so that it has no context: the SDK's errors hold the URL, and the URL
@@ -188,7 +187,7 @@ class Api:
             wait = retry_after(answer.headers.get("retry-after", ""))
             failure = self._refusal(answer.status, said, path, body or {}, wait)
         except OSError as error:  # a TimeoutError is one
-            failure = self._unreached(error)
+            failure = await self._unreached(error)
         raise failure
 
     def _client(self, sdk: Any) -> Any:
@@ -208,13 +207,16 @@ class Api:
 
     def _refused(
         self, error: retell.APIStatusError, path: str, body: Mapping[str, Any]
-    ) -> RestError:
+    ) -> ConnectError | RestError:
         wait = retry_after(error.response.headers.get("retry-after", ""))
         return self._refusal(error.status_code, error.body, path, body, wait)
 
     def _refusal(
         self, status: int, said: Any, path: str, body: Mapping[str, Any], wait: float | None
-    ) -> RestError:
+    ) -> ConnectError | RestError:
+        if status == 407 and (proxy := proxy_for(self._base.url)) is not None:
+            why = refused_by(proxy, status, self._base.host)
+            return ConnectError(f"network: {why.words}", why.hint)
         return refusal(
             status,
             said,
@@ -226,8 +228,8 @@ class Api:
             hide=self._hidden,
         )
 
-    def _unreached(self, error: Exception) -> ConnectError:
-        why = explain_unreachable(root_cause(error), self._base.host, self._timeout)
+    async def _unreached(self, error: Exception) -> ConnectError:
+        why = await find_culprit(error, self._base.url, self._timeout)
         return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
 
 

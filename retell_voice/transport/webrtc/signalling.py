@@ -9,16 +9,16 @@ from typing import Any
 import httpx
 
 from retell_voice.errors import ConnectError, Rejected
+from retell_voice.net.culprit import find_culprit, refused_by
 from retell_voice.net.http import (
     Base,
     bad_proxy,
     error_words,
     httpx_settings,
     retry_after,
-    root_cause,
     unlogged,
 )
-from retell_voice.net.unreachable import explain_unreachable
+from retell_voice.net.proxy import proxy_for
 from retell_voice.protocol.gateway import (
     Admission,
     Candidate,
@@ -29,7 +29,7 @@ from retell_voice.protocol.gateway import (
     sessions_path,
     trickle_body,
 )
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import Secret, hiding
 from retell_voice.shown import logger
 
 _LEAVE_TIMEOUT = 1.0
@@ -132,7 +132,7 @@ class Signalling:
                 return answer.content
             failure = self._refused(answer, admission)
         except (httpx.HTTPError, TimeoutError) as error:
-            why = explain_unreachable(root_cause(error), self._base.host, self._timeout)
+            why = await find_culprit(error, self._base.url, self._timeout)
             failure = ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
         # Raised out here, so that it has no context: the library's errors hold the request.
         raise failure
@@ -146,14 +146,16 @@ class Signalling:
         with unlogged():
             return await self._client.request(method, url, headers=headers, **more)
 
-    def _refused(self, answer: httpx.Response, admission: Admission) -> Rejected:
+    def _refused(self, answer: httpx.Response, admission: Admission) -> ConnectError:
         status = answer.status_code
+        if status == 407 and (proxy := proxy_for(self._base.url)) is not None:
+            why = refused_by(proxy, status, self._base.host)
+            return ConnectError(f"network: {why.words}", why.hint)
         try:
             said = error_words(answer.json())
         except ValueError:
             said = error_words(answer.text)
-        for secret in (admission.call_id, admission.access_token):
-            said = said.replace(secret, mask(secret))
+        said = hiding((admission.call_id, admission.access_token))(said)
         hint = _HINTS.get(status, "")
         if status == 429:
             wait = retry_after(answer.headers.get("retry-after", ""))
