@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import ConfigError, ConnectError, Rejected
+from retell_voice.net.culprit import find_culprit
+from retell_voice.net.dialling import Address, connect_tcp
 from retell_voice.net.proxy import proxy_for
 from retell_voice.net.tls import client_context
 from retell_voice.secret import mask_url
 from retell_voice.transport.route import web_route
 
-Address = tuple[Any, ...]
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 """Looks up host and port and returns socket addresses; raises OSError."""
 
@@ -147,26 +148,20 @@ async def _reach(
     way: _Way, addresses: list[Address], step_timeout: float
 ) -> tuple[socket.socket | None, Finding]:
     began = time.monotonic()
-    loop = asyncio.get_running_loop()
-    why = ""
-    for family, kind, protocol, _, address in addresses:
-        try:
-            end = socket.socket(family, kind, protocol)
-        except OSError as error:  # no IPv6 on this machine, for example
-            why = error.strerror or str(error)
-            continue
-        end.setblocking(False)
-        try:
-            async with asyncio.timeout(step_timeout):
-                await loop.sock_connect(end, address)
-        except TimeoutError:
-            why = f"no answer within {step_timeout:g} s"
-        except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-        else:
-            words = f"{way.host} port {way.port} answers"
-            return end, _timed("TCP", words, time.monotonic() - began)
-        end.close()
+
+    async def known(_host: str, _port: int) -> list[Address]:
+        return addresses
+
+    try:
+        async with asyncio.timeout(step_timeout):
+            end = await connect_tcp(way.host, way.port, look_up=known)
+    except TimeoutError:
+        why = f"no answer within {step_timeout:g} s"
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+    else:
+        words = f"{way.host} port {way.port} answers"
+        return end, _timed("TCP", words, time.monotonic() - began)
     hint = "is the server running, is that its port, and does a firewall let you through?"
     return None, _failed("TCP", f"{way.host} port {way.port}: {why}", hint)
 
@@ -179,14 +174,13 @@ async def _secure(way: _Way, connected: socket.socket, step_timeout: float) -> F
             _, writer = await asyncio.open_connection(
                 sock=connected.dup(), ssl=context, server_hostname=way.host
             )
-    except TimeoutError:
-        return _failed("TLS", f"{way.host} does not answer within {step_timeout:g} s", _PLAIN)
     except ssl.SSLCertVerificationError as error:
         hint = "check the host name, the clock of this machine and its certificates (SSL_CERT_FILE)"
         return _failed("TLS", f"the certificate is not valid: {error.verify_message}", hint)
-    except (ssl.SSLError, OSError) as error:
-        why = getattr(error, "reason", None) or error.strerror or "the connection broke off"
-        return _failed("TLS", f"{way.host}: {why}", _PLAIN)
+    except OSError as error:  # a TimeoutError is one
+        host = f"[{way.host}]" if ":" in way.host else way.host
+        why = await find_culprit(error, f"wss://{host}:{way.port}", step_timeout)
+        return _failed("TLS", why.words, why.hint)
     took = time.monotonic() - began
     end: ssl.SSLObject = writer.get_extra_info("ssl_object")
     certificate: dict[str, Any] = end.getpeercert() or {}
@@ -203,9 +197,6 @@ async def _secure(way: _Way, connected: socket.socket, step_timeout: float) -> F
         hint,
         {"ms": round(took * 1000, 1), "certificate_days": round((expires - time.time()) / 86400)},
     )
-
-
-_PLAIN = "for a server without TLS, use ws://, not wss://"
 
 
 async def _join(url: str, step_timeout: float) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.addresses import address, dead
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.doctor import network
 from retell_voice.doctor.findings import Finding, Verdict, exit_code
 from retell_voice.emulator import Emulator
+from retell_voice.net.dialling import Address
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 PASS, WARN, FAIL = Verdict.PASS, Verdict.WARN, Verdict.FAIL
@@ -196,6 +199,20 @@ async def test_tls_with_a_server_that_has_none() -> None:
         found = await look(f"wss://127.0.0.1:{port}")
     assert verdicts(found)[-1] == ("TLS", FAIL)
     assert "ws://, not wss://" in found[-1].hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+async def test_an_address_where_nobody_answers_does_not_cost_the_next_its_time() -> None:
+    """As of a name with an IPv6 address that leads nowhere."""
+    with dead() as first:
+        async with websockets() as port:
+
+            async def resolve(_host: str, port: int) -> list[Address]:
+                return [address(first), address(port)]
+
+            found = await look(f"ws://127.0.0.1:{port}", resolve=resolve)
+    assert verdicts(found) == [("DNS", PASS), ("TCP", WARN), ("WebSocket", PASS)]
+    assert found[1].figures["ms"] < 1000
 
 
 @pytest.mark.parametrize("url", ["http://x", "ws://", "ws://h:99999", "ws://[::1", "nonsense"])

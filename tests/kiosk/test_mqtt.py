@@ -7,6 +7,8 @@ import gc
 import json
 import os
 import socket
+import sys
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ import aiomqtt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.addresses import dead, with_two_addresses
 from support.broker import CERTIFICATES, Broker
 from support.surroundings import PATIENCE, Kiosk, settled, told
 
@@ -223,6 +226,26 @@ async def test_a_connection_in_tls(monkeypatch: pytest.MonkeyPatch) -> None:
         made = part(broker, Kiosk())
         async with told(made):
             await made.show(Look(state=State.IN_CALL))
+
+
+async def test_a_store_that_cannot_be_used_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    with pytest.raises(PartFailed, match="SSL_CERT_FILE in the environment cannot be used"):
+        await Mqtt("mqtts://localhost:1", TOPICS, Kiosk(), name="x").__aenter__()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+async def test_an_address_that_says_nothing_costs_no_half_second(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dead() as first:
+        with_two_addresses(monkeypatch, "both.localhost", first)
+        began = time.monotonic()
+        made = Mqtt(f"mqtt://both.localhost:{broker.port}", TOPICS, Kiosk(), name="x")
+        async with made:
+            assert time.monotonic() - began < 1.5
 
 
 async def test_a_kiosk_that_loses_power_is_told_by_the_broker(broker: Broker) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.addresses import dead, with_two_addresses
 
 from retell_voice.emulator.http_post import HttpPoster, PostError
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
@@ -214,6 +217,21 @@ class Never:
 
 
 NEVER: Any = Never()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+async def test_an_address_that_says_nothing_costs_no_half_second(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    """As the IPv6 address of a name whose server is reached over IPv4 only."""
+    with dead() as first:
+        async with answers(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n") as port:
+            with_two_addresses(monkeypatch, "both.localhost", first)
+            began = time.monotonic()
+            with pytest.raises(RetellVoiceError, match="418"):
+                await client(f"http://both.localhost:{port}/x")
+    assert time.monotonic() - began < 1.5  # loading the SDK included
 
 
 async def test_a_proxy_of_another_kind_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:

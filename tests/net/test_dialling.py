@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from support.addresses import address, dead
 
 from retell_voice.net.dialling import DELAY, Address, connect_tcp
 
@@ -33,28 +34,6 @@ def run(request: pytest.FixtureRequest) -> Run:
 def listening(family: int = socket.AF_INET, host: str = "127.0.0.1"):
     with socket.create_server((host, 0), family=family) as end:
         yield end.getsockname()[1]
-
-
-@contextmanager
-def dead():
-    """An address that takes no connection and refuses none: packets to it are lost."""
-    with socket.socket() as end:
-        end.bind(("127.0.0.1", 0))
-        end.listen(0)
-        others = []
-        for _ in range(4):  # its queue is full then
-            other = socket.socket()
-            other.setblocking(False)
-            other.connect_ex(end.getsockname())
-            others.append(other)
-        yield end.getsockname()[1]
-        for other in others:
-            other.close()
-
-
-def address(port: int, family: int = socket.AF_INET, host: str = "127.0.0.1") -> Address:
-    where = (host, port) if family == socket.AF_INET else (host, port, 0, 0)
-    return family, socket.SOCK_STREAM, 0, "", where
 
 
 def refusing() -> int:

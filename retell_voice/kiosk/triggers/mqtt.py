@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
@@ -17,6 +16,10 @@ from retell_voice.extras import how_to_install
 from retell_voice.kiosk.credentials import credential
 from retell_voice.kiosk.ports import Look, Part, PartFailed, Surroundings, TriggerEvent
 from retell_voice.kiosk.triggers.mqtt_topics import OFFLINE, ONLINE, Topics, machine_id, state
+from retell_voice.net.dialling import connect_tcp
+from retell_voice.net.http import root_cause
+from retell_voice.net.tls import client_context
+from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 
@@ -151,7 +154,15 @@ class Mqtt:
 
     async def _connected(self) -> aiomqtt.Client:
         library = _library()
-        context = await run_detached(ssl.create_default_context) if self._encrypted else None
+        try:
+            context = await run_detached(client_context) if self._encrypted else None
+            async with asyncio.timeout(TIMEOUT):
+                connected = await connect_tcp(self._host, self._port)
+        except ConfigError as error:  # a variable of the environment
+            raise PartFailed(f"{self.name}: {error}", error.hint) from None
+        except OSError as error:
+            raise self._failed(error) from None
+        connected.settimeout(TIMEOUT)
         client: aiomqtt.Client = library.Client(
             self._host,
             self._port,
@@ -164,6 +175,8 @@ class Mqtt:
             max_queued_incoming_messages=_MOST,
             tls_context=context,
         )
+        # paho would try a name's addresses one after the other, each for as long as that takes.
+        client._client._create_socket_connection = lambda: connected
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             return await asyncio.shield(entering)
@@ -193,7 +206,11 @@ class Mqtt:
         return self._client
 
     def _failed(self, error: Exception) -> PartFailed:
-        return PartFailed(f"{self.name}: {error.__cause__ or error}")
+        cause = root_cause(error)
+        if not isinstance(cause, OSError):
+            return PartFailed(f"{self.name}: {error.__cause__ or error}")
+        why = explain_unreachable(cause, f"{self._host}:{self._port}", TIMEOUT)
+        return PartFailed(f"MQTT broker: {why.words}", why.hint)
 
 
 async def _whole(work: Coroutine[Any, Any, _T]) -> _T:
