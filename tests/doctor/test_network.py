@@ -211,8 +211,8 @@ async def test_an_address_where_nobody_answers_does_not_cost_the_next_its_time()
                 return [address(first), address(port)]
 
             found = await look(f"ws://127.0.0.1:{port}", resolve=resolve)
-    assert verdicts(found) == [("DNS", PASS), ("TCP", WARN), ("WebSocket", PASS)]
-    assert found[1].figures["ms"] < 1000
+    assert [each.check for each in found] == ["DNS", "TCP", "WebSocket"]
+    assert 200 < found[1].figures["ms"] < 1000  # as long as a call takes
 
 
 @pytest.mark.parametrize("url", ["http://x", "ws://", "ws://h:99999", "ws://[::1", "nonsense"])
