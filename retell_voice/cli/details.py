@@ -12,7 +12,7 @@ from retell_voice.program.failure import complain
 from retell_voice.program.signals import Interrupts
 from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails, get_call
-from retell_voice.secret import mask
+from retell_voice.secret import hiding, mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables import TalkSettings
@@ -96,7 +96,7 @@ def lines(details: CallDetails) -> list[str]:
         judged.append("successful" if details.successful else "not successful")
     if any(judged):
         said.append(", ".join(filter(None, judged)))
-    return [clean(each) for each in said]
+    return [clean(hiding((details.call_id,))(each)) for each in said]
 
 
 def to_json(details: CallDetails) -> str:
@@ -105,4 +105,5 @@ def to_json(details: CallDetails) -> str:
     shown["call_id"] = mask(details.call_id)
     for name in ("body", "recording_url"):
         del shown[name]
-    return jsonl.to_json({"event": "call_details", **shown, "error": None})
+    line = jsonl.to_json({"event": "call_details", **shown, "error": None})
+    return hiding((details.call_id,))(line)

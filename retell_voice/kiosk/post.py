@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, KeyRefused, RestError, TooManyRequests
@@ -9,7 +10,7 @@ from retell_voice.net.culprit import find_culprit
 from retell_voice.net.exchange import Answer, exchange
 from retell_voice.net.http import error_words, retry_after
 from retell_voice.protocol.lenient import load_json
-from retell_voice.secret import Secret
+from retell_voice.secret import Secret, hiding
 
 _SECONDS = 10.0
 
@@ -38,12 +39,12 @@ async def post(url: str, body: str, token: str | None) -> str:
         raise ConfigError(f"endpoint {host}: {error}") from None
     if 200 <= answer.status < 300:
         return answer.text
-    raise _refusal(answer, host)
+    raise _refusal(answer, host, hiding((token or "",)))
 
 
-def _refusal(answer: Answer, host: str) -> RestError:
+def _refusal(answer: Answer, host: str, hide: Callable[[str], str]) -> RestError:
     try:
-        said = error_words(load_json(answer.text))
+        said = hide(error_words(load_json(answer.text)))
     except ValueError:
         said = ""
     words = f"endpoint {host}: it answered {answer.status} {said[:200]}".rstrip()

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from support.answering import answering
+from support.disguises import HOSTILE, disguises, harmless
 from support.pipes import QUICK
 from support.rest import answer
 from support.rest import server as rest_server
@@ -22,28 +23,7 @@ from retell_voice.errors import RestError
 from retell_voice.secret import hiding
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-HOSTILE = "\x1b]0;owned\x07\x9b2J\u202edrow\u2066"
 KEY = "key_0123456789abcdef"
-
-
-def disguises(secret: str) -> list[str]:
-    """A secret as servers, proxies and frameworks may write it."""
-    every = "".join(f"%{byte:02X}" for byte in secret.encode())
-    return [
-        secret,
-        secret.upper(),
-        quote(secret, safe=""),
-        every,
-        quote(every, safe=""),
-        json.dumps(secret),
-        "".join(f"\\u{ord(each):04x}" for each in secret),
-        "".join(f"\\x{ord(each):02x}" for each in secret),
-        "".join(f"&#{ord(each)};" for each in secret),
-        "".join(f"&#x{ord(each):X};" for each in secret),
-        "".join(each if n % 2 else quote(each, safe="") for n, each in enumerate(secret)),
-        secret[:9] + "".join(f"%{byte:02x}" for byte in secret[9:].encode()),
-        f"wss://x/{secret}?a=b",
-    ]
 
 
 @pytest.mark.parametrize("secret", ["call_0123456789abcdef", "a/b?c&d+e<f>g~", "ключ-1234567890"])
@@ -79,10 +59,6 @@ async def talk(env: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     async with asyncio.timeout(20):
         out, errors = await process.communicate()
     return process.returncode or 0, out.decode(), errors.decode()
-
-
-def harmless(text: str) -> bool:
-    return not any(each in text for each in "\x1b\x07\x9b\u202e\u2066\x7f")
 
 
 @pytest.mark.parametrize("how", ["lines", "json"])

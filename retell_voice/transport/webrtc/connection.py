@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from retell_voice.events import Event, NetworkChanged
 from retell_voice.protocol.gateway import read_control
 from retell_voice.protocol.messages import AgentPacket, CallOver
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
+from retell_voice.secret import hiding
 from retell_voice.transport.ports import Closed
 
 _LEAVE_TIMEOUT = 1.5
@@ -100,6 +101,11 @@ class WebRtcConnection:
         self._stalled = False
         self._round_trip: float | None = None
         self._bytes_sent = 0
+        self._hide: Callable[[str], str] = str
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these in everything the server says."""
+        self._hide = hiding(secrets)
 
     def open(
         self,
@@ -142,7 +148,8 @@ class WebRtcConnection:
     def message(self, message: str | bytes) -> None:
         """Take a message of the control channel."""
         now = self._heard_at = self._clock()
-        for event in read_control(message, now):
+        known = self._hide(message) if isinstance(message, str) else message
+        for event in read_control(known, now):
             if isinstance(event, CallOver):
                 self._last_words(event.state)
             if len(self._waiting) < _MESSAGES:
@@ -278,7 +285,7 @@ class WebRtcConnection:
 
     def _last_words(self, reason: str) -> None:
         if self._closed is None:
-            self._closed = Closed("server", 1000, reason)
+            self._closed = Closed("server", 1000, self._hide(reason))
             self._tasks.append(asyncio.create_task(self._end_later()))
 
     async def _end_later(self) -> None:

@@ -189,6 +189,7 @@ class _Attempt:
         self.peer = peer
         offer = await peer.offer()
         admission = self.admission = await asyncio.shield(admitting)
+        connection.hide((admission.call_id, admission.access_token))
         if relays := usable_relays(admission.ice_servers):
             offer = leave_open(offer)
         joining = self._joining = asyncio.create_task(signalling.join(admission, offer))
