@@ -127,7 +127,10 @@ def retry_after(header: str) -> float | None:
     if re.fullmatch(r"\d{1,6}(\.\d*)?", header):
         return float(header)
     date = parsedate_tz(header)
-    return None if date is None else max(0.0, mktime_tz(date) - time.time())
+    try:
+        return None if date is None else max(0.0, mktime_tz(date) - time.time())
+    except (OverflowError, ValueError):  # a year that there is not
+        return None
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_MOST = 1e15
+"""More than milliseconds of any time, and cents of any cost."""
+
 
 def text(body: Mapping[str, Any], name: str) -> str | None:
     """Return a string."""
@@ -13,9 +16,11 @@ def text(body: Mapping[str, Any], name: str) -> str | None:
 
 
 def number(body: Mapping[str, Any], name: str) -> float | None:
-    """Return a number."""
+    """Return a number; one that no server means (NaN, 1e999, 400 digits) counts as absent."""
     value = body.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value if -_MOST < value < _MOST else None
 
 
 def flag(body: Mapping[str, Any], name: str) -> bool | None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from fuzz_parts import machine
+from fuzz_parts.machine import no_json
 from retell_voice.cli.plain import Lines
 from retell_voice.cli.view import View, reduce
 from retell_voice.devices.files import read_wav
@@ -37,6 +39,8 @@ from retell_voice.kiosk.control.messages import (
 )
 from retell_voice.net.proxy import proxy_for
 from retell_voice.net.refusal import read_refusal
+from retell_voice.protocol.codecs import Codec
+from retell_voice.protocol.dialects import PHONES
 from retell_voice.protocol.exotel import ExotelClient
 from retell_voice.protocol.gateway import (
     Admission,
@@ -97,21 +101,17 @@ def _client(make: Callable[[], object]) -> Target:
                 for text in (*lines.feed(event), *(each.content for each in view.said)):
                     assert clean(text) == text
                 for each in (line(event), story.tell(event)):
-                    json.loads(each, parse_constant=_no_json)
-        json.loads(as_json(story.utterances), parse_constant=_no_json)
+                    json.loads(each, parse_constant=no_json)
+        json.loads(as_json(story.utterances), parse_constant=no_json)
         assert clean_lines(as_text(story.utterances)) == as_text(story.utterances)
 
     return target
 
 
-def _no_json(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
-
-
 def _lenient(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     with suppress(ValueError):
-        json.loads(to_json(load_json(text)), parse_constant=_no_json)
+        json.loads(to_json(load_json(text)), parse_constant=no_json)
     with suppress(ValueError):
         decode_base64(text)
 
@@ -127,6 +127,15 @@ def _emulator(data: bytes) -> None:
     server = WebServer(2)
     for message in _messages(data):
         server.receive(message)
+
+
+def _phones(data: bytes) -> None:
+    """What callers say to the emulator in the dialects of phone providers."""
+    for phone in PHONES.values():
+        codec = Codec("PCMU", 8000) if phone.mulaw else Codec("L16", phone.linear[0])
+        server = phone.server(codec)
+        for message in _messages(data):
+            server.receive(message, 1.0)
 
 
 def _http(data: bytes) -> None:
@@ -176,7 +185,7 @@ def _gateway(data: bytes) -> None:
     for message in _messages(data):
         for event in read_control(message, 1.0):
             for each in (line(event), story.tell(event)):
-                json.loads(each, parse_constant=_no_json)
+                json.loads(each, parse_constant=no_json)
         for parse in (read_join, read_joined, read_trickle):
             with suppress(UnreadableAnswer):
                 parse(message)
@@ -196,7 +205,7 @@ def _rest(data: bytes) -> None:
     rest = Rest(registry, _NobodyLive())
     reply = rest.respond(Request(method, target, {"authorization": "Bearer x"}, body))
     if reply.status != 204:
-        json.loads(reply.encode(), parse_constant=_no_json)
+        json.loads(reply.encode(), parse_constant=no_json)
 
 
 class _NobodyLive:
@@ -232,7 +241,7 @@ def _javascript(data: bytes) -> None:
     """Webhooks: what is written is JSON that is written again just so."""
     with suppress(ValueError, RecursionError):
         text = stringify(json.loads(data))
-        assert stringify(json.loads(text, parse_constant=_no_json)) == text
+        assert stringify(json.loads(text, parse_constant=no_json)) == text
         text.encode()
 
 
@@ -264,6 +273,7 @@ TARGETS: dict[str, Target] = {
     "plivo": _client(lambda: PlivoClient(Caller())),
     "exotel": _client(lambda: ExotelClient(Caller())),
     "emulator": _emulator,
+    "phones": _phones,
     "lenient": _lenient,
     "llm": _llm,
     "http": _http,
@@ -279,4 +289,12 @@ TARGETS: dict[str, Target] = {
     "proxy": _proxy,
     "visitors": _visitors,
     "text": _text,
+    "account": machine.account,
+    "sdp": machine.sdp,
+    "packets": machine.packets,
+    "mqtt": machine.mqtt,
+    "joining": machine.joining,
+    "keys": machine.keys,
+    "sound_server": machine.sound_server,
+    "traces": machine.recorded_traces,
 }

@@ -1,5 +1,7 @@
 """The table of faults: what the field does to a call, and what the program makes of it.
 
+All of it over the Audio WebSocket and as a phone provider, and what is like it in web calls.
+
 Each row: what happens, the exit code, the seconds within which the program has ended, how the last
 line on standard error begins. Nothing is left behind in any of them, and no traceback is shown.
 """
@@ -8,105 +10,63 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import os
 import re
 import signal
-import ssl
+import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipes import CALL_ID, FILES
+from support import faulty
+from support.faulty import IMPATIENT, answers, closes, server_tls, serving
+from support.gateway import CALL_ID as GATEWAY_CALL_ID
+from support.gateway import KEY, TOKEN, deaf, gateway
+from support.pipes import CALL_ID, FILES, patched
 from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.program.failure import reported
 
-CERTIFICATES = Path(__file__).parents[1] / "doctor" / "certificates"
-Handler = Callable[[ServerConnection], Awaitable[None]]
-Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Result = subprocess.CompletedProcess[str]
+Run = Callable[..., Result]
 SLACK = 4.0
 """Seconds that starting takes on a busy machine."""
-
-
-# Servers that speak WebSocket
-
-
-def closes(code: int, reason: str = "", after: bytes = b"") -> Handler:
-    async def handler(socket: ServerConnection) -> None:
-        if after:
-            await socket.recv()
-            await socket.send(after)
-        await socket.close(code, reason)
-
-    return handler
-
-
-async def breaks_off(socket: ServerConnection) -> None:
-    await socket.recv()
-    socket.transport.abort()
-
-
-async def floods(socket: ServerConnection) -> None:
-    await socket.recv()
-    for _ in range(300):
-        await socket.send('{"event_type": "nonsense"}')
-        await socket.send("{" * 100)
-        await socket.send(b"\1\2\3")
-    await socket.close(1011, "enough")
-
-
-async def sends_a_huge_message(socket: ServerConnection) -> None:
-    await socket.recv()
-    await socket.send("x" * (17 * 2**20))
-    await socket.wait_closed()
-
-
-async def speaks_other_audio(socket: ServerConnection) -> None:
-    await socket.recv()
-    await socket.send(json.dumps({"text": "x", "audio": "no base64 !"}))
-    await socket.close(1000)
-
-
-# Servers that do not
-
-
-def answers(data: bytes) -> Raw:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(4096)
-        writer.write(data)
-        writer.close()
-
-    return talk
 
 
 ROWS: dict[str, tuple[Any, dict[str, Any], int, float, str]] = {
     # what is there, how it is served, exit code, seconds, last line
     "nobody listens": (None, {}, 4, 3.0, "network: 127.0.0.1:PORT refused the connection"),
-    "closes normally": (closes(1000, "", b"\0\0"), {}, 0, 3.0, ""),
+    "closes normally": (closes(1000, "", begins=True), {}, 0, 3.0, ""),
     "closes without a code": (closes(1000), {}, 0, 3.0, ""),
     "closes with 1011": (
-        closes(1011, "oops", b"\0\0"), {}, 6, 3.0, "server: it closed the call: 1011 oops"
+        closes(1011, "oops", begins=True), {}, 6, 3.0, "server: it closed the call: 1011 oops"
     ),
     "closes with 4000 before a word": (
         closes(4000, "no"), {}, 5, 3.0, "server: it closed the call before it began: 4000 no"
     ),
     "the LLM server fails": (
-        closes(1002, "error_llm_websocket_open", b"\0\0"),
+        closes(1002, "error_llm_websocket_open", begins=True),
         {},
         6,
         3.0,
         "server: it closed the call: 1002 error_llm_websocket_open",
     ),
-    "breaks off": (breaks_off, {}, 6, 3.0, "network: the connection broke off: 1006"),
-    "floods with nonsense": (floods, {}, 6, 4.0, "server: it closed the call: 1011 enough"),
-    "a message beyond all bounds": (
-        sends_a_huge_message, {}, 6, 4.0, "network: the connection broke off: 1009"
+    "breaks off": (faulty.breaks_off, {}, 6, 3.0, "network: the connection broke off: 1006"),
+    "stands still": (
+        faulty.stands_still,
+        {"more": IMPATIENT},
+        6,
+        4.0,
+        "network: the connection broke off: 1006 nothing came from the server for 1 s",
     ),
-    "audio that is none": (speaks_other_audio, {}, 0, 3.0, ""),
+    "floods with nonsense": (faulty.floods, {}, 6, 4.0, "server: it closed the call: 1011 enough"),
+    "a message beyond all bounds": (
+        faulty.sends_a_huge_message, {}, 6, 4.0, "network: the connection broke off: 1009"
+    ),
+    "audio that is none": (faulty.speaks_other_audio, {}, 0, 3.0, ""),
     "HTTP 401": (
         answers(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"),
         {},
@@ -148,46 +108,172 @@ ROWS: dict[str, tuple[Any, dict[str, Any], int, float, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ROWS)
-async def test_what_becomes_of_a_call(name: str, env: dict[str, str]) -> None:
-    what, how, code, seconds, last = ROWS[name]
-    tls = None
-    if "tls" in how:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(CERTIFICATES / how["tls"], CERTIFICATES / "key.pem")
-    server: Any
-    if what is None or what.__qualname__.startswith("answers"):
-        server = await asyncio.start_server(what or answers(b""), "127.0.0.1", 0, ssl=tls)
-    else:
-        server = await serve(what, "127.0.0.1", 0, ssl=tls, max_size=None)
-    port = next(iter(server.sockets)).getsockname()[1]
-    if what is None:
-        server.close()
-        await server.wait_closed()
-    url = f"{how.get('scheme', 'ws')}://127.0.0.1:{port}/x"
-    began = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "retell_voice", "talk", "--url", url, *FILES, CALL_ID),
-        env=env,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(30):
-        out, errors = await process.communicate()
-    took = time.monotonic() - began
-    if what is not None:
-        server.close()
-        await server.wait_closed()
-    said = errors.decode().splitlines()
-    assert process.returncode == code, (out, errors)
+def check(result: Result, code: int, took: float, seconds: float, last: str) -> None:
+    """Check how a program has ended; ``last``: how its complaint begins, empty: there is none."""
+    assert result.returncode == code, (result.stdout, result.stderr)
     assert took < seconds + SLACK
-    assert CALL_ID not in out.decode() + errors.decode()
-    assert "Traceback" not in errors.decode()
+    for secret in (CALL_ID, KEY, TOKEN):
+        assert secret not in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+    said = result.stderr.splitlines()
     assert len(said) <= 2
-    expected = f"retell-voice: {last.replace('PORT', str(port))}" if last else ""
-    assert (said[0] if said else "").startswith(expected)
+    assert (said[0] if said else "").startswith(f"retell-voice: {last}" if last else "")
     assert bool(said) == bool(last)
+
+
+@pytest.mark.parametrize("dialect", ["web", "twilio"])
+@pytest.mark.parametrize("name", ROWS)
+async def test_what_becomes_of_a_call(name: str, dialect: str, run: Run, tmp_path: Path) -> None:
+    what, how, code, seconds, last = ROWS[name]
+    async with serving(what, server_tls(how["tls"]) if "tls" in how else None) as port:
+        url = f"{how.get('scheme', 'ws')}://127.0.0.1:{port}/x"
+        of_phone = () if dialect == "web" else ("--dialect", dialect)
+        began = time.monotonic()
+        arguments = ("talk", "--url", url, *of_phone, *FILES, CALL_ID)
+        more = patched(tmp_path, how["more"]) if "more" in how else {}
+        result = await asyncio.to_thread(run, *arguments, more=more)
+        took = time.monotonic() - began
+    check(result, code, took, seconds, last.replace("PORT", str(port)))
+
+
+# Web calls: what the REST API and the gateway answer, and what becomes of the media
+
+CREATE, JOIN = ("POST", "create-web-call"), ("POST", "sessions")
+WEB_ROWS: dict[str, tuple[Any, int, float, str]] = {
+    # what is answered, or done once the caller speaks; exit code, seconds, last line
+    "it ends": (faulty.ends, 0, 3.0, ""),
+    "another client has taken its place": (faulty.is_replaced, 0, 3.0, ""),
+    "floods with nonsense": (faulty.floods_the_control_channel, 0, 4.0, ""),
+    "closes the media": (faulty.closes_the_media, 0, 4.0, ""),
+    "falls silent": (
+        faulty.falls_silent, 6, 6.0, "network: the connection broke off: 1006 nothing came from the"
+    ),
+    "the key is refused": (
+        {CREATE: (401, {"message": "no"})}, 7, 3.0, "server: 127.0.0.1:PORT does not accept the"
+    ),
+    "no such agent": (
+        {CREATE: (422, {"message": "cannot find agent"})}, 7, 3.0, "server: 127.0.0.1:PORT knows no"
+    ),
+    "creating fails": (
+        {CREATE: (500, {"message": "oops"})}, 7, 3.0, "server: 127.0.0.1:PORT answered HTTP 500"
+    ),
+    "creating is redirected": (
+        {CREATE: (302, {})}, 7, 3.0, "server: 127.0.0.1:PORT answered HTTP 302 Found"
+    ),
+    "an admission that is none": (
+        {CREATE: (201, {"call_id": 7})}, 7, 3.0, "server: 127.0.0.1:PORT did not answer as Retell"
+    ),
+    "an admission that is no JSON": (
+        {CREATE: (201, b"<html>")}, 7, 3.0, "server: 127.0.0.1:PORT did not answer as Retell"
+    ),
+    "the token is refused": (
+        {JOIN: (403, {"message": "no"})}, 5, 3.0, "server: the gateway 127.0.0.1:PORT answered HTTP"
+    ),
+    "joining fails, twice": (
+        {JOIN: (503, {})}, 5, 4.0, "server: the gateway 127.0.0.1:PORT answered HTTP 503"
+    ),
+    "an answer that is no JSON": (
+        {JOIN: (200, b"v=0")}, 5, 3.0, "server: 127.0.0.1:PORT did not answer as Retell's gateway"
+    ),
+    "an answer that is no SDP": (
+        {JOIN: (200, {"session_id": "0", "sdp": "no"})},
+        5,
+        3.0,
+        "server: the gateway cannot be talked to: its answer is not SDP",
+    ),
+    "no audio comes through": (
+        deaf, 4, 5.0, "network: the gateway let us in, but no audio comes through to it"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WEB_ROWS)
+async def test_what_becomes_of_a_web_call(name: str, run: Run, tmp_path: Path) -> None:
+    what, code, seconds, last = WEB_ROWS[name]
+    doing: list[asyncio.Task[None]] = []
+
+    async def once_it_speaks(session: Any) -> None:
+        await session.speaking.wait()
+        await what(session)
+
+    more = {"RETELL_API_KEY": KEY}
+    async with gateway() as server, asyncio.timeout(40):
+        over = {"call_id": GATEWAY_CALL_ID, "call_status": "ended"}
+        server.answers["GET", f"get-call/{GATEWAY_CALL_ID}"] = [(200, over)] * 2
+        if isinstance(what, dict):
+            server.answers |= {asked: [answer] * 3 for asked, answer in what.items()}
+        elif what is deaf:
+            server.change = deaf
+        else:
+            server.on_session = lambda session: doing.append(
+                asyncio.create_task(once_it_speaks(session))
+            )
+        if what in (deaf, faulty.falls_silent):
+            more |= patched(tmp_path, IMPATIENT)
+        began = time.monotonic()
+        arguments = ("talk", "--api-url", server.url, "--agent", "agent_1", *FILES)
+        result = await asyncio.to_thread(run, *arguments, more=more)
+        took = time.monotonic() - began
+        port = server.url.rpartition(":")[2]
+        if server.sessions:
+            assert server.methods("sessions/0") == ["DELETE"], "it is left, whatever happened"
+    check(result, code, took, seconds, last.replace("PORT", port))
+    assert GATEWAY_CALL_ID not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("scheme", "certificate", "last"),
+    [
+        ("http", "", "network: 127.0.0.1:PORT refused the connection"),
+        ("http", "valid.pem", "network: 127.0.0.1:PORT speaks TLS"),
+        ("https", "plain", "network: 127.0.0.1:PORT speaks no TLS"),
+        ("https", "valid.pem", "network: the TLS certificate of 127.0.0.1:PORT is not valid"),
+    ],
+    ids=["nobody listens", "TLS without https", "https without TLS", "an unknown certificate"],
+)
+async def test_what_becomes_of_a_web_call_that_reaches_nobody(
+    scheme: str, certificate: str, last: str, run: Run
+) -> None:
+    tls = server_tls(certificate) if certificate.endswith(".pem") else None
+    answer = answers(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    async with serving(answer if certificate else None, tls) as port:
+        began = time.monotonic()
+        url = ("--api-url", f"{scheme}://127.0.0.1:{port}")
+        arguments = ("talk", *url, "--agent", "agent_1", *FILES)
+        result = await asyncio.to_thread(run, *arguments, more={"RETELL_API_KEY": KEY})
+        took = time.monotonic() - began
+    check(result, 4, took, 5.0, last.replace("PORT", str(port)))
+
+
+NOWHERE = str(Path(__file__).parent / "nowhere")
+DEVICE_ROWS: dict[str, tuple[tuple[str, ...], int, str]] = {
+    # options; exit code, last line
+    "no such input file": (
+        ("--input-file", NOWHERE, *FILES[2:]), 2, f"{NOWHERE}: No such file or directory"
+    ),
+    "an input that is no sound": (
+        ("--input-file", __file__, *FILES[2:]), 2, f"{__file__}: not a sound file"
+    ),
+    "no directory for the output": (
+        (*FILES[:2], "--output-file", f"{NOWHERE}/x.wav"), 2, f"{NOWHERE}/x.wav: no such directory"
+    ),
+    "a disk that is full": (
+        (*FILES[:2], "--output-file", "/dev/full"), 3, "speaker 'full' lost: /dev/full: No space"
+    ),
+    "no such microphone": (("--input", "nosuch", *FILES[2:]), 3, "no microphone 'nosuch'"),
+    "no such speaker": ((*FILES[:2], "--output", "nosuch"), 3, "no speaker 'nosuch'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+@pytest.mark.parametrize("name", DEVICE_ROWS)
+def test_what_becomes_of_a_call_whose_devices_fail(name: str, transport: str, run: Run) -> None:
+    options, code, last = DEVICE_ROWS[name]
+    if "/dev/full" in options and sys.platform != "linux":
+        pytest.skip("only Linux has /dev/full")
+    began = time.monotonic()
+    result = run("talk", "--local", "--transport", transport, *options)
+    check(result, code, time.monotonic() - began, 4.0, last)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")

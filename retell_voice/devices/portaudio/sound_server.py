@@ -59,7 +59,9 @@ def ask(run: Callable[[list[str], float], str] | None = None) -> SoundServer | N
         microphones = _devices(answer("list", "sources"))
         speakers = _devices(answer("list", "sinks"))
         source, sink = info["default_source_name"], info["default_sink_name"]
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
+        return None
+    except (TypeError, AttributeError, RecursionError):  # JSON of another shape
         return None
     return SoundServer(
         microphones,
