@@ -8,6 +8,7 @@ refresh happens only when nobody does.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -180,17 +181,30 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
 
 
 def leave_open_at_exit() -> None:
-    """Keep a hanging PortAudio from blocking the interpreter's exit, too."""
+    """Keep a hanging PortAudio from blocking the interpreter's exit, too, or crashing it."""
     global _left_open  # noqa: PLW0603 - as in ``enter``
+    if not _left_open:
+        _end_after_python()
     _left_open = True
     if at_exit := getattr(portaudio(), "_exit_handler", None):
         atexit.unregister(at_exit)
 
 
+def _end_after_python() -> None:
+    """Have the process end, with its own status, once Python has ended in order.
+
+    All that Python does at its end, ``atexit`` included, is done by then; what C does of its own
+    accord before us in its list, too. What comes after would tear down ALSA and its plug-ins.
+    """
+    c = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if c is not None and hasattr(c, "on_exit"):  # of glibc; others have nothing like it
+        c.on_exit(c._exit, None)  # it calls _exit(status, None)
+
+
 def is_left_open() -> bool:
     """Return whether threads of PortAudio's run on that nothing can end.
 
-    A process then ends best by ``os._exit``: as C ends it, ALSA and its plug-ins are torn down
-    beneath those threads, which now and then crashes it.
+    A program of ours then ends by ``os._exit``. Whoever uses this as a library ends as usual, see
+    ``leave_open_at_exit``; without glibc, that now and then crashes as C tears down ALSA.
     """
     return _left_open

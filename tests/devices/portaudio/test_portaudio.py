@@ -4,6 +4,10 @@ The streams themselves run on a sound server, in tests/sound, the callbacks in t
 """
 
 import atexit
+import ctypes
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -17,6 +21,8 @@ from retell_voice.errors import DeviceError
 
 def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(library, "_CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(library, "_end_after_python", lambda: None)
+    monkeypatch.setattr(library, "_left_open", False)
     forgotten: list[object] = []
     monkeypatch.setattr(atexit, "unregister", forgotten.append)
     hung, closed = threading.Event(), threading.Event()
@@ -39,6 +45,36 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
     library.close(Stream())
     assert closed.is_set()
     assert forgotten == []
+
+
+LIBRARY_USER = """
+import atexit, ctypes, sys
+from retell_voice.devices.portaudio import library
+
+class PortAudio:
+    pass
+
+c = ctypes.CDLL(None)
+c.on_exit(c.abort, None)  # as ALSA's end, which crashes
+atexit.register(print, "Python has ended in order")
+library._module = PortAudio
+if {left_open}:
+    library.leave_open_at_exit()
+sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "on_exit"),
+    reason="only glibc can be told to end there",
+)
+@pytest.mark.parametrize(("left_open", "code"), [(True, 7), (False, -signal.SIGABRT)])
+def test_a_library_user_ends_in_order_and_is_torn_down_by_nobody(
+    left_open: bool, code: int
+) -> None:
+    command = [sys.executable, "-c", LIBRARY_USER.format(left_open=left_open)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (code, "Python has ended in order\n")
 
 
 @pytest.mark.parametrize(
