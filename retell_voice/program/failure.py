@@ -20,7 +20,7 @@ from retell_voice.program.interrupt import (
     exit_on_interrupt,
     exit_on_interrupt_from_here,
 )
-from retell_voice.program.limits import exhausted
+from retell_voice.program.limits import exhausted, require_memory
 from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json
 
 EXIT_CODES: dict[int, str] = {
@@ -95,6 +95,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
     try:
         if signal.getsignal(signal.SIGINT) is exit_on_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        require_memory()
         yield
         if sys.stdout is not None:
             sys.stdout.flush()

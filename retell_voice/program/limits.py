@@ -9,6 +9,8 @@ from retell_voice.errors import ConfigError
 
 FILES = 24
 """Files that a call in this process takes, and an emulator beside it, at least."""
+_LEAST = 170 * 10**6
+"""Bytes of address space with which Python and numpy load, if no more."""
 
 
 def require_files() -> None:
@@ -25,6 +27,24 @@ def require_files() -> None:
     if 0 <= most < FILES:  # unlimited is negative
         raise ConfigError(
             f"this process may open only {most} files, and a call needs {FILES}", "see ulimit -n"
+        )
+
+
+def require_memory() -> None:
+    """Refuse what would end without a word: with less than this, numpy ends the process.
+
+    Raises:
+        ConfigError: this process may use too little address space.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # there is none on Windows
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= most < _LEAST:  # unlimited is negative
+        raise ConfigError(
+            f"this process may use only {most // 10**6} MB of address space, and a call takes 300",
+            "see ulimit -v",
         )
 
 

@@ -283,6 +283,8 @@ def test_what_becomes_of_a_call_whose_devices_fail(name: str, transport: str, ru
         ("-n 8", {2}, "this process may open only 8 files, and a call needs 24"),
         ("-n 23", {2}, "this process may open only 23 files, and a call needs 24"),
         ("-n 24", {0}, ""),
+        ("-v 100000", {2}, "this process may use only 102 MB of address space, and a call takes"),
+        ("-v 160000", {2}, "this process may use only 163 MB of address space, and a call takes"),
         # What Python and numpy take differs: enough on some machines, and a line on the others.
         ("-v 250000", {0, 2}, "the system gives this process no more"),
         ("-v 800000", {0}, ""),  # each thread may reserve 64 MiB, and not always as many do
