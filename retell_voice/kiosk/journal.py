@@ -9,6 +9,7 @@ import struct
 import sys
 from pathlib import Path
 
+from retell_voice.program.failure import remark
 from retell_voice.shown import clean_record
 
 NAME = "retell_voice.kiosk"
@@ -63,7 +64,7 @@ class JournalHandler(logging.Handler):
             try:
                 self._socket.sendto(datagram(text, fields), self._path)
             except OSError:
-                print(f"<{level}>{text}", file=sys.stderr, flush=True)
+                remark(f"<{level}>{text}")
         except Exception:
             self.handleError(record)
 
@@ -71,6 +72,17 @@ class JournalHandler(logging.Handler):
         """Close the socket."""
         self._socket.close()
         super().close()
+
+
+class StderrHandler(logging.Handler):
+    """Writes records to standard error; what a reader that stands still does not take is lost."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            remark(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def begin_logging(*, debug: bool = False) -> logging.Handler:
@@ -82,7 +94,7 @@ def begin_logging(*, debug: bool = False) -> logging.Handler:
     if _is_journal():
         handler = JournalHandler()
     else:
-        handler = logging.StreamHandler()
+        handler = StderrHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(clean_record)
     logger = logging.getLogger("retell_voice")

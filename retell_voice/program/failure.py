@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -38,6 +37,8 @@ EXIT_CODES: dict[int, str] = {
 DEBUG = "RETELL_VOICE_DEBUG"
 _STDERR_TIMEOUT = 1.0
 """Seconds that standard error may stall."""
+_PIECE = 1000
+"""Characters that a pipe with any room takes at once."""
 _stderr_timeout = _STDERR_TIMEOUT
 
 
@@ -54,16 +55,18 @@ def remark(text: str) -> None:
     global _stderr_timeout  # noqa: PLW0603 - a process has one standard error
     if sys.stderr is None:
         return
-    takes = _takes_more(sys.stderr, _stderr_timeout)
-    _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
-    if takes:
-        _write(sys.stderr, f"{clean_lines(text)}\n")
+    text = f"{clean_lines(text)}\n"
+    for begin in range(0, len(text), _PIECE):
+        takes = stdout.takes_more(sys.stderr, _stderr_timeout)
+        _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
+        if takes:
+            _write(sys.stderr, text[begin : begin + _PIECE])
 
 
 def progress(text: str) -> None:
     """Write a line over the last one, on standard error, which is a terminal; nothing while that
     is stopped (Ctrl-S). Never blocks."""
-    if sys.stderr is not None and _takes_more(sys.stderr, 0.0):
+    if sys.stderr is not None and stdout.takes_more(sys.stderr, 0.0):
         _write(sys.stderr, f"\r\x1b[K{clean(text)}")
 
 
@@ -72,15 +75,6 @@ def _write(stream: TextIO, text: str) -> None:
     with suppress(OSError, ValueError):
         stream.write(text.encode(encoding, "replace").decode(encoding))
         stream.flush()
-
-
-def _takes_more(stream: TextIO, seconds: float) -> bool:
-    if os.name != "posix":
-        return True
-    try:
-        return bool(select.select([], [stream.fileno()], [], seconds)[1])
-    except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
-        return True
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
+from retell_voice.program import stdout
 from retell_voice.program.interrupt import INTERRUPTED
 
 T = TypeVar("T")
@@ -111,6 +112,7 @@ class Interrupts:
     def _take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as called
         if self.received is None:
             self.received = number
+            stdout.end_soon()
             if self._loop is not None:
                 with suppress(RuntimeError):  # the loop has closed: nothing left to ask
                     self._loop.call_soon_threadsafe(self._ask)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
+import threading
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from retell_voice.shown import clean_lines
 
@@ -52,12 +54,53 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def put(text: str) -> None:
-    """Write a text as it is, with its colours; what its encoding does not have is a ``?``."""
+    """Write a text as it is, with its colours; what its encoding does not have is a ``?``.
+
+    On the main thread, a reader that stands still is waited for, but once the program has been
+    asked to end: a second at most.
+    """
     if sys.stdout is None:
         return
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()
+    text = text.encode(encoding, "replace").decode(encoding)
+    if threading.current_thread() is not threading.main_thread():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    for begin in range(0, len(text), _PIECE):
+        waited = 0.0
+        while not takes_more(sys.stdout, _LOOK):
+            waited += _LOOK * _ending
+            if waited >= _PATIENCE:
+                abandon()
+                return
+        sys.stdout.write(text[begin : begin + _PIECE])
+        sys.stdout.flush()
+
+
+def end_soon() -> None:
+    """Note that the program has been asked to end: nobody is waited for any longer."""
+    global _ending  # noqa: PLW0603 - a process has one standard output
+    _ending = True
+
+
+_ending = False
+_LOOK = 0.1
+"""Seconds from one look at the reader to the next."""
+_PATIENCE = 1.0
+"""Seconds for which one that stands still is waited for at the end."""
+_PIECE = 1000
+"""Characters that a pipe with any room takes at once, however they are encoded."""
+
+
+def takes_more(stream: TextIO, seconds: float) -> bool:
+    """Tell whether a standard stream can be written to, waiting so long for it at most."""
+    if os.name != "posix":
+        return True
+    try:
+        return bool(select.select([], [stream.fileno()], [], seconds)[1])
+    except (OSError, ValueError):  # a stand-in without a descriptor, or one beyond select's
+        return True
 
 
 def is_terminal() -> bool:

@@ -166,6 +166,63 @@ def test_a_reader_that_stands_still_keeps_no_emulator_from_ending(
         os.close(pipe)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+@pytest.mark.parametrize("also_stderr", [False, True], ids=["stdout", "both"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("monitor", CALL_ID, "--api-url", "http://127.0.0.1:PORT"),
+        ("swarm", "--calls", "2", "--dialect", "twilio", "--url", "ws://127.0.0.1:PORT/x"),
+        ("kiosk", "--call-url", "http://127.0.0.1:PORT/call", "--socket", "SOCKET"),
+    ],
+    ids=lambda each: each[0],
+)
+async def test_a_reader_that_stands_still_keeps_no_command_from_ending(
+    env: dict[str, str],
+    tmp_path: Path,
+    command: tuple[str, ...],
+    also_stderr: bool,
+    number: signal.Signals,
+) -> None:
+    asked = asyncio.Event()
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+        asked.set()
+
+    reader, pipe = os.pipe()
+    fill(pipe)
+    try:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = str(server.sockets[0].getsockname()[1])
+            path = tmp_path / "socket"
+            words = [each.replace("PORT", port).replace("SOCKET", str(path)) for each in command]
+            process = await asyncio.create_subprocess_exec(
+                *(*PROGRAM, *words),
+                env={**env, "RETELL_API_KEY": "key_0123456789abcdef"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=pipe if also_stderr else asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(20):
+                while not (asked.is_set() or path.exists()):
+                    await asyncio.sleep(0.05)  # a poll with a deadline
+            await asyncio.sleep(0.5)  # for it to say so, where nobody reads
+            began = time.monotonic()
+            if process.returncode is None:
+                process.send_signal(number)
+            _, errors = await asyncio.wait_for(process.communicate(), 10)
+            took = time.monotonic() - began
+    finally:
+        os.close(reader)
+        os.close(pipe)
+    assert took < SOON + also_stderr
+    assert process.returncode in (0, 4, 5, 128 + number)
+    assert b"Traceback" not in (errors or b"")
+
+
 def wait_for_handler(pid: int, number: int) -> None:
     """Wait until a process takes a signal itself (Linux tells), which comes before all else."""
     deadline = time.monotonic() + 20

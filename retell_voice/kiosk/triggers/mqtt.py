@@ -176,7 +176,8 @@ class Mqtt:
             tls_context=context,
         )
         # paho would try a name's addresses one after the other, each for as long as that takes.
-        client._client._create_socket_connection = lambda: connected
+        dials: Any = client._client
+        dials._create_socket_connection = lambda: connected
         entering = asyncio.ensure_future(client.__aenter__())
         try:
             return await asyncio.shield(entering)
