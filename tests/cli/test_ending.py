@@ -207,8 +207,8 @@ async def test_a_reader_that_stands_still_keeps_no_command_from_ending(
                 stderr=pipe if also_stderr else asyncio.subprocess.PIPE,
             )
             async with asyncio.timeout(20):
-                while not (asked.is_set() or path.exists()):
-                    await asyncio.sleep(0.05)  # a poll with a deadline
+                while not (asked.is_set() or path.exists()):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.05)
             await asyncio.sleep(0.5)  # for it to say so, where nobody reads
             began = time.monotonic()
             if process.returncode is None:
