@@ -30,6 +30,17 @@ class Secret(str):
         return type(self)(super().strip(chars))
 
 
+def as_secret(name: str, value: str) -> Secret:
+    """Return an argument as a secret.
+
+    Raises:
+        TypeError: it is no text; names it.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}= takes text, not {type(value).__name__}")
+    return Secret(value)
+
+
 class _Part(Secret):
     """A piece of a secret, whose end is not the secret's."""
 

@@ -15,9 +15,10 @@ from retell_voice.protocol.gateway import (
     UnreadableAnswer,
     read_admission,
 )
+from retell_voice.rest.api import check_agent
 from retell_voice.rest.calls import get_call
 from retell_voice.rest.web_calls import create_web_call, stop_call
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import Secret, as_secret, mask
 from retell_voice.transport.monitor import Monitor
 from retell_voice.transport.webrtc.route import WebRtcRoute
 
@@ -73,7 +74,15 @@ class WebCall(WebRtcRoute):
         connect_timeout: float = 10.0,
         create: Callable[..., Awaitable[Admission]] = create_web_call,
     ) -> None:
-        key = None if api_key is None else Secret(api_key)
+        key = None if api_key is None else as_secret("api_key", api_key)
+        if not isinstance(call, str | Admission | Mapping):
+            raise TypeError(
+                "a web call takes an agent_id or what create-web-call answered, "
+                f"not {type(call).__name__}"
+            )
+        for name, value in (("metadata", metadata), ("dynamic_variables", dynamic_variables)):
+            if not isinstance(value, Mapping | None):
+                raise TypeError(f"{name}= takes a mapping, not {type(value).__name__}")
         known: Admission | None = None
         options = {
             "agent_version": agent_version,
@@ -85,6 +94,7 @@ class WebCall(WebRtcRoute):
         }
         given = {name: value for name, value in options.items() if value is not None}
         if isinstance(call, str):
+            check_agent(call)
             label, agent_id = f"a web call with {call}", call
             if key is None:
                 raise ConfigError(

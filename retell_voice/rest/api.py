@@ -25,7 +25,7 @@ from retell_voice.net.proxy import proxy_for
 from retell_voice.protocol.lenient import load_json
 from retell_voice.rest.refusal import refusal
 from retell_voice.rest.sdk import load_sdk
-from retell_voice.secret import Secret, hiding, wrap_secrets
+from retell_voice.secret import Secret, as_secret, hiding, wrap_secrets
 from retell_voice.shown import logger
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Api:
         plain: bool = False,
     ) -> None:
         self._base = parse_base(url, DEFAULT_API_URL)
-        self._key, self._timeout, self._what = Secret(key), timeout, what
+        self._key, self._timeout, self._what = as_secret("api_key", key), timeout, what
         self._hidden = hiding((self._key, Secret(call_id)))
         if not re.fullmatch(r"[!-~]+", key):
             raise ConfigError(
@@ -231,6 +231,18 @@ class Api:
     async def _unreached(self, error: Exception) -> ConnectError:
         why = await find_culprit(error, self._base.url, self._timeout)
         return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
+
+
+def check_agent(agent_id: object) -> None:
+    """Check the argument that names an agent.
+
+    Raises:
+        TypeError, ConfigError: it is no text, or empty.
+    """
+    if not isinstance(agent_id, str):
+        raise TypeError(f"the agent_id is text, not {type(agent_id).__name__}")
+    if not agent_id:
+        raise ConfigError("the agent_id is empty", "`retell-voice agents` lists those there are")
 
 
 _NO_JSON = object()

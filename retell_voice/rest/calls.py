@@ -11,9 +11,9 @@ from urllib.parse import quote
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import AudioFormatError, NotFound
 from retell_voice.net.http import DEFAULT_API_URL
-from retell_voice.rest.api import TIMEOUT, Api
+from retell_voice.rest.api import TIMEOUT, Api, check_agent
 from retell_voice.rest.fields import inner, number, text
-from retell_voice.secret import Secret, mask
+from retell_voice.secret import Secret, as_secret, mask
 
 _DEFAULT_AUDIO = AudioFormat()
 _CALL_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~:@=+-]{0,255}")
@@ -117,6 +117,10 @@ async def register_call(
         KeyRefused, NotFound, FieldRefused, TooManyRequests: as documented.
         RestError: the server answered with another error, or not with a call.
     """
+    api_key = as_secret("api_key", api_key)
+    check_agent(agent_id)
+    if not isinstance(audio, AudioFormat):
+        raise TypeError(f"audio= takes an AudioFormat, not {type(audio).__name__}")
     body = {
         "agent_id": agent_id,
         "audio_websocket_protocol": "web",
@@ -131,7 +135,6 @@ async def register_call(
         "to_number": to_number,
     }
     fields = {name: value for name, value in body.items() if value is not None}
-    api_key = Secret(api_key)
     api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     answer = await api.request("/register-call", fields)
     return _registration(answer, agent_id, audio, api)
@@ -146,7 +149,7 @@ async def get_call(
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
 ) -> CallDetails:
     """Look a call up; arguments and errors as for ``register_call``."""
-    call_id, api_key = Secret(call_id), Secret(api_key)
+    call_id, api_key = as_secret("call_id", call_id), as_secret("api_key", api_key)
     what = f"call {mask(call_id)}"
     api = Api(api_url, api_key, timeout, what=what, call_id=call_id, plain=plain)
     path = Secret(f"/get-call/{quote(call_id, safe='')}")

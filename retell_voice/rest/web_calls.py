@@ -15,8 +15,8 @@ from retell_voice.protocol.gateway import (
     create_body,
     read_admission,
 )
-from retell_voice.rest.api import TIMEOUT, Api
-from retell_voice.secret import Secret, mask
+from retell_voice.rest.api import TIMEOUT, Api, check_agent
+from retell_voice.secret import Secret, as_secret, mask
 
 CREATE_TIMEOUT = 10.0
 """Seconds that creating a call may take."""
@@ -59,7 +59,8 @@ async def create_web_call(
         KeyRefused, NotFound, FieldRefused, TooManyRequests: as documented.
         RestError: the server answered with another error, or with a call of another kind.
     """
-    api_key = Secret(api_key)
+    api_key = as_secret("api_key", api_key)
+    check_agent(agent_id)
     api = Api(api_url, api_key, timeout, what=f"agent {agent_id}", plain=plain)
     body = create_body(
         agent_id,
@@ -180,7 +181,7 @@ async def update_live(
 def _about(
     call_id: str, path: str, api_key: str, api_url: str, timeout: float, *, plain: bool = False
 ) -> tuple[Api, str]:
-    call_id, api_key = Secret(call_id), Secret(api_key)
+    call_id, api_key = as_secret("call_id", call_id), as_secret("api_key", api_key)
     what = f"call {mask(call_id)}"
     api = Api(api_url, api_key, timeout, what=what, call_id=call_id, plain=plain)
     return api, Secret(f"{path}/{quote(call_id, safe='')}")

@@ -35,7 +35,7 @@ from retell_voice.protocol.monitor import (
     MonitorClient,
     MonitorLink,
 )
-from retell_voice.secret import Secret, hiding, mask
+from retell_voice.secret import Secret, as_secret, hiding, mask
 from retell_voice.shown import logger
 from retell_voice.transport.websocket import MAX_MESSAGE
 
@@ -95,8 +95,8 @@ class Monitor:
         draw: Callable[[], float] = random.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._key = Secret(api_key)
-        self._call_id = Secret(call_id)
+        self._key = as_secret("api_key", api_key)
+        self._call_id = as_secret("call_id", call_id)
         base = parse_base(api_url, DEFAULT_API_URL)
         if not call_id:
             raise ConfigError("the call_id is empty", "give that of an ongoing call")

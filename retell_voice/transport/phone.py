@@ -114,6 +114,11 @@ def phone_route(
     Raises:
         ConfigError: there is no such dialect or codec, or the URL is not that of a WebSocket.
     """
+    for name, value in (("dialect", dialect), ("url", url)):
+        if not isinstance(value, str):
+            raise TypeError(f"the {name} is text, not {type(value).__name__}")
+    if not isinstance(parameters, Mapping | None):
+        raise TypeError(f"parameters= takes a mapping, not {type(parameters).__name__}")
     provider = provider_of(dialect)
     sends, receives = codecs_of(provider, codec)
     token = Secret(auth_token) if auth_token else None

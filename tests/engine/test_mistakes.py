@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +19,19 @@ from retell_voice import (
     DeviceChanged,
     DeviceError,
     Ended,
+    Monitor,
     NullMicrophone,
     NullSpeaker,
     Recorder,
+    WebCall,
+    create_web_call,
+    get_call,
+    phone_route,
+    register_call,
     web_route,
 )
 from retell_voice.devices.ports import check_device
+from retell_voice.sync import Call as SyncCall
 
 NOWHERE = "ws://127.0.0.1:1/x"
 
@@ -85,6 +94,60 @@ def test_a_wrong_argument_is_named_where_the_call_is_made(
     with pytest.raises(kind) as caught:
         Call(given.pop("route"), **given)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "words"),
+    [
+        (lambda: WebCall(None), TypeError, "agent_id or what create-web-call answered, not None"),
+        (lambda: WebCall(b"x"), TypeError, "agent_id or what create-web-call answered, not bytes"),
+        (lambda: WebCall("", api_key="k"), ConfigError, "the agent_id is empty"),
+        (lambda: WebCall("agent_1", api_key=7), TypeError, "api_key= takes text, not int"),
+        (
+            lambda: WebCall("agent_1", api_key="k", metadata=[1]),
+            TypeError,
+            "metadata= takes a mapping, not list",
+        ),
+        (
+            lambda: WebCall("agent_1", api_key="k", dynamic_variables="x"),
+            TypeError,
+            "dynamic_variables= takes a mapping, not str",
+        ),
+        (lambda: phone_route(None, "ws://x"), TypeError, "the dialect is text, not NoneType"),
+        (lambda: phone_route("twilio", None), TypeError, "the url is text, not NoneType"),
+        (
+            lambda: phone_route("twilio", "ws://x", parameters=["a"]),
+            TypeError,
+            "parameters= takes a mapping, not list",
+        ),
+        (lambda: Monitor(None, api_key="k"), TypeError, "call_id= takes text, not NoneType"),
+        (lambda: Monitor("call_1", api_key=None), TypeError, "api_key= takes text, not NoneType"),
+        (lambda: run(register_call(None, api_key="k")), TypeError, "agent_id is text, not None"),
+        (lambda: run(register_call("", api_key="k")), ConfigError, "the agent_id is empty"),
+        (lambda: run(register_call("a", api_key=None)), TypeError, "api_key= takes text, not None"),
+        (
+            lambda: run(register_call("a", api_key="k", audio="s16le")),
+            TypeError,
+            "audio= takes an AudioFormat, not str",
+        ),
+        (lambda: run(create_web_call("", api_key="k")), ConfigError, "the agent_id is empty"),
+        (lambda: run(get_call(None, api_key="k")), TypeError, "call_id= takes text, not NoneType"),
+        (lambda: SyncCall(None), TypeError, "a call_id or a route, not NoneType"),
+        (lambda: SyncCall("c", microphone=Hears(rate=0)), DeviceError, "Hears.rate is 0, outside"),
+        (lambda: next(iter(SyncCall("c"))), RuntimeError, "the call is not open"),
+    ],
+)
+def test_so_is_one_of_the_other_ways_to_a_call(
+    make: Callable[[], Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        make()
+    assert words in str(caught.value)
+
+
+def run(work: Any) -> None:
+    """Run what needs no network, as it fails before."""
+    asyncio.run(work)
 
 
 def test_numpys_whole_numbers_are_none_but_are_named() -> None:
