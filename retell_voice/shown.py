@@ -29,7 +29,9 @@ def clean(text: str) -> str:
     """
     if text.isprintable():  # nearly always so, and a server repeats all texts with each word
         return text
-    return _EACH.sub(_instead, text)
+    for each in "\n\r\t":  # most of the rest; a pattern would look at each character
+        text = text.replace(each, " ")
+    return text if text.isprintable() else _EACH.sub(_instead, text)
 
 
 def clean_lines(text: str) -> str:

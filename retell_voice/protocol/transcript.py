@@ -25,6 +25,8 @@ T = TypeVar("T")
 MAX_ITEMS = 10_000
 """Utterances kept; beyond it the oldest are forgotten."""
 
+_COMPARED = 100_000
+"""Characters of an utterance that tell whether it has grown or been revised."""
 _MOST_AT_ONCE = 32
 """Utterances that one update may add to a window, or show again."""
 _SAME, _GROWN, _REVISED, _OTHER = 2, 1, 0, -2
@@ -136,7 +138,9 @@ def _likeness(old: Item[T], now: Item[T]) -> int:
         return _OTHER
     if old.content == now.content:
         return _SAME
-    before, after = _words(old.content), _words(now.content)
+    if now.content.startswith(old.content) or old.content.startswith(now.content):
+        return _GROWN
+    before, after = _words(old.content[:_COMPARED]), _words(now.content[:_COMPARED])
     shorter = min(len(before), len(after))
     return _GROWN if before[:shorter] == after[:shorter] else _REVISED
 
