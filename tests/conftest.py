@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 THOROUGH = 10
+PATIENT = (
+    "audio",
+    "corpus",
+    "echo",
+    "emulator/test_dialogue.py",
+    "emulator/test_engines_real.py",
+    "emulator/test_filters.py",
+    "emulator/test_neural.py",
+    "emulator/test_scenario_parser.py",
+    "emulator/test_sentences.py",
+    "kiosk/test_hearing.py",
+    "protocol",
+    "report",
+    "settings",
+    "test_corpus.py",
+    "test_imports.py",
+    "test_shown.py",
+)
+"""Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
+however seldom they get a processor."""
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile(
@@ -24,6 +45,11 @@ settings.register_profile("same", settings.get_profile("random"), derandomize=Tr
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("retell-voice")
     group.addoption("--sound", choices=("only", "none"), help="the sound tests only, or no others")
+    group.addoption(
+        "--patient",
+        choices=("only", "none"),
+        help="the tests only that pass however slow the machine is, or no such tests",
+    )
     group.addoption(
         "--thorough", action="store_true", help=f"{THOROUGH} times the examples for each property"
     )
@@ -51,7 +77,7 @@ class Durations:
         self._seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid.partition("@")[0]] += report.duration
+        self._seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         lines = [f"{seconds:.3f} {test}\n" for test, seconds in self._seconds.items()]
@@ -60,38 +86,40 @@ class Durations:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import nothing that is deselected anyhow; None: as usual."""
-    wanted = config.getoption("sound")
-    if wanted is None or collection_path.parent != TESTS:
+    if TESTS not in collection_path.parents or collection_path.is_dir():
         return None
-    return True if (collection_path.name == "sound") != (wanted == "only") else None
+    is_sound = collection_path.parent == TESTS / "sound"
+    return None if _is_wanted(config, collection_path, is_sound=is_sound) else True
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    wanted = config.getoption("sound")
-    if wanted is not None:
-        left_out = [each for each in items if _is_sound(each) != (wanted == "only")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [each for each in items if _is_sound(each) == (wanted == "only")]
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
-        if (group := _group(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+        is_sound = item.get_closest_marker("sound") is not None
+        (wanted if _is_wanted(config, item.path, is_sound=is_sound) else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
+    if hasattr(config, "workerinput"):
+        # File by file, but those that wait among those that reckon: neighbours are alike.
+        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
     if config.getoption("thorough"):
         _ask_for_more(items)
 
 
-def _is_sound(item: pytest.Item) -> bool:
-    return item.get_closest_marker("sound") is not None
+def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
+    """Whether the options leave a test in such a file."""
+    return all(
+        config.getoption(option) in (None, "only" if applies else "none")
+        for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
+    )
 
 
-def _group(item: pytest.Item) -> str | None:
-    """Name the tests that must run in one process, one after the other; None: wherever."""
-    if _is_sound(item):
-        return "sound"  # they share a card
-    found: dict[str, Any] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
-    shared = (each[-1] for each in found.values() if each[-1].scope != "function")
-    # What is made once, such as a loaded speech engine, is made in one process only.
-    return next((each.baseid for each in shared if each.baseid), None)
+@cache
+def _is_patient(path: Path) -> bool:
+    return any(TESTS / each in (path, *path.parents) for each in PATIENT)
 
 
 def _ask_for_more(items: list[pytest.Item]) -> None:
