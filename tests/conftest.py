@@ -8,6 +8,7 @@ import zlib
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -57,9 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # As in a job in the background of a shell, and what we start would inherit it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL}
+    for number in (getattr(signal, name) for name in usual if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # As in a job in the background of a shell, and what we start would inherit it.
+            signal.signal(number, usual[number.name])
     is_thorough = config.getoption("thorough")
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
