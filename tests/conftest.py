@@ -45,11 +45,11 @@ settings.register_profile("same", settings.get_profile("random"), derandomize=Tr
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("retell-voice")
-    group.addoption("--sound", choices=("only", "none"), help="the sound tests only, or no others")
+    # Each may be given more than once: a test runs if all of them let it.
+    some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
+    group.addoption("--sound", **some, help="the sound tests only, or none of them")
     group.addoption(
-        "--patient",
-        choices=("only", "none"),
-        help="the tests only that pass however slow the machine is, or no such tests",
+        "--patient", **some, help="the tests only that pass however slow the machine is, or none"
     )
     group.addoption(
         "--thorough", action="store_true", help=f"{THOROUGH} times the examples for each property"
@@ -115,8 +115,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
     """Whether the options leave a test in such a file."""
     return all(
-        config.getoption(option) in (None, "only" if applies else "none")
+        wanted == ("only" if applies else "none")
         for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
+        for wanted in config.getoption(option)
     )
 
 
