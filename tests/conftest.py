@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,26 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 THOROUGH = 10
+PATIENT = (
+    "audio",
+    "corpus",
+    "echo",
+    "emulator/test_dialogue.py",
+    "emulator/test_engines_real.py",
+    "emulator/test_filters.py",
+    "emulator/test_neural.py",
+    "emulator/test_scenario_parser.py",
+    "emulator/test_sentences.py",
+    "kiosk/test_hearing.py",
+    "protocol",
+    "report",
+    "settings",
+    "test_corpus.py",
+    "test_imports.py",
+    "test_shown.py",
+)
+"""Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
+however seldom they get a processor."""
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile(
@@ -23,7 +45,12 @@ settings.register_profile("same", settings.get_profile("random"), derandomize=Tr
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("retell-voice")
-    group.addoption("--sound", choices=("only", "none"), help="the sound tests only, or no others")
+    # Each may be given more than once: a test runs if all of them let it.
+    some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
+    group.addoption("--sound", **some, help="the sound tests only, or none of them")
+    group.addoption(
+        "--patient", **some, help="the tests only that pass however slow the machine is, or none"
+    )
     group.addoption(
         "--thorough", action="store_true", help=f"{THOROUGH} times the examples for each property"
     )
@@ -31,9 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # As in a job in the background of a shell, and what we start would inherit it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL}
+    for number in (getattr(signal, name) for name in usual if hasattr(signal, name)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            # As in a job in the background of a shell, and what we start would inherit it.
+            signal.signal(number, usual[number.name])
     is_thorough = config.getoption("thorough")
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
@@ -51,7 +80,7 @@ class Durations:
         self._seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._seconds[report.nodeid.partition("@")[0]] += report.duration
+        self._seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         lines = [f"{seconds:.3f} {test}\n" for test, seconds in self._seconds.items()]
@@ -60,38 +89,41 @@ class Durations:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Import nothing that is deselected anyhow; None: as usual."""
-    wanted = config.getoption("sound")
-    if wanted is None or collection_path.parent != TESTS:
+    if TESTS not in collection_path.parents or collection_path.is_dir():
         return None
-    return True if (collection_path.name == "sound") != (wanted == "only") else None
+    is_sound = collection_path.parent == TESTS / "sound"
+    return None if _is_wanted(config, collection_path, is_sound=is_sound) else True
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    wanted = config.getoption("sound")
-    if wanted is not None:
-        left_out = [each for each in items if _is_sound(each) != (wanted == "only")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [each for each in items if _is_sound(each) == (wanted == "only")]
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
-        if (group := _group(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+        is_sound = item.get_closest_marker("sound") is not None
+        (wanted if _is_wanted(config, item.path, is_sound=is_sound) else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
+    if hasattr(config, "workerinput"):
+        # File by file, but those that wait among those that reckon: neighbours are alike.
+        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
     if config.getoption("thorough"):
         _ask_for_more(items)
 
 
-def _is_sound(item: pytest.Item) -> bool:
-    return item.get_closest_marker("sound") is not None
+def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
+    """Whether the options leave a test in such a file."""
+    return all(
+        wanted == ("only" if applies else "none")
+        for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
+        for wanted in config.getoption(option)
+    )
 
 
-def _group(item: pytest.Item) -> str | None:
-    """Name the tests that must run in one process, one after the other; None: wherever."""
-    if _is_sound(item):
-        return "sound"  # they share a card
-    found: dict[str, Any] = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009
-    shared = (each[-1] for each in found.values() if each[-1].scope != "function")
-    # What is made once, such as a loaded speech engine, is made in one process only.
-    return next((each.baseid for each in shared if each.baseid), None)
+@cache
+def _is_patient(path: Path) -> bool:
+    return any(TESTS / each in (path, *path.parents) for each in PATIENT)
 
 
 def _ask_for_more(items: list[pytest.Item]) -> None:

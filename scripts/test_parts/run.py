@@ -1,12 +1,15 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
-Tests that share nothing run in parallel, two more than there are processors, as many of them wait
-for time to pass. The sound tests share a card and a clock, and lose audio where they have to
-wait. They run one after the other, before the rest; or beside it where there are processors to
-spare, Linux can keep the rest out of their way (its scheduling class for idle processors) and
-nobody else is busy, as such a class may starve. What they print beside the rest comes when all is
-over. The slowest of all tests come last.
+The sound tests share a card and a clock, and lose audio where they have to wait. They run first,
+one after the other. They reckon little: beside them run mypy and the patient tests, those that go
+by no clock (tests/conftest.py lists them), on one processor, and only while it is idle (a
+scheduling class of Linux's). That needs two processors, and that nobody else is busy, as such a
+class may starve. What they print comes when all is over.
+
+The rest runs in parallel, in two more processes than there are processors, as many tests wait for
+time to pass. Each file is run by one process, so that what a file's tests share is made once. The
+slowest of all tests come last.
 """
 
 from __future__ import annotations
@@ -23,10 +26,11 @@ from pathlib import Path
 from typing import IO
 
 REPO = Path(__file__).absolute().parents[2]
+MYPY = "mypy"
 NOTHING_FOUND = 5  # pytest's exit code where no test was selected
 SLOWEST = 20
-ENOUGH_PROCESSORS = 4
-"""For sound tests beside others."""
+PATIENCE = 600
+"""Seconds that a test may take which runs only while a processor is idle."""
 LOOK = 0.5
 """Seconds in which to see whether others keep the processors busy."""
 BUSY = 0.2
@@ -35,23 +39,24 @@ BUSY = 0.2
 
 @dataclass
 class Part:
-    """One run of pytest.
+    """A program of Python's that checks something.
 
     Attributes:
         name: what it is called in messages.
-        options: for pytest.
+        command: its module and the module's arguments.
         to: where its output goes; None: to ours.
     """
 
     name: str
-    options: Sequence[str]
+    command: Sequence[str]
     to: IO[bytes] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self, durations: Path) -> None:
-        command = [sys.executable, "-m", "pytest", f"--durations-to={durations}", *self.options]
+    def start(self) -> None:
+        if self.to is None:
+            say(f"== {self.name}")
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", *self.command],
             cwd=REPO,
             stdin=subprocess.DEVNULL,
             stdout=self.to,
@@ -63,15 +68,24 @@ class Part:
         return self.process.wait()
 
     def give_way(self, gives_way: bool = True) -> None:
-        """Let it run only where a processor is idle, with all it has started; or as others again.
-        On Linux."""
+        """Let it run on the last processor only and while that is idle, with all it has started;
+        or as others again. On Linux."""
         assert self.process is not None
+        ours = os.sched_getaffinity(0)
         for thread in list(threads(self.process.pid)):
             with contextlib.suppress(OSError):  # it has ended
-                policy = os.sched_getscheduler(thread)
-                if policy in (os.SCHED_OTHER, os.SCHED_IDLE):  # not those that run ahead
-                    policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
-                    os.sched_setscheduler(thread, policy, os.sched_param(0))
+                os.sched_setaffinity(thread, {max(ours)} if gives_way else ours)
+                # Out of the idle class not every user may take it; it then goes on beside the rest.
+                policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
+                os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+    def tell(self) -> None:
+        """Print what it has printed elsewhere."""
+        if self.to is not None:
+            say(f"== {self.name}")
+            self.to.seek(0)
+            sys.stdout.buffer.write(self.to.read())
+            sys.stdout.flush()
 
 
 def threads(process: int) -> Iterator[int]:
@@ -114,7 +128,7 @@ def processors() -> int:
 
 def estimate(count: int) -> str:
     """How long all of it takes on an idle machine with so many processors, in words."""
-    minutes = {1: "twelve", 2: "eight"}.get(count, "four")
+    minutes = {1: "twelve", 2: "five"}.get(count, "four")
     return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
@@ -127,69 +141,88 @@ def slowest(files: Iterable[Path]) -> list[str]:
 
 def failed(codes: dict[str, int]) -> list[str]:
     """The parts that did not pass; that one found no test is a failure only if none did."""
-    if all(code == NOTHING_FOUND for code in codes.values()):
-        return list(codes)
-    return [name for name, code in codes.items() if code not in (0, NOTHING_FOUND)]
+    found = [name for name, code in codes.items() if code not in (0, NOTHING_FOUND)]
+    of_tests = [code for name, code in codes.items() if name != MYPY]
+    return found + ["no test was found"] * all(code == NOTHING_FOUND for code in of_tests)
 
 
 def check() -> list[str]:
-    """Run what looks at the source only; return the commands that failed.
-
-    Meanwhile all tests are collected once: that writes down their assertions as pytest compiles
-    them, which each of the processes that run tests would do again.
-    """
-    collecting = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q"],
-        cwd=REPO,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Run what looks at the source only and is quick; return the commands that failed."""
     found = []
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."]):
         say(f"== {' '.join(command)}")
         if subprocess.run([sys.executable, "-m", *command], cwd=REPO, check=False).returncode:
             found.append(" ".join(command))
-    collecting.wait()  # what fails in it is told by the tests
     return found
 
 
-def tests(arguments: Sequence[str], *, sound: bool) -> list[str]:
-    """Run the tests; return the parts that failed."""
-    spare = sys.platform == "linux" and processors() >= ENOUGH_PROCESSORS
-    beside = sound and spare and not is_busy()
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as heard:
-        rest = Part(
-            "pytest",
-            ["--sound=none", "-n", str(processors() + 2), "--dist=loadgroup", *arguments],
-        )
-        on_card = Part("sound tests", ["--sound=only", *arguments], heard if beside else None)
-        parts = [on_card, rest] if sound else [rest]
-        files = [Path(folder, part.name) for part in parts]
-        codes: dict[str, int] = {}
-        try:
-            for part, durations in zip(parts, files, strict=True):
-                durations.touch()
-                part.start(durations)
-                if not beside:
-                    codes[part.name] = part.wait()
-            if beside:
-                rest.give_way()
-                codes[on_card.name] = on_card.wait()
-                rest.give_way(False)
-                codes[rest.name] = rest.wait()
-        except KeyboardInterrupt:
-            for part in parts:
-                if part.process is not None:
-                    part.wait()
-            raise
-        if beside and codes["sound tests"] != NOTHING_FOUND:
-            say("== sound tests")
-            heard.seek(0)
-            sys.stdout.buffer.write(heard.read())
+def compile_tests() -> None:
+    """Collect all tests once where none has been: that writes down their assertions as pytest
+    compiles them, which each of the processes that run tests would do again."""
+    if not any((REPO / "tests").glob("*/__pycache__/*-pytest-*.pyc")):
+        say("== compiling the tests")
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+        quiet = subprocess.DEVNULL  # what fails in it is told by the tests
+        subprocess.run(command, cwd=REPO, stdout=quiet, stderr=quiet, check=False)
+
+
+def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
+    """Run mypy and the tests; return the parts that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def tests(name: str, *options: str) -> Part:
+            durations = Path(folder, name)
+            durations.touch()
+            return Part(name, ["pytest", f"--durations-to={durations}", *options, *arguments])
+
+        mypy = Part(MYPY, ["mypy"])
+        on_card = tests("sound tests", "--sound=only")
+        parallel = ("-n", str(processors() + 2), "--dist=loadfile", "--no-loadscope-reorder")
+        if sound and sys.platform == "linux" and processors() > 1 and not is_busy():
+            patient = tests(
+                "patient tests", "--sound=none", "--patient=only", f"--timeout={PATIENCE}"
+            )
+            rest = tests("other tests", "--sound=none", "--patient=none", *parallel)
+            codes = beside(on_card, [mypy, patient], rest)
+        else:
+            rest = tests("other tests", "--sound=none", *parallel)
+            codes = in_a_row([mypy, on_card, rest] if sound else [mypy, rest])
         say("== the slowest")
-        for line in slowest(files):
+        for line in slowest(Path(folder).iterdir()):
             say(line)
-        return failed(codes)
+    return failed(codes)
+
+
+def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
+    """Run one after the other; return their exit codes."""
+    compile_tests()
+    codes = {}
+    for part in parts:
+        part.start()
+        codes[part.name] = part.wait()
+    return codes
+
+
+def beside(on_card: Part, patient: Sequence[Part], rest: Part) -> dict[str, int]:
+    """Run what is patient beside what needs the card, then the rest; return their exit codes."""
+    compile_tests()
+    parts = [*patient, on_card, rest]
+    with contextlib.ExitStack() as stack:
+        try:
+            for part in patient:
+                part.to = stack.enter_context(tempfile.TemporaryFile())
+                part.start()
+                part.give_way()
+            on_card.start()
+            on_card.wait()
+            for part in patient:
+                part.give_way(False)
+            rest.start()
+        finally:  # also where somebody interrupts them and us
+            codes = {part.name: part.wait() for part in parts if part.process is not None}
+        for part in patient:
+            part.tell()
+    return codes
 
 
 def main() -> int:
@@ -198,7 +231,7 @@ def main() -> int:
     if not arguments:
         say(f"all tests take {estimate(processors())}")
     try:
-        bad = check() + tests(arguments, sound=has_card == "yes")
+        bad = check() + run(arguments, sound=has_card == "yes")
     except KeyboardInterrupt:
         return 130
     minutes, seconds = divmod(round(time.monotonic() - began), 60)

@@ -42,7 +42,7 @@ def env_of(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def warm_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[warm.WarmProcess | None]:
     """The program with its imports behind it, where processes can fork."""
     if not warm.AVAILABLE:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+from support.warm import WarmProcess
 
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
@@ -40,6 +44,51 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
+class _WarmChild(fdspawn):  # type: ignore[misc]
+    """As ``pexpect.spawn``, with the program from a warm process.
+
+    Attributes:
+        modes: of the terminal, before the program could change them.
+    """
+
+    def __init__(
+        self,
+        process: WarmProcess,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        size: tuple[int, int],
+    ) -> None:
+        ours, theirs = os.openpty()
+        try:
+            termios.tcsetwinsize(theirs, size)
+            self.modes = termios.tcgetattr(theirs)
+            self._started = process.start(
+                *arguments, env=env, streams=[theirs] * 3, in_terminal=True
+            )
+        finally:
+            os.close(theirs)
+        super().__init__(ours, timeout=TIMEOUT)
+
+    def setwinsize(self, lines: int, columns: int) -> None:
+        termios.tcsetwinsize(self.child_fd, (lines, columns))
+
+    def kill(self, number: int) -> None:
+        os.kill(self._started.pid, number)
+
+    def sendcontrol(self, key: str) -> None:
+        self.send(chr(ord(key.upper()) ^ 64))
+
+    def wait(self) -> None:
+        code = self._started.wait()
+        self.exitstatus, self.signalstatus = (code, None) if code >= 0 else (None, -code)
+
+    def close(self, force: bool = True) -> None:
+        if self._started.status is None:
+            self.kill(signal.SIGKILL)
+            self.wait()
+        super().close()
+
+
 class Terminal:
     """``retell-voice`` in a terminal of its own; a context manager.
 
@@ -63,15 +112,21 @@ class Terminal:
         self.raw = b""
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
-        start = ("-c", _SHELL) if under_shell else ("-m", "retell_voice")
-        self._child = pexpect.spawn(
-            sys.executable,
-            [*start, *arguments],
-            env={**env, "TERM": "xterm-256color"},
-            dimensions=size,
-            timeout=TIMEOUT,
+        env = {**env, "TERM": "xterm-256color"}
+        of_start = any(
+            name.startswith("PYTHON") and value != os.environ.get(name, "")
+            for name, value in env.items()
         )
-        self.modes = termios.tcgetattr(self._child.child_fd)
+        self._child: Any
+        if WarmProcess.running is not None and not under_shell and not of_start:
+            self._child = _WarmChild(WarmProcess.running, arguments, env, size)
+            self.modes = self._child.modes
+        else:
+            start = ("-c", _SHELL) if under_shell else ("-m", "retell_voice")
+            self._child = pexpect.spawn(
+                sys.executable, [*start, *arguments], env=env, dimensions=size, timeout=TIMEOUT
+            )
+            self.modes = termios.tcgetattr(self._child.child_fd)
 
     def __enter__(self) -> Self:
         return self

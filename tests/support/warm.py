@@ -22,9 +22,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 AVAILABLE = hasattr(os, "fork") and sys.platform == "linux"
 _LARGEST = 1 << 17
@@ -40,12 +40,41 @@ _IMPORTED = """
 """
 
 
+class Started:
+    """A run of the program.
+
+    Args:
+        told: a pipe that tells its process, and how it ended.
+
+    Attributes:
+        pid: its process.
+        status: how it ended, as ``os.waitpid`` tells it; None: not yet asked.
+    """
+
+    def __init__(self, told: int) -> None:
+        self._told = told
+        (self.pid,) = struct.unpack("i", os.read(told, 4))
+        self.status: int | None = None
+
+    def wait(self) -> int:
+        """Wait for its end and return the exit code; a signal's number is negative."""
+        if self.status is None:
+            (self.status,) = struct.unpack("i", os.read(self._told, 4))
+            os.close(self._told)
+        return os.waitstatus_to_exitcode(self.status)
+
+
 class WarmProcess:
     """A context manager; ``run`` is ``subprocess.run`` of the program.
 
     Args:
         env: the environment in which modules are imported.
+
+    Attributes:
+        running: the one that is entered.
     """
+
+    running: ClassVar[WarmProcess | None] = None
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = dict(env)
@@ -57,11 +86,41 @@ class WarmProcess:
             self._process = subprocess.Popen(
                 [sys.executable, __file__], stdin=theirs.fileno(), env=self._env, cwd="/"
             )
+        WarmProcess.running = self
         return self
 
     def __exit__(self, *exc: object) -> None:
+        WarmProcess.running = None
         self._requests.close()
         self._process.wait(10)
+
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str],
+        streams: Sequence[int],
+        in_terminal: bool = False,
+    ) -> Started:
+        """Start the program.
+
+        Args:
+            arguments: its command line.
+            env: its environment.
+            streams: its standard input, output and error; they stay open here.
+            in_terminal: whether the first is a terminal that it shall be controlled by.
+        """
+        request = {
+            "arguments": arguments,
+            "env": dict(env),
+            "cwd": str(Path.cwd()),
+            "in_terminal": in_terminal,
+        }
+        told, tell = os.pipe()
+        try:
+            socket.send_fds(self._requests, [json.dumps(request).encode()], [*streams, tell])
+        finally:
+            os.close(tell)
+        return Started(told)
 
     def run(
         self, *arguments: str, env: Mapping[str, str], stdin: str, timeout: float
@@ -71,17 +130,16 @@ class WarmProcess:
         Raises:
             subprocess.TimeoutExpired: it was killed.
         """
-        request = {"arguments": arguments, "env": dict(env), "cwd": str(Path.cwd())}
-        pipes = [os.pipe() for _ in range(4)]  # stdin, stdout, stderr, pid and status
+        pipes = [os.pipe() for _ in range(3)]
         theirs = [pipes[0][0], *(write for _, write in pipes[1:])]
         ours = [pipes[0][1], *(read for read, _ in pipes[1:])]
         with contextlib.ExitStack() as stack:
-            to, out, errors, told = (
+            to, out, errors = (
                 stack.enter_context(open(fd, mode, closefd=True))
-                for fd, mode in zip(ours, ("wb", "rb", "rb", "rb"), strict=True)
+                for fd, mode in zip(ours, ("wb", "rb", "rb"), strict=True)
             )
             try:
-                socket.send_fds(self._requests, [json.dumps(request).encode()], theirs)
+                started = self.start(*arguments, env=env, streams=theirs)
             finally:
                 for fd in theirs:
                     os.close(fd)
@@ -97,10 +155,9 @@ class WarmProcess:
                 reader.start()
             with contextlib.suppress(BrokenPipeError), to:
                 to.write(stdin.encode())
-            (pid,) = struct.unpack("i", told.read(4))
-            killer = threading.Timer(timeout, os.kill, (pid, signal.SIGKILL))
+            killer = threading.Timer(timeout, os.kill, (started.pid, signal.SIGKILL))
             killer.start()
-            (status,) = struct.unpack("i", told.read(4))
+            code = started.wait()
             was_killed = not killer.is_alive()
             killer.cancel()
             killer.join()
@@ -110,7 +167,6 @@ class WarmProcess:
         command = ["retell-voice", *arguments]
         if was_killed:
             raise subprocess.TimeoutExpired(command, timeout, stdout, stderr)
-        code = os.waitstatus_to_exitcode(status)
         return subprocess.CompletedProcess(command, code, stdout, stderr)
 
 
@@ -152,6 +208,12 @@ def _wait_for_run(request: dict[str, Any], fds: list[int]) -> NoReturn:
 
 
 def _run(request: dict[str, Any], fds: list[int]) -> NoReturn:
+    if request["in_terminal"]:
+        import fcntl  # noqa: PLC0415 -- not on every system
+        import termios  # noqa: PLC0415
+
+        os.setsid()
+        fcntl.ioctl(fds[0], termios.TIOCSCTTY, 0)
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
         os.close(fd)
@@ -161,7 +223,7 @@ def _run(request: dict[str, Any], fds: list[int]) -> NoReturn:
     time.tzset()
     sys.argv = ["retell-voice", *request["arguments"]]
     sys.stdin = _text(0, "rb")
-    sys.stdout = _text(1, "wb")
+    sys.stdout = _text(1, "wb", line_buffering=request["in_terminal"])
     sys.stderr = _text(2, "wb", errors="backslashreplace", line_buffering=True)
     code = 0
     try:
