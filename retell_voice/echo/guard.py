@@ -90,10 +90,10 @@ class Guarded:
         if expected.inaudible:
             far = np.zeros_like(far)
         done = self._canceller.process(near, far)
-        self._meter.step(near, far, done, expected, self.gain)
         amplified = 10 ** (self.gain / 20)
-        left = power(done) / amplified**2
-        self._heard += _SMOOTHING * (power(near) - self._heard)
+        heard, left = power(near), power(done) / amplified**2
+        self._meter.step(heard, far, left, expected)
+        self._heard += _SMOOTHING * (heard - self._heard)
         self._left += _SMOOTHING * (left - self._left)
         seems = expected.near or (expected.excess >= _SEEMS and not self.guarded)
         closed = expected.heard and not seems and (self.guarded or self._leaks())
