@@ -16,6 +16,8 @@ _Bands = NDArray[np.float64]
 _QUANTILE = 0.25
 _FIRST_STEP, _LAST_STEP = 10.0, 0.5
 """Step per compared block of the quantile, dB."""
+_SETTLED = 4 * (_FIRST_STEP / _LAST_STEP - 1)
+"""Blocks compared from which on the step is the last one."""
 _FIRST = 6.0
 """dB: of an unknown room."""
 _LEAST = 12
@@ -47,6 +49,8 @@ class Ceiling:
         """Forget the room."""
         self._lows[:] = _FIRST
         self._counts[:] = 0
+        self._known = np.zeros(self._counts.shape[1], np.bool_)
+        self.all_known = self._all_settled = False  # the first: whether ``known`` is all True
         self.far[:] = 0.0
 
     def step(self, near: _Bands, far: _Bands) -> None:
@@ -60,16 +64,22 @@ class Ceiling:
         played = far[0] > _LOUD
         self.far[played] += _MEMORY * (far[0] - self.far)[played]
         ratio = 10 * np.log10((near + 1e-9) / (far + 1e-9))
-        step = np.maximum(_FIRST_STEP / (1 + self._counts / 4), _LAST_STEP)
-        step *= np.where(ratio > self._lows, _QUANTILE, _QUANTILE - 1)
+        step = np.where(ratio > self._lows, _QUANTILE, _QUANTILE - 1)
+        if self._all_settled:
+            step *= _LAST_STEP
+        else:
+            step *= np.maximum(_FIRST_STEP / (1 + self._counts / 4), _LAST_STEP)
+            self._counts += loud
+            self._all_settled = bool(self._counts.min() >= _SETTLED)
         self._lows += step * loud
-        self._counts += loud
 
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whether each band has a bound: there was something to compare at every lag."""
-        known: NDArray[np.bool_] = np.min(self._counts, axis=0) >= _LEAST
-        return known
+        if not self.all_known:
+            self._known = self._counts.min(axis=0) >= _LEAST
+            self.all_known = bool(self._known.all())
+        return self._known
 
     @property
     def lows(self) -> _Bands:

@@ -194,25 +194,26 @@ class ExpectedEcho:
     def _learn(self, heard: _Bands, visible: NDArray[np.bool_]) -> None:
         if self.near:
             alike = self._following.correlation >= _ALIKE
-            self._coupling[visible] += _CREEP_ALIKE if alike else _CREEP
+            self._coupling += (_CREEP_ALIKE if alike else _CREEP) * visible
             return
         ratio = 10 * np.log10((heard + 1e-9) / (self._echo + 1e-9))
         step = np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP)
         step *= np.where(ratio > self._coupling, _LOUDER, _LOUDER - 1)
-        self._coupling[visible] += step[visible]
+        self._coupling += step * visible
         self._learned += visible
 
     def _bound(self, heard: _Bands) -> None:
         ceiling = self._ceiling
         ceiling.step(heard, self._history)
-        known = ceiling.known
-        if not known.any():
+        some = ceiling.known
+        if not some.any():
             return
+        known = slice(None) if ceiling.all_known else some  # a view instead of a copy
         lows = ceiling.lows[known]
         follows = self._following.correlation >= _FOLLOWS
-        least = lows if follows else -np.inf
-        self._coupling[known] = np.clip(self._coupling[known], least, lows + _ABOVE_LOW)
-        if 2 * known.sum() >= _BANDS:
+        coupling = np.minimum(self._coupling[known], lows + _ABOVE_LOW)
+        self._coupling[known] = np.maximum(coupling, lows) if follows else coupling
+        if 2 * len(lows) >= _BANDS:
             possible = float((ceiling.far[known] * 10 ** (lows / 10)).sum())
             noise = float(self._noise.power[known].sum())
             if possible < _INAUDIBLE * noise:

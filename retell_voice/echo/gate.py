@@ -12,7 +12,7 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.levels import power
-from retell_voice.echo.noise import Noise
+from retell_voice.echo.noise import NoiseLevel
 from retell_voice.echo.ports import block_samples
 
 _LEAST = 1e-3
@@ -40,7 +40,7 @@ class Gate:
         """Open, and forget the noise."""
         self.gain = 1.0
         """Gain at the end of the last block."""
-        self._noise = Noise(1)
+        self._noise = NoiseLevel()
 
     def apply(self, samples: Samples, *, closed: bool, at_once: bool = False) -> Samples:
         """Return the next block after the gate; it closes at once.
@@ -51,10 +51,10 @@ class Gate:
             at_once: open fully in this block, if not closed, instead of gradually.
         """
         loud = power(samples) + 0.1
-        self._noise.step(np.array([loud]))
+        self._noise.step(loud)
         target = 1.0
         if closed:
-            target = max(min(sqrt(_NOISE_MARGIN * self._noise.power[0] / loud), 1.0), _LEAST)
+            target = max(min(sqrt(_NOISE_MARGIN * self._noise.power / loud), 1.0), _LEAST)
         if closed or not at_once:
             target = min(target, self.gain * _OPENING)
         before, self.gain = self.gain, target

@@ -16,7 +16,7 @@ watched  three windows with almost nothing: guarded       the canceller currentl
 ======== ================================================ =======================================
 
 An interruption as loud as the echo gets through in guarded mode after about 0.1 s; in watched mode
-none of it is lost.
+none of it is lost, but to the canceller, for which there is a bypass.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.levels import power
+from retell_voice.echo.bypass import Bypass
 from retell_voice.echo.expected import ExpectedEcho
 from retell_voice.echo.gate import Gate
 from retell_voice.echo.measure import GOOD, Meter
@@ -54,6 +55,7 @@ class Guarded:
         self._canceller = canceller
         self._expected = ExpectedEcho(rate)
         self._gate = Gate(rate)
+        self._bypass = Bypass(rate)
         self._meter = Meter()
         self._heard = self._left = 1.0
 
@@ -88,19 +90,29 @@ class Guarded:
         if expected.inaudible:
             far = np.zeros_like(far)
         done = self._canceller.process(near, far)
-        self._meter.step(near, far, done, expected, self.gain)
-        left = power(done) / 10 ** (self.gain / 10)
-        self._heard += _SMOOTHING * (power(near) - self._heard)
+        amplified = 10 ** (self.gain / 20)
+        heard, left = power(near), power(done) / amplified**2
+        self._meter.step(heard, far, left, expected)
+        self._heard += _SMOOTHING * (heard - self._heard)
         self._left += _SMOOTHING * (left - self._left)
         seems = expected.near or (expected.excess >= _SEEMS and not self.guarded)
         closed = expected.heard and not seems and (self.guarded or self._leaks())
-        return self._gate.apply(done, closed=closed, at_once=seems)
+        passed = self._gate.apply(done, closed=closed, at_once=seems)
+        return self._bypass.apply(
+            passed,
+            near,
+            speaks=expected.near and expected.heard,
+            left=self._left,
+            heard=self._heard,
+            amplified=amplified,
+        )
 
     def reset(self) -> None:
         """Forget the room, and guard again."""
         self._canceller.reset()
         self._expected.reset()
         self._gate.reset()
+        self._bypass.reset()
         self._meter.reset()
 
     def measures(self) -> EchoMeasures:

@@ -8,6 +8,7 @@ as loud as the echo.
 from __future__ import annotations
 
 from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
 from retell_voice.echo.expected import ExpectedEcho
 from retell_voice.echo.gate import Gate
 from retell_voice.echo.measure import Meter
@@ -50,7 +51,8 @@ class HalfDuplex:
         done = self._first.process(near, far) if self._first else near
         closed = expected.heard and not expected.near
         done = self._gate.apply(done, closed=closed, at_once=expected.near)
-        self._meter.step(near, far, done, expected, self.gain)
+        left = power(done) / 10 ** (self.gain / 10)
+        self._meter.step(power(near), far, left, expected)
         return done
 
     def reset(self) -> None:

@@ -55,15 +55,14 @@ class Meter:
         self._sums = 0.0, 0.0, 0.0  # powers of the current window: far, near, done
         self._blocks = self._good = self._bad = 0
 
-    def step(
-        self, near: Samples, far: Samples, done: Samples, expected: ExpectedEcho, gain: float = 0.0
-    ) -> None:
+    def step(self, near: float, far: Samples, done: float, expected: ExpectedEcho) -> None:
         """Take the next block.
 
         Args:
-            near, far, done: what the microphone heard, what was played, and the output.
+            near: mean square of what the microphone heard.
+            far: what was played.
+            done: mean square of the output, without automatic gain.
             expected: which has judged this block.
-            gain: dB by which ``done`` was amplified.
         """
         if expected.active:
             self.activity += BLOCK_SECONDS
@@ -73,8 +72,7 @@ class Meter:
         if not expected.alone:
             return
         far_sum, near_sum, done_sum = self._sums
-        left = power(done) / 10 ** (gain / 10)
-        self._sums = far_sum + power(far), near_sum + power(near), done_sum + left
+        self._sums = far_sum + power(far), near_sum + near, done_sum + done
         self._blocks += 1
         if self._blocks == _WINDOW:
             self._close_window()

@@ -44,3 +44,24 @@ class Noise:
         self.power[falling] += _FALL * (heard - self.power)[falling]
         np.maximum(self.power, _LEAST, out=self.power)
         return True
+
+
+class NoiseLevel:
+    """The same for a single band, without arrays: most of their cost would be overhead."""
+
+    def __init__(self) -> None:
+        self.power = _LEAST
+        """Mean square."""
+        self._blocks = 0
+
+    def step(self, heard: float) -> bool:
+        """Take the mean square of the next block; return False for digital silence."""
+        if heard < _SILENT:
+            return False
+        power = self.power if self._blocks else heard
+        self._blocks += 1
+        power *= _FIRST_RISE if self._blocks < _FIRST else _RISE
+        if heard < power:
+            power += _FALL * (heard - power)
+        self.power = max(power, _LEAST)
+        return True

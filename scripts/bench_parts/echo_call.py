@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support import chromium
-from support.card import VirtualCard
+from support.card import CardError, VirtualCard
 from support.interrupted import Conversation
 from support.open_speaker import Mouth, in_room
 from support.program import Talk
@@ -35,7 +35,7 @@ from support.waits import Waits, ahead
 
 from bench_parts.card import ROUTES
 from bench_parts.conversations import SOON
-from bench_parts.figures import REPO, Row, percentile
+from bench_parts.figures import REPO, Row, percentile, table
 from bench_parts.words import Ears
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator import Emulator, RegisteredCall
@@ -238,22 +238,37 @@ def run(
         together: how many calls at a time.
         callers: which of ``CALLERS``.
         route: how ALSA reaches the sound server.
-        tell: says what is done.
+        tell: says what is done, and the figures of each call when it is over.
     """
     callers = [each for each in callers if each != "Chromium" or chromium.find()]
     cases = sorted(_cases(minutes, rooms, callers), key=lambda each: -each.conversation.seconds)
-    for start in range(0, len(cases), together):
-        some = cases[start : start + together]
-        tell(" and ".join(f"{each.name}, {each.caller}" for each in some) + " …")
+    held: list[Case] = []
+    try:
+        for start in range(0, len(cases), together):
+            some = cases[start : start + together]
+            tell(" and ".join(f"{each.name}, {each.caller}" for each in some) + " …")
+            _hold_and_judge(some, route)
+            held += some
+            tell(table([row for case in some for row in _rows(case)]) + "\n")
+    except KeyboardInterrupt:
+        tell("interrupted; these were over:")
+    order = list(ROOMS)
+    held.sort(key=lambda each: (order.index(each.name), CALLERS.index(each.caller)))
+    return [row for case in held for row in _rows(case)]
+
+
+def _hold_and_judge(cases: Sequence[Case], route: str) -> None:
+    """Hold some calls at the same time, and let a recogniser hear them."""
+    try:
         with ExitStack() as stack:
-            _held(some, route, stack)
+            _held(cases, route, stack)
+    except (CardError, OSError) as error:  # the other calls are worth their minutes
+        for case in cases:
+            case.failed = case.failed or str(error).splitlines()[0][:80]
     with Ears() as ears:
         for case in cases:
             if ears is not None and not case.failed:
                 case.words = _understood(case, ears)
-    order = list(ROOMS)
-    cases.sort(key=lambda each: (order.index(each.name), CALLERS.index(each.caller)))
-    return [row for case in cases for row in _rows(case)]
 
 
 LEGEND = "rooms: " + "; ".join(f"{name}: {room}" for name, room in ROOMS.items())

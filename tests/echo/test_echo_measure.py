@@ -8,6 +8,7 @@ import pytest
 from support.rooms import Room, Scene, microphone
 
 from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
 from retell_voice.echo.expected import ExpectedEcho
 from retell_voice.echo.measure import Meter, SelfHearing
 from retell_voice.echo.ports import EchoState
@@ -27,7 +28,7 @@ def measured(
         expected.step(near, far)
         done = near - (1 - left(i / RATE)) * echo[i : i + BLOCK]
         done = np.clip(np.rint(done * 10 ** (gain / 20)), -32768, 32767).astype(np.int16)
-        meter.step(near, far, done, expected, gain)
+        meter.step(power(near), far, power(done) / 10 ** (gain / 10), expected)
         states.append(meter.state)
     return states
 

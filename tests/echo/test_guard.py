@@ -98,10 +98,21 @@ def test_who_interrupts_is_not_held_back(conversation: Callable[..., Scene]) -> 
         bare, out = (made.through(each) for each in (PyWebRtc(RATE), Guarded(PyWebRtc(RATE), RATE)))
         ends = at + 2.0
         assert power(made.part(out, at, ends)) > 0.8 * power(made.part(bare, at, ends))
-        assert interruptions(out)
-        assert (
-            interruptions(out) == interruptions(made.part(bare, 0, 60))[-len(interruptions(out)) :]
-        )
+        assert at < interruptions(out)[-1] <= interruptions(bare)[-1]
+
+
+@pytest.mark.parametrize(("engine", "at"), [("piper", 5.5), ("espeak", 6.0)])
+def test_whom_the_canceller_suppresses_is_noticed_all_the_same(
+    engine: str, at: float, conversation: Callable[..., Scene]
+) -> None:
+    class Suppressor(Canceller):
+        def process(self, near: Samples, far: Samples) -> Samples:
+            done = super().process(near, far)
+            return done // 200 if at < self._at / RATE < at + 1 else done
+
+    made = conversation(Room(), engine, at=(at,))
+    out = made.through(Guarded(Suppressor(made, (0, 0.02)), RATE))
+    assert interruptions(out)[0] == pytest.approx(at + 0.2, abs=0.05)
 
 
 def test_who_interrupts_while_it_is_guarded_gets_through(
