@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import power
 
 _WINDOW = 0.01
 _QUIET = 32768**2 * 10 ** (-50 / 10)
@@ -54,19 +55,16 @@ class SpeechSpans:
         if len(self._rest):
             at -= len(self._rest) / self._rate
             samples = np.concatenate((self._rest, samples))
-        count = len(samples) // self._window
-        whole = count * self._window
-        if count:
-            windows = samples[:whole].reshape(count, self._window).astype(np.float32)
-            powers = np.einsum("ij,ij->i", windows, windows) / self._window
-            for number, power in enumerate(powers.tolist()):
-                self._judge(power, at + number * self._window / self._rate)
+        whole = len(samples) // self._window * self._window
+        for start in range(0, whole, self._window):
+            here = samples[start : start + self._window]
+            self._judge(power(here), at + start / self._rate)
         self._rest = samples[whole:].copy()
 
-    def _judge(self, power: float, begin: float) -> None:
-        is_loud = power > max(_QUIET, self._floor * _ABOVE_NOISE)
-        if power:
-            self._floor = min(power, self._floor * _RISE)
+    def _judge(self, loud: float, begin: float) -> None:
+        is_loud = loud > max(_QUIET, self._floor * _ABOVE_NOISE)
+        if loud:
+            self._floor = min(loud, self._floor * _RISE)
         elif self._floor == inf:  # digital silence: later on, it is muted, and the floor stays
             self._floor = _QUIET / _ABOVE_NOISE
         self._recent = [*self._recent[1:], is_loud]

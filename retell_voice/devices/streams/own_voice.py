@@ -37,14 +37,16 @@ class OwnVoice:
     def look(self) -> bool:
         """Return True once: when the agent seems to hear itself. Called several times a second."""
         near, self._near_read = self._near_tap.read(self._near_read)
-        far, self._far_read = self._far_tap.read(self._far_read)
+        played, self._far_read = self._far_tap.read(self._far_read)
         self._near = np.concatenate((self._near, near))
-        self._far = np.concatenate((self._far, far))
+        self._far = np.concatenate((self._far, played))
         rate, far_rate = self._near_end.rate, self._output.rate
         both = min(len(self._near), len(self._far) * rate // far_rate)
-        # Only levels are compared, so aliasing from picking samples does not matter.
-        picked = np.arange(both) * far_rate // rate
-        found = self._hearing.step(self._near[:both], self._far[picked])
+        far = self._far
+        if far_rate != rate:
+            # Only levels are compared, so aliasing from picking samples does not matter.
+            far = far[np.arange(both) * far_rate // rate]
+        found = self._hearing.step(self._near[:both], far[:both])
         self._near = _rest(self._near[both:], rate)
         self._far = _rest(self._far[both * far_rate // rate :], far_rate)
         return found
