@@ -99,7 +99,7 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     if settings.url.source == DEFAULT and not settings.local.value:
         raise ConfigError(
             f"{dialect.source} {dialect.value}: there is no server to call: give --url",
-            f"for example: retell-voice talk --dialect {dialect.value} --url ws://localhost:8765/ws",
+            f"for example: --dialect {dialect.value} --url ws://localhost:8765/ws",
         )
     try:
         near_end, far_end = formats_of(dialect.value, settings.codec.value)

@@ -21,6 +21,9 @@ LAST = "last"
 PAUSE = 2.0
 """Seconds between polls of a call."""
 
+AGENT_ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
+"""Certainly an agent's id; anything else may be a name, and is looked up."""
+
 _SHORTEST_END, _SHORTEST_ID = 4, 16
 _OVER = ("ended", "error", "not_connected")
 

@@ -24,8 +24,9 @@ from retell_voice.settings.tables import SECTIONS
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def help_of(*arguments: str) -> str:
-    return CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"}).output
+def help_of(*arguments: str, columns: int = 200) -> str:
+    environ = {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, [*arguments, "--help"], env=environ).output
 
 
 def test_help() -> None:
@@ -58,6 +59,18 @@ def test_help_is_a_whole_page(command: str) -> None:
     assert examples
     assert all(len(each.rstrip()) < 80 for each in examples), "nothing to copy is wrapped"
     assert "under ." not in shown, "what stands in brackets is shown"
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("command", ["", "talk", "swarm", "calls", "kiosk run", "config show"])
+def test_help_cuts_nothing_off_and_breaks_no_names(command: str, columns: int) -> None:
+    shown = help_of(*command.split(), columns=columns)
+    assert all(len(line) <= columns for line in shown.splitlines())
+    assert not re.search(r"<\w+>", shown), "types of Python tell nobody anything"
+    assert not re.search(r"\w…\w*\.? *│", shown)
+    if command in ("talk", "kiosk run"):
+        assert "│ --[no-]noise-suppression " in shown
+        assert "wss://api.retellai.com/audio-websocket" in shown
 
 
 @pytest.mark.parametrize("command", ["register", "agents", "calls", "call", "stop"])
