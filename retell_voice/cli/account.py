@@ -19,6 +19,7 @@ from retell_voice.program.account import (
     Account,
     account,
     api_key,
+    end_of,
     is_over,
     is_settled,
     key_from,
@@ -183,11 +184,12 @@ def call_id_given(given: str) -> str:
     """Return the call named on the command line.
 
     Raises:
-        ConfigError: none was given.
+        ConfigError: none was given, or that names none.
     """
     call_id = read_call_id(given)
     if not call_id:
         raise ConfigError("no call: give its call_id, the end of it, or last")
+    end_of(call_id)
     return call_id
 
 

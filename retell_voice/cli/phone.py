@@ -85,8 +85,9 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     given = pairs("--parameter", parameters)
     dialect = settings.dialect
     if dialect.value == "web":
-        if settings.codec.is_flag:
-            raise ConfigError(f"{settings.codec.source} is for --dialect")
+        for option in (settings.codec, settings.strict):
+            if option.is_flag:
+                raise ConfigError(f"{option.source} is for --dialect")
         if given:
             raise ConfigError("--parameter is for --dialect")
         return None

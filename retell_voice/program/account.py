@@ -58,6 +58,21 @@ def key_from(key: Sourced[str]) -> Iterator[None]:
         raise KeyRefused(str(error), hint, status=error.status) from None
 
 
+def end_of(wanted: str) -> str:
+    """Return the end of a call_id that a call is named by, or ``LAST``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    end = wanted.removeprefix("…")
+    if len(end) < _SHORTEST_END or not end.isprintable():
+        raise ConfigError(
+            "that is neither a call_id nor the end of one, four characters or more",
+            "`retell-voice calls` lists calls",
+        )
+    return end
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account: whose agents and calls they are.
@@ -94,12 +109,7 @@ class Account:
             NotFound: no call matches, or several do.
             ConnectError, RestError: as ``list_calls``.
         """
-        end = wanted.removeprefix("…")
-        if len(end) < _SHORTEST_END or not end.isprintable():
-            raise ConfigError(
-                "that is neither a call_id nor the end of one, four characters or more",
-                "`retell-voice calls` lists calls",
-            )
+        end = end_of(wanted)
         if len(end) >= _SHORTEST_ID and end == wanted:
             return Secret(wanted)
         ending = {"call_id": {"type": "string", "op": "ew", "value": end}}
