@@ -204,13 +204,6 @@ def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: st
     assert "--speed " not in result.stderr
 
 
-def test_help_cuts_nothing_off(run: Run) -> None:
-    lines = run("talk", "--help", more={"COLUMNS": "80"}).stdout.splitlines()
-    options = [line for line in lines if line.startswith("│")]
-    assert not [line for line in options if "…" in line]
-    assert max(map(len, options)) <= 80
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -229,6 +222,23 @@ def test_the_parser_complains_as_everything_else_does(
     assert says in lines[0]
     assert lines[1].startswith("  see ")
     assert lines[1].endswith(" --help")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "hint"),
+    [
+        (["tlak"], "no such command 'tlak'", "did you mean talk?"),
+        (["config", "shwo"], "no such command 'shwo'", "did you mean show?"),
+        (["talk", "--agnt", "x"], "no such option: --agnt", "did you mean --agent?"),
+        (["talk", "--asr", "x"], "no such option: --asr", "see "),
+    ],
+)
+def test_what_was_mistyped_is_answered_with_what_is_like_it(
+    run: Run, arguments: list[str], says: str, hint: str
+) -> None:
+    lines = complaint(run(*arguments), 2)
+    assert lines[0] == f"retell-voice: {says}"
+    assert lines[1].strip().startswith(hint)
 
 
 def test_the_parser_complains_as_json(run: Run) -> None:
