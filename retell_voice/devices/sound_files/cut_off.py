@@ -9,6 +9,8 @@ from typing import BinaryIO
 _OGG_PAGE = 27 + 255 + 255 * 255
 """Bytes of the longest page of an Ogg file."""
 _LAST_PAGE = 0x04
+_UNKNOWN = 0x7F00_0000
+"""Sizes from here on are of files that were written to a pipe."""
 
 
 def ends_early(file: BinaryIO) -> bool:
@@ -20,7 +22,8 @@ def ends_early(file: BinaryIO) -> bool:
             file.seek(max(0, length - 2 * _OGG_PAGE))
             return _lacks_last_page(file.read())
         if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            return length < 8 + int(struct.unpack(">I", head[4:8])[0])
+            (size,) = struct.unpack(">I", head[4:8])
+            return length < 8 + size < _UNKNOWN
         return False
     finally:
         file.seek(0)
