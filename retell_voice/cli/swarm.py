@@ -23,7 +23,7 @@ from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.web_calls import is_web_call
+from retell_voice.program.web_calls import check_options, is_web_call
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.shown import clean, escape_json
@@ -82,6 +82,8 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
         check_page(wanted.page)
     part: AnyPart
     if web or (phone is None and settings.agent.value is not None):
+        if web:
+            check_options(settings)
         key = registration_key(settings)
         settings = settings if web else _joined_where_registered(settings)
         part = RegisteredPart(settings, key, _part(settings, wanted, phone))
@@ -93,10 +95,11 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
             )
         part = _part(settings, wanted, phone)
     host = host_of(settings.api_url if web else settings.url)
+    moments: list[Moment] = []
     if wanted.dask is not None:
         from retell_voice.swarm.dask import run_on  # an extra
 
-        figures, moments, code = run_on(wanted.dask, part), [], 0
+        figures, code = run_on(wanted.dask, part), 0
     else:
         figures, moments, code = _run(part.swarm)
     _tell(figures, moments, wanted, f"{wanted.calls} calls to {host}")

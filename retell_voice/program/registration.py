@@ -97,7 +97,7 @@ async def by_id_or_name(wanted: str, ask: Callable[[str], Awaitable[T]], of: Acc
     try:
         return await ask(wanted)
     except (NotFound, FieldRefused) as refused:
-        if AGENT_ID.fullmatch(wanted) or getattr(refused, "field", "agent_id") != "agent_id":
+        if AGENT_ID.fullmatch(wanted) or getattr(refused, "field", "") not in ("", "agent_id"):
             raise
         try:
             agent_id = await of.agent_id(wanted)

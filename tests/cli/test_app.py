@@ -41,7 +41,8 @@ def test_help() -> None:
 def test_help_has_every_setting(command: str, section: str) -> None:
     shown = help_of(command)
     for row in table(SECTIONS[section]).values():
-        assert (row.flag if row.is_option else row.env) in shown
+        both = f"--[no-]{row.flag[2:]}"  # of a switch
+        assert (row.env if not row.is_option else both if row.kind is bool else row.flag) in shown
 
 
 @pytest.mark.parametrize(

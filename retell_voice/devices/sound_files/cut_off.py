@@ -22,7 +22,7 @@ def ends_early(file: BinaryIO) -> bool:
             file.seek(max(0, length - 2 * _OGG_PAGE))
             return _lacks_last_page(file.read())
         if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-            (size,) = struct.unpack(">I", head[4:8])
+            size: int = struct.unpack(">I", head[4:8])[0]
             return length < 8 + size < _UNKNOWN
         return False
     finally:

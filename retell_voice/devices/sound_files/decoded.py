@@ -57,7 +57,7 @@ class DecodedReader:
 
     @property
     def missing(self) -> float:
-        seconds = (self._file.frames - self._read) / self.rate
+        seconds: float = (self._file.frames - self._read) / self.rate
         if self._is_over and seconds > _TOLERANCE:
             return seconds
         return math.inf if self._ends_early else 0.0
