@@ -15,6 +15,8 @@ https://docs.retellai.com/api-references/llm-websocket.
 import argparse
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -55,9 +57,14 @@ async def listen(port: int) -> AsyncIterator[str]:
 async def main() -> None:
     parser = argparse.ArgumentParser(description="A custom LLM server that echoes.")
     parser.add_argument("--port", type=int, default=8080)
-    async with listen(parser.parse_args().port) as url:
-        print(f"listening on {url}", flush=True)
-        await asyncio.get_running_loop().create_future()  # until Ctrl-C
+    port = parser.parse_args().port
+    try:
+        async with listen(port) as url:
+            print(f"listening on {url}", flush=True)
+            await asyncio.get_running_loop().create_future()  # until Ctrl-C
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        sys.exit(f"cannot listen on port {port}: {why}; --port 0 takes any free one")
 
 
 if __name__ == "__main__":

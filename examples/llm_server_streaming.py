@@ -23,7 +23,9 @@ import asyncio
 import itertools
 import json
 import logging
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from string import capwords
@@ -260,9 +262,14 @@ async def listen(port: int) -> AsyncIterator[str]:
 async def main() -> None:
     parser = argparse.ArgumentParser(description="A custom LLM server that streams.")
     parser.add_argument("--port", type=int, default=8080)
-    async with listen(parser.parse_args().port) as url:
-        print(f"listening on {url}", flush=True)
-        await asyncio.get_running_loop().create_future()  # until Ctrl-C
+    port = parser.parse_args().port
+    try:
+        async with listen(port) as url:
+            print(f"listening on {url}", flush=True)
+            await asyncio.get_running_loop().create_future()  # until Ctrl-C
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        sys.exit(f"cannot listen on port {port}: {why}; --port 0 takes any free one")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import argparse
 import base64
 import json
 import socket
+import sys
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -86,6 +88,10 @@ async def answer(websocket: WebSocket) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A phone agent that says back what it hears.")
     parser.add_argument("--port", type=int, default=8765, help="0 takes any free one")
-    with socket.create_server(("127.0.0.1", parser.parse_args().port)) as listening:
+    try:
+        listening = socket.create_server(("127.0.0.1", parser.parse_args().port))
+    except OSError as error:
+        sys.exit(f"{error.strerror}; --port 0 takes any free one")
+    with listening, suppress(KeyboardInterrupt):
         print(f"ws://localhost:{listening.getsockname()[1]}/ws", flush=True)
         uvicorn.run(app, fd=listening.fileno(), log_level="warning")

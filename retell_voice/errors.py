@@ -29,6 +29,7 @@ after SIGTERM and SIGHUP.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from typing import Any
 
 from retell_voice.shown import clean
 
@@ -48,6 +49,18 @@ class RetellVoiceError(Exception):
         self.hint = clean(hint)
         if hint:
             self.add_note(self.hint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how it is pickled: fields that subclasses must be given by name are kept."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(
+    kind: type[RetellVoiceError], args: tuple[Any, ...], state: dict[str, Any]
+) -> RetellVoiceError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigError(RetellVoiceError):

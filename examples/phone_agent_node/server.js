@@ -59,6 +59,10 @@ class Agent {
 
 const server = new WebSocketServer({ host: "127.0.0.1", port: Number(process.argv[2] ?? 8765) });
 server.on("listening", () => console.log(`ws://localhost:${server.address().port}/ws`));
+server.on("error", (error) => {
+  console.error(`${error.message}; another port is an argument, 0 any free one`);
+  process.exitCode = 1;
+});
 server.on("connection", (socket) => {
   const agent = new Agent(socket);
   socket.on("message", (data) => agent.take(JSON.parse(data)));

@@ -19,12 +19,14 @@ from retell_voice.program.account import (
     Account,
     account,
     api_key,
+    end_of,
     is_over,
     is_settled,
     key_from,
 )
+from retell_voice.program.failure import remark
 from retell_voice.program.signals import Interrupts
-from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, stop_call
+from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, similar_agents, stop_call
 from retell_voice.secret import mask
 from retell_voice.settings.tables import LookupSettings
 from retell_voice.shown import clock, escape_json
@@ -85,16 +87,24 @@ def agents(settings: LookupSettings, *, name: str, channel: str) -> int:
     """List agents and return the exit code."""
     _check("--channel", channel, _CHANNELS)
     wanted = None if channel == "any" else cast(Literal["voice", "chat"], channel)
-    found = asked(
-        settings,
-        "list agents",
-        lambda of: list_agents(api_key=of.api_key, api_url=of.api_url, query=name, channel=wanted),
-    )
+    hint = ""
+
+    async def find(of: Account) -> list[Agent]:
+        nonlocal hint
+        where: dict[str, Any] = {"api_key": of.api_key, "api_url": of.api_url, "channel": wanted}
+        found = await list_agents(query=name, **where)
+        if name and not found and not as_json(settings):
+            hint = await similar_agents(name, **where)
+        return found
+
+    found = asked(settings, "list agents", find)
     if as_json(settings):
         stdout.say(escape_json(json.dumps([each.body for each in found], indent=2)))
     else:
         rows = [_agent_row(each) for each in found]
         print_table(("name", "agent_id", "changed", "tags", ""), rows, "no agents")
+    if hint:
+        remark(hint)
     return 0
 
 
@@ -174,11 +184,12 @@ def call_id_given(given: str) -> str:
     """Return the call named on the command line.
 
     Raises:
-        ConfigError: none was given.
+        ConfigError: none was given, or that names none.
     """
     call_id = read_call_id(given)
     if not call_id:
         raise ConfigError("no call: give its call_id, the end of it, or last")
+    end_of(call_id)
     return call_id
 
 

@@ -17,9 +17,9 @@ from retell_voice.kiosk.commands import app as kiosk
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
 from retell_voice.program.options import (
-    Command,
     Debug,
     Metadata,
+    Program,
     Variables,
     command,
     json_option,
@@ -39,11 +39,10 @@ from retell_voice.settings.tables import (
 )
 from retell_voice.settings.tables.talk import PHONE
 
-app = typer.Typer(
+app = Program(
     help=manual.ABOUT,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -104,7 +103,7 @@ _Parameters = Annotated[
 ]
 
 
-@app.command(help=manual.TALK, cls=Command)
+@app.command(help=manual.TALK)
 @command(TalkSettings)
 def talk(
     settings: TalkSettings,
@@ -143,7 +142,6 @@ def talk(
 @app.command(
     help=manual.REGISTER,
     short_help="Register a call with an agent and print its call_id.",
-    cls=Command,
 )
 @command(RegisterSettings)
 def register(
@@ -161,7 +159,6 @@ account_commands.add_to(app)
 @app.command(
     help=manual.EMULATOR,
     short_help="Emulate Retell's servers, for talk and for your own client.",
-    cls=Command,
 )
 @command(EmulatorSettings)
 def emulator(settings: EmulatorSettings) -> int:

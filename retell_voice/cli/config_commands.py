@@ -10,15 +10,14 @@ import typer
 from retell_voice.cli import manual
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Debug, command
+from retell_voice.program.options import Debug, Program, command
 from retell_voice.settings.load import ConfigFile, default_path
 from retell_voice.settings.tables import TalkSettings
 
-app = typer.Typer(
+app = Program(
     name="config",
     help="Show the settings and where they come from, or write a config file.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
 )
 
 

@@ -12,7 +12,7 @@ from retell_voice.cli.phone import PhoneCall, phone_call
 from retell_voice.cli.register import registered, tell_wait
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
-from retell_voice.program.opening import audio_format, find_devices, uses_pipe
+from retell_voice.program.opening import audio_format, find_devices, host_of, uses_pipe
 from retell_voice.program.registration import audio_url
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
@@ -140,7 +140,9 @@ def find_target(
     if settings.local.value:
         return _local_target(settings, told)
     check_unused(settings, metadata, variables)
-    return Target(settings=settings, told=told, audio=audio, call_id=_call_id(settings.call_id))
+    call_id = _call_id(settings.call_id)
+    host_of(settings.url)  # before devices are opened for nothing
+    return Target(settings=settings, told=told, audio=audio, call_id=call_id)
 
 
 def _local_target(settings: TalkSettings, told: CallFields) -> Target:
@@ -166,6 +168,7 @@ def _phone_target(
     if not settings.local.value:
         check_unused(phone.without_numbers, metadata, variables)
         call_id = _call_id(settings.call_id) if settings.call_id.value else ""
+        host_of(settings.url)
     return Target(settings=settings, told=told, audio=phone.near_end, call_id=call_id, phone=phone)
 
 

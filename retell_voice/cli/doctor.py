@@ -55,11 +55,12 @@ def examine(
         as_json: print one object at the end instead of lines.
 
     Raises:
-        ConfigError: an unknown flag or part.
+        ConfigError: an unknown part, or a flag that cannot be used.
     """
     for part in only:
         if part not in PARTS:
             raise ConfigError(f"--only: unknown part {part!r}", did_you_mean(part, [*PARTS]))
+    load(CallSettings, ConfigFile(), {}, flags)  # what cannot be used is told before anything
     wanted = only or [part for part in PARTS if part not in ON_REQUEST]
     findings = []
     for finding in _findings(

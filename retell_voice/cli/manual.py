@@ -47,7 +47,7 @@ Examples:
   retell-voice talk --agent 'Front desk' --dynamic-variable name=Ann
   your-server-creates-it | retell-voice talk --web-call -
   retell-voice talk --url wss://host/audio-websocket --rate 16000 CALL_ID
-  retell-voice register --agent AGENT_ID | retell-voice talk -
+  retell-voice register --agent AGENT | retell-voice talk -
   retell-voice talk --local --input-file me.wav --output-file agent.wav --json
   espeak-ng --stdout Hello | retell-voice talk --local --input-file -
   retell-voice talk --local --record calls
@@ -73,8 +73,8 @@ Register a call with an agent and print its call_id, to be joined soon.
 The call_id is a secret: whoever has it can join the call.
 
 Examples:
-  retell-voice register --agent AGENT_ID | retell-voice talk -
-  retell-voice register --agent AGENT_ID --metadata order=17 --json"""
+  retell-voice register --agent AGENT | retell-voice talk -
+  retell-voice register --agent AGENT --metadata order=17 --json"""
     + _KEY
     + codes_of("the call is registered", 4, 7, INTERRUPTED)
 )

@@ -176,7 +176,7 @@ def _figures(view: View) -> list[tuple[str, list[tuple[str, str]]]]:
                 ("cut short", f"{figures.discarded:.1f} s"),
                 ("jitter buffer", ms(figures.playout_target)),
                 ("queued", f"{figures.playout_depth:.1f} s"),
-                ("underruns", f"{figures.underruns}"),
+                ("gaps", f"{figures.underruns}"),
                 ("concealed", ms(figures.concealed)),
                 *clears(),
             ],

@@ -85,8 +85,9 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     given = pairs("--parameter", parameters)
     dialect = settings.dialect
     if dialect.value == "web":
-        if settings.codec.is_flag:
-            raise ConfigError(f"{settings.codec.source} is for --dialect")
+        for option in (settings.codec, settings.strict):
+            if option.is_flag:
+                raise ConfigError(f"{option.source} is for --dialect")
         if given:
             raise ConfigError("--parameter is for --dialect")
         return None
@@ -99,7 +100,7 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
     if settings.url.source == DEFAULT and not settings.local.value:
         raise ConfigError(
             f"{dialect.source} {dialect.value}: there is no server to call: give --url",
-            f"for example: retell-voice talk --dialect {dialect.value} --url ws://localhost:8765/ws",
+            f"for example: --dialect {dialect.value} --url ws://localhost:8765/ws",
         )
     try:
         near_end, far_end = formats_of(dialect.value, settings.codec.value)

@@ -13,9 +13,12 @@ from pathlib import Path
 from retell_voice.extras import how_to_install
 from retell_voice.settings.load import environment, find_key, load, read_file
 from retell_voice.settings.tables import TalkSettings
+from retell_voice.shown import as_argument
 
 WEB_CALLS = ("aiortc", "httpx", "opuslib_next", "retell")
 """What the extra ``retell`` brings."""
+CALLER = Path(__file__).parents[1] / "emulator" / "recordings" / "caller.wav"
+"""The emulator's own, without loading it."""
 _STAND_INS = ("local", "llm", "scenario", "dialect")
 """Settings with which ``talk`` needs no account."""
 _ALIGNED = 40
@@ -63,9 +66,11 @@ def _steps(found: Situation) -> Iterator[tuple[str, *tuple[tuple[str, str], ...]
     if found.no_sound:
         why, remedy, words = found.no_sound
         yield why, (remedy, words)
+        files = "--output-file agent.wav --input-file"
         yield (
-            "Without sound, files can talk",
-            ("retell-voice talk --local --input-file me.wav --output-file agent.wav", ""),
+            "Without sound, files can talk: a recorded caller's, or yours",
+            (f"retell-voice talk --local {files} {as_argument(str(CALLER))}", ""),
+            (f"retell-voice talk --local {files} me.wav", ""),
         )
     elif found.agent is None and found.by:
         yield f"Whom to call is set ({found.by})", ("retell-voice talk", "calls")

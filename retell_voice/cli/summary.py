@@ -31,8 +31,7 @@ def summary(view: View) -> list[str]:
     lines += _responses(view)
     if figures.packets is not None:
         lines.append(_packets(figures.packets, figures.concealed))
-    if troubles := _troubles(figures):
-        lines.append(troubles)
+    lines += _troubles(figures)
     lines += _quality(figures)
     lines = [part for line in lines for part in _wrapped(line)]
     if view.recording:  # not wrapped, to be copied
@@ -101,18 +100,25 @@ def _packets(packets: PacketFigures, concealed: float) -> str:
     )
 
 
-def _troubles(figures: Statistics) -> str:
-    troubles = {
-        "device losses": figures.device_losses,
-        "frames dropped": figures.frames_dropped,
-        "capture xruns": figures.capture_xruns,
-        "playback xruns": figures.playback_xruns,
-        "underruns": figures.underruns,
-        "unknown messages": figures.unknown_messages,
-        "malformed messages": figures.malformed_messages,
-        "events dropped": figures.events_dropped,
-    }
-    return ", ".join(f"{name} {count}" for name, count in troubles.items() if count)
+def _troubles(figures: Statistics) -> list[str]:
+    gaps = f"gaps in the agent's voice, {figures.concealed:.2f} s in all: it came late"
+    troubles = (
+        (figures.device_losses, "failures of a sound device"),
+        (figures.frames_dropped, "pieces of your speech were not sent: the network was too slow"),
+        (figures.capture_xruns, "gaps in what the microphone heard: this machine was late"),
+        (figures.underruns, gaps),
+        (figures.playback_xruns, "gaps at the speaker: this machine was late"),
+        (figures.unknown_messages, "messages of the server were of an unknown kind"),
+        (figures.malformed_messages, "messages of the server could not be read"),
+        (figures.events_dropped, "events were dropped: nothing read them in time"),
+    )
+    return [f"{count} {_one(words) if count == 1 else words}" for count, words in troubles if count]
+
+
+def _one(words: str) -> str:
+    """Return words about several things as words about one."""
+    many, *rest = words.split(" ")
+    return " ".join((many.removesuffix("s"), *rest)).replace(" were ", " was ", 1)
 
 
 def _quality(figures: Statistics) -> list[str]:

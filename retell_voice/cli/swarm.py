@@ -14,22 +14,22 @@ from pathlib import Path
 from retell_voice import private
 from retell_voice.audio.format import Samples
 from retell_voice.cli.phone import PhoneCall, phone_call
-from retell_voice.cli.swarm_calls import creating, registering
+from retell_voice.cli.swarm_calls import RegisteredPart
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
 from retell_voice.program import failure, stdout
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
-from retell_voice.program.registration import audio_url
+from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.web_calls import is_web_call
+from retell_voice.program.web_calls import check_options, is_web_call
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.shown import clean, escape_json
 from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
-from retell_voice.swarm.part import Part
+from retell_voice.swarm.part import AnyPart, Part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
 from retell_voice.swarm.words import check_page, page, progress, rows, verdict
 
@@ -75,25 +75,33 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     web = phone is None and is_web_call(settings)
     if phone is not None and settings.transport.is_flag:
         raise ConfigError(f"{settings.transport.source} is for calls without --dialect")
+    for number in (settings.from_number, settings.to_number):
+        if phone is None and number.is_flag:
+            raise ConfigError(f"{number.source} goes with --dialect: no other call tells it")
     if wanted.page is not None:
         check_page(wanted.page)
-    registers = phone is None and settings.agent.value is not None
-    if wanted.dask is not None and (registers or web):
-        raise ConfigError("--dask: workers register no calls: leave --agent out")
-    if web:
-        figures, moments, code = _run(lambda tell: _web_swarm(settings, wanted, tell))
-        host = host_of(settings.api_url)
+    part: AnyPart
+    if web or (phone is None and settings.agent.value is not None):
+        if web:
+            check_options(settings)
+        key = registration_key(settings)
+        settings = settings if web else _joined_where_registered(settings)
+        part = RegisteredPart(settings, key, _part(settings, wanted, phone))
     else:
-        settings = _joined_where_registered(settings)
+        if phone is None and settings.url.source == DEFAULT:
+            raise ConfigError(
+                "there is no server to call: give --url, or --agent",
+                "for example: --dialect twilio --url ws://localhost:8765/ws",
+            )
         part = _part(settings, wanted, phone)
-        host = host_of(settings.url)
-        if wanted.dask is not None:
-            from retell_voice.swarm.dask import run_on  # an extra
+    host = host_of(settings.api_url if web else settings.url)
+    moments: list[Moment] = []
+    if wanted.dask is not None:
+        from retell_voice.swarm.dask import run_on  # an extra
 
-            figures, moments, code = run_on(wanted.dask, part), [], 0
-        else:
-            register = registering(settings) if registers else None
-            figures, moments, code = _run(lambda tell: part.swarm(tell, register))
+        figures, code = run_on(wanted.dask, part), 0
+    else:
+        figures, moments, code = _run(part.swarm)
     _tell(figures, moments, wanted, f"{wanted.calls} calls to {host}")
     return code or figures.exit_code
 
@@ -104,12 +112,6 @@ def _joined_where_registered(settings: TalkSettings) -> TalkSettings:
         api = settings.api_url
         return replace(settings, url=Sourced(audio_url(api.value), api.source))
     return settings
-
-
-def _web_swarm(settings: TalkSettings, wanted: Wanted, tell: Callable[[Moment], None]) -> Swarm:
-    from retell_voice.swarm.web_caller import web_swarm  # other calls need no Opus
-
-    return web_swarm(wanted.plan, *_voice(settings), creating(settings), tell)
 
 
 def _voice(settings: TalkSettings) -> tuple[Samples, int]:
@@ -123,11 +125,6 @@ def _voice(settings: TalkSettings) -> tuple[Samples, int]:
 
 
 def _part(settings: TalkSettings, wanted: Wanted, phone: PhoneCall | None) -> Part:
-    if phone is None and settings.url.source == DEFAULT:
-        raise ConfigError(
-            "there is no server to call: give --url, or --agent",
-            "for example: retell-voice swarm --dialect twilio --url ws://localhost:8765/ws",
-        )
     samples, rate = _voice(settings)
     return Part(
         url=settings.url.value,

@@ -4,48 +4,93 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.program.account import account, key_from
 from retell_voice.program.opening import audio_format
-from retell_voice.program.registration import registration_key
-from retell_voice.program.web_calls import check_options
+from retell_voice.program.registration import by_id_or_name
+from retell_voice.program.web_calls import check_options, is_web_call
 from retell_voice.rest import create_web_call, register_call
+from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import TalkSettings
 from retell_voice.swarm.desk import Desk
+from retell_voice.swarm.part import Part
+from retell_voice.swarm.swarm import Moment, Swarm
 from retell_voice.transport.ports import Route
 
 
-def registering(settings: TalkSettings) -> Callable[[], Awaitable[str]]:
-    """Return what registers a call on the Audio WebSocket and returns its call_id.
+@dataclass(frozen=True)
+class RegisteredPart:
+    """Calls that are registered first, wherever they are made: web calls, or over WebSockets.
 
-    Raises:
-        ConfigError: no key.
+    Attributes:
+        settings: with which agent and where.
+        key: the API key, which goes along to workers.
+        calls: the calls; what they dial follows from the settings where they are web calls.
     """
-    key = registration_key(settings)
+
+    settings: TalkSettings
+    key: Sourced[str]
+    calls: Part
+
+    @property
+    def is_web(self) -> bool:
+        """Whether they are web calls."""
+        return is_web_call(self.settings)
+
+    def check(self) -> None:
+        """See that calls can be made like that; raises ``ConfigError``."""
+        if self.is_web:
+            check_options(self.settings)
+        else:
+            self.calls.check()
+
+    def swarm(self, tell: Callable[[Moment], None] = lambda _: None) -> Swarm:
+        """Return the swarm, to be run.
+
+        Raises:
+            ConfigError: calls cannot be made like that, or nobody speaks in the recording.
+        """
+        self.check()
+        if not self.is_web:
+            return self.calls.swarm(tell, registering(self.settings, self.key))
+        from retell_voice.swarm.web_caller import web_swarm  # other calls need no Opus
+
+        plan, samples, rate = self.calls.plan, self.calls.samples, self.calls.rate
+        return web_swarm(plan, samples, rate, creating(self.settings, self.key), tell)
+
+    def split(self, workers: int) -> list[RegisteredPart]:
+        """Return the parts of so many workers."""
+        return [replace(self, calls=each) for each in self.calls.split(workers)]
+
+
+def registering(settings: TalkSettings, key: Sourced[str]) -> Callable[[], Awaitable[str]]:
+    """Return what registers a call on the Audio WebSocket and returns its call_id."""
+    agent = settings.agent.value or ""
+
+    async def register(agent_id: str) -> str:
+        nonlocal agent
+        registration = await register_call(
+            agent_id,
+            api_key=key.value,
+            audio=audio_format(settings),
+            api_url=settings.api_url.value,
+            plain=True,
+        )
+        agent = agent_id  # if it was given by name, it is looked up once
+        return registration.call_id
 
     async def ask() -> str:
         with key_from(key):
-            registration = await register_call(
-                settings.agent.value or "",
-                api_key=key.value,
-                audio=audio_format(settings),
-                api_url=settings.api_url.value,
-                plain=True,
-            )
-        return registration.call_id
+            return await by_id_or_name(agent, register, account(settings, key))
 
     return Desk(ask).register
 
 
-def creating(settings: TalkSettings) -> Callable[[], Awaitable[Route]]:
-    """Return what creates a web call and returns its route.
-
-    Raises:
-        ConfigError: no agent or no key, or an option that web calls do not support.
-    """
-    check_options(settings)
-    key, api_url = registration_key(settings), settings.api_url.value
+def creating(settings: TalkSettings, key: Sourced[str]) -> Callable[[], Awaitable[Route]]:
+    """Return what creates a web call and returns its route."""
+    api_url = settings.api_url.value
     agent = ""
     looking = asyncio.Lock()  # many calls begin before the first has found the agent
 

@@ -84,7 +84,13 @@ def talk(
         speed=speed,
     )
     settings = target.settings
-    conversation = _Conversation(target, emulator or EmulatorSettings(), speed)
+    emulator = emulator or EmulatorSettings()
+    if settings.local.value:
+        from retell_voice.program.emulator import check, for_local_call  # only then
+
+        emulator = for_local_call(settings, emulator)
+        check(emulator)  # before devices are opened for nothing
+    conversation = _Conversation(target, emulator, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(interrupts))
@@ -261,9 +267,8 @@ class _Conversation:
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
-            from retell_voice.program.emulator import for_local_call, run_emulator  # only then
+            from retell_voice.program.emulator import run_emulator  # only then
 
-            self._emulator = for_local_call(settings, self._emulator)
             running = await stack.enter_async_context(run_emulator(self._emulator))
             self._telling = asyncio.create_task(self._tell(running.emulator))
             engines, self._running = running.engines, running.emulator

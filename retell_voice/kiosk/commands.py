@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk import manual
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Command, Debug, command, json_option
+from retell_voice.program.options import Commands, Debug, Program, command, json_option
 from retell_voice.settings.load import ConfigFile, environment, load, read_file
 from retell_voice.settings.tables import KioskSettings
 
 _RUN = "run"
+_LOUDEST = 200
 
 
-class _Group(TyperGroup):
+class _Group(Commands):
     """Runs a kiosk if no command is given."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -31,7 +31,7 @@ class _Group(TyperGroup):
         return rest
 
 
-app = typer.Typer(name="kiosk", help=manual.ABOUT, cls=_Group, rich_markup_mode="rich")
+app = Program(name="kiosk", help=manual.ABOUT, cls=_Group)
 
 
 class _HandOver(BaseException):
@@ -63,9 +63,7 @@ def _run(**given: Any) -> None:
         os.execv(sys.executable, python)  # noqa: S606 - this Python
 
 
-app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.", cls=Command)(
-    _run
-)
+app.command(_RUN, help=manual.RUN, short_help="Run a kiosk, until a signal ends it.")(_run)
 
 
 _Config = Annotated[
@@ -100,7 +98,7 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Show how it is."""
-    with reported(debug=debug):
+    with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.kiosk.ask import show_status
 
         show_status(_path(config, socket), as_json=as_json)
@@ -151,7 +149,10 @@ def volume(
             number = int(percent)
         except ValueError:
             raise ConfigError(f"{percent!r} is not a volume: 80, +10 or -10") from None
-    _tell(config, socket, debug, "volume", percent=number, relative=percent[:1] in "+-")
+        relative = percent[:1] in "+-"
+        if not relative and number > _LOUDEST:
+            raise ConfigError(f"{number} is outside 0–{_LOUDEST} %")
+    _tell(config, socket, debug, "volume", percent=number, relative=relative)
 
 
 @app.command(help=manual.RELOAD, short_help="Make it reread its config file.")
@@ -224,7 +225,7 @@ def logs(
     debug: Debug = False,
 ) -> None:
     """Show calls."""
-    with reported(debug=debug):
+    with reported(debug=debug, as_json=lambda: as_json):
         from retell_voice.kiosk.ask import show_logs
 
         show_logs(_path(config, socket), calls, follow=follow, as_json=as_json)

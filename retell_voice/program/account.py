@@ -21,6 +21,9 @@ LAST = "last"
 PAUSE = 2.0
 """Seconds between polls of a call."""
 
+AGENT_ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
+"""Certainly an agent's id; anything else may be a name, and is looked up."""
+
 _SHORTEST_END, _SHORTEST_ID = 4, 16
 _OVER = ("ended", "error", "not_connected")
 
@@ -53,6 +56,21 @@ def key_from(key: Sourced[str]) -> Iterator[None]:
     except KeyRefused as error:
         hint = f"it came from {key.source}; {error.hint}"
         raise KeyRefused(str(error), hint, status=error.status) from None
+
+
+def end_of(wanted: str) -> str:
+    """Return the end of a call_id that a call is named by, or ``LAST``.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    end = wanted.removeprefix("…")
+    if len(end) < _SHORTEST_END or not end.isprintable():
+        raise ConfigError(
+            "that is neither a call_id nor the end of one, four characters or more",
+            "`retell-voice calls` lists calls",
+        )
+    return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +109,7 @@ class Account:
             NotFound: no call matches, or several do.
             ConnectError, RestError: as ``list_calls``.
         """
-        end = wanted.removeprefix("…")
-        if len(end) < _SHORTEST_END or not end.isprintable():
-            raise ConfigError(
-                "that is neither a call_id nor the end of one, four characters or more",
-                "`retell-voice calls` lists calls",
-            )
+        end = end_of(wanted)
         if len(end) >= _SHORTEST_ID and end == wanted:
             return Secret(wanted)
         ending = {"call_id": {"type": "string", "op": "ew", "value": end}}

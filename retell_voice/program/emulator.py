@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -11,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from retell_voice.audio.format import AudioFormat, Encoding
+from retell_voice.devices.sound_files.opening import is_pipe
 from retell_voice.emulator import Agent, Emulator, ParrotSettings, parrot_agent, webhooks
 from retell_voice.emulator.after_call import AfterCall, parse_analysis
 from retell_voice.emulator.request_faults import parse_refusals
 from retell_voice.errors import ConfigError, show
 from retell_voice.program.failure import remark
 from retell_voice.program.limits import require_files
+from retell_voice.protocol.llm import llm_url
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables import EmulatorSettings, TalkSettings
 from retell_voice.threads.detached import run_detached
@@ -80,9 +83,11 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             # The system's own words: asyncio's repeat the address. Lookup errors are negative.
             why = os.strerror(code) if code > 0 else error.strerror
             host, port = settings.host, settings.port
+            another = f"--port 0 takes any free one (host: {host.source}, port: {port.source})"
+            no_host = f"--host is an address of this machine (host: {host.source})"
             raise ConfigError(
                 f"cannot listen on {host.value} port {port.value}: {why}",
-                f"--port 0 takes any free one (host: {host.source}, port: {port.source})",
+                no_host if code < 0 or code == errno.EADDRNOTAVAIL else another,
             ) from None
         yield RunningEmulator(emulator, engines)
 
@@ -134,9 +139,21 @@ def _refuse_what_has_no_effect(settings: EmulatorSettings) -> None:
                 raise ConfigError(f"{given.source} {words}", hint)
 
 
-async def _agent(
-    settings: EmulatorSettings, stack: AsyncExitStack
-) -> tuple[Agent, tuple[str, ...]]:
+def check(settings: EmulatorSettings) -> None:
+    """See that an agent can be made of the settings, before anything is opened for it.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    _check_options(settings)
+    scenario = settings.scenario.value
+    if scenario and not is_pipe(file := os.path.expanduser(scenario)):
+        from retell_voice.emulator.scenario import scenario_agent  # others need none of it
+
+        scenario_agent(file)
+
+
+def _check_options(settings: EmulatorSettings) -> None:
     _refuse_what_has_no_effect(settings)
     llm, scenario = settings.llm, settings.scenario
     if llm.value and scenario.value:
@@ -153,6 +170,18 @@ async def _agent(
         from retell_voice.emulator.speech.engines import check_names  # as below
 
         check_names(settings.tts.value, settings.asr.value)  # even if they are not used
+    if llm.value:
+        try:
+            llm_url(llm.value, "call")
+        except ConfigError as error:
+            raise ConfigError(f"{llm.source}: {error}", error.hint) from None
+
+
+async def _agent(
+    settings: EmulatorSettings, stack: AsyncExitStack
+) -> tuple[Agent, tuple[str, ...]]:
+    _check_options(settings)
+    llm, scenario = settings.llm, settings.scenario
     if llm.value:
         return await _llm_agent(llm.value, settings, stack)
     if scenario.value:

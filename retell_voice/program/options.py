@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
@@ -25,6 +26,7 @@ from retell_voice.settings.schema import Setting, Settings, table
 from retell_voice.settings.tables.call import NEW
 
 S = TypeVar("S", bound=Settings)
+F = TypeVar("F", bound=Callable[..., Any])
 _Parameter = inspect.Parameter
 _OTHER = "Other"
 _FILE = "file"  # a parameter of this name is no option: it gets the config file that was read
@@ -72,9 +74,8 @@ def of_setting(settings: type[Settings], name: str) -> Any:
     return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
-class Command(TyperCommand):
-    """A command that suggests none of the options that its help does not show, and whose help
-    breaks what is too long for its column instead of cutting it off."""
+class _Help:
+    """Help that breaks what is too long for its column instead of cutting it off, but no names."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         from rich.columns import Columns
@@ -88,16 +89,41 @@ class Command(TyperCommand):
                 if isinstance(last, Columns) and all(isinstance(t, Text) for t in last.renderables):
                     texts: list[Any] = last.renderables
                     last = Text(" ").join(texts)  # columns would cut it off themselves
-                super().add_row(*others, last, **options)
-                for column in self.columns:
-                    column.overflow = "fold"
+                super().add_row(*_simplified(others), last, **options)
+                for column in self.columns[:-1]:
+                    column.no_wrap = True
+                self.columns[-1].overflow = "fold"
 
         drawing: Any = rich_utils  # typer has no setting for it
         given, drawing.Table = drawing.Table, Whole
         try:
-            super().format_help(ctx, formatter)
+            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class beside it
         finally:
             drawing.Table = given
+
+
+def _simplified(cells: list[Any]) -> list[Any]:
+    """Return an option's cells with --name and --no-name as --[no-]name, and without the types of
+    Python: nobody needs <bool> beside --help."""
+    from rich.text import Text
+
+    names = [cell.plain if isinstance(cell, Text) else "" for cell in cells]
+    for number, name in enumerate(names):
+        negative = f"--no-{name[2:]}"
+        if name.startswith("--") and negative in names:
+            cells[number] = Text(f"--[no-]{name[2:]}", style="bold cyan")
+            cells[names.index(negative)] = Text()
+        elif re.fullmatch(r"<\w+>", name):
+            cells[number] = Text()
+    return cells
+
+
+class Commands(_Help, TyperGroup):
+    """A group of commands."""
+
+
+class Command(_Help, TyperCommand):
+    """A command that suggests none of the options that its help does not show."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -108,6 +134,17 @@ class Command(TyperCommand):
                 error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]  # typer has no types for it
             raise
         return rest
+
+
+class Program(typer.Typer):
+    """Commands whose help and errors look alike."""
+
+    def __init__(self, *, cls: type[TyperGroup] = Commands, **more: Any) -> None:
+        super().__init__(cls=cls, rich_markup_mode="rich", **more)
+
+    def command(self, name: str | None = None, **more: Any) -> Callable[[F], F]:
+        """Add a command, as typer does."""
+        return super().command(name, cls=Command, **more)
 
 
 def describe(row: Setting) -> str:

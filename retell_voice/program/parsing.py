@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from retell_voice.errors import ConfigError
@@ -16,6 +17,7 @@ _PLAINLY = (  # as our own settings put it
     ("Input should be less than or equal to ", "must be at most "),
 )
 """What the option parser says, and what we say."""
+_SIMILAR = 0.7
 
 
 def run(commands: Any) -> NoReturn:
@@ -38,9 +40,16 @@ def run(commands: Any) -> NoReturn:
 
 
 def _as_ours(error: Any) -> ConfigError:
+    option = getattr(error, "option_name", "")
+    close = get_close_matches(option, getattr(error, "possibilities", None) or (), 1, _SIMILAR)
+    if option:
+        error.possibilities = None  # the parser names whatever looks a little like it
     text = error.format_message().rstrip(".")
+    if said := re.fullmatch(r"(.*)\. Did you mean '(.*)'\?", text):  # of a command
+        text, close = said[1], [said[2]]
     for theirs, ours in _PLAINLY:
         text = re.sub(theirs, ours, text)
     context = getattr(error, "ctx", None)
     what = f"{context.command_path} --help" if context is not None else "--help"
-    return ConfigError(f"{text[:1].lower()}{text[1:]}", f"see {what}")
+    hint = f"did you mean {close[0]}?" if close else f"see {what}"
+    return ConfigError(f"{text[:1].lower()}{text[1:]}", hint)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TypeVar
 
-from retell_voice.errors import ConfigError, TooManyRequests
-from retell_voice.program.account import api_key, key_from
+from retell_voice.errors import (
+    ConfigError,
+    FieldRefused,
+    NotFound,
+    RestError,
+    RetellVoiceError,
+    TooManyRequests,
+)
+from retell_voice.program.account import AGENT_ID, Account, account, api_key, key_from
 from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
 from retell_voice.rest import Registration, register_call
@@ -40,7 +48,7 @@ async def register(
     waiting: Callable[[TooManyRequests, float], None] = lambda _error, _seconds: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Registration:
-    """Register a call with the agent of the settings.
+    """Register a call with the agent of the settings, given by id or name.
 
     If the server has too many calls and says how long to wait, it is asked again, twice at most.
 
@@ -57,9 +65,9 @@ async def register(
         ConnectError, RestError: as ``register_call``.
     """
 
-    async def ask() -> Registration:
+    async def ask_for(agent: str) -> Registration:
         return await register_call(
-            settings.agent.value or "",
+            agent,
             api_key=key.value,
             audio=audio_format(settings),
             api_url=settings.api_url.value,
@@ -67,7 +75,39 @@ async def register(
             **told.said(),
         )
 
+    async def ask() -> Registration:
+        return await by_id_or_name(settings.agent.value or "", ask_for, account(settings, key))
+
     return await retry_when_busy(ask, key, waiting=waiting, sleep=sleep)
+
+
+async def by_id_or_name(wanted: str, ask: Callable[[str], Awaitable[T]], of: Account) -> T:
+    """Request a call with an agent; one that the server does not know by id, by name.
+
+    In that order, as a server may have ids of any kind, and need not be able to list its agents.
+
+    Args:
+        wanted: the agent's id or name.
+        ask: requests the call with an agent's id.
+        of: whose agents they are.
+
+    Raises:
+        RetellVoiceError: of ``ask``; or there is no agent of that name.
+    """
+    try:
+        return await ask(wanted)
+    except (NotFound, FieldRefused) as refused:
+        if AGENT_ID.fullmatch(wanted) or getattr(refused, "field", "") not in ("", "agent_id"):
+            raise
+        try:
+            agent_id = await of.agent_id(wanted)
+        except RetellVoiceError as error:
+            if isinstance(error, RestError) and error.status == HTTPStatus.OK:
+                raise  # it can list its agents: there is none, or more than one
+            raise refused from None
+        if agent_id == wanted:
+            raise
+    return await ask(agent_id)
 
 
 async def retry_when_busy(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, TooManyRequests
-from retell_voice.program.account import account, key_from
+from retell_voice.program.account import AGENT_ID, account, key_from
 from retell_voice.program.call_fields import CallFields
 from retell_voice.program.registration import registration_key, retry_when_busy
 from retell_voice.protocol.gateway import Admission
@@ -25,8 +24,6 @@ from retell_voice.settings.tables import AgentCallSettings
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
 
-_ID = re.compile(r"agent_\w+|\w{20,}", re.ASCII)
-"""Certainly an agent's id; anything else may be a name, and is looked up."""
 _OTHERS = (
     *("url", "encoding", "rate", "alignment", "text_heartbeat"),
     *("direction", "from_number", "to_number", "end_call_after_silence_ms"),
@@ -72,7 +69,7 @@ def new_web_call(
             return await create_web_call(found, plain=plain, **more)
 
         with key_from(key):
-            is_id = _ID.fullmatch(agent)
+            is_id = AGENT_ID.fullmatch(agent)
             found = agent if is_id else await account(settings, key).agent_id(agent)
         return await retry_when_busy(ask, key, waiting=waiting, sleep=sleep)
 

@@ -18,6 +18,7 @@ with warnings.catch_warnings():  # as in audio.format
     import audioop
 
 CodecName = Literal["PCMU", "PCMA", "L16", "L16BE"]
+LINEAR = ("L16", "L16BE")
 _RATES = {"PCMU": (8000,), "PCMA": (8000,)}
 _LINEAR_RATES = (8000, 16000, 22050, 24000, 48000)
 _TEXT = re.compile(r"([A-Z]+[0-9]*[A-Z]*)(?:/([0-9]{1,6}))?", re.ASCII)
@@ -40,7 +41,7 @@ class Codec:
     rate: int = 8000
 
     def __post_init__(self) -> None:
-        names = ("PCMU", "PCMA", "L16", "L16BE")
+        names = (*_RATES, *LINEAR)
         if self.name not in names:
             hint = did_you_mean(str(self.name), names)
             raise ConfigError(f"there is no codec {show(self.name)} here", hint)

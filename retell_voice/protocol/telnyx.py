@@ -36,6 +36,9 @@ TOKEN = "x-telnyx-streaming-auth-token"  # noqa: S105 - a name
 """Header of the request that opens the WebSocket, and a field of ``connected``."""
 RATES = (8000, 16_000, 22_050, 24_000, 48_000)
 """Samples a second of L16: those of Telnyx' SDK; its guide has 16 kHz alone."""
+UNSPOKEN = ("G722", "OPUS", "AMR-WB")
+"""Codecs of Telnyx' that are not spoken here: compressed across samples, and no source tells how
+their frames go into messages."""
 _SHORTEST, _LONGEST = 0.02, 30.0
 _ERRORS: Mapping[Problem, tuple[int, str]] = {
     "payload": (100004, "invalid_media"),
@@ -215,7 +218,9 @@ class TelnyxServer(StreamServer):
         name, rate = text_of(form, "encoding"), form.get("sample_rate")
         name = "L16BE" if name == "L16" and self._big_endian else name
         if name not in ("PCMU", "PCMA", "L16", "L16BE") or type(rate) is not int:
-            raise ValueError(f"audio in {show(name)} at {show(rate)} Hz cannot be read here")
+            raise ValueError(
+                f"audio in {show(name)} at {show(rate)} Hz cannot be read here, but PCMU, PCMA, L16"
+            )
         try:
             return Codec(name, rate)  # type: ignore[arg-type]  # it is one of those
         except ConfigError as error:

@@ -62,6 +62,8 @@ class Recorder:
         self._tell: Callable[[Event], None] = lambda _: None
         try:
             self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise ConfigError(f"{directory}: a file, and recordings need a directory") from None
         except OSError as error:
             raise ConfigError(f"{directory}: {error.strerror or error}") from None
         if not os.access(self._parent, os.W_OK | os.X_OK):

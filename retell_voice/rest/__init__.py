@@ -20,6 +20,7 @@ from retell_voice.rest.account import (
     list_agents,
     list_calls,
     list_voices,
+    similar_agents,
 )
 from retell_voice.rest.calls import CallDetails, Registration, get_call, register_call
 from retell_voice.rest.web_calls import (
@@ -47,6 +48,7 @@ __all__ = [
     "list_voices",
     "listen_live",
     "register_call",
+    "similar_agents",
     "stop_call",
     "take_over",
     "update_live",

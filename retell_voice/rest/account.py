@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ from retell_voice.rest.calls import CallDetails, read_call
 from retell_voice.rest.fields import flag, inner, number, text
 
 _PAGE = 50
+_SIMILAR_AMONG = 500
+"""Agents that are looked at for a name like one that none has."""
 Channel = Literal["voice", "chat"]
 
 
@@ -177,12 +180,42 @@ async def find_agent(
     named = [agent for agent in agents if agent.name.casefold() == wanted.casefold()]
     if len(named) == 1:
         return named[0]
-    near = ", ".join(f"{agent.name or 'unnamed'} ({agent.agent_id})" for agent in named or agents)
+    if named or agents:
+        hint = f"use an id: {', '.join(_shown(each) for each in named or agents)[:300]}"
+    else:
+        close = await similar_agents(wanted, api_key=api_key, api_url=api_url, timeout=timeout)
+        hint = close or "`retell-voice agents` lists them"
     raise NotFound(
         f"{len(named)} agents are named {wanted!r}" if named else f"no agent is named {wanted!r}",
-        f"use an id: {near[:300]}" if near else "`retell-voice agents` lists them",
-        status=404,
+        hint,
+        status=200,
     )
+
+
+def _shown(agent: Agent) -> str:
+    return f"{agent.name or 'unnamed'} ({agent.agent_id})"
+
+
+async def similar_agents(
+    wanted: str,
+    *,
+    api_key: str,
+    channel: Channel | None = "voice",
+    api_url: str = DEFAULT_API_URL,
+    timeout: float = TIMEOUT,  # noqa: ASYNC109 - of one try
+) -> str:
+    """Return a hint: the agents whose name or id is most like this; empty: none is.
+
+    Arguments and errors as for ``list_agents``.
+    """
+    agents = await list_agents(
+        api_key=api_key, channel=channel, limit=_SIMILAR_AMONG, api_url=api_url, timeout=timeout
+    )
+    known = {each.name.casefold(): each for each in reversed(agents) if each.name}
+    known |= {each.agent_id: each for each in agents}
+    close = [known[each] for each in get_close_matches(wanted.casefold(), known)]
+    names = " or ".join(_shown(each) for each in close)
+    return f"did you mean {names}?" if names else ""
 
 
 async def list_voices(

@@ -6,18 +6,20 @@ as long as the calls do; nothing is patched, and what comes back is JSON to be a
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
+from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError, show
 from retell_voice.extras import how_to_install
 from retell_voice.swarm.figures import Figures
-from retell_voice.swarm.part import Part, added, run_part
+from retell_voice.swarm.part import AnyPart, added, run_part
 
+_ADDRESS = re.compile(r"(\w+://)?[^/\s]+:\d+")
 _CONNECT_TIMEOUT = 5.0
 _MOST_SHOWN = 300  # characters of what a worker's error says
 
 
-def run_on(address: str, part: Part) -> Figures:
+def run_on(address: str, part: AnyPart) -> Figures:
     """Run a part of the calls on each worker of a cluster; blocks until all are over.
 
     Args:
@@ -25,9 +27,14 @@ def run_on(address: str, part: Part) -> Figures:
         part: all of it.
 
     Raises:
-        ConfigError: Dask is not installed, or the cluster has no workers.
+        ConfigError: that is no address, Dask is not installed, or the cluster has no workers.
         ConnectError: there is no scheduler at that address, or a worker failed.
     """
+    if not _ADDRESS.fullmatch(address):
+        raise ConfigError(
+            f"{show(address)} is not the address of a Dask scheduler",
+            "it looks like tcp://host:8786, as `dask scheduler` prints it",
+        )
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError:
@@ -35,7 +42,7 @@ def run_on(address: str, part: Part) -> Figures:
             "workers are reached with Dask, which is not installed",
             f"{how_to_install('swarm-dask')}, here and on each worker",
         ) from None
-    part.route("call")  # before anybody is asked
+    part.check()
     try:
         client: Any = Client(address, timeout=_CONNECT_TIMEOUT)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:

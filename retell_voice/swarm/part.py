@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from retell_voice.audio.format import AudioFormat, Encoding, Samples
 from retell_voice.audio.resample import resample_whole
@@ -77,6 +77,14 @@ class Part:
             auth_token=self.auth_token,
         )
 
+    def check(self) -> None:
+        """See that it can be called like that, before anybody is asked.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        self.route("call")
+
     def swarm(
         self,
         tell: Callable[[Moment], None] = lambda _: None,
@@ -108,7 +116,20 @@ class Part:
         return [replace(self, plan=replace(self.plan, calls=each)) for each in calls if each]
 
 
-def run_part(part: Part) -> dict[str, Any]:
+class AnyPart(Protocol):
+    """What an engine hands to its workers: a ``Part``, or one whose calls are registered first."""
+
+    def check(self) -> None:
+        """See that it can be called like that; raises ``ConfigError``."""
+
+    def swarm(self, tell: Callable[[Moment], None] = ..., /) -> Swarm:
+        """Return the swarm, to be run."""
+
+    def split(self, workers: int) -> Sequence[AnyPart]:
+        """Return the parts of so many workers."""
+
+
+def run_part(part: AnyPart) -> dict[str, Any]:
     """Run a part to its end in an event loop of its own; return ``Figures.shown``.
 
     For an engine that runs functions in other processes.
@@ -124,4 +145,4 @@ def added(shown: list[dict[str, Any]]) -> Figures:
     return figures
 
 
-__all__ = ["Manners", "Part", "added", "run_part"]
+__all__ = ["AnyPart", "Manners", "Part", "added", "run_part"]

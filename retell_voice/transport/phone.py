@@ -18,7 +18,7 @@ from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.events import ProviderComplaint
 from retell_voice.extras import how_to_install
 from retell_voice.protocol import exotel, plivo, telnyx, twilio, vonage
-from retell_voice.protocol.codecs import PCMU, Codec
+from retell_voice.protocol.codecs import LINEAR, PCMU, Codec
 from retell_voice.protocol.dialect import ClientDialect
 from retell_voice.protocol.phone import Caller
 from retell_voice.secret import Secret, mask_url
@@ -58,6 +58,8 @@ class Provider:
         codecs: those it has, without those of its rates that it has not; empty: only that one.
         rates: samples a second of its linear codecs.
         frame_ms: length that every frame of the caller's voice has.
+        has_two: whether the two directions may have different codecs.
+        unspoken: codecs that it has and that are not spoken here.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Provider:
     codecs: tuple[str, ...] = ()
     rates: tuple[int, ...] = ()
     frame_ms: int = 20
+    has_two: bool = False
+    unspoken: tuple[str, ...] = ()
 
     def check(self, codec: Codec) -> Codec:
         """Return a codec that the provider has.
@@ -73,14 +77,19 @@ class Provider:
         Raises:
             ConfigError: it has not.
         """
-        is_linear = codec.name in ("L16", "L16BE")
         if codec == self.codec or (
-            codec.name in self.codecs and (not is_linear or codec.rate in self.rates)
+            codec.name in self.codecs and (codec.name not in LINEAR or codec.rate in self.rates)
         ):
             return codec
-        rates = [f"L16/{rate}" for rate in self.rates]
-        known = [*dict.fromkeys([str(self.codec), *self.codecs, *rates])]
-        raise ConfigError(f"{self.name} has no {codec}", f"it has: {', '.join(known)}")
+        raise ConfigError(f"{self.name} has no {codec}", f"it has: {self.known}")
+
+    @property
+    def known(self) -> str:
+        """The codecs, for people."""
+        linear = [each for each in self.codecs if each in LINEAR]
+        others = [each for each in self.codecs or (self.codec.name,) if each not in LINEAR]
+        others += [f"{name}/{rate}" for name in linear for rate in self.rates]
+        return ", ".join(others)
 
 
 def phone_route(
@@ -175,8 +184,27 @@ def codecs_of(provider: Provider, text: str | None) -> tuple[Codec, Codec]:
     if not text:
         return provider.codec, provider.codec
     near, mark, far = text.partition(":")
-    sends = provider.check(Codec.parse(near))
-    return sends, provider.check(Codec.parse(far)) if mark else sends
+    sends = _codec_of(provider, near)
+    receives = _codec_of(provider, far) if mark else sends
+    if sends != receives and not provider.has_two:
+        raise ConfigError(
+            f"{provider.name} has one codec for both directions, not {sends}:{receives}"
+        )
+    return sends, receives
+
+
+def _codec_of(provider: Provider, text: str) -> Codec:
+    name = text.strip().upper().partition("/")[0]
+    if name in provider.unspoken:
+        raise ConfigError(
+            f"{provider.name} has {name}, which is not spoken here",
+            f"set the stream up with another one: {provider.known}",
+        )
+    try:
+        codec = Codec.parse(text)
+    except ConfigError as error:
+        raise ConfigError(str(error), f"{provider.name} has: {provider.known}") from None
+    return provider.check(codec)
 
 
 def formats_of(dialect: str, codec: str | None = None) -> tuple[AudioFormat, AudioFormat]:
@@ -249,7 +277,6 @@ def _telnyx(wanted: _Wanted) -> Dial:
 
 
 def _vonage(wanted: _Wanted) -> Dial:
-    _same_both_ways("Vonage", wanted)
     headers = wanted.caller.all_parameters
     complaints = []
     size = len(json.dumps(headers).encode())
@@ -267,7 +294,6 @@ def _vonage(wanted: _Wanted) -> Dial:
 
 
 def _plivo(wanted: _Wanted) -> Dial:
-    _same_both_ways("Plivo", wanted)
     account = f"MA{secrets.token_hex(9).upper()}"
     call, stream = str(uuid.uuid4()), str(uuid.uuid4())
     caller = replace(wanted.caller, account=account, call=call, stream=stream)
@@ -278,18 +304,10 @@ def _plivo(wanted: _Wanted) -> Dial:
 
 
 def _exotel(wanted: _Wanted) -> Dial:
-    _same_both_ways("Exotel", wanted)
     account, call, stream = (secrets.token_hex(16) for _ in range(3))
     caller = replace(wanted.caller, account=account, call=call, stream=stream)
     dialect: ClientDialect = exotel.ExotelClient(caller, codec=wanted.sends, strict=wanted.strict)
     return Dial(wanted.url, dialect)
-
-
-def _same_both_ways(provider: str, wanted: _Wanted) -> None:
-    if wanted.sends != wanted.receives:
-        raise ConfigError(
-            f"{provider} has one codec for both directions, not {wanted.sends}:{wanted.receives}"
-        )
 
 
 def _jwt(secret: str) -> str:
@@ -304,7 +322,11 @@ def _jwt(secret: str) -> str:
 PROVIDERS: Mapping[str, Provider] = {
     "twilio": Provider("Twilio", _twilio),
     "telnyx": Provider(
-        "Telnyx", _telnyx, codecs=("PCMU", "PCMA", "L16", "L16BE"), rates=telnyx.RATES
+        *("Telnyx", _telnyx),
+        codecs=("PCMU", "PCMA", "L16", "L16BE"),
+        rates=telnyx.RATES,
+        has_two=True,
+        unspoken=telnyx.UNSPOKEN,
     ),
     "vonage": Provider(
         "Vonage", _vonage, vonage.LINEAR, codecs=("L16",), rates=(8000, 16_000, 24_000)

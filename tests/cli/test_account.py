@@ -261,7 +261,8 @@ def test_a_server_that_is_not_there(see: See) -> None:
         (("calls", "--status", "endet"), 2, "--status: 'endet' is not one of"),
         (("calls", "--type", "fax"), 2, "--type: 'fax' is not one of web, phone"),
         (("calls", "--since", "soon"), 2, "--since: 'soon' is neither like 2h nor like 2026-"),
-        (("calls", "--agent", "Frond desk"), 7, "`retell-voice agents` lists them"),
+        (("calls", "--agent", "Frond desk"), 7, "did you mean Front desk (agent_1)?"),
+        (("calls", "--agent", "Reception"), 7, "`retell-voice agents` lists them"),
         (("calls", "--agent", "desk"), 7, "use an id: Front desk (agent_1)"),
     ],
 )

@@ -24,8 +24,9 @@ from retell_voice.settings.tables import SECTIONS
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def help_of(*arguments: str) -> str:
-    return CliRunner().invoke(app, [*arguments, "--help"], env={"COLUMNS": "200"}).output
+def help_of(*arguments: str, columns: int = 200) -> str:
+    environ = {"COLUMNS": str(columns)}
+    return CliRunner().invoke(app, [*arguments, "--help"], env=environ).output
 
 
 def test_help() -> None:
@@ -40,7 +41,8 @@ def test_help() -> None:
 def test_help_has_every_setting(command: str, section: str) -> None:
     shown = help_of(command)
     for row in table(SECTIONS[section]).values():
-        assert (row.flag if row.is_option else row.env) in shown
+        both = f"--[no-]{row.flag[2:]}"  # of a switch
+        assert (row.env if not row.is_option else both if row.kind is bool else row.flag) in shown
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,18 @@ def test_help_is_a_whole_page(command: str) -> None:
     assert examples
     assert all(len(each.rstrip()) < 80 for each in examples), "nothing to copy is wrapped"
     assert "under ." not in shown, "what stands in brackets is shown"
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("command", ["", "talk", "swarm", "calls", "kiosk run", "config show"])
+def test_help_cuts_nothing_off_and_breaks_no_names(command: str, columns: int) -> None:
+    shown = help_of(*command.split(), columns=columns)
+    assert all(len(line) <= columns for line in shown.splitlines())
+    assert not re.search(r"<\w+>", shown), "types of Python tell nobody anything"
+    assert not re.search(r"\w…\w*\.? *│", shown)
+    if command in ("talk", "kiosk run"):
+        assert "│ --[no-]noise-suppression " in shown
+        assert "wss://api.retellai.com/audio-websocket" in shown
 
 
 @pytest.mark.parametrize("command", ["register", "agents", "calls", "call", "stop"])
@@ -191,13 +205,6 @@ def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: st
     assert "--speed " not in result.stderr
 
 
-def test_help_cuts_nothing_off(run: Run) -> None:
-    lines = run("talk", "--help", more={"COLUMNS": "80"}).stdout.splitlines()
-    options = [line for line in lines if line.startswith("│")]
-    assert not [line for line in options if "…" in line]
-    assert max(map(len, options)) <= 80
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -216,6 +223,23 @@ def test_the_parser_complains_as_everything_else_does(
     assert says in lines[0]
     assert lines[1].startswith("  see ")
     assert lines[1].endswith(" --help")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "hint"),
+    [
+        (["tlak"], "no such command 'tlak'", "did you mean talk?"),
+        (["config", "shwo"], "no such command 'shwo'", "did you mean show?"),
+        (["talk", "--agnt", "x"], "no such option: --agnt", "did you mean --agent?"),
+        (["talk", "--asr", "x"], "no such option: --asr", "see "),
+    ],
+)
+def test_what_was_mistyped_is_answered_with_what_is_like_it(
+    run: Run, arguments: list[str], says: str, hint: str
+) -> None:
+    lines = complaint(run(*arguments), 2)
+    assert lines[0] == f"retell-voice: {says}"
+    assert lines[1].strip().startswith(hint)
 
 
 def test_the_parser_complains_as_json(run: Run) -> None:

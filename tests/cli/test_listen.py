@@ -17,6 +17,7 @@ from support.pipes import complaint
 from support.tones import YOU, holds, tone
 from support.web_caller import RATE, Received, WebCaller, calling, decoded
 
+from retell_voice.cli import listen
 from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import Emulator, Session, silent_agent
 from retell_voice.events import Utterance
@@ -41,6 +42,18 @@ def mine(tmp_path: Path) -> Path:
     with contextlib.closing(WavWriter(path, RATE)) as file:
         file.write(tone(HUMAN, 10, RATE))
     return path
+
+
+@pytest.mark.parametrize("arguments", [("listen", "abc"), ("take-over", "abc", "--yes")])
+def test_what_names_no_call_is_told_before_a_speaker_is_looked_for(
+    refuse: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    arguments: tuple[str, ...],
+) -> None:
+    env["RETELL_API_KEY"] = KEY
+    monkeypatch.setattr(listen, "find_speaker", None)  # to be called, it would be a defect
+    assert "neither a call_id nor the end of one" in refuse(*arguments, code=2)
 
 
 class Program:

@@ -72,6 +72,8 @@ def test_where_nothing_can_be_recorded_nothing_is_called(run: Run, tmp_path: Pat
     (tmp_path / "file").write_text("")
     result = run("talk", "--local", *QUICK, "--record", str(tmp_path / "file" / "calls"))
     assert "file" in complaint(result, 2)[0]
+    result = run("talk", "--local", *QUICK, "--record", str(tmp_path / "file"))
+    assert "a file, and recordings need a directory" in complaint(result, 2)[0]
 
 
 @pytest.mark.parametrize("minutes", ["0", "1441"])

@@ -12,7 +12,9 @@ import pytest
 
 from retell_voice.cli import start
 from retell_voice.cli.start import Situation, next_step
+from retell_voice.emulator import CALLER
 from retell_voice.extras import how_to_install
+from retell_voice.shown import as_argument
 
 LOCAL = "retell-voice talk --local"
 KEY = Situation(has_key=True)
@@ -32,7 +34,11 @@ KEY = Situation(has_key=True)
         (Situation(by="RETELL_VOICE_LLM"), ["retell-voice talk"]),
         (
             replace(KEY, no_sound=("None", "retell-voice doctor", "says why")),
-            ["retell-voice doctor", f"{LOCAL} --input-file me.wav --output-file agent.wav"],
+            [
+                "retell-voice doctor",
+                f"{LOCAL} --output-file agent.wav --input-file {as_argument(str(CALLER))}",
+                f"{LOCAL} --output-file agent.wav --input-file me.wav",
+            ],
         ),
     ],
 )
@@ -43,6 +49,10 @@ def test_the_next_step_is_what_is_missing(found: Situation, commands: list[str])
     ]
     for named in (found.agent, found.by):
         assert named is None or named in "\n".join(lines)
+
+
+def test_the_recorded_caller_is_the_emulators() -> None:
+    assert start.CALLER == CALLER
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems bring sound along")

@@ -24,6 +24,7 @@ FIGURES = Statistics(
     heard=3.21,
     discarded=0.5,
     underruns=2,
+    concealed=0.034,
     frames_dropped=1,
     playout_target=0.04,
     clear_to_silence_p50=0.0213,
@@ -42,7 +43,8 @@ def test_a_call_with_troubles() -> None:
         "01:15  you hung up (1000)",
         "       length 01:15",
         "       sent 50 frames, heard 3.2 s of the agent, 0.5 s cut short",
-        "       frames dropped 1, underruns 2",
+        "       1 piece of your speech was not sent: the network was too slow",
+        "       2 gaps in the agent's voice, 0.03 s in all: it came late",
         "       jitter buffer 40 ms, round trip 42.1 ms",
         "       silent 21 ms after a clear (median; 95 % within 29 ms)",
     ]

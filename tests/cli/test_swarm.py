@@ -6,7 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -53,7 +54,9 @@ async def test_calls_to_the_emulator(run: Run, say: str, tmp_path: Path, dialect
     assert "<svg" in page.read_text()
 
 
-async def test_calls_from_two_workers_of_a_cluster(run: Run, say: str) -> None:
+@asynccontextmanager
+async def two_workers() -> AsyncIterator[str]:
+    """A Dask cluster; gives its address."""
     script = str(Path(__file__).parents[1] / "support" / "dask_cluster.py")
     pipe = asyncio.subprocess.PIPE
     cluster = await asyncio.create_subprocess_exec(
@@ -61,19 +64,40 @@ async def test_calls_from_two_workers_of_a_cluster(run: Run, say: str) -> None:
     )
     try:
         assert cluster.stdout is not None
-        address = (await cluster.stdout.readline()).decode().strip()
-        async with Emulator(accept_any=True, dialect="twilio", audio=FORMATS["twilio"]) as emulator:
-            result = await asyncio.to_thread(
-                run,
-                *("swarm", "--calls", "4", *QUICK, "--dialect", "twilio", "--json"),
-                *("--url", url_of(emulator, "twilio"), "--input-file", say, "--dask", address),
-            )
+        yield (await cluster.stdout.readline()).decode().strip()
     finally:
         await cluster.communicate(b"")
-    assert result.returncode == 0, result.stderr
-    shown = json.loads(result.stdout)
-    assert (shown["calls"], shown["held"]) == (4, 4)
-    assert Figures.read(shown).times["connect"].count == 4
+
+
+async def test_calls_from_two_workers_of_a_cluster(run: Run, say: str) -> None:
+    quick = ("swarm", "--calls", "4", *QUICK, "--input-file", say, "--json")
+    key = {"RETELL_API_KEY": "any"}
+    async with (
+        two_workers() as address,
+        Emulator(accept_any=True, dialect="twilio", audio=FORMATS["twilio"]) as twilio,
+        Emulator(agents={"agent_parrot": "Parrot"}) as emulator,
+    ):
+        with_agent = ("--api-url", emulator.api_url, "--agent")
+        for where in (
+            ("--dialect", "twilio", "--url", url_of(twilio, "twilio")),
+            (*with_agent, "Parrot"),
+            (*with_agent, "Parrot", "--transport", "websocket"),
+        ):
+            result = await asyncio.to_thread(run, *quick, *where, "--dask", address, more=key)
+            assert result.returncode == 0, result.stderr
+            shown = json.loads(result.stdout)
+            assert (shown["calls"], shown["held"], shown["failures"]) == (4, 4, {}), where
+            assert Figures.read(shown).times["connect"].count == 4
+        protocols = [call.protocol for call in emulator.calls]
+        refused = await asyncio.to_thread(
+            run, *quick, *with_agent, "parot", "--dask", address, more=key
+        )
+    assert protocols == ["gateway"] * 4 + ["web"] * 4
+    assert refused.returncode == 7
+    assert refused.stderr.splitlines() == [
+        "retell-voice: no agent is named 'parot'",
+        "  did you mean Parrot (agent_parrot)?",
+    ]
 
 
 def test_calls_that_fail_are_told_and_are_no_success(run: Run, say: str) -> None:
@@ -119,8 +143,9 @@ async def test_calls_with_an_agent_are_made_as_talk_makes_them(
             ("--dialect", "twilio", "--url", "ws://h", "--transport", "webrtc"),
             *(2, "--transport is for calls without --dialect"),
         ),
-        (("--agent", "a", "--dask", "tcp://h"), 2, "workers register no calls"),
-        (("--url", "ws://h", "--dask", "tcp://h", "--agent", "a"), 2, "workers register no calls"),
+        (("--agent", "a", "--dask", "tcp://h:1"), 2, "no API key to register a call with"),
+        (("--url", "ws://h", "--dask", "tcp://h"), 2, "'tcp://h' is not the address of a Dask"),
+        (("--url", "ws://h", "--from-number", "1"), 2, "--from-number goes with --dialect"),
         (("--url", "ws://h", "--dask", "tcp://127.0.0.1:1"), 4, "no Dask scheduler answers at"),
     ],
 )

@@ -30,10 +30,8 @@ async def test_an_agent_is_looked_up_once_however_many_call_it(
     monkeypatch.setattr(swarm_calls, "account", lambda *_: Account())
     monkeypatch.setattr(swarm_calls, "create_web_call", create)
     monkeypatch.setattr(swarm_calls, "WebCall", lambda admission, **_: admission)
-    settings = replace(
-        TalkSettings(), agent=Sourced("Front desk"), api_key=Sourced("key_0123456789")
-    )
-    register = swarm_calls.creating(settings)
+    settings = replace(TalkSettings(), agent=Sourced("Front desk"))
+    register = swarm_calls.creating(settings, Sourced("key_0123456789"))
     called: list[Any] = await asyncio.gather(*(register() for _ in range(5)))
     assert called == ["agent_1"] * 5
     assert looked_up == ["Front desk"]

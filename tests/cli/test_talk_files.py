@@ -17,6 +17,7 @@ import pytest
 from support.pipes import CALL_ID, FILES, QUICK, complaint
 from websockets.asyncio.server import ServerConnection, serve
 
+from retell_voice.cli import talk
 from retell_voice.devices.files import WavWriter, read_wav
 from retell_voice.emulator import CALLER
 
@@ -157,6 +158,13 @@ async def test_an_llm_server_is_tried_in_a_silent_room(run: Run) -> None:
         (("--local", "--typed", "--input-file", "x.wav"), "exclude each other"),
         (("--local", "--input-file", "-", "--input-file", "-"), "both read standard input"),
         (("--input-file", "-", "-"), "both read standard input"),
+        (("--local", "--input-wait", "agent"), "--input-wait goes with --input-file or --typed"),
+        (("--local", "--input-loop"), "--input-loop goes with --input-file"),
+        (("--local", "--input-format", "u8:8000"), "--input-format goes with --input-file"),
+        (("--local", "--output-format", "wav:8000"), "--output-format goes with --output-file"),
+        (("--local", "--record-minutes", "3"), "--record-minutes goes with --record"),
+        (("--local", "--no-levels"), "--no-levels goes with --json"),
+        (("--no-interruptible", CALL_ID), "--no-interruptible goes with --local"),
         (("--local", "--input-format", "s16le"), "is not ENCODING:RATE"),
         (("--local", "--output-format", "alaw:8000"), "is not ENCODING:RATE"),
         (("--local", *FILES[:2], "--output-file", "a.mp3"), "only WAV files are written"),
@@ -166,6 +174,40 @@ async def test_an_llm_server_is_tried_in_a_silent_room(run: Run) -> None:
 def test_what_goes_with_nothing(
     refuse: Callable[..., str], arguments: tuple[str, ...], problem: str
 ) -> None:
+    assert problem in refuse("talk", *arguments, code=2)
+
+
+def test_what_means_nothing_here_may_be_set_for_other_calls(
+    refuse: Callable[..., str], env: dict[str, str]
+) -> None:
+    env["RETELL_VOICE_INPUT_WAIT"] = "agent"
+    assert "no call to join" in refuse("talk", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--scenario", "gone.toml"), "gone.toml: No such file"),
+        (("--scenario", "broken.toml"), "broken.toml: not TOML"),
+        (("--scenario", "unknown.toml"), "unknown kind of step: 'sayx'"),
+        (("--llm", "ws://"), "--llm: 'ws://' is not the URL of an LLM server"),
+        (("--local", "--dialect", "telnyx", "--codec", "MP3"), "--codec: there is no codec 'MP3'"),
+        (("--local", "--dialect", "plivo", "--codec", "PCMU:L16/8000"), "one codec for both"),
+        (("--dialect", "twilio", "--url", "ws:///x"), "--url: the URL cannot be used: no host"),
+        (("--url", "ws:///x", CALL_ID), "--url: the URL cannot be used: no host"),
+    ],
+)
+def test_what_is_wrong_is_told_before_devices_are_looked_for(
+    refuse: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    problem: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(talk, "find_devices", None)  # to be called, it would be a defect
+    Path("broken.toml").write_text("x = [\n")
+    Path("unknown.toml").write_text('[[step]]\nsayx = "hi"\n')
     assert problem in refuse("talk", *arguments, code=2)
 
 

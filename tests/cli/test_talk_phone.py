@@ -252,6 +252,7 @@ async def test_a_server_that_fails_is_told_of_without_a_call_id(talk: Talk) -> N
         (("--dialect", "twilio", "--url", "ws://h", "--parameter", "x"), "is not NAME=VALUE"),
         (("--local", "--parameter", "x=y"), "--parameter is for --dialect"),
         (("--local", "--codec", "PCMU"), "--codec is for --dialect"),
+        (("--local", "--no-strict"), "--no-strict is for --dialect"),
         (("--local", "--dialect", "vonage", "--codec", "PCMU"), "--codec: Vonage has no PCMU"),
         (("--dialect", "twilio", "--url", "ws://h", "--metadata", "a=b"), "only for a new call"),
     ],

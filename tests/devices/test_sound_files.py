@@ -257,6 +257,34 @@ def test_a_file_that_is_cut_off_is_read_and_told_of_once(
     assert caplog.records[0].levelno == logging.WARNING
 
 
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.ogg", {}),
+        ("a.opus", {"format": "OGG", "subtype": "OPUS"}),
+        ("a.aiff", {}),
+        ("a.mp3", {}),
+    ],
+)
+def test_a_compressed_file_that_is_cut_off_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, how: dict[str, str]
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    noise = np.random.default_rng(1).normal(0, 3000, 240_000).astype(np.int16)
+    soundfile.write(path := tmp_path / name, noise, 24_000, **how)
+    whole, _ = read_wav(path)
+    assert not caplog.records
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    sound = Sound(path)
+    for _ in range(2):
+        count, playlist = 0, Playlist([sound], sound.rate)
+        while not playlist.is_over:
+            count += len(playlist.take(4800))
+        assert len(whole) // 3 < count < len(whole) * 3 // 4, "what is there is heard"
+    assert [str(path) in each.getMessage() for each in caplog.records] == [True]
+    assert " is cut off: " in caplog.text
+
+
 @given(
     counts=st.lists(st.integers(1, 5000), min_size=1, max_size=20),
     rate=st.sampled_from([8000, RATE, 48000]),

@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -307,3 +308,17 @@ async def test_as_a_program(name: str) -> None:
     assert "(1001" in caught.value.words
     assert process.returncode == 0
     assert errors == b"" or b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("name", ["llm_server", "llm_server_streaming"])
+async def test_a_port_that_is_taken_is_told_in_one_line(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EXAMPLES / f"{name}.py"), "--port", port),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, told = await process.communicate()
+    assert process.returncode == 1
+    (line,) = told.decode().splitlines()
+    assert line.startswith(f"cannot listen on port {port}: ")

@@ -84,7 +84,7 @@ async def test_an_agent_is_found_by_id_or_by_name() -> None:
 
 
 async def test_an_agent_that_is_not_there_or_there_twice_is_told_with_those_near() -> None:
-    async with server(page(agent("agent_1", "Front desk")), page()) as (url, _):
+    async with server(page(agent("agent_1", "Front desk")), page(), page()) as (url, _):
         with pytest.raises(NotFound, match="no agent is named 'desk'") as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
         assert caught.value.hint == "use an id: Front desk (agent_1)"
@@ -95,6 +95,15 @@ async def test_an_agent_that_is_not_there_or_there_twice_is_told_with_those_near
         with pytest.raises(NotFound, match="2 agents are named 'desk'") as caught:
             await find_agent("desk", api_key=KEY, api_url=url)
     assert caught.value.hint == "use an id: Desk (a), desk (b)"
+
+
+async def test_an_agent_whose_name_is_mistyped_is_told_with_names_like_it() -> None:
+    others = page(agent("agent_1", "Front Desk"), agent("agent_2", "Ann"), agent("agent_3", ""))
+    async with server(page(), others) as (url, heads):
+        with pytest.raises(NotFound, match="no agent is named 'front dsk'") as caught:
+            await find_agent("front dsk", api_key=KEY, api_url=url)
+    assert caught.value.hint == "did you mean Front Desk (agent_1)?"
+    assert "query" not in json.loads(heads.bodies[1])["filter_criteria"]
 
 
 async def test_an_agent_is_looked_up() -> None:

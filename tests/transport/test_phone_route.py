@@ -57,11 +57,31 @@ def test_a_route_states_its_formats_and_hides_its_secrets() -> None:
         ("twilio", "ws://h", "16 bit", "'16 bit' is no codec"),
         ("plivo", "ws://h", "L16/24000", "Plivo has no L16/24000"),
         ("vonage", "ws://h", "PCMU", "Vonage has no PCMU/8000"),
+        ("telnyx", "ws://h", "G722", "Telnyx has G722, which is not spoken here"),
+        ("telnyx", "ws://h", "opus/16000", "Telnyx has OPUS, which is not spoken here"),
+        ("telnyx", "ws://h", "PCMU:AMR-WB", "Telnyx has AMR-WB, which is not spoken here"),
+        ("twilio", "ws://h", "OPUS", "there is no codec 'OPUS' here"),
     ],
 )
 def test_what_there_is_not_is_named(dialect: str, url: str, codec: str | None, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         phone_route(dialect, url, codec=codec)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "known"),
+    [
+        ("twilio", "Twilio has: PCMU"),
+        ("plivo", "Plivo has: PCMU, L16/8000, L16/16000"),
+        ("vonage", "Vonage has: L16/8000, L16/16000, L16/24000"),
+    ],
+)
+def test_an_unknown_codec_is_told_with_those_that_there_are(dialect: str, known: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        phone_route(dialect, "ws://h", codec="MP3")
+    assert caught.value.hint == known
+    *_, one = known.split(" ")
+    assert phone_route(dialect, "ws://h", codec=one).label
 
 
 def test_codecs_of_both_directions() -> None:
@@ -76,9 +96,8 @@ def test_a_provider_with_one_codec_has_it_both_ways() -> None:
         ("plivo", "PCMU:L16"),
         ("exotel", "L16:L16/8000"),
     ):
-        route: Any = phone_route(dialect, "ws://h", codec=codec)
         with pytest.raises(ConfigError, match="has one codec for both directions"):
-            route._dial()
+            phone_route(dialect, "ws://h", codec=codec)
     route = phone_route("telnyx", "ws://h", codec="PCMA:L16/24000")
     assert (route.near_end, route.far_end) == (
         AudioFormat(Encoding.S16LE, 8000),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from retell_voice.audio.format import Samples, to_int16
+from retell_voice.devices.sound_files.cut_off import ends_early
 
 _TOLERANCE = 0.1
 """Seconds by which the length in the header of an MP3 file may be wrong."""
@@ -39,6 +41,11 @@ class DecodedReader:
         except (ImportError, OSError) as error:  # the latter: without its library
             raise NotInstalled(str(error)) from None
         self._error: type[Exception] = soundfile.LibsndfileError
+        if isinstance(source, str):
+            with open(source, "rb") as file:
+                self._ends_early = ends_early(file)
+        else:
+            self._ends_early = ends_early(source)
         try:
             self._file: Any = soundfile.SoundFile(source)
         except self._error as error:
@@ -50,8 +57,10 @@ class DecodedReader:
 
     @property
     def missing(self) -> float:
-        seconds = (self._file.frames - self._read) / self.rate
-        return seconds if self._is_over and seconds > _TOLERANCE else 0.0
+        seconds: float = (self._file.frames - self._read) / self.rate
+        if self._is_over and seconds > _TOLERANCE:
+            return seconds
+        return math.inf if self._ends_early else 0.0
 
     def read(self, count: int) -> Samples:
         samples = np.zeros((0, 1), np.float32)

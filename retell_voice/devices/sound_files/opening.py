@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,8 @@ class Sound:
         if self._begun is None:
             try:
                 if not len(reader.read(1)):
-                    raise ConfigError(f"{self}: the file contains no audio")
+                    why = ": it is cut off" if reader.missing else ""
+                    raise ConfigError(f"{self}: the file contains no audio{why}")
                 self.tell_missing(reader)
             finally:
                 reader.close()
@@ -92,10 +94,9 @@ class Sound:
         """Log, once, that the file is cut off, if the reader has noticed."""
         if reader.missing > 0 and not self._is_told:
             self._is_told = True
+            lacking = f"the last {reader.missing:.1f} s that its header states are missing"
             _logger.warning(
-                "%s is cut off: the last %.1f s that its header states are missing",
-                self,
-                reader.missing,
+                "%s is cut off: %s", self, lacking if isfinite(reader.missing) else "it ends early"
             )
 
     def _open(self) -> Reader:

@@ -30,7 +30,8 @@ class Reader(Protocol):
 
     @property
     def missing(self) -> float:
-        """Seconds that the header states and the file lacks, as far as is known by now."""
+        """Seconds that the header states and the file lacks, as far as is known by now; infinite
+        where nothing tells how many."""
 
     def read(self, count: int) -> Samples:
         """Return up to ``count`` samples, none only at the end.

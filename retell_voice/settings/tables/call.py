@@ -69,8 +69,8 @@ class RegistrationSettings(AccountSettings):
 
     agent: Sourced[str | None] = setting(
         None,
-        "Agent to call, at --api-url; needs an API key, and the extra 'retell', or 'register' "
-        "for the Audio WebSocket. 'talk' accepts its name as well as its id.",
+        "Agent to call, by its id or its name, at --api-url; needs an API key, and the extra "
+        "'retell', or 'register' for the Audio WebSocket.",
         CALL,
         kind=str,
         metavar="AGENT",
