@@ -12,7 +12,7 @@ from retell_voice.program import stdout
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Debug, command
 from retell_voice.settings.load import ConfigFile, default_path
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 app = typer.Typer(
     name="config",

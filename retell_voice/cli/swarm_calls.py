@@ -11,7 +11,7 @@ from retell_voice.program.opening import audio_format
 from retell_voice.program.registration import registration_key
 from retell_voice.program.web_calls import check_options
 from retell_voice.rest import create_web_call, register_call
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.swarm.desk import Desk
 from retell_voice.transport.ports import Route
 

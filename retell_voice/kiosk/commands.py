@@ -16,7 +16,7 @@ from retell_voice.kiosk import manual
 from retell_voice.program.failure import reported
 from retell_voice.program.options import Command, Debug, command, json_option
 from retell_voice.settings.load import ConfigFile, environment, load, read_file
-from retell_voice.settings.tables import KioskSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 
 _RUN = "run"
 
