@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from retell_voice import __version__
 from retell_voice.cli import manual
 from retell_voice.program import stdout
 from retell_voice.program.failure import reported
+from retell_voice.program.unchecked import Unchecked
+
+
+class _Program(Unchecked, TyperGroup):
+    """All commands."""
 
 
 def program(arguments: Sequence[str] = ()) -> typer.Typer:
@@ -21,6 +27,7 @@ def program(arguments: Sequence[str] = ()) -> typer.Typer:
     """
     name = arguments[0] if arguments else ""
     app = typer.Typer(
+        cls=_Program,
         help=manual.ABOUT,
         invoke_without_command=True,
         pretty_exceptions_enable=False,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
+from retell_voice.devices.portaudio import library
 from retell_voice.program.options import Metadata, Variables, command
 from retell_voice.settings.load import ConfigFile, environment, load
 from retell_voice.settings.tables.talk import PHONE, TalkSettings
@@ -39,22 +41,29 @@ def talk(
             "JSON that the server answered, call_id and access_token in it; '-' is standard input.",
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(hidden=True, min=0.1, max=100.0)] = 1.0,
+    speed: Annotated[float | None, typer.Option(hidden=True, min=0.1, max=100.0)] = None,
 ) -> int:
     """Hold a call."""
-    from retell_voice.cli.talk import talk
+    # The sound system and what follows here load at the same time.
+    with library.loading() if _needs_card(settings) else nullcontext():
+        from retell_voice.cli.talk import talk
 
-    emulator = None
-    if settings.local.value or settings.llm.value or settings.scenario.value:
-        from retell_voice.settings.tables.emulator import EmulatorSettings
+        emulator = None
+        if settings.local.value or settings.llm.value or settings.scenario.value:
+            from retell_voice.settings.tables.emulator import EmulatorSettings
 
-        emulator = load(EmulatorSettings, file, environment(), {})
-    return talk(
-        settings,
-        emulator,
-        metadata=metadata or (),
-        variables=dynamic_variable or (),
-        parameters=parameter or (),
-        web_call=web_call,
-        speed=speed,
-    )
+            emulator = load(EmulatorSettings, file, environment(), {})
+        return talk(
+            settings,
+            emulator,
+            metadata=metadata or (),
+            variables=dynamic_variable or (),
+            parameters=parameter or (),
+            web_call=web_call,
+            speed=speed or 1.0,
+        )
+
+
+def _needs_card(settings: TalkSettings) -> bool:
+    has_input = settings.typed.value or settings.input_file.value is not None
+    return not has_input or settings.output_file.value is None

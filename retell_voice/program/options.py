@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
 from retell_voice.program.failure import complain, reported
+from retell_voice.program.unchecked import Unchecked
 from retell_voice.secret import Secret
 from retell_voice.settings.load import (
     ConfigFile,
@@ -72,7 +73,7 @@ def of_setting(settings: type[Settings], name: str) -> Any:
     return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
-class Command(TyperCommand):
+class Command(Unchecked, TyperCommand):
     """A command that suggests none of the options that its help does not show, and whose help
     breaks what is too long for its column instead of cutting it off."""
 
@@ -149,7 +150,7 @@ def command(
         ]
 
         def run(**given: Any) -> None:
-            flags = {name: given.pop(name) for name in rows}
+            flags = {name: _masked(given.pop(name), row) for name, row in rows.items()}
             debug = given.pop("debug")
             file = ConfigFile()
             with (
@@ -166,6 +167,7 @@ def command(
                 code = function(loaded, **given)
             raise SystemExit(code)
 
+        run.rows = frozenset(rows)  # type: ignore[attr-defined]  # see ``Unchecked``
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # mypy knows it not
@@ -173,6 +175,10 @@ def command(
         return run
 
     return decorate
+
+
+def _masked(given: Any, row: Setting) -> Any:
+    return Secret(given) if row.kind is Secret and given is not None else given
 
 
 def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFile) -> bool:
@@ -192,12 +198,9 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
 def _parameter(name: str, row: Setting) -> _Parameter:
     """Return a setting as a parameter of a command; None is "not given"."""
     kind: Any = bool if row.kind is bool else list[str] if row.repeated else str
-    parser = Secret if row.kind is Secret else None
     info: Any
     if not row.flag.startswith("--"):
-        info = typer.Argument(
-            metavar=row.flag, help=describe(row), show_default=False, parser=parser
-        )
+        info = typer.Argument(metavar=row.flag, help=describe(row), show_default=False)
     else:
         flag = f"{row.flag}/--no-{row.flag[2:]}" if row.kind is bool else row.flag
         info = typer.Option(
@@ -206,7 +209,6 @@ def _parameter(name: str, row: Setting) -> _Parameter:
             help=describe(row),
             show_default=False,
             rich_help_panel=row.panel,
-            parser=parser,
         )
     return _Parameter(
         name, _Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]
