@@ -84,7 +84,7 @@ def talk(
         speed=speed,
     )
     settings = target.settings
-    conversation = _Conversation(target, emulator, speed)
+    conversation = _Conversation(target, emulator if settings.local.value else None, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
         try:
             asyncio.run(conversation.hold(interrupts))
