@@ -26,7 +26,8 @@ from retell_voice.rest import Registration
 from retell_voice.secret import Secret, hiding, mask, mask_url, wrap_secrets
 from retell_voice.settings.load import environment, load, read_file
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 CALL_ID = "call_0123456789/abcdef"
 KEY = "key_abcdef0123456789"

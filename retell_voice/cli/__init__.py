@@ -10,6 +10,9 @@ def main() -> None:
     from retell_voice.program.interrupt import INTERRUPTED, exit_on_interrupt_from_here
 
     exit_on_interrupt_from_here()
+    from retell_voice.program.realtime import put_off_collecting
+
+    put_off_collecting()
     from retell_voice.program import stdout
 
     stdout.open_all()

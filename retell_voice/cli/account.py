@@ -28,7 +28,7 @@ from retell_voice.program.failure import remark
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, similar_agents, stop_call
 from retell_voice.secret import mask
-from retell_voice.settings.tables import LookupSettings
+from retell_voice.settings.tables.call import LookupSettings
 from retell_voice.shown import clock, escape_json
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import typer
 from retell_voice.cli import manual
 from retell_voice.program.options import command
 from retell_voice.secret import Secret
-from retell_voice.settings.tables import ListenSettings, LookupSettings
+from retell_voice.settings.tables.call import ListenSettings, LookupSettings
 
 _PANEL = "Your account"
 _LISTENING = (

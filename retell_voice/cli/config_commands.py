@@ -9,10 +9,11 @@ import typer
 
 from retell_voice.cli import manual
 from retell_voice.program import stdout
+from retell_voice.program.commands import Program
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Debug, Program, command
+from retell_voice.program.options import Debug, command
 from retell_voice.settings.load import ConfigFile, default_path
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 app = Program(
     name="config",

@@ -12,7 +12,8 @@ from retell_voice.errors import ConfigError
 from retell_voice.private import privately
 from retell_voice.program import stdout
 from retell_voice.settings.load import ConfigFile, default_path, environment, find_key, load
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean, escape_json
 
 

@@ -15,7 +15,7 @@ from retell_voice.rest import CallDetails, get_call
 from retell_voice.secret import hiding, mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean, clock
 
 LOOKUP_TIMEOUT = 5.0

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.phone import PhoneCall, phone_call
-from retell_voice.cli.register import registered, tell_wait
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
 from retell_voice.program.opening import audio_format, find_devices, host_of, uses_pipe
-from retell_voice.program.registration import audio_url
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.transport.ports import Route
 
 if TYPE_CHECKING:  # the Audio WebSocket needs none of it
@@ -116,7 +114,9 @@ def find_target(
         settings = replace(settings, agent=Sourced(None), local=Sourced(False))
         return _web_target(settings, told, web)
     if settings.agent.value:
+        from retell_voice.cli.register import registered, tell_wait  # only where one is made
         from retell_voice.program import web_calls  # as above
+        from retell_voice.program.registration import audio_url
 
         if web_calls.is_web_call(settings):
             web = web_calls.new_web_call(settings, told, waiting=tell_wait, plain=True)

@@ -28,7 +28,8 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.schema import DEFAULT
-from retell_voice.settings.tables import SECTIONS, CallSettings
+from retell_voice.settings.sections import SECTIONS
+from retell_voice.settings.tables.call import CallSettings
 from retell_voice.shown import escape_json
 
 _BAR = 30

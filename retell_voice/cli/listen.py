@@ -39,7 +39,7 @@ from retell_voice.program.signals import WEB_CALL_SECONDS, Interrupts
 from retell_voice.program.words import ending
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import ListenSettings
+from retell_voice.settings.tables.call import ListenSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
 

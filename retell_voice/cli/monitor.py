@@ -26,7 +26,7 @@ from retell_voice.protocol.monitor import NOT_LIVE, CallEnded
 from retell_voice.recording import jsonl
 from retell_voice.rest import CallDetails
 from retell_voice.secret import mask
-from retell_voice.settings.tables import LookupSettings
+from retell_voice.settings.tables.call import LookupSettings
 from retell_voice.shown import clean
 from retell_voice.transport.monitor import Monitor
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from retell_voice import __version__
 from retell_voice.cli.dial import WEB_FRAME_MS, Target
-from retell_voice.cli.live import ScreenOutput
 from retell_voice.cli.output import JsonOutput, Output, PlainOutput
 from retell_voice.errors import ConfigError
 from retell_voice.program import stdout
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
+
+if TYPE_CHECKING:  # what draws and reads keys is of no use elsewhere
+    from retell_voice.cli.live import ScreenOutput
 
 
-def output_for(target: Target) -> Output:
-    """Return the output that the settings ask for.
+def output_for(target: Target) -> tuple[Output, ScreenOutput | None]:
+    """Return the output that the settings ask for, and that once more if it is the live screen.
 
     Raises:
         ConfigError: push-to-talk where there are no keys.
@@ -22,6 +25,7 @@ def output_for(target: Target) -> Output:
     settings, audio, phone = target.settings, target.audio, target.phone
     dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
+    screen: ScreenOutput | None = None
     if settings.json.value:
         output = JsonOutput(
             {
@@ -38,13 +42,15 @@ def output_for(target: Target) -> Output:
     elif settings.plain.value or settings.typed.value or dumb or not stdout.is_terminal():
         output = PlainOutput()
     else:
-        output = ScreenOutput()
-    if settings.push_to_talk.value and not (isinstance(output, ScreenOutput) and output.has_keys):
+        from retell_voice.cli.live import ScreenOutput  # as above
+
+        output = screen = ScreenOutput()
+    if settings.push_to_talk.value and not (screen and screen.has_keys):
         raise ConfigError(
             f"{settings.push_to_talk.source}: there are no keys without the live screen",
             "it needs a terminal for input and output, and neither --plain nor --json",
         )
-    return output
+    return output, screen
 
 
 def wants_levels(settings: TalkSettings) -> bool:

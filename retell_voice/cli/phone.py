@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import pairs
 from retell_voice.program.opening import phone_route_of
 from retell_voice.settings.schema import DEFAULT, Sourced
-from retell_voice.settings.tables import TalkSettings
-from retell_voice.transport.phone import formats_of, provider_of
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.transport.ports import Route
+
+if TYPE_CHECKING:  # the dialects of providers are of no use to other calls
+    from retell_voice.transport.phone import Provider
 
 _NOT_FOR_PHONES = (
     "agent",
@@ -43,7 +46,7 @@ class PhoneCall:
     @property
     def provider(self) -> str:
         """The provider, as people write it."""
-        return provider_of(self.settings.dialect.value).name
+        return self._as.name
 
     @property
     def without_numbers(self) -> TalkSettings:
@@ -55,13 +58,19 @@ class PhoneCall:
     @property
     def frame_ms(self) -> int:
         """Length of a frame of the caller's voice, ms."""
-        return provider_of(self.settings.dialect.value).frame_ms
+        return self._as.frame_ms
 
     @property
     def audio(self) -> str:
         """The formats, for people."""
         both = dict.fromkeys(f"{each.encoding} {each.rate} Hz" for each in self._formats)
         return " and ".join(both)
+
+    @property
+    def _as(self) -> Provider:
+        from retell_voice.transport.phone import provider_of  # as above
+
+        return provider_of(self.settings.dialect.value)
 
     @property
     def _formats(self) -> tuple[AudioFormat, AudioFormat]:
@@ -102,6 +111,8 @@ def phone_call(settings: TalkSettings, parameters: Sequence[str]) -> PhoneCall |
             f"{dialect.source} {dialect.value}: there is no server to call: give --url",
             f"for example: --dialect {dialect.value} --url ws://localhost:8765/ws",
         )
+    from retell_voice.transport.phone import formats_of  # as above
+
     try:
         near_end, far_end = formats_of(dialect.value, settings.codec.value)
     except ConfigError as error:

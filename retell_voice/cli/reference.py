@@ -14,7 +14,8 @@ from retell_voice.cli.json_reference import reference as events
 from retell_voice.program.failure import EXIT_CODES
 from retell_voice.secret import Secret, mask, mask_url
 from retell_voice.settings.schema import Setting, Settings, Sourced, table
-from retell_voice.settings.tables import SECTIONS, TalkSettings, rows_of
+from retell_voice.settings.sections import SECTIONS, rows_of
+from retell_voice.settings.tables.talk import TalkSettings
 
 _HEAD = """\
 Settings of retell-voice, each with its default. Remove the # before the ones you change.

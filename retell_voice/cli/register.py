@@ -16,7 +16,7 @@ from retell_voice.program.registration import register as register_from
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Registration
 from retell_voice.secret import mask_url
-from retell_voice.settings.tables import RegisterSettings, RegistrationSettings
+from retell_voice.settings.tables.call import RegisterSettings, RegistrationSettings
 from retell_voice.shown import escape_json
 
 

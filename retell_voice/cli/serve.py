@@ -14,7 +14,8 @@ from retell_voice.program.realtime import freeze_memory
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.writer import LineWriter
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean
 
 

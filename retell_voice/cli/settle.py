@@ -9,7 +9,7 @@ from typing import Any
 
 from retell_voice.errors import ConfigError
 from retell_voice.settings.schema import Sourced, table
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 
 def settle(settings: TalkSettings) -> TalkSettings:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from retell_voice.extras import how_to_install
 from retell_voice.settings.load import environment, find_key, load, read_file
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import as_argument
 
 WEB_CALLS = ("aiortc", "httpx", "opuslib_next", "retell")

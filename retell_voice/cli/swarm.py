@@ -25,7 +25,7 @@ from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.signals import Interrupts
 from retell_voice.program.web_calls import check_options, is_web_call
 from retell_voice.settings.schema import DEFAULT, Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean, escape_json
 from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures

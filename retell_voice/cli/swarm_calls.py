@@ -13,7 +13,7 @@ from retell_voice.program.registration import by_id_or_name
 from retell_voice.program.web_calls import check_options, is_web_call
 from retell_voice.rest import create_web_call, register_call
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.swarm.desk import Desk
 from retell_voice.swarm.part import Part
 from retell_voice.swarm.swarm import Moment, Swarm

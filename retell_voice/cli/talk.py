@@ -10,12 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from retell_voice.cli.controls import Controls
 from retell_voice.cli.dial import Target, find_target
 from retell_voice.cli.input_turns import InputTurns
-from retell_voice.cli.keys import Key
-from retell_voice.cli.live import ScreenOutput
-from retell_voice.cli.operate import Operator
 from retell_voice.cli.outputs import output_for, wants_levels
 from retell_voice.cli.settle import no_typing, settle
 from retell_voice.cli.typed import TypedTurns
@@ -38,12 +34,16 @@ from retell_voice.program.opening import (
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import OPENING_SECONDS, WEB_CALL_SECONDS, Interrupts
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
 
-if TYPE_CHECKING:  # of no use where the call is with another server
+if TYPE_CHECKING:  # of no use where there is no screen, or the call is with another server
+    from retell_voice.cli.keys import Key
+    from retell_voice.cli.live import ScreenOutput
+    from retell_voice.cli.operate import Operator
     from retell_voice.emulator import Emulator, LlmFailed
+    from retell_voice.settings.tables.emulator import EmulatorSettings
 
 LEVEL_INTERVAL = 1 / 12
 
@@ -84,11 +84,13 @@ def talk(
         speed=speed,
     )
     settings = target.settings
-    emulator = emulator or EmulatorSettings()
-    if settings.local.value:
+    if not settings.local.value:
+        emulator = None
+    else:
         from retell_voice.program.emulator import check, for_local_call  # only then
+        from retell_voice.settings.tables.emulator import EmulatorSettings
 
-        emulator = for_local_call(settings, emulator)
+        emulator = for_local_call(settings, emulator or EmulatorSettings())
         check(emulator)  # before devices are opened for nothing
     conversation = _Conversation(target, emulator, speed)
     with Interrupts(conversation.output.abandon) as interrupts:
@@ -118,7 +120,7 @@ def _tell_details(call_id: str, settings: TalkSettings, interrupts: Interrupts) 
 
 
 class _Conversation:
-    def __init__(self, target: Target, emulator: EmulatorSettings, speed: float) -> None:
+    def __init__(self, target: Target, emulator: EmulatorSettings | None, speed: float) -> None:
         settings = self._settings = target.settings
         self._target = target
         self._emulator = emulator
@@ -134,7 +136,7 @@ class _Conversation:
         self._llm_failed: LlmFailed | None = None
         self.view = View()
         self._viewed = time.monotonic()
-        self.output = output_for(target)
+        self.output, self._screen = output_for(target)
 
     @property
     def call_id(self) -> str:
@@ -152,8 +154,8 @@ class _Conversation:
                 self._operator.begin(call)
             freeze_memory()
             async for event in call:
-                if isinstance(event, Ended) and self._settings.local.value:
-                    self._advise(event)
+                if isinstance(event, Ended) and self._emulator is not None:
+                    self._advise(event, self._emulator)
                 self.view, self._viewed = reduce(self.view, event), time.monotonic()
                 self.output.show(event, self.view)
                 if self._turns is not None and self._turns.look(self.view):
@@ -171,12 +173,12 @@ class _Conversation:
                 self.view = replace(self.view, recording=str(self._recorder.path))
             self.output.close(self.view)
 
-    def _advise(self, ended: Ended) -> None:
+    def _advise(self, ended: Ended, emulator: EmulatorSettings) -> None:
         """Put in what helps where the server is the user's own."""
         if ended.by == "server" and ended.error is not None:
             from retell_voice.cli.emulator_events import hint  # only when local
 
-            ended.error.hint = hint(ended.reason, self._emulator.llm.value, self._llm_failed)
+            ended.error.hint = hint(ended.reason, emulator.llm.value, self._llm_failed)
 
     async def _tell(self, emulator: Emulator) -> None:
         from retell_voice.cli.emulator_events import is_warning  # only when local
@@ -203,6 +205,9 @@ class _Conversation:
         return self.view.passed(time.monotonic() - self._viewed)
 
     def _listen(self, output: ScreenOutput) -> None:
+        from retell_voice.cli.controls import Controls  # only with keys
+        from retell_voice.cli.operate import Operator
+
         loop = asyncio.get_running_loop()
         controls = Controls(
             has_keys=output.has_keys,
@@ -267,6 +272,7 @@ class _Conversation:
         url = settings.url.value
         engines: tuple[str, ...] = ()
         if settings.local.value:
+            assert self._emulator is not None  # noqa: S101 - talk makes it for such calls
             from retell_voice.program.emulator import run_emulator  # only then
 
             running = await stack.enter_async_context(run_emulator(self._emulator))
@@ -310,8 +316,8 @@ class _Conversation:
 
         self._follow(microphone, speaker, gone)
         self.output.open(self.view, gone)
-        if isinstance(self.output, ScreenOutput):
-            self._listen(self.output)
+        if self._screen is not None:
+            self._listen(self._screen)
         for line in engines:
             self._remark(line)
         await stack.enter_async_context(call)

@@ -160,7 +160,7 @@ def choose_for(asked: Method, microphone: Microphone, speaker: Speaker) -> Choic
         speaker=_described(speaker, server.speaker if server else None),
         microphones=server.microphones if server else (),
         speakers=server.speakers if server else (),
-        installed=installed(),
+        installed=installed() if asked in (Method.AUTO, Method.WEBRTC) else (),
     )
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.audio.packets import packet_playout
 from retell_voice.audio.playout import DEFAULT_TARGET
 from retell_voice.devices.echo_path import EchoPath, is_file
 from retell_voice.devices.ports import Microphone, Speaker
@@ -15,10 +14,12 @@ from retell_voice.devices.streams.near_end import CallFrames, NearEnd
 from retell_voice.devices.streams.notices import Audible, Post
 from retell_voice.devices.streams.output import Output
 from retell_voice.devices.streams.own_voice import OwnVoice
-from retell_voice.devices.streams.packet_far_end import PacketFarEnd
 from retell_voice.devices.streams.tap import Tap
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.events import AudioDropped
+
+if TYPE_CHECKING:  # most calls over a WebSocket start sooner without it
+    from retell_voice.devices.streams.packet_far_end import PacketFarEnd
 
 _FADE_SECONDS = 0.2
 _POLL_SECONDS = 0.002
@@ -80,8 +81,11 @@ class Lease:
         self.far_end: FarEnd
         rate = io.output.rate
         if packets:
-            target = jitter or packet_playout.DEFAULT_TARGET
-            self.packets = PacketFarEnd(rate, target, audible=lambda: post(Audible()))
+            from retell_voice.devices.streams.packet_far_end import (  # noqa: PLC0415 - as above
+                PacketFarEnd,
+            )
+
+            self.packets = PacketFarEnd(rate, jitter, audible=lambda: post(Audible()))
             self.far_end = self.packets
         else:
             target = jitter or DEFAULT_TARGET

@@ -22,7 +22,7 @@ from retell_voice.settings.load import (
     unknown_variables,
 )
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import KioskSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 
 _CONFIG, _DEBUG = "config", "debug"
 

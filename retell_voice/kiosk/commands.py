@@ -12,10 +12,11 @@ import typer
 
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk import manual
+from retell_voice.program.commands import Commands, Program
 from retell_voice.program.failure import reported
-from retell_voice.program.options import Commands, Debug, Program, command, json_option
+from retell_voice.program.options import Debug, command, json_option
 from retell_voice.settings.load import ConfigFile, environment, load, read_file
-from retell_voice.settings.tables import KioskSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 
 _RUN = "run"
 _LOUDEST = 200

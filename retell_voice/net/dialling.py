@@ -11,6 +11,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -84,6 +85,11 @@ async def _connect(address: Address) -> socket.socket:
 
 
 async def _look_up(host: str, port: int) -> list[Address]:
+    with suppress(socket.gaierror, UnicodeError):  # an address is no name, and needs no thread
+        literal = host.encode("ascii")
+        return socket.getaddrinfo(
+            literal, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )
     loop = asyncio.get_running_loop()
     return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 

@@ -13,7 +13,7 @@ from retell_voice.rest import CallDetails, find_agent, get_call, list_calls
 from retell_voice.secret import Secret
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import AccountSettings
+from retell_voice.settings.tables.call import AccountSettings
 
 LAST = "last"
 """Names the latest call."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 from retell_voice.errors import ConfigError, show
-from retell_voice.settings.tables import RegistrationSettings
+from retell_voice.settings.tables.call import RegistrationSettings
 
 METADATA, VARIABLES = "--metadata", "--dynamic-variable"
 _SETTINGS = ("agent_version", "direction", "from_number", "to_number", "end_call_after_silence_ms")

@@ -21,7 +21,8 @@ from retell_voice.program.failure import remark
 from retell_voice.program.limits import require_files
 from retell_voice.protocol.llm import llm_url
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.threads.detached import run_detached
 
 if TYPE_CHECKING:  # slow to import

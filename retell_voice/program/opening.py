@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from retell_voice.audio.format import AudioFormat, Encoding
@@ -14,15 +14,14 @@ from retell_voice.devices.sound_files.opening import STANDARD, is_pipe
 from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.program import stdout
-from retell_voice.recording.recorder import Recorder
 from retell_voice.settings.schema import DEFAULT, Sourced
-from retell_voice.settings.tables import (
-    CallSettings,
-    RegistrationSettings,
-    SoundSettings,
-    TalkSettings,
-)
+from retell_voice.settings.tables.call import CallSettings, RegistrationSettings
+from retell_voice.settings.tables.sound import SoundSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.transport.ports import Route
+
+if TYPE_CHECKING:  # most calls are not recorded
+    from retell_voice.recording.recorder import Recorder
 
 PHONE_CARD_RATE = 48_000
 """Samples a second to open a sound card with for a phone call: at 8 kHz most cards sound worse, and
@@ -177,6 +176,8 @@ def make_recorder(settings: CallSettings) -> Recorder | None:
     """
     if settings.record.value is None:
         return None
+    from retell_voice.recording.recorder import Recorder  # as above
+
     return Recorder(settings.record.value, limit=60.0 * settings.record_minutes.value)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from retell_voice.devices.portaudio.stderr import native_stderr_silenced
 from retell_voice.errors import ConfigError
@@ -26,7 +24,6 @@ from retell_voice.settings.schema import Setting, Settings, table
 from retell_voice.settings.tables.call import NEW
 
 S = TypeVar("S", bound=Settings)
-F = TypeVar("F", bound=Callable[..., Any])
 _Parameter = inspect.Parameter
 _OTHER = "Other"
 _FILE = "file"  # a parameter of this name is no option: it gets the config file that was read
@@ -74,79 +71,6 @@ def of_setting(settings: type[Settings], name: str) -> Any:
     return typer.Option(row.flag, metavar=row.metavar, help=describe(row), show_default=False)
 
 
-class _Help:
-    """Help that breaks what is too long for its column instead of cutting it off, but no names."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        from rich.columns import Columns
-        from rich.table import Table
-        from rich.text import Text
-        from typer import rich_utils
-
-        class Whole(Table):
-            def add_row(self, *cells: Any, **options: Any) -> None:
-                *others, last = cells
-                if isinstance(last, Columns) and all(isinstance(t, Text) for t in last.renderables):
-                    texts: list[Any] = last.renderables
-                    last = Text(" ").join(texts)  # columns would cut it off themselves
-                super().add_row(*_simplified(others), last, **options)
-                for column in self.columns[:-1]:
-                    column.no_wrap = True
-                self.columns[-1].overflow = "fold"
-
-        drawing: Any = rich_utils  # typer has no setting for it
-        given, drawing.Table = drawing.Table, Whole
-        try:
-            super().format_help(ctx, formatter)  # type: ignore[misc]  # of the class beside it
-        finally:
-            drawing.Table = given
-
-
-def _simplified(cells: list[Any]) -> list[Any]:
-    """Return an option's cells with --name and --no-name as --[no-]name, and without the types of
-    Python: nobody needs <bool> beside --help."""
-    from rich.text import Text
-
-    names = [cell.plain if isinstance(cell, Text) else "" for cell in cells]
-    for number, name in enumerate(names):
-        negative = f"--no-{name[2:]}"
-        if name.startswith("--") and negative in names:
-            cells[number] = Text(f"--[no-]{name[2:]}", style="bold cyan")
-            cells[names.index(negative)] = Text()
-        elif re.fullmatch(r"<\w+>", name):
-            cells[number] = Text()
-    return cells
-
-
-class Commands(_Help, TyperGroup):
-    """A group of commands."""
-
-
-class Command(_Help, TyperCommand):
-    """A command that suggests none of the options that its help does not show."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        try:
-            rest: list[str] = super().parse_args(ctx, args)
-        except Exception as error:  # NoSuchOption, which typer keeps to itself
-            if similar := getattr(error, "possibilities", None):
-                hidden = {o for p in self.params if getattr(p, "hidden", False) for o in p.opts}
-                error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]  # typer has no types for it
-            raise
-        return rest
-
-
-class Program(typer.Typer):
-    """Commands whose help and errors look alike."""
-
-    def __init__(self, *, cls: type[TyperGroup] = Commands, **more: Any) -> None:
-        super().__init__(cls=cls, rich_markup_mode="rich", **more)
-
-    def command(self, name: str | None = None, **more: Any) -> Callable[[F], F]:
-        """Add a command, as typer does."""
-        return super().command(name, cls=Command, **more)
-
-
 def describe(row: Setting) -> str:
     """Return the help of a setting, with what it accepts and its default."""
     text = row.help.replace("[", r"\[")  # which rich would take for a style
@@ -186,7 +110,7 @@ def command(
         ]
 
         def run(**given: Any) -> None:
-            flags = {name: given.pop(name) for name in rows}
+            flags = {name: _masked(given.pop(name), row) for name, row in rows.items()}
             debug = given.pop("debug")
             file = ConfigFile()
             with (
@@ -203,6 +127,7 @@ def command(
                 code = function(loaded, **given)
             raise SystemExit(code)
 
+        run.rows = frozenset(rows)  # type: ignore[attr-defined]  # see ``Unchecked``
         run.__doc__ = function.__doc__
         run.__name__ = function.__name__
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # mypy knows it not
@@ -210,6 +135,10 @@ def command(
         return run
 
     return decorate
+
+
+def _masked(given: Any, row: Setting) -> Any:
+    return Secret(given) if row.kind is Secret and given is not None else given
 
 
 def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFile) -> bool:
@@ -229,12 +158,9 @@ def _wants_json(flags: dict[str, Any], rows: dict[str, Setting], file: ConfigFil
 def _parameter(name: str, row: Setting) -> _Parameter:
     """Return a setting as a parameter of a command; None is "not given"."""
     kind: Any = bool if row.kind is bool else list[str] if row.repeated else str
-    parser = Secret if row.kind is Secret else None
     info: Any
     if not row.flag.startswith("--"):
-        info = typer.Argument(
-            metavar=row.flag, help=describe(row), show_default=False, parser=parser
-        )
+        info = typer.Argument(metavar=row.flag, help=describe(row), show_default=False)
     else:
         flag = f"{row.flag}/--no-{row.flag[2:]}" if row.kind is bool else row.flag
         info = typer.Option(
@@ -243,7 +169,6 @@ def _parameter(name: str, row: Setting) -> _Parameter:
             help=describe(row),
             show_default=False,
             rich_help_panel=row.panel,
-            parser=parser,
         )
     return _Parameter(
         name, _Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, info]

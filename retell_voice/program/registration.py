@@ -20,7 +20,7 @@ from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
 from retell_voice.rest import Registration, register_call
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import RegistrationSettings
+from retell_voice.settings.tables.call import RegistrationSettings
 
 LONGEST_WAIT = 60.0
 """Seconds; a longer Retry-After is not waited for."""

@@ -19,7 +19,7 @@ from retell_voice.rest import create_web_call
 from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
-from retell_voice.settings.tables import AgentCallSettings
+from retell_voice.settings.tables.call import AgentCallSettings
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator

@@ -1,23 +1,22 @@
 """Loading of settings: defaults < config.toml < environment < command line.
 
-``retell_voice.settings.schema`` defines what a setting is.
+``retell_voice.settings.schema`` defines what a setting is. The reader of config files and the
+tables of other programs are loaded only where there is something for them.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from retell_voice.errors import ConfigError, show
+from retell_voice.errors import ConfigError
 from retell_voice.secret import Secret
-from retell_voice.settings.schema import Settings, Sourced, table
-from retell_voice.settings.tables import SECTIONS, rows_of
+from retell_voice.settings.schema import Setting, Settings, Sourced, table
 
 S = TypeVar("S", bound=Settings)
 
@@ -42,7 +41,7 @@ class ConfigFile:
 
 def default_path() -> Path:
     """Return where the config file is looked for by default."""
-    import typer  # noqa: PLC0415 - the table alone needs no typer
+    import typer
 
     return Path(typer.get_app_dir("retell-voice")) / "config.toml"
 
@@ -67,114 +66,38 @@ def read_file(path: Path | None) -> ConfigFile:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:  # an impossible path, such as one with a NUL
         raise ConfigError(f"{path!s}: {error}") from None
+    from retell_voice.settings.config_file import has_secret, parse_toml
+
     values = parse_toml(text, str(path))
-    secret = any(rows_of(s)[n].kind is Secret and v.value for (s, n), v in values.items())
     warnings: tuple[str, ...] = ()
-    if secret and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if has_secret(values) and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         warnings = (f"{path} contains a secret, and others may read it: chmod 600",)
     return ConfigFile(values, warnings, path)
 
 
-def parse_toml(text: str, path: str) -> dict[tuple[str, str], Sourced[Any]]:
-    """Return the checked values of a config file's text.
-
-    Raises:
-        ConfigError: as ``read_file``.
-    """
-    try:
-        tomllib.loads(text)
-        return _checked(_statements(text), path)
-    except RecursionError:
-        raise ConfigError(f"{path}: nested too deeply") from None
-    except ValueError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-
-
-def _checked(
-    statements: Iterator[tuple[int, tuple[str, ...], Any]], path: str
-) -> dict[tuple[str, str], Sourced[Any]]:
-    values: dict[tuple[str, str], Sourced[Any]] = {}
-    for line, where, value in statements:
-        source = f"{path} line {line}"
-        *sections, name = where
-        section = ".".join(sections)
-        rows = rows_of(section)
-        if name not in rows:
-            raise _unknown(source, where)
-        values[section, name] = Sourced(rows[name].check(value, f"{source}: {name}"), source)
-    return values
-
-
-def _unknown(source: str, where: tuple[str, ...]) -> ConfigError:
-    """Return the error for an unknown key or section."""
-    key = ".".join(where)
-    keys = [f"{s}.{n}".lstrip(".") for s in SECTIONS for n in rows_of(s)]
-    elsewhere = [each for each in keys if each.rpartition(".")[2] == where[-1]]
-    if len(where) == 1 and (close := get_close_matches(key, filter(None, SECTIONS), n=1)):
-        hint = f"did you mean [{close[0]}]?"
-    elif close := elsewhere or get_close_matches(key, keys, n=1):
-        place = ", before any [section]" if len(where) > 1 and "." not in close[0] else ""
-        hint = f"did you mean {close[0]}{place}?"
-    else:
-        hint = "`retell-voice config init FILE` writes a file with all keys"
-    return ConfigError(f"{source}: unknown key {show(key)}", hint)
-
-
-def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...], Any]]:
-    """Yield line, path and value of every key. The text must be valid as a whole.
-
-    tomllib reports no line numbers. But any statement by itself is valid TOML, too: lines are
-    collected until they parse, and the first of them is where the statement starts.
-    """
-    section: tuple[str, ...] = ()
-    gathered: list[str] = []
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        gathered.append(line)
-        statement = "\n".join(gathered)
-        try:
-            parsed: Any = tomllib.loads(statement)
-        except ValueError:
-            continue
-        start = number - len(gathered) + 1
-        gathered = []
-        if statement.lstrip().startswith("["):
-            section = ()
-            while parsed:
-                if isinstance(parsed, list):
-                    parsed = parsed[0]
-                    continue
-                (name, parsed), *_ = parsed.items()
-                section += (name,)
-            if section and section[0] not in SECTIONS:
-                yield start, section, None
-            continue
-        for name, value in parsed.items():
-            if isinstance(value, dict) and (not section and name in SECTIONS):
-                yield from ((start, (name, inner), deep) for inner, deep in value.items())
-            else:
-                yield start, (*section, name), value
-
-
 def environment() -> dict[str, str]:
     """Return the variables that may be settings, secrets as ``Secret``."""
-    rows = [row for section in SECTIONS for row in rows_of(section).values()]
-    secrets = {row.env for row in rows if row.kind is Secret}
-    return {
-        name: Secret(text) if name in secrets else text
-        for name, text in os.environ.items()
-        if name.startswith("RETELL_")
-    }
+    given = {name: text for name, text in os.environ.items() if name.startswith("RETELL_")}
+    secrets = {row.env for row in _all_rows() if row.kind is Secret} if given else set()
+    return {name: Secret(text) if name in secrets else text for name, text in given.items()}
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a warning for each variable that has our prefix but is not a setting."""
-    known = [row.env for section in SECTIONS for row in rows_of(section).values()]
+    ours = [name for name in environ if name.startswith("RETELL_VOICE_")]
+    known = [row.env for row in _all_rows()] if ours else []
     return [
         f"{name} is unknown" + (f": did you mean {close[0]}?" if close else "")
-        for name in environ
-        if name.startswith("RETELL_VOICE_") and name not in (*known, *_NO_SETTINGS)
+        for name in ours
+        if name not in (*known, *_NO_SETTINGS)
         for close in [get_close_matches(name, known, n=1, cutoff=0.9)]
     ]
+
+
+def _all_rows() -> list[Setting]:
+    from retell_voice.settings.sections import SECTIONS, rows_of
+
+    return [row for section in SECTIONS for row in rows_of(section).values()]
 
 
 def load(
@@ -228,7 +151,7 @@ def find_key(given: Sourced[str | None]) -> Sourced[str | None]:
     if given.value is not None:
         return given
     try:
-        import keyring  # noqa: PLC0415 - an extra, and slow
+        import keyring  # an extra, and slow
 
         key = keyring.get_password("retell-voice", "api-key")
     except Exception:  # not installed, or locked, or no D-Bus: each backend raises its own

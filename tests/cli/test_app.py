@@ -16,17 +16,17 @@ from support.pipes import CALL_ID, QUICK, complaint, patched
 from typer.testing import CliRunner
 
 import retell_voice
-from retell_voice.cli.app import app
+from retell_voice.cli.app import program
 from retell_voice.program.failure import EXIT_CODES
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import SECTIONS
+from retell_voice.settings.sections import SECTIONS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def help_of(*arguments: str, columns: int = 200) -> str:
     environ = {"COLUMNS": str(columns)}
-    return CliRunner().invoke(app, [*arguments, "--help"], env=environ).output
+    return CliRunner().invoke(program(), [*arguments, "--help"], env=environ).output
 
 
 def test_help() -> None:

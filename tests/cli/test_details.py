@@ -17,7 +17,7 @@ from retell_voice.rest import CallDetails
 from retell_voice.rest.sdk import load_sdk
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,7 +12,7 @@ from retell_voice.devices.files import NullMicrophone
 from retell_voice.engine.call import Call
 from retell_voice.engine.listen_call import ListenCall
 from retell_voice.errors import DeviceError, RetellVoiceError
-from retell_voice.settings.tables import ListenSettings
+from retell_voice.settings.tables.call import ListenSettings
 
 
 class Ending:

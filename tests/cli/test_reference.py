@@ -10,9 +10,11 @@ import pytest
 from retell_voice.cli.json_reference import reference as events_in_json
 from retell_voice.cli.reference import example, exit_codes, filled, in_force, pages
 from retell_voice.errors import RetellVoiceError
-from retell_voice.settings.load import ConfigFile, load, parse_toml
+from retell_voice.settings.config_file import parse_toml
+from retell_voice.settings.load import ConfigFile, load
 from retell_voice.settings.schema import Sourced, table
-from retell_voice.settings.tables import SECTIONS, TalkSettings
+from retell_voice.settings.sections import SECTIONS
+from retell_voice.settings.tables.talk import TalkSettings
 
 ROOT = Path(__file__).parents[2]
 SECRET = "call_0123456789abcdef"

@@ -27,7 +27,8 @@ from retell_voice.program.call_fields import CallFields
 from retell_voice.rest import DEFAULT_API_URL, Registration
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced, table
-from retell_voice.settings.tables import RegisterSettings, TalkSettings
+from retell_voice.settings.tables.call import RegisterSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Awaitable[Result]]

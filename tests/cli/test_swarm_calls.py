@@ -10,7 +10,7 @@ import pytest
 
 from retell_voice.cli import swarm_calls
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 
 async def test_an_agent_is_looked_up_once_however_many_call_it(

@@ -20,7 +20,7 @@ import retell_voice
 from retell_voice.echo.choice import Method
 from retell_voice.echo.system import HOW_TO
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import SECTIONS
+from retell_voice.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])

@@ -18,7 +18,7 @@ from support.chromium import find as find_browser
 
 import retell_voice
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import SECTIONS
+from retell_voice.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 WIDTHS = (360, 1280)

@@ -14,7 +14,7 @@ if sys.platform != "linux":
 
 from typer.testing import CliRunner
 
-from retell_voice.cli.app import app
+from retell_voice.cli.app import program
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.service import commands as commands_
 from retell_voice.kiosk.service import installing
@@ -236,7 +236,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Step]]:
 
 
 def kiosk(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["kiosk", *arguments])
+    result = CliRunner().invoke(program(), ["kiosk", *arguments])
     return result.exit_code, result.output
 
 

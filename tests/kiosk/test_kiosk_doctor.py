@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 if sys.platform != "linux":
     pytest.skip("a kiosk runs on Linux", allow_module_level=True)
 
-from retell_voice.cli.app import app
+from retell_voice.cli.app import program
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.kiosk.examining import board, parts, service
 from retell_voice.kiosk.examining.host import Host
@@ -324,7 +324,7 @@ def test_commands_that_hang_fail_or_are_not_there_say_nothing(machine: Machine) 
 
 
 def test_a_command_that_there_is_not_is_named() -> None:
-    result = CliRunner().invoke(app, ["kiosk", "stauts"])
+    result = CliRunner().invoke(program(), ["kiosk", "stauts"])
     assert result.exit_code == 2
     assert "No such command 'stauts'" in result.output
 
@@ -332,8 +332,8 @@ def test_a_command_that_there_is_not_is_named() -> None:
 def test_it_is_told_in_lines_and_as_json(tmp_path: Path) -> None:
     config = tmp_path / "kiosk.toml"
     config.write_text('[kiosk]\ninput_device = "/dev/input/by-id/none"\n')
-    shown = CliRunner().invoke(app, ["kiosk", "doctor", "--config", str(config)])
+    shown = CliRunner().invoke(program(), ["kiosk", "doctor", "--config", str(config)])
     assert shown.exit_code == 2
     assert "fail  input device: /dev/input/by-id/none is not there\n      → ls" in shown.output
-    as_json = CliRunner().invoke(app, ["kiosk", "doctor", "--json", "--config", str(config)])
+    as_json = CliRunner().invoke(program(), ["kiosk", "doctor", "--json", "--config", str(config)])
     assert json.loads(as_json.output)["exit_code"] == 2

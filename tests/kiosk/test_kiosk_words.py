@@ -13,7 +13,7 @@ from retell_voice.errors import ConfigError
 from retell_voice.kiosk.__main__ import run, words
 from retell_voice.settings.load import ConfigFile, load
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import KioskSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 
 ROWS = {name: row for name, row in table(KioskSettings).items() if row.is_option}
 

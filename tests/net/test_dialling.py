@@ -110,3 +110,14 @@ def test_who_is_cancelled_leaves_nothing_behind(run: Run) -> None:
     if sys.platform == "linux":
         with dead() as first:
             run(main())
+
+
+async def test_an_address_is_dialled_without_asking_for_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def asked(*_: object, **__: object) -> None:
+        raise AssertionError("there is nothing to ask")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", asked)
+    with listening() as port, await connect_tcp("127.0.0.1", port) as end:
+        assert end.getpeername() == ("127.0.0.1", port)

@@ -10,7 +10,7 @@ from support.callers import ask, join
 from retell_voice.errors import ConfigError
 from retell_voice.program.emulator import run_emulator
 from retell_voice.settings.load import ConfigFile, load
-from retell_voice.settings.tables import EmulatorSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
 
 
 def settings(environ: Any = None, **flags: Any) -> EmulatorSettings:

@@ -20,7 +20,7 @@ from retell_voice.program.opening import (
     make_recorder,
 )
 from retell_voice.settings.schema import Sourced, table
-from retell_voice.settings.tables import CallSettings, RegistrationSettings
+from retell_voice.settings.tables.call import CallSettings, RegistrationSettings
 from retell_voice.settings.tables.sound import JitterRange
 
 AUDIO = AudioFormat(Encoding.MULAW, 8000)

@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from retell_voice.program.realtime import SWITCH_INTERVAL, freeze_memory, set_switch_interval
+from retell_voice.program.realtime import (
+    SWITCH_INTERVAL,
+    freeze_memory,
+    put_off_collecting,
+    set_switch_interval,
+)
 
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    interval = sys.getswitchinterval()
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     yield
+    gc.set_threshold(*thresholds)
     sys.setswitchinterval(interval)
     gc.unfreeze()
 
@@ -25,3 +31,13 @@ def test_what_is_loaded_is_not_looked_through_again() -> None:
     freeze_memory()
     assert gc.get_freeze_count() > before
     assert len(gc.get_objects()) < gc.get_freeze_count()
+
+
+def test_modules_load_without_a_look_for_garbage_and_a_call_is_held_with_the_usual_ones() -> None:
+    usual = gc.get_threshold()
+    put_off_collecting()
+    before = gc.get_stats()[0]["collections"]
+    assert len([[] for _ in range(50_000)]) == 50_000
+    assert gc.get_stats()[0]["collections"] <= before + 1  # counted from the last one on
+    freeze_memory()
+    assert gc.get_threshold() == usual

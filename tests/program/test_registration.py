@@ -14,7 +14,7 @@ from retell_voice.program.registration import (
     registration_key,
 )
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import RegistrationSettings
+from retell_voice.settings.tables.call import RegistrationSettings
 
 KEY = Sourced("key_0123456789abcdef", "RETELL_API_KEY")
 REGISTERED = answer(b'{"call_id": "call_1", "sample_rate": 16000}', "201 Created")

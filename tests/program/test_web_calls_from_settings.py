@@ -14,7 +14,7 @@ from retell_voice.errors import ConfigError, KeyRefused, RetellVoiceError, TooMa
 from retell_voice.program.call_fields import NOTHING
 from retell_voice.program.web_calls import is_web_call, new_web_call, web_call_from
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import TalkSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 CREATE, JOIN = ("POST", "create-web-call"), ("POST", "sessions")
 

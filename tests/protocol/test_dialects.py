@@ -8,7 +8,8 @@ from retell_voice.emulator import dialects as emulator
 from retell_voice.protocol.codecs import Codec
 from retell_voice.protocol.dialects import DIALECTS, PHONES
 from retell_voice.settings.schema import table
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.transport.phone import PROVIDERS
 
 

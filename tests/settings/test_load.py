@@ -12,16 +12,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retell_voice.errors import ConfigError
+from retell_voice.settings.config_file import parse_toml
 from retell_voice.settings.load import (
     ConfigFile,
     default_path,
     load,
-    parse_toml,
     read_file,
     unknown_variables,
 )
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import EmulatorSettings, TalkSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.talk import TalkSettings
 
 SECRET = "call_0123456789abcdef"
 

@@ -18,16 +18,11 @@ from retell_voice.devices.sound_files.writing import ENCODERS
 from retell_voice.errors import ConfigError, did_you_mean, show
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Setting, Sourced, setting, table
-from retell_voice.settings.tables import (
-    SECTIONS,
-    CallSettings,
-    EmulatorSettings,
-    RegisterSettings,
-    SoundSettings,
-    TalkSettings,
-    rows_of,
-)
-from retell_voice.settings.tables.sound import IN, OUT, JitterRange, RawFormat
+from retell_voice.settings.sections import SECTIONS, rows_of
+from retell_voice.settings.tables.call import CallSettings, RegisterSettings
+from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.sound import IN, OUT, JitterRange, RawFormat, SoundSettings
+from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.transport.route import DEFAULT_URL
 
 TALK = table(TalkSettings)

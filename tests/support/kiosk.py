@@ -26,7 +26,7 @@ from retell_voice.kiosk.ports import Look, Pressed
 from retell_voice.kiosk.states import State
 from retell_voice.secret import Secret
 from retell_voice.settings.schema import Sourced
-from retell_voice.settings.tables import KioskSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 
 KEY = "key_1234567890abcdef"
 RATE = 8000

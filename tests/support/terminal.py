@@ -44,7 +44,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-class _WarmChild(fdspawn):  # type: ignore[misc]
+class _WarmChild(fdspawn):  # type: ignore[type-arg]
     """As ``pexpect.spawn``, with the program from a warm process.
 
     Attributes:

@@ -53,6 +53,28 @@ def portaudio() -> ModuleType:
     return _module or within(OPEN_SECONDS, _load)
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load PortAudio meanwhile, on a thread of its own, for whoever asks for it in the end.
+
+    Sees it through before it ends: a process that exits while the sound system starts may crash.
+    """
+
+    def load() -> None:
+        with suppress(DeviceError):  # as whoever asks for it is told, too
+            _load()
+
+    thread = threading.Thread(target=load, name="retell-voice load", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(_CLOSE_SECONDS)
+        if thread.is_alive():
+            global _left_open  # noqa: PLW0603 - as in ``enter``
+            _left_open = True
+
+
 class NoAnswer(DeviceError):
     """The sound system hangs."""
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from retell_voice.devices.clock import WATCH, Ticking
 
-_CALM = 0.025
+_CALM = 0.033
 """Seconds from one look to the next while all streams call back. A thread that spins prints 200 MB
 a second."""
 _LOOK = 0.02

@@ -16,12 +16,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.audio.packets.packet_playout import PacketPlayout
 from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
 from retell_voice.audio.resample import Resampler
+
+if TYPE_CHECKING:  # calls over a WebSocket have no packets
+    from retell_voice.audio.packets.packet_playout import PacketPlayout
 
 _READY_SECONDS = 1.0
 """Audio the callback takes over in advance: more would only make a ``clear`` costlier."""
@@ -49,7 +51,7 @@ class FarEnd:
         target: (lowest, highest) depth of the jitter buffer, seconds.
         audible: called on the audio callback thread when there is something to ``poll``; must
             neither block nor raise.
-        playout: a jitter buffer other than the usual one.
+        playout: a jitter buffer other than the usual one, with a bound of its own.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class FarEnd:
         self._turn = self._current = _Turn(0)  # the event loop's and the callback's
         self._retired: deque[_Turn] = deque()
         self._ready = round(_READY_SECONDS * rate)
-        self._takes_all = isinstance(self.playout, PacketPlayout)  # which has its own bound
+        self._takes_all = playout is not None
         self._lag = 0  # samples between the last one pulled and the one heard now
 
     # Event loop

@@ -21,19 +21,19 @@ class PacketFarEnd(FarEnd):
     Args:
         rate: the speaker's samples a second. Opus does not support 44.1 kHz: then it is decoded at
             48 kHz and resampled in the callback.
-        target: lowest and highest delay of the jitter buffer, seconds.
+        target: lowest and highest delay of the jitter buffer, seconds; None: the default.
         audible: as for ``FarEnd``.
     """
 
     def __init__(
         self,
         rate: int,
-        target: tuple[float, float] = DEFAULT_TARGET,
+        target: tuple[float, float] | None = None,
         *,
         audible: Callable[[], None] = lambda: None,
     ) -> None:
         decoded = rate if rate in RATES else CLOCK
-        packets = PacketPlayout(decoded, OpusDecoder(decoded), target)
+        packets = PacketPlayout(decoded, OpusDecoder(decoded), target or DEFAULT_TARGET)
         super().__init__(AudioFormat(rate=decoded), decoded, 0.0, audible=audible, playout=packets)
         self._packets = packets.packets
         self._packet_playout = packets

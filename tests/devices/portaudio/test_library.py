@@ -366,3 +366,31 @@ def test_a_device_that_was_asked_for_gives_way_to_none(plugged, mute):
         mute.wait(9)
         assert speaker.name == "Jabra"
         speaker.stop()
+
+
+def test_portaudio_loads_while_something_else_does(monkeypatch):
+    began, go_on = threading.Event(), threading.Event()
+
+    def load():
+        began.set()
+        go_on.wait(5)
+        raise DeviceError("there is none")
+
+    monkeypatch.setattr(library, "_load", load)
+    monkeypatch.setattr(library, "_left_open", False)
+    with library.loading():
+        assert began.wait(5)
+        go_on.set()
+    assert not library.is_left_open()
+    assert not [each for each in threading.enumerate() if each.name == "retell-voice load"]
+
+
+def test_portaudio_that_hangs_as_it_loads_is_left_to_the_end_of_the_process(monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(library, "_load", lambda: go_on.wait(5))
+    monkeypatch.setattr(library, "_CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(library, "_left_open", False)
+    with library.loading():
+        pass
+    assert library.is_left_open()
+    go_on.set()
