@@ -54,6 +54,8 @@ from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
 _LOOK_SECONDS = 0.2
 """Seconds between polls of what devices do not report themselves."""
+_NEEDLESS = 4
+"""Of these in a row, how many are left out while no call is up and audio passes."""
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
@@ -432,10 +434,12 @@ class AudioIO:
         """Runs on: a relay's thread."""
         self.near_end.lost += samples
 
-    def _look(self) -> None:
-        """Runs on: watch thread. Notice what no device reports, and compare the clocks."""
-        now = time.monotonic()
+    def _look(self) -> int:
+        """Runs on: watch thread. Notice what no device reports, and compare the clocks; return how
+        many of the next looks are needless."""
         lease, near_end, output = self._lease, self.near_end, self.output
+        flows = self._near.flows(), self._far.flows()
+        now = time.monotonic()
         silent = output.is_silent and (lease is None or lease.far_end.silent)
         # While the agent speaks, its user mostly listens.
         listens = near_end.muted or not silent or near_end.quiet >= _QUIET_SECONDS
@@ -456,6 +460,7 @@ class AudioIO:
             self.playback_drift = ClockDrift(output.rate)
         self.capture_drift.look(now, near_end.position)
         self.playback_drift.look(now, output.position)
+        return _NEEDLESS if lease is None and all(flows) else 0
 
     def _watch_failed(self, error: Exception) -> None:
         self.output.fault = error

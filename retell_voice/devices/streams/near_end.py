@@ -149,8 +149,10 @@ class NearEnd:
         self._relay.stop()
 
     def connect(self, call: CallFrames | None) -> None:
-        """Connect a call from here on; None: no call is up."""
+        """Connect a call from here on; None: no call is up, and ``level`` starts anew."""
         self._call = call
+        if call is None:
+            self._metering = False
         self._is_started = True
         self._choose_thread()
         self._relay.hurry()
@@ -183,6 +185,20 @@ class NearEnd:
     def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None:
         """Runs on: audio callback thread. Take samples, shape (n,); see ``Sink``."""
         self._relay.write_rt(samples, delay, xrun)
+
+    def rest_rt(self, count: int, heard: bool) -> bool:
+        """Runs on: audio callback thread. Count samples, where nobody listens; return whether that
+        is so. ``heard``: they are not all zeros."""
+        if (
+            self._call is not None
+            or self._taps
+            or self._echo is not None
+            or self._metering
+            or not self._relay.skip_rt(count)
+        ):
+            return False
+        self.sounds += heard
+        return True
 
     def finished(self) -> None:
         """Note that nothing more will come from the current device."""
