@@ -28,17 +28,18 @@ class Counter:
         self.enough = enough
         self.full = threading.Event()
 
-    def tick(self) -> None:
+    def tick(self) -> int | None:
         self.times.append(time.monotonic())
         self.threads.add(threading.get_ident())
         if len(self.times) == self.enough:
             self.full.set()
+        return None
 
 
 class Rare(Counter):
     """Needs each fifth tick only."""
 
-    def tick(self) -> int:
+    def tick(self) -> int | None:
         super().tick()
         return 4
 
