@@ -42,6 +42,7 @@ from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
+from retell_voice.devices.streams.tap import EVERY
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.supervisor import Supervisor
@@ -314,13 +315,16 @@ class AudioIO:
             playing.is_stopping = True
             raise
 
-    def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
+    def listen(
+        self, side: Literal["near_end", "far_end"] = "near_end", *, every: float = EVERY
+    ) -> Listener:
         """Return a listener for what the microphone hears, or for what is played.
 
-        For a wake word, a level meter, a recorder: whether or not a call is up.
+        For a wake word, a level meter, a recorder: whether or not a call is up. Whoever can wait
+        for ``every`` seconds of it spares the processor wake-ups while echo control is on.
         """
         stream = self.near_end if side == "near_end" else self.output
-        return Listener(stream)
+        return Listener(stream, every)
 
     def levels(self) -> tuple[float, float]:
         """Return the peak levels of near end and far end since the last call, dBFS.

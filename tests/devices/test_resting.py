@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.listener import Listener
 from retell_voice.devices.portaudio.callbacks import Run, capture_callback, playout_callback
 from retell_voice.devices.streams.near_end import CallFrames, NearEnd
 from retell_voice.devices.streams.output import Output, Sound
@@ -135,3 +136,13 @@ def test_echo_control_and_a_closed_gate_keep_them_from_resting(devices: Devices)
     before = devices.output.position
     assert devices.heard() == [0] * BLOCK
     assert devices.output.position == before
+
+
+def test_whoever_can_wait_wakes_the_near_ends_thread_less_often() -> None:
+    near_end = NearEnd(RATE, lambda _: None)
+    near_end.use_echo_control(lambda samples, _: samples)
+    with Listener(near_end, every=0.1):
+        assert near_end._needed() == 800
+        with Listener(near_end):
+            assert near_end._needed() == 160
+        assert near_end._needed() == 800
