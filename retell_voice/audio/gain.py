@@ -46,6 +46,11 @@ class Gain:
         if gain != self._wanted[0]:
             self._wanted = gain, _table(gain)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is what was last set, and not on its way there."""
+        return self._current is self._wanted[1] and self._at == len(self._ramp)
+
     def apply_rt(self, samples: Samples) -> None:
         """Runs on: audio callback thread. Change samples, shape (n,), in place."""
         if self._at == len(self._ramp):  # a ramp in progress ends first

@@ -25,6 +25,9 @@ _PHASES = 1024
 """Maximum number of filters: rates with more positions between two samples, such as 47999 → 48000
 with 48000, interpolate between neighbours. The error is at most (π / 1024)² / 8, −118 dB, and zero
 in pitch and time."""
+_FEW = 8
+"""Positions for which it is cheaper to apply each filter to all its windows in turn than to gather
+a window and a filter for each sample."""
 _BLOCK = 4096
 """Input samples per step; bounds the memory of a long burst."""
 
@@ -86,18 +89,30 @@ class Resampler:
         width = 2 * self._half
         ready = (len(held) - width + 1) * self._up - self._next
         count = max(0, -(-ready // self._down))
-        times = self._next + self._down * np.arange(count)
-        starts, phases = np.divmod(times, self._up)
+        first = self._next
         self._next += self._down * count
         spent = min(self._next // self._up, len(held))
         self._next -= spent * self._up
         self._held = held[spent:]
         if not count:
             return np.empty(0, np.int16)
-        windows = sliding_window_view(held, width)[starts]
-        mixed = np.einsum("ij,ij->i", windows, self._filters(phases))
+        mixed = self._mixed(sliding_window_view(held, width), first, count)
         saturated: Samples = np.clip(np.rint(mixed), -32768, 32767).astype(np.int16)
         return saturated
+
+    def _mixed(self, windows: NDArray[np.float32], first: int, count: int) -> NDArray[np.float32]:
+        """Return output samples, shape (count,), the first of them at a time in steps of 1 / up."""
+        mixed = np.empty(count, np.float32)
+        if self._up > _FEW:
+            starts, phases = np.divmod(first + self._down * np.arange(count), self._up)
+            np.einsum("ij,ij->i", windows[starts], self._filters(phases), out=mixed)
+            return mixed
+        for offset in range(min(self._up, count)):
+            start, phase = divmod(first + self._down * offset, self._up)
+            out = mixed[offset :: self._up]
+            each = windows[start :: self._down][: len(out)]
+            np.einsum("ij,j->i", each, self._bank[phase], out=out)
+        return mixed
 
     def _filters(self, positions: NDArray[np.int_]) -> NDArray[np.float32]:
         """Return the filters of positions between two samples, counted in steps of 1 / up."""

@@ -42,6 +42,7 @@ from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
+from retell_voice.devices.streams.tap import EVERY
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.supervisor import Supervisor
@@ -54,6 +55,8 @@ from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
 _LOOK_SECONDS = 0.2
 """Seconds between polls of what devices do not report themselves."""
+_NEEDLESS = 4
+"""Of these in a row, how many are left out while no call is up and audio passes."""
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
@@ -312,13 +315,16 @@ class AudioIO:
             playing.is_stopping = True
             raise
 
-    def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
+    def listen(
+        self, side: Literal["near_end", "far_end"] = "near_end", *, every: float = EVERY
+    ) -> Listener:
         """Return a listener for what the microphone hears, or for what is played.
 
-        For a wake word, a level meter, a recorder: whether or not a call is up.
+        For a wake word, a level meter, a recorder: whether or not a call is up. Whoever can wait
+        for ``every`` seconds of it spares the processor wake-ups while echo control is on.
         """
         stream = self.near_end if side == "near_end" else self.output
-        return Listener(stream)
+        return Listener(stream, every)
 
     def levels(self) -> tuple[float, float]:
         """Return the peak levels of near end and far end since the last call, dBFS.
@@ -432,10 +438,12 @@ class AudioIO:
         """Runs on: a relay's thread."""
         self.near_end.lost += samples
 
-    def _look(self) -> None:
-        """Runs on: watch thread. Notice what no device reports, and compare the clocks."""
-        now = time.monotonic()
+    def _look(self) -> int:
+        """Runs on: watch thread. Notice what no device reports, and compare the clocks; return how
+        many of the next looks are needless."""
         lease, near_end, output = self._lease, self.near_end, self.output
+        flows = self._near.flows(), self._far.flows()
+        now = time.monotonic()
         silent = output.is_silent and (lease is None or lease.far_end.silent)
         # While the agent speaks, its user mostly listens.
         listens = near_end.muted or not silent or near_end.quiet >= _QUIET_SECONDS
@@ -456,6 +464,7 @@ class AudioIO:
             self.playback_drift = ClockDrift(output.rate)
         self.capture_drift.look(now, near_end.position)
         self.playback_drift.look(now, output.position)
+        return _NEEDLESS if lease is None and all(flows) else 0
 
     def _watch_failed(self, error: Exception) -> None:
         self.output.fault = error

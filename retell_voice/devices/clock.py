@@ -8,7 +8,8 @@
 
 Devices with the same period tick together, so hundreds of them cost a few wake-ups a period, not
 one each. A few rather than one, so that their frames do not all come in one burst. A late tick is
-caught up, so none is ever skipped. The thread runs only while anything ticks.
+caught up, so none is ever skipped, but those that all of a beat can do without: a tick may return
+how many of the next ones are needless. The thread runs only while anything ticks.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ _CROWD = 16
 """Devices in one beat before the next beat gets any, in turn."""
 
 
+Tick = Callable[[], int | None]
+"""Returns how many of the next ticks are needless, if any."""
+
+
 class Ticking:
     """Something that ticks, until it is ended; made by ``Clock.begin``."""
 
     __slots__ = ("beat", "busy", "failed", "running", "tick_rt")
 
-    def __init__(
-        self, beat: _Beat, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
-    ) -> None:
+    def __init__(self, beat: _Beat, tick_rt: Tick, failed: Callable[[Exception], None]) -> None:
         self.beat = beat
         self.tick_rt = tick_rt
         self.failed = failed
@@ -66,9 +69,7 @@ class Clock:
         self._changed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(
-        self, period: float, tick_rt: Callable[[], None], failed: Callable[[Exception], None]
-    ) -> Ticking:
+    def begin(self, period: float, tick_rt: Tick, failed: Callable[[Exception], None]) -> Ticking:
         """Begin to call ``tick_rt`` every ``period`` seconds; the first time within one period.
 
         ``failed`` is called instead, once, if it raised.
@@ -77,6 +78,9 @@ class Clock:
             beat = self._least_crowded(period)
             ticking = Ticking(beat, tick_rt, failed)
             beat.members += (ticking,)
+            while beat.due > time.monotonic() + period:  # the others can do without some
+                beat.due -= period
+                self._changed.set()
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -126,16 +130,17 @@ class Clock:
             early = beat.due - time.monotonic()
             if early > 0 and self._changed.wait(early):
                 continue
-            beat.due += beat.period
+            needless: list[int] = []
             for ticking in beat.members:
                 ticking.busy = True
                 if ticking.running:
                     try:
-                        ticking.tick_rt()
+                        needless.append(ticking.tick_rt() or 0)
                     except Exception as error:
                         ticking.running = False
                         ticking.failed(error)
                 ticking.busy = False
+            beat.due += beat.period * (1 + min(needless, default=0))
 
 
 CLOCK = Clock("retell-voice clock")

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from retell_voice.audio.format import Samples
-from retell_voice.devices.streams.tap import Tap
+from retell_voice.devices.streams.tap import EVERY, Tap
 from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
 
@@ -30,8 +30,9 @@ class Listener:
     ``read`` is for your own thread. Audio unread for ten seconds becomes silence.
     """
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: _Stream, every: float = EVERY) -> None:
         self._stream = stream
+        self._every = every
         self._tap: Tap | None = None
         self._read = 0
         self._mailbox: Mailbox | None = None
@@ -44,6 +45,7 @@ class Listener:
 
     def __enter__(self) -> Self:
         self._tap = self._stream.tap()
+        self._tap.every = self._every
         self._read = 0
         return self
 

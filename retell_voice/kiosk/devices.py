@@ -19,9 +19,10 @@ from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 from retell_voice.transport.webrtc.route import RATE
 
-_BLOCK_MS = 20.0
-"""Of sound cards: twice a call's default. A stream that is open all day costs less with fewer
-blocks; a frame takes 20 ms anyhow."""
+CAPTURE_MS, PLAYOUT_MS = 64 / 3, 32 / 3
+"""Blocks of sound cards. A stream that is open all day costs less with fewer blocks: a frame takes
+20 ms anyhow, while a sound waits for two blocks after a press. Powers of two in samples at 24 and
+48 kHz: sound servers pass on such cycles, and wake whoever wants others twice for a block."""
 _OPENING_SECONDS = 15.0
 _LOST_SECONDS = 10.0
 """How long a call goes on without one of the devices."""
@@ -103,9 +104,9 @@ class Devices:
         settings = self._settings()
         audio = device_format(settings)
         microphone, speaker = await run_detached(partial(find_devices, settings, audio))
-        for device in (microphone, speaker):
+        for device, block_ms in ((microphone, CAPTURE_MS), (speaker, PLAYOUT_MS)):
             if isinstance(device, AdjustableBlocks):
-                device.suggest_block(_BLOCK_MS)
+                device.suggest_block(block_ms)
         io = await run_detached(
             partial(
                 AudioIO,

@@ -47,6 +47,7 @@ from retell_voice.kiosk.ports import (
 )
 from retell_voice.kiosk.states import LIMITS, Action, Event, Say, State
 from retell_voice.kiosk.tally import Tally
+from retell_voice.kiosk.triggers.hearing import PAUSE
 from retell_voice.kiosk.verdict import finding_of, wait_for, words_of
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.shown import logger
@@ -132,7 +133,7 @@ class Kiosk:
         """See ``Surroundings.listen``."""
         if self.devices.io is None:
             raise PartFailed("the devices are not open")
-        return self.devices.io.listen(side)
+        return self.devices.io.listen(side, every=PAUSE)
 
     # From beginning to end
 

@@ -138,6 +138,14 @@ class Relay:
         except Exception as error:
             self.fault = error
 
+    def skip_rt(self, count: int) -> bool:
+        """Runs on: the device's thread. Count samples that need no work, where none wait for
+        theirs; return whether that is so."""
+        rests = self.inline and self._done == self._ring.written
+        if rests:
+            self._skipped += count
+        return rests
+
     def finish(self) -> None:
         """Note that nothing more will come from the current device. Runs on: any thread."""
         if self.inline and self._done == self._ring.written:
@@ -166,7 +174,8 @@ class Relay:
         while not self._stopping:
             # What comes after this look and is due releases the lock.
             if ring.written < self._due and not self._has_finished:
-                self._wake.acquire(timeout=self._look)
+                # While all work is done inline, nothing comes that nobody is woken for.
+                self._wake.acquire(timeout=-1 if self.inline else self._look)
             has_finished = self._has_finished  # before the ring: its last audio goes first
             known, spoken_at = self._anchor
             seen, xruns = xruns, self._xruns

@@ -28,11 +28,20 @@ class Counter:
         self.enough = enough
         self.full = threading.Event()
 
-    def tick(self) -> None:
+    def tick(self) -> int | None:
         self.times.append(time.monotonic())
         self.threads.add(threading.get_ident())
         if len(self.times) == self.enough:
             self.full.set()
+        return None
+
+
+class Rare(Counter):
+    """Needs each fifth tick only."""
+
+    def tick(self) -> int | None:
+        super().tick()
+        return 4
 
 
 @pytest.fixture
@@ -144,3 +153,20 @@ def test_it_begins_again_after_its_thread_has_ended(clock: Clock) -> None:
         assert counter.full.wait(TIMEOUT)
         clock.end(ticking)
         assert not running()
+
+
+def test_ticks_that_a_whole_beat_can_do_without_are_left_out(clock: Clock) -> None:
+    rare, other = Rare(3), Rare(3)
+    first, second = (clock.begin(0.02, each.tick, no_fault) for each in (rare, other))
+    assert rare.full.wait(TIMEOUT)
+    assert other.full.wait(TIMEOUT)
+    assert rare.times[2] - rare.times[0] >= 0.17
+    clock.end(second)
+    often, before = Counter(20), len(rare.times)
+    began = time.monotonic()
+    third = clock.begin(0.02, often.tick, no_fault)
+    assert often.full.wait(TIMEOUT)
+    assert often.times[0] - began < 0.1, "within one period, and not when the others wanted it"
+    assert len(rare.times) - before >= 18, "whoever needs them all gets them, and so do the others"
+    clock.end(third)
+    clock.end(first)

@@ -375,18 +375,31 @@ async def test_devices_that_are_lost_as_soon_as_they_are_open_are_set_up_all_the
 class Blocks(NullMicrophone):
     """Takes blocks of another length."""
 
+    block_ms = 10.0
+
     def suggest_block(self, block_ms: float) -> None:
-        self.block_ms = round(block_ms)
+        self.block_ms = block_ms
 
 
-async def test_devices_that_are_open_all_day_have_longer_blocks(
+class SpeakerBlocks(NullSpeaker):
+    """Takes blocks of another length."""
+
+    block_ms = 10.0
+
+    def suggest_block(self, block_ms: float) -> None:
+        self.block_ms = block_ms
+
+
+async def test_devices_that_are_open_all_day_have_blocks_of_a_sound_servers_cycles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    microphone = Blocks(RATE)
-    microphone.block_ms = 10
-    async with a_kiosk(monkeypatch, listens, microphone=lambda: microphone) as kiosk:
+    microphone, speaker = Blocks(RATE), SpeakerBlocks(RATE)
+    async with a_kiosk(
+        monkeypatch, listens, microphone=lambda: microphone, speaker=lambda: speaker
+    ) as kiosk:
         await kiosk.until(State.IDLE)
-        assert microphone.block_ms == 20
+        assert round(microphone.block_ms * 48) == 1024
+        assert round(speaker.block_ms * 48) == 512, "shorter: a press is waiting for its sound"
 
 
 async def test_a_call_that_begins_before_other_devices_are_opened_goes_on(

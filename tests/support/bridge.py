@@ -27,6 +27,9 @@ class Bridge:
         self.threads.put(threading.current_thread().name)
         self.inside -= 1
 
+    def rest_rt(self, count, heard=False):
+        return False
+
     def write_rt(self, samples, delay=0.0, xrun=False):
         self.threads.put(threading.current_thread().name)
 

@@ -2,13 +2,16 @@
 
 A callback gets raw bytes, timestamps that may be missing, and flags; the ends of ``ports`` get mono
 samples, a delay and whether there was a gap. A callback that fails reports it and falls silent.
+
+Where nobody listens and nothing is to be heard, a block is only counted: a program that waits all
+day for its next call would spend half of its time on samples that nobody needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import get_native_id
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +28,20 @@ _PLENTY = 1.0
 End = TypeVar("End", Sink, Source)
 
 
+@runtime_checkable
+class _RestingSink(Protocol):
+    """A sink that may need no samples."""
+
+    def rest_rt(self, count: int, heard: bool) -> bool: ...
+
+
+@runtime_checkable
+class _RestingSource(Protocol):
+    """A source that may have nothing but silence."""
+
+    def rest_rt(self, count: int) -> bool: ...
+
+
 class Run(Generic[End]):
     """One run from ``start`` to ``stop``: the state of its callbacks, so that none outlives it."""
 
@@ -39,6 +56,8 @@ class Run(Generic[End]):
         """Times that PortAudio has called back."""
         self.thread = 0
         """The system's number of the thread it does so on; 0 before."""
+        self.rests = False
+        """Whether the last block was only counted."""
         self.stopping = False
         self.told = False
 
@@ -56,6 +75,7 @@ class Run(Generic[End]):
 def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     """Return the callback for an input."""
     write_rt, pair, seconds = run.end.write_rt, run.channels > 1, 1 / run.rate
+    rest_rt = run.end.rest_rt if isinstance(run.end, _RestingSink) else None
     gaps = GapMeter()
 
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
@@ -64,6 +84,13 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
             if not run.calls:
                 run.thread = get_native_id()
             run.calls += 1
+            if rest_rt is not None:
+                if rest_rt(frames, data[:] != bytes(len(data))):
+                    run.rests = True
+                    return
+                if run.rests:
+                    run.rests = False
+                    gaps.begin_anew_rt()
             spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
             delay = time.currentTime - spoken
             if not 0.0 < delay <= _BELIEVABLE_DELAY:
@@ -83,14 +110,23 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
 def playout_callback(run: Run[Source]) -> Callable[..., None]:
     """Return the callback for an output."""
     fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
+    rest_rt = run.end.rest_rt if isinstance(run.end, _RestingSource) else None
     gaps = GapMeter()
 
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
-        out = np.frombuffer(data, np.int16)
         if not run.calls:
             run.thread = get_native_id()
         run.calls += 1
+        if rest_rt is not None:
+            if rest_rt(frames):
+                data[:] = bytes(len(data))
+                run.rests = True
+                return
+            if run.rests:
+                run.rests = False
+                gaps.begin_anew_rt()
+        out = np.frombuffer(data, np.int16)
         try:
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)

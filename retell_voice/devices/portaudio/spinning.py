@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,10 @@ from retell_voice.devices.clock import WATCH, Ticking
 _CALM = 0.033
 """Seconds from one look to the next while all streams call back. A thread that spins prints 200 MB
 a second."""
+_UNSEEN_CALM = 0.2
+"""The same where standard error goes nowhere: all that is lost until then is time of the processor.
+As often as what looks after devices, so that both take one wake-up; it leaves as many out."""
+_NEEDLESS = 4
 _LOOK = 0.02
 """The same while one does not: two blocks of a call's stream, one of a kiosk's."""
 _BUSY = 0.2
@@ -54,7 +59,7 @@ class Guard:
         self._lock = threading.Lock()
         self._streams: dict[int, tuple[Watched, int, float | None, int]] = {}
         self._ticking: Ticking | None = None
-        self._pace = _CALM
+        self._calm = self._pace = _CALM
         self.held = 0
         """Threads that were held."""
 
@@ -65,7 +70,8 @@ class Guard:
         with self._lock:
             self._streams[id(stream)] = stream, 0, None, 0
             if self._ticking is None:
-                self._begin(_CALM)
+                self._calm = _calm()
+                self._begin(self._calm)
 
     def forget(self, stream: Watched) -> None:
         """Look at it no more: it has been closed."""
@@ -76,9 +82,10 @@ class Guard:
         if over and ticking is not None:
             _CLOCK.end(ticking)
 
-    def look(self) -> None:
-        """Look at all of them. Runs on: clock thread."""
-        pace = _CALM
+    def look(self) -> int:
+        """Look at all of them; return how many of the next looks are needless, if others think so,
+        too. Runs on: clock thread."""
+        pace = self._calm
         for key, (stream, calls, ran, attempts) in list(self._streams.items()):
             known: tuple[int, float | None, int] = stream.calls, None, attempts
             if stream.calls == calls and stream.thread:  # it does nothing that it is there for
@@ -94,6 +101,7 @@ class Guard:
                     if known[2] > _ATTEMPTS:  # what it spins in is no printing
                         del self._streams[key]
         self._look_every(pace)
+        return _NEEDLESS if pace == _UNSEEN_CALM else 0
 
     def _look_every(self, seconds: float) -> None:
         with self._lock:
@@ -116,6 +124,14 @@ class Guard:
         after = running_time(stream.thread)
         if before is not None and after is not None and after - before < _BUSY * _MOMENT:
             self.held += 1
+
+
+def _calm() -> float:
+    """Return the seconds from one look to the next while all streams call back."""
+    with suppress(OSError):  # closed
+        if os.path.samestat(os.fstat(2), os.stat(os.devnull)):
+            return _UNSEEN_CALM
+    return _CALM
 
 
 class Trap:

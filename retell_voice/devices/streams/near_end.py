@@ -26,14 +26,12 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.resample import Resampler
 from retell_voice.audio.speech_spans import SpeechSpans
 from retell_voice.devices.streams.notices import Post
-from retell_voice.devices.streams.tap import Tap
+from retell_voice.devices.streams.tap import EVERY, Tap
 from retell_voice.events import InputFinished
 from retell_voice.threads.relay import Block, Relay
 
 _SPEECH = 200
 """A peak of −44 dBFS: a room is quieter, a voice is louder."""
-_IDLE_SECONDS = 0.02
-"""How often the thread wakes for taps while no call is up."""
 _ALONE_SECONDS = 0.1
 """How often it wakes where only echo control listens, to keep what it knows of the room."""
 
@@ -149,8 +147,10 @@ class NearEnd:
         self._relay.stop()
 
     def connect(self, call: CallFrames | None) -> None:
-        """Connect a call from here on; None: no call is up."""
+        """Connect a call from here on; None: no call is up, and ``level`` starts anew."""
         self._call = call
+        if call is None:
+            self._metering = False
         self._is_started = True
         self._choose_thread()
         self._relay.hurry()
@@ -184,6 +184,20 @@ class NearEnd:
         """Runs on: audio callback thread. Take samples, shape (n,); see ``Sink``."""
         self._relay.write_rt(samples, delay, xrun)
 
+    def rest_rt(self, count: int, heard: bool) -> bool:
+        """Runs on: audio callback thread. Count samples, where nobody listens; return whether that
+        is so. ``heard``: they are not all zeros."""
+        if (
+            self._call is not None
+            or self._taps
+            or self._echo is not None
+            or self._metering
+            or not self._relay.skip_rt(count)
+        ):
+            return False
+        self.sounds += heard
+        return True
+
     def finished(self) -> None:
         """Note that nothing more will come from the current device."""
         self._relay.finish()
@@ -192,10 +206,12 @@ class NearEnd:
 
     def _needed(self) -> int:
         call = self._call
-        idle = round(_IDLE_SECONDS * self.rate)
         if call is None:
-            return idle if self._taps else round(_ALONE_SECONDS * self.rate)
-        return call.needed if self._echo is None else min(call.needed, idle // 2)
+            seconds = min((tap.every for tap in self._taps), default=_ALONE_SECONDS)
+            return round(seconds * self.rate)
+        return (
+            call.needed if self._echo is None else min(call.needed, round(EVERY * self.rate) // 2)
+        )
 
     def _take(self, block: Block) -> None:
         """Runs on: near-end thread, or the microphone's. Pass a block through all stages."""

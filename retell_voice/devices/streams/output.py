@@ -141,6 +141,21 @@ class Output:
             self.fault = error
         self.xruns += xrun
 
+    def rest_rt(self, count: int) -> bool:
+        """Runs on: audio callback thread. Count samples of silence, where there is nothing to play
+        and nobody to hear it; return whether that is so."""
+        if (
+            self._far_end is not None
+            or self._sounds
+            or self._ending
+            or self._taps
+            or self._reference is not None
+            or not self.gain.is_steady
+        ):
+            return False
+        self.position += count
+        return True
+
     def _fill_rt(self, out: Samples, delay: float) -> None:
         """Runs on: audio callback thread."""
         far_end = self._far_end

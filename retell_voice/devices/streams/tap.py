@@ -11,6 +11,8 @@ from retell_voice.audio.ring import Ring
 
 SECONDS = 10.0
 """Seconds of audio a tap keeps for its reader; a disk may stall for seconds."""
+EVERY = 0.02
+"""Seconds of audio that come at a time, where a thread must be woken for it."""
 
 
 class Tap:
@@ -27,6 +29,8 @@ class Tap:
     def __init__(self, rate: int, start: int = 0) -> None:
         self.rate = rate
         self.start = start
+        self.every = EVERY
+        """Seconds of audio that its reader wants at a time; during a call, less may come."""
         self.written: Callable[[], None] | None = None
         """Called after each write; must neither block nor raise."""
         self._ring = Ring(round(SECONDS * rate))

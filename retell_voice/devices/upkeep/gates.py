@@ -33,6 +33,7 @@ _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 class _CaptureEnd(Protocol):
     def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
     def finished(self) -> None: ...
+    def rest_rt(self, count: int, heard: bool) -> bool: ...
 
 
 class _End(Protocol):
@@ -41,6 +42,7 @@ class _End(Protocol):
 
 class _PlayoutEnd(Protocol):
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
+    def rest_rt(self, count: int) -> bool: ...
 
 
 class Gate:
@@ -167,6 +169,19 @@ class CaptureGate(Gate):
         if xrun:
             self.xruns += 1
 
+    def rest_rt(self, count: int, heard: bool) -> bool:
+        """Runs on: audio callback thread. Count a block that nobody needs; see ``NearEnd``."""
+        if not self.blocks or self._entering or self._leaving:
+            return False
+        self._busy = True
+        try:
+            rests = self.is_open and self._bridge.rest_rt(count, heard)
+        finally:
+            self._busy = False
+        if rests:
+            self.blocks += 1
+        return rests
+
     def finished(self) -> None:
         """Report, once, that nothing more will come."""
         if not self.has_finished and self.is_open:
@@ -200,3 +215,16 @@ class PlayoutGate(Gate):
         self.blocks += 1
         if xrun:
             self.xruns += 1
+
+    def rest_rt(self, count: int) -> bool:
+        """Runs on: audio callback thread. Count a block that is silent anyhow; see ``Output``."""
+        if not self.blocks or self._entering or self._leaving:
+            return False
+        self._busy = True
+        try:
+            rests = self.is_open and self._bridge.rest_rt(count)
+        finally:
+            self._busy = False
+        if rests:
+            self.blocks += 1
+        return rests

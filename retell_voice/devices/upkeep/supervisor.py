@@ -98,6 +98,7 @@ class Supervisor:
         self._gate = self._tasks.gate  # the one in place
         self._deadline = 0.0
         self._why = ""
+        self._flowed = 0  # blocks that had passed when someone last asked
         self._told_loss = 0  # number of the last loss reported by a DeviceLost
         self._absence = 0, 0.0  # number of a loss, and when it was first seen
         self._watched: tuple[Gate, Watchdog] | None = None
@@ -201,6 +202,12 @@ class Supervisor:
     def open_again(self) -> None:
         """Start reopening the device unchanged; a pause of some tens of milliseconds."""
         self._happens(Event.REOPEN)
+
+    def flows(self) -> bool:
+        """Return whether the device works, and audio has passed since this was last asked."""
+        blocks, before = self._gate.blocks, self._flowed
+        self._flowed = blocks
+        return blocks != before and self._state is State.WORKING
 
     def look(self, now: float, *, pause: bool = False) -> None:
         """Notice a device that stopped silently, stays away for too long or has gaps.

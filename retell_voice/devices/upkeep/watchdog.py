@@ -7,8 +7,9 @@ from dataclasses import dataclass
 ZEROS_TIMEOUT = 5.0
 """Seconds of only digital zeros after which a microphone counts as muted."""
 
-_LOOK = 0.25
-"""Seconds that one look counts for at most: after a longer sleep, nothing is known."""
+_LOOK, _LONG_LOOK = 0.25, 1.25
+"""Seconds that one look at blocks or at zeros counts for at most: after a longer sleep, nothing is
+known."""
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class ZerosWatch:
 
         ``sounds`` changes with every sound; time in which nobody listens does not count.
         """
-        elapsed = 0.0 if self._looked is None else min(now - self._looked, _LOOK)
+        elapsed = 0.0 if self._looked is None else min(now - self._looked, _LONG_LOOK)
         self._looked = now
         if sounds != self._sounds:
             self._sounds, self._silent, self._told = sounds, 0.0, False

@@ -125,6 +125,26 @@ def test_a_thread_that_spins_in_something_else_is_left_alone_in_the_end(
     assert 10 < trap.sprung < 100
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="PortAudio's threads spin on Linux")
+@pytest.mark.parametrize(
+    ("stderr", "pace"),
+    [(subprocess.PIPE, spinning._CALM), (subprocess.DEVNULL, spinning._UNSEEN_CALM)],
+)
+def test_it_looks_rarely_where_what_a_thread_prints_is_lost_anyhow(
+    stderr: int, pace: float
+) -> None:
+    watch = (
+        "from types import SimpleNamespace\n"
+        "from retell_voice.devices.portaudio.spinning import guard\n"
+        "guard().watch(SimpleNamespace(calls=0, thread=0))\n"
+        "print(guard()._pace)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watch], stdout=subprocess.PIPE, stderr=stderr, timeout=20, check=True
+    )
+    assert float(done.stdout) == pace
+
+
 def test_it_looks_often_only_while_a_stream_does_not_call_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

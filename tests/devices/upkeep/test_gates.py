@@ -35,6 +35,9 @@ class Level:
     def __init__(self):
         self.heard = []
 
+    def rest_rt(self, count, heard=False):
+        return False
+
     def fill_rt(self, out, delay=0.0, xrun=False):
         out[:] = 1000
 
