@@ -96,7 +96,7 @@ def packets(data: bytes) -> None:
 def mqtt(data: bytes) -> None:
     """A message of a broker: which command, then the payload."""
     topic = _TOPICS.commands[data[0] % len(_TOPICS.commands)] if data else "x"
-    _TOPICS.happening(topic, data[1:])
+    _TOPICS.event(topic, data[1:])
 
 
 def joining(data: bytes) -> None:

@@ -16,7 +16,7 @@ from support.addresses import dead, with_two_addresses
 
 from retell_voice.emulator.http_post import HttpPoster, PostError
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
-from retell_voice.kiosk.placing import UrlWay
+from retell_voice.kiosk.placing import UrlCalls
 from retell_voice.kiosk.post import post
 from retell_voice.net.http import parse_base
 from retell_voice.protocol.gateway import Admission
@@ -58,7 +58,7 @@ async def endpoint(url: str) -> None:
 
 
 async def look(url: str) -> None:
-    await UrlWay(KioskSettings(call_url=Sourced(url))).check()
+    await UrlCalls(KioskSettings(call_url=Sourced(url))).check()
 
 
 async def webhook(url: str) -> None:
