@@ -48,7 +48,7 @@ def _check(settings: KioskSettings, *, file: ConfigFile) -> int:
     """Run a kiosk."""
     if sys.platform == "win32":
         raise ConfigError("a kiosk needs Linux, or a system like it")
-    from retell_voice.kiosk.__main__ import words
+    from retell_voice.kiosk.handed_over import words
 
     raise _HandOver([*words(settings, file.path)])
 

@@ -289,7 +289,33 @@ def test_ctrl_c_while_python_imports_says_nothing(
     env: dict[str, str], tmp_path: Path, module: str
 ) -> None:
     """One, at the worst moment: in the middle of an import."""
-    code = f"""
+    env = {**env, **patched(tmp_path, interrupted_at(module))}
+    done = subprocess.run(
+        [*PROGRAM, "talk", *QUICK, "--url", "ws://127.0.0.1:1/x", CALL_ID],
+        env=env,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["retell_voice.kiosk.handed_over", "retell_voice.errors", "retell_voice.kiosk.program"],
+)
+def test_nor_does_one_while_a_kiosk_is_loaded(
+    env: dict[str, str], tmp_path: Path, module: str
+) -> None:
+    env = {**env, **patched(tmp_path, interrupted_at(module))}
+    command = [sys.executable, "-m", "retell_voice.kiosk", f"socket={tmp_path / 'socket'}"]
+    done = subprocess.run(command, env=env, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def interrupted_at(module: str) -> str:
+    """Return code with which Python gets a Ctrl-C where it imports this."""
+    return f"""
 import os, signal, sys
 
 class Finder:
@@ -299,15 +325,6 @@ class Finder:
 
 sys.meta_path.insert(0, Finder())
 """
-    env = {**env, **patched(tmp_path, code)}
-    done = subprocess.run(
-        [*PROGRAM, "talk", *QUICK, "--url", "ws://127.0.0.1:1/x", CALL_ID],
-        env=env,
-        capture_output=True,
-        timeout=30,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_ctrl_c_while_python_ends_says_nothing(env: dict[str, str], tmp_path: Path) -> None:

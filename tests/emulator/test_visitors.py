@@ -60,6 +60,25 @@ def test_whatever_the_headers_say_it_is_admitted_or_refused_in_a_line(
     assert why is None or len(why.splitlines()) == 1
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/list-voices"),
+        ("POST", "/v3/create-web-call"),
+        ("OPTIONS", "/v3/create-web-call"),
+        ("POST", "/webrtc-proxy/x/v1/webrtc/sessions"),
+        ("DELETE", "/webrtc-proxy/x/v1/webrtc/sessions/0"),
+        ("GET", "/v2/monitor-call/x"),
+        ("GET", "/nowhere"),
+    ],
+)
+async def test_no_page_reaches_anything(method: str, target: str, origin: str) -> None:
+    async with Emulator() as emulator:
+        headers = f"Origin: {origin}\r\n"
+        assert (await ask(emulator, method, target, headers=headers))[0] == 403
+
+
 async def test_no_page_and_no_rebound_name_reaches_it() -> None:
     async with Emulator(allowed_hosts=["app.example"]) as emulator:
         for headers, status in (

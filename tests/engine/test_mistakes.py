@@ -36,6 +36,12 @@ from retell_voice.devices.ports import check_device
 from retell_voice.sync import Call as SyncCall
 
 NOWHERE = "ws://127.0.0.1:1/x"
+# What the types forbid, and people give all the same.
+NONE: Any = None
+SEVEN: Any = 7
+BYTES: Any = b"x"
+TEXT: Any = "s16le"
+LIST: Any = ["a"]
 
 
 class Hears:
@@ -101,40 +107,40 @@ def test_a_wrong_argument_is_named_where_the_call_is_made(
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
     [
-        (lambda: WebCall(None), TypeError, "agent_id or what create-web-call answered, not None"),
-        (lambda: WebCall(b"x"), TypeError, "agent_id or what create-web-call answered, not bytes"),
+        (lambda: WebCall(NONE), TypeError, "agent_id or what create-web-call answered, not None"),
+        (lambda: WebCall(BYTES), TypeError, "agent_id or what create-web-call answered, not bytes"),
         (lambda: WebCall("", api_key="k"), ConfigError, "the agent_id is empty"),
-        (lambda: WebCall("agent_1", api_key=7), TypeError, "api_key= takes text, not int"),
+        (lambda: WebCall("agent_1", api_key=SEVEN), TypeError, "api_key= takes text, not int"),
         (
-            lambda: WebCall("agent_1", api_key="k", metadata=[1]),
+            lambda: WebCall("agent_1", api_key="k", metadata=LIST),
             TypeError,
             "metadata= takes a mapping, not list",
         ),
         (
-            lambda: WebCall("agent_1", api_key="k", dynamic_variables="x"),
+            lambda: WebCall("agent_1", api_key="k", dynamic_variables=TEXT),
             TypeError,
             "dynamic_variables= takes a mapping, not str",
         ),
-        (lambda: phone_route(None, "ws://x"), TypeError, "the dialect is text, not NoneType"),
-        (lambda: phone_route("twilio", None), TypeError, "the url is text, not NoneType"),
+        (lambda: phone_route(NONE, "ws://x"), TypeError, "the dialect is text, not NoneType"),
+        (lambda: phone_route("twilio", NONE), TypeError, "the url is text, not NoneType"),
         (
-            lambda: phone_route("twilio", "ws://x", parameters=["a"]),
+            lambda: phone_route("twilio", "ws://x", parameters=LIST),
             TypeError,
             "parameters= takes a mapping, not list",
         ),
-        (lambda: Monitor(None, api_key="k"), TypeError, "call_id= takes text, not NoneType"),
-        (lambda: Monitor("call_1", api_key=None), TypeError, "api_key= takes text, not NoneType"),
-        (lambda: run(register_call(None, api_key="k")), TypeError, "agent_id is text, not None"),
+        (lambda: Monitor(NONE, api_key="k"), TypeError, "call_id= takes text, not NoneType"),
+        (lambda: Monitor("call_1", api_key=NONE), TypeError, "api_key= takes text, not NoneType"),
+        (lambda: run(register_call(NONE, api_key="k")), TypeError, "agent_id is text, not None"),
         (lambda: run(register_call("", api_key="k")), ConfigError, "the agent_id is empty"),
-        (lambda: run(register_call("a", api_key=None)), TypeError, "api_key= takes text, not None"),
+        (lambda: run(register_call("a", api_key=NONE)), TypeError, "api_key= takes text, not None"),
         (
-            lambda: run(register_call("a", api_key="k", audio="s16le")),
+            lambda: run(register_call("a", api_key="k", audio=TEXT)),
             TypeError,
             "audio= takes an AudioFormat, not str",
         ),
         (lambda: run(create_web_call("", api_key="k")), ConfigError, "the agent_id is empty"),
-        (lambda: run(get_call(None, api_key="k")), TypeError, "call_id= takes text, not NoneType"),
-        (lambda: SyncCall(None), TypeError, "a call_id or a route, not NoneType"),
+        (lambda: run(get_call(NONE, api_key="k")), TypeError, "call_id= takes text, not NoneType"),
+        (lambda: SyncCall(NONE), TypeError, "a call_id or a route, not NoneType"),
         (lambda: SyncCall("c", microphone=Hears(rate=0)), DeviceError, "Hears.rate is 0, outside"),
         (lambda: next(iter(SyncCall("c"))), RuntimeError, "the call is not open"),
     ],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retell_voice.errors import ConfigError
-from retell_voice.kiosk.__main__ import run, words
+from retell_voice.kiosk.handed_over import run, words
 from retell_voice.settings.load import ConfigFile, load
 from retell_voice.settings.schema import table
 from retell_voice.settings.tables.kiosk import KioskSettings
