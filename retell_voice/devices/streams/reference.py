@@ -8,8 +8,7 @@
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader continues
 where it stopped as long as the times agree with that, but for a sample now and then where clocks
-drift. It looks ahead, but not so far that it asks
-for what the speaker has not been given yet.
+drift. It looks ahead, but not so far that it asks for what the speaker has not been given yet.
 """
 
 from __future__ import annotations
@@ -117,13 +116,14 @@ class ReferenceReader:
         behind = wanted - self._back - (self._next or 0.0)
         if self._agrees(behind):
             self._off = 0
+            self._drift += _DRIFT_MEMORY * (behind - self._drift)
         else:
             self._off += 1
             if self._off >= _DISAGREEING_READS:
                 self.jumps += 1
                 self._jump(wanted - self._back)
         self._stay_back(wanted, count)
-        slip = self._slip(behind, count)
+        slip = self._slip(count)
         if (lacking := count + slip - len(self._held)) > 0:
             self._held = np.concatenate((self._held, self._pull(self._resampler.needed(lacking))))
         if slip < 0:
@@ -132,9 +132,8 @@ class ReferenceReader:
         self._next = (self._next or 0.0) + (count + slip) * self._step
         return taken
 
-    def _slip(self, behind: float, count: int) -> int:
+    def _slip(self, count: int) -> int:
         """Return how many samples to leave out: 1 or, to repeat one, −1 where clocks drift."""
-        self._drift += _DRIFT_MEMORY * (behind - self._drift)
         self._slipped += count
         rate = self._reference.rate
         due = self._slipped * self._step > _SLIP_SECONDS * rate
