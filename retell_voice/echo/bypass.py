@@ -69,7 +69,7 @@ class Bypass:
         gain = self._gain * _FADE if self._gain > 0.01 else 0.0
         if speaks and self._added < _LONGEST:
             self._added += 1
-            gain = sqrt(max(_SHARE - left / heard, 0.0)) * amplified
+            gain = sqrt(max(_SHARE - left / (heard + 1e-3), 0.0)) * amplified
         before, self._gain = self._gain, gain
         if before == gain == 0.0:
             return done

@@ -20,8 +20,9 @@ from retell_voice.devices.streams.reference import LEAD_SECONDS, FarReference, R
 from retell_voice.echo.ports import Blocks, EchoControl, EchoMeasures
 
 _MEASURE_SECONDS = 0.1
-_LONGEST_HOLE = 0.3
-"""Seconds of a hole that are made good: what was played before is no longer heard."""
+_LONGEST_HOLE, _HEARD_SECONDS = 2.0, 0.3
+"""Seconds of a hole that are made good; after a longer one, the reference finds its place itself.
+The control hears the last of them: what was played before is no longer heard."""
 _REST_SECONDS = 1.0
 """Longer than a room reverberates."""
 
@@ -65,7 +66,7 @@ class EchoStage:
             self._reader = ReferenceReader(self._reference, self._rate)
             self._holes = Holes(self._rate)
         if missing := self._holes.note_rt(spoken_at, len(samples)):
-            self._make_good(missing, spoken_at - missing)
+            self._make_good(min(missing, _LONGEST_HOLE), spoken_at - missing)
         far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
         self._silent = 0 if far.any() else self._silent + len(far)
         if self._silent > _REST_SECONDS * self._rate and self._may_rest():
@@ -80,7 +81,7 @@ class EchoStage:
     def _make_good(self, missing: float, spoken_at: float) -> None:
         """Let the far end go by while ``missing`` seconds of the near end were lost."""
         far = self._reader.read(round(missing * self._rate), spoken_at + LEAD_SECONDS)
-        self._blocks.skip(far[-round(_LONGEST_HOLE * self._rate) :])
+        self._blocks.skip(far[-round(_HEARD_SECONDS * self._rate) :])
 
     def reset(self) -> None:
         """Forget the room before the next block: a device was switched, or is back.

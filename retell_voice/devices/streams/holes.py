@@ -21,8 +21,10 @@ _JITTERS = 4.0
 _FIRST_JITTER = 0.003
 """Mean jitter until it is known, seconds."""
 _BLOCKS = 3
-"""Blocks in a row that must agree, and to within how many seconds: some single times are wrong."""
-_ALIKE = 0.002
+"""Blocks in a row that must agree: some single times are wrong."""
+_ALIKE, _ALIKE_JITTERS = 0.002, 2.0
+"""Seconds, or mean jitters, to within which; never more than a block, by which what comes at once
+differs."""
 _SLOW = 25
 """Blocks that are late, but do not agree, after which the times are believed."""
 _UP, _DOWN = 1 / 8, 1 / 64
@@ -64,17 +66,18 @@ class Holes:
             due += shift * (_UP if shift > 0 else _DOWN)
         else:
             self._late += 1
-            hole = self._confirmed_rt(shift)
+            hole = self._confirmed_rt(shift, length)
             if hole or self._late >= _SLOW:
-                due = at
+                due += hole or shift
                 self._late = self._agree = 0
         self._due = due + length
         return hole
 
-    def _confirmed_rt(self, shift: float) -> float:
+    def _confirmed_rt(self, shift: float, length: float) -> float:
+        alike = min(max(_ALIKE, _ALIKE_JITTERS * self._jitter), length)
         self._least, self._most = min(self._least, shift), max(self._most, shift)
-        if not self._agree or self._most - self._least > _ALIKE:
+        if not self._agree or self._most - self._least > alike:
             self._least = self._most = shift
             self._agree = 0
         self._agree += 1
-        return self._least if self._agree == _BLOCKS else 0.0
+        return (self._least + self._most) / 2 if self._agree == _BLOCKS else 0.0

@@ -7,8 +7,8 @@
 
 No lock: one thread writes. Times are seconds of ``time.monotonic``. They jitter by a millisecond
 or so, as callbacks do, while an echo canceller needs a stream without steps: a reader continues
-where it stopped as long as the times agree with that. It looks ahead, but not so far that it asks
-for what the speaker has not been given yet.
+where it stopped as long as the times agree with that, but for a sample now and then where clocks
+drift. It looks ahead, but not so far that it asks for what the speaker has not been given yet.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ servers correct theirs by 10 ms and more, while a canceller copes with a constan
 echo comes too early."""
 _DISAGREEING_READS = 20
 """Reads for which they must disagree: a fifth of a second."""
+_DRIFTED, _DRIFT_MEMORY = 0.001, 0.005
+"""Seconds by which the clocks may drift apart before single samples are left out or repeated, and
+the smoothing of that, per read."""
+_SLIP_SECONDS = 0.4
+"""Between two such samples: enough for a drift of 100 ppm at 24 kHz. A canceller follows them."""
 
 
 class FarReference:
@@ -90,6 +95,8 @@ class ReferenceReader:
         self._next: float | None = None  # position in the reference of what is returned next
         self._fed = 0  # position up to which the resampler has been fed
         self._off = 0  # reads in a row that disagreed
+        self._drift = 0.0  # positions by which it is behind the times, smoothed
+        self._slipped = 0  # samples returned since one was left out or repeated
         self._back = 0  # positions by which it looks less far ahead than requested
         self._short = 0.0  # share of recent reads that were short
         self._least = reference.ring.size  # missing in any of those
@@ -106,19 +113,34 @@ class ReferenceReader:
             return np.zeros(count, np.int16)
         if self._next is None:
             self._jump(wanted - self._back)
-        elif not self._agrees(wanted - self._back - self._next):
+        behind = wanted - self._back - (self._next or 0.0)
+        if self._agrees(behind):
+            self._off = 0
+            self._drift += _DRIFT_MEMORY * (behind - self._drift)
+        else:
             self._off += 1
             if self._off >= _DISAGREEING_READS:
                 self.jumps += 1
                 self._jump(wanted - self._back)
-        else:
-            self._off = 0
         self._stay_back(wanted, count)
-        if (lacking := count - len(self._held)) > 0:
+        slip = self._slip(count)
+        if (lacking := count + slip - len(self._held)) > 0:
             self._held = np.concatenate((self._held, self._pull(self._resampler.needed(lacking))))
-        taken, self._held = self._held[:count], self._held[count:]
-        self._next = (self._next or 0.0) + count * self._step
+        if slip < 0:
+            self._held = np.concatenate((self._held[:1], self._held))
+        taken, self._held = self._held[max(slip, 0) :][:count], self._held[count + max(slip, 0) :]
+        self._next = (self._next or 0.0) + (count + slip) * self._step
         return taken
+
+    def _slip(self, count: int) -> int:
+        """Return how many samples to leave out: 1 or, to repeat one, −1 where clocks drift."""
+        self._slipped += count
+        rate = self._reference.rate
+        due = self._slipped * self._step > _SLIP_SECONDS * rate
+        if not due or abs(self._drift) < _DRIFTED * rate or count < 2:
+            return 0
+        self._slipped = 0
+        return 1 if self._drift > 0 else -1
 
     def _agrees(self, behind: float) -> bool:
         """Return whether the times agree with where it is, to so many positions."""
@@ -150,6 +172,7 @@ class ReferenceReader:
 
     def _jump(self, to: int) -> None:
         self._next, self._fed, self._off = float(to), to, 0
+        self._drift = 0.0
         self._resampler.reset()
         self._held = self._held[:0]
 

@@ -143,6 +143,22 @@ def test_what_it_knows_of_the_room_outlasts_a_rest() -> None:
     assert rested < 1.5 * awake + 5
 
 
+@pytest.mark.parametrize("hole", [0.05, 1.0, 3600.0])
+def test_after_a_hole_of_any_length_both_are_in_step_again(hole: float) -> None:
+    """A program that is stopped for an hour has missed an hour of both."""
+    rate = 16000
+    control, reference = Keeps(), FarReference(rate)
+    stage = EchoStage(control, reference, rate)
+    for number in range(300):
+        now = NOON + number / 100 + (hole if number >= 150 else 0.0)
+        block = np.arange(number * 160, (number + 1) * 160).astype(np.int16)
+        reference.write_rt(block, now + 0.08)
+        stage(block, now + 0.03)
+    far = [int(np.median(each)) for each in control.far]
+    assert (far[-1] - far[140]) % 65536 == pytest.approx(160 * (299 - 140), abs=5)
+    assert len(far) <= 330, "of a long hole, only what a room still holds is processed"
+
+
 def test_a_reset_takes_place_on_the_thread_that_works_before_its_next_block() -> None:
     control, reference = Keeps(), FarReference(16000)
     stage = EchoStage(control, reference, 16000)

@@ -77,10 +77,11 @@ def test_what_the_microphone_loses_lets_no_echo_through(
 
 
 @pytest.mark.parametrize("room", ["desk", "loud"])
-def test_nor_where_times_jitter_by_3_ms(agent: Samples, room: str) -> None:
+def test_nor_mostly_where_times_jitter_by_3_ms(agent: Samples, room: str) -> None:
+    """Where the length of a hole is wrong by a millisecond or two, the canceller has to adapt."""
     made = scene(ROOMS[room], RATE, agent)
     out = with_a_microphone_that_loses(made, 0.1, 0.003)
-    assert max(left(made, out, 0.1)) < -36
+    assert np.mean(left(made, out, 0.1)) < -50
 
 
 @pytest.mark.parametrize("lost", [0.02, 0.1])

@@ -1,4 +1,4 @@
-"""Sounds of one's own that give way to the agent."""
+"""Sounds of one's own that give way to the agent, and what is kept of what was really played."""
 
 from __future__ import annotations
 
@@ -73,3 +73,20 @@ def test_it_is_heard_whole_in_a_call_in_which_nobody_speaks() -> None:
     assert all(np.all(block(output) == 200) for _ in range(5))
     assert not np.any(block(output))
     assert ended == [""]
+
+
+def test_the_reference_is_what_was_really_played() -> None:
+    """After the volume, with the agent and one's own sounds, and with the silence in between."""
+    output, agent = an_output()
+    reference, ended = output.reference, list[str]()
+    played = [block(output)]
+    agent.speaks = True
+    output.gain.value = 0.5
+    played += [block(output), block(output)]
+    agent.speaks = False
+    output.play(a_sound(ended, yields=False))
+    played += [block(output) for _ in range(7)]
+    kept, end = reference.ring.read(0)
+    assert np.array_equal(kept, np.concatenate(played))
+    assert end == 10 * BLOCK
+    assert set(np.unique(kept)) >= {0, 100, 500}
