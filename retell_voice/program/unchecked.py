@@ -36,4 +36,5 @@ def _process(
     if value is None and not parameter.required:
         call = parameter.callback
         return call(context, parameter, None) if call else None
-    return value if is_row else process(context, value)
+    is_given = isinstance(value, str | bool | list | tuple)  # and no mark of click's
+    return value if is_row and is_given else process(context, value)
