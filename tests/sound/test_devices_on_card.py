@@ -147,6 +147,8 @@ class Once(portaudio.PortAudioMicrophone):
 class Ear:
     def __init__(self):
         self.heard = []
+    def rest_rt(self, count, heard):
+        return False
     def write_rt(self, samples, delay=0.0, xrun=False):
         self.heard.append(samples.copy())
 

@@ -118,16 +118,16 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
         if not run.calls:
             run.thread = get_native_id()
         run.calls += 1
-        if rest_rt is not None:
-            if rest_rt(frames):
-                data[:] = bytes(len(data))
-                run.rests = True
-                return
-            if run.rests:
-                run.rests = False
-                gaps.begin_anew_rt()
-        out = np.frombuffer(data, np.int16)
         try:
+            if rest_rt is not None:
+                if rest_rt(frames):
+                    data[:] = bytes(len(data))
+                    run.rests = True
+                    return
+                if run.rests:
+                    run.rests = False
+                    gaps.begin_anew_rt()
+            out = np.frombuffer(data, np.int16)
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)
             if delay == 0.0 or delay > _BELIEVABLE_DELAY:
@@ -144,7 +144,7 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
             out.fill(0)
             out.reshape(-1, channels)[:, :2] = mono[:, None]
         except Exception as error:
-            out.fill(0)
+            data[:] = bytes(len(data))
             run.failed(error)
 
     return _callback_rt
