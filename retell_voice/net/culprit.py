@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ async def find_culprit(error: BaseException, url: str, timeout: float) -> Unreac
 
 async def wrong_scheme(error: BaseException, url: str) -> Unreachable | None:
     """Tell whether the server is there, but in TLS or not as the URL says; None: no."""
-    if isinstance(error, ssl.SSLCertVerificationError | ConnectionRefusedError):
+    if isinstance(error, ssl.SSLCertVerificationError | ConnectionRefusedError | socket.gaierror):
         return None
     parts = urlsplit(url)
     secure = parts.scheme in _TLS

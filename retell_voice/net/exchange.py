@@ -1,7 +1,7 @@
 """One HTTP request over asyncio streams: small, cancelled at once, nothing kept open.
 
-No redirects, no cookies; certificates are verified. It is for programs that have no
-memory to spare for a client that can do everything.
+No redirects, no cookies; certificates are verified. It is for programs that have no memory to spare
+for a client that can do everything.
 """
 
 from __future__ import annotations

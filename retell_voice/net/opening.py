@@ -74,6 +74,10 @@ async def open_websocket(url: str, *, open_timeout: float, **settings: Any) -> C
         raise
     except (InvalidHandshake, EOFError, OSError) as error:
         failure = error
+    except TypeError as error:  # of Python 3.11, where TLS within a proxy's TLS fails
+        if not isinstance(error.__context__, ssl.SSLError):
+            raise
+        failure = error.__context__
     # Raised out here, so that it has no context: the library's errors hold the URL.
     if proxy is not None:
         raise _through(proxy, failure, f"{host}:{port}", open_timeout)

@@ -32,6 +32,11 @@ class PromptlyRefused(ClientConnection):
         super().__init__(protocol, **settings)
         self._received = b""
         self._waiting: asyncio.TimerHandle | None = None
+        self._is_made = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._is_made = True
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -43,6 +48,8 @@ class PromptlyRefused(ClientConnection):
             self._waiting = self.loop.call_later(_BODY_SECONDS, self._settle)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_made:  # TLS within a proxy's TLS failed; the base knows no such end
+            return
         super().connection_lost(exc)
         if self._waiting is not None:
             self._waiting.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -208,6 +208,40 @@ async def test_a_proxy_that_fails_is_named_as_the_proxy(
         error = await why_not("wss://api.example.com/x", 0.3 if answer is None else 5.0)
     assert str(error).startswith(f"network: {words.format(port)}")
     assert not isinstance(error, Rejected)
+
+
+async def test_a_server_behind_a_proxy_in_tls_is_told_from_the_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "valid.pem"))
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        up_reader, up = await asyncio.open_connection("127.0.0.1", behind)
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+
+        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(4096):
+                    sink.write(data)
+            sink.close()
+
+        await asyncio.gather(copy(reader, up), copy(up_reader, writer))
+        done.set()
+
+    done = asyncio.Event()
+    async with serve(says_bye, "127.0.0.1", 0, ssl=server_tls()) as server:
+        behind = server.sockets[0].getsockname()[1]
+        async with await asyncio.start_server(proxy, "127.0.0.1", 0, ssl=server_tls()) as listening:
+            port = listening.sockets[0].getsockname()[1]
+            monkeypatch.setenv("https_proxy", f"https://localhost:{port}")
+            error = await why_not("wss://other.example/x")
+            await asyncio.wait_for(done.wait(), 10)
+    assert str(error).startswith("network: the TLS certificate of other.example:443 is not valid")
+    # Python 3.11's own complaint is about its TLS; none is about our connection.
+    assert not any("PromptlyRefused" in str(each) for each in complaints)
 
 
 async def test_a_proxy_that_is_not_there_is_named_as_the_proxy(

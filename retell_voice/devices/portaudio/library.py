@@ -130,8 +130,16 @@ def _load() -> ModuleType:
         raise DeviceError("the PortAudio library was not found", f"{hint}; {_FILES}") from error
     except Exception as error:  # its error type is not available if the import fails
         raise DeviceError(f"PortAudio does not start: {error}", NO_SOUND_HINT) from error
+    if sys.platform != "win32":  # there it knows what else a name may be
+        _read_any_name(sounddevice)
     _module = sounddevice
     return sounddevice  # type: ignore[no-any-return]  # it has no types
+
+
+def _read_any_name(module: Any) -> None:
+    """Have it read names of devices that are not UTF-8: one would spoil the whole list."""
+    if read := getattr(module, "_ffi_string", None):
+        module._ffi_string = lambda text: read(text).decode("utf-8", "replace").encode()
 
 
 def enter() -> None:

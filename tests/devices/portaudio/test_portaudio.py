@@ -47,6 +47,31 @@ def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
     assert forgotten == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is in the code page of the system")
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"USB M\xfcller", "USB M\ufffdller"), ("Müller".encode(), "Müller")]
+)
+def test_the_name_of_a_device_may_be_no_utf8(
+    monkeypatch: pytest.MonkeyPatch, name: bytes, shown: str
+) -> None:
+    monkeypatch.setattr(sounddevice, "_ffi_string", sounddevice._ffi_string)  # for afterwards
+    library._read_any_name(sounddevice)
+    kept = sounddevice._ffi.new("char[]", name)
+    info = sounddevice._ffi.new("PaDeviceInfo *")
+    info.structVersion, info.name, info.maxInputChannels = 2, kept, 1
+
+    class Odd:
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+        def Pa_GetDeviceInfo(self, index: int) -> object:
+            return info
+
+    real = sounddevice._lib
+    monkeypatch.setattr(sounddevice, "_lib", Odd())
+    assert sounddevice.query_devices(0)["name"] == shown
+
+
 LIBRARY_USER = """
 import atexit, ctypes, sys
 from retell_voice.devices.portaudio import library
