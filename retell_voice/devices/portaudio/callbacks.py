@@ -3,8 +3,8 @@
 A callback gets raw bytes, timestamps that may be missing, and flags; the ends of ``ports`` get mono
 samples, a delay and whether there was a gap. A callback that fails reports it and falls silent.
 
-Where nobody listens and nothing is to be heard, a block is only counted: a program that waits all
-day for its next call would spend half of its time on samples that nobody needs.
+Where nobody listens and nothing is to be heard, a block is only counted: a program may wait all day
+for its next call.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from retell_voice.threads.relay import Block, Relay
 _SPEECH = 200
 """A peak of −44 dBFS: a room is quieter, a voice is louder."""
 _ALONE_SECONDS = 0.1
-"""How often it wakes where only echo control listens, to keep what it knows of the room."""
+"""How often the thread wakes where only echo control listens, to keep what it knows of the room."""
 
 Stage = Callable[[Samples, float], Samples]
 """The slot for echo control: takes near-end samples, shape (n,), and when the first was spoken
