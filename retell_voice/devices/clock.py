@@ -78,9 +78,7 @@ class Clock:
             beat = self._least_crowded(period)
             ticking = Ticking(beat, tick_rt, failed)
             beat.members += (ticking,)
-            while beat.due > time.monotonic() + period:  # the others can do without some
-                beat.due -= period
-                self._changed.set()
+            self._hasten(beat)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -107,6 +105,16 @@ class Clock:
         while not self._beats and thread.is_alive() and time.monotonic() < deadline:
             thread.join(_POLL_SECONDS)
 
+    def hasten(self, ticking: Ticking) -> None:
+        """Take back what was needless: it ticks within one period."""
+        with self._lock:
+            self._hasten(ticking.beat)
+
+    def _hasten(self, beat: _Beat) -> None:
+        while beat.due > time.monotonic() + beat.period:
+            beat.due -= beat.period
+            self._changed.set()
+
     def _least_crowded(self, period: float) -> _Beat:
         def crowds(phase: int) -> int:
             beat = self._beats.get((period, phase))
@@ -131,7 +139,8 @@ class Clock:
             if early > 0 and self._changed.wait(early):
                 continue
             needless: list[int] = []
-            for ticking in beat.members:
+            members = beat.members
+            for ticking in members:
                 ticking.busy = True
                 if ticking.running:
                     try:
@@ -140,7 +149,9 @@ class Clock:
                         ticking.running = False
                         ticking.failed(error)
                 ticking.busy = False
-            beat.due += beat.period * (1 + min(needless, default=0))
+            with self._lock:
+                skipped = min(needless, default=0) if beat.members is members else 0
+                beat.due += beat.period * (1 + skipped)
 
 
 CLOCK = Clock("retell-voice clock")

@@ -14,12 +14,14 @@ from math import sqrt
 import numpy as np
 
 from retell_voice.audio.format import Samples
+from retell_voice.audio.levels import peak
 from retell_voice.echo.ports import block_samples
 
 _SHARE = 10 ** (-6 / 10)
 """Power of the sum over that of the microphone."""
 _LONGEST, _AGAIN = 50, 50
 """Blocks for which it is added, and without near-end speech until it may be again."""
+_FULL = 32767
 _FADE = 0.7
 """Gain per block when it is no longer added."""
 
@@ -29,16 +31,17 @@ class Bypass:
 
     Args:
         rate: samples a second.
+        delay: by how many seconds the canceller's output is late.
     """
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, delay: float) -> None:
         self._ramp = np.linspace(0.0, 1.0, block_samples(rate), dtype=np.float32)
-        self._last: Samples = np.zeros(len(self._ramp), np.int16)
+        self._delay = round(delay * rate)
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard."""
-        self._last = np.zeros_like(self._last)
+        self._past: Samples = np.zeros(self._delay, np.int16)
         self._gain = 0.0
         self._added = 0
         self._without = _AGAIN
@@ -57,12 +60,13 @@ class Bypass:
 
         Args:
             done: the canceller's output; returned itself if nothing must be.
-            near: what the microphone heard; it is added a block late, as cancellers are.
+            near: what the microphone heard; it is added as late as ``done`` is.
             speaks: somebody speaks, and the far end is heard.
             left, heard: power of ``done``, not amplified, and ``near``, over the last blocks.
             amplified: factor by which ``done`` is (automatic gain).
         """
-        late, self._last = self._last, near
+        past = np.concatenate((self._past, near))
+        late, self._past = past[: len(near)], past[len(near) :]
         self._without = 0 if speaks else self._without + 1
         if self._without >= _AGAIN:
             self._added = 0
@@ -70,6 +74,7 @@ class Bypass:
         if speaks and self._added < _LONGEST:
             self._added += 1
             gain = sqrt(max(_SHARE - left / (heard + 1e-3), 0.0)) * amplified
+            gain = min(gain, (_FULL - peak(done)) / max(peak(late), 1))
         before, self._gain = self._gain, gain
         if before == gain == 0.0:
             return done

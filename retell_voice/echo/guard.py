@@ -55,7 +55,7 @@ class Guarded:
         self._canceller = canceller
         self._expected = ExpectedEcho(rate)
         self._gate = Gate(rate)
-        self._bypass = Bypass(rate)
+        self._bypass = Bypass(rate, self._canceller.delay)
         self._meter = Meter()
         self._heard = self._left = 1.0
 

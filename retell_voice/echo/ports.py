@@ -160,7 +160,8 @@ class Blocks:
     def skip(self, far: Samples) -> None:
         """Take far end, shape (n,), of a time whose near end was lost.
 
-        The control hears silence for it; of less than a block it hears nothing.
+        The control hears silence for it; of less than a block it hears nothing. What it still held
+        of the near end before, its delay, is lost, too.
         """
         for start in range(len(far) % self._size, len(far), self._size):
             self._block(np.zeros(self._size, np.int16), far[start : start + self._size])

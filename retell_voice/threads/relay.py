@@ -174,7 +174,7 @@ class Relay:
         while not self._stopping:
             # What comes after this look and is due releases the lock.
             if ring.written < self._due and not self._has_finished:
-                # While all work is done inline, nothing comes that nobody is woken for.
+                # While all work is done inline, whoever writes something due wakes this thread.
                 self._wake.acquire(timeout=-1 if self.inline else self._look)
             has_finished = self._has_finished  # before the ring: its last audio goes first
             known, spoken_at = self._anchor

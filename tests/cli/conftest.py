@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import os
@@ -15,6 +16,7 @@ import pytest
 from support import warm
 
 from retell_voice.cli import main
+from retell_voice.devices.portaudio import library
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NOTHING: Mapping[str, str] = {}
@@ -87,6 +89,7 @@ def refuse(
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["retell-voice", *arguments])
+        monkeypatch.setattr(library, "_left_open", False)  # else all of this process would end
         monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
         with pytest.raises(SystemExit) as caught:
             main()
@@ -98,7 +101,9 @@ def refuse(
         signal.getsignal(signal.SIGINT),
         logging.lastResort,
     )
+    collects = gc.get_threshold()
     yield refuse
+    gc.set_threshold(*collects)
     logging.lastResort = last_resort
     signal.signal(signal.SIGINT, handler)
     sys.setswitchinterval(interval)

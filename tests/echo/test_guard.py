@@ -112,7 +112,7 @@ def test_whom_the_canceller_suppresses_is_noticed_all_the_same(
 
     made = conversation(Room(), engine, at=(at,))
     out = made.through(Guarded(Suppressor(made, (0, 0.02)), RATE))
-    assert interruptions(out)[0] == pytest.approx(at + 0.2, abs=0.05)
+    assert at + 0.09 < interruptions(out)[0] < at + 0.25
 
 
 def test_who_interrupts_while_it_is_guarded_gets_through(

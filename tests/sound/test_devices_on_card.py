@@ -147,7 +147,7 @@ class Once(portaudio.PortAudioMicrophone):
 class Ear:
     def __init__(self):
         self.heard = []
-    def rest_rt(self, count, heard):
+    def rest_rt(self, count, heard, xrun):
         return False
     def write_rt(self, samples, delay=0.0, xrun=False):
         self.heard.append(samples.copy())

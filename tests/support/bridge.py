@@ -27,7 +27,7 @@ class Bridge:
         self.threads.put(threading.current_thread().name)
         self.inside -= 1
 
-    def rest_rt(self, count, heard=False):
+    def rest_rt(self, *block):
         return False
 
     def write_rt(self, samples, delay=0.0, xrun=False):

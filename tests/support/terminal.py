@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import pexpect
@@ -84,7 +85,8 @@ class _WarmChild(fdspawn):  # type: ignore[type-arg]
 
     def close(self, force: bool = True) -> None:
         if self._started.status is None:
-            self.kill(signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                self.kill(signal.SIGKILL)
             self.wait()
         super().close()
 

@@ -319,7 +319,7 @@ class PacketStream:
         if off > 0 and not soon:
             self._decode_ahead()
         likeness = _NEVER if soon else _SPEECH  # quiet passages may always be stretched
-        if self._floor.covers(self.sync.waiting):
+        if self._is_noise(lengthens=off < 0):
             likeness = _NOISE
         near, urgent, seconds = likeness
         correlation = near + min(far / seconds, 1.0) * (urgent - near)
@@ -335,6 +335,12 @@ class PacketStream:
         self.sync.replace(samples)
         self._stretched_at = now
         return Outcome.ACCELERATE if off > 0 else Outcome.PREEMPTIVE_EXPAND
+
+    def _is_noise(self, *, lengthens: bool) -> bool:
+        """Whether what stretching would cut, or repeat, is no louder than the noise."""
+        if not self._floor.covers(self.sync.waiting):
+            return False
+        return not lengthens or self._floor.covers(self.sync.history[-self._stretcher.longest :])
 
     def _decode_ahead(self) -> None:
         """Decode contiguous packets until there is enough to shorten."""

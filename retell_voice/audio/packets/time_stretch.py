@@ -45,10 +45,11 @@ class TimeStretch:
     def __init__(self, rate: int) -> None:
         self._step = max(1, rate // _SEARCH_RATE)
         self._shortest = round(SHORTEST * rate)
-        self._longest = round(LONGEST * rate)
+        self.longest = round(LONGEST * rate)
+        """Samples that it adds at most where it is not quiet."""
         self._compared = round(_COMPARED * rate)
         self._fade = round(_QUIET_FADE * rate)
-        self.needed = 2 * self._longest
+        self.needed = 2 * self.longest
         """Samples it needs to do best: two of the longest periods."""
 
     def shorten(self, samples: Samples, most: int, correlation: float) -> tuple[Samples, int]:
@@ -63,7 +64,7 @@ class TimeStretch:
         if _is_quiet(signal):
             fade, lag = self._fade, min(most, len(samples) - self._fade)
         else:
-            most = min(most, len(samples) // 2, self._longest)
+            most = min(most, len(samples) // 2, self.longest)
             fade = lag = self._period(signal, 0, 1, most, correlation)
         if lag <= 0 or not fade:
             return samples, 0
@@ -88,7 +89,7 @@ class TimeStretch:
         if _is_quiet(signal):
             fade, lag = self._fade, min(most, here)
         else:
-            most = min(most, len(samples), here, self._longest)
+            most = min(most, len(samples), here, self.longest)
             fade = lag = self._period(signal, here, -1, most, correlation)
         if lag <= 0 or len(samples) < fade:
             return samples, 0

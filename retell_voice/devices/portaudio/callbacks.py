@@ -32,14 +32,14 @@ End = TypeVar("End", Sink, Source)
 class _RestingSink(Protocol):
     """A sink that may need no samples."""
 
-    def rest_rt(self, count: int, heard: bool) -> bool: ...
+    def rest_rt(self, count: int, heard: bool, xrun: bool) -> bool: ...
 
 
 @runtime_checkable
 class _RestingSource(Protocol):
     """A source that may have nothing but silence."""
 
-    def rest_rt(self, count: int) -> bool: ...
+    def rest_rt(self, count: int, xrun: bool) -> bool: ...
 
 
 class Run(Generic[End]):
@@ -56,8 +56,6 @@ class Run(Generic[End]):
         """Times that PortAudio has called back."""
         self.thread = 0
         """The system's number of the thread it does so on; 0 before."""
-        self.rests = False
-        """Whether the last block was only counted."""
         self.stopping = False
         self.told = False
 
@@ -84,13 +82,6 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
             if not run.calls:
                 run.thread = get_native_id()
             run.calls += 1
-            if rest_rt is not None:
-                if rest_rt(frames, data[:] != bytes(len(data))):
-                    run.rests = True
-                    return
-                if run.rests:
-                    run.rests = False
-                    gaps.begin_anew_rt()
             spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
             delay = time.currentTime - spoken
             if not 0.0 < delay <= _BELIEVABLE_DELAY:
@@ -98,6 +89,8 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
             if spoken and gaps.note_rt(spoken, _PLENTY, frames * seconds, 0.0):
                 xrun = True
             samples = np.frombuffer(data, np.int16)
+            if rest_rt is not None and rest_rt(frames, bool(samples.any()), xrun):
+                return
             if pair:
                 samples = _left_and_right_rt(run, samples, frames)
             write_rt(samples, delay, xrun)
@@ -119,15 +112,6 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
             run.thread = get_native_id()
         run.calls += 1
         try:
-            if rest_rt is not None:
-                if rest_rt(frames):
-                    data[:] = bytes(len(data))
-                    run.rests = True
-                    return
-                if run.rests:
-                    run.rests = False
-                    gaps.begin_anew_rt()
-            out = np.frombuffer(data, np.int16)
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)
             if delay == 0.0 or delay > _BELIEVABLE_DELAY:
@@ -136,6 +120,10 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
                 delay = max(delay, 0.0)  # less: the callback is late
                 late = gaps.note_rt(heard, delay, frames * seconds, run.latency)
                 xrun = xrun or late
+            if rest_rt is not None and rest_rt(frames, xrun):
+                data[:] = bytes(len(data))
+                return
+            out = np.frombuffer(data, np.int16)
             if channels == 1:
                 fill_rt(out, delay, xrun)
                 return

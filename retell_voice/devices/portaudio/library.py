@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -213,18 +214,19 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
 def leave_open_at_exit() -> None:
     """Keep a hanging PortAudio from blocking the interpreter's exit, too, or crashing it."""
     global _left_open  # noqa: PLW0603 - as in ``enter``
-    if not _left_open:
-        _end_after_python()
     _left_open = True
+    _end_after_python()
     if at_exit := getattr(portaudio(), "_exit_handler", None):
         atexit.unregister(at_exit)
 
 
+@functools.cache
 def _end_after_python() -> None:
     """Have the process end, with its own status, once Python has ended in order.
 
-    All that Python does at its end, ``atexit`` included, is done by then; what C does of its own
-    accord before us in its list, too. What comes after would tear down ALSA and its plug-ins.
+    All that Python does at its end, ``atexit`` included, is done by then. Of what C calls at its
+    end, what was registered later is done, too; what was registered earlier tears down ALSA and its
+    plug-ins, and is left out. So are buffers of C's own files: Python's are its own.
     """
     c = ctypes.CDLL(None) if sys.platform == "linux" else None
     if c is not None and hasattr(c, "on_exit"):  # of glibc; others have nothing like it

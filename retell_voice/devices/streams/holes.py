@@ -62,7 +62,9 @@ class Holes:
         hole = 0.0
         if shift <= max(_LEAST, _JITTERS * self._jitter):
             self._late = self._agree = 0
-            self._jitter += (abs(shift) - self._jitter) / 16
+            # Times that moved to earlier are no jitter: it would hide the next hole.
+            jitter = min(abs(shift), max(_LEAST, _JITTERS * self._jitter))
+            self._jitter += (jitter - self._jitter) / 16
             due += shift * (_UP if shift > 0 else _DOWN)
         else:
             self._late += 1

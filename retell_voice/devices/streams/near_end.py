@@ -150,7 +150,7 @@ class NearEnd:
         """Connect a call from here on; None: no call is up, and ``level`` starts anew."""
         self._call = call
         if call is None:
-            self._metering = False
+            self._metering, self._peak = False, 0
         self._is_started = True
         self._choose_thread()
         self._relay.hurry()
@@ -184,7 +184,7 @@ class NearEnd:
         """Runs on: audio callback thread. Take samples, shape (n,); see ``Sink``."""
         self._relay.write_rt(samples, delay, xrun)
 
-    def rest_rt(self, count: int, heard: bool) -> bool:
+    def rest_rt(self, count: int, heard: bool, xrun: bool) -> bool:
         """Runs on: audio callback thread. Count samples, where nobody listens; return whether that
         is so. ``heard``: they are not all zeros."""
         if (
@@ -196,6 +196,7 @@ class NearEnd:
         ):
             return False
         self.sounds += heard
+        self.xruns += xrun
         return True
 
     def finished(self) -> None:
@@ -207,8 +208,8 @@ class NearEnd:
     def _needed(self) -> int:
         call = self._call
         if call is None:
-            seconds = min((tap.every for tap in self._taps), default=_ALONE_SECONDS)
-            return round(seconds * self.rate)
+            every = min((_ALONE_SECONDS, *(tap.every for tap in self._taps)))
+            return round(every * self.rate)
         return (
             call.needed if self._echo is None else min(call.needed, round(EVERY * self.rate) // 2)
         )

@@ -141,7 +141,7 @@ class Output:
             self.fault = error
         self.xruns += xrun
 
-    def rest_rt(self, count: int) -> bool:
+    def rest_rt(self, count: int, xrun: bool) -> bool:
         """Runs on: audio callback thread. Count samples of silence, where there is nothing to play
         and nobody to hear it; return whether that is so."""
         if (
@@ -154,6 +154,7 @@ class Output:
         ):
             return False
         self.position += count
+        self.xruns += xrun
         return True
 
     def _fill_rt(self, out: Samples, delay: float) -> None:

@@ -33,7 +33,7 @@ _FADE = 240  # samples: 5 ms at 48 kHz, 30 ms at 8 kHz
 class _CaptureEnd(Protocol):
     def write_rt(self, samples: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
     def finished(self) -> None: ...
-    def rest_rt(self, count: int, heard: bool) -> bool: ...
+    def rest_rt(self, count: int, heard: bool, xrun: bool) -> bool: ...
 
 
 class _End(Protocol):
@@ -42,7 +42,7 @@ class _End(Protocol):
 
 class _PlayoutEnd(Protocol):
     def fill_rt(self, out: Samples, delay: float = 0.0, xrun: bool = False) -> None: ...
-    def rest_rt(self, count: int) -> bool: ...
+    def rest_rt(self, count: int, xrun: bool) -> bool: ...
 
 
 class Gate:
@@ -111,6 +111,20 @@ class Gate:
             last = samples[-_FADE:]
             last[:] = last * np.linspace(1.0, 0.0, len(last))
 
+    def _rested_rt(self, rest_rt: Callable[[], bool], xrun: bool) -> bool:
+        """Runs on: audio callback thread. Count a block, if what is behind it needs none."""
+        if not self.blocks or self._entering or self._leaving:
+            return False
+        self._busy = True
+        try:
+            rests = self.is_open and rest_rt()
+        finally:
+            self._busy = False
+        if rests:
+            self.blocks += 1
+            self.xruns += xrun
+        return rests
+
     def close(self) -> None:
         """Close. Blocks for as long as a block is being handled."""
         self.is_open = False
@@ -169,18 +183,9 @@ class CaptureGate(Gate):
         if xrun:
             self.xruns += 1
 
-    def rest_rt(self, count: int, heard: bool) -> bool:
+    def rest_rt(self, count: int, heard: bool, xrun: bool) -> bool:
         """Runs on: audio callback thread. Count a block that nobody needs; see ``NearEnd``."""
-        if not self.blocks or self._entering or self._leaving:
-            return False
-        self._busy = True
-        try:
-            rests = self.is_open and self._bridge.rest_rt(count, heard)
-        finally:
-            self._busy = False
-        if rests:
-            self.blocks += 1
-        return rests
+        return self._rested_rt(lambda: self._bridge.rest_rt(count, heard, xrun), xrun)
 
     def finished(self) -> None:
         """Report, once, that nothing more will come."""
@@ -216,15 +221,6 @@ class PlayoutGate(Gate):
         if xrun:
             self.xruns += 1
 
-    def rest_rt(self, count: int) -> bool:
+    def rest_rt(self, count: int, xrun: bool) -> bool:
         """Runs on: audio callback thread. Count a block that is silent anyhow; see ``Output``."""
-        if not self.blocks or self._entering or self._leaving:
-            return False
-        self._busy = True
-        try:
-            rests = self.is_open and self._bridge.rest_rt(count)
-        finally:
-            self._busy = False
-        if rests:
-            self.blocks += 1
-        return rests
+        return self._rested_rt(lambda: self._bridge.rest_rt(count, xrun), xrun)

@@ -48,12 +48,6 @@ class GapMeter:
         self._behind = 0
         self._late = False
 
-    def begin_anew_rt(self) -> None:
-        """Runs on: audio callback thread. Note that it was not told of blocks before the next."""
-        self._due = 0.0
-        self._behind = 0
-        self._late = False
-
     def note_rt(self, heard: float, lead: float, length: float, latency: float) -> bool:
         """Runs on: audio callback thread. Return whether there was a gap.
 
@@ -66,7 +60,7 @@ class GapMeter:
         was_late, self._late = self._late, lead < latency / 3
         if not self._due:
             self._due = heard
-            self._jitter = self._jitter or length / 8  # more than most, until known
+            self._jitter = length / 8  # more than most, until known
         shift = heard - self._due
         least = _EXACT_GAP if self._jitter < _PRECISE * length else _INEXACT_GAP
         if shift <= max(least * length, _JITTERS * self._jitter):

@@ -148,8 +148,8 @@ class WebRtcConnection:
     def message(self, message: str | bytes) -> None:
         """Take a message of the control channel."""
         now = self._heard_at = self._clock()
-        known = self._hide(message) if isinstance(message, str) else message
-        for event in read_control(known, now):
+        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        for event in read_control(self._hide(text), now):
             if isinstance(event, CallOver):
                 self._last_words(event.state)
             if len(self._waiting) < _MESSAGES:

@@ -35,7 +35,7 @@ class Level:
     def __init__(self):
         self.heard = []
 
-    def rest_rt(self, count, heard=False):
+    def rest_rt(self, *block):
         return False
 
     def fill_rt(self, out, delay=0.0, xrun=False):
