@@ -101,12 +101,11 @@ def _packets(packets: PacketFigures, concealed: float) -> str:
 
 
 def _troubles(figures: Statistics) -> list[str]:
-    gaps = f"gaps in the agent's voice, {figures.concealed:.2f} s in all: it came late"
     troubles = (
         (figures.device_losses, "failures of a sound device"),
         (figures.frames_dropped, "pieces of your speech were not sent: the network was too slow"),
         (figures.capture_xruns, "gaps in what the microphone heard: this machine was late"),
-        (figures.underruns, gaps),
+        (figures.underruns, "gaps in the agent's voice: it came late"),
         (figures.playback_xruns, "gaps at the speaker: this machine was late"),
         (figures.unknown_messages, "messages of the server were of an unknown kind"),
         (figures.malformed_messages, "messages of the server could not be read"),
