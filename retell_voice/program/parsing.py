@@ -45,11 +45,11 @@ def _as_ours(error: Any) -> ConfigError:
     if option:
         error.possibilities = None  # the parser names whatever looks a little like it
     text = error.format_message().rstrip(".")
-    if said := re.fullmatch(r"(.*)\. Did you mean '(.*)'\?", text):  # of a command
-        text, close = said[1], [said[2]]
+    if said := re.fullmatch(r"(.*?)\. Did you mean (.*)\?", text):  # of a command
+        text, close = said[1], re.findall(r"'([^']*)'", said[2])
     for theirs, ours in _PLAINLY:
         text = re.sub(theirs, ours, text)
     context = getattr(error, "ctx", None)
     what = f"{context.command_path} --help" if context is not None else "--help"
-    hint = f"did you mean {close[0]}?" if close else f"see {what}"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"see {what}"
     return ConfigError(f"{text[:1].lower()}{text[1:]}", hint)

@@ -229,6 +229,7 @@ def test_the_parser_complains_as_everything_else_does(
     ("arguments", "says", "hint"),
     [
         (["tlak"], "no such command 'tlak'", "did you mean talk?"),
+        (["cal"], "no such command 'cal'", "did you mean call or calls?"),
         (["config", "shwo"], "no such command 'shwo'", "did you mean show?"),
         (["talk", "--agnt", "x"], "no such option: --agnt", "did you mean --agent?"),
         (["talk", "--asr", "x"], "no such option: --asr", "see "),
