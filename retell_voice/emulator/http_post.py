@@ -12,9 +12,9 @@ import h11
 
 from retell_voice.emulator.rest.replies import phrase
 from retell_voice.errors import ConfigError
-from retell_voice.net.culprit import wrong_scheme
+from retell_voice.net.culprit import refused_by, wrong_scheme
 from retell_voice.net.proxy import proxy_for
-from retell_voice.net.stream import open_stream
+from retell_voice.net.stream import open_stream, target_of
 from retell_voice.net.tls import client_context
 from retell_voice.net.unreachable import NotReached
 from retell_voice.secret import mask_url
@@ -37,8 +37,6 @@ class HttpPoster:
         self._url, self._name = url, mask_url(url)
         try:
             parts = urlsplit(url)
-            path = parts.path or "/"
-            self._target = f"{path}?{parts.query}" if parts.query else path
             name = parts.hostname or ""
             host = f"[{name}]" if ":" in name else name
             self._headers = {
@@ -71,7 +69,7 @@ class HttpPoster:
                 status = await self._exchange(body, headers)
         except TimeoutError:
             words = f"did not answer within {timeout:g} s"
-            raise PostError(await self._otherwise(TimeoutError(), words)) from None
+            raise PostError(await self._explained(TimeoutError(), words)) from None
         except ConfigError as error:  # a variable of the environment
             raise PostError(str(error)) from None
         except ssl.SSLCertVerificationError as error:
@@ -84,24 +82,29 @@ class HttpPoster:
             # The system's words: asyncio's repeat the address. Errors of look-ups are negative.
             code = error.errno or 0
             why = os.strerror(code) if code > 0 else error.strerror or error
-            raise PostError(await self._otherwise(error, f"cannot be reached: {why}")) from None
+            raise PostError(await self._explained(error, f"cannot be reached: {why}")) from None
         except (h11.RemoteProtocolError, UnicodeError) as error:
             words = f"did not answer in HTTP: {error}"
-            raise PostError(await self._otherwise(error, words)) from None
+            raise PostError(await self._explained(error, words)) from None
+        if status == 407 and (proxy := proxy_for(self._url)) is not None:
+            why = refused_by(proxy, status, urlsplit(self._url).hostname or "")
+            raise PostError(f"{self._name} cannot be reached: {why.words}")
         if 300 <= status < 400:
             raise PostError(f"{self._name} answered {status}, and redirects are not followed")
         if not 200 <= status < 300:
             raise PostError(f"{self._name} answered {status} {phrase(status)}".rstrip())
         return status
 
-    async def _otherwise(self, error: Exception, words: str) -> str:
+    async def _explained(self, error: Exception, words: str) -> str:
         """Return the words for an error, or those for a server that is there in TLS, or without."""
-        why = await wrong_scheme(error, self._url)
+        # A question of its own would go past the proxy.
+        why = await wrong_scheme(error, self._url) if proxy_for(self._url) is None else None
         return f"{self._name} {words}" if why is None else f"{self._name}: {why.words}; {why.hint}"
 
     def _head(self, headers: Mapping[str, str], length: int) -> h11.Request:
-        every = {**self._headers, **headers, "Content-Length": str(length)}
-        return h11.Request(method="POST", target=self._target, headers=list(every.items()))
+        target, login = target_of(self._url)
+        every = {**self._headers, **login, **headers, "Content-Length": str(length)}
+        return h11.Request(method="POST", target=target, headers=list(every.items()))
 
     async def _exchange(self, body: bytes, headers: Mapping[str, str]) -> int:
         reader, writer = await open_stream(self._url)

@@ -28,16 +28,19 @@ async def find_culprit(error: BaseException, url: str, timeout: float) -> Unreac
     parts = urlsplit(url)
     shown = parts.netloc.rpartition("@")[2]
     cause = root_cause(error)
+    if isinstance(error, OSError) and not isinstance(cause, OSError):
+        cause = error  # ours, of an answer that is no HTTP
     if isinstance(cause, NotReached):
         return cause.why
     proxy = proxy_for(url)
     if proxy is not None:
-        return _behind(proxy, cause, shown, timeout)
+        return _behind(proxy, cause, shown, timeout, is_connected=_is_connected(error))
     return await wrong_scheme(cause, url) or explain_unreachable(cause, shown, timeout)
 
 
 async def wrong_scheme(error: BaseException, url: str) -> Unreachable | None:
-    """Tell whether the server is there, but in TLS or not as the URL says; None: no."""
+    """Return an explanation if the server speaks TLS where the URL says plain, or vice versa; else
+    None."""
     if isinstance(error, ssl.SSLCertVerificationError | ConnectionRefusedError | socket.gaierror):
         return None
     parts = urlsplit(url)
@@ -52,7 +55,24 @@ async def wrong_scheme(error: BaseException, url: str) -> Unreachable | None:
     return Unreachable(f"{name} speaks TLS", f"it is reached with {scheme}s://, not {scheme}://")
 
 
-def _behind(proxy: Proxy, error: BaseException, host: str, timeout: float) -> Unreachable:
+def _is_connected(error: BaseException | None) -> bool:
+    """Tell whether the error came after the proxy was reached, whose own faults our streams tell as
+    ``NotReached`` and httpx as these."""
+    while error is not None:
+        if type(error).__name__ in ("ConnectError", "ProxyError"):
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
+def _behind(
+    proxy: Proxy,
+    error: BaseException,
+    host: str,
+    timeout: float,
+    *,
+    is_connected: bool,
+) -> Unreachable:
     """Explain what came of asking a proxy, as HTTP clients tell it."""
     if type(error).__name__ == "ProxyError":  # of httpcore: status and phrase
         status, _, _ = str(error).partition(" ")
@@ -62,6 +82,8 @@ def _behind(proxy: Proxy, error: BaseException, host: str, timeout: float) -> Un
             return explain_unreachable(error, host, timeout)
         case TimeoutError():
             return unanswered(proxy, host, timeout)
+        case OSError() if is_connected:  # of the server, at the end of the tunnel
+            return explain_unreachable(error, host, timeout)
         case OSError():
             return unreached(proxy, error, timeout)
     return refused_by(proxy, None, host)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from retell_voice.net.stream import open_stream
+from retell_voice.net.stream import open_stream, target_of
 from retell_voice.secret import Secret
 
 _MOST = 1 << 20
@@ -64,7 +64,7 @@ async def exchange(
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
     shown = f"[{host}]" if ":" in host else host
-    path = parts.path or "/"
+    target, login = target_of(url)
     fields = {
         "Host": shown if port is None else f"{shown}:{port}",
         "User-Agent": "retell-voice",
@@ -72,12 +72,13 @@ async def exchange(
         "Connection": "close",
         **({} if body is None else {"Content-Type": "application/json"}),
         **({} if body is None else {"Content-Length": str(len(body))}),
+        **login,
         **(headers or {}),
     }
     try:
         request = h11.Request(
             method=method,
-            target=f"{path}?{parts.query}" if parts.query else path,
+            target=target,
             headers=list(fields.items()),
         )
     except (h11.LocalProtocolError, UnicodeError):

@@ -15,6 +15,7 @@ from retell_voice.net.dialling import connect_tcp
 from retell_voice.net.proxy import Proxy, proxy_for
 from retell_voice.net.tls import client_context
 from retell_voice.net.unreachable import NotReached
+from retell_voice.secret import Secret
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LONGEST = 60.0
@@ -37,14 +38,31 @@ async def open_stream(url: str) -> Stream:
     proxy, context = proxy_for(url), client_context() if secure else None
     if proxy is None:
         return await _connect(host, port, context)
+    if context is None:
+        return await _reach(proxy, host)
     reader, writer = await _tunnel(proxy, host, port)
     try:
-        if context is not None:
-            await writer.start_tls(context, server_hostname=host)
+        await writer.start_tls(context, server_hostname=host)
     except BaseException:
         writer.transport.abort()
         raise
     return reader, writer
+
+
+def target_of(url: str) -> tuple[str, dict[str, str]]:
+    """Return the target that a request on such a connection names, and headers for the proxy.
+
+    A proxy passes on what is not encrypted: many tunnel to port 443 only.
+
+    Raises:
+        ConfigError: a variable of the environment cannot be used.
+    """
+    parts = urlsplit(url)
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    proxy = proxy_for(url) if parts.scheme == "http" else None
+    if proxy is None:
+        return target, {}
+    return f"http://{parts.netloc.rpartition('@')[2]}{target}", _login(proxy)
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> Stream:
@@ -53,7 +71,7 @@ async def _connect(host: str, port: int, context: ssl.SSLContext | None) -> Stre
     return await asyncio.open_connection(sock=connected, ssl=context, server_hostname=name)
 
 
-async def _tunnel(proxy: Proxy, host: str, port: int) -> Stream:
+async def _reach(proxy: Proxy, host: str) -> Stream:
     at = urlsplit(proxy.url)
     if at.scheme != "http":  # asyncio's TLS within TLS fails with a TypeError
         raise ConfigError(
@@ -62,14 +80,24 @@ async def _tunnel(proxy: Proxy, host: str, port: int) -> Stream:
             "name an http:// proxy, or exempt this host with no_proxy",
         )
     try:
-        reader, writer = await _connect(at.hostname or "", at.port or 80, None)
+        return await _connect(at.hostname or "", at.port or 80, None)
     except OSError as error:
         raise NotReached(unreached(proxy, error, _LONGEST)) from None
+
+
+def _login(proxy: Proxy) -> dict[str, str]:
+    at = urlsplit(proxy.url)
+    if at.username is None:
+        return {}
+    login = f"{unquote(at.username)}:{unquote(at.password or '')}"
+    return {"Proxy-Authorization": Secret(f"Basic {b64encode(login.encode()).decode()}")}
+
+
+async def _tunnel(proxy: Proxy, host: str, port: int) -> Stream:
+    reader, writer = await _reach(proxy, host)
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {shown} HTTP/1.1", f"Host: {shown}"]
-    if at.username is not None:
-        login = f"{unquote(at.username)}:{unquote(at.password or '')}"
-        lines.append(f"Proxy-Authorization: Basic {b64encode(login.encode()).decode()}")
+    lines += [f"{name}: {value}" for name, value in _login(proxy).items()]
     try:
         writer.write("\r\n".join([*lines, "", ""]).encode())
         answer = _STATUS.match(await reader.readuntil(b"\r\n\r\n"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import sys
 import time
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.addresses import dead, with_two_addresses
 
@@ -18,6 +20,7 @@ from retell_voice.emulator.http_post import HttpPoster, PostError
 from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
 from retell_voice.kiosk.placing import UrlCalls
 from retell_voice.kiosk.post import post
+from retell_voice.net.culprit import find_culprit
 from retell_voice.net.http import parse_base
 from retell_voice.protocol.gateway import Admission
 from retell_voice.rest import get_concurrency
@@ -81,14 +84,18 @@ async def why_not(client: Client, url: str) -> RetellVoiceError:
 
 
 @asynccontextmanager
-async def answers(data: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def answers(
+    data: bytes, tls: ssl.SSLContext | None = None, heads: list[bytes] | None = None
+) -> AsyncIterator[int]:
     """A server that answers the first that comes, and closes."""
     writers = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         with suppress(ConnectionError):
-            await reader.read(65536)
+            head = await reader.read(65536)
+            if heads is not None:
+                heads.append(head)
             writer.write(data)
         writer.close()
 
@@ -177,6 +184,19 @@ async def test_a_private_ca_is_trusted_and_the_proxy_used(
     monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     """Behind it, a server of the name on its certificate."""
+    teapot = b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n"
+    async with behind_a_proxy(monkeypatch, teapot) as (port, asked):
+        with pytest.raises(RetellVoiceError, match="418"):
+            await client(f"https://localhost:{port}/x")
+    assert asked[0].startswith(f"CONNECT localhost:{port} HTTP/1.1")
+    assert "authorization: basic bwu6cebzcy1vzi10agutchjvehk=" in asked[0].lower()
+
+
+@asynccontextmanager
+async def behind_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> AsyncIterator[tuple[int, list[str]]]:
+    """A server in TLS that is to be reached through a proxy; what the proxy is asked."""
     asked: list[str] = []
     done = asyncio.Event()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -199,16 +219,56 @@ async def test_a_private_ca_is_trusted_and_the_proxy_used(
         done.set()
 
     async with (
-        answers(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n", tls) as behind,
+        answers(answer, tls) as behind,
         await asyncio.start_server(proxy, "127.0.0.1", 0) as listening,
     ):
         port = listening.sockets[0].getsockname()[1]
         monkeypatch.setenv("https_proxy", f"http://me:{PASSWORD}@127.0.0.1:{port}")
-        with pytest.raises(RetellVoiceError, match="418"):
-            await client(f"https://localhost:{behind}/x")
+        yield behind, asked
         await asyncio.wait_for(done.wait(), 10)
-    assert asked[0].startswith(f"CONNECT localhost:{behind} HTTP/1.1")
-    assert "authorization: basic bwu6cebzcy1vzi10agutchjvehk=" in asked[0].lower()
+
+
+@pytest.mark.parametrize("client", [endpoint, webhook], ids=lambda each: each.__name__)
+async def test_a_server_that_fails_behind_a_proxy_is_to_blame_itself(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    async with behind_a_proxy(monkeypatch, b"SSH-2.0-x\r\n\r\n") as (port, _):
+        error = await why_not(client, f"https://localhost:{port}/x")
+    assert f"localhost:{port}" in str(error)
+    assert "did not answer in HTTP" in str(error)
+    assert "the proxy" not in f"{error}{error.hint}"
+
+
+async def test_a_connection_that_breaks_behind_a_proxy_is_not_its_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    broken = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    read, connect = httpx.ReadError("x"), httpx.ConnectError("x")
+    read.__cause__ = connect.__cause__ = broken
+    for error in (broken, read):
+        why = await find_culprit(error, "https://api.example.com/x", 5.0)
+        assert why.words == "cannot connect to api.example.com: Connection reset by peer"
+    assert "is the proxy" in (await find_culprit(connect, "https://api.example.com/x", 5.0)).words
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 407 Password\r\nContent-Length: 0\r\n\r\n"])
+async def test_what_is_not_encrypted_is_passed_on_by_the_proxy_and_nothing_goes_past_it(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    def no_question(*_: object) -> None:
+        pytest.fail("the server was asked past the proxy")
+
+    monkeypatch.setattr("retell_voice.net.culprit.speaks_tls", no_question)
+    heads: list[bytes] = []
+    async with answers(answer, heads=heads) as port:
+        monkeypatch.setenv("http_proxy", f"http://me:{PASSWORD}@127.0.0.1:{port}")
+        error = await why_not(webhook, "http://api.example.com:81/x?y=1")
+    assert heads[0].startswith(b"POST http://api.example.com:81/x?y=1 HTTP/1.1\r\n")
+    assert b"\r\nHost: api.example.com:81\r\n" in heads[0]
+    assert b"\r\nProxy-Authorization: Basic bWU6cEBzcy1vZi10aGUtcHJveHk=\r\n" in heads[0]
+    says = f"the proxy 127.0.0.1:{port} (from http_proxy) wants" if answer else "not answer in HTTP"
+    assert says in str(error)
 
 
 class Never:
