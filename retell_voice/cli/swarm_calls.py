@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.program.account import account, key_from
@@ -30,8 +30,8 @@ class RegisteredPart:
         calls: the calls; what they dial follows from the settings where they are web calls.
     """
 
-    settings: TalkSettings
-    key: Sourced[str]
+    settings: TalkSettings = field(repr=False)
+    key: Sourced[str] = field(repr=False)
     calls: Part
 
     @property

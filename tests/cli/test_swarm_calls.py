@@ -6,11 +6,27 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retell_voice.cli import swarm_calls
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables.talk import TalkSettings
+from retell_voice.swarm.part import Part
+from retell_voice.swarm.swarm import Plan
+
+
+def test_a_part_shows_no_secret() -> None:
+    secrets = ("user:p4ssw0rd", "token-of-some-length", "key_0123456789")
+    settings = TalkSettings(
+        url=Sourced(f"wss://{secrets[0]}@a.example/x?token={secrets[1]}"),
+        api_url=Sourced(f"https://{secrets[0]}@api.example/{secrets[1]}"),
+    )
+    part = Part("wss://a.example", "web", Plan(calls=1), np.zeros(160, np.int16), 16000)
+    shown = repr(swarm_calls.RegisteredPart(settings, Sourced(secrets[2]), part))
+    assert shown.startswith("RegisteredPart(calls=Part(")
+    for each in (*secrets, "p4ssw0rd"):
+        assert each not in shown
 
 
 async def test_an_agent_is_looked_up_once_however_many_call_it(
