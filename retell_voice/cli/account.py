@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
 
@@ -13,7 +14,7 @@ from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.call_page import call_page
 from retell_voice.cli.table import print_table
 from retell_voice.cli.when import read_time, show_time
-from retell_voice.errors import ConfigError, RestError, closest
+from retell_voice.errors import ConfigError, RestError, RetellVoiceError, closest
 from retell_voice.program import stdout
 from retell_voice.program.account import (
     Account,
@@ -94,7 +95,8 @@ def agents(settings: LookupSettings, *, name: str, channel: str) -> int:
         where: dict[str, Any] = {"api_key": of.api_key, "api_url": of.api_url, "channel": wanted}
         found = await list_agents(query=name, **where)
         if name and not found and not as_json(settings):
-            hint = await similar_agents(name, **where)
+            with suppress(RetellVoiceError):  # that there are none is known
+                hint = await similar_agents(name, **where)
         return found
 
     found = asked(settings, "list agents", find)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import TypeVar
 
 from retell_voice.errors import (
     ConfigError,
     FieldRefused,
     NotFound,
-    RestError,
     RetellVoiceError,
     TooManyRequests,
 )
 from retell_voice.program.account import AGENT_ID, Account, account, api_key, key_from
 from retell_voice.program.call_fields import NOTHING, CallFields
 from retell_voice.program.opening import audio_format
-from retell_voice.rest import Registration, register_call
+from retell_voice.rest import NoSuchName, Registration, register_call
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables.call import RegistrationSettings
 
@@ -101,9 +99,9 @@ async def by_id_or_name(wanted: str, ask: Callable[[str], Awaitable[T]], of: Acc
             raise
         try:
             agent_id = await of.agent_id(wanted)
-        except RetellVoiceError as error:
-            if isinstance(error, RestError) and error.status == HTTPStatus.OK:
-                raise  # it can list its agents: there is none, or more than one
+        except NoSuchName:
+            raise
+        except RetellVoiceError:  # it cannot list its agents
             raise refused from None
         if agent_id == wanted:
             raise

@@ -27,6 +27,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from retell_voice import errors
 from retell_voice.errors import RetellVoiceError
 from retell_voice.events import Event
 from retell_voice.shown import escape_json
@@ -48,7 +49,9 @@ def to_json(value: dict[str, Any]) -> str:
 
 def error_object(error: RetellVoiceError) -> dict[str, object]:
     """Return an error as an object for JSON."""
-    return {"type": type(error).__name__, "message": str(error), "hint": error.hint}
+    # Of a class that is no one else's business, the one that is documented.
+    kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return {"type": next(kinds), "message": str(error), "hint": error.hint}
 
 
 def name(kind: type[Event]) -> str:

@@ -13,6 +13,7 @@ from retell_voice.net.http import DEFAULT_API_URL
 from retell_voice.rest.account import (
     Agent,
     AgentDetails,
+    NoSuchName,
     Voice,
     find_agent,
     get_agent,
@@ -36,6 +37,7 @@ __all__ = [
     "Agent",
     "AgentDetails",
     "CallDetails",
+    "NoSuchName",
     "Registration",
     "Voice",
     "create_web_call",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 from urllib.parse import quote
 
-from retell_voice.errors import NotFound
+from retell_voice.errors import NotFound, RetellVoiceError
 from retell_voice.net.http import DEFAULT_API_URL
 from retell_voice.rest.api import TIMEOUT, Api
 from retell_voice.rest.calls import CallDetails, read_call
@@ -87,6 +88,10 @@ class Voice:
     age: str | None
     preview_url: str | None
     body: Mapping[str, Any] = field(repr=False)
+
+
+class NoSuchName(NotFound):
+    """The server lists no agent of that name, or more than one."""
 
 
 async def list_agents(
@@ -171,7 +176,7 @@ async def find_agent(
     Arguments and errors as for ``create_web_call``.
 
     Raises:
-        NotFound: there is none, or several have that name; lists candidates.
+        NoSuchName: there is none, or several have that name; lists candidates.
     """
     agents = await list_agents(api_key=api_key, query=wanted, api_url=api_url, timeout=timeout)
     for agent in agents:
@@ -183,12 +188,14 @@ async def find_agent(
     if named or agents:
         hint = f"use an id: {', '.join(_shown(each) for each in named or agents)[:300]}"
     else:
-        close = await similar_agents(wanted, api_key=api_key, api_url=api_url, timeout=timeout)
-        hint = close or "`retell-voice agents` lists them"
-    raise NotFound(
+        hint = "`retell-voice agents` lists them"
+        with suppress(RetellVoiceError):  # that there is none is known
+            close = await similar_agents(wanted, api_key=api_key, api_url=api_url, timeout=timeout)
+            hint = close or hint
+    raise NoSuchName(
         f"{len(named)} agents are named {wanted!r}" if named else f"no agent is named {wanted!r}",
         hint,
-        status=200,
+        status=404,
     )
 
 
@@ -214,7 +221,7 @@ async def similar_agents(
     known = {each.name.casefold(): each for each in reversed(agents) if each.name}
     known |= {each.agent_id: each for each in agents}
     close = [known[each] for each in get_close_matches(wanted.casefold(), known)]
-    names = " or ".join(_shown(each) for each in close)
+    names = " or ".join(dict.fromkeys(_shown(each) for each in close))  # by name and by id: once
     return f"did you mean {names}?" if names else ""
 
 

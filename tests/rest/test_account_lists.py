@@ -106,6 +106,13 @@ async def test_an_agent_whose_name_is_mistyped_is_told_with_names_like_it() -> N
     assert "query" not in json.loads(heads.bodies[1])["filter_criteria"]
 
 
+async def test_an_agent_that_is_like_it_by_name_and_by_id_is_told_once() -> None:
+    async with server(page(), page(agent("desk_1", "Desk 1"))) as (url, _):
+        with pytest.raises(NotFound) as caught:
+            await find_agent("desk1", api_key=KEY, api_url=url)
+    assert caught.value.hint == "did you mean Desk 1 (desk_1)?"
+
+
 async def test_an_agent_is_looked_up() -> None:
     body = {
         "agent_id": "agent_1",
