@@ -9,6 +9,7 @@ import typer
 
 from retell_voice.cli import manual
 from retell_voice.program.options import command
+from retell_voice.program.realtime import put_off_collecting
 from retell_voice.secret import Secret
 from retell_voice.settings.tables.call import ListenSettings, LookupSettings
 
@@ -183,6 +184,7 @@ def monitor(settings: LookupSettings, *, call_id: _Id) -> int:
 
 def listen(settings: ListenSettings, *, call_id: _Id) -> int:
     """Listen to a call."""
+    put_off_collecting()
     from retell_voice.cli.listen import listen
 
     return listen(settings, call_id)
@@ -195,6 +197,7 @@ def take_over(
     yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
 ) -> int:
     """Take a call over."""
+    put_off_collecting()
     from retell_voice.cli.listen import confirm, listen
 
     confirm(yes=yes)

@@ -1,4 +1,7 @@
-"""The other commands that stand alone. Heavy modules are imported inside them."""
+"""The commands that are neither ``talk`` nor about an account nor groups of commands.
+
+Heavy modules are imported inside them.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from retell_voice.program.options import (
     json_option,
     of_setting,
 )
+from retell_voice.program.realtime import put_off_collecting
 from retell_voice.settings.load import environment, load, read_file
 from retell_voice.settings.tables.call import CallSettings, RegisterSettings
 from retell_voice.settings.tables.emulator import EmulatorSettings
@@ -51,6 +55,7 @@ def register(
 @command(EmulatorSettings)
 def emulator(settings: EmulatorSettings) -> int:
     """Serve calls."""
+    put_off_collecting()
     from retell_voice.cli.serve import serve
 
     return serve(settings)
@@ -198,6 +203,7 @@ def swarm(
 ) -> None:
     """Hold many calls."""
     with reported(debug=debug, as_json=lambda: as_json):
+        put_off_collecting()
         from retell_voice.cli.swarm import Wanted
         from retell_voice.cli.swarm import swarm as hold
 

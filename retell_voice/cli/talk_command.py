@@ -9,6 +9,7 @@ import typer
 
 from retell_voice.devices.portaudio import library
 from retell_voice.program.options import Metadata, Variables, command
+from retell_voice.program.realtime import put_off_collecting
 from retell_voice.settings.load import ConfigFile, environment, load
 from retell_voice.settings.tables.talk import PHONE, TalkSettings
 
@@ -44,6 +45,7 @@ def talk(
     speed: Annotated[float | None, typer.Option(hidden=True, min=0.1, max=100.0)] = None,
 ) -> int:
     """Hold a call."""
+    put_off_collecting()
     # The sound system and what follows here load at the same time.
     with library.loading() if _needs_card(settings) else nullcontext():
         from retell_voice.cli.talk import talk

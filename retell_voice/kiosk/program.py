@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -119,6 +120,7 @@ class _Program:
             self._take_signals(stack)
             watching = asyncio.create_task(self._watch())
             stack.callback(watching.cancel)
+            gc.collect()  # what is garbage now would stay for months
             freeze_memory()
             self._notifier.ready()
             code = await self.kiosk.exit_code

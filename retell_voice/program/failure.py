@@ -20,6 +20,7 @@ from retell_voice.program.interrupt import (
     exit_on_interrupt_from_here,
 )
 from retell_voice.program.limits import exhausted, require_memory
+from retell_voice.program.realtime import collect_as_usual
 from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json
 
 EXIT_CODES: dict[int, str] = {
@@ -59,8 +60,9 @@ def remark(text: str) -> None:
     for begin in range(0, len(text), _PIECE):
         takes = stdout.takes_more(sys.stderr, _stderr_timeout)
         _stderr_timeout = _STDERR_TIMEOUT if takes else 0.0  # waited for once
-        if takes:
-            _write(sys.stderr, text[begin : begin + _PIECE])
+        if not takes:
+            return  # what follows would make no sense
+        _write(sys.stderr, text[begin : begin + _PIECE])
 
 
 def progress(text: str) -> None:
@@ -90,6 +92,7 @@ def reported(*, debug: bool = False, as_json: Callable[[], bool] = lambda: False
         if signal.getsignal(signal.SIGINT) is exit_on_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         require_memory()
+        collect_as_usual()
         yield
         if sys.stdout is not None:
             sys.stdout.flush()

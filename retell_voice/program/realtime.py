@@ -19,10 +19,18 @@ def set_switch_interval() -> None:
 
 
 def put_off_collecting() -> None:
-    """Let modules load without being looked through for garbage, in which there is none: that
-    takes an eighth of the start of a call. Until ``freeze_memory``, or as much as a call is made of
-    comes up anew."""
+    """Raise the collection threshold until ``freeze_memory`` restores it, or ``collect_as_usual``.
+
+    Modules that load have no garbage in them, and looking for it takes an eighth of the start of a
+    call.
+    """
     gc.set_threshold(_FEW)
+
+
+def collect_as_usual() -> None:
+    """Restore the collection threshold if it was raised; what is loaded is not looked through."""
+    if gc.get_threshold() != _USUAL:
+        freeze_memory()
 
 
 def freeze_memory() -> None:

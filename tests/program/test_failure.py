@@ -11,7 +11,7 @@ import pytest
 
 from retell_voice import errors
 from retell_voice.errors import DeviceNotFound, RetellVoiceError
-from retell_voice.program.failure import EXIT_CODES, complain, progress, reported
+from retell_voice.program.failure import EXIT_CODES, complain, progress, remark, reported
 
 KINDS = [
     each
@@ -69,6 +69,15 @@ def test_an_exit_passes() -> None:
 def test_a_message_without_hint(capsys: pytest.CaptureFixture[str]) -> None:
     complain("careful")
     assert capsys.readouterr().err == "retell-voice: careful\n"
+
+
+def test_nothing_follows_a_piece_that_a_stalled_reader_did_not_take(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takes = iter([True, False, True])
+    monkeypatch.setattr("retell_voice.program.stdout.takes_more", lambda *_: next(takes))
+    remark("a" * 1000 + "b" * 1000 + "c")
+    assert capsys.readouterr().err == "a" * 1000
 
 
 def test_progress_is_left_out_while_the_terminal_is_stopped(

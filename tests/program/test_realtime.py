@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from retell_voice.program.failure import reported
 from retell_voice.program.realtime import (
     SWITCH_INTERVAL,
+    collect_as_usual,
     freeze_memory,
     put_off_collecting,
     set_switch_interval,
@@ -41,3 +43,13 @@ def test_modules_load_without_a_look_for_garbage_and_a_call_is_held_with_the_usu
     assert gc.get_stats()[0]["collections"] <= before + 1  # counted from the last one on
     freeze_memory()
     assert gc.get_threshold() == usual
+
+
+def test_a_command_that_holds_no_call_has_the_usual_threshold() -> None:
+    usual = gc.get_threshold()
+    put_off_collecting()
+    with reported():
+        assert gc.get_threshold() == usual
+    before = gc.get_freeze_count()
+    collect_as_usual()
+    assert gc.get_freeze_count() == before, "nothing was put off"
