@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +299,53 @@ async def test_nothing_is_left_of_connections_however_they_end(
     broker.resume()
     async with told(made):
         pass
+
+
+@asynccontextmanager
+async def accepting() -> AsyncIterator[tuple[Mqtt, asyncio.Queue[str]]]:
+    """A part, and a server that takes its connection as a broker does; when each began and ended."""
+    seen: asyncio.Queue[str] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.put_nowait("began")
+        with suppress(ConnectionError):
+            if await reader.read(4096):
+                writer.write(b"\x20\x02\x00\x00")  # CONNACK
+            while await reader.read(4096):
+                pass
+        seen.put_nowait("ended")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield Mqtt(f"mqtt://127.0.0.1:{port}", TOPICS, Kiosk(), name="Hall"), seen
+
+
+async def test_no_connection_is_left_where_there_is_no_client_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def make(*_: Any, **__: Any) -> None:
+        raise ValueError("no such client")
+
+    monkeypatch.setattr(aiomqtt, "Client", make)
+    async with accepting() as (made, seen), asyncio.timeout(PATIENCE):
+        with pytest.raises(ValueError, match="no such client"):
+            await made._connected()
+        assert [await seen.get(), await seen.get()] == ["began", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("name", "connections"), [(mqtt._DIALS, ["began"]), ("_of_another_version", ["began"] * 2)]
+)
+async def test_another_paho_makes_its_connection_itself(
+    monkeypatch: pytest.MonkeyPatch, name: str, connections: list[str]
+) -> None:
+    monkeypatch.setattr(mqtt, "_DIALS", name)
+    async with accepting() as (made, seen), asyncio.timeout(PATIENCE):
+        client = await made._connected()
+        await made._leave(client)
+        every = [await seen.get() for _ in range(2 * len(connections))]
+    assert [each for each in every if each == "began"] == connections
 
 
 async def test_no_cancellation_is_lost_that_comes_with_an_answer() -> None:

@@ -24,6 +24,8 @@ from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 
 if TYPE_CHECKING:
+    import ssl
+
     import aiomqtt
 
 _T = TypeVar("_T")
@@ -34,6 +36,8 @@ TIMEOUT = 5.0
 KEEPALIVE = 20
 """Seconds of silence after which each side asks whether the other is still there."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
+_DIALS = "_create_socket_connection"
+"""What makes the connection, of a client of paho."""
 _MOST = 32
 """Messages kept until they are looked at; more at once are somebody's mistake."""
 
@@ -82,7 +86,9 @@ class Mqtt:
         self._host = parts.hostname or ""
         self._port = parts.port or _PORTS[parts.scheme]
         self._encrypted = parts.scheme == "mqtts"
-        self.name = f"MQTT broker {self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._address = f"{host}:{self._port}"
+        self.name = f"MQTT broker {self._address}"
         self._topics = topics
         self._surroundings = surroundings
         self._title = name
@@ -163,6 +169,30 @@ class Mqtt:
         except OSError as error:
             raise self._failed(error) from None
         connected.settimeout(TIMEOUT)
+        try:
+            client = self._made(context)
+        except BaseException:
+            connected.close()
+            raise
+        # paho would try a name's addresses one after the other, each for as long as that takes.
+        dials: Any = client._client
+        if hasattr(dials, _DIALS):
+            setattr(dials, _DIALS, lambda: connected)
+        else:  # it is its own affair, and another version may call it something else
+            connected.close()
+        entering = asyncio.ensure_future(client.__aenter__())
+        try:
+            return await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            # Its thread cannot be stopped, and would come back with a connection nobody wants.
+            entering.add_done_callback(partial(_abandon, client))
+            raise
+        except library.MqttError as error:
+            _abandon(client, entering)
+            raise self._failed(error) from None
+
+    def _made(self, context: ssl.SSLContext | None) -> aiomqtt.Client:
+        library = _library()
         client: aiomqtt.Client = library.Client(
             self._host,
             self._port,
@@ -175,19 +205,7 @@ class Mqtt:
             max_queued_incoming_messages=_MOST,
             tls_context=context,
         )
-        # paho would try a name's addresses one after the other, each for as long as that takes.
-        dials: Any = client._client
-        dials._create_socket_connection = lambda: connected
-        entering = asyncio.ensure_future(client.__aenter__())
-        try:
-            return await asyncio.shield(entering)
-        except asyncio.CancelledError:
-            # Its thread cannot be stopped, and would come back with a connection nobody wants.
-            entering.add_done_callback(partial(_abandon, client))
-            raise
-        except library.MqttError as error:
-            _abandon(client, entering)
-            raise self._failed(error) from None
+        return client
 
     async def _introduce(self, client: aiomqtt.Client) -> None:
         whole = self._topics.discovery(self._title, __version__)
@@ -210,7 +228,7 @@ class Mqtt:
         cause = root_cause(error)
         if not isinstance(cause, OSError):
             return PartFailed(f"{self.name}: {error.__cause__ or error}")
-        why = explain_unreachable(cause, f"{self._host}:{self._port}", TIMEOUT)
+        why = explain_unreachable(cause, self._address, TIMEOUT)
         return PartFailed(f"MQTT broker: {why.words}", why.hint)
 
 
