@@ -67,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
+    missing = [each for each in PATIENT if not (TESTS / each).exists()]
+    assert not missing, f"PATIENT names what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(path))

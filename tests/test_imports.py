@@ -1,8 +1,6 @@
 """Imports point one way, and some rooms stay free of what does not belong there."""
 
 import ast
-import os
-import socket
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -124,8 +122,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 def test_importing_the_package_opens_nothing_and_loads_little() -> None:
     heavy = "{'numpy', 'sounddevice', 'websockets', 'typer', 'rich', 'asyncio'}"
     code = f"import sys, retell_voice; print(sorted({heavy} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert _printed(code) == "[]"
 
 
 def test_using_a_call_needs_no_portaudio_and_no_command_line() -> None:
@@ -133,35 +130,10 @@ def test_using_a_call_needs_no_portaudio_and_no_command_line() -> None:
         "import sys, retell_voice; [getattr(retell_voice, name) for name in retell_voice.__all__];"
         "print(sorted({'sounddevice', 'typer', 'rich'} & set(sys.modules)))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert _printed(code) == "[]"
 
 
-def test_talk_loads_what_a_call_over_a_websocket_needs_and_nothing_else() -> None:
-    code = (
-        "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules));"
-        "from retell_voice.cli import main; main()"
-    )
-    rooms = """rest kiosk emulator doctor report swarm transport.phone transport.webrtc
-        settings.sections settings.config_file settings.tables.kiosk settings.tables.emulator
-        cli.commands cli.account_commands cli.live cli.controls cli.keys audio.opus
-        audio.packets.packet_playout devices.streams.packet_far_end devices.portaudio.devices"""
-    libraries = {"pydantic", "rich", "sounddevice", "aiortc", "av", "retell", "h11", "tomllib"}
-    unwanted = libraries | {f"retell_voice.{room}" for room in rooms.split()}
-    env = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"ws://127.0.0.1:{nobody.getsockname()[1]}"
-        caller = str(PACKAGE / "emulator" / "recordings" / "caller.wav")
-        files = ("--input-file", caller, "--output-file", os.devnull)
-        run = subprocess.run(
-            [sys.executable, "-c", code, "talk", "--plain", "--url", url, *files, "call_1"],
-            check=False,
-            env=env | {"XDG_CONFIG_HOME": "/nonexistent"},
-            capture_output=True,
-            text=True,
-        )
-    assert run.returncode == 4, run.stderr  # it has come as far as a connection
-    loaded = set(run.stdout.rpartition("loaded ")[2].split())
-    assert "websockets" in loaded
-    assert unwanted & loaded == set()
+def _printed(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return run.stdout.strip()

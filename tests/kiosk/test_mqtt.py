@@ -303,7 +303,7 @@ async def test_nothing_is_left_of_connections_however_they_end(
 
 @asynccontextmanager
 async def accepting() -> AsyncIterator[tuple[Mqtt, asyncio.Queue[str]]]:
-    """A part, and a server that takes its connection as a broker does; when each began and ended."""
+    """A part, and a server that takes its connections as a broker does; when they begin and end."""
     seen: asyncio.Queue[str] = asyncio.Queue()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
