@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from retell_voice.errors import ConfigError
+from retell_voice.program.companions import refuse_what_has_no_effect
 from retell_voice.settings.schema import Sourced, table
 from retell_voice.settings.tables.talk import TalkSettings
 
@@ -37,7 +37,7 @@ def settle(settings: TalkSettings) -> TalkSettings:
         settings = _settle_pair(settings, *names)
     if settings.url.is_flag:  # there is always a URL; only one on the command line excludes --local
         settings = _settle_pair(settings, "local", "url")
-    _refuse_what_has_no_effect(settings)
+    refuse_what_has_no_effect(settings)
     _check_files(settings)
     if settings.typed.value and (why := no_typing(settings)):
         raise ConfigError(
@@ -47,31 +47,6 @@ def settle(settings: TalkSettings) -> TalkSettings:
             else "an emulator in a process of its own takes it there: retell-voice emulator --llm",
         )
     return settings
-
-
-_GO_WITH: Mapping[str, tuple[str, ...]] = {
-    "input_format": ("input_file",),
-    "input_loop": ("input_file",),
-    "input_wait": ("input_file", "typed"),
-    "output_format": ("output_file",),
-    "record_minutes": ("record",),
-    "levels": ("json",),
-    "interruptible": ("local",),
-}
-"""Options that mean nothing without one of others."""
-
-
-def _refuse_what_has_no_effect(settings: TalkSettings) -> None:
-    rows = table(TalkSettings)
-    for name, others in _GO_WITH.items():
-        given: Sourced[Any] = getattr(settings, name)
-        if not given.is_flag or given.value == rows[name].default:
-            continue
-        if not any(getattr(settings, each).value for each in others):
-            flags = " or ".join(rows[each].flag for each in others)
-            raise ConfigError(
-                f"{given.source} goes with {flags}", "give both, or neither: alone it does nothing"
-            )
 
 
 def no_typing(settings: TalkSettings) -> str:

@@ -49,7 +49,9 @@ def _check(settings: KioskSettings, *, file: ConfigFile) -> int:
     if sys.platform == "win32":
         raise ConfigError("a kiosk needs Linux, or a system like it")
     from retell_voice.kiosk.handed_over import words
+    from retell_voice.program.companions import refuse_what_has_no_effect
 
+    refuse_what_has_no_effect(settings)
     raise _HandOver([*words(settings, file.path)])
 
 

@@ -11,6 +11,8 @@ FILES = 24
 """Files that a call in this process takes, and an emulator beside it, at least."""
 _LEAST = 170 * 10**6
 """Bytes of address space with which Python and numpy load, if no more."""
+_OF_A_CALL = 300 * 10**6
+"""Bytes with which a call is held, as a rule: with less, threads often do not begin."""
 
 
 def require_files() -> None:
@@ -43,8 +45,9 @@ def require_memory() -> None:
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if 0 <= most < _LEAST:  # unlimited is negative
         raise ConfigError(
-            f"this process may use only {most // 10**6} MB of address space, and a call takes 300",
-            "see ulimit -v",
+            f"this process may use only {most // 10**6} MB of address space, and a call takes "
+            f"about {_OF_A_CALL // 10**6}",
+            f"nothing begins with less than {_LEAST // 10**6}; see ulimit -v",
         )
 
 

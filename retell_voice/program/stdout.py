@@ -70,7 +70,8 @@ def put(text: str) -> None:
     for begin in range(0, len(text), _PIECE):
         waited = 0.0
         while not takes_more(sys.stdout, _LOOK):
-            waited += _LOOK * _ending
+            if _ending:
+                waited += _LOOK
             if waited >= _PATIENCE:
                 abandon()
                 return

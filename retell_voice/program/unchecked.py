@@ -31,10 +31,10 @@ class Unchecked:
 
 
 def _process(
-    parameter: Any, process: Callable[..., Any], is_row: bool, context: Any, value: Any
+    parameter: Any, process: Callable[..., Any], read_by_table: bool, context: Any, value: Any
 ) -> Any:
     if value is None and not parameter.required:
         call = parameter.callback
         return call(context, parameter, None) if call else None
     is_given = isinstance(value, str | bool | list | tuple)  # and no mark of click's
-    return value if is_row and is_given else process(context, value)
+    return value if read_by_table and is_given else process(context, value)

@@ -123,6 +123,29 @@ async def test_after_a_kill_it_begins_anew_and_two_do_not_run_at_a_time(tmp_path
         assert (code, "there is no kiosk at" in errors) == (4, True)
 
 
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        (("--input-loop",), "--input-file"),
+        (("--output-format", "wav:8000"), "--output-file"),
+        (("--record-minutes", "3"), "--record"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+async def test_an_option_that_does_nothing_alone_is_refused(
+    tmp_path: Path, option: tuple[str, ...], other: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "retell_voice", "kiosk", "run", *option),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), LONG)
+    assert process.returncode == 2
+    assert f"{option[0]} goes with {other}\n  alone it does nothing" in errors.decode()
+
+
 async def test_settings_are_read_anew_and_the_call_goes_on(tmp_path: Path) -> None:
     async with Emulator(agent=listens) as emulator:
         config = tmp_path / "kiosk.toml"
