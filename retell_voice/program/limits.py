@@ -47,7 +47,7 @@ def require_memory() -> None:
         raise ConfigError(
             f"this process may use only {most // 10**6} MB of address space, and a call takes "
             f"about {_OF_A_CALL // 10**6}",
-            f"nothing begins with less than {_LEAST // 10**6}; see ulimit -v",
+            f"see ulimit -v; nothing begins with less than {_LEAST // 10**6} MB",
         )
 
 
