@@ -86,9 +86,12 @@ class HttpPoster:
         except (h11.RemoteProtocolError, UnicodeError) as error:
             words = f"did not answer in HTTP: {error}"
             raise PostError(await self._explained(error, words)) from None
-        if status == 407 and (proxy := proxy_for(self._url)) is not None:
-            why = refused_by(proxy, status, urlsplit(self._url).hostname or "")
-            raise PostError(f"{self._name} cannot be reached: {why.words}")
+        parts = urlsplit(self._url)
+        # Through a tunnel, it is the server that answers.
+        proxy = proxy_for(self._url) if parts.scheme == "http" else None
+        if status == 407 and proxy is not None:
+            refused = refused_by(proxy, status, parts.hostname or "")
+            raise PostError(f"{self._name} cannot be reached: {refused.words}")
         if 300 <= status < 400:
             raise PostError(f"{self._name} answered {status}, and redirects are not followed")
         if not 200 <= status < 300:
