@@ -37,6 +37,7 @@ class Account:
         underruns, losses: when the buffer ran dry; when audio was dropped or a device lost.
         utterances, seen: what was said; when each part of it first stood in the transcript.
         statistics: the last figures.
+        echo: the method of echo control, and its state.
         began: call time at which the recording's sound begins.
         truncated: the end is missing: the program was killed, or the call goes on.
     """
@@ -58,6 +59,7 @@ class Account:
     utterances: list[dict[str, Any]] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
     statistics: dict[str, Any] = field(default_factory=dict)
+    echo: tuple[str, str] = "", ""
     ended: dict[str, str] | None = None
     began: float = 0.0
     end: float = 0.0
@@ -224,6 +226,7 @@ def _take_statistics(account: Account, at: float, event: dict[str, Any]) -> None
         if event.get(key) is not None:
             series.append((at, _number(event, key)))
     account.statistics = {key: _number(event, key) for key in event if _is_number(event[key])}
+    account.echo = words(event.get("echo")), words(event.get("echo_state"))
 
 
 def _is_number(value: object) -> bool:

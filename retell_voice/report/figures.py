@@ -24,7 +24,6 @@ _COUNTS = (
     ("frames sent", "frames_sent", "", 1),
     ("frames dropped", "frames_dropped", "", 1),
     ("devices lost", "device_losses", "", 1),
-    ("echo removed", "echo_erle", "dB", 1),
 )
 
 
@@ -42,6 +41,20 @@ def figures(account: Account) -> list[Row]:
     for name, key, unit, scale in _COUNTS:
         if key in known:
             rows.append((name, f"{known[key] * scale:.0f} {unit}".rstrip()))
+    rows += _echo(account)
+    return rows
+
+
+def _echo(account: Account) -> list[Row]:
+    method, state = account.echo
+    known = account.statistics
+    rows = []
+    if method not in ("", "off"):
+        rows.append(("echo control", f"{method}, {state}" if state else method))
+    if "echo_erle" in known:
+        rows.append(("echo removed", f"{known['echo_erle']:.0f} dB"))
+    if "echo_cost" in known:
+        rows.append(("echo control, CPU", f"{100 * known['echo_cost']:.1f} % of a core"))
     return rows
 
 

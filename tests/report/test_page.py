@@ -139,6 +139,17 @@ def test_without_levels_nothing_is_said_of_how_long_you_spoke() -> None:
     assert "you spoke" not in rows
 
 
+def test_echo_control_is_told_with_its_state_and_cost() -> None:
+    told = '{"event": "statistics", "at": 1, "underruns": 0, "playout_depth": 0, '
+    told += '"playout_target": 0.04, "echo": "webrtc", "echo_state": "converged", '
+    rows = dict(figures(read(told + '"echo_erle": 41.6, "echo_cost": 0.0287}\n', "x")))
+    assert rows["echo control"] == "webrtc, converged"
+    assert rows["echo removed"] == "42 dB"
+    assert rows["echo control, CPU"] == "2.9 % of a core"
+    rows = dict(figures(read(told.replace("webrtc", "off") + '"echo_erle": null}\n', "x")))
+    assert not [name for name in rows if name.startswith("echo")]
+
+
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError) as caught:
