@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from support.calls import AUDIO, calling, until
 
-from retell_voice.audio.format import Samples
+from retell_voice.audio.format import AudioFormat, Encoding, Samples
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.emulator import Session
+from retell_voice.emulator import Emulator, Session
+from retell_voice.engine.call import Call
+from retell_voice.engine.web_call import WebCall
 from retell_voice.events import EchoSuspected, Statistics
+from retell_voice.transport.phone import phone_route
+from retell_voice.transport.ports import Route
+from retell_voice.transport.route import web_route
 
 
 def syllables(seconds: float) -> Samples:
@@ -109,3 +114,30 @@ async def test_figures_say_how_echo_is_controlled_and_how_well(method: str) -> N
     assert figures.echo_erle > 3
     assert figures.echo_cost is not None
     assert 0 < figures.echo_cost < 0.5
+
+
+def route_to(emulator: Emulator, transport: str) -> Route:
+    """Return what dials the emulator's parrot, which begins with a sentence."""
+    if transport == "web call":
+        return WebCall(emulator.create_web_call(), api_key="any", api_url=emulator.api_url)
+    dialect = "twilio" if transport == "phone" else "web"
+    audio = AudioFormat(Encoding.MULAW, 8000) if transport == "phone" else AudioFormat(rate=24000)
+    call_id = emulator.register(audio, dialect=dialect).call_id
+    if transport == "phone":
+        return phone_route(dialect, emulator.url, call_id=call_id)
+    return web_route(call_id, url=emulator.url, audio=audio)
+
+
+@pytest.mark.parametrize("transport", ["Audio WebSocket", "phone", "web call"])
+async def test_whatever_the_transport_the_parrot_does_not_hear_itself(transport: str) -> None:
+    speaker = OpenSpeaker()
+    devices: dict[str, Any] = {"microphone": RoomMicrophone(speaker), "speaker": speaker}
+    async with (
+        asyncio.timeout(30),
+        Emulator() as emulator,
+        Call(route_to(emulator, transport), echo="webrtc", **devices) as call,
+    ):
+        while (figures := await until(call, Statistics)).echo_erle is None:
+            pass
+    assert figures.echo_erle > 3
+    assert figures.clears == 0

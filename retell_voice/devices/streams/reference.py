@@ -153,6 +153,8 @@ class ReferenceReader:
         missing = self._fed + needed - self._reference.ring.written
         if len(self._first) < _FIRST_READS:
             self._first.append(missing)
+            if missing > 0:  # at once: the far end may speak first
+                self._look_less_far(wanted, missing)
             if len(self._first) == _FIRST_READS:
                 self._look_less_far(wanted, sorted(self._first)[round(_MOSTLY * _FIRST_READS)])
             return
