@@ -116,15 +116,12 @@ def find_target(
     if settings.agent.value:
         from retell_voice.cli.register import registered, tell_wait  # only where one is made
         from retell_voice.program import web_calls  # as above
-        from retell_voice.program.registration import audio_url
 
         if web_calls.is_web_call(settings):
             web = web_calls.new_web_call(settings, told, waiting=tell_wait, plain=True)
             return _web_target(settings, told, web)
         _check_no_web_options(settings)
-        if settings.url.source == DEFAULT:
-            api = settings.api_url
-            settings = replace(settings, url=Sourced(audio_url(api.value), api.source))
+        settings = _at_api_host(settings)
         if not uses_pipe(settings):
             find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
         call = registered(settings, told)
@@ -141,8 +138,20 @@ def find_target(
         return _local_target(settings, told)
     check_unused(settings, metadata, variables)
     call_id = _call_id(settings.call_id)
+    if settings.api_url.source != DEFAULT:
+        settings = _at_api_host(settings)
     host_of(settings.url)  # before devices are opened for nothing
     return Target(settings=settings, told=told, audio=audio, call_id=call_id)
+
+
+def _at_api_host(settings: TalkSettings) -> TalkSettings:
+    """Return settings whose URL, unless it was given, is on the host that registers calls."""
+    if settings.url.source != DEFAULT:
+        return settings
+    from retell_voice.program.registration import audio_url  # others need no REST
+
+    api = settings.api_url
+    return replace(settings, url=Sourced(audio_url(api.value), api.source))
 
 
 def _local_target(settings: TalkSettings, told: CallFields) -> Target:
@@ -202,6 +211,8 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
 
 def _call_id(given: Sourced[str | None]) -> str:
     call_id = read_call_id(given.value or "")
+    if not call_id and given.value == "-":
+        raise ConfigError("standard input was empty: no call_id came", "what was to register it?")
     if not call_id:
         raise ConfigError(
             "no call to join: --agent makes one, --local talks to the built-in emulator",

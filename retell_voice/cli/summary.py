@@ -24,10 +24,12 @@ def summary(view: View) -> list[str]:
     if shares := _shares(view):
         lines.append(shares)
     figures = view.statistics
-    lines.append(
-        f"sent {figures.frames_sent} frames, heard {figures.heard:.1f} s of the agent"
-        + (f", {figures.discarded:.1f} s cut short" if figures.discarded >= 0.05 else "")
-    )
+    passed = f"sent {figures.frames_sent} frames"
+    if figures.packets is None:  # whose stream goes on while the agent is silent
+        passed += f", heard {figures.heard:.1f} s of the agent"
+        if figures.discarded >= 0.05:
+            passed += f", {figures.discarded:.1f} s cut short"
+    lines.append(passed)
     lines += _responses(view)
     if figures.packets is not None:
         lines.append(_packets(figures.packets, figures.concealed))

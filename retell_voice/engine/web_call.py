@@ -158,7 +158,7 @@ def _admission(call: Admission | Mapping[str, Any]) -> Admission:
         raise ConfigError(str(error), "calls over LiveKit are not supported") from None
     except UnreadableAnswer as error:
         raise ConfigError(
-            f"this is no admission to a web call: {error}",
+            f"this is not what create-web-call answers: {error}",
             "give the server's answer to create-web-call, unchanged",
         ) from None
     return Admission(

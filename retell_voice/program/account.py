@@ -123,10 +123,11 @@ class Account:
         if len(calls) == 1:
             return calls[0].call_id
         kind = "ongoing call" if ongoing else "call"
-        which = "there is" if wanted == LAST else f"…{end[-_SHORTEST_END:]} is the end of"
+        ends = f"ends in …{end[-_SHORTEST_END:]}"
         if calls:
-            raise NotFound(f"{which} more than one {kind}", "give more of it", status=200)
-        raise NotFound(f"{which} no {kind}", "`retell-voice calls` lists calls", status=200)
+            raise NotFound(f"more than one {kind} {ends}", "give more of it", status=200)
+        none = f"there is no {kind}" if wanted == LAST else f"no {kind} {ends}"
+        raise NotFound(none, "`retell-voice calls` lists calls", status=200)
 
     async def call(self, call_id: str) -> CallDetails:
         """Look a call up; errors as for ``get_call``."""

@@ -20,7 +20,7 @@ from retell_voice.errors import ConfigError, show
 from retell_voice.program.failure import remark
 from retell_voice.program.limits import require_files
 from retell_voice.protocol.llm import llm_url
-from retell_voice.settings.schema import Sourced
+from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables.emulator import EmulatorSettings
 from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.threads.detached import run_detached
@@ -84,7 +84,9 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             # The system's own words: asyncio's repeat the address. Lookup errors are negative.
             why = os.strerror(code) if code > 0 else error.strerror
             host, port = settings.host, settings.port
-            another = f"--port 0 takes any free one (host: {host.source}, port: {port.source})"
+            another = "--port 0 takes any free one"
+            if host.source != DEFAULT or port.source != DEFAULT:
+                another += f" (host: {host.source}, port: {port.source})"
             no_host = f"--host is an address of this machine (host: {host.source})"
             raise ConfigError(
                 f"cannot listen on {host.value} port {port.value}: {why}",

@@ -139,7 +139,7 @@ def read_admission(body: Mapping[str, Any], call_id: str | None = None) -> Admis
         if body.get("transport") != "gateway":
             if body.get("transport") in (None, "livekit") and body.get("access_token"):
                 raise NotGateway
-            raise UnreadableAnswer("the answer names no transport we know")
+            raise UnreadableAnswer("transport is not 'gateway'")
         identity = CALLER if call_id is None else fields.need(fields.string, "participant_id")
         expires_at = fields.number("expires_at")
         return Admission(

@@ -108,7 +108,8 @@ def read(text: str, name: str) -> Account:
             if number == len(lines) and not whole and known:
                 break
             if number == 1 and not each[:40].isprintable():
-                raise ConfigError(f"{name}: not the events of a call, but no text", _HINT) from None
+                what = "this is no text, so not the events of a call"
+                raise ConfigError(f"{name}: {what}", _HINT) from None
             raise ConfigError(
                 f"{name} line {number}: {show(each[:40])} is not JSON", _HINT
             ) from None

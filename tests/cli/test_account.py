@@ -194,7 +194,7 @@ def test_an_analysis_that_does_not_come_is_told_below_what_there_is(
     [
         ("abc", 2, "neither a call_id nor the end of one"),
         ("-", 2, "no call: give its call_id, the end of it, or last"),
-        ("zzzzzz", 7, "…zzzz is the end of no call\n  `retell-voice calls` lists calls"),
+        ("zzzzzz", 7, "no call ends in …zzzz\n  `retell-voice calls` lists calls"),
         ("last", 7, "there is no call"),
         ("call_0123456789abcdef", 7, "knows no call …cdef"),
     ],
@@ -206,7 +206,7 @@ def test_a_call_that_there_is_not(see: See, given: str, code: int, says: str) ->
 def test_an_end_that_two_calls_have(see: See, emulator: RunningEmulator) -> None:
     for name in ("one", "two"):
         emulator.register(call_id=f"call_{name}_89abcdef")
-    assert "…cdef is the end of more than one call" in complaint(see("call", "89abcdef"), 7)
+    assert "more than one call ends in …cdef" in complaint(see("call", "89abcdef"), 7)
     assert see("call", "e_89abcdef").code == 0
 
 
@@ -224,7 +224,7 @@ def test_a_call_is_stopped(see: See, emulator: RunningEmulator) -> None:
     again = see("stop", call.call_id)
     assert f"call that is {call.status}, not ongoing" in complaint(again, 7)
     assert call.call_id not in again.err
-    assert "is the end of no ongoing call" in complaint(see("stop", call.call_id[-6:]), 7)
+    assert "no ongoing call ends in" in complaint(see("stop", call.call_id[-6:]), 7)
     assert "there is no ongoing call" in complaint(see("stop", "last"), 7)
 
 

@@ -97,7 +97,7 @@ def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[st
     ("arguments", "words"),
     [
         ([], "no call to join"),
-        (["-"], "no call to join"),
+        (["-"], "standard input was empty"),
         (["--local", CALL_ID], "leave CALL_ID out"),
         (["--local", "--url", "ws://x"], "--local and --url exclude each other"),
         (["--json", "--plain", CALL_ID], "--json and --plain exclude each other"),

@@ -195,6 +195,13 @@ def test_a_refused_connection(run: Run) -> None:
     assert "refused" in complaint(result, 4)[0]
 
 
+def test_a_call_is_joined_where_it_was_registered(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    result = run("talk", *QUICK, "--api-url", f"http://127.0.0.1:{port}", CALL_ID)
+    assert f"127.0.0.1:{port} refused" in complaint(result, 4)[0]
+
+
 def test_a_host_that_does_not_resolve(run: Run) -> None:
     result = run("talk", *QUICK, "--url", "ws://no-such-host.invalid/x", CALL_ID)
     assert "no-such-host.invalid" in complaint(result, 4)[0]

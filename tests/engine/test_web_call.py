@@ -189,7 +189,7 @@ async def test_a_call_made_elsewhere_is_joined_without_a_key(kind: str) -> None:
     [
         ({"transport": "livekit"}, "runs on LiveKit"),
         ({"transport": None}, "runs on LiveKit"),
-        ({"transport": "pigeon"}, "no transport we know"),
+        ({"transport": "pigeon"}, "transport is not 'gateway'"),
         ({"access_token": ""}, "access_token"),
         ({"call_id": 3}, "call_id"),
     ],

@@ -61,7 +61,7 @@ async def test_an_id_costs_no_look_up() -> None:
 async def test_an_end_is_asked_for_among_those_that_go_on() -> None:
     page = answer(json.dumps({"items": [], "has_more": False}).encode())
     async with server(page) as (url, heads):
-        with pytest.raises(Exception, match="…cdef is the end of no ongoing call"):
+        with pytest.raises(Exception, match="no ongoing call ends in …cdef"):
             await Account(KEY, url).call_id("abcdef", ongoing=True)
     assert json.loads(heads.bodies[0])["filter_criteria"] == {
         "call_id": {"type": "string", "op": "ew", "value": "abcdef"},

@@ -88,9 +88,9 @@ def test_a_livekit_call_is_refused_in_words(transport: str | None) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"transport": "carrier pigeon"}, "no transport we know"),
-        ({"transport": 3}, "no transport we know"),
-        ({"transport": None, "access_token": None}, "no transport we know"),
+        ({"transport": "carrier pigeon"}, "transport is not 'gateway'"),
+        ({"transport": 3}, "transport is not 'gateway'"),
+        ({"transport": None, "access_token": None}, "transport is not 'gateway'"),
         ({"call_id": None}, "call_id is missing"),
         ({"call_id": ""}, "call_id is empty"),
         ({"call_id": 7}, "call_id is a number"),

@@ -104,7 +104,7 @@ def test_a_file_that_was_cut_off_is_read_up_to_there(size: int) -> None:
         ("", "contains no events"),
         ("\n\n", "contains no events"),
         ("hello\n", "line 1: 'hello' is not JSON"),
-        ("RIFF$\0\0WAVE\n", "not the events of a call, but no text"),
+        ("RIFF$\0\0WAVE\n", "this is no text, so not the events of a call"),
         ('{"event": "x"}\nhello\n{"event": "x"}\n', "line 2: 'hello' is not JSON"),
         ("[1]\n", "line 1: not an event"),
         ('{"at": 1}\n', "line 1: not an event"),

@@ -143,7 +143,7 @@ async def test_a_livekit_call_is_told_clearly(transport: str | None) -> None:
         (answer(b"hello", kind="text/html"), "it is not a JSON object"),
         (answer(b"[]"), "it is not a JSON object"),
         (said({**CREATED, "access_token": None}), "access_token is missing"),
-        (said({**CREATED, "transport": "smoke"}), "no transport we know"),
+        (said({**CREATED, "transport": "smoke"}), "transport is not 'gateway'"),
     ],
 )
 async def test_an_answer_that_makes_no_sense(sent: bytes, says: str) -> None:
