@@ -150,7 +150,9 @@ def call(settings: LookupSettings, given: str, *, wait: bool, timeout: float) ->
 
     async def find(of: Account) -> CallDetails:
         call_id = await of.call_id(call_id_given(given))
-        return await (of.analysed(call_id, timeout) if wait else of.call(call_id))
+        if wait:
+            return await of.analysed(call_id, timeout, tell=remark)
+        return await of.call(call_id)
 
     found = asked(settings, "look calls up", find)
     if as_json(settings):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from retell_voice.errors import ConfigError, KeyRefused, NotFound
 from retell_voice.rest import CallDetails, find_agent, get_call, list_calls
-from retell_voice.secret import Secret
+from retell_voice.secret import Secret, mask
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables.call import AccountSettings
@@ -138,6 +138,7 @@ class Account:
         call_id: str,
         wait_seconds: float,
         *,
+        tell: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> CallDetails:
         """Wait until a call is over and has been analysed, and look it up.
@@ -145,18 +146,24 @@ class Account:
         Args:
             call_id: the call.
             wait_seconds: seconds to wait for the analysis, once the call is over.
+            tell: is told what is waited for, whenever that changes.
             sleep: sleeps this many seconds.
 
         Returns:
             The call; ``is_settled`` says whether the analysis came in time.
         """
+        told = ""
         while True:
             details = await self.call(call_id)
-            if is_settled(details):
+            if is_settled(details) or (is_over(details) and wait_seconds <= 0):
                 return details
-            if details.status in _OVER:
-                if wait_seconds <= 0:
-                    return details
+            waits_for = (
+                "its analysis" if is_over(details) else "its end" if details.started else "a caller"
+            )
+            if waits_for != told:
+                told = waits_for
+                tell(f"call {mask(call_id)} waits for {told}; Ctrl-C ends the waiting")
+            if is_over(details):
                 wait_seconds -= PAUSE
             await sleep(PAUSE)
 

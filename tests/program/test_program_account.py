@@ -1,6 +1,7 @@
 """Waiting for a call's analysis, and how calls and agents may be named."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -33,21 +34,39 @@ ANALYSED = {**BEGUN, "call_analysis": {"call_summary": "short"}}
 
 
 @pytest.mark.parametrize(
-    ("answers", "wait_seconds", "pauses"),
+    ("answers", "wait_seconds", "pauses", "waits_for"),
     [
-        ((call("ended", **ANALYSED),), 0, 0),
-        ((call("ongoing", **BEGUN), call("ended", **BEGUN), call("ended", **ANALYSED)), 9, 2),
-        ((call("ongoing", **BEGUN), call("ongoing", **BEGUN), call("ended", **ANALYSED)), 0, 2),
-        ((call("registered"), call("error")), 0, 1),  # never joined: there is nothing to analyse
-        ((call("ended", **BEGUN), call("ended", **BEGUN, call_analysis={})), PAUSE, 1),
+        ((call("ended", **ANALYSED),), 0, 0, []),
+        (
+            (call("ongoing", **BEGUN), call("ended", **BEGUN), call("ended", **ANALYSED)),
+            9,
+            2,
+            ["its end", "its analysis"],
+        ),
+        (
+            (call("ongoing", **BEGUN), call("ongoing", **BEGUN), call("ended", **ANALYSED)),
+            0,
+            2,
+            ["its end"],
+        ),
+        # never joined: there is nothing to analyse
+        ((call("registered"), call("error")), 0, 1, ["a caller"]),
+        (
+            (call("ended", **BEGUN), call("ended", **BEGUN, call_analysis={})),
+            PAUSE,
+            1,
+            ["its analysis"],
+        ),
     ],
 )
 async def test_a_call_is_waited_for_and_then_its_analysis(
-    answers: tuple[bytes, ...], wait_seconds: float, pauses: int
+    answers: tuple[bytes, ...], wait_seconds: float, pauses: int, waits_for: list[str]
 ) -> None:
-    sleeps = Sleeps()
+    sleeps, told = Sleeps(), list[str]()
     async with server(*answers) as (url, heads):
-        await Account(KEY, url).analysed(CALL, wait_seconds, sleep=sleeps)
+        account = Account(KEY, url)
+        await account.analysed(CALL, wait_seconds, tell=told.append, sleep=sleeps)
+    assert [re.findall("waits for (.*);", each)[0] for each in told] == waits_for
     assert sleeps.slept == [PAUSE] * pauses
     assert len(heads) == len(answers)
 
