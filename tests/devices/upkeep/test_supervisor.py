@@ -595,6 +595,8 @@ def test_every_loss_that_lasts_is_told_once_and_the_device_may_still_come_back(r
         ready.set()
         assert rig.post() == BACK
         assert rig.supervisor.trouble == ""
+        rig.bridge.until("stand-in")
+        rig.bridge.until("device")  # else it has been silent until the next look
     assert (rig.supervisor.losses, rig.supervisor.starts) == (2, 3)
 
 
