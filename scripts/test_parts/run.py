@@ -128,7 +128,7 @@ def processors() -> int:
 
 def estimate(count: int) -> str:
     """How long all of it takes on an idle machine with so many processors, in words."""
-    minutes = {1: "twelve", 2: "five"}.get(count, "four")
+    minutes = {1: "twelve", 2: "eight"}.get(count, "four")
     return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
 
 

@@ -217,6 +217,14 @@ def test_what_cannot_be_read_is_told_in_a_line_with_what_to_do(
         assert "\n" not in str(caught.value) + caught.value.hint
 
 
+def test_a_file_with_a_header_is_not_read_as_bare_samples(tmp_path: Path) -> None:
+    for name, head in (("WAV", b"RIFF\x24\0\0\0WAVEfmt "), ("FLAC", b"fLaC" + bytes(20))):
+        path = tmp_path / name
+        path.write_bytes(head + bytes(100))
+        with pytest.raises(ConfigError, match=f"a {name} file says itself"):
+            Sound(path, Raw("s16le", 8000))
+
+
 @pytest.mark.parametrize("raw", [Raw("s16", 8000), Raw("s16le", 8000, 0), Raw("s16le", 0)])
 def test_a_format_that_cannot_be_is_named_at_once(tmp_path: Path, raw: Raw) -> None:
     (path := tmp_path / "a").write_bytes(PCM)

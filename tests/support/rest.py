@@ -26,18 +26,22 @@ async def server(*answers: bytes | None) -> AsyncIterator[tuple[str, Heads]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
+        with suppress(asyncio.IncompleteReadError):  # it tried whether TLS is spoken here
+            await converse(reader, writer)
+        writer.close()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n")).decode())
         heads.asked.set()
         answer = left.pop(0)
         if answer is None:
             await reader.read(-1)
-        else:
-            # All of it: what is unread when a connection is closed can cost the peer the answer.
-            fields = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = re.search(r"(?i)^content-length: (\d+)", fields, re.MULTILINE)
-            heads.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
-            writer.write(answer)
-        writer.close()
+            return
+        # All of it: what is unread when a connection is closed can cost the peer the answer.
+        fields = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"(?i)^content-length: (\d+)", fields, re.MULTILINE)
+        heads.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
+        writer.write(answer)
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening:

@@ -28,6 +28,11 @@ def is_wav(head: bytes) -> bool:
     return head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] in (b"WAVE", b"")
 
 
+def with_header(head: bytes) -> str:
+    """Return the kind of a file that cannot be bare samples; empty: it can."""
+    return "WAV" if is_wav(head) else _known(head, _DECODED)
+
+
 def decoded(head: bytes) -> str:
     """Return the kind of a file that libsndfile reads; empty: it does not."""
     if _is_mpeg(head) and head[1] & 0b110:  # 0 is AAC

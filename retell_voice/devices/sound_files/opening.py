@@ -121,6 +121,9 @@ class Sound:
         stream = Rereadable(file)
         if self._raw is not None:
             encoding, rate, channels = self._raw
+            if not self.is_pipe and (kind := kinds.with_header(stream.peek(kinds.HEAD))):
+                why = f"a {kind} file says itself how it is encoded"
+                raise ConfigError(f"{self}: {why}", "leave --input-format out")
             return PcmReader(stream, pcm.RAW[encoding], rate, channels, close=file.close)
         head = stream.peek(kinds.HEAD)
         if not head:
