@@ -147,7 +147,7 @@ def test_what_a_server_says_on_the_live_screen(env: dict[str, str]) -> None:
         )
         await session.websocket.send(json.dumps({"event_type": HOSTILE}))
         await session.websocket.recv()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # the screen is drawn a few times a second
         await session.websocket.close(4000, HOSTILE)
 
     async def main() -> bytes:

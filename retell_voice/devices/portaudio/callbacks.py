@@ -88,9 +88,10 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
                 delay = run.latency
             if spoken and gaps.note_rt(spoken, _PLENTY, frames * seconds, 0.0):
                 xrun = True
-            samples = np.frombuffer(data, np.int16)
-            if rest_rt is not None and rest_rt(frames, bool(samples.any()), xrun):
+            # Without numpy, whose code is not at hand where nobody else uses it.
+            if rest_rt is not None and rest_rt(frames, data[:] != bytes(len(data)), xrun):
                 return
+            samples = np.frombuffer(data, np.int16)
             if pair:
                 samples = _left_and_right_rt(run, samples, frames)
             write_rt(samples, delay, xrun)
