@@ -40,7 +40,7 @@ def reference() -> str:
 
 def _chapter(kind: type[Any], title: str = "") -> str:
     about, of_fields = _documentation(kind)
-    hints = typing.get_type_hints(kind, vars(events) | {"RetellVoiceError": RetellVoiceError})
+    hints = typing.get_type_hints(kind, localns={"RetellVoiceError": RetellVoiceError})
     rows = [
         f"| `{each.name}` | {_type(hints[each.name])} | {_sentence(of_fields.get(each.name, ''))} |"
         for each in fields(kind)

@@ -22,13 +22,14 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.lease import Lease
-from retell_voice.devices.ports import Microphone, Speaker, check_device
+from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.notices import Notice
+from retell_voice.engine.arguments import check_audio, check_parts, frame_ms_of, route_of
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
 from retell_voice.engine.observer import Observed, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
-from retell_voice.errors import AudioFormatError, ConnectError, DeviceError
+from retell_voice.errors import ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
 from retell_voice.protocol.dialect import DIGITS
 from retell_voice.secret import Secret
@@ -39,7 +40,6 @@ from retell_voice.transport.retry import full_jitter, is_worth_retrying
 
 _T = TypeVar("_T")
 
-DEFAULT_FRAME_MS = 20
 PLAYOUT_LIMIT = 600.0
 """Seconds of agent audio that may be queued: minutes are normal, as it comes when generated."""
 
@@ -120,17 +120,13 @@ class Call:
     ) -> None:
         if isinstance(route, str):
             route = Secret(route)  # before anything here can fail: tracebacks may show locals
-        if not isinstance(audio, AudioFormat | AudioIO | None):
-            raise TypeError(
-                f"audio= takes an AudioFormat or an AudioIO, not {_described(audio)}: "
-                'AudioFormat("s16le", 24000), for example'
-            )
+        check_audio(
+            audio,
+            devices=microphone is not None or speaker is not None,
+            processing=bool(echo or noise_suppression or automatic_gain),
+        )
         self._borrowed = audio if isinstance(audio, AudioIO) else None
-        if self._borrowed is not None and (microphone is not None or speaker is not None):
-            raise TypeError("audio=AudioIO(…) brings its own microphone and speaker")
-        if self._borrowed is not None and (echo or noise_suppression or automatic_gain):
-            raise TypeError("audio=AudioIO(…) has its own echo control")
-        self._route = _route(
+        self._route = route_of(
             route,
             url=url,
             audio=None if isinstance(audio, AudioIO) else audio,
@@ -139,17 +135,10 @@ class Call:
             text_heartbeat=text_heartbeat,
             connect_timeout=connect_timeout,
         )
-        if microphone is not None:
-            check_device(microphone, "microphone")
-        if speaker is not None:
-            check_device(speaker, "speaker")
-        if recorder is not None and (isinstance(recorder, type) or not hasattr(recorder, "begin")):
-            raise TypeError(
-                f"recorder= takes a Recorder or an observer, not {_described(recorder)}"
-            )
+        check_parts(microphone, speaker, recorder)
         self._wanted_microphone = microphone
         self._wanted_speaker = speaker
-        self._frame_ms = _frame_ms(frame_ms, self._route)
+        self._frame_ms = frame_ms_of(frame_ms, self._route)
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
         self._connect_attempts = connect_attempts
@@ -435,32 +424,3 @@ def _opened(part: _T | None) -> _T:
     if part is None:
         raise RuntimeError("the call is not open: use it inside 'async with'")
     return part
-
-
-def _described(value: object) -> str:
-    """Describe a wrong argument, for its user."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    return repr(value) if isinstance(value, str) else type(value).__name__
-
-
-def _route(route: Route | str, **web: Any) -> Route:
-    """Return a route: the one given, or that of a registered call."""
-    given = {name: value for name, value in web.items() if value is not None}
-    if isinstance(route, str):
-        from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
-
-        return web_route(route, **given)
-    if isinstance(route, type) or not callable(getattr(route, "connect", None)):
-        raise TypeError(f"a call takes a call_id or a route, not {_described(route)}")
-    if given:
-        raise TypeError(f"a route states these itself: {', '.join(given)}")
-    return route
-
-
-def _frame_ms(wanted: int | None, route: Route) -> int:
-    if wanted is None:
-        return route.frame_ms or DEFAULT_FRAME_MS
-    if route.frame_ms not in (None, wanted):
-        raise AudioFormatError(f"{route.label} takes frames of {route.frame_ms} ms, not {wanted}")
-    return wanted
