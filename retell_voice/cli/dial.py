@@ -96,6 +96,10 @@ def find_target(
         RetellVoiceError: the call cannot be registered.
     """
     _check_one(settings, web_call)
+    if settings.agent.is_flag and not settings.agent.value:
+        raise ConfigError(
+            f"{settings.agent.source} is empty", "name one: `retell-voice agents` lists them"
+        )
     phone = phone_call(settings, parameters)
     told = call_fields(settings, metadata, variables)
     if phone is not None:

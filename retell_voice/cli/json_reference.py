@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from retell_voice import events
 from retell_voice.errors import RetellVoiceError
+from retell_voice.events import base, connection, devices, speech, statistics
 from retell_voice.recording.jsonl import name
 
 _SIMPLE: dict[Any, str] = {
@@ -31,7 +32,12 @@ _SIMPLE: dict[Any, str] = {
 
 def reference() -> str:
     """Return every event, and what its objects have, in Markdown."""
-    known = [each for each in vars(events).values() if inspect.isclass(each)]
+    known = [
+        each
+        for room in (base, speech, devices, connection, statistics)
+        for each in vars(room).values()
+        if inspect.isclass(each) and each.__module__ == room.__name__
+    ]
     parts = [_chapter(kind) for kind in known if issubclass(kind, events.Event)][1:]
     nested = [each for each in known if is_dataclass(each) and not issubclass(each, events.Event)]
     parts += ["## Objects in events", *(_chapter(kind, title=kind.__name__) for kind in nested)]

@@ -141,10 +141,10 @@ class _Listening:
 
     async def _open(self, key: Sourced[str], wanted: str, stack: AsyncExitStack) -> Call:
         settings = self._settings
-        # On a thread: what is named as a file may stand still, as a pipe does.
-        speaker = await run_detached(partial(find_speaker, settings, _AUDIO, card=_AUDIO))
         of = account(settings, key)
         call_id = await of.call_id(wanted, ongoing=True)
+        # On a thread: what is named as a file may stand still, as a pipe does.
+        speaker = await run_detached(partial(find_speaker, settings, _AUDIO, card=_AUDIO))
         route = self._route = ListenCall(call_id, api_key=of.api_key, api_url=of.api_url)
         call = self._call = make_call(
             settings,

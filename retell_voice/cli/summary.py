@@ -59,7 +59,7 @@ def _shares(view: View) -> str:
     at the speaker to its last, utterance by utterance.
     """
     you, agent = view.you.seconds, view.agent.seconds
-    if not (both := you + agent):
+    if (both := you + agent) < 0.5:
         return ""
     share = round(100 * you / both)
     return (

@@ -17,7 +17,7 @@ _PLAINLY = (  # as our own settings put it
     ("Input should be less than or equal to ", "must be at most "),
 )
 """What the option parser says, and what we say."""
-_SIMILAR = 0.7
+_SIMILAR = 0.75
 
 
 def run(commands: Any) -> NoReturn:

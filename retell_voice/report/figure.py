@@ -79,7 +79,7 @@ def _levels(row: Axes, account: Account) -> None:
     row.set_ylim(-60, 60)
     row.set_ylabel("level, dBFS")
     if account.near:
-        row.legend(loc="upper right", ncols=2, fontsize="small")
+        _legend(row)
     else:
         _nothing(row, "no levels were recorded")
 
@@ -105,10 +105,11 @@ def _jitter(row: Axes, account: Account) -> None:
         row.plot(account.underruns, zeros, "x", color=_BAD, label="ran dry", clip_on=False)
     # The agent's sentences are seconds long, the target tens of milliseconds.
     row.set_yscale("symlog", linthresh=200)
+    row.yaxis.set_major_formatter("{x:g}")
     row.set_ylim(bottom=0)
     row.set_ylabel("jitter buffer, ms")
     if account.depth:
-        row.legend(loc="upper right", ncols=3, fontsize="small")
+        _legend(row)
     else:
         _nothing(row, "no statistics were recorded")
 
@@ -119,9 +120,21 @@ def _latencies(row: Axes, account: Account) -> None:
     row.set_ylim(bottom=0)
     row.set_ylabel("latency, ms")
     if account.round_trip or account.silence:
-        row.legend(loc="upper right", ncols=2, fontsize="small")
+        _legend(row)
     else:
         _nothing(row, "the call was too short for latencies")
+
+
+def _legend(row: Axes) -> None:
+    """Put the legend above the row, where it hides nothing."""
+    row.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0,
+        ncols=3,
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def _ms(series: Series) -> tuple[list[float], list[float]]:

@@ -66,7 +66,7 @@ def _shares(account: Account) -> list[Row]:
     you, agent = _seconds(account.you), _seconds(account.agent)
     if not account.near:
         return [("the agent was heard", f"{agent:.0f} s")] if agent else []
-    if not (both := you + agent):
+    if (both := you + agent) < 0.5:
         return []
     share = round(100 * you / both)
     return [

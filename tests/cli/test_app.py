@@ -97,6 +97,7 @@ def test_version_starts_quickly_and_imports_nothing_heavy(run: Run, env: dict[st
     ("arguments", "words"),
     [
         ([], "no call to join"),
+        (["--agent", ""], "--agent is empty"),
         (["-"], "standard input was empty"),
         (["--local", CALL_ID], "leave CALL_ID out"),
         (["--local", "--url", "ws://x"], "--local and --url exclude each other"),
@@ -233,6 +234,7 @@ def test_the_parser_complains_as_everything_else_does(
         (["config", "shwo"], "no such command 'shwo'", "did you mean show?"),
         (["talk", "--agnt", "x"], "no such option: --agnt", "did you mean --agent?"),
         (["talk", "--asr", "x"], "no such option: --asr", "see "),
+        (["kiosk", "run", "--local"], "no such option: --local", "see "),
     ],
 )
 def test_what_was_mistyped_is_answered_with_what_is_like_it(

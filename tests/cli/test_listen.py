@@ -174,6 +174,14 @@ async def test_from_listening_on_a_terminal(
         assert await asyncio.to_thread(act) == 0
 
 
+async def test_that_no_call_is_going_on_is_told_before_a_speaker_is_looked_for(
+    run: Callable[..., subprocess.CompletedProcess[str]], emulator: Emulator
+) -> None:
+    more = {"RETELL_API_KEY": KEY, "RETELL_VOICE_API_URL": emulator.api_url}
+    result = await asyncio.to_thread(lambda: run("listen", "last", "--output", "none", more=more))
+    assert "ongoing" in complaint(result, 7)[0]
+
+
 async def test_a_call_that_ends_ends_the_listening(env: dict[str, str], emulator: Emulator) -> None:
     command = ("listen", "last", "--output-file", "/dev/null", "--json")
     async with calling(emulator) as caller, running(env, emulator, *command) as program:

@@ -101,7 +101,7 @@ class SoundSettings(Settings):
     jitter_ms: Sourced[JitterRange] = setting(
         JitterRange(0.04, 0.22),
         "Lowest and highest depth of the jitter buffer, ms; it adapts in between. Higher rides out "
-        "a worse network, lower has less delay. Default for web calls: 15:500.",
+        "a worse network, lower has less delay. In web calls 15:500 unless given.",
         SOUND,
         kind=str,
         metavar="MIN:MAX",
