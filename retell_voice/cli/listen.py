@@ -27,6 +27,7 @@ from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
+from retell_voice.program.memory import share_one_heap
 from retell_voice.program.opening import (
     claim_stdout,
     find_microphone,
@@ -62,6 +63,7 @@ def listen(settings: ListenSettings, given: str, *, at_once: bool = False) -> in
         RetellVoiceError: it cannot be listened to, or not be taken over.
     """
     set_switch_interval()
+    share_one_heap()
     claim_stdout(settings)
     key = api_key(settings, "listen to calls")
     wanted = call_id_given(given)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from retell_voice.devices.portaudio import library
+from retell_voice.program.memory import share_one_heap
 from retell_voice.program.options import Metadata, Variables, command
 from retell_voice.program.realtime import put_off_collecting
 from retell_voice.settings.load import ConfigFile, environment, load
@@ -46,6 +47,7 @@ def talk(
 ) -> int:
     """Hold a call."""
     put_off_collecting()
+    share_one_heap()
     # The sound system and what follows here load at the same time.
     with library.loading() if _needs_card(settings) else nullcontext():
         from retell_voice.cli.talk import talk

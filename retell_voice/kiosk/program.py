@@ -25,7 +25,6 @@ from retell_voice.kiosk.control.messages import (
 from retell_voice.kiosk.control.server import ControlServer
 from retell_voice.kiosk.credentials import CONTROL_TOKEN, credential
 from retell_voice.kiosk.kiosk import Kiosk
-from retell_voice.kiosk.memory import share_one_heap
 from retell_voice.kiosk.notify import Notifier
 from retell_voice.kiosk.places import socket_path
 from retell_voice.kiosk.ports import (
@@ -38,6 +37,7 @@ from retell_voice.kiosk.ports import (
 )
 from retell_voice.kiosk.tally import Metrics
 from retell_voice.kiosk.vitals import Vitals
+from retell_voice.program.memory import share_one_heap
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.shown import logger

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.callers import join
+from support.heaps import heaps_of_threads, needs_them
 from support.pipes import complaint
 from support.tones import YOU, holds, tone
 from support.web_caller import RATE, Received, WebCaller, calling, decoded
@@ -62,6 +63,11 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.out = ""
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
 
     async def says(self, words: str) -> None:
         """Wait for words on standard output."""
@@ -134,6 +140,18 @@ async def test_a_call_is_heard_and_goes_on(
         assert call.call_id not in program.out
     samples, rate = read_wav(heard)
     assert holds(samples, YOU, rate)
+
+
+@needs_them
+async def test_all_its_threads_share_one_heap(
+    env: dict[str, str], emulator: Emulator, tmp_path: Path
+) -> None:
+    command = ("listen", "last", "--output-file", str(tmp_path / "heard.wav"), "--json")
+    async with calling(emulator) as caller, running(env, emulator, *command) as program:
+        await program.says('"state": "live"')
+        caller.speech.say(tone(YOU, 20, RATE))
+        await program.says('"event": "agent_started"')
+        assert heaps_of_threads(program.pid) == []
 
 
 async def test_a_call_is_taken_over_and_over_with_who_did(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.heaps import heaps_of_threads
 from support.kiosk import KEY, LONG, KioskProgram, settings, soon
 
 from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
@@ -283,5 +284,6 @@ async def test_fifty_presses_as_a_process(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(0.05)
         assert held() <= before
+        assert heaps_of_threads(kiosk.process.pid) == [], "all threads share one"
         status = (await control.do("status"))["status"]
         assert status["results"] == {"over": 55}

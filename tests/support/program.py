@@ -76,6 +76,11 @@ class Talk:
         assert self._process.stderr is not None
         self.errors = (await self._process.stderr.read()).decode()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def having(self, event: str, **fields: Any) -> list[dict[str, Any]]:
         """Return the events so far of this name that have these fields."""
         return [

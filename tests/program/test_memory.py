@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.heaps import heaps_of_threads, needs_them
+from support.program import Talk
+
+from retell_voice.emulator.recordings import CALLER
 
 THREADS = """
 import ctypes, sys, threading
-from retell_voice.kiosk.memory import share_one_heap
+from retell_voice.program.memory import share_one_heap
 
 if "share" in sys.argv:
     share_one_heap()
@@ -42,3 +48,13 @@ def test_threads_share_one_heap() -> None:
     ]
     assert done[1] == "0\n"
     assert done[0] != "0\n", "or there is nothing to test"
+
+
+@needs_them
+async def test_a_call_has_one_heap(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RETELL_")}
+    env = {**kept, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    files = ("--input-file", str(CALLER), "--output-file", str(tmp_path / "heard.wav"))
+    async with Talk("--local", *files, env=env) as talk:
+        await talk.until("agent_started")
+        assert heaps_of_threads(talk.pid) == []
