@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import zlib
@@ -35,6 +36,24 @@ PATIENT = (
 )
 """Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
 however seldom they get a processor."""
+LONG = (
+    "emulator/test_engines_real.py",
+    "emulator/test_neural.py",
+    "audio/test_playout.py",
+    "audio/packets/test_packet_playout.py",
+    "cli/test_ending.py",
+    "cli/test_talk.py",
+    "cli/test_swarm.py",
+    "cli/test_faults.py",
+    "cli/test_terminal.py",
+    "cli/test_talk_web.py",
+    "emulator/test_llm_spoken.py",
+    "engine/test_scenarios.py",
+    "engine/test_web_call.py",
+    "peers/test_chromium.py",
+    "scripts/test_bench_emulator.py",
+)
+"""The files that take longest, the longest first: in parallel, they begin before the others."""
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile(
@@ -71,8 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
-    missing = [each for each in PATIENT if not (TESTS / each).exists()]
-    assert not missing, f"PATIENT names what is not there: {missing}"
+    missing = [each for each in PATIENT + LONG if not (TESTS / each).exists()]
+    assert not missing, f"PATIENT and LONG name what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(path))
@@ -112,8 +131,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = wanted
     if hasattr(config, "workerinput"):
-        # File by file, but those that wait among those that reckon: neighbours are alike.
-        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
+        items.sort(key=_when)
     if config.getoption("thorough"):
         _ask_for_more(items)
 
@@ -125,6 +143,17 @@ def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
         for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
         for wanted in config.getoption(option)
     )
+
+
+def _when(item: pytest.Item) -> tuple[int, int]:
+    """When a test comes where files are run in parallel: the long files first, then those that wait
+    among those that reckon, as neighbours are alike."""
+    file = Path(os.path.relpath(item.path, TESTS)).as_posix()
+    return LONG.index(file) if file in LONG else len(LONG), zlib.crc32(file.encode())
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # tests and modules stay to the end: no collection needs to look through them
 
 
 @cache
