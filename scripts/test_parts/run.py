@@ -7,9 +7,9 @@ by no clock (tests/conftest.py lists them), but only while a processor is idle (
 of Linux's). That needs two processors, and that nobody else is busy, as such a class may starve.
 What they print comes when all is over.
 
-The rest runs in parallel, in two more processes than there are processors, as many tests wait for
-time to pass. Each file is run by one process, so that what a file's tests share is made once, and
-the longest come first, so that nobody waits for them at the end. The slowest of all tests are told
+The rest runs in parallel, in four more processes than there are processors, as many tests wait for
+time to pass. Each file is run by one process, so that what a file's tests share is made once. The
+longest come first, so that nobody waits for them at the end. The slowest of all tests are told
 last.
 """
 
@@ -178,10 +178,10 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
         if sound and sys.platform == "linux" and processors() > 1 and not is_busy():
             of_patience = ("--patient=only", f"--timeout={PATIENCE}")
             patient = tests("patient tests", "--sound=none", *of_patience, *parallel(processors()))
-            others = ("--sound=none", "--patient=none", *parallel(processors() + 2))
+            others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
             codes = beside(on_card, [mypy, patient], tests("other tests", *others))
         else:
-            rest = tests("other tests", "--sound=none", *parallel(processors() + 2))
+            rest = tests("other tests", "--sound=none", *parallel(processors() + 4))
             codes = in_a_row([mypy, on_card, rest] if sound else [mypy, rest])
         say("== the slowest")
         for line in slowest(Path(folder).iterdir()):
