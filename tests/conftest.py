@@ -41,6 +41,9 @@ PATIENT = (
 )
 """Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
 however seldom they get a processor."""
+OWN_CARD = ("sound/test_losing_devices.py",)
+"""Files of sound tests that bring cards of their own and measure no sound: they may run while
+others measure."""
 LONG = (
     "emulator/test_engines_real.py",
     "emulator/test_neural.py",
@@ -73,6 +76,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
     group.addoption("--sound", **some, help="the sound tests only, or none of them")
     group.addoption(
+        "--own-card", **some, help="the tests only that need no quiet card of all, or none of them"
+    )
+    group.addoption(
         "--patient", **some, help="the tests only that pass however slow the machine is, or none"
     )
     group.addoption(
@@ -95,8 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
-    missing = [each for each in PATIENT + LONG if not (TESTS / each).exists()]
-    assert not missing, f"PATIENT and LONG name what is not there: {missing}"
+    missing = [each for each in PATIENT + OWN_CARD + LONG if not (TESTS / each).exists()]
+    assert not missing, f"tests/conftest.py names what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(path))
@@ -143,9 +149,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
     """Whether the options leave a test in such a file."""
+    kinds = {
+        "sound": is_sound,
+        "patient": _is_in(path, PATIENT),
+        "own_card": _is_in(path, OWN_CARD),
+    }
     return all(
         wanted == ("only" if applies else "none")
-        for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
+        for option, applies in kinds.items()
         for wanted in config.getoption(option)
     )
 
@@ -162,8 +173,8 @@ def pytest_collection_finish() -> None:
 
 
 @cache
-def _is_patient(path: Path) -> bool:
-    return any(TESTS / each in (path, *path.parents) for each in PATIENT)
+def _is_in(path: Path, places: tuple[str, ...]) -> bool:
+    return any(TESTS / each in (path, *path.parents) for each in places)
 
 
 def _ask_for_more(items: list[pytest.Item]) -> None:

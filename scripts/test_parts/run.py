@@ -2,10 +2,11 @@
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
 The sound tests share a card and a clock, and lose audio where they have to wait. They run first,
-one after the other. They reckon little: beside them run mypy and the patient tests, those that go
-by no clock (tests/conftest.py lists them), but only while a processor is idle (a scheduling class
-of Linux's). That needs two processors, and that nobody else is busy, as such a class may starve.
-What they print comes when all is over.
+one after the other, but for those that bring cards of their own and measure nothing, which run at
+the same time. They reckon little: beside them run mypy and the patient tests, those that go by no
+clock (tests/conftest.py lists both), but only while a processor is idle (a scheduling class of
+Linux's). That needs two processors, and that nobody else is busy, as such a class may starve. What
+runs beside others is told when all is over.
 
 The rest runs in parallel, in four more processes than there are processors, as many tests wait for
 time to pass. Each file is run by one process, so that what a file's tests share is made once. The
@@ -174,13 +175,17 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
             return Part(name, ["pytest", f"--durations-to={durations}", *options, *arguments])
 
         mypy = Part(MYPY, ["mypy"])
-        on_card = tests("sound tests", "--sound=only")
         if sound and sys.platform == "linux" and processors() > 1 and not is_busy():
             of_patience = ("--patient=only", f"--timeout={PATIENCE}")
             patient = tests("patient tests", "--sound=none", *of_patience, *parallel(processors()))
             others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
-            codes = beside(on_card, [mypy, patient], tests("other tests", *others))
+            on_cards = [
+                tests("sound tests", "--sound=only", "--own-card=none"),
+                tests("sound tests on cards of their own", "--sound=only", "--own-card=only"),
+            ]
+            codes = beside(on_cards, [mypy, patient], tests("other tests", *others))
         else:
+            on_card = tests("sound tests", "--sound=only")
             rest = tests("other tests", "--sound=none", *parallel(processors() + 4))
             codes = in_a_row([mypy, on_card, rest] if sound else [mypy, rest])
         say("== the slowest")
@@ -209,17 +214,22 @@ def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
     return codes
 
 
-def beside(on_card: Part, patient: Sequence[Part], rest: Part) -> dict[str, int]:
-    """Run what is patient beside what needs the card, then the rest; return their exit codes."""
-    parts, compiler = [*patient, on_card, rest], compiling()
+def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dict[str, int]:
+    """Run what is patient beside what needs a card, then the rest; return their exit codes."""
+    parts, compiler = [*patient, *on_cards, rest], compiling()
+    on_card, *on_others = on_cards
     with contextlib.ExitStack() as stack:
         try:
             for part in (*compiler, *patient):
                 part.to = stack.enter_context(tempfile.TemporaryFile())
                 part.start()
                 part.give_way()
+            for part in on_others:
+                part.to = stack.enter_context(tempfile.TemporaryFile())
+                part.start()
             on_card.start()
-            on_card.wait()
+            for part in on_cards:
+                part.wait()
             for part in (*compiler, *patient):
                 part.give_way(False)
             for part in compiler:
@@ -229,7 +239,7 @@ def beside(on_card: Part, patient: Sequence[Part], rest: Part) -> dict[str, int]
             for part in compiler:
                 part.wait()
             codes = {part.name: part.wait() for part in parts if part.process is not None}
-        for part in patient:
+        for part in (*on_others, *patient):
             part.tell()
     return codes
 
