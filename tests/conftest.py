@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import zlib
@@ -18,6 +19,8 @@ THOROUGH = 10
 PATIENT = (
     "audio",
     "corpus",
+    "devices/streams/test_far_reference.py",
+    "devices/streams/test_lost_near_end.py",
     "echo",
     "emulator/test_dialogue.py",
     "emulator/test_engines_real.py",
@@ -26,8 +29,11 @@ PATIENT = (
     "emulator/test_scenario_parser.py",
     "emulator/test_sentences.py",
     "kiosk/test_hearing.py",
+    "kiosk/test_kiosk_months.py",
+    "kiosk/test_kiosk_states.py",
     "protocol",
     "report",
+    "rest/test_sdk_loading.py",
     "settings",
     "test_corpus.py",
     "test_imports.py",
@@ -35,6 +41,27 @@ PATIENT = (
 )
 """Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
 however seldom they get a processor."""
+OWN_CARD = ("sound/test_losing_devices.py",)
+"""Files of sound tests that bring cards of their own and measure no sound: they may run while
+others measure."""
+LONG = (
+    "emulator/test_engines_real.py",
+    "emulator/test_neural.py",
+    "audio/test_playout.py",
+    "audio/packets/test_packet_playout.py",
+    "cli/test_ending.py",
+    "cli/test_talk.py",
+    "cli/test_swarm.py",
+    "cli/test_faults.py",
+    "cli/test_terminal.py",
+    "cli/test_talk_web.py",
+    "emulator/test_llm_spoken.py",
+    "engine/test_scenarios.py",
+    "engine/test_web_call.py",
+    "peers/test_chromium.py",
+    "scripts/test_bench_emulator.py",
+)
+"""The files that take longest, the longest first: in parallel, they begin before the others."""
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile(
@@ -48,6 +75,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     # Each may be given more than once: a test runs if all of them let it.
     some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
     group.addoption("--sound", **some, help="the sound tests only, or none of them")
+    group.addoption(
+        "--own-card", **some, help="the tests only that need no quiet card of all, or none of them"
+    )
     group.addoption(
         "--patient", **some, help="the tests only that pass however slow the machine is, or none"
     )
@@ -71,8 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
-    missing = [each for each in PATIENT if not (TESTS / each).exists()]
-    assert not missing, f"PATIENT names what is not there: {missing}"
+    missing = [each for each in PATIENT + OWN_CARD + LONG if not (TESTS / each).exists()]
+    assert not missing, f"tests/conftest.py names what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Durations(path))
@@ -112,24 +142,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = wanted
     if hasattr(config, "workerinput"):
-        # File by file, but those that wait among those that reckon: neighbours are alike.
-        items.sort(key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))
+        items.sort(key=_when)
     if config.getoption("thorough"):
         _ask_for_more(items)
 
 
 def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
     """Whether the options leave a test in such a file."""
+    kinds = {
+        "sound": is_sound,
+        "patient": _is_in(path, PATIENT),
+        "own_card": _is_in(path, OWN_CARD),
+    }
     return all(
         wanted == ("only" if applies else "none")
-        for option, applies in (("sound", is_sound), ("patient", _is_patient(path)))
+        for option, applies in kinds.items()
         for wanted in config.getoption(option)
     )
 
 
+def _when(item: pytest.Item) -> tuple[int, int]:
+    """When a test comes where files are run in parallel: the long files first, then those that wait
+    among those that reckon, as neighbours are alike."""
+    file = Path(os.path.relpath(item.path, TESTS)).as_posix()
+    return LONG.index(file) if file in LONG else len(LONG), zlib.crc32(file.encode())
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # tests and modules stay to the end: no collection needs to look through them
+
+
 @cache
-def _is_patient(path: Path) -> bool:
-    return any(TESTS / each in (path, *path.parents) for each in PATIENT)
+def _is_in(path: Path, places: tuple[str, ...]) -> bool:
+    return any(TESTS / each in (path, *path.parents) for each in places)
 
 
 def _ask_for_more(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -52,14 +53,15 @@ IO_LIBRARIES = {"asyncio", "threading", "time", "socket", "sounddevice", "websoc
 FORBIDDEN = {"protocol": IO_LIBRARIES | {"numpy"}, "audio": IO_LIBRARIES, "transport": {"numpy"}}
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -21,59 +21,58 @@ Ready-made agents: ``parrot_agent``, ``silent_agent``, ``scenario_agent`` (a TOM
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from retell_voice.emulator.agents import Agent, parrot_agent, silent_agent
-from retell_voice.emulator.calls import CallStatus, RegisteredCall
-from retell_voice.emulator.llm.server_events import (
-    AgentReconfigured,
-    DigitPressed,
-    LlmAsked,
-    LlmFailed,
-    LlmLinkChanged,
-    LlmMessageMalformed,
-    LlmMessageUnknown,
-    LlmRetrying,
-    LlmStatistics,
-    MetadataForwarded,
-    ResponseDropped,
-    ResponseOverdue,
-    SpeechLost,
-    ToolCalled,
-    ToolReturned,
-    TransferRequested,
-    UserTyped,
-)
-from retell_voice.emulator.parrot import ParrotSettings
-from retell_voice.emulator.recordings import CALLER, GREETING
-from retell_voice.emulator.server import Emulator
-from retell_voice.emulator.server_events import (
-    AgentInterrupted,
-    AgentSpoke,
-    CallEnded,
-    CallerFrames,
-    CallerMalformed,
-    CallExpired,
-    CallJoined,
-    CallRefused,
-    CallRegistered,
-    ListenerJoined,
-    ScenarioFailed,
-    ScenarioStep,
-    ServerEvent,
-    ServerEvents,
-    UserPressed,
-    UserSpoke,
-    WebhookFailed,
-    WebhookSent,
-)
-from retell_voice.emulator.session import CallOver, Session
-from retell_voice.emulator.speech.vad import DetectorSettings
-
 if TYPE_CHECKING:
+    from retell_voice.emulator.agents import Agent, parrot_agent, silent_agent
+    from retell_voice.emulator.calls import CallStatus, RegisteredCall
     from retell_voice.emulator.dialogue.settings import DialogueSettings
     from retell_voice.emulator.llm.agent import llm_agent
     from retell_voice.emulator.llm.dial import LinkSettings
+    from retell_voice.emulator.llm.server_events import (
+        AgentReconfigured,
+        DigitPressed,
+        LlmAsked,
+        LlmFailed,
+        LlmLinkChanged,
+        LlmMessageMalformed,
+        LlmMessageUnknown,
+        LlmRetrying,
+        LlmStatistics,
+        MetadataForwarded,
+        ResponseDropped,
+        ResponseOverdue,
+        SpeechLost,
+        ToolCalled,
+        ToolReturned,
+        TransferRequested,
+        UserTyped,
+    )
+    from retell_voice.emulator.parrot import ParrotSettings
+    from retell_voice.emulator.recordings import CALLER, GREETING
     from retell_voice.emulator.scenario import scenario_agent
+    from retell_voice.emulator.server import Emulator
+    from retell_voice.emulator.server_events import (
+        AgentInterrupted,
+        AgentSpoke,
+        CallEnded,
+        CallerFrames,
+        CallerMalformed,
+        CallExpired,
+        CallJoined,
+        CallRefused,
+        CallRegistered,
+        ListenerJoined,
+        ScenarioFailed,
+        ScenarioStep,
+        ServerEvent,
+        ServerEvents,
+        UserPressed,
+        UserSpoke,
+        WebhookFailed,
+        WebhookSent,
+    )
+    from retell_voice.emulator.session import CallOver, Session
     from retell_voice.emulator.speech.engines import Engines, open_engines
+    from retell_voice.emulator.speech.vad import DetectorSettings
 
 __all__ = [
     "CALLER",
@@ -131,21 +130,69 @@ __all__ = [
     "silent_agent",
 ]
 
-_LATER = {
+_ROOMS = {
+    "Agent": "agents",
+    "AgentInterrupted": "server_events",
+    "AgentReconfigured": "llm.server_events",
+    "AgentSpoke": "server_events",
+    "CALLER": "recordings",
+    "CallEnded": "server_events",
+    "CallExpired": "server_events",
+    "CallJoined": "server_events",
+    "CallOver": "session",
+    "CallRefused": "server_events",
+    "CallRegistered": "server_events",
+    "CallStatus": "calls",
+    "CallerFrames": "server_events",
+    "CallerMalformed": "server_events",
+    "DetectorSettings": "speech.vad",
     "DialogueSettings": "dialogue.settings",
+    "DigitPressed": "llm.server_events",
+    "Emulator": "server",
     "Engines": "speech.engines",
+    "GREETING": "recordings",
     "LinkSettings": "llm.dial",
+    "ListenerJoined": "server_events",
+    "LlmAsked": "llm.server_events",
+    "LlmFailed": "llm.server_events",
+    "LlmLinkChanged": "llm.server_events",
+    "LlmMessageMalformed": "llm.server_events",
+    "LlmMessageUnknown": "llm.server_events",
+    "LlmRetrying": "llm.server_events",
+    "LlmStatistics": "llm.server_events",
+    "MetadataForwarded": "llm.server_events",
+    "ParrotSettings": "parrot",
+    "RegisteredCall": "calls",
+    "ResponseDropped": "llm.server_events",
+    "ResponseOverdue": "llm.server_events",
+    "ScenarioFailed": "server_events",
+    "ScenarioStep": "server_events",
+    "ServerEvent": "server_events",
+    "ServerEvents": "server_events",
+    "Session": "session",
+    "SpeechLost": "llm.server_events",
+    "ToolCalled": "llm.server_events",
+    "ToolReturned": "llm.server_events",
+    "TransferRequested": "llm.server_events",
+    "UserPressed": "server_events",
+    "UserSpoke": "server_events",
+    "UserTyped": "llm.server_events",
+    "WebhookFailed": "server_events",
+    "WebhookSent": "server_events",
     "llm_agent": "llm.agent",
     "open_engines": "speech.engines",
+    "parrot_agent": "agents",
     "scenario_agent": "scenario",
+    "silent_agent": "agents",
 }
-"""Names that are loaded on first use, and their modules."""
+"""The public names and the modules they are in, which are loaded on first use: the worker of an
+engine needs none of them."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _ROOMS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
     globals()[name] = found
     return found
 

@@ -166,8 +166,8 @@ def in_many_rooms(voices: Cast, count: int, seed: int = 5) -> Iterator[Row]:
             decay=random.uniform(0.1, 0.3),
             delay=random.uniform(0.02, 0.2),
             level=random.uniform(-6, 0),
-            direct=random.choice([-30, 0, 3, 6]),
-            drift=random.choice([0, 50]),
+            direct=float(random.choice([-30, 0, 3, 6])),
+            drift=float(random.choice([0, 50])),
             distorts=bool(random.integers(2)),
             seed=int(random.integers(1 << 30)),
         )

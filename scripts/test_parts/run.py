@@ -2,14 +2,16 @@
 yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
 
 The sound tests share a card and a clock, and lose audio where they have to wait. They run first,
-one after the other. They reckon little: beside them run mypy and the patient tests, those that go
-by no clock (tests/conftest.py lists them), on one processor, and only while it is idle (a
-scheduling class of Linux's). That needs two processors, and that nobody else is busy, as such a
-class may starve. What they print comes when all is over.
+one after the other, but for those that bring cards of their own and measure nothing, which run at
+the same time. They reckon little: beside them run mypy and the patient tests, those that go by no
+clock (tests/conftest.py lists both), but only while a processor is idle (a scheduling class of
+Linux's). That needs two processors, and that nobody else is busy, as such a class may starve. What
+runs beside others is told when all is over.
 
-The rest runs in parallel, in two more processes than there are processors, as many tests wait for
+The rest runs in parallel, in four more processes than there are processors, as many tests wait for
 time to pass. Each file is run by one process, so that what a file's tests share is made once. The
-slowest of all tests come last.
+longest come first, so that nobody waits for them at the end. The slowest of all tests are told
+last.
 """
 
 from __future__ import annotations
@@ -68,15 +70,14 @@ class Part:
         return self.process.wait()
 
     def give_way(self, gives_way: bool = True) -> None:
-        """Let it run on the last processor only and while that is idle, with all it has started;
-        or as others again. On Linux."""
+        """Let it run while a processor is idle, with all it has started; or as others again. On
+        Linux."""
         assert self.process is not None
-        ours = os.sched_getaffinity(0)
+        policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
         for thread in list(threads(self.process.pid)):
-            with contextlib.suppress(OSError):  # it has ended
-                os.sched_setaffinity(thread, {max(ours)} if gives_way else ours)
-                # Out of the idle class not every user may take it; it then goes on beside the rest.
-                policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
+            # It may have ended, and not every user may take it out of the idle class again; it then
+            # goes on beside the rest.
+            with contextlib.suppress(OSError):
                 os.sched_setscheduler(thread, policy, os.sched_param(0))
 
     def tell(self) -> None:
@@ -156,14 +157,12 @@ def check() -> list[str]:
     return found
 
 
-def compile_tests() -> None:
-    """Collect all tests once where none has been: that writes down their assertions as pytest
+def compiling() -> list[Part]:
+    """What collects all tests once where none has been: that writes down their assertions as pytest
     compiles them, which each of the processes that run tests would do again."""
-    if not any((REPO / "tests").glob("*/__pycache__/*-pytest-*.pyc")):
-        say("== compiling the tests")
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
-        quiet = subprocess.DEVNULL  # what fails in it is told by the tests
-        subprocess.run(command, cwd=REPO, stdout=quiet, stderr=quiet, check=False)
+    if any((REPO / "tests").glob("*/__pycache__/*-pytest-*.pyc")):
+        return []
+    return [Part("compiling the tests", ["pytest", "--collect-only", "-q", "--sound=none"])]
 
 
 def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
@@ -176,16 +175,18 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
             return Part(name, ["pytest", f"--durations-to={durations}", *options, *arguments])
 
         mypy = Part(MYPY, ["mypy"])
-        on_card = tests("sound tests", "--sound=only")
-        parallel = ("-n", str(processors() + 2), "--dist=loadfile", "--no-loadscope-reorder")
         if sound and sys.platform == "linux" and processors() > 1 and not is_busy():
-            patient = tests(
-                "patient tests", "--sound=none", "--patient=only", f"--timeout={PATIENCE}"
-            )
-            rest = tests("other tests", "--sound=none", "--patient=none", *parallel)
-            codes = beside(on_card, [mypy, patient], rest)
+            of_patience = ("--patient=only", f"--timeout={PATIENCE}")
+            patient = tests("patient tests", "--sound=none", *of_patience, *parallel(processors()))
+            others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
+            on_cards = [
+                tests("sound tests", "--sound=only", "--own-card=none"),
+                tests("sound tests on cards of their own", "--sound=only", "--own-card=only"),
+            ]
+            codes = beside(on_cards, [mypy, patient], tests("other tests", *others))
         else:
-            rest = tests("other tests", "--sound=none", *parallel)
+            on_card = tests("sound tests", "--sound=only")
+            rest = tests("other tests", "--sound=none", *parallel(processors() + 4))
             codes = in_a_row([mypy, on_card, rest] if sound else [mypy, rest])
         say("== the slowest")
         for line in slowest(Path(folder).iterdir()):
@@ -193,34 +194,52 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
     return failed(codes)
 
 
+def parallel(processes: int) -> Sequence[str]:
+    """The options with which pytest runs tests in so many processes."""
+    return ("-n", str(processes), "--dist=loadfile", "--no-loadscope-reorder")
+
+
 def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
     """Run one after the other; return their exit codes."""
-    compile_tests()
     codes = {}
+    with open(os.devnull, "wb") as nowhere:  # what fails in it is told by the tests
+        for part in compiling():
+            say(f"== {part.name}")
+            part.to = nowhere
+            part.start()
+            part.wait()
     for part in parts:
         part.start()
         codes[part.name] = part.wait()
     return codes
 
 
-def beside(on_card: Part, patient: Sequence[Part], rest: Part) -> dict[str, int]:
-    """Run what is patient beside what needs the card, then the rest; return their exit codes."""
-    compile_tests()
-    parts = [*patient, on_card, rest]
+def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dict[str, int]:
+    """Run what is patient beside what needs a card, then the rest; return their exit codes."""
+    parts, compiler = [*patient, *on_cards, rest], compiling()
+    on_card, *on_others = on_cards
     with contextlib.ExitStack() as stack:
         try:
-            for part in patient:
+            for part in (*compiler, *patient):
                 part.to = stack.enter_context(tempfile.TemporaryFile())
                 part.start()
                 part.give_way()
+            for part in on_others:
+                part.to = stack.enter_context(tempfile.TemporaryFile())
+                part.start()
             on_card.start()
-            on_card.wait()
-            for part in patient:
+            for part in on_cards:
+                part.wait()
+            for part in (*compiler, *patient):
                 part.give_way(False)
+            for part in compiler:
+                part.wait()
             rest.start()
         finally:  # also where somebody interrupts them and us
+            for part in compiler:
+                part.wait()
             codes = {part.name: part.wait() for part in parts if part.process is not None}
-        for part in patient:
+        for part in (*on_others, *patient):
             part.tell()
     return codes
 

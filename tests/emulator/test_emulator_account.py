@@ -1,15 +1,16 @@
 """Agents and voices of the emulator: as REST, and as Retell's own SDK reads them."""
 
+from __future__ import annotations
+
 import json
 import typing
 from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
-import retell
 from hypothesis import given
 from hypothesis import strategies as st
-from retell.types import call_list_params
+from support.sdk import retell
 
 from retell_voice.emulator import Emulator
 from retell_voice.emulator.rest.agents import Agents
@@ -160,7 +161,7 @@ async def test_every_filter_of_calls_that_the_sdk_knows_is_taken() -> None:
         "boolean": {"type": "boolean", "op": "eq", "value": True},
         "present": {"type": "present", "op": "pr"},
     }
-    hints = typing.get_type_hints(call_list_params.FilterCriteria)
+    hints = typing.get_type_hints(retell.types.call_list_params.FilterCriteria)
     assert len(hints) > 20
     async with Emulator() as emulator, client_of(emulator) as client:
         for name, hint in hints.items():

@@ -1,13 +1,15 @@
 """Retell's own SDK, pointed at the emulator by its base_url, over real sockets."""
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-import retell
 from support.callers import join
+from support.sdk import retell
 from support.web_caller import WebCaller
 from websockets.exceptions import ConnectionClosedOK
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from retell.lib import verify
 from support.callers import join
 from support.receiver import Receiver
+from support.sdk import verify
 
 from retell_voice.emulator import Emulator, RegisteredCall, silent_agent, webhooks
 from retell_voice.emulator.after_call import AfterCall
@@ -40,7 +40,7 @@ class Sender:
 
 
 def verified(body: bytes, headers: Any) -> bool:
-    return bool(verify(body.decode(), KEY, headers["x-retell-signature"]))
+    return verify(body.decode(), KEY, headers["x-retell-signature"])
 
 
 async def test_the_life_of_a_call_is_posted() -> None:

@@ -4,11 +4,13 @@ import asyncio
 import struct
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support.recorder import Samples
 from support.speech import babble
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
@@ -22,15 +24,19 @@ from bench_parts.packet_weather import calm, loss, placed, recorded, stall
 from bench_parts.webrtc_rows import Heard, Result, rows
 
 RATE = 48000
-SAID = babble(4.0, RATE, seed=5, pauses=False)
+
+
+@cache
+def said() -> Samples:
+    return babble(4.0, RATE, seed=5, pauses=False)
 
 
 def late(*parts: tuple[float, float]) -> np.ndarray:
     """Return what was said from each moment on, so much later."""
-    heard = np.zeros(len(SAID) + RATE, np.int16)
+    heard = np.zeros(len(said()) + RATE, np.int16)
     for begin, delay in parts:
         at = round(begin * RATE)
-        heard[at + round(delay * RATE) :][: len(SAID) - at] = SAID[at:]
+        heard[at + round(delay * RATE) :][: len(said()) - at] = said()[at:]
     return heard
 
 
@@ -47,10 +53,10 @@ def test_the_phases_of_a_network() -> None:
 
 
 def test_the_delay_is_found_wherever_something_is_heard() -> None:
-    found = delays(SAID, late((0, 0.06), (2.0, 0.16)), RATE)
+    found = delays(said(), late((0, 0.06), (2.0, 0.16)), RATE)
     assert found.between(0, 1.8).median == pytest.approx(0.06, abs=2e-4)
     assert found.between(2.1, 4).median == pytest.approx(0.16, abs=2e-4)
-    assert not len(delays(SAID, np.zeros(len(SAID), np.int16), RATE).places)
+    assert not len(delays(said(), np.zeros(len(said()), np.int16), RATE).places)
     assert np.isnan(found.between(9, 10).median)
 
 
@@ -68,7 +74,8 @@ def test_the_distance_tells_what_was_lost_and_not_how_late_or_loud_it_was() -> N
     for at in range(0, len(broken), RATE // 2):
         broken[at : at + RATE // 20] = 0
     near, same, far = (
-        distance(SAID, each, RATE, delays(SAID, each, RATE)) for each in (heard, quieter, broken)
+        distance(said(), each, RATE, delays(said(), each, RATE))
+        for each in (heard, quieter, broken)
     )
     assert near < 0.05
     assert far > 1
@@ -154,12 +161,12 @@ def test_each_target_is_met_or_missed() -> None:
     programs = {"ours": heard(0.05, 4), "chromium": heard(0.06, 9), "bare": heard(0.04, 4)}
     depths = [(2.2, 0.02), (2.8, 0.1), (3.5, 0.03), (3.9, 0.02)]
     good = Result(phases, programs, [1.0], depths)
-    table = rows(good, SAID)
+    table = rows(good, said())
     assert not [row.what for row in table if row.missed]
     assert table[0].ratio == "1.25"
     assert next(row.figures for row in table if row.what.startswith("depth")) == "0.8 s"
     bad = Result(phases, {**programs, "ours": heard(0.07, 5, lost=True)}, [1.3], depths[:2])
-    missed = [row.what.partition(" ")[0] for row in rows(bad, SAID) if row.missed]
+    missed = [row.what.partition(" ")[0] for row in rows(bad, said()) if row.missed]
     assert missed == ["packet", "spoken", "depth", "0%", "CPU", "talk"]
 
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+from websockets.asyncio.server import ServerConnection, serve
+
 from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.devices.ports import Source
 from retell_voice.emulator import Emulator, RegisteredCall, Session
 from retell_voice.engine.call import Call
-from retell_voice.events import Event
+from retell_voice.errors import DeviceError
+from retell_voice.events import Ended, Event
 
 AUDIO = AudioFormat(rate=8000)
 LONG = 30.0
@@ -59,3 +67,75 @@ async def listen(session: Session) -> None:
     """An agent that says nothing."""
     async for _ in session:
         pass
+
+
+@asynccontextmanager
+async def silent_server(**options: Any) -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """A server that says nothing of its own; yields its URL and a queue of the texts it gets."""
+    texts: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handler(websocket: ServerConnection) -> None:
+        async for message in websocket:
+            if isinstance(message, str):
+                texts.put_nowait(message)
+
+    async with serve(handler, "127.0.0.1", 0, **options) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", texts
+
+
+class Flaky(NullSpeaker):
+    """A speaker that is lost, or fails to open.
+
+    Args:
+        how: "busy": it does not open; "silent": it never asks for audio; else all is well.
+
+    Attributes:
+        source: what it was started with.
+        stops: how often it was closed.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(AUDIO.rate)
+        self.how = how
+        self.stops = 0
+
+    def start(self, source: Source) -> None:
+        if self.how == "busy":
+            raise DeviceError("speaker: it is busy")
+        if self.how == "silent":
+            return  # never pulls
+        super().start(source)
+        self.source = source
+
+    def stop(self) -> None:
+        self.stops += 1
+        super().stop()
+
+
+def tone(seconds: float, level: int = 8000) -> NDArray[np.int16]:
+    """Samples that all have this level."""
+    return np.full(round(seconds * AUDIO.rate), level, np.int16)
+
+
+async def collect(call: Call) -> list[Event]:
+    """Wait for a call's end; all its events."""
+    return [event async for event in call]
+
+
+def ended(events: list[Event]) -> Ended:
+    """The last of a call's events, which tells how it ended; checks that only one does."""
+    assert isinstance(events[-1], Ended)
+    assert sum(isinstance(event, Ended) for event in events) == 1
+    return events[-1]
+
+
+def opened_io(call: Call) -> AudioIO:
+    """The devices of a call that is open."""
+    assert call._io
+    return call._io
+
+
+def assert_nothing_runs() -> None:
+    """Check that no call has left a thread behind."""
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"retell-voice clock", "retell-voice capture"}

@@ -118,7 +118,7 @@ class TimeStretch:
         if not len(lags):
             return 0
         found = _correlation(coarse, here // step, lags * sign, len(coarse) - here // step)
-        best = found.max()
+        best = float(found.max())
         if best < correlation:
             return 0
         near = int(lags[np.flatnonzero(found >= max(correlation, best - _AS_GOOD))[-1]]) * step
