@@ -32,7 +32,7 @@ from typing import Literal, Self
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.clock import WATCH, Ticking
+from retell_voice.devices.clock import LEFT_OUT, WATCH, WATCH_SECONDS, Ticking
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
@@ -53,13 +53,11 @@ from retell_voice.threads.detached import run_detached, run_to_completion
 from retell_voice.threads.event_queue import EventQueue
 from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
-_LOOK_SECONDS = 0.2
-"""Seconds between polls of what devices do not report themselves."""
-_NEEDLESS = 4
-"""Of these in a row, how many are left out while no call is up and audio passes."""
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _QUIET_SECONDS = 1.0
+_REST_SECONDS = 3.0
+"""Without a call or a sound, until devices rest: longer than a kiosk's dialling sound pauses."""
 _MOST_EVENTS = 256
 
 
@@ -82,6 +80,9 @@ class AudioIO:
             ``off``; or, for your own, a callable that returns an ``EchoControl`` for the
             microphone's rate. Its adapted state is kept from one call to the next.
         noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
+        rests: let devices rest while there is neither a call nor a sound of yours, where they can
+            (``devices.ports.CanRest``): they take a quarter of the processor then, and listeners
+            that can wait for 0.1 s get blocks as long.
 
     Raises:
         ConfigError: the requested echo control is not available.
@@ -106,6 +107,7 @@ class AudioIO:
         echo: Echo = "off",
         noise_suppression: bool = False,
         automatic_gain: bool = False,
+        rests: bool = False,
     ) -> None:
         if microphone is None or speaker is None:
             from retell_voice.devices.portaudio import devices  # noqa: PLC0415 - not for one's own
@@ -119,6 +121,8 @@ class AudioIO:
         self._speaker = speaker
         self._can_block = traits_of(microphone).can_block
         self._device_timeout = device_timeout
+        self._may_rest = rests
+        self._used_at = 0.0  # seconds of the machine's clock: a call or a sound
         self.near_end = NearEnd(microphone.rate, self._post, can_block=self._can_block)
         self.output = Output(speaker.rate, volume)
         self.echo = EchoPath(
@@ -216,7 +220,7 @@ class AudioIO:
         if self._is_open or self._is_closed:
             raise RuntimeError("an AudioIO can be opened only once; make another one")
         self._is_open = True
-        self._opened_at = time.monotonic()
+        self._opened_at = self._used_at = time.monotonic()
         if lease is not None:
             self.lend(lease)
         try:
@@ -226,7 +230,7 @@ class AudioIO:
         except BaseException:
             self.close()
             raise
-        self._ticking = WATCH.begin(_LOOK_SECONDS, self._look, self._watch_failed)
+        self._ticking = WATCH.begin(WATCH_SECONDS, self._look, self._watch_failed)
         if self._is_closed:  # meanwhile, as one of them hung: what was begun since is left
             self.close()
 
@@ -306,6 +310,7 @@ class AudioIO:
             samples = self._prepared(sound, rate)  # at once, whatever else the loop has to do
         heard = asyncio.Event()
         mailbox = mailbox_of(asyncio.get_running_loop())
+        self._wake()
         playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
         if not self.output.play(playing):
             raise RuntimeError(f"{MOST_SOUNDS} sounds are already waiting to be played")
@@ -405,6 +410,7 @@ class AudioIO:
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
+        self._wake()
         if self._ticking is not None:
             WATCH.hasten(self._ticking)
         self.echo.rest(False)
@@ -464,15 +470,38 @@ class AudioIO:
             if not self._tried_again:
                 self._tried_again = True
                 self._near.open_again()  # some are no longer mute after that
+        self._rest_or_wake(now)
         near, far = self._near, self._far
-        drifting = near, near.breaks, near_end.xruns, far, far.breaks, output.xruns
+        drifting = (
+            *(near, near.breaks, near_end.xruns, near.is_resting),
+            *(far, far.breaks, output.xruns, far.is_resting),
+        )
         if drifting != self._drifting or not (near.at_work and far.at_work):
             self._drifting = drifting  # stand-ins use this machine's clock, gaps none
             self.capture_drift = ClockDrift(near_end.rate)
             self.playback_drift = ClockDrift(output.rate)
         self.capture_drift.look(now, near_end.position)
         self.playback_drift.look(now, output.position)
-        return _NEEDLESS if lease is None and all(flows) else 0
+        return LEFT_OUT if lease is None and all(flows) else 0
+
+    def _wake(self) -> None:
+        """Have both devices be quick from here on. Runs on: any thread."""
+        self._used_at = time.monotonic()
+        self._near.wake()
+        self._far.wake()
+
+    def _rest_or_wake(self, now: float) -> None:
+        """Runs on: watch thread."""
+        if self._lease is not None or not self.output.is_silent:
+            self._wake()
+            return
+        may_rest = self._may_rest and now - self._used_at >= _REST_SECONDS
+        sides = (self._near, self.near_end.is_patient), (self._far, self.output.is_patient)
+        for side, is_patient in sides:
+            if not is_patient:
+                side.wake()
+            elif may_rest:
+                side.rest()
 
     def _watch_failed(self, error: Exception) -> None:
         self.output.fault = error
