@@ -487,8 +487,9 @@ class AudioIO:
     def _wake(self) -> None:
         """Have both devices be quick from here on. Runs on: any thread."""
         self._used_at = time.monotonic()
-        self._near.wake()
-        self._far.wake()
+        rested = self._near.wake(), self._far.wake()
+        if any(rested):
+            self.echo.woken()
 
     def _rest_or_wake(self, now: float) -> None:
         """Runs on: watch thread."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.kiosk import soon
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices import audio_io
@@ -54,9 +55,7 @@ def devices(**options: Any) -> AudioIO:
 
 
 async def rest(*each: Any) -> None:
-    async with asyncio.timeout(20):
-        while not all(device.is_resting for device in each):
-            await asyncio.sleep(0.02)
+    await soon(lambda: all(device.is_resting for device in each))
 
 
 def lease_of(io: AudioIO) -> Lease:
@@ -108,9 +107,7 @@ async def test_who_listens_closely_keeps_one_awake(every: float, rests: bool) ->
             await rest(io.speaker)
         await rest(microphone)
         with io.listen():
-            async with asyncio.timeout(20):
-                while microphone.is_resting:
-                    await asyncio.sleep(0.02)
+            await soon(lambda: not microphone.is_resting)
 
 
 async def test_a_meter_keeps_them_awake_until_the_end_of_its_call() -> None:

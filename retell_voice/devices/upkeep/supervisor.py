@@ -219,11 +219,14 @@ class Supervisor:
         self._resting = gate
         self._errands.run(partial(rests.rest, lambda: self._resting is gate))
 
-    def wake(self) -> None:
-        """Have it rest no more. Returns at once; some milliseconds later it is as quick as ever."""
+    def wake(self) -> bool:
+        """Have it rest no more, and return whether it was to. Returns at once; some milliseconds
+        later it is as quick as ever."""
         resting, self._resting = self._resting, None
-        if resting is not None and self._rests is not None:
-            self._errands.run(self._rests.wake)
+        if resting is None or self._rests is None:
+            return False
+        self._errands.run(self._rests.wake)
+        return True
 
     def flows(self) -> bool:
         """Return whether the device works, and audio has passed since this was last asked."""
