@@ -45,8 +45,8 @@ from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
 from retell_voice.devices.streams.tap import EVERY
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
+from retell_voice.devices.upkeep.looks import Looks
 from retell_voice.devices.upkeep.supervisor import Supervisor
-from retell_voice.devices.upkeep.watchdog import ZerosWatch
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, Event, MicrophoneSilent
 from retell_voice.threads.detached import run_detached, run_to_completion
@@ -55,7 +55,6 @@ from retell_voice.threads.mailbox import Mailbox, mailbox_of
 
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
-_QUIET_SECONDS = 1.0
 _REST_SECONDS = 3.0
 """Without a call or a sound, until devices rest: longer than a kiosk's dialling sound pauses."""
 _MOST_EVENTS = 256
@@ -143,10 +142,7 @@ class AudioIO:
         self._is_open = self._is_closed = False
         self._opened_at = 0.0
         self._ticking: Ticking | None = None
-        self._zeros, self._tried_again = ZerosWatch(), False
-        self._drifting: object = None  # what was running at the last look
-        self.capture_drift = ClockDrift(self.near_end.rate)
-        self.playback_drift = ClockDrift(self.output.rate)
+        self._looks = Looks(self.near_end, self.output, self._zeros)
         self._events: EventQueue | None = None
         self._mailbox: Mailbox | None = None
 
@@ -200,6 +196,16 @@ class AudioIO:
     def away(self) -> str:
         """Which devices are lost and why, one line; empty while both are there."""
         return "; ".join(filter(None, (self._near.trouble, self._far.trouble)))
+
+    @property
+    def capture_drift(self) -> ClockDrift:
+        """How fast the microphone's clock runs."""
+        return self._looks.capture_drift
+
+    @property
+    def playback_drift(self) -> ClockDrift:
+        """How fast the speaker's clock runs."""
+        return self._looks.playback_drift
 
     @property
     def fault(self) -> Exception | None:
@@ -390,7 +396,7 @@ class AudioIO:
                 near.take_over(self._near)
                 replaced.append(self._near)
                 self._near, self._microphone = near, microphone
-                self._zeros, self._tried_again = ZerosWatch(), False
+                self._looks.microphone_changed()
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
             if replaced:
@@ -453,36 +459,16 @@ class AudioIO:
         self.near_end.lost += samples
 
     def _look(self) -> int:
-        """Runs on: watch thread. Notice what no device reports, and compare the clocks; return how
-        many of the next looks are needless."""
-        lease, near_end, output = self._lease, self.near_end, self.output
-        flows = self._near.flows(), self._far.flows()
+        """Runs on: watch thread. Notice what no device reports; return how many of the next looks
+        are needless."""
+        lease, flows = self._lease, (self._near.flows(), self._far.flows())
         now = time.monotonic()
-        silent = output.is_silent and (lease is None or lease.far_end.silent)
-        # While the agent speaks, its user mostly listens.
-        listens = near_end.muted or not silent or near_end.quiet >= _QUIET_SECONDS
-        self._near.look(now, pause=lease is None or listens)
-        near_end.attentive = self._near.raised
-        self._far.look(now, pause=silent)
-        listening = self._near.traits.never_silent and self._near.at_work and not near_end.muted
-        if self._zeros.look(now, near_end.sounds, listening=listening):
-            self._post(MicrophoneSilent(name=self._microphone.name))
-            if not self._tried_again:
-                self._tried_again = True
-                self._near.open_again()  # some are no longer mute after that
+        self._looks.look(now, self._near, self._far, None if lease is None else lease.far_end)
         self._rest_or_wake(now)
-        near, far = self._near, self._far
-        drifting = (
-            *(near, near.breaks, near_end.xruns, near.is_resting),
-            *(far, far.breaks, output.xruns, far.is_resting),
-        )
-        if drifting != self._drifting or not (near.at_work and far.at_work):
-            self._drifting = drifting  # stand-ins use this machine's clock, gaps none
-            self.capture_drift = ClockDrift(near_end.rate)
-            self.playback_drift = ClockDrift(output.rate)
-        self.capture_drift.look(now, near_end.position)
-        self.playback_drift.look(now, output.position)
         return LEFT_OUT if lease is None and all(flows) else 0
+
+    def _zeros(self) -> None:
+        self._post(MicrophoneSilent(name=self._microphone.name))
 
     def _wake(self) -> None:
         """Have both devices be quick from here on. Runs on: any thread."""

@@ -90,7 +90,8 @@ def speaker(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_the_quick_stream_is_stopped_once_the_other_one_runs(speaker: Any) -> None:
     source = Source()
-    assert isinstance(speaker, CanRest)
+    can_rest: object = speaker
+    assert isinstance(can_rest, CanRest)
     speaker.start(source)
     speaker.rest(lambda: True)
     quick, long = made
