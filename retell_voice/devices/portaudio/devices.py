@@ -246,7 +246,8 @@ class _Device(ABC, Generic[End]):
         """Pass long blocks; see ``CanRest``."""
         with self._lock:
             quick = self._streams[0] if len(self._streams) == 1 else None
-        if quick is None or not self.traits.opens_twice:
+        # Elsewhere, nothing is known of what a stream costs and how soon it starts again.
+        if quick is None or not (self.host_api == "ALSA" and self.traits.opens_twice):
             return
         run = Run(quick.run.end, self._channels, block := self._long_block, self._rate)
         turns = Turns(quick.run, quick.native, run, wanted)
