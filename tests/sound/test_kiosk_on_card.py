@@ -76,6 +76,7 @@ async def test_a_card_that_goes_and_comes_back_is_used_again(
         async with program as kiosk:
             control = await kiosk.connect()
             at = await kiosk.until("idle")
+            await asyncio.sleep(6.0)  # its devices rest by then
             await asyncio.to_thread(own_card.kill)
             at = await kiosk.until("faulted", at)
             assert "lost" in kiosk.messages[at - 1]["why"]

@@ -249,6 +249,9 @@ class _Device(ABC, Generic[End]):
         # Elsewhere, nothing is known of what a stream costs and how soon it starts again.
         if quick is None or not (self.host_api == "ALSA" and self.traits.opens_twice):
             return
+        if not quick.run.calls:  # it has not worked yet
+            return
+        self._has_worked.add((quick.device.name, quick.device.host_api))
         run = Run(quick.run.end, self._channels, block := self._long_block, self._rate)
         turns = Turns(quick.run, quick.native, run, wanted)
         try:

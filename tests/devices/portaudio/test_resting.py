@@ -164,6 +164,25 @@ def test_it_goes_on_where_no_second_stream_runs(
     assert source.losses == []
 
 
+def test_a_device_that_does_not_rest_is_not_passed_over_for_another_one(
+    speaker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = portaudio.find_speaker(AudioFormat(rate=24000))
+    default.start(Source())
+
+    class Silent(Stream):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.calls_back = False
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Silent)
+    monkeypatch.setattr(default, "_start_timeout", 0.0)
+    default.rest(lambda: True)
+    assert made[1].done[-1] == "close"
+    assert default._mute == []
+    default.stop()
+
+
 def test_one_that_does_not_wake_is_lost(speaker: Any) -> None:
     source = Source()
     speaker.start(source)
