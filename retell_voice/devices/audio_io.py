@@ -22,9 +22,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +41,7 @@ from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
 from retell_voice.devices.streams.tap import EVERY
+from retell_voice.devices.told import Told
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.looks import Looks
@@ -50,14 +49,12 @@ from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, Event, MicrophoneSilent
 from retell_voice.threads.detached import run_detached, run_to_completion
-from retell_voice.threads.event_queue import EventQueue
-from retell_voice.threads.mailbox import Mailbox, mailbox_of
+from retell_voice.threads.mailbox import mailbox_of
 
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
 _REST_SECONDS = 3.0
 """Without a call or a sound, until devices rest: longer than a kiosk's dialling sound pauses."""
-_MOST_EVENTS = 256
 
 
 class AudioIO:
@@ -140,11 +137,9 @@ class AudioIO:
         self._switching = threading.Lock()  # held while they do
         self._lease: Lease | None = None
         self._is_open = self._is_closed = False
-        self._opened_at = 0.0
         self._ticking: Ticking | None = None
         self._looks = Looks(self.near_end, self.output, self._zeros)
-        self._events: EventQueue | None = None
-        self._mailbox: Mailbox | None = None
+        self._told = Told()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "not open"
@@ -226,7 +221,7 @@ class AudioIO:
         if self._is_open or self._is_closed:
             raise RuntimeError("an AudioIO can be opened only once; make another one")
         self._is_open = True
-        self._opened_at = self._used_at = time.monotonic()
+        self._used_at = time.monotonic()
         if lease is not None:
             self.lend(lease)
         try:
@@ -257,14 +252,13 @@ class AudioIO:
         with ExitStack() as stack:
             if alone:
                 stack.callback(self._switching.release)
-            stack.callback(self._close_events)
+            stack.callback(self._told.close)
             stack.callback(self.near_end.stop)
             for supervisor in (*self._aside, self._far, self._near):
                 stack.callback(supervisor.stop)
 
     async def __aenter__(self) -> Self:
-        self._mailbox = mailbox_of(asyncio.get_running_loop())
-        self._events = EventQueue(_MOST_EVENTS)
+        self._told.begin()
         await run_to_completion(self.open)
         return self
 
@@ -277,13 +271,12 @@ class AudioIO:
         await run_to_completion(self.close)
 
     def __aiter__(self) -> Self:
-        if self._events is None:
+        if not self._told.has_begun:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
         return self
 
     async def __anext__(self) -> Event:
-        assert self._events is not None  # noqa: S101 - __aiter__ has looked
-        event = await self._events.get()
+        event = await self._told.next()
         if event is None:
             raise StopAsyncIteration
         return event
@@ -498,20 +491,10 @@ class AudioIO:
         lease = self._lease
         if lease is not None:
             lease.post(notice)
-        if self._mailbox is not None and isinstance(notice, Event):
-            self._mailbox.post(self._take, notice)
+        if isinstance(notice, Event):
+            self._told.post(notice)
         if isinstance(notice, DeviceChanged) and notice.state == "back":
             self.echo.changed(self._microphone, self._speaker)
-
-    def _take(self, event: Event, waited: float) -> None:
-        if self._events is not None:
-            at = time.monotonic() - self._opened_at - waited
-            self._events.put(replace(event, at=at))
-
-    def _close_events(self) -> None:
-        if self._mailbox is not None and self._events is not None:
-            events: Callable[[], None] = self._events.close
-            self._mailbox.post(lambda *_: events(), None)
 
     def _prepared(self, sound: Samples | Path | str, rate: int | None) -> Samples:
         """Return a sound at the speaker's rate."""
