@@ -22,9 +22,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +30,7 @@ from typing import Literal, Self
 
 from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
 from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.clock import WATCH, Ticking
+from retell_voice.devices.clock import LEFT_OUT, WATCH, WATCH_SECONDS, Ticking
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
@@ -43,24 +41,20 @@ from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
 from retell_voice.devices.streams.tap import EVERY
+from retell_voice.devices.told import Told
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
+from retell_voice.devices.upkeep.looks import Looks
 from retell_voice.devices.upkeep.supervisor import Supervisor
-from retell_voice.devices.upkeep.watchdog import ZerosWatch
 from retell_voice.errors import DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, Event, MicrophoneSilent
 from retell_voice.threads.detached import run_detached, run_to_completion
-from retell_voice.threads.event_queue import EventQueue
-from retell_voice.threads.mailbox import Mailbox, mailbox_of
+from retell_voice.threads.mailbox import mailbox_of
 
-_LOOK_SECONDS = 0.2
-"""Seconds between polls of what devices do not report themselves."""
-_NEEDLESS = 4
-"""Of these in a row, how many are left out while no call is up and audio passes."""
 _SWITCH_SECONDS = 1.0
 """Seconds that closing waits for a device that is just taking over."""
-_QUIET_SECONDS = 1.0
-_MOST_EVENTS = 256
+_REST_SECONDS = 3.0
+"""Without a call or a sound, until devices rest: longer than a kiosk's dialling sound pauses."""
 
 
 class AudioIO:
@@ -82,6 +76,9 @@ class AudioIO:
             ``off``; or, for your own, a callable that returns an ``EchoControl`` for the
             microphone's rate. Its adapted state is kept from one call to the next.
         noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
+        rests: let devices rest while there is neither a call nor a sound of yours, where they can
+            (``devices.ports.CanRest``): they take a quarter of the processor then, and listeners
+            that can wait for 0.1 s get blocks as long.
 
     Raises:
         ConfigError: the requested echo control is not available.
@@ -106,6 +103,7 @@ class AudioIO:
         echo: Echo = "off",
         noise_suppression: bool = False,
         automatic_gain: bool = False,
+        rests: bool = False,
     ) -> None:
         if microphone is None or speaker is None:
             from retell_voice.devices.portaudio import devices  # noqa: PLC0415 - not for one's own
@@ -119,6 +117,8 @@ class AudioIO:
         self._speaker = speaker
         self._can_block = traits_of(microphone).can_block
         self._device_timeout = device_timeout
+        self._may_rest = rests
+        self._used_at = 0.0  # seconds of the machine's clock: a call or a sound
         self.near_end = NearEnd(microphone.rate, self._post, can_block=self._can_block)
         self.output = Output(speaker.rate, volume)
         self.echo = EchoPath(
@@ -137,14 +137,9 @@ class AudioIO:
         self._switching = threading.Lock()  # held while they do
         self._lease: Lease | None = None
         self._is_open = self._is_closed = False
-        self._opened_at = 0.0
         self._ticking: Ticking | None = None
-        self._zeros, self._tried_again = ZerosWatch(), False
-        self._drifting: object = None  # what was running at the last look
-        self.capture_drift = ClockDrift(self.near_end.rate)
-        self.playback_drift = ClockDrift(self.output.rate)
-        self._events: EventQueue | None = None
-        self._mailbox: Mailbox | None = None
+        self._looks = Looks(self.near_end, self.output, self._zeros)
+        self._told = Told()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "not open"
@@ -198,6 +193,16 @@ class AudioIO:
         return "; ".join(filter(None, (self._near.trouble, self._far.trouble)))
 
     @property
+    def capture_drift(self) -> ClockDrift:
+        """How fast the microphone's clock runs."""
+        return self._looks.capture_drift
+
+    @property
+    def playback_drift(self) -> ClockDrift:
+        """How fast the speaker's clock runs."""
+        return self._looks.playback_drift
+
+    @property
     def fault(self) -> Exception | None:
         """The exception on one of the audio threads, if any: a defect."""
         return self.near_end.fault or self.output.fault
@@ -216,7 +221,7 @@ class AudioIO:
         if self._is_open or self._is_closed:
             raise RuntimeError("an AudioIO can be opened only once; make another one")
         self._is_open = True
-        self._opened_at = time.monotonic()
+        self._used_at = time.monotonic()
         if lease is not None:
             self.lend(lease)
         try:
@@ -226,7 +231,7 @@ class AudioIO:
         except BaseException:
             self.close()
             raise
-        self._ticking = WATCH.begin(_LOOK_SECONDS, self._look, self._watch_failed)
+        self._ticking = WATCH.begin(WATCH_SECONDS, self._look, self._watch_failed)
         if self._is_closed:  # meanwhile, as one of them hung: what was begun since is left
             self.close()
 
@@ -247,14 +252,13 @@ class AudioIO:
         with ExitStack() as stack:
             if alone:
                 stack.callback(self._switching.release)
-            stack.callback(self._close_events)
+            stack.callback(self._told.close)
             stack.callback(self.near_end.stop)
             for supervisor in (*self._aside, self._far, self._near):
                 stack.callback(supervisor.stop)
 
     async def __aenter__(self) -> Self:
-        self._mailbox = mailbox_of(asyncio.get_running_loop())
-        self._events = EventQueue(_MOST_EVENTS)
+        self._told.begin()
         await run_to_completion(self.open)
         return self
 
@@ -267,13 +271,12 @@ class AudioIO:
         await run_to_completion(self.close)
 
     def __aiter__(self) -> Self:
-        if self._events is None:
+        if not self._told.has_begun:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
         return self
 
     async def __anext__(self) -> Event:
-        assert self._events is not None  # noqa: S101 - __aiter__ has looked
-        event = await self._events.get()
+        event = await self._told.next()
         if event is None:
             raise StopAsyncIteration
         return event
@@ -306,6 +309,7 @@ class AudioIO:
             samples = self._prepared(sound, rate)  # at once, whatever else the loop has to do
         heard = asyncio.Event()
         mailbox = mailbox_of(asyncio.get_running_loop())
+        self._wake()
         playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
         if not self.output.play(playing):
             raise RuntimeError(f"{MOST_SOUNDS} sounds are already waiting to be played")
@@ -385,7 +389,7 @@ class AudioIO:
                 near.take_over(self._near)
                 replaced.append(self._near)
                 self._near, self._microphone = near, microphone
-                self._zeros, self._tried_again = ZerosWatch(), False
+                self._looks.microphone_changed()
                 self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
             self._aside.clear()
             if replaced:
@@ -405,6 +409,7 @@ class AudioIO:
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
+        self._wake()
         if self._ticking is not None:
             WATCH.hasten(self._ticking)
         self.echo.rest(False)
@@ -447,32 +452,36 @@ class AudioIO:
         self.near_end.lost += samples
 
     def _look(self) -> int:
-        """Runs on: watch thread. Notice what no device reports, and compare the clocks; return how
-        many of the next looks are needless."""
-        lease, near_end, output = self._lease, self.near_end, self.output
-        flows = self._near.flows(), self._far.flows()
+        """Runs on: watch thread. Notice what no device reports; return how many of the next looks
+        are needless."""
+        lease, flows = self._lease, (self._near.flows(), self._far.flows())
         now = time.monotonic()
-        silent = output.is_silent and (lease is None or lease.far_end.silent)
-        # While the agent speaks, its user mostly listens.
-        listens = near_end.muted or not silent or near_end.quiet >= _QUIET_SECONDS
-        self._near.look(now, pause=lease is None or listens)
-        near_end.attentive = self._near.raised
-        self._far.look(now, pause=silent)
-        listening = self._near.traits.never_silent and self._near.at_work and not near_end.muted
-        if self._zeros.look(now, near_end.sounds, listening=listening):
-            self._post(MicrophoneSilent(name=self._microphone.name))
-            if not self._tried_again:
-                self._tried_again = True
-                self._near.open_again()  # some are no longer mute after that
-        near, far = self._near, self._far
-        drifting = near, near.breaks, near_end.xruns, far, far.breaks, output.xruns
-        if drifting != self._drifting or not (near.at_work and far.at_work):
-            self._drifting = drifting  # stand-ins use this machine's clock, gaps none
-            self.capture_drift = ClockDrift(near_end.rate)
-            self.playback_drift = ClockDrift(output.rate)
-        self.capture_drift.look(now, near_end.position)
-        self.playback_drift.look(now, output.position)
-        return _NEEDLESS if lease is None and all(flows) else 0
+        self._looks.look(now, self._near, self._far, None if lease is None else lease.far_end)
+        self._rest_or_wake(now)
+        return LEFT_OUT if lease is None and all(flows) else 0
+
+    def _zeros(self) -> None:
+        self._post(MicrophoneSilent(name=self._microphone.name))
+
+    def _wake(self) -> None:
+        """Have both devices be quick from here on. Runs on: any thread."""
+        self._used_at = time.monotonic()
+        rested = self._near.wake(), self._far.wake()
+        if any(rested):
+            self.echo.woken()
+
+    def _rest_or_wake(self, now: float) -> None:
+        """Runs on: watch thread."""
+        if self._lease is not None or not self.output.is_silent:
+            self._wake()
+            return
+        may_rest = self._may_rest and now - self._used_at >= _REST_SECONDS
+        sides = (self._near, self.near_end.is_patient), (self._far, self.output.is_patient)
+        for side, is_patient in sides:
+            if not is_patient:
+                side.wake()
+            elif may_rest:
+                side.rest()
 
     def _watch_failed(self, error: Exception) -> None:
         self.output.fault = error
@@ -482,20 +491,10 @@ class AudioIO:
         lease = self._lease
         if lease is not None:
             lease.post(notice)
-        if self._mailbox is not None and isinstance(notice, Event):
-            self._mailbox.post(self._take, notice)
+        if isinstance(notice, Event):
+            self._told.post(notice)
         if isinstance(notice, DeviceChanged) and notice.state == "back":
             self.echo.changed(self._microphone, self._speaker)
-
-    def _take(self, event: Event, waited: float) -> None:
-        if self._events is not None:
-            at = time.monotonic() - self._opened_at - waited
-            self._events.put(replace(event, at=at))
-
-    def _close_events(self) -> None:
-        if self._mailbox is not None and self._events is not None:
-            events: Callable[[], None] = self._events.close
-            self._mailbox.post(lambda *_: events(), None)
 
     def _prepared(self, sound: Samples | Path | str, rate: int | None) -> Samples:
         """Return a sound at the speaker's rate."""

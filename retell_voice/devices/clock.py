@@ -19,6 +19,11 @@ import time
 from collections.abc import Callable
 from operator import attrgetter
 
+WATCH_SECONDS = 0.2
+"""From one look at devices to the next: one for all who look, so that they share a wake-up."""
+LEFT_OUT = 4
+"""How many looks in a row each of them does without while there is nothing to see."""
+
 _STOP_SECONDS = 1.0
 _POLL_SECONDS = 0.0005
 _PHASES = 4

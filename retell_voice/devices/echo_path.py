@@ -85,6 +85,11 @@ class EchoPath:
         is_ours = self._make is None and not any(self._options.values())
         self._may_rest = may_rest and is_ours
 
+    def woken(self) -> None:
+        """Note that devices which have rested begin anew; the room is the same."""
+        if (stage := self._stage) is not None:
+            stage.woken()
+
     def measures(self) -> EchoMeasures:
         """Return what is known about the echo so far."""
         stage = self._stage

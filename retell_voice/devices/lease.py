@@ -31,9 +31,11 @@ class Lender(Protocol):
     near_end: NearEnd
     output: Output
     echo: EchoPath
-    capture_drift: ClockDrift
-    playback_drift: ClockDrift
 
+    @property
+    def capture_drift(self) -> ClockDrift: ...
+    @property
+    def playback_drift(self) -> ClockDrift: ...
     @property
     def microphone(self) -> Microphone: ...
     @property

@@ -55,6 +55,7 @@ reopened with more, and with less once they stop. One that ``OpensTwice`` needs 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -252,3 +253,28 @@ class OpensTwice(Protocol):
 
     def stop_stream(self, end: Sink | Source) -> None:
         """Stop and close the stream that was started for ``end``; the other one goes on."""
+
+
+@runtime_checkable
+class CanRest(Protocol):
+    """A device that takes less of the processor while nobody is in a hurry, if its ``traits`` say
+    that it can be opened twice.
+
+    While it rests, blocks are about 0.1 s long, and late. Both methods may take a while, and
+    neither raises; one thread calls them. A device that cannot rest just now goes on as it is; one
+    that fails to wake reports that it is lost.
+    """
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it rests, or is about to."""
+
+    def rest(self, wanted: Callable[[], bool]) -> None:
+        """Rest, until it is woken or stopped.
+
+        ``wanted``: tells whether that is still wanted, on any thread, and never again once it is
+        not. No more long blocks pass then, and ``wake`` follows at once.
+        """
+
+    def wake(self) -> None:
+        """Be as quick as before, if it rests."""

@@ -118,6 +118,7 @@ class Devices:
                 echo=settings.echo.value,
                 noise_suppression=settings.noise_suppression.value,
                 automatic_gain=settings.automatic_gain.value,
+                rests=True,
             )
         )
         try:

@@ -35,7 +35,7 @@ async def test_a_press_is_heard_at_once_and_then_the_agent(
         async with program as kiosk:
             control = await kiosk.connect()
             at = await kiosk.until("idle")
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(4.5)  # its devices rest by then
             recorder = await asyncio.to_thread(card.record)
             await asyncio.sleep(0.3)
             pressed = time.monotonic()
@@ -76,6 +76,7 @@ async def test_a_card_that_goes_and_comes_back_is_used_again(
         async with program as kiosk:
             control = await kiosk.connect()
             at = await kiosk.until("idle")
+            await asyncio.sleep(6.0)  # its devices rest by then
             await asyncio.to_thread(own_card.kill)
             at = await kiosk.until("faulted", at)
             assert "lost" in kiosk.messages[at - 1]["why"]

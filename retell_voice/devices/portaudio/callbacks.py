@@ -56,14 +56,29 @@ class Run(Generic[End]):
         """Times that PortAudio has called back."""
         self.thread = 0
         """The system's number of the thread it does so on; 0 before."""
-        self.stopping = False
+        self.longest = 0.0
+        """Seconds from one call to the next that are no sign of trouble."""
+        self.gaps = GapMeter()
+        self.stopping = self.pausing = False
         self.told = False
 
     def lost(self, why: str, final: bool = False) -> None:
         """Report once that the device is gone, unless it was stopped."""
-        if not self.stopping and not self.told:
+        if not (self.stopping or self.pausing or self.told):
             self.told = True
             self.end.lost(why, final)
+
+    def renew(self) -> None:
+        """Begin anew, on another thread and with times that have nothing to do with the last."""
+        self.calls = self.thread = 0
+        self.gaps = GapMeter()
+        self.pausing = False
+
+    def called_rt(self) -> None:
+        """Runs on: audio callback thread. Note that PortAudio has called back."""
+        if not self.calls:
+            self.thread = get_native_id()
+        self.calls += 1
 
     def failed(self, error: Exception) -> None:
         """Report that a callback failed, as it would again. Runs on: audio callback thread."""
@@ -74,19 +89,16 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
     """Return the callback for an input."""
     write_rt, pair, seconds = run.end.write_rt, run.channels > 1, 1 / run.rate
     rest_rt = run.end.rest_rt if isinstance(run.end, _RestingSink) else None
-    gaps = GapMeter()
 
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
         try:
-            if not run.calls:
-                run.thread = get_native_id()
-            run.calls += 1
+            run.called_rt()
             spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
             delay = time.currentTime - spoken
             if not 0.0 < delay <= _BELIEVABLE_DELAY:
                 delay = run.latency
-            if spoken and gaps.note_rt(spoken, _PLENTY, frames * seconds, 0.0):
+            if spoken and run.gaps.note_rt(spoken, _PLENTY, frames * seconds, 0.0):
                 xrun = True
             # Without numpy, whose code is not at hand where nobody else uses it.
             if rest_rt is not None and rest_rt(frames, data[:] != bytes(len(data)), xrun):
@@ -105,13 +117,10 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
     """Return the callback for an output."""
     fill_rt, channels, seconds = run.end.fill_rt, run.channels, 1 / run.rate
     rest_rt = run.end.rest_rt if isinstance(run.end, _RestingSource) else None
-    gaps = GapMeter()
 
     def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
         """Runs on: audio callback thread."""
-        if not run.calls:
-            run.thread = get_native_id()
-        run.calls += 1
+        run.called_rt()
         try:
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)
@@ -119,7 +128,7 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
                 delay = run.latency
             else:
                 delay = max(delay, 0.0)  # less: the callback is late
-                late = gaps.note_rt(heard, delay, frames * seconds, run.latency)
+                late = run.gaps.note_rt(heard, delay, frames * seconds, run.latency)
                 xrun = xrun or late
             if rest_rt is not None and rest_rt(frames, xrun):
                 data[:] = bytes(len(data))

@@ -17,11 +17,13 @@ as the current default), and if that fails, PortAudio's list is refreshed, unles
 open.
 
 On a sound server a device can have two streams for a moment (``OpensTwice``): one that starts while
-another runs takes over from it without a gap.
+another runs takes over from it without a gap. There it can also rest (``CanRest``): a stream of
+long blocks keeps the card running while the quick one is stopped, see ``resting``.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -45,6 +47,7 @@ from retell_voice.devices.portaudio.lookup import (
     list_devices,
     resolve,
 )
+from retell_voice.devices.portaudio.resting import BLOCK_SECONDS, Turns
 from retell_voice.devices.portaudio.spinning import guard
 from retell_voice.devices.ports import DEFAULT_TRAITS, DeviceTraits, Latency, Sink, Source
 from retell_voice.errors import DeviceError
@@ -118,7 +121,8 @@ class _Device(ABC, Generic[End]):
         self._latency: float | None = None
         self._opening = self._opened = False
         self._streams: list[_Stream[End]] = []
-        self._lock = threading.Lock()  # held while that changes
+        self._turns: Turns | None = None  # of the two among these, while it rests
+        self._lock = threading.Lock()  # held while those change
 
     @property
     def name(self) -> str:
@@ -185,35 +189,13 @@ class _Device(ABC, Generic[End]):
         self._opening = True
         try:
             with library.in_use():
-                device = self._device = self._found_again()
+                self._device = self._found_again()
                 run = Run(end, self._channels, self._block, self._rate)
-                stream_type = (
-                    sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
-                )
-                library.enter()  # until the stream is closed
-
-                def open_() -> Any:
-                    try:
-                        return stream_type(
-                            device=device.index,
-                            samplerate=self._rate,
-                            channels=self._channels,
-                            dtype="int16",
-                            blocksize=self._block,
-                            latency=self._suggested,
-                            callback=self._callback(run),
-                            finished_callback=lambda: run.lost(_GONE),
-                        )
-                    except BaseException:
-                        library.leave()
-                        raise
-
-                stream = library.within(library.OPEN_SECONDS, open_, library.close)
+                stream = self._made(run, self._block, self._callback(run))
                 with self._lock:
-                    self._streams.append(_Stream(run, device, monotonic(), stream))
-                run.latency = float(stream.latency)
+                    self._streams.append(stream)
                 guard().watch(run)
-                library.within(library.OPEN_SECONDS, stream.start)
+                library.within(library.OPEN_SECONDS, stream.native.start)
                 self._latency = run.latency or None
         except library.NoAnswer as error:
             library.leave_open_at_exit()
@@ -226,6 +208,79 @@ class _Device(ABC, Generic[End]):
             raise _refused(self._word, self._device, self._rate, error) from error
         finally:
             self._opening = False
+
+    def _made(self, run: Run[End], block: int, callback: Callable[..., None]) -> _Stream[End]:
+        """Open a stream, not yet started."""
+        sd, device = portaudio(), self._device
+        stream_type = sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
+        library.enter()  # until the stream is closed
+
+        def open_() -> Any:
+            try:
+                return stream_type(
+                    device=device.index,
+                    samplerate=self._rate,
+                    channels=self._channels,
+                    dtype="int16",
+                    blocksize=block,
+                    latency=self._suggested,
+                    callback=callback,
+                    finished_callback=lambda: run.lost(_GONE),
+                )
+            except BaseException:
+                library.leave()
+                raise
+
+        native = library.within(library.OPEN_SECONDS, open_, library.close)
+        run.latency = float(native.latency)
+        return _Stream(run, device, monotonic(), native)
+
+    # Resting; on one thread
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether long blocks pass."""
+        return self._turns is not None
+
+    def rest(self, wanted: Callable[[], bool]) -> None:
+        """Pass long blocks; see ``CanRest``."""
+        with self._lock:
+            quick = self._streams[0] if len(self._streams) == 1 else None
+        # Elsewhere, nothing is known of what a stream costs and how soon it starts again.
+        if quick is None or not (self.host_api == "ALSA" and self.traits.opens_twice):
+            return
+        if not quick.run.calls:  # it has not worked yet
+            return
+        self._has_worked.add((quick.device.name, quick.device.host_api))
+        run = Run(quick.run.end, self._channels, block := self._long_block, self._rate)
+        turns = Turns(quick.run, quick.native, run, wanted)
+        try:
+            with library.in_use():
+                long = self._made(run, block, turns.guarded(self._callback(run)))
+        except Exception:  # there is no need to rest
+            return
+        with self._lock:
+            is_there = quick in self._streams
+            if is_there:
+                self._streams.append(long)
+                self._turns = turns
+        if not is_there or not turns.begin(long.native):
+            self._drop_one(long)
+
+    def wake(self) -> None:
+        """Pass short blocks again; see ``CanRest``."""
+        if (turns := self._turns) is None:
+            return
+        turns.end()
+        with self._lock:
+            resting = [each for each in self._streams if each.run is turns.long]
+        for stream in resting:
+            self._drop_one(stream)
+
+    @property
+    def _long_block(self) -> int:
+        """A power of two, as sound servers pass on such cycles."""
+        return 1 << round(math.log2(self._rate * BLOCK_SECONDS))
 
     def _found_again(self) -> Found:
         """Return the device with its current index; the rate stays, as the call relies on it."""
@@ -270,14 +325,24 @@ class _Device(ABC, Generic[End]):
         """Close the streams of an end, or all."""
         with self._lock:
             closing = [each for each in self._streams if end is None or each.run.end is end]
-            self._streams = [each for each in self._streams if each not in closing]
         for stream in closing:
+            self._drop_one(stream)
+
+    def _drop_one(self, stream: _Stream[End]) -> None:
+        """Close a stream, unless it has been closed."""
+        with self._lock:
+            if self._turns is not None and stream.run in (self._turns.quick, self._turns.long):
+                self._turns = None
+            if stream in self._streams:
+                self._streams.remove(stream)
+            elif stream.run.stopping:
+                return
             stream.run.stopping = True
-            if stream.run.calls:
-                self._has_worked.add((stream.device.name, stream.device.host_api))
-            elif monotonic() - stream.began >= self._start_timeout:
-                self._pass_over(stream.device)
-            library.close(stream.native, partial(guard().forget, stream.run))
+        if stream.run.calls:
+            self._has_worked.add((stream.device.name, stream.device.host_api))
+        elif monotonic() - stream.began >= self._start_timeout:
+            self._pass_over(stream.device)
+        library.close(stream.native, partial(guard().forget, stream.run))
 
 
 class PortAudioMicrophone(_Device[Sink]):

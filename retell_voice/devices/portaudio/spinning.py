@@ -17,18 +17,18 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from retell_voice.devices.clock import WATCH, Ticking
+from retell_voice.devices.clock import LEFT_OUT, WATCH, WATCH_SECONDS, Ticking
 
 _CALM = 0.033
 """Seconds from one look to the next while all streams call back. A thread that spins prints 200 MB
 a second."""
-_UNSEEN_CALM = 0.2
+_UNSEEN_CALM = WATCH_SECONDS
 """The same where standard error goes nowhere: all that is lost until then is time of the processor.
-As often as what looks after devices, so that both take one wake-up; it leaves as many out."""
-_NEEDLESS = 4
+As often as what looks after devices, so that both take one wake-up."""
 _LOOK = 0.02
 """The same while one does not: two blocks of a call's stream, one of a kiosk's."""
 _BUSY = 0.2
@@ -45,6 +45,19 @@ class Watched(Protocol):
 
     calls: int
     thread: int
+    longest: float
+    """Seconds from one call to the next that are no sign of trouble."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was last seen of a stream."""
+
+    stream: Watched
+    calls: int = 0
+    still: float = 0.0  # seconds for which it has not called back
+    ran: float | None = None
+    attempts: int = 0
 
 
 class Guard:
@@ -57,7 +70,7 @@ class Guard:
     def __init__(self, trap: Trap | None) -> None:
         self._trap = trap
         self._lock = threading.Lock()
-        self._streams: dict[int, tuple[Watched, int, float | None, int]] = {}
+        self._streams: dict[int, _Seen] = {}
         self._ticking: Ticking | None = None
         self._calm = self._pace = _CALM
         self.held = 0
@@ -68,7 +81,7 @@ class Guard:
         if self._trap is None:
             return
         with self._lock:
-            self._streams[id(stream)] = stream, 0, None, 0
+            self._streams[id(stream)] = _Seen(stream)
             if self._ticking is None:
                 self._calm = _calm()
                 self._begin(self._calm)
@@ -86,22 +99,22 @@ class Guard:
         """Look at all of them; return how many of the next looks are needless, if others think so,
         too. Runs on: clock thread."""
         pace = self._calm
-        for key, (stream, calls, ran, attempts) in list(self._streams.items()):
-            known: tuple[int, float | None, int] = stream.calls, None, attempts
-            if stream.calls == calls and stream.thread:  # it does nothing that it is there for
+        for key, seen in list(self._streams.items()):
+            stream, calls = seen.stream, seen.stream.calls
+            seen.still = seen.still + self._pace if calls == seen.calls else 0.0
+            seen.calls, ran, seen.ran = calls, seen.ran, None
+            if stream.thread and seen.still > stream.longest:  # nothing that it is there for
                 pace = _LOOK
-                now = running_time(stream.thread)
-                known = calls, now, attempts
+                now = seen.ran = running_time(stream.thread)
                 if ran is not None and now is not None and now - ran >= _BUSY * _LOOK:
-                    known = calls, None, attempts + 1
+                    seen.ran = None
+                    seen.attempts += 1
                     self._hold(stream)
-            with self._lock:
-                if key in self._streams:
-                    self._streams[key] = stream, *known
-                    if known[2] > _ATTEMPTS:  # what it spins in is no printing
-                        del self._streams[key]
+            if seen.attempts > _ATTEMPTS:  # what it spins in is no printing
+                with self._lock:
+                    self._streams.pop(key, None)
         self._look_every(pace)
-        return _NEEDLESS if pace == _UNSEEN_CALM else 0
+        return LEFT_OUT if pace == _UNSEEN_CALM else 0
 
     def _look_every(self, seconds: float) -> None:
         with self._lock:

@@ -23,6 +23,8 @@ _MEASURE_SECONDS = 0.1
 _LONGEST_HOLE, _HEARD_SECONDS = 2.0, 0.3
 """Seconds of a hole that are made good; after a longer one, the reference finds its place itself.
 The control hears the last of them: what was played before is no longer heard."""
+_WAKING_SECONDS = 1.0
+"""Seconds after devices have rested for which times are believed at once."""
 _REST_SECONDS = 1.0
 """Longer than a room reverberates."""
 
@@ -52,7 +54,7 @@ class EchoStage:
         self._reader = ReferenceReader(reference, rate)
         self._holes = Holes(rate)
         self._rate = rate
-        self._must_reset = False
+        self._must_reset = self._has_woken = False
         self._may_rest = may_rest
         self._silent = 0  # samples for which nothing was played
         self._measures = self._blocks.measures()
@@ -65,6 +67,9 @@ class EchoStage:
             self._blocks.reset()
             self._reader = ReferenceReader(self._reference, self._rate)
             self._holes = Holes(self._rate)
+        if self._has_woken:
+            self._has_woken = False
+            self._reader.trust(_WAKING_SECONDS)
         if missing := self._holes.note_rt(spoken_at, len(samples)):
             self._make_good(min(missing, _LONGEST_HOLE), spoken_at - missing)
         far = self._reader.read(len(samples), spoken_at + LEAD_SECONDS)
@@ -89,6 +94,10 @@ class EchoStage:
         Runs on: any thread. Not after a ``clear`` or a call: the room has not changed.
         """
         self._must_reset = True
+
+    def woken(self) -> None:
+        """Note that devices have rested: their times begin anew. Runs on: any thread."""
+        self._has_woken = True
 
     def measures(self) -> EchoMeasures:
         """Return the measures, at most 0.1 s old. Runs on: any thread."""

@@ -26,7 +26,7 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.resample import Resampler
 from retell_voice.audio.speech_spans import SpeechSpans
 from retell_voice.devices.streams.notices import Post
-from retell_voice.devices.streams.tap import EVERY, Tap
+from retell_voice.devices.streams.tap import EVERY, PATIENCE, Tap
 from retell_voice.events import InputFinished
 from retell_voice.threads.relay import Block, Relay
 
@@ -128,6 +128,12 @@ class NearEnd:
     def quiet(self) -> float:
         """Seconds for which nobody has spoken, while attentive."""
         return (self.position - self._loud_at) / self.rate
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether nobody minds blocks of a tenth of a second."""
+        hurried = self._call is not None or self._metering
+        return not hurried and all(tap.every >= PATIENCE for tap in self._taps)
 
     def level(self) -> float:
         """Return the peak level passed on since the last call, dBFS; the first starts metering."""

@@ -23,7 +23,7 @@ from retell_voice.audio.levels import dbfs, peak
 from retell_voice.audio.ring import Ring
 from retell_voice.devices.streams.far_end import FarEnd
 from retell_voice.devices.streams.reference import FarReference
-from retell_voice.devices.streams.tap import Tap
+from retell_voice.devices.streams.tap import PATIENCE, Tap
 
 _FADE = 0.006
 MOST_SOUNDS = 32
@@ -94,8 +94,10 @@ class Output:
         return self._reference
 
     def connect(self, far_end: FarEnd | None) -> None:
-        """Connect a call from the next block on; None: no call is up."""
+        """Connect a call from the next block on; None: no call is up, and ``level`` starts anew."""
         self._far_end = far_end
+        if far_end is None:
+            self._metering, self._metered = False, self._played.written
 
     def play(self, sound: Sound) -> bool:
         """Queue a sound; False: ``MOST_SOUNDS`` are already waiting."""
@@ -108,6 +110,12 @@ class Output:
     def is_silent(self) -> bool:
         """Whether none of your own sounds is waiting or still audible."""
         return not (self._sounds or self._ending)
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether nobody minds blocks of a tenth of a second."""
+        hurried = self._far_end is not None or self._metering or not self.is_silent
+        return not hurried and all(tap.every >= PATIENCE for tap in self._taps)
 
     @property
     def hearing(self) -> int:

@@ -95,6 +95,7 @@ class ReferenceReader:
         self._next: float | None = None  # position in the reference of what is returned next
         self._fed = 0  # position up to which the resampler has been fed
         self._off = 0  # reads in a row that disagreed
+        self._trusting = 0  # samples until they must again be several
         self._drift = 0.0  # positions by which it is behind the times, smoothed
         self._slipped = 0  # samples returned since one was left out or repeated
         self._back = 0  # positions by which it looks less far ahead than requested
@@ -102,6 +103,10 @@ class ReferenceReader:
         self._least = reference.ring.size  # missing in any of those
         self._first: list[int] = []  # missing in each of the first reads; less than 0: to spare
         self._held: Samples = np.zeros(0, np.int16)
+
+    def trust(self, seconds: float) -> None:
+        """Believe times at once for the next while: streams begin anew, and an echo with them."""
+        self._trusting = round(seconds * self._reference.rate / self._step)
 
     def read(self, count: int, at: float) -> Samples:
         """Return ``count`` samples that were heard from the time ``at`` on, shape (count,).
@@ -119,9 +124,10 @@ class ReferenceReader:
             self._drift += _DRIFT_MEMORY * (behind - self._drift)
         else:
             self._off += 1
-            if self._off >= _DISAGREEING_READS:
+            if self._trusting > 0 or self._off >= _DISAGREEING_READS:
                 self.jumps += 1
                 self._jump(wanted - self._back)
+        self._trusting = max(0, self._trusting - count)
         self._stay_back(wanted, count)
         slip = self._slip(count)
         if (lacking := count + slip - len(self._held)) > 0:

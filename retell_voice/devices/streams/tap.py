@@ -13,6 +13,8 @@ SECONDS = 10.0
 """Seconds of audio a tap keeps for its reader; a disk may stall for seconds."""
 EVERY = 0.02
 """Seconds of audio that come at a time, where a thread must be woken for it."""
+PATIENCE = 0.1
+"""Seconds of audio at a time that leave devices free to rest."""
 
 
 class Tap:

@@ -106,6 +106,12 @@ class LatencySteps:
         self._changed, self._seen = now, 0
         self._gaps.clear()
 
+    def resumed(self, now: float, gaps: int) -> None:
+        """Note that the device goes on after a rest; ``gaps``: as for ``look``. None of them
+        counts, and calm begins anew."""
+        self._changed, self._seen = now, gaps
+        self._gaps.clear()
+
     def look(self, now: float, gaps: int, *, pause: bool) -> bool:
         """Return whether to reopen the device with the latency now ``suggested``.
 

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from retell_voice.devices.ports import AdjustableLatency, DeviceTraits, OpensTwice
+from retell_voice.devices.ports import AdjustableLatency, CanRest, DeviceTraits, OpensTwice
 from retell_voice.devices.upkeep.gates import Gate
 from retell_voice.devices.upkeep.latency import LatencySteps
 from retell_voice.devices.upkeep.states import (
@@ -86,6 +86,9 @@ class Supervisor:
         self._timing = timing
         self._steps = LatencySteps()
         self._is_adjustable = isinstance(device, AdjustableLatency)  # costly: not at each look
+        self._rests: CanRest | None = device if isinstance(device, CanRest) else None
+        self._resting: Gate | None = None  # the one in place when it was told to rest
+        self._has_rested = False  # since steps were last looked at
         self._tasks = Tasks(
             device,
             new_gate=lambda: new_gate(self._lost),
@@ -203,6 +206,28 @@ class Supervisor:
         """Start reopening the device unchanged; a pause of some tens of milliseconds."""
         self._happens(Event.REOPEN)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether the device rests; see ``CanRest``."""
+        return self._rests is not None and self._rests.is_resting
+
+    def rest(self) -> None:
+        """Have a device that works rest, if it can. Returns at once."""
+        rests, gate = self._rests, self._gate
+        if rests is None or self._state is not State.WORKING or self._resting is gate:
+            return
+        self._resting = gate
+        self._errands.run(partial(rests.rest, lambda: self._resting is gate))
+
+    def wake(self) -> bool:
+        """Have it rest no more, and return whether it was to. Returns at once; some milliseconds
+        later it is as quick as ever."""
+        resting, self._resting = self._resting, None
+        if resting is None or self._rests is None:
+            return False
+        self._errands.run(self._rests.wake)
+        return True
+
     def flows(self) -> bool:
         """Return whether the device works, and audio has passed since this was last asked."""
         blocks, before = self._gate.blocks, self._flowed
@@ -237,6 +262,11 @@ class Supervisor:
             else:
                 why = ", as its thread has ended" if ended else ""
                 gate.lost(f"no audio has passed for {timeout:g} s{why}" if gate.blocks else MUTE)
+        elif self.is_resting:
+            self._has_rested = True
+        elif self._has_rested:
+            self._has_rested = False
+            self._steps.resumed(now, gate.xruns)
         elif (
             state is State.WORKING
             and self._is_adjustable

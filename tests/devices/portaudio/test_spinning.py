@@ -31,7 +31,7 @@ def spin():
         libc.fprintf(ctypes.c_void_p(stderr.value), b"Expression failed\\n")
         lines += 1
 
-stream = SimpleNamespace(calls=9, thread=0)
+stream = SimpleNamespace(calls=9, thread=0, longest=0.0)
 guard().watch(stream)
 spinning = threading.Thread(target=spin, daemon=True)
 spinning.start()
@@ -100,7 +100,7 @@ def test_only_a_thread_that_runs_and_never_calls_back_is_held(
     monkeypatch.setattr(spinning._CLOCK, "begin", lambda *_: None)
     trap = Trapdoor()
     guard = Guard(trap)  # type: ignore[arg-type]  # as a trap
-    stream = SimpleNamespace(calls=0, thread=1)
+    stream = SimpleNamespace(calls=0, thread=1, longest=0.0)
     guard.watch(stream)
     for count in calls:
         stream.calls = count
@@ -119,7 +119,7 @@ def test_a_thread_that_spins_in_something_else_is_left_alone_in_the_end(
     monkeypatch.setattr(spinning, "_MOMENT", 0.0)
     trap = Trapdoor()
     guard = Guard(trap)  # type: ignore[arg-type]  # as a trap
-    guard.watch(SimpleNamespace(calls=1, thread=1))
+    guard.watch(SimpleNamespace(calls=1, thread=1, longest=0.0))
     for _ in range(400):
         guard.look()
     assert 10 < trap.sprung < 100
@@ -159,7 +159,7 @@ def test_it_looks_often_only_while_a_stream_does_not_call_back(
     monkeypatch.setattr(spinning._CLOCK, "begin", begin)
     monkeypatch.setattr(spinning._CLOCK, "end", ended.append)
     guard = Guard(Trapdoor())  # type: ignore[arg-type]  # as a trap
-    stream = SimpleNamespace(calls=0, thread=1)
+    stream = SimpleNamespace(calls=0, thread=1, longest=0.0)
     guard.watch(stream)
     for calls in (1, 2, 2, 2, 3, 4):
         stream.calls = calls

@@ -97,6 +97,27 @@ def test_where_clocks_drift_it_follows_by_single_samples(drift: float, jitter: f
     assert (wanted - read[-BLOCK] + 15000) % 30011 - 15000 == pytest.approx(0, abs=0.006 * RATE)
 
 
+@pytest.mark.parametrize(("trusts", "reads"), [(True, 1), (False, 20)])
+def test_a_stream_that_begins_anew_is_found_at_once_where_that_is_known(
+    trusts: bool, reads: int
+) -> None:
+    """One of long blocks was given 150 ms ahead of what is heard; the quick one is not."""
+    reference = FarReference(RATE)
+    reader = ReferenceReader(reference, RATE)
+    reference.write_rt(np.zeros(RATE, np.int16), 10.0)
+    for number in range(40):
+        reader.read(BLOCK, 10.4 + number / 100)
+    if trusts:
+        reader.trust(1.0)
+    late = 0
+    for number in range(40):
+        at = 10.85 + number / 100
+        reference.write_rt(np.full(BLOCK, 7, np.int16), at)
+        late += not reader.read(BLOCK, at).all()
+    assert late == pytest.approx(reads, abs=2)
+    assert reader.jumps == 1
+
+
 def test_what_a_speaker_misses_is_heard_as_silence() -> None:
     """And so it is in the reference, at once: nothing has to jump for it."""
     reference = FarReference(RATE)

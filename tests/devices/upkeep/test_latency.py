@@ -64,6 +64,20 @@ def test_a_start_that_stumbles_does_not_count() -> None:
     assert call.changes == []
 
 
+def test_gaps_of_a_rest_do_not_count_and_the_raised_latency_outlasts_it() -> None:
+    call = Call()
+    call.go_on(3.5, every=0.4)
+    raised = call.steps.suggested
+    assert raised != "low"
+    call.now += 3600.0
+    call.gaps += 7
+    call.steps.resumed(call.now, call.gaps)
+    call.go_on(19.0)
+    assert call.steps.suggested == raised, "calm begins anew"
+    call.go_on(2.0)
+    assert call.steps.suggested == "low"
+
+
 def test_it_comes_down_step_by_step_but_not_while_the_agent_speaks() -> None:
     call = Call()
     call.go_on(10, every=0.4)

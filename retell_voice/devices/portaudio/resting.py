@@ -1,0 +1,112 @@
+"""Two streams that take turns: a quick one in use, one of long blocks while nobody is in a hurry.
+
+::
+
+    in use      quick: short blocks ─▶ end
+    resting     quick: stopped            long blocks ─▶ end, ten times a second
+    waking      quick: being started      long blocks ─▶ nowhere, until they are closed
+
+Almost all that an open stream costs, it costs once for each block, on this side and in the sound
+server. The stopped stream stays open: starting it takes some milliseconds, and its first block is
+heard sooner than that of one which runs and has filled its buffer. The other one keeps the card
+running meanwhile: servers suspend a card that nobody uses, and many swallow what comes first then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from retell_voice.devices.portaudio import library
+from retell_voice.devices.portaudio.callbacks import Run
+from retell_voice.devices.portaudio.spinning import guard
+
+BLOCK_SECONDS = 0.085
+"""Length of long blocks. Twice as long would save as much again as a tenth of what this saves."""
+_FIRST_SECONDS, _BUSY_SECONDS = 1.0, 0.1
+_POLL_SECONDS = 0.005
+
+
+class Turns:
+    """Which of two streams of one end passes its blocks on: never both.
+
+    Args:
+        quick: the run of the stream that is in use.
+        native: that stream, PortAudio's.
+        long: the run of the other one.
+        wanted: tells whether to rest is still wanted; it never is again once it is not.
+    """
+
+    def __init__(
+        self, quick: Run[Any], native: Any, long: Run[Any], wanted: Callable[[], bool]
+    ) -> None:
+        self.quick = quick
+        self.long = long
+        self._native = native
+        self._wanted = wanted
+        self._passes = self._busy = False
+        long.longest = 2 * BLOCK_SECONDS
+
+    def guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        """Return the callback of long blocks, which passes them on only when it is their turn."""
+        is_output = hasattr(self.long.end, "fill_rt")
+
+        def _callback_rt(data: Any, frames: int, time: Any, status: Any) -> None:
+            """Runs on: audio callback thread."""
+            # Busy first, then the look: ``end`` does it the other way round.
+            self._busy = True
+            if self._passes and self._wanted():
+                callback(data, frames, time, status)
+            else:
+                self.long.called_rt()
+                if is_output:
+                    data[:] = bytes(len(data))
+            self._busy = False
+
+        return _callback_rt
+
+    def begin(self, native: Any) -> bool:
+        """Start the stream of long blocks and, once it runs, stop the quick one.
+
+        Returns False if it does not run, or it is wanted no more: nothing has changed then.
+        """
+        guard().watch(self.long)
+        try:
+            library.within(library.OPEN_SECONDS, native.start)
+        except Exception:  # the quick one goes on
+            return False
+        deadline = time.monotonic() + _FIRST_SECONDS
+        while not self.long.calls and self._wanted() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        if not self.long.calls or not self._wanted():
+            return False
+        quick = self.quick
+        if quick.stopping:
+            return False
+        quick.pausing = True
+        guard().forget(quick)
+        try:
+            library.within(library.OPEN_SECONDS, self._native.abort)
+        except Exception as error:
+            quick.pausing = False
+            quick.lost(f"it does not stop: {error}")
+            return False
+        self._passes = True
+        return True
+
+    def end(self) -> None:
+        """Start the quick stream again. The other one is to be closed then."""
+        self._passes = False
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while self._busy and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS / 10)
+        quick = self.quick
+        if not quick.pausing or quick.stopping:
+            return
+        quick.renew()
+        guard().watch(quick)
+        try:
+            library.within(library.OPEN_SECONDS, self._native.start)
+        except Exception as error:
+            quick.lost(f"it does not start again: {error}")

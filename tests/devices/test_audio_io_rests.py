@@ -1,0 +1,136 @@
+"""When open devices rest, and what wakes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from support.kiosk import soon
+
+from retell_voice.audio.format import AudioFormat
+from retell_voice.devices import audio_io
+from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.files import NullMicrophone, NullSpeaker
+from retell_voice.devices.lease import Lease
+
+RATE = 8000
+
+
+class Resting:
+    """Notes what it is told to do."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE)  # type: ignore[call-arg]  # that of the other base
+        self.is_resting = False
+        self.told: list[str] = []
+        self.wanted: Callable[[], bool] = lambda: False
+
+    def rest(self, wanted: Callable[[], bool]) -> None:
+        self.told.append("rest")
+        self.wanted, self.is_resting = wanted, wanted()
+
+    def wake(self) -> None:
+        self.told.append("wake")
+        self.is_resting = False
+
+
+class Microphone(Resting, NullMicrophone):
+    pass
+
+
+class Speaker(Resting, NullSpeaker):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_io, "_REST_SECONDS", 0.3)
+
+
+def devices(**options: Any) -> AudioIO:
+    return AudioIO(Microphone(), Speaker(), rests=True, **options)
+
+
+async def rest(*each: Any) -> None:
+    await soon(lambda: all(device.is_resting for device in each))
+
+
+def lease_of(io: AudioIO) -> Lease:
+    audio = AudioFormat(rate=RATE)
+    return Lease(
+        io,
+        sends=audio,
+        receives=audio,
+        frame_ms=20,
+        limit=60.0,
+        jitter=(0.04, 0.2),
+        post=lambda _: None,
+    )
+
+
+async def test_a_sound_wakes_them_before_it_is_played() -> None:
+    async with devices() as io:
+        microphone: Any = io.microphone
+        speaker: Any = io.speaker
+        await rest(microphone, speaker)
+        playing = asyncio.create_task(io.play(np.full(800, 500, np.int16)))
+        await asyncio.sleep(0)
+        assert not speaker.wanted(), "from here on long blocks are for nobody"
+        await playing
+        assert speaker.told == microphone.told == ["rest", "wake"]
+        await rest(microphone, speaker)
+
+
+async def test_a_call_keeps_them_awake() -> None:
+    async with devices() as io:
+        microphone: Any = io.microphone
+        await rest(microphone, io.speaker)
+        lease = lease_of(io)
+        lease.begin()
+        assert not microphone.wanted()
+        await asyncio.sleep(0.8)
+        assert microphone.told == ["rest", "wake"]
+        lease.end()
+        await rest(microphone, io.speaker)
+
+
+@pytest.mark.parametrize(("every", "rests"), [(0.02, False), (0.1, True)])
+async def test_who_listens_closely_keeps_one_awake(every: float, rests: bool) -> None:
+    async with devices() as io:
+        microphone: Any = io.microphone
+        with io.listen(every=every):
+            await rest(io.speaker)
+            assert microphone.is_resting == rests
+            await rest(io.speaker)
+        await rest(microphone)
+        with io.listen():
+            await soon(lambda: not microphone.is_resting)
+
+
+async def test_a_meter_keeps_them_awake_until_the_end_of_its_call() -> None:
+    async with devices() as io:
+        lease = lease_of(io)
+        lease.begin()
+        io.levels()
+        lease.end()
+        await rest(io.microphone, io.speaker)
+
+
+async def test_they_rest_only_where_that_is_wanted() -> None:
+    async with AudioIO(Microphone(), Speaker()) as io:
+        await asyncio.sleep(0.8)
+        microphone: Any = io.microphone
+        assert microphone.told == []
+
+
+async def test_one_that_has_come_back_rests_again() -> None:
+    async with devices() as io:
+        speaker: Any = io.speaker
+        await rest(speaker)
+        speaker.is_resting = False
+        io._far._gate.lost("unplugged")
+        await rest(speaker)
+        assert speaker.told == ["rest", "rest"]
