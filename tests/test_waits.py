@@ -35,19 +35,28 @@ def test_a_machine_that_is_too_busy_is_noticed() -> None:
     ("longest", "fails", "holds"),
     [(1.0, 0, 1), (0.0, 1, 1), (1.0, 1, 2), (1.0, 99, ATTEMPTS)],
 )
+@pytest.mark.parametrize("at_once", [False, True])
 async def test_only_what_had_to_wait_is_held_again(
-    monkeypatch: pytest.MonkeyPatch, longest: float, fails: int, holds: int
+    monkeypatch: pytest.MonkeyPatch, longest: float, fails: int, holds: int, at_once: bool
 ) -> None:
     held: list[int] = []
     monkeypatch.setattr(waits, "once_more", [])
     monkeypatch.setattr(Waits, "_watch", lambda self: setattr(self, "longest", longest))
 
     @unless_it_had_to_wait
-    async def test(number: int) -> None:
+    def test(number: int) -> None:
+        held.append(number)
+        assert len(held) > fails
+
+    @unless_it_had_to_wait
+    async def awaited(number: int) -> None:
         held.append(number)
         assert len(held) > fails
 
     with pytest.raises(AssertionError) if fails >= holds else nullcontext():
-        await test(7)
+        if at_once:
+            test(7)
+        else:
+            await awaited(7)
     assert held == [7] * holds
     assert len(waits.once_more) == holds - 1

@@ -160,7 +160,8 @@ def check() -> list[str]:
 def compiling() -> list[Part]:
     """What collects all tests once where none has been: that writes down their assertions as pytest
     compiles them, which each of the processes that run tests would do again."""
-    if any((REPO / "tests").glob("*/__pycache__/*-pytest-*.pyc")):
+    tag = sys.implementation.cache_tag  # others are another Python's
+    if any((REPO / "tests").glob(f"*/__pycache__/*.{tag}-pytest-*.pyc")):
         return []
     return [Part("compiling the tests", ["pytest", "--collect-only", "-q", "--sound=none"])]
 

@@ -10,6 +10,7 @@ import pytest
 from support.card import VirtualCard
 from support.measure import band_limited, find, resampled
 from support.recorder import RATE
+from support.waits import unless_it_had_to_wait
 
 pytestmark = pytest.mark.sound
 
@@ -180,6 +181,7 @@ np.save(sys.argv[2], np.concatenate(ear.heard))
 """
 
 
+@unless_it_had_to_wait
 def test_a_step_of_latency_loses_less_where_a_device_can_have_two_streams(on_card, card, tmp_path):
     noise = band_limited(np.random.default_rng(1).normal(0, 3000, 12 * RATE), RATE, 7000)
     reference = resampled(noise, RATE, 16000)

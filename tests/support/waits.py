@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
+Test = TypeVar("Test", bound=Callable[..., Any])
 _PROC = Path("/proc")
 _EVERY = 0.03
 LONG = 0.005
@@ -133,21 +135,37 @@ def _threads(process: Path) -> Iterator[Path]:
         return  # it has ended
 
 
-def unless_it_had_to_wait(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+def unless_it_had_to_wait(test: Test) -> Test:
     """Hold a test again that failed while the machine let the sound wait."""
+
+    @contextlib.contextmanager
+    def attempt(number: int) -> Iterator[None]:
+        with Waits() as waits:
+            try:
+                yield
+            except AssertionError as error:
+                if number == ATTEMPTS or not waits.too_long:
+                    error.add_note(f"attempt {number}: {waits}")
+                    raise
+                once_more.append(f"{test.__name__}: {waits}; {str(error).splitlines()[0]}")
+                raise _OnceMore from None
 
     @functools.wraps(test)
     async def held(*args: Any, **kwargs: Any) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
-            with Waits() as waits:
-                try:
-                    await test(*args, **kwargs)
-                except AssertionError as error:
-                    if attempt == ATTEMPTS or not waits.too_long:
-                        error.add_note(f"attempt {attempt}: {waits}")
-                        raise
-                    once_more.append(f"{test.__name__}: {waits}; {str(error).splitlines()[0]}")
-                else:
-                    return
+        for number in range(1, ATTEMPTS + 1):
+            with contextlib.suppress(_OnceMore), attempt(number):
+                await test(*args, **kwargs)
+                return
 
-    return held
+    @functools.wraps(test)
+    def held_at_once(*args: Any, **kwargs: Any) -> None:
+        for number in range(1, ATTEMPTS + 1):
+            with contextlib.suppress(_OnceMore), attempt(number):
+                test(*args, **kwargs)
+                return
+
+    return cast(Test, held if inspect.iscoroutinefunction(test) else held_at_once)
+
+
+class _OnceMore(Exception):
+    """A test is to be held again."""
