@@ -37,7 +37,7 @@ from retell_voice.program.opening import (
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import WEB_CALL_SECONDS, Interrupts
-from retell_voice.program.words import ending
+from retell_voice.program.words import echo_hint, ending
 from retell_voice.protocol.monitor import TAKE_OVER, CallEnded
 from retell_voice.settings.schema import Sourced
 from retell_voice.settings.tables.call import ListenSettings
@@ -189,6 +189,8 @@ class _Listening:
         except RetellVoiceError as error:
             await self._not_taken(call, error)
         else:
+            if hint := echo_hint(call.echo.choice):
+                self._output.remark(hint)
             self._output.remark(_TALKING)
 
     async def _not_taken(self, call: Call, error: RetellVoiceError) -> None:

@@ -169,13 +169,13 @@ Examples:
 TAKE_OVER = (
     """\
 Take the agent's place in a call that is going on: the caller talks to you, for good. You are \
-asked first. Use headphones, or --echo: the caller is heard by your microphone, too.
+asked first. Use headphones, or the extra 'echo': the caller is heard by your microphone, too.
 
 m and Enter mute you, and again let you be heard. Ctrl-C ends the call.
 
 Examples:
   retell-voice take-over last
-  retell-voice take-over 61e5 --yes --echo webrtc"""
+  retell-voice take-over 61e5 --yes --echo half-duplex"""
     + _KEY
     + _LISTENER
 )

@@ -34,6 +34,7 @@ from retell_voice.program.opening import (
 )
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.signals import OPENING_SECONDS, WEB_CALL_SECONDS, Interrupts
+from retell_voice.program.words import echo_hint
 from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean
 from retell_voice.threads.detached import run_detached
@@ -321,6 +322,6 @@ class _Conversation:
         for line in engines:
             self._remark(line)
         await stack.enter_async_context(call)
-        if (choice := call.echo.choice) is not None and choice.hint:
-            self._remark(f"echo control is off, {choice.why}; {choice.hint}")
+        if hint := echo_hint(call.echo.choice):
+            self._remark(hint)
         return call

@@ -74,7 +74,9 @@ class AudioIO:
         echo: what keeps the agent from hearing itself: ``auto``, ``webrtc``, ``half-duplex``,
             ``system`` (which sets ``PULSE_SOURCE`` and ``PULSE_SINK`` for this process) or
             ``off``; or, for your own, a callable that returns an ``EchoControl`` for the
-            microphone's rate. Its adapted state is kept from one call to the next.
+            microphone's rate. Its adapted state is kept from one call to the next. None: ``auto``
+            if both are devices of this computer, else ``off``: what your own hardware hears, and
+            whether it needs this, only you know.
         noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
         rests: let devices rest while there is neither a call nor a sound of yours, where they can
             (``devices.ports.CanRest``): they take a quarter of the processor then, and listeners
@@ -100,7 +102,7 @@ class AudioIO:
         rate: int = 24000,
         volume: float = 1.0,
         device_timeout: float = 60.0,
-        echo: Echo = "off",
+        echo: Echo | None = None,
         noise_suppression: bool = False,
         automatic_gain: bool = False,
         rests: bool = False,
@@ -226,6 +228,7 @@ class AudioIO:
             self.lend(lease)
         try:
             self._far.start()
+            self.echo.settle(self._microphone, self._speaker)
             self.near_end.start()
             self._near.start()
         except BaseException:

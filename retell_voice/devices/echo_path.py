@@ -5,9 +5,9 @@
     devices ─▶ choose_for ─▶ open_control ─▶ EchoStage ─▶ NearEnd
                 ▲ the sound server
 
-A device that was switched, or came back as another, is examined again: ``auto`` may choose
-differently for it, and every canceller has to adapt to the room again. Calls and clears change
-nothing.
+``auto`` asks the sound server beside all else that opens a call: dialling takes longer. A device
+that was switched, or came back as another, is examined again: ``auto`` may choose differently for
+it, and every canceller has to adapt to the room again. Calls and clears change nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
 from retell_voice.devices.portaudio import sound_server
 from retell_voice.devices.portaudio.lookup import SERVERS
+from retell_voice.devices.portaudio.sound_server import SoundServer
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.echo_stage import EchoStage
 from retell_voice.devices.streams.near_end import NearEnd
@@ -32,6 +34,9 @@ from retell_voice.errors import ConfigError
 Echo = Method | str | Callable[[int], EchoControl]
 """A method, or its name, or a function that makes your own echo control for a rate in Hz."""
 
+_ANSWER_SECONDS = 1.5
+"""Seconds that the sound server has for its answer; it mostly takes 0.03."""
+
 _FILES = NullMicrophone, WavMicrophone, NullSpeaker, WavSpeaker
 _THROUGH_PULSE = ("pulse", "default")
 """Devices that respect ``PULSE_SOURCE`` and ``PULSE_SINK``."""
@@ -41,7 +46,7 @@ class EchoPath:
     """Installs echo control in a near end's path and keeps it right.
 
     Args:
-        echo: the requested echo control.
+        echo: the requested echo control; None: ``auto`` for this computer's own devices, else off.
         near_end, output: the two streams.
         noise_suppression, gain: WebRTC's noise suppression and automatic gain.
 
@@ -51,27 +56,34 @@ class EchoPath:
 
     def __init__(
         self,
-        echo: Echo,
+        echo: Echo | None,
         near_end: NearEnd,
         output: Output,
         *,
         noise_suppression: bool = False,
         gain: bool = False,
     ) -> None:
-        self._make = None if isinstance(echo, str) else echo
-        self._asked = _method(echo) if isinstance(echo, str) else Method.OFF
+        self._make = echo if callable(echo) else None
+        self._own = echo is not None  # hardware of one's own is no reason to do nothing
+        self._asked = Method.AUTO if echo is None else Method.OFF
+        if isinstance(echo, str):
+            self._asked = _method(echo)
         self._near_end = near_end
         self._output = output
         self._options = {"noise_suppression": noise_suppression, "gain": gain}
         self.rest(True)
         self._changing = threading.Lock()
+        self._asking: threading.Thread | None = None  # the last to ask: whose answer counts
         self._stage: EchoStage | None = None
         self._name = ""
         self._choice = Choice(self._asked, "not looked at yet")
 
     @property
     def choice(self) -> Choice | None:
-        """The method in use, and why; None with your own echo control."""
+        """The method in use, and why; None with your own echo control.
+
+        Until the devices are open it may still be ``AUTO``.
+        """
         return self._choice if self._make is None else None
 
     @property
@@ -96,7 +108,9 @@ class EchoPath:
         return EchoMeasures() if stage is None else stage.measures()
 
     def prepare(self, microphone: Microphone, speaker: Speaker) -> None:
-        """Choose for these devices, before they are opened. May take a second.
+        """Choose for these devices, before they are opened.
+
+        ``system`` may take a second; ``auto`` asks the sound server on a thread, see ``settle``.
 
         Raises:
             ConfigError: the requested method is not available, or not at the microphone's rate.
@@ -105,22 +119,55 @@ class EchoPath:
             if self._make is not None:
                 self._use(self._make(self._near_end.rate))
                 return
-            choice = choose_for(self._asked, microphone, speaker)
+            asked = self._asked_for(microphone, speaker)
+            if asked is Method.AUTO and _asks(asked, microphone, speaker):
+                choosing = partial(self._choose, microphone, speaker)
+                self._asking = threading.Thread(
+                    target=choosing, name="retell-voice echo", daemon=True
+                )
+                self._asking.start()
+                return
+            choice = choose_for(asked, microphone, speaker)
             if choice.devices is not None:
                 _go_through(choice.devices, microphone, speaker)
             self._open(choice)
+
+    def settle(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Wait until the choice has been made; without the sound server if that does not answer.
+        Takes a second and a half at most."""
+        asking = self._asking
+        if asking is None:
+            return
+        asking.join(_ANSWER_SECONDS)
+        with self._changing:
+            if self._asking is asking:
+                self._asking = None
+                self._open(choose_for(Method.AUTO, microphone, speaker, ask=lambda: None))
 
     def changed(self, microphone: Microphone, speaker: Speaker) -> None:
         """Start over: one of these was switched or has come back. May take a second."""
         with self._changing:
             if self._asked is Method.AUTO:
-                choice = choose_for(self._asked, microphone, speaker)
+                self._asking = None
+                choice = choose_for(self._asked_for(microphone, speaker), microphone, speaker)
                 if choice.method is not self._choice.method:
                     self._open(choice)
                     return
                 self._choice = choice
             if self._stage is not None:
                 self._stage.reset()
+
+    def _asked_for(self, microphone: Microphone, speaker: Speaker) -> Method:
+        theirs = self._own or (_is_computers(microphone) and _is_computers(speaker))
+        return self._asked if theirs else Method.OFF
+
+    def _choose(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Runs on: a thread of its own."""
+        choice = choose_for(Method.AUTO, microphone, speaker)
+        with self._changing:
+            if self._asking is threading.current_thread():  # and not too late
+                self._open(choice)
+                self._asking = None
 
     def _open(self, choice: Choice) -> None:
         try:
@@ -150,15 +197,21 @@ class EchoPath:
         near_end.use_echo_control(self._stage)
 
 
-def choose_for(asked: Method, microphone: Microphone, speaker: Speaker) -> Choice:
+def choose_for(
+    asked: Method,
+    microphone: Microphone,
+    speaker: Speaker,
+    *,
+    ask: Callable[[], SoundServer | None] | None = None,
+) -> Choice:
     """Return the method to use for two devices, whether open or not. May take a second.
+
+    ``ask``: asks the sound server; None: ``sound_server.ask``.
 
     Raises:
         ConfigError: the requested method is not available.
     """
-    server = None
-    if asked in (Method.AUTO, Method.SYSTEM) and (_is_server(microphone) or _is_server(speaker)):
-        server = sound_server.ask()
+    server = (ask or sound_server.ask)() if _asks(asked, microphone, speaker) else None
     return choose(
         asked,
         microphone=_described(microphone, server.microphone if server else None),
@@ -167,6 +220,15 @@ def choose_for(asked: Method, microphone: Microphone, speaker: Speaker) -> Choic
         speakers=server.speakers if server else (),
         installed=installed() if asked in (Method.AUTO, Method.WEBRTC) else (),
     )
+
+
+def _asks(asked: Method, microphone: Microphone, speaker: Speaker) -> bool:
+    """Return whether only the sound server can tell: it is what PortAudio plays through."""
+    if asked not in (Method.AUTO, Method.SYSTEM) or not (
+        _is_server(microphone) or _is_server(speaker)
+    ):
+        return False
+    return asked is Method.SYSTEM or not (is_file(microphone) or is_file(speaker))
 
 
 def is_file(device: Microphone | Speaker) -> bool:
@@ -179,6 +241,11 @@ def _described(device: Microphone | Speaker, default: SoundDevice | None) -> Sou
     if is_file(device):
         return None
     return default if default is not None and _is_server(device) else SoundDevice(device.name)
+
+
+def _is_computers(device: Microphone | Speaker) -> bool:
+    """Return whether a device is one of this computer's own, and not hardware of the program's."""
+    return hasattr(device, "host_api")
 
 
 def _is_server(device: Microphone | Speaker) -> bool:

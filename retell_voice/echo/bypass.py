@@ -65,12 +65,15 @@ class Bypass:
             left, heard: power of ``done``, not amplified, and ``near``, over the last blocks.
             amplified: factor by which ``done`` is (automatic gain).
         """
-        past = np.concatenate((self._past, near))
-        late, self._past = past[: len(near)], past[len(near) :]
         self._without = 0 if speaks else self._without + 1
         if self._without >= _AGAIN:
             self._added = 0
         gain = self._gain * _FADE if self._gain > 0.01 else 0.0
+        if not speaks and self._gain == gain == 0.0 and self._delay <= len(near):  # most blocks
+            self._past = near[len(near) - self._delay :].copy()
+            return done
+        past = np.concatenate((self._past, near))
+        late, self._past = past[: len(near)], past[len(near) :]
         if speaks and self._added < _LONGEST:
             self._added += 1
             gain = sqrt(max(_SHARE - left / (heard + 1e-3), 0.0)) * amplified

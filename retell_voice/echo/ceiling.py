@@ -41,6 +41,9 @@ class Ceiling:
     def __init__(self, lags: int, bands: int) -> None:
         self._lows = np.zeros((lags, bands))
         self._counts = np.zeros((lags, bands))
+        self._loud = np.zeros((lags, bands), np.bool_)
+        self._above = np.zeros((lags, bands), np.bool_)
+        self._step = np.zeros((lags, bands))
         self.far = np.zeros(bands)
         """Mean square of the far end in each band, while it sounds."""
         self.reset()
@@ -53,25 +56,32 @@ class Ceiling:
         self.all_known = self._all_settled = False  # the first: whether ``known`` is all True
         self.far[:] = 0.0
 
-    def step(self, near: _Bands, far: _Bands) -> None:
+    def step(self, near: _Bands, far: _Bands, power: _Bands) -> None:
         """Take the next block.
 
         Args:
-            near: mean square in each band, shape (bands,).
+            near: level in each band, dB, shape (bands,).
             far: that of the far end, of this block and of those before, shape (lags, bands).
+            power: the same as mean squares.
         """
-        loud = far > np.maximum(_LOUD, _LOUD_SHARE * self.far)
-        played = far[0] > _LOUD
-        self.far[played] += _MEMORY * (far[0] - self.far)[played]
-        ratio = 10 * np.log10((near + 1e-9) / (far + 1e-9))
-        step = np.where(ratio > self._lows, _QUANTILE, _QUANTILE - 1)
+        step, loud, counts = self._step, self._loud, self._counts
+        least = np.maximum(_LOUD_SHARE * self.far, _LOUD)
+        np.greater(power, least, out=loud)
+        played = power[0] - self.far
+        played *= power[0] > _LOUD
+        played *= _MEMORY
+        self.far += played
+        np.subtract(near, far, out=step)
+        np.greater(step, self._lows, out=self._above)
+        np.subtract(self._above, 1 - _QUANTILE, out=step)
+        step *= loud
         if self._all_settled:
             step *= _LAST_STEP
         else:
-            step *= np.maximum(_FIRST_STEP / (1 + self._counts / 4), _LAST_STEP)
-            self._counts += loud
-            self._all_settled = bool(self._counts.min() >= _SETTLED)
-        self._lows += step * loud
+            step *= np.maximum(_FIRST_STEP / (1 + counts / 4), _LAST_STEP)
+            counts += loud
+            self._all_settled = bool(counts.min() >= _SETTLED)
+        self._lows += step
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -84,5 +94,5 @@ class Ceiling:
     @property
     def lows(self) -> _Bands:
         """The low quantile of each band at its most likely lag, dB."""
-        lows: _Bands = self._lows.max(axis=0)
+        lows: _Bands = np.maximum.reduce(self._lows, axis=0)
         return lows

@@ -14,6 +14,8 @@ speech, and is never above what ``Ceiling`` finds. Pure; time is counted in bloc
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ from retell_voice.echo.ceiling import Ceiling
 from retell_voice.echo.following import Following
 from retell_voice.echo.noise import Noise
 from retell_voice.echo.ports import BLOCK_SECONDS, block_samples
+from retell_voice.echo.recent import Recent
 
 _Bands = NDArray[np.float64]
 
@@ -50,6 +53,8 @@ _LOUDER = 0.8
 """Share of the time that the echo is below the expected level."""
 _FIRST_STEP, _LAST_STEP = 6.0, 0.15
 """Step per block when learning the coupling, dB."""
+_ALL_LEARNED = 2 * (_FIRST_STEP / _LAST_STEP - 1)
+"""Blocks learned from, from which on the step is the last one."""
 _CREEP, _CREEP_ALIKE, _ALIKE = 0.01, 0.03, 0.7
 """dB per block by which the coupling rises during near-end speech; more (the second) from a
 correlation with the far end (the third) on: then the speaker may have been turned up."""
@@ -71,6 +76,8 @@ _STANDS_OUT = 12.0
 """Power of a visible echo over that minimum; 3 dB more than the noise itself."""
 _MOST = 20.0
 """Most dB of excess that one band contributes."""
+_TINY = 1e-9
+"""Mean square: silence has a level, too."""
 _SMOOTHING = 0.35
 _SPEAKS, _SPEAKS_NOT = 2.5, 1.5
 """dB of excess from which there is near-end speech, and below which there is none."""
@@ -87,13 +94,18 @@ class ExpectedEcho:
 
     def __init__(self, rate: int) -> None:
         self._block = block_samples(rate)
-        self._window = np.hanning(2 * self._block)
-        self._scale = 2.0 / (2 * self._block * float(np.sum(self._window**2)))
+        window = np.hanning(2 * self._block)
+        # Squares of the spectrum are mean squares of a sound then.
+        self._window = window / sqrt(self._block * float(np.sum(window**2)))
         highest = min(_HIGHEST, 0.45 * rate)
         edges = np.geomspace(_LOWEST, highest, _BANDS + 1) * 2 * BLOCK_SECONDS
-        self._edges = np.round(edges).astype(int)
+        edges = np.round(edges).astype(int)
+        self._bins = slice(edges[0], edges[-1])
+        self._bands_at = 2 * (edges[:-1] - edges[0])  # a bin has a real and an imaginary part
         self._ends = np.zeros((2, 2 * self._block))
-        self._history = np.zeros((_LAGS, _BANDS))
+        self._windowed = np.zeros((2, 2 * self._block))
+        self._levels = np.zeros((4, _BANDS))  # dB: near end, far end, echo and noise, played
+        self._far, self._far_levels = Recent(_LAGS, _BANDS), Recent(_LAGS, _BANDS)
         self._following = Following(_LAGS)
         self._ceiling = Ceiling(_LAGS, _BANDS)
         self.reset()
@@ -113,12 +125,15 @@ class ExpectedEcho:
         self.excess = 0.0
         """How much louder the near end is than echo and noise, dB; smoothed, mean of bands."""
         self._ends[:] = 0.0
-        self._history[:] = 0.0
+        self._far.clear()
+        self._far_levels.clear()
         self._following.reset()
         self._ceiling.reset()
         self._echo = np.zeros(_BANDS)
         self._coupling = np.full(_BANDS, _LOUDEST_COUPLING)
+        self._gains = 10 ** (self._coupling / 10)
         self._learned = np.zeros(_BANDS)
+        self._all_learned = False
         self._noise = Noise(_BANDS)
         self._quiet = self._silent = 0
         self._since_far = _LAGS
@@ -131,49 +146,62 @@ class ExpectedEcho:
 
     def step(self, near: Samples, far: Samples) -> None:
         """Judge the next block of 10 ms."""
-        heard, played = self._bands(near, far)
-        history = self._history
-        history[1:] = history[:-1]
-        history[0] = played
-        far_level = float(played.sum())
+        # Each call of numpy costs more than what it does to ten bands: hence few of them, and those
+        # in place.
+        bands = self._bands(near, far)
+        heard, played = bands
+        near_level, far_level = np.add.reduce(bands, axis=1).tolist()
+        self._far.push(played)
         self._since_far = 0 if far_level > AUDIBLE else min(self._since_far + 1, _LAGS)
         self.active = self._since_far < _LAGS
-        near_level = float(heard.sum())
         sounds = self._noise.step(heard)
         noise = self._noise.power
         self._following.step(near_level, far_level, compare=self.active)
         self._find_lag()
         self._echo *= _DECAY
-        np.maximum(self._echo, self._played().max(axis=0), out=self._echo)
-        echo = self._echo * 10 ** (self._coupling / 10)
-        echo += float(echo.sum()) * _SPREAD
-        audible = _STANDS_OUT * float(noise.sum())
-        self.heard = self.active and float(echo.sum()) > audible
-        excess = 10 * np.log10((heard + 1e-9) / (echo + _NOISE_MARGIN * noise))
-        mean = float(np.minimum(np.maximum(excess, 0.0), _MOST).sum()) / _BANDS
+        np.maximum(self._echo, np.maximum.reduce(self._played()), out=self._echo)
+        echo = self._echo * self._gains
+        total = float(np.add.reduce(echo))
+        echo += total * _SPREAD
+        total *= 1 + _BANDS * _SPREAD
+        levels = self._levels
+        levels[:2] = bands
+        np.multiply(noise, _NOISE_MARGIN, out=levels[2])
+        levels[2] += echo
+        levels[3] = self._echo
+        levels += _TINY
+        np.log10(levels, out=levels)
+        levels *= 10.0
+        self._far_levels.push(levels[1])
+        audible = _STANDS_OUT * float(np.add.reduce(noise))
+        self.heard = self.active and total > audible
+        excess = levels[0] - levels[2]
+        np.maximum(excess, 0.0, out=excess)
+        mean = float(np.add.reduce(np.minimum(excess, _MOST, out=excess))) / _BANDS
         self.excess += _SMOOTHING * (mean - self.excess)
         self._judge()
         self.alone = self.heard and near_level > audible and not self.near
         if self.active and sounds:
-            self._learn(heard, echo > noise)
-            self._bound(heard)
+            self._learn(echo > noise)
+            self._bound()
+            self._gains = 10 ** (self._coupling / 10)
 
-    def _bands(self, near: Samples, far: Samples) -> tuple[_Bands, _Bands]:
+    def _bands(self, near: Samples, far: Samples) -> _Bands:
         """Return the power of both in each band: the mean square of a sound within it."""
         ends, block = self._ends, self._block
         ends[:, :block] = ends[:, block:]
         ends[0, block:] = near
         ends[1, block:] = far
-        spectrum = np.fft.rfft(ends * self._window, axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        bands = np.add.reduceat(power, self._edges, axis=1)[:, :-1] * self._scale
-        return bands[0], bands[1]
+        spectrum = np.fft.rfft(np.multiply(ends, self._window, out=self._windowed), axis=1)
+        parts = spectrum[:, self._bins].view(np.float64)
+        parts *= parts
+        return np.add.reduceat(parts, self._bands_at, axis=1)
 
     def _played(self) -> _Bands:
         """Return the far end's power at the possible lags of the echo."""
         if self._lag is None:
-            return self._history
-        return self._history[max(0, self._lag - _BEFORE) : self._lag + _AFTER + 1]
+            return self._far.rows
+        return self._far.rows[max(0, self._lag - _BEFORE) : self._lag + _AFTER + 1]
 
     def _find_lag(self) -> None:
         following = self._following
@@ -181,7 +209,9 @@ class ExpectedEcho:
             if following.correlation < _LAG_KNOWN or following.blocks < _LAG_BLOCKS:
                 return
             self._coupling += _NARROWED
+            self._gains = 10 ** (self._coupling / 10)
             np.minimum(self._learned, _UNSURE, out=self._learned)
+            self._all_learned = False
         self._lag = following.lag if following.correlation >= _LAG_LOST else None
 
     def _judge(self) -> None:
@@ -191,22 +221,27 @@ class ExpectedEcho:
             self._quiet = self._quiet + 1 if self.excess < _SPEAKS_NOT else 0
             self.near = self._quiet < _HOLD
 
-    def _learn(self, heard: _Bands, visible: NDArray[np.bool_]) -> None:
+    def _learn(self, visible: NDArray[np.bool_]) -> None:
         if self.near:
             alike = self._following.correlation >= _ALIKE
             self._coupling += (_CREEP_ALIKE if alike else _CREEP) * visible
             return
-        ratio = 10 * np.log10((heard + 1e-9) / (self._echo + 1e-9))
-        step = np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP)
-        step *= np.where(ratio > self._coupling, _LOUDER, _LOUDER - 1)
-        self._coupling += step * visible
-        self._learned += visible
+        step = self._levels[0] - self._levels[3]
+        step = (step > self._coupling) - (1 - _LOUDER)
+        step *= visible
+        if self._all_learned:
+            step *= _LAST_STEP
+        else:
+            step *= np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP)
+            self._learned += visible
+            self._all_learned = bool(self._learned.min() >= _ALL_LEARNED)
+        self._coupling += step
 
-    def _bound(self, heard: _Bands) -> None:
+    def _bound(self) -> None:
         ceiling = self._ceiling
-        ceiling.step(heard, self._history)
+        ceiling.step(self._levels[0], self._far_levels.rows, self._far.rows)
         some = ceiling.known
-        if not some.any():
+        if not (ceiling.all_known or some.any()):
             return
         known = slice(None) if ceiling.all_known else some  # a view instead of a copy
         lows = ceiling.lows[known]
@@ -214,8 +249,8 @@ class ExpectedEcho:
         coupling = np.minimum(self._coupling[known], lows + _ABOVE_LOW)
         self._coupling[known] = np.maximum(coupling, lows) if follows else coupling
         if 2 * len(lows) >= _BANDS:
-            possible = float((ceiling.far[known] * 10 ** (lows / 10)).sum())
-            noise = float(self._noise.power[known].sum())
+            possible = float(np.dot(ceiling.far[known], 10 ** (lows / 10)))
+            noise = float(np.add.reduce(self._noise.power[known]))
             if possible < _INAUDIBLE * noise:
                 self._silent += 1
             elif possible > _AUDIBLE_AGAIN * noise and follows:

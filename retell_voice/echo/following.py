@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import log10, sqrt
 
 import numpy as np
+
+from retell_voice.echo.recent import Recent
 
 _MEMORY = 0.995
 """Forgetting factor of the sums, per block: about two seconds."""
@@ -22,8 +24,9 @@ class Following:
     """
 
     def __init__(self, lags: int) -> None:
-        self._levels = np.zeros(lags)
+        self._levels = Recent(lags)
         self._products = np.zeros(lags)
+        self._more = np.zeros(lags)
         self.reset()
 
     def reset(self) -> None:
@@ -34,7 +37,7 @@ class Following:
         """Lag of the best correlation, blocks."""
         self.correlation = 0.0
         """The correlation there, −1 to 1; 0 while unknown."""
-        self._levels[:] = 0.0
+        self._levels.clear()
         self._products[:] = 0.0
         self.near = 0.0
         """Mean level of the near end, dB, over about the last second compared."""
@@ -49,8 +52,7 @@ class Following:
             compare: whether to compare this block, or only to keep its levels.
         """
         near, far = (10 * log10(power + 1.0) for power in (near, far))
-        self._levels[1:] = self._levels[:-1]
-        self._levels[0] = far
+        self._levels.push(far)
         if not compare:
             return
         self.blocks += 1
@@ -61,8 +63,11 @@ class Following:
         far -= self._far_mean
         self._near_power = _MEMORY * self._near_power + near * near
         self._far_power = _MEMORY * self._far_power + far * far
-        self._products *= _MEMORY
-        self._products += near * (self._levels - self._far_mean)
-        self.lag = int(self._products.argmax())
-        power = float(np.sqrt(max(self._near_power, _LEAST) * max(self._far_power, _LEAST)))
-        self.correlation = float(self._products[self.lag]) / power
+        products, more = self._products, self._more
+        products *= _MEMORY
+        np.subtract(self._levels.rows, self._far_mean, out=more)
+        more *= near
+        products += more
+        self.lag = int(products.argmax())
+        power = sqrt(max(self._near_power, _LEAST) * max(self._far_power, _LEAST))
+        self.correlation = float(products[self.lag]) / power

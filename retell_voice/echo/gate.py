@@ -42,15 +42,23 @@ class Gate:
         """Gain at the end of the last block."""
         self._noise = NoiseLevel()
 
-    def apply(self, samples: Samples, *, closed: bool, at_once: bool = False) -> Samples:
+    def apply(
+        self,
+        samples: Samples,
+        *,
+        closed: bool,
+        at_once: bool = False,
+        heard: float | None = None,
+    ) -> Samples:
         """Return the next block after the gate; it closes at once.
 
         Args:
             samples: the block; returned itself if unchanged.
             closed: only the noise may pass.
             at_once: open fully in this block, if not closed, instead of gradually.
+            heard: mean square of the samples, if known.
         """
-        loud = power(samples) + 0.1
+        loud = (power(samples) if heard is None else heard) + 0.1
         self._noise.step(loud)
         target = 1.0
         if closed:

@@ -91,13 +91,14 @@ class Guarded:
             far = np.zeros_like(far)
         done = self._canceller.process(near, far)
         amplified = 10 ** (self.gain / 20)
-        heard, left = power(near), power(done) / amplified**2
+        heard, out = power(near), power(done)
+        left = out / amplified**2
         self._meter.step(heard, far, left, expected)
         self._heard += _SMOOTHING * (heard - self._heard)
         self._left += _SMOOTHING * (left - self._left)
         seems = expected.near or (expected.excess >= _SEEMS and not self.guarded)
         closed = expected.heard and not seems and (self.guarded or self._leaks())
-        passed = self._gate.apply(done, closed=closed, at_once=seems)
+        passed = self._gate.apply(done, closed=closed, at_once=seems, heard=out)
         return self._bypass.apply(
             passed,
             near,

@@ -30,18 +30,20 @@ class Noise:
     def __init__(self, bands: int) -> None:
         self.power = np.full(bands, _LEAST)
         """Mean square in each band."""
+        self._fall = np.zeros(bands)
         self._blocks = 0
 
     def step(self, heard: NDArray[np.float64]) -> bool:
         """Take the mean square of the next block, by band; return False for digital silence."""
-        if float(heard.sum()) < _SILENT:
+        if np.add.reduce(heard) < _SILENT:
             return False
         if not self._blocks:
             self.power[:] = heard
         self._blocks += 1
         self.power *= _FIRST_RISE if self._blocks < _FIRST else _RISE
-        falling = heard < self.power
-        self.power[falling] += _FALL * (heard - self.power)[falling]
+        fall = np.subtract(heard, self.power, out=self._fall)
+        fall *= _FALL
+        self.power += np.minimum(fall, 0.0, out=fall)
         np.maximum(self.power, _LEAST, out=self.power)
         return True
 

@@ -75,7 +75,7 @@ class Call:
         device_timeout: seconds a lost device may stay away (see ``DeviceChanged``)
             before the call ends; 0 ends it at once. A borrowed ``AudioIO`` has its own.
         echo, noise_suppression, automatic_gain: processing of the microphone's audio, see
-            ``AudioIO``; none by default. Not with an ``AudioIO``, which has its own.
+            ``AudioIO``, also for their defaults. Not with an ``AudioIO``, which has its own.
         recorder: sees and hears everything: a ``Recorder``, or your own observer.
         timing: intervals and timeouts; for tests.
 
@@ -146,7 +146,7 @@ class Call:
         self._volume = volume
         self._device_timeout = device_timeout
         self._processing: dict[str, Any] = {
-            "echo": echo or "off",
+            "echo": echo,
             "noise_suppression": noise_suppression,
             "automatic_gain": automatic_gain,
         }

@@ -15,6 +15,7 @@ from retell_voice.events import DeviceChanged, MicrophoneSilent
 from retell_voice.kiosk.states import Event
 from retell_voice.program.opening import audio_format, find_devices
 from retell_voice.program.web_calls import is_web_call
+from retell_voice.program.words import echo_hint
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.threads.detached import run_detached
 from retell_voice.transport.webrtc.route import RATE
@@ -65,6 +66,7 @@ class Devices:
         self._settings = settings
         self._tell = tell
         self._warn = warn
+        self._hinted = False
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -122,10 +124,14 @@ class Devices:
             )
         )
         try:
-            return await io.__aenter__()
+            await io.__aenter__()
         except BaseException:  # half open; what hangs must not be waited for
             run_detached(io.close)
             raise
+        if not self._hinted and (hint := echo_hint(io.echo.choice)):
+            self._hinted = True
+            self._warn(hint)
+        return io
 
     async def _watch(self, io: AudioIO) -> None:
         async for event in io:

@@ -29,7 +29,7 @@ Calls come from --agent, with an API key from systemd (LoadCredential=retell-api
 --api-key-file or RETELL_API_KEY; or from --call-command or --call-url.
 
 Examples:
-  retell-voice kiosk --agent AGENT_ID --echo auto
+  retell-voice kiosk --agent AGENT_ID --input USB --output USB
   retell-voice kiosk --config /etc/retell-voice/kiosk.toml
   retell-voice kiosk call; retell-voice kiosk status
 

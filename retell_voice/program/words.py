@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from retell_voice.events import (
     AudioDropped,
     DeviceChanged,
@@ -20,7 +22,17 @@ from retell_voice.events import (
 )
 from retell_voice.shown import clean
 
+if TYPE_CHECKING:  # many programs have no microphone
+    from retell_voice.echo.choice import Choice
+
 _DEVICES = {"near_end": "microphone", "far_end": "speaker"}
+
+
+def echo_hint(choice: Choice | None) -> str:
+    """Return what to tell people about a choice of echo control, one line; empty if nothing."""
+    if choice is None or not choice.hint:
+        return ""
+    return f"echo control is off, {choice.why}; {choice.hint}; with headphones: --echo off"
 
 
 def news(event: Event) -> str | None:

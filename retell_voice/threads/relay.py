@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from retell_voice.audio.format import Samples
 from retell_voice.audio.ring import Ring
 
 _STOP_SECONDS = 1.0
+_MOST_TIMES = 512
 
 
 class Block(NamedTuple):
@@ -30,6 +32,8 @@ class Block(NamedTuple):
         spoken_at: when the first of them was spoken, seconds of ``time.monotonic``.
         lost: samples just before these that the relay dropped because nobody took them in time.
         xrun: the device lost audio before these.
+        times: of each block that the device wrote, at most the last 512: where it begins in
+            ``samples``, and when that was spoken.
     """
 
     samples: Samples
@@ -37,6 +41,7 @@ class Block(NamedTuple):
     spoken_at: float
     lost: int = 0
     xrun: bool = False
+    times: tuple[tuple[int, float], ...] = ()
 
 
 class Relay:
@@ -79,7 +84,9 @@ class Relay:
         self._done = 0  # position up to which everything has been worked on
         self._skipped = 0  # samples that went inline, past the ring
         self._due = 0  # position worth waking up for
-        self._anchor = (0, 0.0)  # a position, and when that sample was spoken
+        # Where blocks begin that have not been worked on yet, and when that was spoken.
+        self._begun: deque[tuple[int, float]] = deque(maxlen=_MOST_TIMES)
+        self._anchor = (0, 0.0)  # the last of those that have
         self._xruns = 0
         self._has_finished = self._stopping = False
         self._thread: threading.Thread | None = None
@@ -128,9 +135,9 @@ class Relay:
             # Only this thread adds to the ring: where all of it is done, the other one idles.
             if self.inline and self._done == self._ring.written:
                 self._skipped += len(samples)
-                self._work(Block(samples, self.position, spoken_at, 0, xrun))
+                self._work(Block(samples, self.position, spoken_at, 0, xrun, ((0, spoken_at),)))
                 return
-            self._anchor = (self._ring.written, spoken_at)
+            self._begun.append((self._ring.written, spoken_at))
             self._xruns += xrun
             self._ring.write_rt(samples)
             if self._ring.written >= self._due:
@@ -162,6 +169,17 @@ class Relay:
             except RuntimeError:  # two threads at the same moment
                 return
 
+    def _times(self, start: int, end: int) -> tuple[tuple[int, float], ...]:
+        """Return the times of the blocks in between, see ``Block``."""
+        times, begun = [], self._begun
+        while begun and begun[0][0] < end:
+            self._anchor = at, spoken_at = begun.popleft()
+            if at < start:  # lost, at least its beginning
+                times = [(0, spoken_at + (start - at) / self._rate)]
+            else:
+                times.append((at - start, spoken_at))
+        return tuple(times)
+
     def _run(self) -> None:
         try:
             self._pass_on()
@@ -177,14 +195,15 @@ class Relay:
                 # While all work is done inline, whoever writes something due wakes this thread.
                 self._wake.acquire(timeout=-1 if self.inline else self._look)
             has_finished = self._has_finished  # before the ring: its last audio goes first
-            known, spoken_at = self._anchor
             seen, xruns = xruns, self._xruns
             samples, end = ring.read(self._done)
             start = end - len(samples)
+            times = self._times(start, end)
             if len(samples) and not self._stopping:
+                known, spoken_at = self._anchor
                 at = spoken_at + (start - known) / self._rate
                 lost = start - self._done
-                self._work(Block(samples, end + self._skipped, at, lost, xruns > seen))
+                self._work(Block(samples, end + self._skipped, at, lost, xruns > seen, times))
             self._done = end
             self._due = end + max(1, self._needed())
             if has_finished:

@@ -66,7 +66,8 @@ def told(event: Event) -> dict[str, Any] | None:
 
 async def run(url: str, rate: int) -> None:
     """Hold a call until the server closes it."""
-    async with Call("call_of_the_bench", url=url, audio=AudioFormat(rate=rate)) as call:
+    audio = AudioFormat(rate=rate)
+    async with Call("call_of_the_bench", url=url, audio=audio, echo="off") as call:
         async for event in call:
             latency = told(event)
             if latency is not None:

@@ -137,9 +137,10 @@ def _sum(figure: Any, pids: Sequence[int]) -> float:
 
 @asynccontextmanager
 async def ours(gateway: MeasuredGateway, env: Mapping[str, str]) -> AsyncIterator[Caller]:
-    """Call with the real program, at its default settings."""
+    """Call with the real program, at its default settings, but for echo control: the others have
+    none."""
     command = ["-m", "retell_voice", "talk", "--agent", "agent_1", "--json", "--no-updates"]
-    options = ["--api-url", gateway.url]
+    options = ["--api-url", gateway.url, "--echo", "off"]
     async with _python([*command, *options], {**env, "RETELL_API_KEY": KEY}, gateway) as caller:
         yield caller
 

@@ -217,8 +217,10 @@ class Caller:
 
 
 def real_program(url: str, *options: str) -> list[str]:
-    """Return the command of the real program at its default settings."""
-    return ["-m", "retell_voice", "talk", "--plain", "--url", url, *options, "call_of_the_bench"]
+    """Return the command of the real program at its default settings, but for echo control: what
+    that costs is measured by itself."""
+    talk = "-m", "retell_voice", "talk", "--plain", "--echo", "off"
+    return [*talk, "--url", url, *options, "call_of_the_bench"]
 
 
 def bare_loop(url: str) -> list[str]:

@@ -47,6 +47,18 @@ class Device:
         raise AssertionError("only its name matters")
 
 
+class Board:
+    """Hardware of one's own."""
+
+    name, rate, latency = "a board", RATE, 0.02
+
+    def start(self, end: Any) -> None:
+        raise AssertionError("it is only looked at")
+
+    def stop(self) -> None:
+        raise AssertionError("it is only looked at")
+
+
 class Control:
     """An echo control that counts."""
 
@@ -86,15 +98,23 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return has
 
 
-def path(echo: Echo, **options: Any) -> tuple[EchoPath, NearEnd]:
+def path(echo: Echo | None, **options: Any) -> tuple[EchoPath, NearEnd]:
     near_end = NearEnd(RATE, lambda _: None)
     return EchoPath(echo, near_end, Output(RATE), **options), near_end
+
+
+def settled(echo: EchoPath, microphone: Any = None, speaker: Any = None) -> EchoPath:
+    """Return it when it has chosen for these devices, by default those of the sound server."""
+    devices = microphone or Device(), speaker or Device()
+    echo.prepare(*devices)
+    echo.settle(*devices)
+    return echo
 
 
 def test_auto_is_off_for_a_headset_of_the_sound_server(server: Callable[..., None]) -> None:
     server(HEADSET)
     echo, _ = path("auto")
-    echo.prepare(Device(), Device())
+    settled(echo)
     assert echo.choice == Choice(Method.OFF, "WH-1000XM4 is a headset")
     assert echo.name == "off"
     assert echo.measures() == EchoMeasures()
@@ -103,7 +123,7 @@ def test_auto_is_off_for_a_headset_of_the_sound_server(server: Callable[..., Non
 def test_auto_cancels_where_the_speaker_is_open(server: Callable[..., None]) -> None:
     server(OPEN)
     echo, near_end = path("auto")
-    echo.prepare(Device(), Device())
+    settled(echo)
     assert echo.name == "webrtc"
     assert echo.measures().state is EchoState.CONVERGING
     near_end.write_rt(np.ones(RATE // 100, np.int16))
@@ -111,7 +131,7 @@ def test_auto_cancels_where_the_speaker_is_open(server: Callable[..., None]) -> 
 
 def test_auto_knows_names_where_there_is_no_sound_server(server: Callable[..., None]) -> None:
     echo, _ = path("auto")
-    echo.prepare(Device("Mic (Realtek)", "MME"), Device("Headphones (Realtek)", "MME"))
+    settled(echo, Device("Mic (Realtek)", "MME"), Device("Headphones (Realtek)", "MME"))
     assert echo.choice == Choice(Method.OFF, "Headphones (Realtek) is a headset")
 
 
@@ -119,14 +139,14 @@ def test_auto_is_off_for_files(server: Callable[..., None]) -> None:
     server(OPEN)
     for devices in ((NullMicrophone(RATE), Device()), (Device(), NullSpeaker(RATE))):
         echo, _ = path("auto")
-        echo.prepare(*devices)
+        settled(echo, *devices)
         assert echo.choice == Choice(Method.OFF, "no microphone hears a speaker")
 
 
 def test_auto_looks_again_when_a_device_is_another(server: Callable[..., None]) -> None:
     server(HEADSET)
     echo, _ = path("auto")
-    echo.prepare(Device(), Device())
+    settled(echo)
     server(OPEN)
     echo.changed(Device(), Device())
     assert echo.name == "webrtc"
@@ -145,7 +165,7 @@ def test_auto_does_without_a_canceller_that_does_not_load(
     monkeypatch.setitem(sys.modules, "livekit", None)
     monkeypatch.setattr("retell_voice.echo.webrtc.installed", lambda: ("pywebrtc-audio",))
     echo, _ = path("auto")
-    echo.prepare(Device(), Device())
+    settled(echo)
     assert echo.choice is not None
     assert echo.choice.method is Method.OFF
     assert "fails to load" in echo.choice.why
@@ -160,11 +180,92 @@ def test_a_rate_that_no_canceller_has_is_no_reason_to_fail_unless_one_was_asked_
     server(OPEN)
     near_end, output = NearEnd(96000, lambda _: None), Output(RATE)
     echo = EchoPath("auto", near_end, output)
-    echo.prepare(Device(), Device())
+    settled(echo)
     assert echo.choice is not None
     assert echo.choice.why == "a rate of 96000 Hz is outside 8000–48000 Hz"
     with pytest.raises(ConfigError, match="96000 Hz"):
         EchoPath("webrtc", near_end, output).prepare(Device(), Device())
+
+
+def test_nothing_waits_for_the_sound_server_until_the_choice_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = threading.Event()
+
+    def ask() -> SoundServer:
+        answers.wait(10)
+        return SoundServer((MICROPHONE,), (HEADSET,), MICROPHONE, HEADSET)
+
+    monkeypatch.setattr(sound_server, "ask", ask)
+    echo, near_end = path("auto")
+    echo.prepare(Device(), Device())
+    assert echo.name == "auto"
+    assert near_end._echo is None
+    answers.set()
+    echo.settle(Device(), Device())
+    assert echo.choice == Choice(Method.OFF, "WH-1000XM4 is a headset")
+
+
+def test_a_sound_server_that_hangs_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def ask() -> SoundServer:
+        asked.set()
+        answers.wait(10)
+        return SoundServer((MICROPHONE,), (HEADSET,), MICROPHONE, HEADSET)
+
+    monkeypatch.setattr(sound_server, "ask", ask)
+    monkeypatch.setattr(echo_path, "_ANSWER_SECONDS", 0.01)
+    echo, _ = path("auto")
+    settled(echo)
+    assert asked.is_set()
+    assert echo.choice == Choice(Method.WEBRTC, "pulse is not a headset")
+    (late,) = [each for each in threading.enumerate() if each.name == "retell-voice echo"]
+    answers.set()
+    late.join(10)
+    assert echo.name == "webrtc"  # what comes too late changes nothing
+
+
+def test_the_answer_about_a_device_that_was_switched_meanwhile_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = threading.Event()
+    known = iter([HEADSET, OPEN])
+
+    def ask() -> SoundServer:
+        speaker = next(known)
+        if speaker is HEADSET:
+            answers.wait(10)
+        return SoundServer((MICROPHONE,), (speaker,), MICROPHONE, speaker)
+
+    monkeypatch.setattr(sound_server, "ask", ask)
+    echo, _ = path("auto")
+    echo.prepare(Device(), Device())
+    late = echo._asking
+    assert late is not None
+    echo.changed(Device(), Device())
+    answers.set()
+    late.join(10)
+    echo.settle(Device(), Device())
+    assert echo.name == "webrtc"
+
+
+def test_by_default_it_is_automatic_for_this_computers_devices_only(
+    server: Callable[..., None],
+) -> None:
+    server(OPEN)
+    echo, _ = path(None)
+    assert settled(echo).name == "webrtc"
+    for devices in ((Board(), Device()), (Device(), Board())):
+        echo, near_end = path(None)
+        settled(echo, *devices)
+        assert echo.name == "off"
+        assert near_end._echo is None
+        settled(echo)
+        echo.changed(*devices)
+        assert echo.name == "off"
+    echo, _ = path("auto")  # asked for, it is there for any hardware
+    assert settled(echo, Board(), Board()).name == "webrtc"
 
 
 def test_the_servers_canceller_is_used_by_variables(

@@ -43,7 +43,7 @@ def judged(made: Scene) -> tuple[ExpectedEcho, list[bool]]:
 def test_without_far_end_nothing_is_known() -> None:
     ceiling = Ceiling(30, 10)
     for _ in range(200):
-        ceiling.step(np.full(10, 1e4), np.zeros((30, 10)))
+        ceiling.step(np.full(10, 40.0), np.full((30, 10), -90.0), np.zeros((30, 10)))
     assert not ceiling.known.any()
 
 
@@ -55,7 +55,8 @@ def test_a_bound_is_near_the_echo_where_somebody_fills_half_of_the_time(lag: int
         history[1:] = history[:-1]
         history[0] = 10 ** random.uniform(3, 6, 10)
         spoken = 10 ** random.uniform(3, 6, 10) * random.integers(2)
-        ceiling.step(history[lag] * 0.1 + spoken, history)
+        near, far = (10 * np.log10(each + 1e-9) for each in (history[lag] * 0.1 + spoken, history))
+        ceiling.step(near, far, history)
     assert ceiling.known.all()
     assert ceiling.lows == pytest.approx(np.full(10, -10), abs=2.5)
     ceiling.reset()

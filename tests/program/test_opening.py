@@ -106,7 +106,7 @@ async def test_a_call_is_held_as_the_settings_say(tmp_path: Path) -> None:
 
 def test_every_way_of_echo_control_can_be_set() -> None:
     assert table(CallSettings)["echo"].choices == tuple(Method)
-    assert table(CallSettings)["echo"].default == Method.OFF
+    assert table(CallSettings)["echo"].default == Method.AUTO
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ async def hear(card: VirtualCard, home: dict[str, str], script: Script) -> tuple
     """Return what the speaker played from before the first turn until after the last."""
     async with Emulator(agent=script) as emulator, asyncio.timeout(60):
         call = emulator.register(AUDIO)
-        arguments = (call.call_id, "--url", emulator.url, "--rate", str(RATE))
+        own = "--echo", "off"  # the times are those of the player alone
+        arguments = (call.call_id, "--url", emulator.url, "--rate", str(RATE), *own)
         async with Talk(*arguments, env=card.env | home, is_ahead=True) as talk:
             await talk.live()
             recorder = await asyncio.to_thread(card.record)

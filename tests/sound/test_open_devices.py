@@ -26,7 +26,7 @@ from retell_voice import AudioIO
 from retell_voice.devices.streams.reference import ReferenceReader
 
 async def main():
-    async with AudioIO(rate=24000) as io:
+    async with AudioIO(rate=24000, echo="off") as io:
         reader = ReferenceReader(io.output.reference, io.near_end.rate)
         near, far = [], []
 

@@ -1,6 +1,9 @@
 """Open speakers, on a card whose speaker is heard by its microphone: the agent interrupts itself
 without echo control, and does not with it, while the user gets through."""
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import pytest
 from support.card import VirtualCard
 from support.interrupted import Conversation
@@ -57,3 +60,46 @@ async def test_the_agent_interrupts_itself_only_without_echo_control(
     else:
         assert talks.own == []
         assert [turn.late < SOON for turn in talks.interruptions] == [True]
+
+
+NOTHING_INSTALLED = """
+import sys
+sys.modules["pywebrtc_audio"] = sys.modules["livekit"] = None
+"""
+
+
+@pytest.fixture
+def headset(card: VirtualCard) -> Iterator[str]:
+    """The name of a speaker that is worn on the ears, as the sound server says."""
+    card.plug("worn", form_factor="headset")
+    yield "worn"
+    card.unplug("worn")
+
+
+async def by_default(env: Mapping[str, str]) -> tuple[str, str]:
+    """Hold a short call; return the echo control in use, and what was said on stderr."""
+    async with Emulator() as emulator:
+        call = emulator.register(CALL)
+        async with Talk(call.call_id, "--url", emulator.url, env=env) as talk:
+            used = (await talk.until("statistics"))["echo"]
+            assert await talk.hang_up() == 0
+    return used, talk.errors
+
+
+async def test_it_is_on_by_default_but_for_a_headset(
+    headset: str, card: VirtualCard, home: dict[str, str]
+) -> None:
+    assert await by_default(card.env | home) == ("webrtc", "")
+    assert await by_default(card.environment(sink=headset) | home) == ("off", "")
+
+
+async def test_a_canceller_that_is_missing_is_told_of_in_one_line_and_not_to_a_headset(
+    headset: str, card: VirtualCard, home: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NOTHING_INSTALLED)
+    without = home | {"PYTHONPATH": str(tmp_path)}
+    used, errors = await by_default(card.env | without)
+    assert used == "off"
+    assert "echo control is off, no canceller is installed; with open speakers:" in errors
+    assert errors.count("\n") == 1
+    assert await by_default(card.environment(sink=headset) | without) == ("off", "")

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.sound
 async def test_both_voices_are_aligned(card, home, tmp_path: Path) -> None:
     env = card.environment(source="vspk.monitor") | home
     calls = Path(tempfile.mkdtemp(dir=tmp_path))
-    arguments = ("--local", "--no-interruptible", "--record", str(calls))
+    # What the microphone hears of the speaker is the subject here.
+    arguments = ("--local", "--no-interruptible", "--echo", "off", "--record", str(calls))
     async with Talk(*arguments, env=env, is_ahead=True) as talk:
         await talk.until("agent_stopped")
         assert await talk.hang_up() == 0

@@ -159,14 +159,14 @@ class VirtualCard:
         )
         return Recorder(tool, self._timeout)
 
-    def plug(self, sink: str, *, mono: bool = False) -> None:
+    def plug(self, sink: str, *, mono: bool = False, form_factor: str = "speaker") -> None:
         """Add another virtual speaker; the monitor of a mono one makes another microphone."""
         self._modules[sink] = self.pactl(
             "load-module",
             "module-null-sink",
             f"sink_name={sink}",
             f"channel_map={'mono' if mono else 'front-left,front-right'}",
-            "sink_properties=session.suspend-timeout-seconds=0",
+            f"sink_properties=session.suspend-timeout-seconds=0 device.form_factor={form_factor}",
         ).strip()
         self._until(lambda: sink in self.nodes("sinks"), f"sink {sink}")
 

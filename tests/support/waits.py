@@ -24,6 +24,9 @@ _EVERY = 0.03
 LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
 ATTEMPTS = 4
+_SLEEPERS = "ThreadPool"
+"""How the names of Chromium's pool begin: they carry no sound, and newer kernels tell of a wait of
+theirs as long as they slept, a minute."""
 
 once_more: list[str] = []
 """What was held again, and why; told when all tests are over."""
@@ -118,7 +121,9 @@ class Waits:
         try:
             waited = int((thread / "schedstat").read_text().split()[1])
             if (late := (waited - self._seen.get(thread, waited)) / 1e9) > self.longest:
-                self.longest, self.whose = late, (thread / "comm").read_text().strip()
+                name = (thread / "comm").read_text().strip()
+                if not name.startswith(_SLEEPERS):
+                    self.longest, self.whose = late, name
         except (OSError, IndexError):
             return  # it has ended, or this kernel does not tell
         self._seen[thread] = waited

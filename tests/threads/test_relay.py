@@ -215,3 +215,54 @@ def test_no_thread_is_left() -> None:
     relay.start()
     relay.stop()
     assert "relay under test" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_each_block_that_was_written_keeps_its_time() -> None:
+    work, asked = Work(400), threading.Event()
+
+    def needed() -> int:
+        asked.set()
+        return 300
+
+    relay = Relay("relay under test", RATE, work, needed=needed)
+    relay.write_rt(numbers(100), delay=0.5)
+    relay.start()
+    assert asked.wait(TIMEOUT)
+    now = monotonic()
+    for number, delay in enumerate((0.5, 0.4, 0.1)):
+        relay.write_rt(numbers(100), delay=delay + number)
+    assert work.enough.wait(TIMEOUT)
+    relay.stop()
+    first, last = work.blocks
+    assert [begin for begin, _ in first.times] == [0]
+    assert first.times[0][1] == first.spoken_at
+    assert [begin for begin, _ in last.times] == [0, 100, 200]
+    spoken_at = [at - now for _, at in last.times]
+    assert spoken_at == pytest.approx([-0.5, -1.4, -2.1], abs=0.2)
+    assert last.spoken_at == pytest.approx(last.times[-1][1] - 200 / RATE)
+
+
+def test_the_times_of_what_was_lost_are_lost_with_it() -> None:
+    held, go_on = threading.Event(), threading.Event()
+    work = Work(4100)
+
+    def held_up(block: Block) -> None:
+        held.set()
+        assert go_on.wait(TIMEOUT)
+        work(block)
+
+    relay = Relay("relay under test", RATE, held_up, seconds=0.3)
+    relay.start()
+    relay.write_rt(numbers(100))
+    assert held.wait(TIMEOUT)
+    for number in range(4):
+        relay.write_rt(numbers(1000), delay=10 - number)
+    go_on.set()
+    assert work.enough.wait(TIMEOUT)
+    relay.stop()
+    last = work.blocks[-1]
+    assert (len(last.samples), last.lost) == (2400, 1600)
+    assert [begin for begin, _ in last.times] == [0, 400, 1400]
+    (_, first), (_, second), _ = last.times
+    # The first is a later part of a block than its beginning.
+    assert second - first == pytest.approx(1 - 600 / RATE, abs=0.2)

@@ -117,10 +117,10 @@ class SoundSettings(Settings):
         metavar="PERCENT",
     )
     echo: Sourced[str] = setting(
-        "off",
+        "auto",
         "Echo control, which keeps the agent from hearing itself: webrtc cancels the echo (the "
         "extra 'echo'), half-duplex turns the microphone down while the agent is heard, system "
-        "uses the sound server's canceller. auto: webrtc if installed, off with headphones.",
+        "uses the sound server's canceller. auto: webrtc if installed, off with a headset.",
         SOUND,
         choices=("auto", "webrtc", "half-duplex", "system", "off"),
         metavar="METHOD",

@@ -251,6 +251,27 @@ def test_echo_control_sees_every_block_first_with_the_time_it_was_spoken() -> No
     assert capture.near_end.level() == -100
 
 
+def test_echo_control_works_when_a_frame_is_complete_on_what_the_device_wrote() -> None:
+    seen: queue.Queue[tuple[int, float]] = queue.Queue()
+
+    def noted(samples: np.ndarray, at: float) -> np.ndarray:
+        seen.put((len(samples), at))
+        return samples
+
+    capture = Capture()  # frames of 160 samples
+    capture.near_end.use_echo_control(noted)
+    capture.near_end.write_rt(speech(160, 9000))
+    capture.frame()  # from now on the thread knows what it waits for
+    assert seen.get()[0] == 160
+    for delay in (0.5, 0.1):
+        capture.near_end.write_rt(speech(80, 9000), delay=delay)
+    assert len(capture.frame()) == 160
+    capture.near_end.stop()
+    (first, at), (second, later) = seen.get(timeout=TIMEOUT), seen.get(timeout=TIMEOUT)
+    assert (first, second) == (80, 80)
+    assert later - at == pytest.approx(0.4, abs=0.2)
+
+
 def test_a_frame_length_out_of_range() -> None:
     with pytest.raises(AudioFormatError):
         CallFrames(AUDIO, 8000, 10, print)
