@@ -118,7 +118,8 @@ class Caller:
         """
         assert self.process is not None
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGINT)
+            # Not SIGINT: what a script runs in the background ignores that.
+            self.process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(_END_TIMEOUT):
                 await self.process.wait()
