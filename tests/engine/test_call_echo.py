@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calls import AUDIO, calling, until
+from support.waits import unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat, Encoding, Samples
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
@@ -128,6 +129,7 @@ def route_to(emulator: Emulator, transport: str) -> Route:
     return web_route(call_id, url=emulator.url, audio=audio)
 
 
+@unless_it_had_to_wait
 @pytest.mark.parametrize("transport", ["Audio WebSocket", "phone", "web call"])
 async def test_whatever_the_transport_the_parrot_does_not_hear_itself(transport: str) -> None:
     speaker = OpenSpeaker()

@@ -217,7 +217,7 @@ class WebCaller:
     async def leave(self, emulator: Emulator) -> Answer:
         return await http(emulator, "DELETE", self.path, self.token)
 
-    async def until(self, condition: Any, within: float = 10.0) -> None:
+    async def until(self, condition: Any, within: float = 30.0) -> None:
         """Wait until something holds that changes with what is received."""
         async with asyncio.timeout(within):
             while not condition():
