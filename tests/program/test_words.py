@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from retell_voice.echo.choice import Choice, Method
 from retell_voice.events import (
     AgentStarted,
     EchoSuspected,
@@ -13,7 +14,7 @@ from retell_voice.events import (
     MonitorChanged,
     NetworkChanged,
 )
-from retell_voice.program.words import ending, news, warn
+from retell_voice.program.words import echo_hint, ending, news, warn
 from retell_voice.shown import clock
 
 
@@ -35,6 +36,15 @@ def test_an_agent_that_hears_itself_comes_with_what_to_do(echo: str, advice: str
     said = str(warn(EchoSuspected(echo=echo)))
     assert said.startswith("the agent seems to hear itself")
     assert advice in said
+
+
+def test_what_would_control_the_echo_is_said_in_a_line() -> None:
+    missing = Choice(Method.OFF, "no canceller is installed", "with open speakers: install it")
+    assert echo_hint(missing) == (
+        "echo control is off, no canceller is installed; with open speakers: install it; "
+        "with headphones: --echo off"
+    )
+    assert echo_hint(Choice(Method.OFF, "it is a headset")) == echo_hint(None) == ""
 
 
 def test_a_latency_that_rises_is_a_warning_and_one_that_falls_is_news() -> None:
