@@ -37,7 +37,7 @@ from retell_voice.kiosk.ports import (
 )
 from retell_voice.kiosk.tally import Metrics
 from retell_voice.kiosk.vitals import Vitals
-from retell_voice.program.memory import share_one_heap
+from retell_voice.program.memory import share_one_heap, tidy
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.shown import logger
@@ -46,6 +46,8 @@ _CLOSING_SECONDS = 8.0
 """How long the end may take: whoever started this waits for it, and a device may hang."""
 _LOOK_SECONDS = 10.0
 """From one look at the vitals to the next, where systemd does not say."""
+_TIDY_SECONDS = 0.02
+"""From the end of a call until what it has left is given back: within the cooldown."""
 _MISSES = 3
 
 _logger = logger("retell_voice.kiosk")
@@ -139,6 +141,8 @@ class _Program:
     def ended(self, account: Account) -> None:
         """See ``Observer``."""
         self.control.tell(account_message(account))
+        # Later, as the call is still in use here.
+        asyncio.get_running_loop().call_later(_TIDY_SECONDS, tidy)
 
     # Signals
 
