@@ -36,6 +36,8 @@ _HANGS = (
 OPEN_SECONDS = 10.0
 """How long PortAudio may take to start, and a stream to open."""
 _CLOSE_SECONDS = 1.0
+_AT_WORK = ("retell-voice load", "retell-voice open", "retell-voice close")
+"""Names of threads that PortAudio works on for us."""
 _module: ModuleType | None = None
 _lock = threading.Lock()
 _users = 0
@@ -65,7 +67,7 @@ def loading() -> Iterator[None]:
         with suppress(DeviceError):  # as whoever asks for it is told, too
             _load()
 
-    thread = threading.Thread(target=load, name="retell-voice load", daemon=True)
+    thread = threading.Thread(target=load, name=_AT_WORK[0], daemon=True)
     thread.start()
     try:
         yield
@@ -107,7 +109,7 @@ def within(
         if given_up.is_set():
             undo(result)
 
-    thread = threading.Thread(target=do, name="retell-voice open", daemon=True)
+    thread = threading.Thread(target=do, name=_AT_WORK[1], daemon=True)
     thread.start()
     thread.join(seconds)
     if failed:
@@ -204,7 +206,7 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
         leave()
         closed()
 
-    thread = threading.Thread(target=_close, name="retell-voice close", daemon=True)
+    thread = threading.Thread(target=_close, name=_AT_WORK[2], daemon=True)
     thread.start()
     thread.join(_CLOSE_SECONDS)
     if thread.is_alive():
@@ -234,9 +236,10 @@ def _end_after_python() -> None:
 
 
 def is_left_open() -> bool:
-    """Return whether threads of PortAudio's run on that nothing can end.
+    """Return whether threads run on in PortAudio that nothing can end: its own, or ours, as where
+    the program is interrupted while a device opens. Python would take PortAudio from under them.
 
     A program of ours then ends by ``os._exit``. Whoever uses this as a library ends as usual, see
     ``leave_open_at_exit``; without glibc, that now and then crashes as C tears down ALSA.
     """
-    return _left_open
+    return _left_open or any(each.name in _AT_WORK for each in threading.enumerate())

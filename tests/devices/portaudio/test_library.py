@@ -394,3 +394,21 @@ def test_portaudio_that_hangs_as_it_loads_is_left_to_the_end_of_the_process(monk
         pass
     assert library.is_left_open()
     go_on.set()
+
+
+def test_a_thread_that_is_still_in_portaudio_is_left_to_the_end_of_the_process(monkeypatch):
+    """Whoever asked for it is no longer there: the program was interrupted."""
+    monkeypatch.setattr(library, "_left_open", False)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        entered.set()
+        go_on.wait(20)
+
+    asking = threading.Thread(target=library.within, args=(20.0, hang))
+    asking.start()
+    assert entered.wait(20)
+    assert library.is_left_open()
+    go_on.set()
+    asking.join()
+    assert not library.is_left_open()
