@@ -4,9 +4,9 @@ yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the
 The sound tests share a card and a clock, and lose audio where they have to wait. They run first,
 one after the other, but for those that bring cards of their own and measure nothing, which run at
 the same time. They reckon little: beside them run mypy and the patient tests, those that go by no
-clock (tests/conftest.py lists both), but only while a processor is idle (a scheduling class of
-Linux's). That needs two processors, and that nobody else is busy, as such a class may starve. What
-runs beside others is told when all is over.
+clock (tests/conftest.py lists both), on one processor, and only while it is idle (a scheduling
+class of Linux's). That needs two processors, and that nobody else is busy, as such a class may
+starve. What runs beside others is told when all is over.
 
 The rest runs in parallel, in four more processes than there are processors, as many tests wait for
 time to pass. Each file is run by one process, so that what a file's tests share is made once. The
@@ -70,14 +70,18 @@ class Part:
         return self.process.wait()
 
     def give_way(self, gives_way: bool = True) -> None:
-        """Let it run while a processor is idle, with all it has started; or as others again. On
-        Linux."""
+        """Let it run on the last processor only and while that is idle, with all it has started;
+        or as others again. On Linux.
+
+        Where such work fills all processors, sound waits for hundreds of milliseconds all the same.
+        """
         assert self.process is not None
+        ours = os.sched_getaffinity(0)
         policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
         for thread in list(threads(self.process.pid)):
-            # It may have ended, and not every user may take it out of the idle class again; it then
-            # goes on beside the rest.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # it has ended
+                os.sched_setaffinity(thread, {max(ours)} if gives_way else ours)
+                # Out of the idle class not every user may take it; it then goes on beside the rest.
                 os.sched_setscheduler(thread, policy, os.sched_param(0))
 
     def tell(self) -> None:
