@@ -1,11 +1,16 @@
-"""Memory that is shared by all threads."""
+"""Memory that is shared by all threads, and given back after each call."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
+from typing import Any
 
 import pytest
+
+from retell_voice.kiosk.memory import tidy
 
 THREADS = """
 import ctypes, sys, threading
@@ -42,3 +47,23 @@ def test_threads_share_one_heap() -> None:
     ]
     assert done[1] == "0\n"
     assert done[0] != "0\n", "or there is nothing to test"
+
+
+class Left:
+    """Something that a call has left."""
+
+    itself: Any = None
+
+
+def test_tidying_ends_what_only_refers_to_itself() -> None:
+    gc.disable()
+    try:
+        left = Left()
+        left.itself = left
+        there = weakref.ref(left)
+        del left
+        assert there() is not None
+        tidy()
+        assert there() is None
+    finally:
+        gc.enable()
