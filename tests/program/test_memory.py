@@ -1,17 +1,21 @@
-"""Memory that is shared by all threads."""
+"""Memory that is shared by all threads, and given back after each call."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.heaps import heaps_of_threads, needs_them
 from support.program import Talk
 
 from retell_voice.emulator.recordings import CALLER
+from retell_voice.program.memory import tidy
 
 THREADS = """
 import ctypes, sys, threading
@@ -58,3 +62,23 @@ async def test_a_call_has_one_heap(tmp_path: Path) -> None:
     async with Talk("--local", *files, env=env) as talk:
         await talk.until("agent_started")
         assert heaps_of_threads(talk.pid) == []
+
+
+class Left:
+    """Something that a call has left."""
+
+    itself: Any = None
+
+
+def test_tidying_ends_what_only_refers_to_itself() -> None:
+    gc.disable()
+    try:
+        left = Left()
+        left.itself = left
+        there = weakref.ref(left)
+        del left
+        assert there() is not None
+        tidy()
+        assert there() is None
+    finally:
+        gc.enable()
