@@ -6,6 +6,7 @@ import ast
 import inspect
 import itertools
 import re
+import textwrap
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -18,6 +19,7 @@ from retell_voice.errors import RetellVoiceError
 from retell_voice.events import base, connection, devices, speech, statistics
 from retell_voice.recording.jsonl import name
 
+_WIDTH = 110  # as the pages that people write
 _SIMPLE: dict[Any, str] = {
     str: "string",
     int: "integer",
@@ -53,6 +55,7 @@ def _chapter(kind: type[Any], title: str = "") -> str:
         if each.name != "at"
     ]
     heading = f"### {title}" if title else f"## {name(kind)}"
+    about = textwrap.fill(about, _WIDTH, break_long_words=False, break_on_hyphens=False)
     table = "\n".join(["| field | type | |", "|---|---|---|", *rows]) if rows else ""
     return "\n\n".join(filter(None, [heading, about, table]))
 
