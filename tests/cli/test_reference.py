@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from retell_voice import events
 from retell_voice.cli.json_reference import reference as events_in_json
 from retell_voice.cli.reference import example, exit_codes, filled, in_force, pages
 from retell_voice.errors import RetellVoiceError
+from retell_voice.recording import jsonl
 from retell_voice.settings.config_file import parse_toml
 from retell_voice.settings.load import ConfigFile, load
 from retell_voice.settings.schema import Sourced, table
@@ -42,6 +44,13 @@ def test_events_in_json_are_described_as_they_are_written() -> None:
     assert "| `utterances` | array of [Utterance](#utterance) | What agent and user said." in said
     assert "| `error` | object: `type`, `message`, `hint` or null |" in said
     assert "None" not in said
+
+
+def test_no_event_is_left_out() -> None:
+    kinds = [getattr(events, each) for each in events.__all__]
+    kinds = [each for each in kinds if isinstance(each, type) and issubclass(each, events.Event)]
+    said = events_in_json()
+    assert [each for each in kinds if f"## {jsonl.name(each)}\n" not in said] == [events.Event]
 
 
 def test_the_example_loads_as_it_is() -> None:
