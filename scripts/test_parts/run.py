@@ -1,17 +1,19 @@
 """Run everything that must hold, for scripts/test, which has made the environment: ``run.py
-yes|no ARGUMENT…``, where the first tells whether the sound tests can run, the rest is for pytest.
+yes|no ARGUMENT…``. The first argument says whether the sound tests can run; the others are
+pytest's. Exit code: 0 if all passed, 1 if anything failed, 130 after Ctrl-C.
 
-The sound tests share a card and a clock, and lose audio where they have to wait. They run first,
-one after the other, but for those that bring cards of their own and measure nothing, which run at
-the same time. They reckon little: beside them run mypy and the patient tests, those that go by no
-clock (tests/conftest.py lists both), on one processor, and only while it is idle (a scheduling
-class of Linux's). That needs two processors, and that nobody else is busy, as such a class may
-starve. What runs beside others is told when all is over.
+The sound tests share a card and a clock, and lose audio if they have to wait for a processor. They
+run first, one after the other, except those that bring their own cards and measure nothing, which
+run at the same time. They compute little, so mypy and the patient tests, which depend on no clock,
+run beside them (tests/conftest.py lists both kinds), but on one processor and in Linux's idle
+class: only while that processor has nothing else to do. That takes two processors, and a machine on
+which nothing else is busy, or the idle class starves; on any other, all parts run one after the
+other. The output of what runs beside others is printed once all of them are over.
 
-The rest runs in parallel, in four more processes than there are processors, as many tests wait for
-time to pass. Each file is run by one process, so that what a file's tests share is made once. The
-longest come first, so that nobody waits for them at the end. The slowest of all tests are told
-last.
+The other tests run in parallel, in four more processes than there are processors, as many of them
+wait for time to pass. Each file is run by one process, so that what its tests share is made once.
+The longest files come first, so that none of them is still running when all others are done. At the
+end, the slowest tests are listed.
 """
 
 from __future__ import annotations
@@ -29,24 +31,24 @@ from typing import IO
 
 REPO = Path(__file__).absolute().parents[2]
 MYPY = "mypy"
-NOTHING_FOUND = 5  # pytest's exit code where no test was selected
+NOTHING_FOUND = 5  # pytest's exit code if no test was selected
 SLOWEST = 20
 PATIENCE = 600
-"""Seconds that a test may take which runs only while a processor is idle."""
+"""Seconds that a test may take in the idle class."""
 LOOK = 0.5
-"""Seconds in which to see whether others keep the processors busy."""
+"""Seconds for which to see whether something else keeps the processors busy."""
 BUSY = 0.2
-"""The share of the processors' time that is a busy machine."""
+"""Share of the processors' time above which a machine is busy."""
 
 
 @dataclass
 class Part:
-    """A program of Python's that checks something.
+    """A Python module that checks something, run in a process of its own.
 
     Attributes:
         name: what it is called in messages.
-        command: its module and the module's arguments.
-        to: where its output goes; None: to ours.
+        command: the module and its arguments.
+        to: where its output goes; None: where ours goes.
     """
 
     name: str
@@ -70,10 +72,10 @@ class Part:
         return self.process.wait()
 
     def give_way(self, gives_way: bool = True) -> None:
-        """Let it run on the last processor only and while that is idle, with all it has started;
-        or as others again. On Linux.
+        """Put it and all it has started into the idle class, on the last processor only; or back
+        into the usual class, on all of them. Linux only.
 
-        Where such work fills all processors, sound waits for hundreds of milliseconds all the same.
+        If such work fills all processors, sound waits for hundreds of milliseconds all the same.
         """
         assert self.process is not None
         ours = os.sched_getaffinity(0)
@@ -81,11 +83,11 @@ class Part:
         for thread in list(threads(self.process.pid)):
             with contextlib.suppress(OSError):  # it has ended
                 os.sched_setaffinity(thread, {max(ours)} if gives_way else ours)
-                # Out of the idle class not every user may take it; it then goes on beside the rest.
+                # Not every user may take it out of the idle class again; it then stays there.
                 os.sched_setscheduler(thread, policy, os.sched_param(0))
 
     def tell(self) -> None:
-        """Print what it has printed elsewhere."""
+        """Print its output, if that went elsewhere."""
         if self.to is not None:
             say(f"== {self.name}")
             self.to.seek(0)
@@ -94,7 +96,7 @@ class Part:
 
 
 def threads(process: int) -> Iterator[int]:
-    """The threads of a process and of all its descendants, as Linux tells them."""
+    """The threads of a process and of all its descendants, from Linux's /proc."""
     with contextlib.suppress(OSError):  # it has ended
         for thread in Path(f"/proc/{process}/task").iterdir():
             yield int(thread.name)
@@ -103,7 +105,7 @@ def threads(process: int) -> Iterator[int]:
 
 
 def is_busy() -> bool:
-    """Whether others keep the processors busy, or nobody can tell."""
+    """Whether something else keeps the processors busy; True if this system does not say."""
     try:
         before = processor_time()
         time.sleep(LOOK)
@@ -115,7 +117,7 @@ def is_busy() -> bool:
 
 
 def processor_time() -> list[int]:
-    """Of all processors: user, nice, system, idle, and what else Linux counts, in ticks."""
+    """Of all processors, in ticks: user, nice, system, idle, and whatever else Linux counts."""
     return [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
 
 
@@ -132,9 +134,9 @@ def processors() -> int:
 
 
 def estimate(count: int) -> str:
-    """How long all of it takes on an idle machine with so many processors, in words."""
+    """How long everything takes on an idle machine with that many processors, in words."""
     minutes = {1: "twelve", 2: "eight"}.get(count, "four")
-    return f"about {minutes} minutes where {count} processor{'s are' if count > 1 else ' is'} idle"
+    return f"about {minutes} minutes if {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
 def slowest(files: Iterable[Path]) -> list[str]:
@@ -145,14 +147,14 @@ def slowest(files: Iterable[Path]) -> list[str]:
 
 
 def failed(codes: dict[str, int]) -> list[str]:
-    """The parts that did not pass; that one found no test is a failure only if none did."""
+    """The parts that did not pass. Finding no test is a failure only if no part found any."""
     found = [name for name, code in codes.items() if code not in (0, NOTHING_FOUND)]
     of_tests = [code for name, code in codes.items() if name != MYPY]
     return found + ["no test was found"] * all(code == NOTHING_FOUND for code in of_tests)
 
 
 def check() -> list[str]:
-    """Run what looks at the source only and is quick; return the commands that failed."""
+    """Run the quick checks of the source; return the commands that failed."""
     found = []
     for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."]):
         say(f"== {' '.join(command)}")
@@ -162,9 +164,9 @@ def check() -> list[str]:
 
 
 def compiling() -> list[Part]:
-    """What collects all tests once where none has been: that writes down their assertions as pytest
-    compiles them, which each of the processes that run tests would do again."""
-    tag = sys.implementation.cache_tag  # others are another Python's
+    """Return a part that collects all tests, if this has never been done here: pytest then caches
+    them as compiled. Otherwise each of the processes that run tests would compile them again."""
+    tag = sys.implementation.cache_tag  # this Python's: there may be caches of others
     if any((REPO / "tests").glob(f"*/__pycache__/*.{tag}-pytest-*.pyc")):
         return []
     return [Part("compiling the tests", ["pytest", "--collect-only", "-q", "--sound=none"])]
@@ -181,8 +183,8 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
 
         mypy = Part(MYPY, ["mypy"])
         if sound and sys.platform == "linux" and processors() > 1 and not is_busy():
-            of_patience = ("--patient=only", f"--timeout={PATIENCE}")
-            patient = tests("patient tests", "--sound=none", *of_patience, *parallel(processors()))
+            patience = ("--patient=only", f"--timeout={PATIENCE}")
+            patient = tests("patient tests", "--sound=none", *patience, *parallel(processors()))
             others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
             on_cards = [
                 tests("sound tests", "--sound=only", "--own-card=none"),
@@ -200,14 +202,14 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
 
 
 def parallel(processes: int) -> Sequence[str]:
-    """The options with which pytest runs tests in so many processes."""
+    """pytest's options for running tests in this many processes."""
     return ("-n", str(processes), "--dist=loadfile", "--no-loadscope-reorder")
 
 
 def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
     """Run one after the other; return their exit codes."""
     codes = {}
-    with open(os.devnull, "wb") as nowhere:  # what fails in it is told by the tests
+    with open(os.devnull, "wb") as nowhere:  # what fails in it fails in the tests, too
         for part in compiling():
             say(f"== {part.name}")
             part.to = nowhere
@@ -220,7 +222,7 @@ def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
 
 
 def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dict[str, int]:
-    """Run what is patient beside what needs a card, then the rest; return their exit codes."""
+    """Run what is patient beside what needs a card, then the rest; return the exit codes."""
     parts, compiler = [*patient, *on_cards, rest], compiling()
     on_card, *on_others = on_cards
     with contextlib.ExitStack() as stack:
@@ -240,7 +242,7 @@ def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dic
             for part in compiler:
                 part.wait()
             rest.start()
-        finally:  # also where somebody interrupts them and us
+        finally:  # also after Ctrl-C, which interrupts them, too
             for part in compiler:
                 part.wait()
             codes = {part.name: part.wait() for part in parts if part.process is not None}
@@ -257,6 +259,7 @@ def main() -> int:
     try:
         bad = check() + run(arguments, sound=has_card == "yes")
     except KeyboardInterrupt:
+        say("interrupted")
         return 130
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     for name in bad:
