@@ -169,7 +169,7 @@ Examples:
 TAKE_OVER = (
     """\
 Take the agent's place in a call that is going on: the caller talks to you, for good. You are \
-asked first. Use headphones, or the extra 'echo': the caller is heard by your microphone, too.
+asked first. Use headphones or the extra 'echo': otherwise your microphone picks up the caller.
 
 m and Enter mute you, and again let you be heard. Ctrl-C ends the call.
 

@@ -13,10 +13,10 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 def share_one_heap() -> None:
     """Have all threads share one heap, before they are started.
 
-    Else glibc gives most a heap of their own, out of up to eight for each processor. Each time that
-    a device is opened again, the sound system takes some 300 kB on threads that come and go, out of
-    whichever heap these happen to get, and each keeps its holes: on a busy machine a call grew by
-    6 MB in ten minutes, and a kiosk by 4 MB in 200 web calls.
+    Otherwise glibc gives most threads a heap of their own, up to eight for each processor. Whenever
+    a device is reopened, the sound system allocates some 300 kB on threads that come and go, from
+    whichever heap these happen to get, and each heap keeps its holes: on a busy machine a call grew
+    by 6 MB in ten minutes, and a kiosk by 4 MB in 200 web calls.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
@@ -24,10 +24,10 @@ def share_one_heap() -> None:
 
 
 def tidy() -> None:
-    """Give back what a call has left, some tens of milliseconds: between calls nobody waits.
+    """Free what a call has left behind. Takes some tens of milliseconds: use it between calls.
 
-    Its objects refer to each other, and Python comes to them only after many calls: a kiosk was
-    9 MB larger after 150 web calls, and still grew.
+    Its objects refer to each other, and Python collects them only after many calls: a kiosk was
+    9 MB larger after 150 web calls, and still growing.
     """
     gc.collect()
     if sys.platform == "linux":

@@ -29,10 +29,10 @@ _DEVICES = {"near_end": "microphone", "far_end": "speaker"}
 
 
 def echo_hint(choice: Choice | None) -> str:
-    """Return what to tell people about a choice of echo control, one line; empty if nothing."""
+    """Return what people should know about a choice of echo control, one line, or nothing."""
     if choice is None or not choice.hint:
         return ""
-    return f"echo control is off, {choice.why}; {choice.hint}; with headphones: --echo off"
+    return f"echo control is off: {choice.why}; {choice.hint}; with headphones: --echo off"
 
 
 def news(event: Event) -> str | None:

@@ -7,13 +7,12 @@ import io
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from support.rest import answer, server
+from support.rest import answer, interrupted, server
 from websockets.sync.client import ClientConnection, connect
 
 from retell_voice.cli import main
@@ -274,18 +273,7 @@ def test_what_cannot_be_used_is_named(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 async def test_ctrl_c_while_the_server_thinks(env: dict[str, str]) -> None:
-    async with server(None) as (url, heads):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "retell_voice", "calls", "--api-url", url),
-            env={**env, "RETELL_API_KEY": KEY},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(20):
-            await heads.asked.wait()
-            process.send_signal(signal.SIGINT)
-            out, errors = await process.communicate()
-    assert (process.returncode, out, errors) == (130, b"", b"")
+    assert await interrupted("calls", env=env | {"RETELL_API_KEY": KEY}) == (130, b"", b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")

@@ -11,6 +11,7 @@ from support.calls import (
     ended,
     listen,
     silent_server,
+    talk,
     tone,
     until,
 )
@@ -30,11 +31,7 @@ from retell_voice.events import (
 
 
 async def test_hanging_up_ends_the_call_at_once() -> None:
-    async def agent(session: Session) -> None:
-        await session.send_audio(tone(60))
-        await listen(session)
-
-    async with calling(agent) as call:
+    async with calling(talk) as call:
         await until(call, AgentStarted)
         await call.hang_up()
         end = ended(await collect(call))
@@ -43,11 +40,7 @@ async def test_hanging_up_ends_the_call_at_once() -> None:
 
 
 async def test_hanging_up_tells_how_much_of_the_agent_was_never_heard() -> None:
-    async def agent(session: Session) -> None:
-        await session.send_audio(tone(60))
-        await listen(session)
-
-    async with calling(agent) as call:
+    async with calling(talk) as call:
         async for event in call:
             if isinstance(event, Statistics) and event.heard + event.playout_depth > 59.9:
                 break
@@ -76,11 +69,7 @@ async def test_hanging_up_cuts_the_last_words_but_not_the_servers_reason() -> No
 
 
 async def test_an_agent_that_is_cut_off_has_stopped_all_the_same() -> None:
-    async def agent(session: Session) -> None:
-        await session.send_audio(tone(60))
-        await listen(session)
-
-    async with calling(agent) as call:
+    async with calling(talk) as call:
         await until(call, AgentStarted)
         await call.hang_up()
         events = await collect(call)

@@ -69,6 +69,12 @@ async def listen(session: Session) -> None:
         pass
 
 
+async def talk(session: Session) -> None:
+    """An agent that talks for a minute."""
+    await session.send_audio(tone(60))
+    await listen(session)
+
+
 @asynccontextmanager
 async def silent_server(**options: Any) -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
     """A server that says nothing of its own; yields its URL and a queue of the texts it gets."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 
@@ -56,3 +58,19 @@ def answer(body: bytes, status: str = "200 OK", kind: str = "application/json") 
     """An answer as it goes over the wire."""
     head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def interrupted(*arguments: str, env: Mapping[str, str]) -> tuple[int | None, bytes, bytes]:
+    """Press Ctrl-C while the program waits for a server's answer; its exit code and output."""
+    async with server(None) as (url, heads):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "retell_voice", *arguments, "--api-url", url),
+            env=dict(env),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(20):
+            await heads.asked.wait()
+            process.send_signal(signal.SIGINT)
+            out, errors = await process.communicate()
+    return process.returncode, out, errors

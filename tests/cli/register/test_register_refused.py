@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
@@ -10,7 +9,7 @@ import sys
 import pytest
 from support.pipes import QUICK, complaint
 from support.registering import AGENT, KEY, OLD, WITH_KEY, Run, said
-from support.rest import server
+from support.rest import interrupted, server
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.register import registered
@@ -82,18 +81,7 @@ async def test_a_server_that_is_not_there(program: Run) -> None:
 async def test_ctrl_c_while_the_server_thinks(
     env: dict[str, str], command: tuple[str, ...]
 ) -> None:
-    async with server(None) as (api_url, heads):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "retell_voice", *command, *AGENT, "--api-url", api_url),
-            env={**env, **WITH_KEY},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(20):
-            await heads.asked.wait()
-            process.send_signal(signal.SIGINT)
-            out, errors = await process.communicate()
-    assert (process.returncode, out, errors) == (130, b"", b"")
+    assert await interrupted(*command, *AGENT, env=env | WITH_KEY) == (130, b"", b"")
 
 
 def test_a_signal_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
