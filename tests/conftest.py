@@ -39,11 +39,11 @@ PATIENT = (
     "test_imports.py",
     "test_shown.py",
 )
-"""Files and folders of tests that go by no clock, connect to nothing and reckon a lot: they pass
-however seldom they get a processor."""
+"""Files and folders of tests that depend on no clock, connect to nothing and compute a lot: they
+pass however seldom they get a processor."""
 OWN_CARD = ("sound/test_losing_devices.py",)
-"""Files of sound tests that bring cards of their own and measure no sound: they may run while
-others measure."""
+"""Files of sound tests that bring their own cards and measure no sound: they may run while others
+measure."""
 LONG = (
     "emulator/test_engines_real.py",
     "emulator/test_neural.py",
@@ -74,12 +74,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("retell-voice")
     # Each may be given more than once: a test runs if all of them let it.
     some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
-    group.addoption("--sound", **some, help="the sound tests only, or none of them")
+    group.addoption("--sound", **some, help="only the sound tests, or none of them")
     group.addoption(
-        "--own-card", **some, help="the tests only that need no quiet card of all, or none of them"
+        "--own-card", **some, help="only the sound tests that bring their own card, or none of them"
     )
     group.addoption(
-        "--patient", **some, help="the tests only that pass however slow the machine is, or none"
+        "--patient", **some, help="only the tests that pass however slow the machine is, or none"
     )
     group.addoption(
         "--thorough", action="store_true", help=f"{THOROUGH} times the examples for each property"
@@ -162,14 +162,14 @@ def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
 
 
 def _when(item: pytest.Item) -> tuple[int, int]:
-    """When a test comes where files are run in parallel: the long files first, then those that wait
-    among those that reckon, as neighbours are alike."""
+    """Return when a test's turn is if files are run in parallel: the long files first, then the
+    others shuffled, as neighbours are alike: some wait, some compute."""
     file = Path(os.path.relpath(item.path, TESTS)).as_posix()
     return LONG.index(file) if file in LONG else len(LONG), zlib.crc32(file.encode())
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # tests and modules stay to the end: no collection needs to look through them
+    gc.freeze()  # tests and modules stay to the end: no collection needs to visit them
 
 
 @cache

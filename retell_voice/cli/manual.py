@@ -53,9 +53,8 @@ Examples:
   retell-voice talk --local --record calls
   retell-voice talk --dialect twilio --url ws://localhost:8765/ws
 
-As a phone provider calls it (--dialect), a server may want to see the provider's secret, such \
-as Twilio's auth token: RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live \
-screen t opens the telephone's keys.
+With --dialect, a server may check the phone provider's secret, such as Twilio's auth token: set \
+RETELL_VOICE_AUTH_TOKEN, or auth_token in the config file. On the live screen, t opens the keypad.
 
 Every option except the last panel's, --metadata and --dynamic-variable can also be set in the \
 config file (rate = 16000) and in the environment (RETELL_VOICE_RATE=16000). The command line \
@@ -256,7 +255,7 @@ Check everything a call needs and say how to fix it: Python and its packages, th
 sound, the network path to the server, and your account.
 
 You are asked to speak for a few seconds, then three chimes are played and listened for. The \
-server is asked for a call that there is not, and the REST API for the agents of the API key: no \
+server is asked for a call that does not exist, and the REST API for the agents of the API key: no \
 call of yours is spent. --only call makes one, a web call of a second or two, and says how far it \
 gets: token, relays, gateway, UDP, audio. With --no-sound nothing is \
 played, and a machine without a microphone or a speaker is only warned of.

@@ -1,8 +1,8 @@
 """Whether the machine is too busy for sound: a program that waits for a processor loses audio.
 
-Linux tells of each thread how long it was ready to run and did not (``/proc/…/schedstat``). On an
-idle machine that is some tens of microseconds at a time. Where a thread that carries sound waited
-for most of a block, what is lost is not the program's fault, and whoever measures must do it again.
+Linux counts for each thread how long it was ready to run but did not (``/proc/…/schedstat``). On an
+idle machine that is some tens of microseconds at a time. If a thread that carries sound waited for
+most of a block, what is lost is not the program's fault, and the measurement has to be repeated.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
 ATTEMPTS = 4
 _SLEEPERS = "ThreadPool"
-"""How the names of Chromium's pool begin: they carry no sound, and newer kernels tell of a wait of
-theirs as long as they slept, a minute."""
+"""How the names of the threads in Chromium's pool begin: they carry no sound, and newer kernels
+report a wait as long as they slept, a minute."""
 
 once_more: list[str] = []
-"""What was held again, and why; told when all tests are over."""
+"""What was repeated, and why; printed when all tests are over."""
 
 
 RUNS_ALONE = 20.0
@@ -141,7 +141,7 @@ def _threads(process: Path) -> Iterator[Path]:
 
 
 def unless_it_had_to_wait(test: Test) -> Test:
-    """Hold a test again that failed while the machine let the sound wait."""
+    """Repeat a test that failed while the machine let the sound wait."""
 
     @contextlib.contextmanager
     def attempt(number: int) -> Iterator[None]:
@@ -173,4 +173,4 @@ def unless_it_had_to_wait(test: Test) -> Test:
 
 
 class _OnceMore(Exception):
-    """A test is to be held again."""
+    """A test is to be repeated."""

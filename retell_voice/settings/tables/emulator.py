@@ -56,7 +56,7 @@ class EmulatorSettings(Settings):
     )
     allowed_hosts: Sourced[str] = setting(
         "",
-        "Hosts, separated by commas, under whose names programs and the pages of browsers may ask, "
+        "Host names, separated by commas, by which programs and web pages may reach the emulator, "
         "besides this machine's own; * for any.",
         _SERVER,
         metavar="NAMES",

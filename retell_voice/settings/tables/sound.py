@@ -168,7 +168,7 @@ class SoundSettings(Settings):
         read=RawFormat.read_input,
     )
     input_loop: Sourced[bool] = setting(
-        False, "Begin anew with the first --input-file when the last one is over.", SOUND
+        False, "Start again with the first --input-file after the last one.", SOUND
     )
     output_file: Sourced[str | None] = setting(
         None,
