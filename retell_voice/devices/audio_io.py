@@ -79,7 +79,7 @@ class AudioIO:
             whether it needs this, only you know.
         noise_suppression, automatic_gain: WebRTC's; they need the same package as ``webrtc``.
         rests: let devices rest while there is neither a call nor a sound of yours, where they can
-            (``devices.ports.CanRest``): they take a quarter of the processor then, and listeners
+            (``devices.ports.CanRest``): they take a third of the processor then, and listeners
             that can wait for 0.1 s get blocks as long.
 
     Raises:

@@ -272,8 +272,8 @@ class CanRest(Protocol):
     def rest(self, wanted: Callable[[], bool]) -> None:
         """Rest, until it is woken or stopped.
 
-        ``wanted``: tells whether that is still wanted, on any thread, and never again once it is
-        not. No more long blocks pass then, and ``wake`` follows at once.
+        ``wanted``: tells whether that is still wanted; any thread may ask. Once it says no, it
+        always will: no more long blocks pass then, and ``wake`` follows at once.
         """
 
     def wake(self) -> None:

@@ -35,7 +35,7 @@ class Turns:
         quick: the run of the stream that is in use.
         native: that stream, PortAudio's.
         long: the run of the other one.
-        wanted: tells whether to rest is still wanted; it never is again once it is not.
+        wanted: tells whether resting is still wanted; once it says no, it always will.
     """
 
     def __init__(
