@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from retell_voice.devices.portaudio.devices import open_devices
     from retell_voice.devices.ports import (
         AdjustableLatency,
+        CanRest,
         DeviceTraits,
         Microphone,
         OpensTwice,
@@ -116,6 +117,7 @@ __all__ = [
     "CallEnded",
     "CallFailed",
     "CallState",
+    "CanRest",
     "ConfigError",
     "ConnectError",
     "DeviceChanged",
