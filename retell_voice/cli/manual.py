@@ -258,7 +258,7 @@ You are asked to speak for a few seconds, then three chimes are played and liste
 server is asked for a call that does not exist, and the REST API for the agents of the API key: no \
 call of yours is spent. --only call makes one, a web call of a second or two, and says how far it \
 gets: token, relays, gateway, UDP, audio. With --no-sound nothing is \
-played, and a machine without a microphone or a speaker is only warned of.
+played, and a missing microphone or speaker is only a warning.
 
 Each line says pass, warn or fail, with what to do about it below.
 

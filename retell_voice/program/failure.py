@@ -26,7 +26,7 @@ from retell_voice.shown import CleanStderr, clean, clean_lines, escape_json
 EXIT_CODES: dict[int, str] = {
     0: "the call ended normally; also when Ctrl-C hung it up",
     1: "a defect of this software",
-    2: "an option, a setting, your file or a system limit cannot be used",
+    2: "an option, a setting, a file or a system limit cannot be used",
     3: "a microphone or speaker is missing, cannot be opened or went away",
     4: "the server was not reached: no such host, refused, timeout, TLS",
     5: "the server answered, but not with a call",
