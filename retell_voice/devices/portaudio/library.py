@@ -36,8 +36,10 @@ _HANGS = (
 OPEN_SECONDS = 10.0
 """How long PortAudio may take to start, and a stream to open."""
 _CLOSE_SECONDS = 1.0
+_TURN_SECONDS = 0.5
 _module: ModuleType | None = None
 _lock = threading.Lock()
+_changing = threading.Lock()  # held while a stream is opened or closed
 _users = 0
 _left_open = False
 
@@ -173,6 +175,19 @@ def in_use() -> Iterator[None]:
         leave()
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Open or close a stream meanwhile, no other one at the same time: PortAudio keeps its streams
+    in a list that nothing protects. Whoever hangs is not waited for any longer than half a second.
+    """
+    alone = _changing.acquire(timeout=_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if alone:
+            _changing.release()
+
+
 def refresh() -> bool:
     """Refresh the list of devices, about 30 ms; return False if it is in use in this process,
     perhaps by another call. Streams that others opened with ``sounddevice`` are unknown here and
@@ -198,7 +213,8 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
     def _close() -> None:
         try:
             stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+            with in_turn():
+                stream.close(ignore_errors=True)
         except Exception:  # noqa: S110 - the stream is given up either way
             pass
         leave()
