@@ -475,16 +475,22 @@ class AudioIO:
 
     def _rest_or_wake(self, now: float) -> None:
         """Runs on: watch thread."""
+        used_at = self._used_at
         if self._lease is not None or not self.output.is_silent:
             self._wake()
             return
-        may_rest = self._may_rest and now - self._used_at >= _REST_SECONDS
+        may_rest = self._may_rest and now - used_at >= _REST_SECONDS
+        rested = False
         sides = (self._near, self.near_end.is_patient), (self._far, self.output.is_patient)
         for side, is_patient in sides:
             if not is_patient:
-                side.wake()
+                rested = side.wake() or rested
             elif may_rest:
                 side.rest()
+        if rested:
+            self.echo.woken()
+        if self._used_at != used_at:  # a call or a sound, since this has looked for one
+            self._wake()
 
     def _watch_failed(self, error: Exception) -> None:
         self.output.fault = error

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavSpeaker
@@ -110,7 +111,8 @@ class EchoPath:
     def prepare(self, microphone: Microphone, speaker: Speaker) -> None:
         """Choose for these devices, before they are opened.
 
-        ``system`` may take a second; ``auto`` asks the sound server on a thread, see ``settle``.
+        ``system`` may take a second; ``auto`` alone asks the sound server on a thread, see
+        ``settle``, with noise suppression or automatic gain at once.
 
         Raises:
             ConfigError: the requested method is not available, or not at the microphone's rate.
@@ -120,7 +122,9 @@ class EchoPath:
                 self._use(self._make(self._near_end.rate))
                 return
             asked = self._asked_for(microphone, speaker)
-            if asked is Method.AUTO and _asks(asked, microphone, speaker):
+            # What WebRTC's own options lack must be told before anything is dialled.
+            may_wait = asked is Method.AUTO and not any(self._options.values())
+            if may_wait and _asks(asked, microphone, speaker):
                 choosing = partial(self._choose, microphone, speaker)
                 self._asking = threading.Thread(
                     target=choosing, name="retell-voice echo", daemon=True
@@ -163,11 +167,12 @@ class EchoPath:
 
     def _choose(self, microphone: Microphone, speaker: Speaker) -> None:
         """Runs on: a thread of its own."""
-        choice = choose_for(Method.AUTO, microphone, speaker)
-        with self._changing:
-            if self._asking is threading.current_thread():  # and not too late
-                self._open(choice)
-                self._asking = None
+        with suppress(Exception):  # ``settle`` tries again, and raises it
+            choice = choose_for(Method.AUTO, microphone, speaker)
+            with self._changing:
+                if self._asking is threading.current_thread():  # and not too late
+                    self._open(choice)
+                    self._asking = None
 
     def _open(self, choice: Choice) -> None:
         try:

@@ -13,8 +13,11 @@ from support.kiosk import soon
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices import audio_io
 from retell_voice.devices.audio_io import AudioIO
+from retell_voice.devices.clock import WATCH
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.lease import Lease
+from retell_voice.devices.upkeep.supervisor import Supervisor
+from retell_voice.events import DeviceChanged
 
 RATE = 8000
 
@@ -135,4 +138,83 @@ async def test_one_that_has_come_back_rests_again() -> None:
         speaker.is_resting = False
         io._far._gate.lost("unplugged")
         await rest(speaker)
-        assert speaker.told == ["rest", "rest"]
+        assert speaker.told == ["rest", "wake", "rest"], "no earlier rest goes on unwanted"
+
+
+async def test_a_sound_that_comes_while_they_are_told_to_rest_wakes_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with devices() as io:
+        assert io._ticking is not None
+        WATCH.end(io._ticking)
+        io._rest_or_wake(io._used_at + 1.0)
+        await rest(io.microphone, io.speaker)
+        io._wake()
+        told = Supervisor.rest
+
+        def too_late(self: Supervisor) -> None:
+            io._wake()  # on the event loop, as there is something to play
+            told(self)
+
+        monkeypatch.setattr(Supervisor, "rest", too_late)
+        io._rest_or_wake(io._used_at + 1.0)
+        microphone: Any = io.microphone
+        speaker: Any = io.speaker
+        await soon(lambda: not (microphone.is_resting or speaker.is_resting))
+        assert not microphone.wanted()
+        assert not speaker.wanted()
+
+
+async def test_echo_control_is_told_only_of_devices_that_have_rested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken: list[str] = []
+    async with devices() as io:
+        monkeypatch.setattr(io.echo, "woken", lambda: woken.append("woken"))
+        await rest(io.microphone, io.speaker)
+        io._wake()
+        assert woken == ["woken"]
+        microphone: Any = io.microphone
+        speaker: Any = io.speaker
+        told: list[object] = []
+        for device in (microphone, speaker):
+            monkeypatch.setattr(device, "rest", told.append)  # as on a raw card
+        await soon(lambda: len(told) == 2)
+        io._wake()
+        assert woken == ["woken"]
+
+
+async def test_hardware_that_fails_to_rest_goes_on_and_can_still_be_lost() -> None:
+    async with devices() as io:
+        speaker: Any = io.speaker
+
+        def fails(wanted: Callable[[], bool]) -> None:
+            speaker.told.append("rest")
+            raise OSError("no such register")
+
+        speaker.rest = fails
+        await soon(lambda: speaker.told == ["rest"])
+        assert not io.away
+        io._far._gate.lost("unplugged")
+        assert io.away
+        await soon(lambda: not io.away)
+
+
+async def test_hardware_that_fails_to_wake_is_lost_and_comes_back() -> None:
+    async with devices() as io:
+        speaker: Any = io.speaker
+        changes: list[DeviceChanged] = []
+
+        def fails() -> None:
+            raise OSError("no such register")
+
+        speaker.wake = fails
+        await rest(speaker)
+        io._wake()
+        async for event in io:
+            assert isinstance(event, DeviceChanged)
+            changes.append(event)
+            if event.state == "back":
+                break
+        assert [change.state for change in changes] == ["lost", "back"]
+        assert changes[0].why == "it failed to wake: no such register"

@@ -226,6 +226,32 @@ def test_a_sound_server_that_hangs_decides_nothing(monkeypatch: pytest.MonkeyPat
     assert echo.name == "webrtc"  # what comes too late changes nothing
 
 
+@pytest.mark.parametrize("option", ["noise_suppression", "gain"])
+def test_what_an_option_lacks_is_told_before_anything_is_opened(
+    server: Callable[..., None], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    server(HEADSET)
+    for package in ("pywebrtc_audio", "livekit"):
+        monkeypatch.setitem(sys.modules, package, None)
+    echo, _ = path("auto", **{option: True})
+    with pytest.raises(ConfigError):
+        echo.prepare(Device(), Device())
+
+
+def test_what_fails_on_the_thread_that_asks_is_raised_as_the_devices_are_opened(
+    server: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("a library is broken")
+
+    server(OPEN)
+    monkeypatch.setattr(echo_path, "open_control", fails)
+    echo, _ = path("auto")
+    echo.prepare(Device(), Device())
+    with pytest.raises(OSError, match="broken"):
+        echo.settle(Device(), Device())
+
+
 def test_the_answer_about_a_device_that_was_switched_meanwhile_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

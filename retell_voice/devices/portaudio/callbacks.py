@@ -59,7 +59,9 @@ class Run(Generic[End]):
         self.longest = 0.0
         """Seconds from one call to the next that are no sign of trouble."""
         self.gaps = GapMeter()
-        self.stopping = self.pausing = False
+        self.stopping = False
+        self.pausing = False
+        """It is being stopped, to be started again: nothing passes any more."""
         self.told = False
 
     def lost(self, why: str, final: bool = False) -> None:
@@ -94,6 +96,8 @@ def capture_callback(run: Run[Sink]) -> Callable[..., None]:
         """Runs on: audio callback thread."""
         try:
             run.called_rt()
+            if run.pausing:
+                return
             spoken, xrun = time.inputBufferAdcTime, bool(status.input_overflow)
             delay = time.currentTime - spoken
             if not 0.0 < delay <= _BELIEVABLE_DELAY:
@@ -122,6 +126,9 @@ def playout_callback(run: Run[Source]) -> Callable[..., None]:
         """Runs on: audio callback thread."""
         run.called_rt()
         try:
+            if run.pausing:
+                data[:] = bytes(len(data))
+                return
             heard = time.outputBufferDacTime
             delay, xrun = heard - time.currentTime, bool(status.output_underflow)
             if delay == 0.0 or delay > _BELIEVABLE_DELAY:

@@ -217,16 +217,17 @@ class _Device(ABC, Generic[End]):
 
         def open_() -> Any:
             try:
-                return stream_type(
-                    device=device.index,
-                    samplerate=self._rate,
-                    channels=self._channels,
-                    dtype="int16",
-                    blocksize=block,
-                    latency=self._suggested,
-                    callback=callback,
-                    finished_callback=lambda: run.lost(_GONE),
-                )
+                with library.in_turn():
+                    return stream_type(
+                        device=device.index,
+                        samplerate=self._rate,
+                        channels=self._channels,
+                        dtype="int16",
+                        blocksize=block,
+                        latency=self._suggested,
+                        callback=callback,
+                        finished_callback=lambda: run.lost(_GONE),
+                    )
             except BaseException:
                 library.leave()
                 raise
@@ -254,11 +255,17 @@ class _Device(ABC, Generic[End]):
         self._has_worked.add((quick.device.name, quick.device.host_api))
         run = Run(quick.run.end, self._channels, block := self._long_block, self._rate)
         turns = Turns(quick.run, quick.native, run, wanted)
+        self._opening = True
         try:
             with library.in_use():
                 long = self._made(run, block, turns.guarded(self._callback(run)))
+        except library.NoAnswer:
+            library.leave_open_at_exit()
+            return
         except Exception:  # there is no need to rest
             return
+        finally:
+            self._opening = False
         with self._lock:
             is_there = quick in self._streams
             if is_there:

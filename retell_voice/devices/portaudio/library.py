@@ -38,8 +38,10 @@ OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _AT_WORK = ("retell-voice load", "retell-voice open", "retell-voice close")
 """Names of threads that PortAudio works on for us."""
+_TURN_SECONDS = 0.5
 _module: ModuleType | None = None
 _lock = threading.Lock()
+_changing = threading.Lock()  # held while a stream is opened or closed
 _users = 0
 _left_open = False
 
@@ -175,6 +177,19 @@ def in_use() -> Iterator[None]:
         leave()
 
 
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Open or close a stream meanwhile, no other one at the same time: PortAudio keeps its streams
+    in a list that nothing protects. Whoever hangs is not waited for any longer than half a second.
+    """
+    alone = _changing.acquire(timeout=_TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if alone:
+            _changing.release()
+
+
 def refresh() -> bool:
     """Refresh the list of devices, about 30 ms; return False if it is in use in this process,
     perhaps by another call. Streams that others opened with ``sounddevice`` are unknown here and
@@ -200,7 +215,8 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
     def _close() -> None:
         try:
             stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+            with in_turn():
+                stream.close(ignore_errors=True)
         except Exception:  # noqa: S110 - the stream is given up either way
             pass
         leave()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from retell_voice.devices.portaudio import library
@@ -73,25 +74,27 @@ class Turns:
         """
         guard().watch(self.long)
         try:
-            library.within(library.OPEN_SECONDS, native.start)
+            _within(native.start)
         except Exception:  # the quick one goes on
             return False
         deadline = time.monotonic() + _FIRST_SECONDS
         while not self.long.calls and self._wanted() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-        if not self.long.calls or not self._wanted():
-            return False
         quick = self.quick
-        if quick.stopping:
+        if not self.long.calls or quick.stopping:
             return False
+        # From here on it takes nothing that would be lost with what it has not played yet.
         quick.pausing = True
-        guard().forget(quick)
+        if not self._wanted():
+            quick.pausing = False
+            return False
         try:
-            library.within(library.OPEN_SECONDS, self._native.abort)
+            _within(partial(self._native.abort, ignore_errors=False))
         except Exception as error:
             quick.pausing = False
             quick.lost(f"it does not stop: {error}")
             return False
+        guard().forget(quick)  # not earlier: its thread may spin instead of ending
         self._passes = True
         return True
 
@@ -105,8 +108,17 @@ class Turns:
         if not quick.pausing or quick.stopping:
             return
         quick.renew()
-        guard().watch(quick)
         try:
-            library.within(library.OPEN_SECONDS, self._native.start)
+            guard().watch(quick)
+            _within(self._native.start)
         except Exception as error:
             quick.lost(f"it does not start again: {error}")
+
+
+def _within(work: Callable[[], None]) -> None:
+    """Do it, but do not wait for ever; a sound system that hangs would also hang at the exit."""
+    try:
+        library.within(library.OPEN_SECONDS, work)
+    except library.NoAnswer:
+        library.leave_open_at_exit()
+        raise

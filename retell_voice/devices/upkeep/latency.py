@@ -85,8 +85,8 @@ class LatencySteps:
         self._step = 0
         self._seen = 0
         self._gaps: deque[float] = deque(maxlen=_MANY)
-        self._last = float("-inf")  # gap
-        self._changed: float | None = None
+        self._changed: float | None = None  # when it was started, or went on after a rest
+        self._calm_since = self._looked = 0.0
         self.went_down = False
         """Whether the last change lowered the latency."""
         self._calm = _CALM
@@ -103,13 +103,16 @@ class LatencySteps:
 
     def restarted(self, now: float) -> None:
         """Note that the device was started and counts its gaps from 0."""
-        self._changed, self._seen = now, 0
+        self._changed, self._calm_since, self._seen = now, now, 0
         self._gaps.clear()
 
     def resumed(self, now: float, gaps: int) -> None:
         """Note that the device goes on after a rest; ``gaps``: as for ``look``. None of them
-        counts, and calm begins anew."""
-        self._changed, self._seen = now, gaps
+        counts, and the time since the last look is no calm: long blocks prove little. What was calm
+        before does count, or short calls would never see a latency lowered."""
+        self._calm_since += now - self._looked
+        self._changed = self._looked = now
+        self._seen = gaps
         self._gaps.clear()
 
     def look(self, now: float, gaps: int, *, pause: bool) -> bool:
@@ -121,17 +124,18 @@ class LatencySteps:
             pause: nothing would be lost by reopening it now.
         """
         if self._changed is None:
-            self._changed = now
+            self._changed = self._calm_since = now
+        self._looked = now
         news, self._seen = gaps - self._seen, gaps
         since = now - self._changed
         if since < _SETTLE:
             return False
         if news:
-            self._last = now
+            self._calm_since = now
             self._gaps.extend([now] * min(news, _MANY))
         if len(self._gaps) >= 2 and now - self._gaps[-2] <= _WINDOW and since >= _PACE:
             return self._up(now)
-        if self._step and pause and now - max(self._last, self._changed) >= self._calm:
+        if self._step and pause and now - self._calm_since >= self._calm:
             self._step -= 1
             self.went_down = True
             self.restarted(now)

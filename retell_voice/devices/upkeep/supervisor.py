@@ -20,6 +20,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -47,6 +48,15 @@ WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 Post = Callable[[DeviceChanged | LatencyChanged | DeviceLost], None]
 """Takes notices, on any thread; neither blocks nor raises."""
+
+
+class _Rest:
+    """One rest of a device; ``gate``: the one in place when it was told to."""
+
+    __slots__ = ("gate",)
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
 
 
 class Supervisor:
@@ -87,7 +97,7 @@ class Supervisor:
         self._steps = LatencySteps()
         self._is_adjustable = isinstance(device, AdjustableLatency)  # costly: not at each look
         self._rests: CanRest | None = device if isinstance(device, CanRest) else None
-        self._resting: Gate | None = None  # the one in place when it was told to rest
+        self._rest: _Rest | None = None  # the one that is wanted
         self._has_rested = False  # since steps were last looked at
         self._tasks = Tasks(
             device,
@@ -188,6 +198,7 @@ class Supervisor:
     def end(self) -> None:
         """Start stopping; returns at once."""
         if self._happens(Event.END):
+            self._rest = None  # stopping need not wait until it has begun
             self._deadline = time.monotonic() + self._timing.stop
             self._tasks.stopping.set()
 
@@ -208,25 +219,42 @@ class Supervisor:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the device rests; see ``CanRest``."""
+        """Whether the device rests, or is about to; see ``CanRest``."""
         return self._rests is not None and self._rests.is_resting
 
     def rest(self) -> None:
-        """Have a device that works rest, if it can. Returns at once."""
-        rests, gate = self._rests, self._gate
-        if rests is None or self._state is not State.WORKING or self._resting is gate:
+        """Have a device that works rest, if it can. Returns at once. Runs on: watch thread."""
+        rests, gate, before = self._rests, self._gate, self._rest
+        if rests is None or self._state is not State.WORKING:
             return
-        self._resting = gate
-        self._errands.run(partial(rests.rest, lambda: self._resting is gate))
+        if before is not None:
+            if before.gate is gate:
+                return
+            self.wake()  # of another start: no rest may go on unwanted and without its wake
+        rest = self._rest = _Rest(gate)
+        self._errands.run(partial(self._begin_rest, rests, lambda: self._rest is rest))
 
     def wake(self) -> bool:
-        """Have it rest no more, and return whether it was to. Returns at once; some milliseconds
-        later it is as quick as ever."""
-        resting, self._resting = self._resting, None
-        if resting is None or self._rests is None:
+        """Have it rest no more, and return whether it did. Returns at once; some milliseconds later
+        it is as quick as ever. Runs on: any thread."""
+        rests = self._rests
+        if self._rest is None or rests is None:
             return False
-        self._errands.run(self._rests.wake)
-        return True
+        rested = rests.is_resting
+        self._rest = None
+        self._errands.run(partial(self._end_rest, rests, self._gate))
+        return rested
+
+    def _begin_rest(self, rests: CanRest, wanted: Callable[[], bool]) -> None:
+        if wanted():
+            with suppress(Exception):  # it is not to raise; else nothing would be done any more
+                rests.rest(wanted)
+
+    def _end_rest(self, rests: CanRest, gate: Gate) -> None:
+        try:
+            rests.wake()
+        except Exception as error:
+            gate.lost(f"it failed to wake: {error or repr(error)}")
 
     def flows(self) -> bool:
         """Return whether the device works, and audio has passed since this was last asked."""

@@ -154,3 +154,18 @@ def test_a_device_is_lost_once_and_not_after_it_was_stopped():
     stopped.stopping = True
     stopped.lost("late")
     assert end.whys == []
+
+
+def test_nothing_passes_while_a_stream_is_being_stopped():
+    end = End(np.full(4, 7, np.int16))
+    run: callbacks.Run[Any] = callbacks.Run(end, 1, 4, 100)
+    time = SimpleNamespace(currentTime=1.0, outputBufferDacTime=1.02, inputBufferAdcTime=0.98)
+    data = bytearray(b"\x55" * 8)
+    run.pausing = True
+    callbacks.playout_callback(run)(data, 4, time, NO_FLAGS)
+    callbacks.capture_callback(run)(memoryview(b"\x55" * 8), 4, time, NO_FLAGS)
+    assert data == bytes(8)
+    assert end.got == []
+    run.renew()
+    callbacks.playout_callback(run)(data, 4, time, NO_FLAGS)
+    assert len(end.got) == 1

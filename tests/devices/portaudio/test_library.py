@@ -74,6 +74,44 @@ def test_whoever_comes_during_a_refresh_waits_for_its_end(refreshed, monkeypatch
     library.leave()
 
 
+def test_streams_are_opened_and_closed_one_at_a_time_unless_one_hangs(monkeypatch):
+    """PortAudio's list of them has no lock."""
+    inside, go_on, second = threading.Event(), threading.Event(), threading.Event()
+
+    def hold():
+        with library.in_turn():
+            inside.set()
+            go_on.wait(10)
+
+    def close():
+        with library.in_turn():
+            second.set()
+
+    first = threading.Thread(target=hold)
+    first.start()
+    assert inside.wait(5)
+    closing = threading.Thread(target=close)
+    closing.start()
+    assert not second.wait(0.05)
+    go_on.set()
+    assert second.wait(5)
+    for thread in (first, closing):
+        thread.join(5)
+
+    monkeypatch.setattr(library, "_TURN_SECONDS", 0.01)
+    inside.clear()
+    go_on.clear()
+    first = threading.Thread(target=hold)
+    first.start()
+    assert inside.wait(5)
+    with library.in_turn():
+        pass
+    go_on.set()
+    first.join(5)
+    with library.in_turn():
+        assert library._changing.locked()
+
+
 class Stream:
     """PortAudio's, of a device that is there only after a refresh."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.portaudio import devices as portaudio
 from retell_voice.devices.portaudio import library, resting, spinning
 from retell_voice.devices.portaudio.lookup import Found
-from retell_voice.devices.portaudio.spinning import Guard
+from retell_voice.devices.portaudio.spinning import Guard, guard
 from retell_voice.devices.ports import CanRest
 
 BEGUN = SimpleNamespace(outputBufferDacTime=1.0, currentTime=0.9)
@@ -191,6 +192,88 @@ def test_one_that_does_not_wake_is_lost(speaker: Any) -> None:
     speaker.wake()
     (why,) = source.losses
     assert "the server has gone" in why
+
+
+def test_one_that_does_not_stop_is_lost_and_its_thread_is_looked_at_until_it_is_closed(
+    speaker: Any,
+) -> None:
+    source = Source()
+    speaker.start(source)
+    quick = made[0]
+    quick.fails = "abort"
+    speaker.rest(lambda: True)
+    assert not speaker.is_resting
+    assert source.losses == ["it does not stop: the server has gone"]
+    assert made[1].call() == [0], "never both"
+    run = speaker._streams[0].run
+    assert id(run) in guard()._streams, "it may be spinning"
+    speaker.stop()
+    assert id(run) not in guard()._streams
+
+
+def test_what_is_played_while_the_quick_stream_is_being_stopped_waits(
+    speaker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What that stream took now would be thrown away with what it has not played."""
+    source = Source()
+    wanted = [True]
+    speaker.start(source)
+    quick = made[0]
+    heard: list[list[int]] = []
+
+    def abort(ignore_errors: bool = True) -> None:
+        wanted.clear()  # a sound comes
+        heard.append(quick.call())
+
+    monkeypatch.setattr(quick, "abort", abort)
+    speaker.rest(lambda: bool(wanted))
+    assert heard == [[0]]
+    assert source.lengths == [240]
+    speaker.wake()
+    assert quick.call() == [7]
+
+
+@pytest.mark.parametrize("step", ["open", "start", "abort", "start again"])
+def test_a_sound_server_that_hangs_meanwhile_does_not_hold_up_the_exit(
+    speaker: Any, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    left: list[str] = []
+    go_on = threading.Event()
+    monkeypatch.setattr(library, "leave_open_at_exit", lambda: left.append(step))
+    source = Source()
+    speaker.start(source)
+    quick = made[0]
+
+    def hang(*_: object, **__: object) -> None:
+        go_on.wait(10)
+
+    class Hanging(Stream):
+        def __init__(self, **settings: Any) -> None:
+            if step == "open":
+                hang()
+            super().__init__(**settings)
+
+        def start(self) -> None:
+            if step == "start":
+                hang()
+            super().start()
+
+    monkeypatch.setattr(sounddevice, "RawOutputStream", Hanging)
+    if step == "abort":
+        monkeypatch.setattr(quick, "abort", hang)
+    if step != "start again":
+        monkeypatch.setattr(library, "OPEN_SECONDS", 0.05)
+    speaker.rest(lambda: True)
+    if step == "start again":
+        monkeypatch.setattr(library, "OPEN_SECONDS", 0.05)
+        monkeypatch.setattr(quick, "start", hang)
+        speaker.wake()
+    assert step in left
+    assert len(source.losses) == (step in ("abort", "start again"))
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name in ("retell-voice open", "retell-voice close"):
+            thread.join(10)
 
 
 def test_stopping_it_closes_both_and_waking_it_then_does_nothing(speaker: Any) -> None:

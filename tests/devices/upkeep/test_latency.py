@@ -64,18 +64,44 @@ def test_a_start_that_stumbles_does_not_count() -> None:
     assert call.changes == []
 
 
+def rested(call: Call, seconds: float = 3600.0, gaps: int = 7) -> None:
+    call.now += seconds
+    call.gaps += gaps
+    call.steps.resumed(call.now, call.gaps)
+
+
 def test_gaps_of_a_rest_do_not_count_and_the_raised_latency_outlasts_it() -> None:
     call = Call()
     call.go_on(3.5, every=0.4)
-    raised = call.steps.suggested
-    assert raised != "low"
-    call.now += 3600.0
-    call.gaps += 7
-    call.steps.resumed(call.now, call.gaps)
-    call.go_on(19.0)
-    assert call.steps.suggested == raised, "calm begins anew"
+    assert call.steps.raised
+    call.go_on(5.0)
+    rested(call)
+    call.go_on(14.0)
+    assert call.steps.raised, "a rest is no calm"
     call.go_on(2.0)
-    assert call.steps.suggested == "low"
+    assert not call.steps.raised
+
+
+def test_short_calls_with_rests_between_them_see_a_raised_latency_lowered() -> None:
+    call = Call()
+    call.go_on(3.5, every=0.4)
+    for _ in range(3):
+        rested(call)
+        call.go_on(8.0)
+    assert not call.steps.raised
+
+
+def test_a_gap_after_a_rest_has_calm_begin_anew() -> None:
+    call = Call()
+    call.go_on(3.5, every=0.4)
+    call.go_on(15.0)
+    rested(call)
+    call.go_on(1.5)
+    call.gaps += 1
+    call.go_on(19.0)
+    assert call.steps.raised
+    call.go_on(2.0)
+    assert not call.steps.raised
 
 
 def test_it_comes_down_step_by_step_but_not_while_the_agent_speaks() -> None:
