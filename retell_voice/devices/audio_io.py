@@ -470,7 +470,7 @@ class AudioIO:
         """Have both devices be quick from here on. Runs on: any thread."""
         self._used_at = time.monotonic()
         rested = self._near.wake(), self._far.wake()
-        if any(rested):
+        if any(rested) or self.echo.is_paused:
             self.echo.woken()
 
     def _rest_or_wake(self, now: float) -> None:
@@ -489,6 +489,8 @@ class AudioIO:
                 side.rest()
         if rested:
             self.echo.woken()
+        elif may_rest and all(is_patient for _, is_patient in sides):
+            self.echo.pause()
         if self._used_at != used_at:  # a call or a sound, since this has looked for one
             self._wake()
 

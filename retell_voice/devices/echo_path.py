@@ -76,6 +76,9 @@ class EchoPath:
         self._changing = threading.Lock()
         self._asking: threading.Thread | None = None  # the last to ask: whose answer counts
         self._stage: EchoStage | None = None
+        self._installing = threading.Lock()
+        self.is_paused = False
+        """Whether the near end passes by it, see ``pause``."""
         self._name = ""
         self._choice = Choice(self._asked, "not looked at yet")
 
@@ -98,10 +101,27 @@ class EchoPath:
         is_ours = self._make is None and not any(self._options.values())
         self._may_rest = may_rest and is_ours
 
+    def pause(self) -> None:
+        """Take it out of the near end's path until ``woken``: nothing is played any more, and no
+        call is up. What is known of the room is kept."""
+        with self._installing:
+            if self._stage is not None and self._may_rest and not self.is_paused:
+                self.is_paused = True
+                self._near_end.use_echo_control(None)
+                self._output.records = False
+
     def woken(self) -> None:
-        """Note that devices which have rested begin anew; the room is the same."""
-        if (stage := self._stage) is not None:
+        """Be there again, and note that the times of both streams begin anew; the room is the same.
+        Runs on: any thread."""
+        with self._installing:
+            if (stage := self._stage) is None:
+                return
             stage.woken()
+            if self.is_paused:
+                self.is_paused = False
+                self._output.reference.resume()
+                self._output.records = True
+                self._near_end.use_echo_control(stage)
 
     def measures(self) -> EchoMeasures:
         """Return what is known about the echo so far."""
@@ -194,12 +214,14 @@ class EchoPath:
     def _use(self, control: EchoControl | None) -> None:
         near_end = self._near_end
         self._name = control.name if control else ""
-        self._stage = (
+        stage = (
             EchoStage(control, self._output.reference, near_end.rate, lambda: self._may_rest)
             if control
             else None
         )
-        near_end.use_echo_control(self._stage)
+        with self._installing:
+            self._stage, self.is_paused, self._output.records = stage, False, True
+            near_end.use_echo_control(stage)
 
 
 def choose_for(

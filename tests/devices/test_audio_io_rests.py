@@ -11,12 +11,13 @@ import pytest
 from support.kiosk import soon
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices import audio_io
+from retell_voice.devices import audio_io, echo_path
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.clock import WATCH
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.upkeep.supervisor import Supervisor
+from retell_voice.echo.ports import EchoMeasures
 from retell_voice.events import DeviceChanged
 
 RATE = 8000
@@ -182,6 +183,53 @@ async def test_echo_control_is_told_only_of_devices_that_have_rested(
         await soon(lambda: len(told) == 2)
         io._wake()
         assert woken == ["woken"]
+
+
+class Passing:
+    """Echo control that changes nothing, and counts what it gets."""
+
+    name = "webrtc"
+
+    def __init__(self) -> None:
+        self.blocks = 0
+
+    def process(self, near_end: Any, far_end: Any) -> Any:
+        self.blocks += 1
+        return near_end
+
+    def reset(self) -> None:
+        pytest.fail("the room is the same")
+
+    def measures(self) -> EchoMeasures:
+        return EchoMeasures()
+
+
+@pytest.fixture
+def canceller(monkeypatch: pytest.MonkeyPatch) -> Passing:
+    passing = Passing()
+    monkeypatch.setattr(echo_path, "open_control", lambda *_, **__: passing)
+    return passing
+
+
+async def test_echo_control_is_out_of_the_way_while_they_rest(canceller: Passing) -> None:
+    async with devices(echo="half-duplex") as io:
+        await rest(io.microphone, io.speaker)
+        await soon(lambda: io.echo.is_paused)
+        before = canceller.blocks, io.near_end.position
+        await soon(lambda: io.near_end.position > before[1] + RATE // 2)
+        assert canceller.blocks == before[0]
+        heard = io.output.reference.ring.written
+        await io.play(np.full(RATE // 4, 500, np.int16))
+        assert io.output.reference.ring.written >= heard + RATE // 4
+        assert canceller.blocks > before[0]
+        await soon(lambda: io.echo.is_paused)
+
+
+async def test_echo_control_stays_where_it_also_reduces_noise(canceller: Passing) -> None:
+    async with devices(echo="half-duplex", noise_suppression=True) as io:
+        await rest(io.microphone, io.speaker)
+        io._rest_or_wake(io._used_at + 1.0)
+        assert not io.echo.is_paused
 
 
 async def test_hardware_that_fails_to_rest_goes_on_and_can_still_be_lost() -> None:

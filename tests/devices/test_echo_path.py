@@ -231,7 +231,7 @@ def test_what_an_option_lacks_is_told_before_anything_is_opened(
     server: Callable[..., None], monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
     server(HEADSET)
-    for package in ("pywebrtc_audio", "livekit"):
+    for package in ("pywebrtc_audio", "livekit", "livekit.rtc"):
         monkeypatch.setitem(sys.modules, package, None)
     echo, _ = path("auto", **{option: True})
     with pytest.raises(ConfigError):

@@ -69,6 +69,8 @@ class EchoStage:
             self._holes = Holes(self._rate)
         if self._has_woken:
             self._has_woken = False
+            self._holes = Holes(self._rate)
+            self._silent = 0
             self._reader.trust(_WAKING_SECONDS)
         if missing := self._holes.note_rt(spoken_at, len(samples)):
             self._make_good(min(missing, _LONGEST_HOLE), spoken_at - missing)

@@ -73,6 +73,8 @@ class Output:
         self.gain = Gain(rate, volume)
         """Applies the volume."""
         self._reference: FarReference | None = None
+        self.records = True
+        """Whether the reference is kept up, where there is one."""
         self._far_end: FarEnd | None = None
         self._sounds: deque[Sound] = deque()  # the first one is playing
         self._ending: deque[tuple[int, Sound]] = deque()  # those still heard, and where each ends
@@ -157,7 +159,7 @@ class Output:
             or self._sounds
             or self._ending
             or self._taps
-            or self._reference is not None
+            or (self.records and self._reference is not None)
             or not self.gain.is_steady
         ):
             return False
@@ -181,7 +183,7 @@ class Output:
             self._played.write_rt(out)
         self.position += len(out)
         self._lag = len(out) + round(delay * self.rate)
-        if self._reference is not None:
+        if self.records and self._reference is not None:
             # The only clock that near end and far end share is the machine's.
             self._reference.write_rt(out, monotonic() + delay)
         for tap in self._taps:

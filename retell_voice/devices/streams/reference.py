@@ -59,6 +59,11 @@ class FarReference:
         """A position, and when that sample is heard; None before the first block."""
         self._holes = Holes(rate)
 
+    def resume(self) -> None:
+        """Begin anew: nothing was written for a while, as nothing was played, nor is now."""
+        self._holes = Holes(self.rate)
+        self.anchor = None
+
     def write_rt(self, samples: Samples, heard_at: float) -> None:
         """Runs on: audio callback thread. Append samples, shape (n,), first heard at a time.
 
