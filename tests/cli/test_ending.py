@@ -102,7 +102,8 @@ async def test_a_reader_that_stands_still_keeps_no_call_from_ending(
     env: dict[str, str], number: int | None, code: int, also_stderr: bool
 ) -> None:
     async def agent(session: Session) -> None:
-        await session.receive()  # the call is live
+        for _ in range(10):
+            await session.receive()  # the call is live, and has been for a while
         for turn in range(400):
             said = [{"role": "agent", "content": f"{turn} " * 300}]
             update = {"event_type": "update", "transcript": said}

@@ -139,7 +139,7 @@ async def serving(what: Any, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
     yield port
     if what is not None:
         server.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await server.wait_closed()
 
 
