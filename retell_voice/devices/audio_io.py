@@ -32,6 +32,7 @@ from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, 
 from retell_voice.audio.resample import resample_whole
 from retell_voice.devices.clock import LEFT_OUT, WATCH, WATCH_SECONDS, Ticking
 from retell_voice.devices.echo_path import Echo, EchoPath
+from retell_voice.devices.event_feed import EventFeed
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.listener import Listener
@@ -41,7 +42,6 @@ from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
 from retell_voice.devices.streams.tap import EVERY
-from retell_voice.devices.told import Told
 from retell_voice.devices.upkeep.drift import ClockDrift
 from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
 from retell_voice.devices.upkeep.looks import Looks
@@ -141,7 +141,7 @@ class AudioIO:
         self._is_open = self._is_closed = False
         self._ticking: Ticking | None = None
         self._looks = Looks(self.near_end, self.output, self._zeros)
-        self._told = Told()
+        self._events = EventFeed()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "not open"
@@ -255,13 +255,13 @@ class AudioIO:
         with ExitStack() as stack:
             if alone:
                 stack.callback(self._switching.release)
-            stack.callback(self._told.close)
+            stack.callback(self._events.close)
             stack.callback(self.near_end.stop)
             for supervisor in (*self._aside, self._far, self._near):
                 stack.callback(supervisor.stop)
 
     async def __aenter__(self) -> Self:
-        self._told.begin()
+        self._events.begin()
         await run_to_completion(self.open)
         return self
 
@@ -274,12 +274,12 @@ class AudioIO:
         await run_to_completion(self.close)
 
     def __aiter__(self) -> Self:
-        if not self._told.has_begun:
+        if not self._events.has_begun:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
         return self
 
     async def __anext__(self) -> Event:
-        event = await self._told.next()
+        event = await self._events.next()
         if event is None:
             raise StopAsyncIteration
         return event
@@ -503,7 +503,7 @@ class AudioIO:
         if lease is not None:
             lease.post(notice)
         if isinstance(notice, Event):
-            self._told.post(notice)
+            self._events.post(notice)
         if isinstance(notice, DeviceChanged) and notice.state == "back":
             self.echo.changed(self._microphone, self._speaker)
 

@@ -257,8 +257,7 @@ class OpensTwice(Protocol):
 
 @runtime_checkable
 class CanRest(Protocol):
-    """A device that takes less of the processor while nobody is in a hurry, if its ``traits`` say
-    that it can be opened twice.
+    """A device that takes less of the processor while nobody is in a hurry.
 
     While it rests, blocks are about 0.1 s long, and late. Both methods may take a while, and
     neither raises; one thread calls them. A device that cannot rest just now goes on as it is; one

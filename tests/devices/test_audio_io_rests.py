@@ -232,6 +232,32 @@ async def test_echo_control_stays_where_it_also_reduces_noise(canceller: Passing
         assert not io.echo.is_paused
 
 
+class AdjustableSpeaker(Speaker):
+    def suggest_latency(self, latency: object) -> None:
+        self.told.append(f"latency {latency}")
+
+
+async def test_gaps_of_a_rest_too_short_to_be_looked_at_raise_no_latency() -> None:
+    async with AudioIO(Microphone(), AdjustableSpeaker(), rests=True) as io:
+        assert io._ticking is not None
+        WATCH.end(io._ticking)
+        side = io._far
+        for now in (100.0, 110.0):
+            side.look(now)
+        side.rest()
+        await rest(io.speaker)
+        io._wake()
+        speaker: Any = io.speaker
+        await soon(lambda: not speaker.is_resting)
+        side._gate.xruns += 2
+        for now in (110.2, 112.5):
+            side.look(now)
+        assert not side.raised
+        side._gate.xruns += 2
+        side.look(113.0)
+        assert side.raised
+
+
 async def test_hardware_that_fails_to_rest_goes_on_and_can_still_be_lost() -> None:
     async with devices() as io:
         speaker: Any = io.speaker

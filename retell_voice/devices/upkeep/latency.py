@@ -46,7 +46,7 @@ class GapMeter:
         self._jitter = 0.0  # mean, seconds
         self._due = 0.0
         self._behind = 0
-        self._late = False
+        self._late = True  # before a stream's first blocks nothing was to be heard
 
     def note_rt(self, heard: float, lead: float, length: float, latency: float) -> bool:
         """Runs on: audio callback thread. Return whether there was a gap.

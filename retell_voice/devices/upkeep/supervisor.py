@@ -20,13 +20,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Literal
 
-from retell_voice.devices.ports import AdjustableLatency, CanRest, DeviceTraits, OpensTwice
+from retell_voice.devices.ports import AdjustableLatency, DeviceTraits, OpensTwice
 from retell_voice.devices.upkeep.gates import Gate
 from retell_voice.devices.upkeep.latency import LatencySteps
+from retell_voice.devices.upkeep.rests import Rests
 from retell_voice.devices.upkeep.states import (
     LOST_STATES,
     TABLE,
@@ -48,15 +48,6 @@ WORDS: dict[Side, str] = {"near_end": "microphone", "far_end": "speaker"}
 
 Post = Callable[[DeviceChanged | LatencyChanged | DeviceLost], None]
 """Takes notices, on any thread; neither blocks nor raises."""
-
-
-class _Rest:
-    """One rest of a device; ``gate``: the one in place when it was told to."""
-
-    __slots__ = ("gate",)
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
 
 
 class Supervisor:
@@ -96,9 +87,6 @@ class Supervisor:
         self._timing = timing
         self._steps = LatencySteps()
         self._is_adjustable = isinstance(device, AdjustableLatency)  # costly: not at each look
-        self._rests: CanRest | None = device if isinstance(device, CanRest) else None
-        self._rest: _Rest | None = None  # the one that is wanted
-        self._has_rested = False  # since steps were last looked at
         self._tasks = Tasks(
             device,
             new_gate=lambda: new_gate(self._lost),
@@ -106,6 +94,7 @@ class Supervisor:
             timing=timing,
         )
         self._errands = Errands("retell-voice supervisor")
+        self._rests = Rests(device, self._errands)
         self._lock = threading.Lock()  # held while the state and the gate in place change
         self._state = State.IDLE
         self._gate = self._tasks.gate  # the one in place
@@ -198,7 +187,7 @@ class Supervisor:
     def end(self) -> None:
         """Start stopping; returns at once."""
         if self._happens(Event.END):
-            self._rest = None  # stopping need not wait until it has begun
+            self._rests.forget()
             self._deadline = time.monotonic() + self._timing.stop
             self._tasks.stopping.set()
 
@@ -220,41 +209,18 @@ class Supervisor:
     @property
     def is_resting(self) -> bool:
         """Whether the device rests, or is about to; see ``CanRest``."""
-        return self._rests is not None and self._rests.is_resting
+        return self._rests.is_resting
 
     def rest(self) -> None:
         """Have a device that works rest, if it can. Returns at once. Runs on: watch thread."""
-        rests, gate, before = self._rests, self._gate, self._rest
-        if rests is None or self._state is not State.WORKING:
-            return
-        if before is not None:
-            if before.gate is gate:
-                return
-            self.wake()  # of another start: no rest may go on unwanted and without its wake
-        rest = self._rest = _Rest(gate)
-        self._errands.run(partial(self._begin_rest, rests, lambda: self._rest is rest))
+        gate = self._gate
+        if self._state is State.WORKING:
+            self._rests.begin(gate)
 
     def wake(self) -> bool:
         """Have it rest no more, and return whether it did. Returns at once; some milliseconds later
         it is as quick as ever. Runs on: any thread."""
-        rests = self._rests
-        if self._rest is None or rests is None:
-            return False
-        rested = rests.is_resting
-        self._rest = None
-        self._errands.run(partial(self._end_rest, rests, self._gate))
-        return rested
-
-    def _begin_rest(self, rests: CanRest, wanted: Callable[[], bool]) -> None:
-        if wanted():
-            with suppress(Exception):  # it is not to raise; else nothing would be done any more
-                rests.rest(wanted)
-
-    def _end_rest(self, rests: CanRest, gate: Gate) -> None:
-        try:
-            rests.wake()
-        except Exception as error:
-            gate.lost(f"it failed to wake: {error or repr(error)}")
+        return self._rests.end(self._gate)
 
     def flows(self) -> bool:
         """Return whether the device works, and audio has passed since this was last asked."""
@@ -291,9 +257,9 @@ class Supervisor:
                 why = ", as its thread has ended" if ended else ""
                 gate.lost(f"no audio has passed for {timeout:g} s{why}" if gate.blocks else MUTE)
         elif self.is_resting:
-            self._has_rested = True
-        elif self._has_rested:
-            self._has_rested = False
+            pass  # long blocks are late, and show little
+        elif self._rests.has_rested:
+            self._rests.has_rested = False
             self._steps.resumed(now, gate.xruns)
         elif (
             state is State.WORKING

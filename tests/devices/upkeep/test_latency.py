@@ -205,6 +205,14 @@ def test_what_is_heard_later_for_good_was_a_gap(gap: float) -> None:
     assert gaps([0.01] * 100 + [0.01 + gap, 0.01 - gap] + [0.01] * 100) == 0, "it came back"
 
 
+def test_a_stream_whose_first_blocks_come_just_in_time_has_no_gap() -> None:
+    """Before them, there was nothing to be interrupted."""
+    meter = GapMeter()
+    leads = [0.004, 0.006, 0.015, 0.03, 0.001]
+    seen = [meter.note_rt(5 + 0.01 * n, lead, 0.01, 0.02) for n, lead in enumerate(leads)]
+    assert seen == [False, False, False, False, True]
+
+
 def test_a_block_that_comes_just_in_time_is_a_gap_once() -> None:
     meter = GapMeter()
     leads = [0.03, 0.001, 0.001, 0.03, 0.002, 0.03]

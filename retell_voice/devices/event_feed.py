@@ -13,7 +13,7 @@ from retell_voice.threads.mailbox import Mailbox, mailbox_of
 _MOST_EVENTS = 256
 
 
-class Told:
+class EventFeed:
     """Events of open devices, from any thread to one reader; nothing is kept without a reader.
 
     Unread events beyond 256 are dropped, the oldest first.
