@@ -238,8 +238,8 @@ class NearEnd:
         self.lost += block.lost
         heard = np.count_nonzero(samples)
         self.sounds += int(heard > 0)  # of the microphone, before any processing
-        if self._echo is not None:
-            samples = self._without_echo(self._echo, block)
+        if (stage := self._echo) is not None:  # it may go meanwhile
+            samples = self._without_echo(stage, block)
             heard = np.count_nonzero(samples)
         if heard:
             if self.attentive and peak(samples) > _SPEECH:
