@@ -135,7 +135,7 @@ def processors() -> int:
 
 def estimate(count: int) -> str:
     """How long everything takes on an idle machine with that many processors, in words."""
-    minutes = {1: "twelve", 2: "eight"}.get(count, "four")
+    minutes = {1: "twelve", 2: "seven"}.get(count, "four")
     return f"about {minutes} minutes if {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
