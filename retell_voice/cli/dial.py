@@ -216,7 +216,9 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
 def _call_id(given: Sourced[str | None]) -> str:
     call_id = read_call_id(given.value or "")
     if not call_id and given.value == "-":
-        raise ConfigError("standard input was empty: no call_id came", "what was to register it?")
+        raise ConfigError(
+            "standard input was empty: no call_id came", "did the command before the pipe fail?"
+        )
     if not call_id:
         raise ConfigError(
             "no call to join: --agent makes one, --local talks to the built-in emulator",

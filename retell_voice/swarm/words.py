@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retell_voice import private
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
 from retell_voice.report.figure import svg
@@ -42,7 +43,7 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
     if figures.left_out:
         found.append(("not dialled", f"{figures.left_out}: this machine was late"))
     found.append(
-        ("utterances", f"{figures.asked} of callers, {figures.unanswered} without an answer")
+        ("utterances", f"{figures.asked} by callers, {figures.unanswered} without an answer")
     )
     found += [
         (_NAMES[name], _spread(times))
@@ -111,7 +112,7 @@ def check_page(path: Path) -> None:
     """See that there can be a page, before anybody is called for it.
 
     Raises:
-        ConfigError: matplotlib is not installed, or there is no such directory.
+        ConfigError: matplotlib is not installed, or the file cannot be written.
     """
     if find_spec("matplotlib") is None:
         raise ConfigError(
@@ -119,6 +120,7 @@ def check_page(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: no such directory: {path.parent}")
+    private.check(path)
 
 
 def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:

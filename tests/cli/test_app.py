@@ -214,6 +214,7 @@ def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: st
         (["report"], "missing argument 'FILE'"),
         (["swarm", "--calls", "many"], "invalid value for '--calls': must be a whole number"),
         (["swarm", "--calls", "0"], "invalid value for '--calls': must be at least 1"),
+        (["talk", "--local", "--echo"], "option '--echo' requires an argument"),
         (["swarm", "--ramp", "soon"], "invalid value for '--ramp': must be a number"),
     ],
 )
@@ -223,7 +224,8 @@ def test_the_parser_complains_as_everything_else_does(
     lines = complaint(run(*arguments), 2)
     assert says in lines[0]
     assert lines[1].startswith("  see ")
-    assert lines[1].endswith(" --help")
+    command = "" if arguments == ["nonsense"] else f" {arguments[0]}"
+    assert lines[1].endswith(f"{command} --help")
 
 
 @pytest.mark.parametrize(
