@@ -36,9 +36,10 @@ def check(path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        file = path if path.exists() else path.absolute().parent
+        is_there = path.exists()
+        file = path if is_there else path.absolute().parent
         file.stat()
-        if not os.access(file, os.W_OK):
+        if not os.access(file, os.W_OK if is_there else os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
