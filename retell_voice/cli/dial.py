@@ -131,6 +131,7 @@ def find_target(
 
         if web_calls.is_web_call(settings):
             web = web_calls.new_web_call(settings, told, waiting=tell_wait, plain=True)
+            web_calls.require_packages(settings.agent.value)
             return _web_target(settings, told, web)
         _check_no_web_options(settings)
         settings = _at_api_host(settings)
