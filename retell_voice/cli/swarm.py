@@ -31,7 +31,7 @@ from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import AnyPart, Part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
-from retell_voice.swarm.words import check_page, page, progress, rows, verdict
+from retell_voice.swarm.words import advice, check_page, page, progress, rows, verdict
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     else:
         figures, moments, code = _run(part.swarm)
     _tell(figures, moments, wanted, f"{wanted.calls} calls to {host}")
+    if isinstance(part, Part):
+        why, hint = advice(figures, part.url)
+        if why:
+            failure.complain(why, hint)
     return code or figures.exit_code
 
 

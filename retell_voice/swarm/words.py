@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from retell_voice import private
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
+from retell_voice.net.http import is_local
 from retell_voice.report.figure import svg
 from retell_voice.report.page import STYLE, table
 from retell_voice.shown import clean
@@ -75,6 +77,23 @@ def verdict(figures: Figures) -> str:
             f"than {LATE * 1000:.0f} ms late, and answers seem slower by that"
         )
     return ""
+
+
+def advice(figures: Figures, url: str) -> tuple[str, str]:
+    """Return what is amiss and what to try, where calls that nobody registered went to a server on
+    this machine that knows none of them; two empty texts otherwise.
+
+    Args:
+        figures: what was found out.
+        url: that was dialled.
+    """
+    unknown = [f" answered HTTP {HTTPStatus.NOT_FOUND.value} " in why for why in figures.failures]
+    if figures.held or not unknown or not all(unknown) or not is_local(url):
+        return "", ""
+    return (
+        "the server knows none of these calls: their call_ids are made up",
+        "the emulator takes unregistered calls with --accept-any",
+    )
 
 
 def progress(moment: Moment, figures: Figures) -> str:
