@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from retell_voice import private
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
-from retell_voice.net.http import is_local
 from retell_voice.report.figure import svg
 from retell_voice.report.page import STYLE, table
 from retell_voice.shown import clean
@@ -79,21 +78,10 @@ def verdict(figures: Figures) -> str:
     return ""
 
 
-def advice(figures: Figures, url: str) -> tuple[str, str]:
-    """Return what is amiss and what to try, where calls that nobody registered went to a server on
-    this machine that knows none of them; two empty texts otherwise.
-
-    Args:
-        figures: what was found out.
-        url: that was dialled.
-    """
+def are_unknown(figures: Figures) -> bool:
+    """Tell whether the server knew none of the calls."""
     unknown = [f" answered HTTP {HTTPStatus.NOT_FOUND.value} " in why for why in figures.failures]
-    if figures.held or not unknown or not all(unknown) or not is_local(url):
-        return "", ""
-    return (
-        "the server knows none of these calls: their call_ids are made up",
-        "the emulator takes unregistered calls with --accept-any",
-    )
+    return bool(unknown) and all(unknown) and not figures.held
 
 
 def progress(moment: Moment, figures: Figures) -> str:

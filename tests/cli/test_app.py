@@ -63,11 +63,13 @@ def test_help_is_a_whole_page(command: str) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 100])
-@pytest.mark.parametrize("command", ["", "talk", "swarm", "calls", "kiosk run", "config show"])
+@pytest.mark.parametrize(
+    "command", ["", "talk", "swarm", "calls", "report", "kiosk run", "config show"]
+)
 def test_help_cuts_nothing_off_and_breaks_no_names(command: str, columns: int) -> None:
     shown = help_of(*command.split(), columns=columns)
     assert all(len(line) <= columns for line in shown.splitlines())
-    assert not re.search(r"<\w+>", shown), "types of Python tell nobody anything"
+    assert not re.search(r"<\w+(\[\w+\])?>", shown), "types of Python tell nobody anything"
     assert not re.search(r"\w…\w*\.? *│", shown)
     if command in ("talk", "kiosk run"):
         assert "│ --[no-]noise-suppression " in shown

@@ -19,8 +19,11 @@ from retell_voice.transport.route import web_route
 web_route.__kwdefaults__["connect_timeout"] = 0.1
 from retell_voice.rest.calls import register_call
 register_call.__kwdefaults__["timeout"] = 0.1
+from retell_voice.rest.account import list_agents
+list_agents.__kwdefaults__["timeout"] = 0.1
 """
 REGISTER = ("register", "--agent", "agent_1", "--api-url", "http://127.0.0.1:PORT")
+AGENTS = ("agents", "--api-url", "http://127.0.0.1:PORT")
 TALK = ("talk", *FILES, "--url", "ws://127.0.0.1:PORT", CALL_ID)
 
 
@@ -31,7 +34,7 @@ async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize("asked", [REGISTER, TALK, (*TALK, "--json")])
+@pytest.mark.parametrize("asked", [REGISTER, AGENTS, TALK, (*TALK, "--json")])
 async def test_each_attempt_is_told_and_the_last_one_counted(
     run: Run, tmp_path: Path, asked: tuple[str, ...]
 ) -> None:
