@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -22,5 +23,23 @@ def write(path: Path, data: bytes) -> None:
     try:
         with open(path, "wb", opener=privately) as file:
             file.write(data)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+
+
+def check(path: Path) -> None:
+    """See that a file can be written later, and change nothing.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        is_there = path.exists()
+        file = path if is_there else path.absolute().parent
+        file.stat()
+        if not os.access(file, os.W_OK if is_there else os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None

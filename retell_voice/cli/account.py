@@ -25,7 +25,8 @@ from retell_voice.program.account import (
     is_settled,
     key_from,
 )
-from retell_voice.program.failure import remark
+from retell_voice.program.attempts import telling_attempts
+from retell_voice.program.failure import complain, remark
 from retell_voice.program.signals import Interrupts
 from retell_voice.rest import Agent, CallDetails, list_agents, list_calls, similar_agents, stop_call
 from retell_voice.secret import mask
@@ -77,7 +78,7 @@ def asked(
         ConnectError, RestError: as ``retell_voice.rest``.
     """
     key = api_key(settings, purpose)
-    with key_from(key), Interrupts(lambda: None) as interrupts:
+    with key_from(key), telling_attempts(complain), Interrupts(lambda: None) as interrupts:
         result = asyncio.run(interrupts.opening(work(account(settings, key)), lambda: None))
         if interrupts.received is not None:  # too late to cancel, but it counts
             raise SystemExit(128 + interrupts.received)

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 from retell_voice.audio.format import AudioFormat
 from retell_voice.cli.call_id import read_call_id
 from retell_voice.cli.phone import PhoneCall, phone_call
+from retell_voice.devices.sound_files.opening import STANDARD
 from retell_voice.errors import ConfigError
 from retell_voice.program.call_fields import CallFields, call_fields, check_unused
-from retell_voice.program.opening import audio_format, find_devices, host_of, uses_pipe
+from retell_voice.program.opening import (
+    audio_format,
+    find_devices,
+    find_speaker,
+    host_of,
+    make_recorder,
+    uses_pipe,
+)
 from retell_voice.secret import mask
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables.talk import TalkSettings
@@ -123,11 +131,11 @@ def find_target(
 
         if web_calls.is_web_call(settings):
             web = web_calls.new_web_call(settings, told, waiting=tell_wait, plain=True)
+            web_calls.require_packages(settings.agent.value)
             return _web_target(settings, told, web)
         _check_no_web_options(settings)
         settings = _at_api_host(settings)
-        if not uses_pipe(settings):
-            find_devices(settings, audio, speed=speed)  # before a call is registered for nothing
+        _check_all(settings, audio, speed)  # before a call is registered for nothing
         call = registered(settings, told)
         return Target(settings=settings, told=told, audio=call.audio, call_id=call.call_id)
     _check_no_web_options(settings)
@@ -146,6 +154,26 @@ def find_target(
         settings = _at_api_host(settings)
     host_of(settings.url)  # before devices are opened for nothing
     return Target(settings=settings, told=told, audio=audio, call_id=call_id)
+
+
+def _check_all(settings: TalkSettings, audio: AudioFormat, speed: float) -> None:
+    """See that a call can be held with the devices, the files and the echo control asked for.
+
+    Raises:
+        ConfigError, DeviceNotFound: it cannot.
+    """
+    make_recorder(settings)
+    if uses_pipe(settings):  # which is read once
+        if settings.output_file.value not in (None, STANDARD):
+            find_speaker(settings, audio, card=audio, speed=speed)
+        return
+    microphone, speaker = find_devices(
+        settings, audio, speed=speed, silent=bool(settings.typed.value)
+    )
+    if settings.echo.value != "auto":  # which is content with none
+        from retell_voice.devices.echo_path import check_method  # as above
+
+        check_method(settings.echo.value, microphone, speaker)
 
 
 def _at_api_host(settings: TalkSettings) -> TalkSettings:
@@ -216,7 +244,9 @@ def _check_one(settings: TalkSettings, web_call: str | None) -> None:
 def _call_id(given: Sourced[str | None]) -> str:
     call_id = read_call_id(given.value or "")
     if not call_id and given.value == "-":
-        raise ConfigError("standard input was empty: no call_id came", "what was to register it?")
+        raise ConfigError(
+            "standard input was empty: no call_id came", "did the command before the pipe fail?"
+        )
     if not call_id:
         raise ConfigError(
             "no call to join: --agent makes one, --local talks to the built-in emulator",

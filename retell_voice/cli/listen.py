@@ -27,6 +27,8 @@ from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
 from retell_voice.program.account import account, api_key, key_from
+from retell_voice.program.attempts import telling_attempts
+from retell_voice.program.failure import complain
 from retell_voice.program.memory import share_one_heap
 from retell_voice.program.opening import (
     claim_stdout,
@@ -113,7 +115,8 @@ class _Listening:
     async def hold(self, key: Sourced[str], wanted: str, interrupts: Interrupts) -> None:
         async with AsyncExitStack() as stack:
             opening = self._open(key, wanted, stack)
-            call = await interrupts.opening(opening, lambda: None, WEB_CALL_SECONDS)
+            with telling_attempts(complain):
+                call = await interrupts.opening(opening, lambda: None, WEB_CALL_SECONDS)
             interrupts.ask(asyncio.get_running_loop(), self._leave)
             freeze_memory()
             if self._at_once:

@@ -225,7 +225,7 @@ Examples:
 Results of several runs or machines can be added up: --json has the histograms themselves \
 (HdrHistogram). Needs the extra 'swarm'.""" + codes(
     {
-        0: "all calls were held",
+        0: "all calls were held; also when Ctrl-C ended them and none had failed",
         **{code: EXIT_CODES[code] for code in (1, 2, 4, 5)},
         6: "some calls failed or were left out, or all failed in different ways",
         7: EXIT_CODES[7],

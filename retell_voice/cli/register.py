@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from retell_voice.errors import TooManyRequests
 from retell_voice.program import stdout
+from retell_voice.program.attempts import telling_attempts
 from retell_voice.program.call_fields import CallFields, call_fields
 from retell_voice.program.failure import complain, remark
 from retell_voice.program.registration import audio_url, registration_key
@@ -64,7 +65,7 @@ def registered(settings: RegistrationSettings, told: CallFields) -> Registration
     if sys.stderr is not None and sys.stderr.isatty():
         where = mask_url(settings.api_url.value)
         remark(f"registering a call with {settings.agent.value} at {where}")
-    with Interrupts(lambda: None) as interrupts:
+    with telling_attempts(complain), Interrupts(lambda: None) as interrupts:
         work = register_from(settings, key, told, waiting=tell_wait)
         call = asyncio.run(interrupts.opening(work, lambda: None))
         if interrupts.received is not None:  # too late to cancel, but it counts

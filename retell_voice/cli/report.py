@@ -127,16 +127,20 @@ def _text(path: Path) -> str:
         # A killed program may have cut a character in two.
         return data.decode("utf-8", "replace")
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}", _hint(path.parent)) from None
+        raise ConfigError(f"{path}: {error.strerror or error}", _hint(path)) from None
 
 
-def _hint(directory: Path) -> str:
-    """Return what to give instead, where a directory holds no call."""
+def _hint(events: Path) -> str:
+    """Return what to give instead of events that cannot be read."""
+    # Where there is no such file or directory, the calls beside it are meant; in a directory that
+    # has no events of its own, as --record was given, those in it.
+    directory = events.parent
+    where = "it" if events.name == "events.jsonl" else quote(str(directory.resolve()))
     try:
         calls = [each.parent for each in directory.glob("*/events.jsonl")]
     except OSError:
         calls = []
-    if calls:  # it is what --record was given
+    if calls:
         latest = max(calls, key=lambda each: each.name)
-        return f"give one of the calls in it; the latest is {quote(str(latest))}"
+        return f"give one of the calls in {where}; the latest is {quote(str(latest))}"
     return "give the directory of a recording (talk --record DIR makes them), or its events"

@@ -18,12 +18,13 @@ from retell_voice.cli.swarm_calls import RegisteredPart
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 from retell_voice.errors import ConfigError
+from retell_voice.net.http import is_local
 from retell_voice.program import failure, stdout
 from retell_voice.program.opening import host_of
 from retell_voice.program.realtime import freeze_memory, set_switch_interval
 from retell_voice.program.registration import audio_url, registration_key
 from retell_voice.program.signals import Interrupts
-from retell_voice.program.web_calls import check_options, is_web_call
+from retell_voice.program.web_calls import check_options, is_web_call, require_packages
 from retell_voice.settings.schema import DEFAULT, Sourced
 from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean, escape_json
@@ -31,7 +32,7 @@ from retell_voice.swarm.caller import Manners
 from retell_voice.swarm.figures import Figures
 from retell_voice.swarm.part import AnyPart, Part
 from retell_voice.swarm.swarm import Moment, Plan, Swarm
-from retell_voice.swarm.words import check_page, page, progress, rows, verdict
+from retell_voice.swarm.words import are_unknown, check_page, page, progress, rows, verdict
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
         if web:
             check_options(settings)
         key = registration_key(settings)
+        if web and wanted.dask is None:  # else they are the workers'
+            require_packages(settings.agent.value or "")
         settings = settings if web else _joined_where_registered(settings)
         part = RegisteredPart(settings, key, _part(settings, wanted, phone))
     else:
@@ -103,6 +106,7 @@ def swarm(settings: TalkSettings, wanted: Wanted, parameters: Sequence[str] = ()
     else:
         figures, moments, code = _run(part.swarm)
     _tell(figures, moments, wanted, f"{wanted.calls} calls to {host}")
+    _advise(figures, part)
     return code or figures.exit_code
 
 
@@ -176,3 +180,11 @@ def _tell(figures: Figures, moments: list[Moment], wanted: Wanted, title: str) -
         failure.complain(why, "fewer --calls, or more machines (--dask)")
     if wanted.page is not None:
         private.write(wanted.page, page(figures, moments, title).encode())
+
+
+def _advise(figures: Figures, part: AnyPart) -> None:
+    if isinstance(part, Part) and are_unknown(figures) and is_local(part.url):
+        failure.complain(
+            "the server knows none of these calls: their call_ids are made up",
+            "the emulator takes unregistered calls with --accept-any",
+        )

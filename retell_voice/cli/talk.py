@@ -22,6 +22,7 @@ from retell_voice.engine.call import Call
 from retell_voice.errors import ConfigError
 from retell_voice.events import Ended
 from retell_voice.program import stdout
+from retell_voice.program.attempts import telling_attempts
 from retell_voice.program.failure import complain
 from retell_voice.program.limits import require_files
 from retell_voice.program.opening import (
@@ -321,7 +322,8 @@ class _Conversation:
             self._listen(self._screen)
         for line in engines:
             self._remark(line)
-        await stack.enter_async_context(call)
+        with telling_attempts(self._remark if self._screen or settings.json.value else complain):
+            await stack.enter_async_context(call)
         if hint := echo_hint(call.echo.choice):
             self._remark(hint)
         return call

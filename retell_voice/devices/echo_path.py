@@ -249,6 +249,18 @@ def choose_for(
     )
 
 
+def check_method(name: str, microphone: Microphone, speaker: Speaker) -> None:
+    """See that a method can be had with two devices, whether open or not. May take a second.
+
+    Raises:
+        ConfigError: it is not available.
+        ValueError: unknown method.
+    """
+    choice = choose_for(_method(name), microphone, speaker)
+    if choice.devices is not None:
+        _ends(choice.devices, microphone, speaker)
+
+
 def _asks(asked: Method, microphone: Microphone, speaker: Speaker) -> bool:
     """Return whether only the sound server can tell: it is what PortAudio plays through."""
     if asked not in (Method.AUTO, Method.SYSTEM) or not (
@@ -281,6 +293,12 @@ def _is_server(device: Microphone | Speaker) -> bool:
 
 def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -> None:
     """Route devices not yet opened to the sound server's echo-cancelled ones."""
+    os.environ.update(_ends(pair, microphone, speaker))
+
+
+def _ends(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -> dict[str, str]:
+    """Return the variables that route them there; raises ``ConfigError`` if nothing does."""
+    routes: dict[str, str] = {}
     ends = (
         (microphone, "PULSE_SOURCE", "--input", pair.microphone),
         (speaker, "PULSE_SINK", "--output", pair.speaker),
@@ -293,7 +311,8 @@ def _go_through(pair: EchoCancelled, microphone: Microphone, speaker: Speaker) -
                 f"{device.name!r} does not go through the sound server's echo cancellation",
                 f"use {option} pulse, or make {wanted.name!r} the system's default",
             )
-        os.environ[variable] = wanted.name
+        routes[variable] = wanted.name
+    return routes
 
 
 def _method(name: str) -> Method:

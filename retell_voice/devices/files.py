@@ -22,6 +22,7 @@ from retell_voice.devices.sound_files.opening import STANDARD, Raw, Sound, is_pi
 from retell_voice.devices.sound_files.playlist import Playlist
 from retell_voice.devices.sound_files.writing import ENCODERS, WavWriter, Writer, open_writer
 from retell_voice.errors import ConfigError
+from retell_voice.private import check
 
 __all__ = [
     "NullMicrophone",
@@ -202,8 +203,8 @@ class WavSpeaker(_Clockwork):
         file: to be written to instead of opening the path, a pipe for example.
 
     Raises:
-        ConfigError: its directory does not exist, the path is a directory, its name is that of
-            another kind of file, or there is no such encoding.
+        ConfigError: its directory does not exist, nothing may be written there, the path is a
+            directory, its name is that of another kind of file, or there is no such encoding.
     """
 
     def __init__(
@@ -289,3 +290,4 @@ def _check(path: Path, encoding: str) -> None:
         raise ConfigError(
             f"{path}: only WAV files are written", f"name it {path.with_suffix('.wav').name}"
         )
+    check(path)

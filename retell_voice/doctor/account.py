@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from retell_voice.doctor.findings import Finding, Verdict
 from retell_voice.errors import ConfigError, ConnectError, KeyRefused, NotFound, RestError
+from retell_voice.net.http import is_local
 from retell_voice.rest import Agent, find_agent, list_agents
 from retell_voice.secret import mask
 from retell_voice.settings.schema import Sourced
@@ -34,7 +35,7 @@ async def examine(
         step_timeout: seconds that one request may take.
     """
     if key.value is None:
-        yield _without_key(agent)
+        yield _without_key(agent, api_url)
         return
     shown = f"{mask(key.value)} of {key.source}"
     began = time.monotonic()
@@ -81,8 +82,10 @@ def judge_agents(agents: list[Agent]) -> Finding:
     return Finding("account", "agents", Verdict.PASS, says, "", figures)
 
 
-def _without_key(agent: Sourced[str | None]) -> Finding:
+def _without_key(agent: Sourced[str | None], api_url: str) -> Finding:
     hint = "set RETELL_API_KEY; the key is in Retell's dashboard"
+    if is_local(api_url):
+        hint = "any key will do for the emulator: RETELL_API_KEY=any"
     if agent.value is not None:
         return _failed("API key", f"none, and {agent.source} needs one", hint, code=2)
     says = "none: calls can be joined, but not created"

@@ -31,6 +31,7 @@ from retell_voice.engine.observer import Observed, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import ConnectError, DeviceError
 from retell_voice.events import CallState, Event, Statistics
+from retell_voice.net.attempts import Attempts
 from retell_voice.protocol.dialect import DIGITS
 from retell_voice.secret import Secret
 from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
@@ -373,11 +374,15 @@ class Call:
             await run_to_completion(self._recorder.end)
 
     async def _connect(self) -> Connection:
+        attempts = Attempts(self._connect_attempts)
         for attempt, delay in enumerate(full_jitter(), 1):
+            began = self._journal.now()
             try:
                 return await self._route.connect(self._journal.now)
             except ConnectError as error:
-                if attempt == self._connect_attempts or not is_worth_retrying(error):
+                last = attempt == self._connect_attempts or not is_worth_retrying(error)
+                attempts.failed(error, attempt, self._journal.now() - began, last=last)
+                if last:
                     raise
             await asyncio.sleep(delay)
         raise AssertionError("the delays never end")

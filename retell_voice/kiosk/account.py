@@ -59,9 +59,9 @@ class Account:
 def in_words(account: Account) -> str:
     """Return a call in one line."""
     if account.dialled is None:
-        how = f"never live: {account.why or account.result}"
+        how = f"not connected: {account.why or account.result}"
     else:
-        how = f"live after {account.dialled:.2f} s, lasted {account.lasted:.1f} s"
+        how = f"connected after {account.dialled:.2f} s, lasted {account.lasted:.1f} s"
         how += f", ended by {account.ended_by}" if account.ended_by else ""
         how += f": {account.why}" if account.why else ""
         how += ", nobody spoke" if account.was_false_wake else ""

@@ -20,6 +20,8 @@ from retell_voice.shown import clean, escape_json
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
 _ON_THE_WAY = State.DIALLING.value, State.WRAPPING_UP.value
 """Of a call that is asked for: it may come about, or it is given up, and why is told then."""
+_RESULTS = {"over": "ended"}
+"""Results of calls, for people, where they are not the words of the protocol."""
 _CALL_SECONDS = LIMITS[State.DIALLING] + LIMITS[State.WRAPPING_UP]
 
 
@@ -64,7 +66,9 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     """Return the lines that show a snapshot to people."""
     flags = [name for name in ("muted", "speaking") if status.get(name)]
     state = ", ".join([str(status.get("state")), *flags])
-    results = ", ".join(f"{count} {name}" for name, count in status.get("results", {}).items())
+    results = ", ".join(
+        f"{count} {_RESULTS.get(name, name)}" for name, count in status.get("results", {}).items()
+    )
     minutes = status.get("talked", 0.0) / 60
     rows = {
         "state": state,

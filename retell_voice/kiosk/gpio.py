@@ -35,7 +35,7 @@ def library() -> Any:
     try:
         import gpiod  # noqa: PLC0415 - of an extra
     except ImportError as error:
-        hint = f"{how_to_install('kiosk-gpio')} (on Linux only)"
+        hint = f"on Linux only: {how_to_install('kiosk-gpio')}"
         raise ConfigError(f"GPIO lines take the package gpiod: {error}", hint) from None
     return gpiod
 

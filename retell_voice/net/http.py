@@ -72,6 +72,14 @@ def parse_base(url: str, example: str) -> Base:
     return Base(url.rstrip("/"), shown, _is_this_machine(host), parts.scheme == "http")
 
 
+def is_local(url: str) -> bool:
+    """Tell whether a server is on this machine; of a URL that cannot be used, it is not."""
+    try:
+        return _is_this_machine(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
 def _is_this_machine(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

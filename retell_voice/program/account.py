@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from retell_voice.errors import ConfigError, KeyRefused, NotFound
+from retell_voice.net.http import is_local
 from retell_voice.rest import CallDetails, find_agent, get_call, list_calls
 from retell_voice.secret import Secret, mask
 from retell_voice.settings.load import find_key
@@ -17,6 +18,9 @@ from retell_voice.settings.tables.call import AccountSettings
 
 LAST = "last"
 """Names the latest call."""
+
+ANY_KEY = "any key will do for the emulator: RETELL_API_KEY=any"
+"""Hint where the server is on this machine."""
 
 PAUSE = 2.0
 """Seconds between polls of a call."""
@@ -40,6 +44,8 @@ def api_key(settings: AccountSettings, purpose: str) -> Sourced[str]:
     """
     key = find_key(settings.api_key)
     if key.value is None:
+        if is_local(settings.api_url.value):
+            raise ConfigError(f"no API key to {purpose} with", ANY_KEY)
         raise ConfigError(
             f"no API key to {purpose} with",
             "set RETELL_API_KEY, or api_key in the config file; the key is in Retell's dashboard. "

@@ -53,7 +53,7 @@ def _simplified(cells: list[Any]) -> list[Any]:
         if name.startswith("--") and negative in names:
             cells[number] = Text(f"--[no-]{name[2:]}", style="bold cyan")
             cells[names.index(negative)] = Text()
-        elif re.fullmatch(r"<\w+>", name):
+        elif re.fullmatch(r"<\w+(\[\w+\])?>", name):
             cells[number] = Text()
     return cells
 
@@ -68,7 +68,9 @@ class Command(_Help, Unchecked, TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             rest: list[str] = super().parse_args(ctx, args)
-        except Exception as error:  # NoSuchOption, which typer keeps to itself
+        except Exception as error:  # NoSuchOption and others, which typer keeps to itself
+            if getattr(error, "ctx", ctx) is None:  # its parser forgets whose options they are
+                error.ctx = ctx  # type: ignore[attr-defined]  # typer has no types for it
             if similar := getattr(error, "possibilities", None):
                 hidden = {o for p in self.params if getattr(p, "hidden", False) for o in p.opts}
                 error.possibilities = [each for each in similar if each not in hidden]  # type: ignore[attr-defined]  # typer has no types for it

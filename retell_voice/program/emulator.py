@@ -86,8 +86,8 @@ async def run_emulator(settings: EmulatorSettings) -> AsyncIterator[RunningEmula
             host, port = settings.host, settings.port
             another = "--port 0 takes any free one"
             if host.source != DEFAULT or port.source != DEFAULT:
-                another += f" (host: {host.source}, port: {port.source})"
-            no_host = f"--host is an address of this machine (host: {host.source})"
+                another += f" (the host is from {host.source}, the port from {port.source})"
+            no_host = f"give an address of this machine; this one is from {host.source}"
             raise ConfigError(
                 f"cannot listen on {host.value} port {port.value}: {why}",
                 no_host if code < 0 or code == errno.EADDRNOTAVAIL else another,

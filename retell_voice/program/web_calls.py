@@ -7,10 +7,12 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.engine.web_call import WebCall
 from retell_voice.errors import ConfigError, TooManyRequests
+from retell_voice.extras import how_to_install
 from retell_voice.program.account import AGENT_ID, account, key_from
 from retell_voice.program.call_fields import CallFields
 from retell_voice.program.registration import registration_key, retry_when_busy
@@ -20,6 +22,7 @@ from retell_voice.secret import wrap_secrets
 from retell_voice.settings.load import find_key
 from retell_voice.settings.schema import DEFAULT
 from retell_voice.settings.tables.call import AgentCallSettings
+from retell_voice.transport.webrtc.route import find_libraries
 
 if TYPE_CHECKING:  # of no use where the call is with another server
     from retell_voice.emulator import Emulator
@@ -136,6 +139,20 @@ def web_call_of(emulator: Emulator, told: CallFields, key: str | None) -> WebCal
     """
     admission = emulator.create_web_call(**told.said())
     return WebCall(admission, api_key=key or "any", api_url=emulator.api_url)
+
+
+def require_packages(agent: str) -> None:
+    """See that all is installed that it takes to call an agent, given by id or name.
+
+    Raises:
+        ConfigError: something is missing; the hint installs all of it.
+    """
+    try:
+        find_libraries()
+        if not AGENT_ID.fullmatch(agent) and find_spec("retell") is None:
+            raise ConfigError("Retell's SDK, which looks up an agent's name, is not installed")
+    except ConfigError as error:
+        raise ConfigError(str(error), how_to_install("retell")) from None
 
 
 def check_options(settings: AgentCallSettings) -> None:

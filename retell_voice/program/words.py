@@ -32,7 +32,7 @@ def echo_hint(choice: Choice | None) -> str:
     """Return what people should know about a choice of echo control, one line, or nothing."""
     if choice is None or not choice.hint:
         return ""
-    return f"echo control is off: {choice.why}; {choice.hint}; with headphones: --echo off"
+    return f"echo control is off: {choice.why}; with headphones: --echo off; {choice.hint}"
 
 
 def news(event: Event) -> str | None:

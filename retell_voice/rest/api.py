@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Mapping
 from functools import cache
 from json import JSONDecodeError
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
 from retell_voice.errors import ConfigError, ConnectError, RestError, TooManyRequests
+from retell_voice.net.attempts import Attempts
 from retell_voice.net.culprit import find_culprit, refused_by
 from retell_voice.net.http import (
     DEFAULT_API_URL,
@@ -102,13 +104,20 @@ class Api:
                 not be carried out twice.
         """
         sdk = None if self._plain else await asyncio.to_thread(load_sdk)
+        attempts = Attempts(tries)
         for attempt in range(tries):
+            began = time.monotonic()
             try:
                 return await self._try(sdk, method, path, body, query)
             except (ConnectError, RestError) as error:
                 # How long to wait after a 429 is up to the caller: it may be long.
-                last = attempt == tries - 1 or isinstance(error, TooManyRequests)
-                if last or not error.temporary:
+                last = (
+                    attempt == tries - 1
+                    or isinstance(error, TooManyRequests)
+                    or not error.temporary
+                )
+                attempts.failed(error, attempt + 1, time.monotonic() - began, last=last)
+                if last:
                     raise
             await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
         raise AssertionError("unreachable")

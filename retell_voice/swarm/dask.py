@@ -40,7 +40,7 @@ def run_on(address: str, part: AnyPart) -> Figures:
     except ImportError:
         raise ConfigError(
             "workers are reached with Dask, which is not installed",
-            f"{how_to_install('swarm-dask')}, here and on each worker",
+            f"here and on each worker: {how_to_install('swarm-dask')}",
         ) from None
     part.check()
     try:

@@ -100,9 +100,10 @@ class Figures:
 
     @property
     def exit_code(self) -> int:
-        """What a program should exit with: 0 where all calls were held; where none was, what a call
-        alone would have; ``SOME_FAILED`` where some were, or some were not dialled."""
-        if self.held and not self.failures:
+        """What a program should exit with: 0 where all calls were held, or were going on well when
+        they were stopped; where all failed alike, what a call alone would have; ``SOME_FAILED``
+        where some failed, or some were not dialled."""
+        if not self.failures:
             return SOME_FAILED if self.left_out else 0
         codes = list(self.exit_codes)
         return codes[0] if len(codes) == 1 and not self.held else SOME_FAILED

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retell_voice import private
 from retell_voice.errors import ConfigError
 from retell_voice.extras import how_to_install
 from retell_voice.report.figure import svg
@@ -42,7 +44,7 @@ def rows(figures: Figures) -> list[tuple[str, str]]:
     if figures.left_out:
         found.append(("not dialled", f"{figures.left_out}: this machine was late"))
     found.append(
-        ("utterances", f"{figures.asked} of callers, {figures.unanswered} without an answer")
+        ("utterances", f"{figures.asked} by callers, {figures.unanswered} without an answer")
     )
     found += [
         (_NAMES[name], _spread(times))
@@ -74,6 +76,12 @@ def verdict(figures: Figures) -> str:
             f"than {LATE * 1000:.0f} ms late, and answers seem slower by that"
         )
     return ""
+
+
+def are_unknown(figures: Figures) -> bool:
+    """Tell whether the server knew none of the calls."""
+    unknown = [f" answered HTTP {HTTPStatus.NOT_FOUND.value} " in why for why in figures.failures]
+    return bool(unknown) and all(unknown) and not figures.held
 
 
 def progress(moment: Moment, figures: Figures) -> str:
@@ -111,7 +119,7 @@ def check_page(path: Path) -> None:
     """See that there can be a page, before anybody is called for it.
 
     Raises:
-        ConfigError: matplotlib is not installed, or there is no such directory.
+        ConfigError: matplotlib is not installed, or the file cannot be written.
     """
     if find_spec("matplotlib") is None:
         raise ConfigError(
@@ -119,6 +127,7 @@ def check_page(path: Path) -> None:
         )
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: no such directory: {path.parent}")
+    private.check(path)
 
 
 def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:

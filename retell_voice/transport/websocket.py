@@ -346,7 +346,7 @@ def _explain(
         case ImportError():
             return ConfigError(
                 "the proxy set in the environment needs the package python-socks",
-                f"{how_to_add('python-socks')}, or exempt this host with no_proxy",
+                f"exempt this host with no_proxy, or: {how_to_add('python-socks')}",
             )
         case InvalidHandshake() | EOFError():
             return Rejected(

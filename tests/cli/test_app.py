@@ -63,11 +63,13 @@ def test_help_is_a_whole_page(command: str) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 100])
-@pytest.mark.parametrize("command", ["", "talk", "swarm", "calls", "kiosk run", "config show"])
+@pytest.mark.parametrize(
+    "command", ["", "talk", "swarm", "calls", "report", "kiosk run", "config show"]
+)
 def test_help_cuts_nothing_off_and_breaks_no_names(command: str, columns: int) -> None:
     shown = help_of(*command.split(), columns=columns)
     assert all(len(line) <= columns for line in shown.splitlines())
-    assert not re.search(r"<\w+>", shown), "types of Python tell nobody anything"
+    assert not re.search(r"<\w+(\[\w+\])?>", shown), "types of Python tell nobody anything"
     assert not re.search(r"\w…\w*\.? *│", shown)
     if command in ("talk", "kiosk run"):
         assert "│ --[no-]noise-suppression " in shown
@@ -214,6 +216,7 @@ def test_an_option_that_help_does_not_show_is_not_suggested(run: Run, option: st
         (["report"], "missing argument 'FILE'"),
         (["swarm", "--calls", "many"], "invalid value for '--calls': must be a whole number"),
         (["swarm", "--calls", "0"], "invalid value for '--calls': must be at least 1"),
+        (["talk", "--local", "--echo"], "option '--echo' requires an argument"),
         (["swarm", "--ramp", "soon"], "invalid value for '--ramp': must be a number"),
     ],
 )
@@ -223,7 +226,8 @@ def test_the_parser_complains_as_everything_else_does(
     lines = complaint(run(*arguments), 2)
     assert says in lines[0]
     assert lines[1].startswith("  see ")
-    assert lines[1].endswith(" --help")
+    command = "" if arguments == ["nonsense"] else f" {arguments[0]}"
+    assert lines[1].endswith(f"{command} --help")
 
 
 @pytest.mark.parametrize(

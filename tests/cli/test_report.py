@@ -70,7 +70,9 @@ def test_a_recording_cut_off(run: Run, recording: Path) -> None:
 
 
 def test_what_cannot_be_read(run: Run, recording: Path, tmp_path: Path) -> None:
-    assert "No such file" in complaint(run("report", str(tmp_path / "gone")), 2)[0]
+    why, hint = complaint(run("report", str(tmp_path / "gone")), 2)
+    assert "No such file" in why
+    assert hint.endswith(f"calls in {tmp_path}; the latest is {recording}")
     (recording / "events.jsonl").write_text("hello\nworld\n")
     assert "line 1: 'hello' is not JSON" in complaint(run("report", str(recording)), 2)[0]
     why, hint = complaint(run("report", str(tmp_path)), 2)  # as given to --record

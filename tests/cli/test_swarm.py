@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ import pytest
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import WavWriter
 from retell_voice.emulator import Emulator
+from retell_voice.emulator.recordings import CALLER
 from retell_voice.swarm.figures import Figures
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -106,6 +108,41 @@ def test_calls_that_fail_are_told_and_are_no_success(run: Run, say: str) -> None
     assert (result.returncode, result.stderr) == (4, ""), "as where talk does not reach a server"
     assert "2 dialled, 0 held to the end" in result.stdout
     assert "2 × network: " in result.stdout
+
+
+async def test_a_server_here_that_wants_calls_registered_is_no_riddle(run: Run, say: str) -> None:
+    async with Emulator() as emulator:
+        result = await asyncio.to_thread(
+            run,
+            *("swarm", "--calls", "2", "--ramp", "0", "--input-file", say),
+            *("--url", emulator.url),
+        )
+    assert result.returncode == 5
+    assert "2 × server: " in result.stdout
+    assert result.stderr.splitlines() == [
+        "retell-voice: the server knows none of these calls: their call_ids are made up",
+        "  the emulator takes unregistered calls with --accept-any",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize("calls", [1, 3])
+async def test_ctrl_c_ends_calls_that_went_well(env: dict[str, str], calls: int) -> None:
+    async with Emulator(accept_any=True) as emulator:
+        events = aiter(emulator.events)
+        swarm = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "retell_voice", "swarm", "--calls", str(calls), "--json"),
+            *("--ramp", "0", "--answer-timeout", "60", "--input-file", str(CALLER)),
+            *("--url", emulator.url),
+            env=env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await anext(events)  # the first caller has come
+        swarm.send_signal(signal.SIGINT)
+        said, complained = await swarm.communicate()
+    assert (swarm.returncode, complained) == (0, b"")
+    assert json.loads(said)["failures"] == {}
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,17 @@ async def test_what_is_missing_is_told_before_a_call_is_created(
 ) -> None:
     more = patched(tmp_path, "import sys\nsys.modules['aiortc'] = None\n")
     said = complaint(await talk("--agent", "agent_1", more=WITH_KEY | more), 2)
-    assert how_to_install("webrtc") in said
+    assert how_to_install("retell") in said
+    assert server.requests == []
+
+
+async def test_all_that_is_missing_is_installed_at_once(
+    talk: Run, server: Gateway, tmp_path: Path
+) -> None:
+    more = patched(tmp_path, "import sys\nsys.modules['retell'] = None\n")
+    said = complaint(await talk("--agent", "Front desk", more=WITH_KEY | more), 2)
+    assert "SDK" in said
+    assert how_to_install("retell") in said
     assert server.requests == []
 
 

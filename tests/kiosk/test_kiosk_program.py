@@ -87,7 +87,7 @@ async def test_from_its_start_to_its_end(tmp_path: Path) -> None:
                 assert kiosk.messages[at - 1]["ended_by"] == "you"
                 kept = (await control.do("history"))["calls"]
                 assert [each["source"] for each in kept] == ["control"]
-                assert "call by control: live after" in (await command(kiosk, "logs"))[1]
+                assert "call by control: connected after" in (await command(kiosk, "logs"))[1]
 
                 at = await kiosk.until("idle", at)
                 await control.do("call")

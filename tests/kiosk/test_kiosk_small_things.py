@@ -120,10 +120,10 @@ def test_without_a_place_they_are_kept_in_memory() -> None:
 
 
 def test_calls_in_words() -> None:
-    assert in_words(account(1, why="no network")) == ("call by button 1: never live: no network")
+    assert in_words(account(1, why="no network")) == ("call by button 1: not connected: no network")
     said = in_words(account(1, dialled=0.5, lasted=3.0, ended_by="server", by_voice=True))
     assert said == (
-        "call by button 1: live after 0.50 s, lasted 3.0 s, ended by server, nobody spoke"
+        "call by button 1: connected after 0.50 s, lasted 3.0 s, ended by server, nobody spoke"
     )
 
 

@@ -41,8 +41,8 @@ def test_an_agent_that_hears_itself_comes_with_what_to_do(echo: str, advice: str
 def test_what_would_control_the_echo_is_said_in_a_line() -> None:
     missing = Choice(Method.OFF, "no canceller is installed", "with open speakers: install it")
     assert echo_hint(missing) == (
-        "echo control is off: no canceller is installed; with open speakers: install it; "
-        "with headphones: --echo off"
+        "echo control is off: no canceller is installed; with headphones: --echo off; "
+        "with open speakers: install it"
     )
     assert echo_hint(Choice(Method.OFF, "it is a headset")) == echo_hint(None) == ""
 

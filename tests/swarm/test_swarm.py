@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -85,7 +86,7 @@ async def test_answers_are_timed_by_what_is_heard() -> None:
     assert moments == swarm.moments
     words = dict(rows(figures))
     assert words["calls"].startswith("4 dialled, 4 held to the end")
-    assert words["utterances"] == "4 of callers, 0 without an answer"
+    assert words["utterances"] == "4 by callers, 0 without an answer"
     html = page(figures, swarm.moments, "4 calls to <host>")
     assert "4 calls to &lt;host&gt;" in html
     assert "<svg" in html
@@ -98,6 +99,13 @@ def test_a_page_that_cannot_be_written_is_refused_before_anybody_is_called(
     check_page(tmp_path / "swarm.html")
     with pytest.raises(ConfigError, match="no such directory"):
         check_page(tmp_path / "none" / "swarm.html")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        check_page(tmp_path)
+    monkeypatch.setattr(os, "access", lambda file, _mode: file != tmp_path)  # root may write all
+    with pytest.raises(ConfigError, match=r"swarm\.html: Permission denied"):
+        check_page(tmp_path / "swarm.html")
+    monkeypatch.undo()
+    assert not list(tmp_path.iterdir())
     monkeypatch.setattr("retell_voice.swarm.words.find_spec", lambda _name: None)
     with pytest.raises(ConfigError) as caught:
         check_page(tmp_path / "swarm.html")

@@ -146,7 +146,7 @@ class Sound:
         except NotInstalled:
             raise ConfigError(
                 f"{self}: reading {kind} needs a library that is not installed",
-                f"{how_to_install('files')}; or {self._hint}",
+                f"{self._hint}; or install it: {how_to_install('files')}",
             ) from None
         except Unreadable as error:
             raise ConfigError(f"{self}: cannot be read as {kind}: {error}", self._hint) from None

@@ -179,7 +179,7 @@ def _explain(error: Exception, address: str, connect_timeout: float) -> tuple[st
         case ImportError():
             return (
                 "the proxy set in the environment needs the package python-socks",
-                f"{how_to_add('python-socks')}, or exempt this host with no_proxy",
+                f"exempt this host with no_proxy, or: {how_to_add('python-socks')}",
             )
         case InvalidHandshake() | EOFError():
             return f"{host} answered, but not as a WebSocket", "check the port and the path"

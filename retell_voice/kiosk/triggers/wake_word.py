@@ -87,6 +87,6 @@ def _library() -> Any:
     try:
         import pymicro_wakeword  # noqa: PLC0415 - of an extra
     except (ImportError, OSError) as error:  # OSError: of the C library that it loads
-        hint = f"{how_to_install('kiosk-wake-word')} (64-bit Linux of 2022 or later)"
+        hint = f"on 64-bit Linux of 2022 or later: {how_to_install('kiosk-wake-word')}"
         raise ConfigError(f"wake words take the package pymicro-wakeword: {error}", hint) from None
     return pymicro_wakeword

@@ -132,7 +132,7 @@ class Peer:
         if not hasattr(receiver, JITTER_BUFFER):
             raise ConfigError(
                 "this version of aiortc is not one that is known to work",
-                f"{how_to_install('webrtc')} brings the right one",
+                f"the right one: {how_to_install('webrtc')}",
             )
         setattr(receiver, JITTER_BUFFER, _Tap(on_packet))
         self._peer.createDataChannel(CONTROL).on("message", on_message)

@@ -112,7 +112,7 @@ class Signalling:
             if not answer.is_success:
                 _logger.info("the gateway did not let us leave: HTTP %d", answer.status_code)
         except (httpx.HTTPError, TimeoutError) as error:
-            _logger.info("the gateway was not told that we leave: %s", type(error).__name__)
+            _logger.info("the gateway was not told of the hangup: %s", type(error).__name__)
 
     async def close(self) -> None:
         """Close the connection."""

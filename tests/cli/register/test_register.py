@@ -73,6 +73,7 @@ async def test_a_new_call_is_told_all_there_is_to_tell(register: Run, emulator: 
     [
         (("register",), "no agent to register a call with"),
         (("register", *AGENT), "no API key to register a call"),
+        (("register", *AGENT, "--api-url", "http://127.0.0.1:1"), "RETELL_API_KEY=any"),
         (("register", *AGENT, "--api-url", "http://"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-url", "http://[x"), "is not the URL of a REST API"),
         (("register", *AGENT, "--api-key", KEY), "no such option"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipes import FILES, QUICK, complaint
+from support.pipes import FILES, QUICK, complaint, patched
 from support.program import Talk
 from support.registering import AGENT, HEARD, KEY, OLD, TOLD, WITH_KEY, Run, heard, said
 from support.rest import server
@@ -94,6 +94,48 @@ async def test_a_file_that_is_not_there_costs_no_call(program: Run, tmp_path: Pa
     nowhere = (*OLD, "--api-url", "http://127.0.0.1:1")  # asked, it would be exit code 4
     result = await program("talk", *AGENT, *nowhere, *files, more=WITH_KEY)
     assert "none.wav" in complaint(result, 2)[0]
+
+
+NOWHERE = "http://127.0.0.1:1"
+"""Asked there for a call, it would be exit code 4."""
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--output-file", "taken"), "taken is a directory"),
+        (("--output-file", "locked/a.wav"), "locked/a.wav: Permission denied"),
+        (("--output-file", "a.wav", "--record", "file"), "file: a file, and recordings need"),
+        (("--output-file", "a.wav", "--echo", "system"), "no echo-cancelled microphone"),
+    ],
+)
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+async def test_what_cannot_be_written_or_had_costs_no_call(
+    program: Run, tmp_path: Path, options: tuple[str, ...], says: str, transport: str
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "file").touch()
+    # Root may write everywhere.
+    locked = (
+        "import os; allowed = os.access\n"
+        "os.access = lambda path, mode: 'locked' not in str(path) and allowed(path, mode)\n"
+    )
+    given = [
+        str(tmp_path / each) if before in ("--output-file", "--record") else each
+        for before, each in zip(("", *options), options, strict=False)
+    ]
+    where = ("--transport", transport, "--api-url", NOWHERE)
+    more = {**WITH_KEY, **patched(tmp_path, locked)}
+    result = await program("talk", *AGENT, *where, *FILES[:2], *given, more=more)
+    assert says in complaint(result, 2)[0]
+    assert not (tmp_path / "a.wav").exists()
+
+
+async def test_a_pipe_is_no_reason_not_to_look_at_the_output(program: Run, tmp_path: Path) -> None:
+    files = ("--input-file", "-", "--output-file", str(tmp_path))
+    result = await program("talk", *AGENT, *OLD, "--api-url", NOWHERE, *files, more=WITH_KEY)
+    assert f"{tmp_path} is a directory" in complaint(result, 2)[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
