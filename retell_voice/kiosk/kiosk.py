@@ -132,7 +132,7 @@ class Kiosk:
     def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
         """See ``Surroundings.listen``."""
         if self.devices.io is None:
-            raise PartFailed("the devices are not open")
+            raise PartFailed(self.devices.away)
         return self.devices.io.listen(side, every=PAUSE)
 
     # From beginning to end
@@ -140,6 +140,7 @@ class Kiosk:
     async def __aenter__(self) -> Self:
         await check_sounds(self.settings)  # what cannot be read is told now
         self._begin_parts(make_parts(self.settings, self))
+        self.history.begin()
         self.machine.start()
         self._checks.begin()
         self._show()
@@ -273,9 +274,7 @@ class Kiosk:
         self._calls += 1
         self.tally.wish(self._wish.source)
         _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
-        self._call = HeldCall(
-            self._wish, self._source, lambda: self.devices.io, self.settings, self
-        )
+        self._call = HeldCall(self._wish, self._source, self.devices.borrowed, self.settings, self)
 
     def _found(self, error: Exception | None) -> None:
         why = "" if error is None else words_of(error)

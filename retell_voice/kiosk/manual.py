@@ -90,4 +90,6 @@ Its other messages are in the journal: journalctl -u retell-voice-kiosk
 Examples:
   retell-voice kiosk logs
   retell-voice kiosk logs --calls 100 --json
-  retell-voice kiosk logs --follow""" + codes(_TOLD)
+  retell-voice kiosk logs --follow""" + codes(
+    {**_TOLD, 2: f"{EXIT_CODES[2]}, or the kiosk cannot keep its calls"}
+)
