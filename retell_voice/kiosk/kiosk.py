@@ -21,6 +21,7 @@ from functools import partial
 from typing import Literal, Protocol, Self
 
 from retell_voice.devices.listener import Listener
+from retell_voice.errors import RetellVoiceError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.audible import Audible, check_sounds
 from retell_voice.kiosk.checking import Checks
@@ -109,6 +110,7 @@ class Kiosk:
         self._call: HeldCall | None = None
         self._calls = 0
         self._why = ""
+        self._warned = ""  # what the last look found
         self._parts: list[asyncio.Task[None]] = []
         self._are_devices_stale = False
         self._reopening: asyncio.Task[None] | None = None
@@ -278,12 +280,13 @@ class Kiosk:
 
     def _found(self, error: Exception | None) -> None:
         why = "" if error is None else words_of(error)
-        if why and why != self._why:
-            _logger.warning("%s", why)
+        if why and why not in (self._why, self._warned):
+            hint = error.hint if isinstance(error, RetellVoiceError) else ""
+            _logger.warning("%s", f"{why}: {hint}" if hint else why)
         if self.devices.hangs >= _MOST_HANGS:
             _logger.error("opening the devices hangs again and again: only a restart may help")
             self._exit(1)
-        self._why = why
+        self._why = self._warned = why
         self.machine.happen(finding_of(error), wait_for(error))
         self._show()
 

@@ -20,7 +20,10 @@ _TOLD = {
 ABOUT = """\
 Run an unattended device: press, talk; it hangs up and waits for the next press.
 
-Without a command, this runs a kiosk, as 'kiosk run' does."""
+Without a command, this runs a kiosk, as 'kiosk run' does; 'kiosk run --help' lists its options.
+
+Example:
+  retell-voice kiosk --agent AGENT_ID"""
 RUN = """\
 Run a kiosk: microphone and speaker stay open, a press starts a call, and it recovers from \
 failures by itself. It runs until a signal ends it; SIGHUP rereads the config file.
