@@ -13,6 +13,7 @@ from retell_voice.private import privately
 from retell_voice.program import stdout
 from retell_voice.settings.load import ConfigFile, default_path, environment, find_key, load
 from retell_voice.settings.tables.emulator import EmulatorSettings
+from retell_voice.settings.tables.kiosk import KioskSettings
 from retell_voice.settings.tables.talk import TalkSettings
 from retell_voice.shown import clean, escape_json
 
@@ -21,7 +22,10 @@ def show(settings: TalkSettings, file: ConfigFile) -> None:
     """Print every setting, its value and where it came from; ``--json``: as an array."""
     settings = replace(settings, api_key=find_key(settings.api_key))
     emulator = load(EmulatorSettings, file, environment(), {})
+    kiosk = load(KioskSettings, file, environment(), {})
     rows = [*reference.in_force(settings), *reference.in_force(emulator)]
+    shown = {key for key, _, _ in rows}  # a kiosk has those of calls, too
+    rows += [row for row in reference.in_force(kiosk) if row[0] not in shown]
     if settings.json.value and settings.json.is_flag:
         keys = ("key", "value", "source")
         listed = [dict(zip(keys, row, strict=True)) for row in rows]

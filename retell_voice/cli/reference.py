@@ -86,7 +86,7 @@ def in_force(settings: Settings) -> list[tuple[str, str, str]]:
     for name, row in rows.items():
         given: Sourced[Any] = getattr(settings, name)
         value = "" if given.value is None else _default(row, given.value)
-        if name in ("url", "api_url"):
+        if name in ("url", "api_url", "call_url"):
             value = mask_url(value)
         listed.append((f"{row.section}.{name}".lstrip("."), value, given.source))
     return listed

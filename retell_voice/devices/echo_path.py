@@ -246,6 +246,7 @@ def choose_for(
         microphones=server.microphones if server else (),
         speakers=server.speakers if server else (),
         installed=installed() if asked in (Method.AUTO, Method.WEBRTC) else (),
+        has_server=server is not None,
     )
 
 

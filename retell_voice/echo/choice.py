@@ -75,6 +75,7 @@ def choose(
     microphones: Collection[SoundDevice] = (),
     speakers: Collection[SoundDevice] = (),
     installed: Collection[str] = (),
+    has_server: bool = True,
 ) -> Choice:
     """Choose a method, without opening or importing anything.
 
@@ -83,6 +84,7 @@ def choose(
         microphone, speaker: those in use; None for a file, or none at all.
         microphones, speakers: all those of the sound server.
         installed: see ``webrtc.installed``.
+        has_server: whether a sound server has told of its devices.
 
     Raises:
         ConfigError: the requested method is not available.
@@ -96,6 +98,17 @@ def choose(
         )
     if setting is Method.SYSTEM:
         pair = system.find(microphones, speakers)
+        if pair is None and microphone is None:
+            raise ConfigError(
+                "the microphone is a file, which has no echo for the sound server to cancel",
+                "leave out --echo system",
+            )
+        if pair is None and not has_server:
+            raise ConfigError(
+                "these devices belong to no sound server that could cancel the echo",
+                "--echo system needs PipeWire or PulseAudio, and its device pulse; "
+                "--echo webrtc needs neither",
+            )
         if pair is None:
             raise ConfigError("the sound server has no echo-cancelled microphone", system.HINT)
         return Choice(setting, asked, devices=pair)

@@ -15,6 +15,7 @@ from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.control.client import ControlClient
 from retell_voice.kiosk.states import LIMITS, State
 from retell_voice.program import stdout
+from retell_voice.program.failure import remark
 from retell_voice.shown import clean, escape_json
 
 _FIELDS = tuple(each.name for each in dataclass_fields(Account))
@@ -26,14 +27,18 @@ _CALL_SECONDS = LIMITS[State.DIALLING] + LIMITS[State.WRAPPING_UP]
 
 
 def tell(path: Path, do: str, **fields: Any) -> None:
-    """Have a command carried out, and say how the kiosk is then.
+    """Have a command carried out, and say how the kiosk is then, or what the command has set.
 
     Raises:
         ConnectError: no kiosk listens there.
         ConfigError: it refuses.
     """
     answer = asyncio.run(_ask(path, do, fields))
-    if "state" in answer:
+    if do == "mute" and "muted" in answer:
+        stdout.say("muted" if answer["muted"] else "not muted")
+    elif do == "volume" and "volume" in answer:
+        stdout.say(f"volume {answer['volume']} %")
+    elif "state" in answer:
         stdout.say(str(answer["state"]))
 
 
@@ -58,7 +63,12 @@ def show_status(path: Path, *, as_json: bool) -> None:
 
 
 def show_logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
-    """Print the last calls, and go on with what happens; raises as ``show_status``."""
+    """Print the last calls, and go on with what happens.
+
+    Raises:
+        ConnectError: no kiosk listens there.
+        ConfigError: there are no calls, as the kiosk cannot keep them.
+    """
     asyncio.run(_logs(path, calls, follow=follow, as_json=as_json))
 
 
@@ -80,9 +90,13 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         "calls": f"{status.get('calls')}{f' ({results})' if results else ''}, {minutes:.1f} min",
         "false wakes": status.get("false_wakes") or None,
         "history": status.get("history"),
-        "up": f"{status.get('uptime', 0) / 3600:.1f} h, version {status.get('version')}",
+        "up": f"{_span(status.get('uptime', 0))}, version {status.get('version')}",
     }
     return [f"{name:12}{text}" for name, text in rows.items() if text]
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds < 3570 else f"{seconds / 3600:.1f} h"
 
 
 async def _ask(path: Path, do: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -110,15 +124,26 @@ async def _called(path: Path) -> str:
                     look = told if told.get("event") == "look" else look
     state, why = look.get("state"), look.get("why")
     if state != State.IN_CALL.value:
-        raise CallFailed(f"no call: the kiosk is {state}{f': {why}' if why else ''}")
+        raise CallFailed(
+            f"no call: the kiosk is {state}{f': {why}' if why else ''}",
+            "retell-voice kiosk doctor" if state == State.FAULTED.value else "",
+        )
     return str(state)
 
 
 async def _logs(path: Path, calls: int, *, follow: bool, as_json: bool) -> None:
     async with ControlClient(path) as client:
         answer = await client.do("history", calls=calls)
-        for fields in answer.get("calls", []):
+        calls_kept = answer.get("calls", [])
+        for fields in calls_kept:
             _print_call(fields, as_json=as_json)
+        if trouble := answer.get("trouble"):
+            words = f"the kiosk does not keep its calls: {trouble}"
+            if not (follow or calls_kept):
+                raise ConfigError(words, "its option --history names the file")
+            remark(f"retell-voice: {words}")
+        elif not (follow or calls_kept):
+            remark("retell-voice: no calls yet")
         if not follow:
             return
         async for message in client:

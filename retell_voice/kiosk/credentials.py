@@ -63,7 +63,8 @@ def api_key(settings: KioskSettings) -> Sourced[str]:
     if key.value is None:
         raise ConfigError(
             "there is no API key",
-            f"give the credential {API_KEY} (LoadCredential=), api_key_file, or RETELL_API_KEY",
+            f"set RETELL_API_KEY or api_key_file, or give systemd the credential {API_KEY} "
+            "(LoadCredential=)",
         )
     return Sourced(key.value, key.source)
 

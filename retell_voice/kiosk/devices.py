@@ -10,7 +10,7 @@ from functools import partial
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.devices.ports import AdjustableBlocks
-from retell_voice.errors import DeviceError, DeviceLost
+from retell_voice.errors import ConfigError, DeviceError, DeviceLost
 from retell_voice.events import DeviceChanged, MicrophoneSilent
 from retell_voice.kiosk.states import Event
 from retell_voice.program.opening import audio_format, find_devices
@@ -61,6 +61,7 @@ class Devices:
     ) -> None:
         self.io: AudioIO | None = None
         """The open devices."""
+        self._why = "the devices are not open"
         self.hangs = 0
         """Times that opening them has hung: what hangs holds a thread, and cannot be closed."""
         self._settings = settings
@@ -72,7 +73,7 @@ class Devices:
     @property
     def away(self) -> str:
         """What is wrong with them, one line; empty while both are there."""
-        return "the devices are not open" if self.io is None else self.io.away
+        return self._why if self.io is None else self.io.away
 
     async def open(self) -> None:
         """Open them, unless they are; returns when both work.
@@ -86,14 +87,25 @@ class Devices:
                     self.io = await self._opened()
             except TimeoutError:
                 self.hangs += 1
-                raise DeviceError("opening the devices hangs") from None
+                self._why = "opening the devices hangs"
+                raise DeviceError(self._why) from None
+            except (DeviceError, ConfigError) as error:
+                self._why = str(error)
+                raise
             self._watching = asyncio.create_task(self._watch(self.io))
         if self.io.away:
             raise DeviceLost(self.io.away)
 
+    def borrowed(self) -> AudioIO:
+        """Return the open devices; raises DeviceLost, which says why they are not open."""
+        if self.io is None:
+            raise DeviceLost(self._why)
+        return self.io
+
     async def close(self) -> None:
         """Close them; safe to call at any time."""
         io, self.io = self.io, None
+        self._why = "the devices are not open"
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.cancel()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from retell_voice.devices.audio_io import AudioIO
 from retell_voice.engine.call import Call
-from retell_voice.errors import ConfigError, ConnectError, DeviceLost, RetellVoiceError
+from retell_voice.errors import ConfigError, ConnectError, RetellVoiceError
 from retell_voice.events import (
     AgentStarted,
     AgentStopped,
@@ -78,7 +78,7 @@ class HeldCall:
     Args:
         wish: who wants it.
         source: where the call comes from.
-        io: returns the open devices, None if they are not.
+        io: returns the open devices; raises DeviceLost if they are not open.
         settings: how it is held.
         watcher: is told.
     """
@@ -87,7 +87,7 @@ class HeldCall:
         self,
         wish: Wish,
         source: CallSource,
-        io: Callable[[], AudioIO | None],
+        io: Callable[[], AudioIO],
         settings: KioskSettings,
         watcher: Watcher,
     ) -> None:
@@ -158,8 +158,6 @@ class HeldCall:
         settings = self._settings
         route = await self._source.place(self._wish.source)
         io, jitter = self._io(), settings.jitter_ms
-        if io is None:
-            raise DeviceLost("the devices are not open")
         async with Call(
             route,
             audio=io,

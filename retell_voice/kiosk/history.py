@@ -30,11 +30,16 @@ class History:
 
     def __init__(self, path: Path | None, most: int) -> None:
         self.trouble = ""
-        """Why the last call could not be written, one line; empty if it was."""
+        """Why calls are not kept, one line with the file's path; empty if they are."""
         self._path = path
         self._most = most
         self._errands = Errands("retell-voice history")
         self._connection: sqlite3.Connection | None = None
+
+    def begin(self) -> None:
+        """See whether calls can be written down, and warn now if not; returns at once."""
+        if self._path is not None:
+            self._errands.run(self._try)
 
     def add(self, account: Account) -> None:
         """Write a call down, on a thread of its own; returns at once."""
@@ -51,6 +56,31 @@ class History:
 
     # One thread at a time: that of the errands
 
+    def _try(self) -> None:
+        try:
+            self._opened()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        trouble = self._words(error)
+        if not self.trouble:
+            _logger.warning("figures of calls are not kept: %s", trouble)
+        self.trouble = trouble
+        self._close()
+
+    def _words(self, error: Exception) -> str:
+        """Return what went wrong; SQLite does not say why a file cannot be opened."""
+        if self._path is None:
+            return str(error)
+        if isinstance(error, sqlite3.Error) and self._connection is None:
+            try:
+                self._path.open("ab").close()
+            except OSError as failure:
+                error = failure
+        why = error.strerror if isinstance(error, OSError) else None
+        return f"{self._path}: {why or error}"
+
     def _add(self, account: Account) -> None:
         values = asdict(account)
         marks = ", ".join(f":{name}" for name in _COLUMNS)
@@ -66,10 +96,7 @@ class History:
                 )
             self.trouble = ""
         except (sqlite3.Error, OSError) as error:
-            if not self.trouble:
-                _logger.warning("the call's figures are not kept: %s", error)
-            self.trouble = str(error)
-            self._close()
+            self._fail(error)
 
     def _read(self, calls: int) -> list[Account]:
         try:
@@ -79,8 +106,7 @@ class History:
             )
             found = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
         except (sqlite3.Error, OSError) as error:
-            _logger.warning("the figures of past calls cannot be read: %s", error)
-            self._close()
+            self._fail(error)
             return []
         for each in found:
             each.update({name: bool(each[name]) for name in _BOOLEANS})

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Literal, Protocol, Self
 
 from retell_voice.devices.listener import Listener
+from retell_voice.errors import RetellVoiceError
 from retell_voice.kiosk.account import Account, in_words
 from retell_voice.kiosk.audible import Audible, check_sounds
 from retell_voice.kiosk.checking import Checks
@@ -109,6 +110,7 @@ class Kiosk:
         self._call: HeldCall | None = None
         self._calls = 0
         self._why = ""
+        self._warned = ""  # what the last look found
         self._parts: list[asyncio.Task[None]] = []
         self._are_devices_stale = False
         self._reopening: asyncio.Task[None] | None = None
@@ -132,7 +134,7 @@ class Kiosk:
     def listen(self, side: Literal["near_end", "far_end"] = "near_end") -> Listener:
         """See ``Surroundings.listen``."""
         if self.devices.io is None:
-            raise PartFailed("the devices are not open")
+            raise PartFailed(self.devices.away)
         return self.devices.io.listen(side, every=PAUSE)
 
     # From beginning to end
@@ -140,6 +142,7 @@ class Kiosk:
     async def __aenter__(self) -> Self:
         await check_sounds(self.settings)  # what cannot be read is told now
         self._begin_parts(make_parts(self.settings, self))
+        self.history.begin()
         self.machine.start()
         self._checks.begin()
         self._show()
@@ -273,18 +276,17 @@ class Kiosk:
         self._calls += 1
         self.tally.wish(self._wish.source)
         _logger.info("call triggered by %s", self._wish.source, extra={"source": self._wish.source})
-        self._call = HeldCall(
-            self._wish, self._source, lambda: self.devices.io, self.settings, self
-        )
+        self._call = HeldCall(self._wish, self._source, self.devices.borrowed, self.settings, self)
 
     def _found(self, error: Exception | None) -> None:
         why = "" if error is None else words_of(error)
-        if why and why != self._why:
-            _logger.warning("%s", why)
+        if why and why not in (self._why, self._warned):
+            hint = error.hint if isinstance(error, RetellVoiceError) else ""
+            _logger.warning("%s", f"{why}: {hint}" if hint else why)
         if self.devices.hangs >= _MOST_HANGS:
             _logger.error("opening the devices hangs again and again: only a restart may help")
             self._exit(1)
-        self._why = why
+        self._why = self._warned = why
         self.machine.happen(finding_of(error), wait_for(error))
         self._show()
 

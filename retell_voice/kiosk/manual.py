@@ -20,7 +20,10 @@ _TOLD = {
 ABOUT = """\
 Run an unattended device: press, talk; it hangs up and waits for the next press.
 
-Without a command, this runs a kiosk, as 'kiosk run' does."""
+Without a command, this runs a kiosk, as 'kiosk run' does; 'kiosk run --help' lists its options.
+
+Example:
+  retell-voice kiosk --agent AGENT_ID"""
 RUN = """\
 Run a kiosk: microphone and speaker stay open, a press starts a call, and it recovers from \
 failures by itself. It runs until a signal ends it; SIGHUP rereads the config file.
@@ -90,4 +93,6 @@ Its other messages are in the journal: journalctl -u retell-voice-kiosk
 Examples:
   retell-voice kiosk logs
   retell-voice kiosk logs --calls 100 --json
-  retell-voice kiosk logs --follow""" + codes(_TOLD)
+  retell-voice kiosk logs --follow""" + codes(
+    {**_TOLD, 2: f"{EXIT_CODES[2]}, or the kiosk cannot keep its calls"}
+)

@@ -24,7 +24,7 @@ def socket_path(settings: KioskSettings) -> Path:
     if found is None:
         raise ConfigError(
             "there is no place for the control socket",
-            "set socket, under [kiosk], or RETELL_VOICE_KIOSK_SOCKET",
+            "give --socket, RETELL_VOICE_KIOSK_SOCKET, or socket under [kiosk]",
         )
     return found
 

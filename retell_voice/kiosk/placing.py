@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import shlex
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -144,7 +145,11 @@ def _wait_briefly(error: TooManyRequests, seconds: float) -> None:
 
 
 class CommandCalls:
-    """Runs a command; no shell reads it."""
+    """Runs a command; no shell reads it.
+
+    Raises:
+        ConfigError: it cannot be read, or there is none like that to be run.
+    """
 
     def __init__(self, settings: KioskSettings) -> None:
         self._settings = settings
@@ -156,6 +161,7 @@ class CommandCalls:
         if not self._command:
             raise ConfigError(f"{row.source}: call_command is empty")
         self.label = f"command {self._command[0]}"
+        self._find()
 
     async def place(self, source: str) -> Route:
         """Run it; what it prints is the call."""
@@ -198,7 +204,22 @@ class CommandCalls:
         return out.decode("utf-8", "replace")
 
     async def check(self) -> None:
-        """Nothing can be known before it is run."""
+        """See whether it is there; what comes of it cannot be known before it is run."""
+        self._find()
+
+    def _find(self) -> None:
+        name = self._command[0]
+        if shutil.which(name) is not None:
+            return
+        if not os.path.dirname(name):
+            raise ConfigError(
+                f"{self.label}: not found in PATH", "set call_command to the path of a program"
+            )
+        if not os.path.exists(name):
+            raise ConfigError(f"{self.label}: No such file")
+        if os.path.isdir(name):
+            raise ConfigError(f"{self.label}: it is a directory")
+        raise ConfigError(f"{self.label}: it is not executable", f"chmod +x {shlex.quote(name)}")
 
 
 async def _end_of(stream: asyncio.StreamReader | None) -> bytes:

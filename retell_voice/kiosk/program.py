@@ -255,10 +255,11 @@ class _Program:
                 return reply(command, await self._reload())
             case "history":
                 found = await _read_history(kiosk, command.calls)
-                return reply(command, calls=found)
+                return reply(command, calls=found, trouble=kiosk.history.trouble)
             case "status":
                 return reply(command, status=self._snapshot())
-        return reply(command, state=kiosk.look.state.value)
+        look = kiosk.look
+        return reply(command, state=look.state.value, muted=look.muted, volume=look.volume)
 
 
 async def _read_history(kiosk: Kiosk, calls: int) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ def load(directory: str | None, rate: int, volume: float) -> dict[Say, Samples]:
     if not volume:
         return {}
     if directory is not None and not (path := Path(directory).expanduser()).is_dir():
-        raise ConfigError(f"{directory}: there is no such directory", "it is to hold idle.wav, …")
+        raise ConfigError(f"{directory}: there is no such directory", "it must contain idle.wav, …")
     sounds = {}
     for say in Say:
         sound = made(say, rate)

@@ -141,7 +141,7 @@ def _draw(figures: Figures, moments: Sequence[Moment]) -> Figure:
         if times.count:
             values = [1000 * times.percentile(percent) for percent in percents]
             above.plot(percents, values, label=f"{_NAMES[name]} ({times.count})")
-    above.set(xlabel="percent of them, up to", ylabel="ms", yscale="log", xlim=(0, 100))
+    above.set(xlabel="percentile", ylabel="ms", yscale="log", xlim=(0, 100))
     above.grid(alpha=0.25)
     if above.lines:
         above.legend()
@@ -158,7 +158,7 @@ def _spread(times: Times) -> str:
     if not times.count:
         return "none"
     named = ", ".join(f"{_ms(times.percentile(p))} ({p:g} %)" for p in PERCENTILES)
-    return f"{named}, {_ms(times.highest)} at most; {times.count} of them"
+    return f"{named}, {_ms(times.highest)} at most; measured {times.count} times"
 
 
 def _ms(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -37,6 +38,22 @@ def test_show_names_the_file_that_it_read(run: Run, tmp_path: Path) -> None:
     path.write_text("rate = 16000\n")
     lines = run("config", "show", "--config", str(path)).stdout.splitlines()
     assert lines[0] == f"# config file: {path}"
+
+
+def test_show_shows_the_kiosks_settings_and_no_secret(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "kiosk.toml"
+    path.write_text(
+        '[kiosk]\ncall_url = "https://example.org/call?token=abcdefghijklmnop"\n'
+        'button = "GPIO17"\nmqtt_password = "a-password-of-mine"\n'
+    )
+    path.chmod(0o600)
+    shown = run("config", "show", "--config", str(path)).stdout
+    assert f"kiosk.button = GPIO17  # {path}" in re.sub(" +", " ", shown).replace(" #", "  #")
+    assert "kiosk.call_url = https://example.org/call" in shown
+    assert "abcdefghijklmnop" not in shown
+    assert "a-password" not in shown
+    keys = [line.split(" = ")[0] for line in shown.splitlines()]
+    assert len(keys) == len(set(keys))
 
 
 def test_settings_as_json_have_the_same_rows(run: Run) -> None:

@@ -91,6 +91,11 @@ def test_what_is_asked_for_and_not_there_is_an_error() -> None:
     with pytest.raises(ConfigError, match="no echo-cancelled microphone") as caught:
         chosen(Method.SYSTEM, microphones=[MICROPHONE], speakers=[SPEAKER])
     assert "module-echo-cancel" in caught.value.hint
+    with pytest.raises(ConfigError, match="belong to no sound server") as caught:
+        chosen(Method.SYSTEM, has_server=False)
+    assert "pactl" not in caught.value.hint
+    with pytest.raises(ConfigError, match="microphone is a file, which has no echo"):
+        chosen(Method.SYSTEM, microphone=None, has_server=False)
 
 
 def test_the_sound_servers_pair_is_handed_on() -> None:

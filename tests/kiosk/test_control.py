@@ -214,6 +214,7 @@ def test_who_makes_it_call_is_told_what_came_of_it(
     with pytest.raises(CallFailed) as failed:
         asyncio.run(asked())
     assert str(failed.value) == says
+    assert ("kiosk doctor" in failed.value.hint) == ("faulted" in says)
 
 
 def test_a_call_that_is_refused_is_no_call_without_a_reason(

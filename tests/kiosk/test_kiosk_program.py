@@ -80,7 +80,12 @@ async def test_from_its_start_to_its_end(tmp_path: Path) -> None:
                 at = await kiosk.told(lambda message: bool(message.get("muted")), at)
                 refused = await control.do("volume", percent=1000)
                 assert not refused["ok"]
-                assert (await command(kiosk, "status"))[1].startswith("state       in call, muted")
+                said = (await command(kiosk, "status"))[1]
+                assert said.startswith("state       in call, muted")
+                assert "\nup          0 min, version" in said
+                assert await command(kiosk, "mute", "--off") == (0, "not muted\n", "")
+                assert await command(kiosk, "mute") == (0, "muted\n", "")
+                assert await command(kiosk, "volume", "+10") == (0, "volume 110 %\n", "")
                 code, said, _ = await command(kiosk, "hang-up")
                 assert (code, said) == (0, "wrapping up\n")
                 at = await kiosk.told(lambda message: message["event"] == "call_ended", at)
@@ -122,6 +127,22 @@ async def test_after_a_kill_it_begins_anew_and_two_do_not_run_at_a_time(tmp_path
             assert await kiosk.end(signal.SIGINT) == 0
         code, _, errors = await command(kiosk, "status")
         assert (code, "there is no kiosk at" in errors) == (4, True)
+
+
+async def test_a_history_that_cannot_be_written_is_told_of_by_start_and_logs(
+    tmp_path: Path,
+) -> None:
+    (history := tmp_path / "calls.sqlite").mkdir()
+    async with Emulator(agent=listens) as emulator:
+        options = (*calls(emulator), "--history", str(history))
+        async with KioskProgram(tmp_path, *options) as kiosk:
+            await kiosk.connect()
+            await kiosk.until("idle")
+            code, out, errors = await command(kiosk, "logs")
+            assert (code, out) == (2, "")
+            assert f"does not keep its calls: {history}: Is a directory" in errors
+            assert await kiosk.end() == 0
+    assert kiosk.errors.count(f"WARNING figures of calls are not kept: {history}: Is a") == 1
 
 
 @pytest.mark.parametrize(
@@ -237,6 +258,7 @@ async def test_what_stands_still_gets_no_sign_of_life_and_ends_the_program(
     [
         ({"agent": None}, "nothing says whom to call"),
         ({"call_command": "b"}, "give one"),
+        ({"agent": None, "call_command": "no-such-command"}, "no-such-command: not found in PATH"),
         ({"listen": "0.0.0.0:0"}, "lets other machines in"),
         ({"listen": "127.0.0.1:0"}, "there must be a token"),
         ({"sounds": "/nowhere", "sounds_percent": 100}, "no such directory"),

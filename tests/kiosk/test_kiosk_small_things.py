@@ -96,6 +96,22 @@ def test_a_disk_that_takes_nothing_is_told_of_once(
     history.close()
 
 
+def test_a_file_that_cannot_be_opened_is_told_of_before_any_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (path := tmp_path / "calls.sqlite").mkdir()  # as nothing else stops a test that root runs
+    history = History(path, 10)
+    history.begin()
+    assert read(history) == []
+    assert history.trouble == f"{path}: Is a directory"
+    assert caplog.messages == [f"figures of calls are not kept: {path}: Is a directory"]
+    path.rmdir()
+    history.add(account(1))
+    assert read(history) == [account(1)]
+    assert history.trouble == ""
+    history.close()
+
+
 def test_a_full_disk_loses_the_call_and_nothing_else(tmp_path: Path) -> None:
     history = History(tmp_path / "calls.sqlite", 10)
     history.add(account(1))

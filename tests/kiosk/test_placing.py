@@ -151,9 +151,27 @@ async def test_a_command_may_come_to_a_web_call(tmp_path: Path) -> None:
         read_joining('{"call_id": "a", "access_token": "b"}', url=URL, audio=AUDIO)
 
 
-async def test_a_command_that_is_not_there() -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        await call_source(settings(agent=None, call_command="/nowhere/x")).place("a test")
+async def test_a_command_that_cannot_be_run(tmp_path: Path) -> None:
+    (file := tmp_path / "plain").write_text("#!/bin/sh\necho a_call\n")
+    for command, says in (
+        ("/nowhere/x", "command /nowhere/x: No such file"),
+        ("no-such-command-at-all", "not found in PATH"),
+        (str(tmp_path), "is a directory"),
+        (str(file), "not executable"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            call_source(settings(agent=None, call_command=command))
+    file.chmod(0o755)
+    source = call_source(settings(agent=None, call_command=str(file)))
+    await source.check()
+    await source.place("a test")
+    file.unlink()  # while the kiosk runs: a look finds it missing, too, and not only a call
+    for looked in (source.check, lambda: source.place("a test")):
+        with pytest.raises(ConfigError, match="No such file"):
+            await looked()
+    file.write_text("#!/bin/sh\necho a_call\n")
+    file.chmod(0o755)
+    await source.check()
     with pytest.raises(ConfigError, match="cannot be read"):
         call_source(settings(agent=None, call_command="'"))
 

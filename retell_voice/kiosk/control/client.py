@@ -50,7 +50,8 @@ class ControlClient:
             why = getattr(error, "strerror", None) or "it does not answer"
             raise ConnectError(
                 f"there is no kiosk at {self._path}: {why}",
-                "is it running, and may you use its socket? `systemctl status retell-voice-kiosk`",
+                "is it running, and may you use its socket? `systemctl status retell-voice-kiosk`; "
+                "--socket / RETELL_VOICE_KIOSK_SOCKET if it was started by hand",
             ) from None
         except BaseException:  # cancelled
             await self._close()

@@ -214,7 +214,7 @@ def _check(machine: Machine, *, user: bool) -> None:
         raise ConfigError(f"systemd starts no program with quotes in its name: {machine.program}")
     if not user and machine.unreachable:
         raise ConfigError(
-            f"user {NAME}, as whom the kiosk is to run, cannot enter {machine.unreachable}, "
+            f"the kiosk would run as user {NAME}, which cannot enter {machine.unreachable}, "
             f"where this program is",
             "install it where everyone can read it: sudo python3 -m venv /opt/retell-voice",
         )
