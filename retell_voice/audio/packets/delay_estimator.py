@@ -9,7 +9,8 @@
 Arrivals are counted in samples pulled, so the target covers the delay of the device's blocks and
 follows a sender whose clock runs fast or slow. *Usual* is the mean of the middle half. (NetEQ
 compares with the fastest packet, but whether one makes it into an earlier block is chance.)
-A single stall weighs 2 %: it does not raise the target, but the third within ten seconds does.
+A single stall weighs 2 %: it does not raise the target, but the third within ten seconds does. Until
+then stalls are left out, or two of them would have the target cover nearly all other delays, too.
 
 The redundancy of a lost packet is in the next one. While packets are lost every now and then, the
 target is long enough to wait for it: a packet longer than the lowest.
@@ -32,6 +33,8 @@ _BUCKET = 0.005
 _PERCENTILE = 0.95
 _FORGET = 0.98
 """Forgetting factor per interval."""
+_STALL = 0.12
+"""Seconds of relative delay from which a half second counts as a stall."""
 _TOO_LATE, _TOO_SOON = 1.0, 0.2
 """Seconds of relative delay from which the past is irrelevant: the timestamps have jumped, the
 network was gone, or the device stalled."""
@@ -106,7 +109,11 @@ class DelayEstimator:
     def _learn(self, delay: int) -> None:
         self._share *= _FORGET
         self._share[min(int(delay / self._bucket), _BUCKETS - 1)] += 1 - _FORGET
-        bucket = int(np.searchsorted(np.cumsum(self._share), _PERCENTILE))
+        seen = np.cumsum(self._share)
+        counted = seen[round(_STALL / _BUCKET) - 1]  # all but the stalls
+        if counted < _PERCENTILE:
+            counted = 1.0
+        bucket = int(np.searchsorted(seen, _PERCENTILE * counted))
         self._needed = round((bucket + 1) * self._bucket)
         self._aim()
 

@@ -59,6 +59,13 @@ def test_one_stall_does_not_raise_the_target_but_many_do() -> None:
     assert network.delays.target == 205
 
 
+def test_stalls_that_are_not_covered_leave_the_target_to_what_is() -> None:
+    network = Network()
+    mostly_calm = ([0] * 25 * 24 + [30] + [0] * 24) * 3
+    assert network.late(mostly_calm) == 15
+    assert network.late(stall(200) * 2) == 15
+
+
 def test_a_calm_minute_and_a_half_is_enough_to_forget() -> None:
     dice = random.Random(1)
     network = Network()
