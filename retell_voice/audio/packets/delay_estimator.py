@@ -9,8 +9,8 @@
 Arrivals are counted in samples pulled, so the target covers the delay of the device's blocks and
 follows a sender whose clock runs fast or slow. *Usual* is the mean of the middle half. (NetEQ
 compares with the fastest packet, but whether one makes it into an earlier block is chance.)
-A single stall weighs 2 %: it does not raise the target, but the third within ten seconds does. Until
-then stalls are left out, or two of them would have the target cover nearly all other delays, too.
+A single stall weighs 2 %: it does not raise the target, but the third within ten seconds does.
+Until then stalls are left out, or two of them would have it cover nearly all other delays, too.
 
 The redundancy of a lost packet is in the next one. While packets are lost every now and then, the
 target is long enough to wait for it: a packet longer than the lowest.
