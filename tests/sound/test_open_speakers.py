@@ -100,6 +100,6 @@ async def test_a_canceller_that_is_missing_is_told_of_in_one_line_and_not_to_a_h
     without = home | {"PYTHONPATH": str(tmp_path)}
     used, errors = await by_default(card.env | without)
     assert used == "off"
-    assert "echo control is off: no canceller is installed; with open speakers:" in errors
+    assert "echo control is off: no canceller is installed; with headphones: --echo off; " in errors
     assert errors.count("\n") == 1
     assert await by_default(card.environment(sink=headset) | without) == ("off", "")

@@ -195,7 +195,7 @@ class _Device(ABC, Generic[End]):
                 with self._lock:
                     self._streams.append(stream)
                 guard().watch(run)
-                library.within(library.OPEN_SECONDS, stream.native.start)
+                library.start(stream.native)
                 self._latency = run.latency or None
         except library.NoAnswer as error:
             library.leave_open_at_exit()

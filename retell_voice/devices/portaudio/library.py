@@ -12,8 +12,10 @@ import ctypes
 import functools
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -42,6 +44,7 @@ _TURN_SECONDS = 0.5
 _module: ModuleType | None = None
 _lock = threading.Lock()
 _changing = threading.Lock()  # held while a stream is opened or closed
+_holds: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 _users = 0
 _left_open = False
 
@@ -121,6 +124,28 @@ def within(
         if not done:
             raise NoAnswer(f"the sound system has not answered for {seconds:g} s", _HANGS + _FILES)
     return done[0]
+
+
+def start(stream: Any) -> None:
+    """Start a stream; see ``within``, also for what it raises."""
+    within(OPEN_SECONDS, partial(_held, stream, stream.start))
+
+
+def abort(stream: Any) -> None:
+    """Stop a stream at once; see ``within``, also for what it raises."""
+    within(OPEN_SECONDS, partial(_held, stream, partial(stream.abort, ignore_errors=False)))
+
+
+def _held(stream: Any, work: Callable[[], None]) -> None:
+    with _hold(stream):
+        work()
+
+
+def _hold(stream: Any) -> threading.Lock:
+    """Return the lock of a stream: PortAudio ends the process where one thread closes what another
+    one is just starting, as it may be for a second after its server has died."""
+    with _lock:
+        return _holds.setdefault(stream, threading.Lock())
 
 
 def _load() -> ModuleType:
@@ -214,9 +239,10 @@ def close(stream: Any, closed: Callable[[], None] = lambda: None) -> None:
 
     def _close() -> None:
         try:
-            stream.abort(ignore_errors=True)
-            with in_turn():
-                stream.close(ignore_errors=True)
+            with _hold(stream):
+                stream.abort(ignore_errors=True)
+                with in_turn():
+                    stream.close(ignore_errors=True)
         except Exception:  # noqa: S110 - the stream is given up either way
             pass
         leave()

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from retell_voice.devices.portaudio import library
@@ -74,7 +73,7 @@ class Turns:
         """
         guard().watch(self.long)
         try:
-            _within(native.start)
+            _noting_hangs(library.start, native)
         except Exception:  # the quick one goes on
             return False
         deadline = time.monotonic() + _FIRST_SECONDS
@@ -89,7 +88,7 @@ class Turns:
             quick.pausing = False
             return False
         try:
-            _within(partial(self._native.abort, ignore_errors=False))
+            _noting_hangs(library.abort, self._native)
         except Exception as error:
             quick.pausing = False
             quick.lost(f"it does not stop: {error}")
@@ -110,15 +109,15 @@ class Turns:
         quick.renew()
         try:
             guard().watch(quick)
-            _within(self._native.start)
+            _noting_hangs(library.start, self._native)
         except Exception as error:
             quick.lost(f"it does not start again: {error}")
 
 
-def _within(work: Callable[[], None]) -> None:
-    """Do it, but do not wait for ever; a sound system that hangs would also hang at the exit."""
+def _noting_hangs(work: Callable[[Any], None], native: Any) -> None:
+    """Do it to a stream; a sound system that hangs would also hang at the exit."""
     try:
-        library.within(library.OPEN_SECONDS, work)
+        work(native)
     except library.NoAnswer:
         library.leave_open_at_exit()
         raise

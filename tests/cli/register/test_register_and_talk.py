@@ -106,7 +106,7 @@ NOWHERE = "http://127.0.0.1:1"
         (("--output-file", "taken"), "taken is a directory"),
         (("--output-file", "locked/a.wav"), "locked/a.wav: Permission denied"),
         (("--output-file", "a.wav", "--record", "file"), "file: a file, and recordings need"),
-        (("--output-file", "a.wav", "--echo", "system"), "no echo-cancelled microphone"),
+        (("--output-file", "a.wav", "--echo", "system"), "is a file, which has no echo"),
     ],
 )
 @pytest.mark.parametrize("transport", ["websocket", "webrtc"])

@@ -212,20 +212,33 @@ def test_stopping_while_it_is_being_opened_leaves_portaudio_alone_at_exit(plugge
     monkeypatch.setattr(atexit, "unregister", forgotten.append)
 
     class Hangs(Stream):
+        is_starting = False
+
         def start(self):
+            self.is_starting = True
             opening.set()
             go_on.wait(5)
+            self.is_starting = False
 
+        def close(self, ignore_errors=True):
+            assert not self.is_starting, "PortAudio ends the process"
+            super().close(ignore_errors)
+            closed.set()
+
+    closed = threading.Event()
     monkeypatch.setattr(sounddevice, "RawOutputStream", Hangs)
     speaker = find_speaker()
     starting = threading.Thread(target=speaker.start, args=(Source(),))
     starting.start()
     assert opening.wait(5)
     speaker.stop()
-    assert forgotten == [sounddevice._exit_handler]
+    assert set(forgotten) == {sounddevice._exit_handler}
     go_on.set()
     starting.join(5)
-    speaker.stop()
+    assert closed.wait(5)
+    for thread in threading.enumerate():
+        if thread.name == "retell-voice close":
+            thread.join(5)
 
 
 @pytest.mark.parametrize(
