@@ -131,7 +131,7 @@ async def serving(what: Any, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
     if what is None or what.__qualname__.startswith("answers"):
         server = await asyncio.start_server(what or answers(b""), "127.0.0.1", 0, ssl=tls)
     else:
-        server = await serve(what, "127.0.0.1", 0, ssl=tls, max_size=None)
+        server = await serve(what, "127.0.0.1", 0, ssl=tls, max_size=None, close_timeout=3)
     port = next(iter(server.sockets)).getsockname()[1]
     if what is None:
         server.close()
