@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from retell_voice.net.attempts import LOGGER
+from retell_voice.shown import logger
 
 
 class _Teller(logging.Handler):
@@ -25,12 +26,12 @@ def telling_attempts(tell: Callable[[str], None]) -> Iterator[None]:
     Args:
         tell: shows a line, on the thread of the attempt.
     """
-    logger, teller = logging.getLogger(LOGGER), _Teller(tell)
-    before = logger.level
-    logger.addHandler(teller)
-    logger.setLevel(logging.INFO)
+    attempts, teller = logger(LOGGER), _Teller(tell)
+    before = attempts.level
+    attempts.addHandler(teller)
+    attempts.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(teller)
-        logger.setLevel(before)
+        attempts.removeHandler(teller)
+        attempts.setLevel(before)
