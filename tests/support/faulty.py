@@ -73,7 +73,7 @@ async def stands_still(socket: ServerConnection) -> None:
 
 
 async def reads_on(socket: ServerConnection) -> None:
-    """Read until the connection is closed: frames that nobody reads keep a server from seeing it."""
+    """Read until the connection is closed: unread frames keep a server from seeing that."""
     with suppress(ConnectionClosed):
         async for _ in socket:
             pass
