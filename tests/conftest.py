@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
+import threading
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -188,3 +191,14 @@ def _ask_for_more(items: list[pytest.Item]) -> None:
             if isinstance(own, settings) and id(owner) not in done:
                 done.add(id(owner))
                 setattr(owner, name, settings(own, max_examples=THOROUGH * own.max_examples))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_in_portaudio() -> Iterator[None]:
+    """Leave no thread in PortAudio: a command that a later test runs here would end the process."""
+    yield
+    if library := sys.modules.get("retell_voice.devices.portaudio.library"):
+        for thread in threading.enumerate():
+            if thread.name in library._AT_WORK:
+                thread.join(15)
+        library._left_open = False
