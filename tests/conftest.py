@@ -201,4 +201,4 @@ def nothing_left_in_portaudio() -> Iterator[None]:
         for thread in threading.enumerate():
             if thread.name in library._AT_WORK:
                 thread.join(15)
-        library._left_open = False
+        vars(library)["_left_open"] = False
