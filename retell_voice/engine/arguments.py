@@ -38,7 +38,7 @@ def check_parts(microphone: object, speaker: object, recorder: object) -> None:
 
 
 def route_of(route: Route | str, **web: Any) -> Route:
-    """Return a route: the one given, or that of a registered call."""
+    """Return a route: the one given, or that of a registered call; raises TypeError."""
     given = {name: value for name, value in web.items() if value is not None}
     if isinstance(route, str):
         from retell_voice.transport.route import web_route  # noqa: PLC0415 - no other needs it
@@ -52,6 +52,7 @@ def route_of(route: Route | str, **web: Any) -> Route:
 
 
 def frame_ms_of(wanted: int | None, route: Route) -> int:
+    """Return the length of a frame; raises AudioFormatError if it is not the route's."""
     if wanted is None:
         return route.frame_ms or DEFAULT_FRAME_MS
     if route.frame_ms not in (None, wanted):

@@ -27,6 +27,7 @@ CAPTURE_MS, PLAYOUT_MS = 64 / 3, 32 / 3
 _OPENING_SECONDS = 15.0
 _LOST_SECONDS = 10.0
 """How long a call goes on without one of the devices."""
+_NOT_OPEN = "the devices are not open"
 
 
 def device_format(settings: KioskSettings) -> AudioFormat:
@@ -61,7 +62,7 @@ class Devices:
     ) -> None:
         self.io: AudioIO | None = None
         """The open devices."""
-        self._why = "the devices are not open"
+        self._why = _NOT_OPEN
         self.hangs = 0
         """Times that opening them has hung: what hangs holds a thread, and cannot be closed."""
         self._settings = settings
@@ -105,7 +106,7 @@ class Devices:
     async def close(self) -> None:
         """Close them; safe to call at any time."""
         io, self.io = self.io, None
-        self._why = "the devices are not open"
+        self._why = _NOT_OPEN
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.cancel()

@@ -24,7 +24,7 @@ def share_one_heap() -> None:
 
 
 def tidy() -> None:
-    """Free what a call has left behind. Takes some tens of milliseconds: use it between calls.
+    """Free what a call has left behind. May take tens of milliseconds: use it between calls.
 
     Its objects refer to each other, and Python collects them only after many calls: a kiosk was
     9 MB larger after 150 web calls, and still growing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,15 @@ async def rest(*each: Any) -> None:
     await soon(lambda: all(device.is_resting for device in each))
 
 
+async def look(io: AudioIO) -> None:
+    """Have it look much later, and wait for what that leads to."""
+    io._rest_or_wake(io._used_at + 60.0)
+    for side in (io._near, io._far):
+        done = threading.Event()
+        side._errands.run(done.set)
+        await soon(done.is_set)
+
+
 def lease_of(io: AudioIO) -> Lease:
     audio = AudioFormat(rate=RATE)
     return Lease(
@@ -96,7 +106,7 @@ async def test_a_call_keeps_them_awake() -> None:
         lease.begin()
         assert not microphone.wanted()
         await soon(lambda: microphone.told == ["rest", "wake"])
-        await asyncio.sleep(0.8)
+        await look(io)
         assert microphone.told == ["rest", "wake"]
         lease.end()
         await rest(microphone, io.speaker)
@@ -127,7 +137,7 @@ async def test_a_meter_keeps_them_awake_until_the_end_of_its_call() -> None:
 
 async def test_they_rest_only_where_that_is_wanted() -> None:
     async with AudioIO(Microphone(), Speaker()) as io:
-        await asyncio.sleep(0.8)
+        await look(io)
         microphone: Any = io.microphone
         assert microphone.told == []
 
