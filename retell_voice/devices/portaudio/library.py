@@ -126,13 +126,13 @@ def within(
     return done[0]
 
 
-def start(stream: Any) -> None:
-    """Start a stream; see ``within``, also for what it raises."""
-    within(OPEN_SECONDS, partial(_held, stream, stream.start))
+def start(stream: Any, seconds: float | None = None) -> None:
+    """Start a stream, within ``OPEN_SECONDS`` unless told; see ``within``, also for errors."""
+    within(OPEN_SECONDS if seconds is None else seconds, partial(_held, stream, stream.start))
 
 
 def abort(stream: Any) -> None:
-    """Stop a stream at once; see ``within``, also for what it raises."""
+    """Stop a stream at once, within ``OPEN_SECONDS``; see ``within``, also for errors."""
     within(OPEN_SECONDS, partial(_held, stream, partial(stream.abort, ignore_errors=False)))
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from retell_voice.devices.portaudio import library
@@ -25,6 +26,9 @@ from retell_voice.devices.portaudio.spinning import guard
 BLOCK_SECONDS = 0.085
 """Length of long blocks. Twice as long would save as much again as a tenth of what this saves."""
 _FIRST_SECONDS, _BUSY_SECONDS = 1.0, 0.1
+_WAKE_SECONDS = 2.0
+"""How long the quick stream may take to start again, mostly 15 ms: where its server has just died,
+it hangs, and the device comes back the later."""
 _POLL_SECONDS = 0.005
 
 
@@ -98,18 +102,19 @@ class Turns:
         return True
 
     def end(self) -> None:
-        """Start the quick stream again. The other one is to be closed then."""
+        """Start the quick stream again, unless the device was lost: what hangs in it would hold up
+        its return. The other stream is to be closed then."""
         self._passes = False
         deadline = time.monotonic() + _BUSY_SECONDS
         while self._busy and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS / 10)
         quick = self.quick
-        if not quick.pausing or quick.stopping:
+        if not quick.pausing or quick.stopping or self.long.told:
             return
         quick.renew()
         try:
             guard().watch(quick)
-            _noting_hangs(library.start, self._native)
+            _noting_hangs(partial(library.start, seconds=_WAKE_SECONDS), self._native)
         except Exception as error:
             quick.lost(f"it does not start again: {error}")
 

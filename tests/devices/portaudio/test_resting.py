@@ -194,6 +194,19 @@ def test_one_that_does_not_wake_is_lost(speaker: Any) -> None:
     assert "the server has gone" in why
 
 
+def test_one_that_was_lost_while_it_rested_is_not_started_again(speaker: Any) -> None:
+    source = Source()
+    speaker.start(source)
+    speaker.rest(lambda: True)
+    quick, long = made
+    long.settings["finished_callback"]()
+    assert len(source.losses) == 1
+    speaker.wake()
+    assert "start" not in quick.done[1:]
+    assert "close" in long.done
+    assert len(source.losses) == 1
+
+
 def test_one_that_does_not_stop_is_lost_and_its_thread_is_looked_at_until_it_is_closed(
     speaker: Any,
 ) -> None:
@@ -265,7 +278,7 @@ def test_a_sound_server_that_hangs_meanwhile_does_not_hold_up_the_exit(
         monkeypatch.setattr(library, "OPEN_SECONDS", 0.05)
     speaker.rest(lambda: True)
     if step == "start again":
-        monkeypatch.setattr(library, "OPEN_SECONDS", 0.05)
+        monkeypatch.setattr(resting, "_WAKE_SECONDS", 0.05)
         monkeypatch.setattr(quick, "start", hang)
         speaker.wake()
     assert step in left
