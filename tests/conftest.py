@@ -44,9 +44,16 @@ PATIENT = (
 )
 """Files and folders of tests that depend on no clock, connect to nothing and compute a lot: they
 pass however seldom they get a processor."""
-OWN_CARD = ("sound/test_losing_devices.py",)
-"""Files of sound tests that bring their own cards and measure no sound: they may run while others
-measure."""
+MEASURING = (
+    "sound/test_devices_on_card.py",
+    "sound/test_doctor_on_card.py",
+    "sound/test_fidelity.py",
+    "sound/test_interruption.py",
+    "sound/test_open_devices.py",
+    "sound/test_open_speakers.py",
+    "sound/test_recording_on_card.py",
+)
+"""Files of sound tests that measure sound or times: they run one after the other."""
 LONG = (
     "emulator/test_engines_real.py",
     "emulator/test_neural.py",
@@ -79,7 +86,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
     group.addoption("--sound", **some, help="only the sound tests, or none of them")
     group.addoption(
-        "--own-card", **some, help="only the sound tests that bring their own card, or none of them"
+        "--measuring", **some, help="only the tests that measure sound, or none of them"
     )
     group.addoption(
         "--patient", **some, help="only the tests that pass however slow the machine is, or none"
@@ -104,7 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
-    missing = [each for each in PATIENT + OWN_CARD + LONG if not (TESTS / each).exists()]
+    missing = [each for each in PATIENT + MEASURING + LONG if not (TESTS / each).exists()]
     assert not missing, f"tests/conftest.py names what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
@@ -155,7 +162,7 @@ def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
     kinds = {
         "sound": is_sound,
         "patient": _is_in(path, PATIENT),
-        "own_card": _is_in(path, OWN_CARD),
+        "measuring": _is_in(path, MEASURING),
     }
     return all(
         wanted == ("only" if applies else "none")

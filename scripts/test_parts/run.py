@@ -2,13 +2,12 @@
 yes|no ARGUMENT…``. The first argument says whether the sound tests can run; the others are
 pytest's. Exit code: 0 if all passed, 1 if anything failed, 130 after Ctrl-C.
 
-The sound tests share a card and a clock, and lose audio if they have to wait for a processor. They
-run first, one after the other, except those that bring their own cards and measure nothing, which
-run at the same time. They compute little, so mypy and the patient tests, which depend on no clock,
-run beside them (tests/conftest.py lists both kinds), but on one processor and in Linux's idle
-class: only while that processor has nothing else to do. That takes two processors, and a machine on
-which nothing else is busy, or the idle class starves; on any other, all parts run one after the
-other. The output of what runs beside others is printed once all of them are over.
+The sound tests come first, as they lose audio if they have to wait for a processor: those that
+measure it one after the other on one card, and beside them the others on another. They compute
+little, so mypy and the patient tests, which depend on no clock, run beside them, but only while a
+processor has nothing else to do. That takes Linux, two processors, and a machine on which nothing
+else is busy, or they starve; on any other, all parts run one after the other. tests/conftest.py
+lists the files of each kind. The output of what runs beside others is printed once all are over.
 
 The other tests run in parallel, in four more processes than there are processors, as many of them
 wait for time to pass. Each file is run by one process, so that what its tests share is made once.
@@ -20,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +33,8 @@ REPO = Path(__file__).absolute().parents[2]
 MYPY = "mypy"
 NOTHING_FOUND = 5  # pytest's exit code if no test was selected
 SLOWEST = 20
+_LEAST_WEIGHT = 19
+"""The nice value of a session that gives way to all others."""
 PATIENCE = 600
 """Seconds that a test may take in the idle class."""
 LOOK = 0.5
@@ -56,7 +58,12 @@ class Part:
     to: IO[bytes] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def start(self) -> None:
+    def start(self, *, gives_way: bool = False) -> None:
+        """Start it.
+
+        Args:
+            gives_way: let it have only what others leave of the processors. Linux only.
+        """
         if self.to is None:
             say(f"== {self.name}")
         self.process = subprocess.Popen(
@@ -65,25 +72,37 @@ class Part:
             stdin=subprocess.DEVNULL,
             stdout=self.to,
             stderr=None if self.to is None else subprocess.STDOUT,
+            start_new_session=gives_way,
         )
+        if gives_way:
+            self._weigh(_LEAST_WEIGHT, os.SCHED_IDLE)
 
     def wait(self) -> int:
-        assert self.process is not None
-        return self.process.wait()
+        """Return its exit code; 0 if it was never started."""
+        return 0 if self.process is None else self.process.wait()
 
-    def give_way(self, gives_way: bool = True) -> None:
-        """Put it and all it has started into the idle class, on the last processor only; or back
-        into the usual class, on all of them. Linux only.
+    def interrupt(self) -> None:
+        """Interrupt its session, as Ctrl-C does."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGINT)
 
-        If such work fills all processors, sound waits for hundreds of milliseconds all the same.
+    def stop_giving_way(self) -> None:
+        """Give it its share of the processors again."""
+        self._weigh(0, os.SCHED_OTHER)
+
+    def _weigh(self, nice: int, policy: int) -> None:
+        """Set the weight of its session, and the class of all that it has started.
+
+        Linux shares the processors out among sessions first (autogroups): against the threads of
+        another session, the idle class alone means nothing.
         """
         assert self.process is not None
-        ours = os.sched_getaffinity(0)
-        policy = os.SCHED_IDLE if gives_way else os.SCHED_OTHER
+        with contextlib.suppress(OSError):  # it has ended, or this Linux does not do so
+            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice))
         for thread in list(threads(self.process.pid)):
-            with contextlib.suppress(OSError):  # it has ended
-                os.sched_setaffinity(thread, {max(ours)} if gives_way else ours)
-                # Not every user may take it out of the idle class again; it then stays there.
+            # It has ended, or this user may not take it out of that class again: it stays there.
+            with contextlib.suppress(OSError):
                 os.sched_setscheduler(thread, policy, os.sched_param(0))
 
     def tell(self) -> None:
@@ -135,7 +154,7 @@ def processors() -> int:
 
 def estimate(count: int) -> str:
     """How long everything takes on an idle machine with that many processors, in words."""
-    minutes = {1: "twelve", 2: "seven"}.get(count, "four")
+    minutes = {1: "twelve", 2: "five"}.get(count, "four")
     return f"about {minutes} minutes if {count} processor{'s are' if count > 1 else ' is'} idle"
 
 
@@ -187,8 +206,8 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
             patient = tests("patient tests", "--sound=none", *patience, *parallel(processors()))
             others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
             on_cards = [
-                tests("sound tests", "--sound=only", "--own-card=none"),
-                tests("sound tests on cards of their own", "--sound=only", "--own-card=only"),
+                tests("sound tests that measure", "--sound=only", "--measuring=only"),
+                tests("other sound tests", "--sound=only", "--measuring=none"),
             ]
             codes = beside(on_cards, [mypy, patient], tests("other tests", *others))
         else:
@@ -223,29 +242,31 @@ def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
 
 def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dict[str, int]:
     """Run what is patient beside what needs a card, then the rest; return the exit codes."""
-    parts, compiler = [*patient, *on_cards, rest], compiling()
+    parts, patient = [*patient, *on_cards, rest], [*compiling(), *patient]
     on_card, *on_others = on_cards
     with contextlib.ExitStack() as stack:
         try:
-            for part in (*compiler, *patient):
+            for part in patient:
                 part.to = stack.enter_context(tempfile.TemporaryFile())
-                part.start()
-                part.give_way()
+                part.start(gives_way=True)
             for part in on_others:
                 part.to = stack.enter_context(tempfile.TemporaryFile())
                 part.start()
             on_card.start()
             for part in on_cards:
                 part.wait()
-            for part in (*compiler, *patient):
-                part.give_way(False)
-            for part in compiler:
-                part.wait()
             rest.start()
-        finally:  # also after Ctrl-C, which interrupts them, too
-            for part in compiler:
+            rest.wait()
+            for part in patient:
+                part.stop_giving_way()
                 part.wait()
-            codes = {part.name: part.wait() for part in parts if part.process is not None}
+        except KeyboardInterrupt:
+            for part in patient:  # the terminal interrupts its own session
+                part.interrupt()
+            for part in (*patient, *parts):
+                part.wait()
+            raise
+        codes = {part.name: part.wait() for part in parts}
         for part in (*on_others, *patient):
             part.tell()
     return codes

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,23 +63,49 @@ def test_a_system_that_does_not_say_counts_as_busy(monkeypatch: pytest.MonkeyPat
     assert is_busy()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduling classes")
-def test_what_gives_way_runs_only_while_the_last_processor_is_idle() -> None:
+@pytest.fixture
+def part() -> Iterator[Part]:
+    """One that goes on for ever."""
     with tempfile.TemporaryFile() as output:
         part = Part("a part", ["timeit", "-n1", "-r1", "-s", FOR_EVER], output)
-        part.start()
-        process = part.process
-        assert process is not None
-        try:
-            part.give_way()
-            found = list(threads(process.pid))
-            classes = {os.sched_getscheduler(each) for each in found}
-            processors = set().union(*(os.sched_getaffinity(each) for each in found))
-        finally:
-            process.kill()
-            part.wait()
-    assert classes == {os.SCHED_IDLE}
-    assert processors == {max(os.sched_getaffinity(0))}
+        yield part
+        assert part.process is not None
+        part.process.kill()
+        part.wait()
+
+
+def classes(part: Part) -> set[int]:
+    assert part.process is not None
+    return {os.sched_getscheduler(each) for each in threads(part.process.pid)}
+
+
+def nice(part: Part) -> int | None:
+    """The nice value of its session; None if this Linux knows none."""
+    assert part.process is not None
+    with contextlib.suppress(OSError):
+        if words := Path(f"/proc/{part.process.pid}/autogroup").read_text().split():
+            return int(words[-1])
+    return None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduling classes")
+def test_what_gives_way_does_so_to_other_sessions_too(part: Part) -> None:
+    part.start(gives_way=True)
+    assert part.process is not None
+    assert os.getsid(part.process.pid) == part.process.pid
+    assert classes(part) == {os.SCHED_IDLE}
+    assert nice(part) in (19, None)
+    part.stop_giving_way()
+    assert nice(part) in (0, None)
+    if os.getuid() == 0:
+        assert classes(part) == {os.SCHED_OTHER}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduling classes")
+def test_what_gives_way_is_interrupted_with_the_others(part: Part) -> None:
+    part.start(gives_way=True)
+    part.interrupt()
+    assert part.wait() in (1, -signal.SIGINT)  # Python told of it, or had not begun
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's /proc")

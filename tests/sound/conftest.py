@@ -12,6 +12,7 @@ def card() -> Iterator[VirtualCard]:
     if (missing := missing_programs()) and os.environ.get("CI") != "true":
         pytest.skip(f"no sound card: {', '.join(missing)} missing; see scripts/test")
     with VirtualCard() as running:
+        running.run_ahead()  # as a desktop lets its sound server
         yield running
 
 
