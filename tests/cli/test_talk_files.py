@@ -133,7 +133,7 @@ async def test_an_llm_server_is_tried_in_a_silent_room(run: Run) -> None:
         url = f"ws://127.0.0.1:{running.sockets[0].getsockname()[1]}/llm"
         result = await asyncio.to_thread(
             run,
-            *("talk", "--llm", url, "--typed", "--input-wait", "agent", "--speed", "4"),
+            *("talk", "--llm", url, "--typed", "--input-wait", "agent", "--speed", "2"),
             *("--output-file", os.devnull),
             stdin="one\ntwo\n",
             more={"RETELL_VOICE_EMULATOR_TTS": "mumble", "RETELL_VOICE_EMULATOR_ASR": "none"},

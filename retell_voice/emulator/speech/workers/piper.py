@@ -18,6 +18,8 @@ from retell_voice.audio.format import to_int16
 from retell_voice.emulator.speech.ports import Speech, spread
 from retell_voice.errors import ConfigError
 
+_SEED = 1
+"""Piper's intonation is random; with a seed, a voice says the same things alike in each run."""
 _VOLUME = 0.6  # peaks, of full scale: by itself Piper goes up to full scale
 _QUIET = 0.01  # of full scale: anything quieter is before the first word or after the last
 
@@ -41,6 +43,7 @@ class Piper:
                 raise ConfigError(
                     f"there is no {each}", "a Piper voice is two files: *.onnx and *.onnx.json"
                 )
+        onnxruntime.set_seed(_SEED)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
