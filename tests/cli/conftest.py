@@ -50,7 +50,9 @@ def warm_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[warm.Warm
     if not warm.AVAILABLE:
         yield None
         return
-    with warm.WarmProcess(env_of(tmp_path_factory.mktemp("warm"))) as process:
+    env = env_of(tmp_path_factory.mktemp("warm"))
+    with warm.WarmProcess(env) as process:
+        process.run("--version", env=env, stdin="", timeout=60)  # before a test takes the time
         yield process
 
 
