@@ -6,8 +6,8 @@
                      ▲ EchoPath: what is played
     speaker    ◀─ Output  ◀─ the call that is up, your own sounds
         ▲
-        └─ a Pair: brings either back when it is lost, has others take over; Looks notice the
-           rest, Idling lets both rest between calls
+        └─ a Pair: a Supervisor for each brings it back when it is lost; others can take over.
+           Looks see what no device reports; Idling lets both rest between calls
 
 Calls borrow them one after the other, without reopening a stream::
 
