@@ -6,7 +6,8 @@
                      ▲ EchoPath: what is played
     speaker    ◀─ Output  ◀─ the call that is up, your own sounds
         ▲
-        └─ a Supervisor for each: brings it back when it is lost, gives it more latency after gaps
+        └─ a Pair: a Supervisor for each brings it back when it is lost; others can take over.
+           Looks see what no device reports; Idling lets both rest between calls
 
 Calls borrow them one after the other, without reopening a stream::
 
@@ -19,42 +20,30 @@ Calls borrow them one after the other, without reopening a stream::
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from retell_voice.audio.format import SAMPLES, AudioFormat, Samples, described, is_samples
-from retell_voice.audio.resample import resample_whole
-from retell_voice.devices.clock import LEFT_OUT, WATCH, WATCH_SECONDS, Ticking
+from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.devices.echo_path import Echo, EchoPath
 from retell_voice.devices.event_feed import EventFeed
-from retell_voice.devices.files import NullMicrophone, NullSpeaker, read_wav
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.listener import Listener
+from retell_voice.devices.own_sounds import play_until_heard, sound_at
 from retell_voice.devices.ports import Microphone, Speaker, check_device, traits_of
-from retell_voice.devices.streams.convert import as_microphone, as_speaker
 from retell_voice.devices.streams.near_end import NearEnd
 from retell_voice.devices.streams.notices import Notice
-from retell_voice.devices.streams.output import MOST_SOUNDS, Output, Sound
+from retell_voice.devices.streams.output import Output
 from retell_voice.devices.streams.tap import EVERY
 from retell_voice.devices.upkeep.drift import ClockDrift
-from retell_voice.devices.upkeep.gates import CaptureGate, PlayoutGate
+from retell_voice.devices.upkeep.idling import Idling
 from retell_voice.devices.upkeep.looks import Looks
-from retell_voice.devices.upkeep.supervisor import Supervisor
-from retell_voice.errors import DeviceError, DeviceLost
+from retell_voice.devices.upkeep.pair import Pair
+from retell_voice.errors import DeviceLost
 from retell_voice.events import DeviceChanged, Event, MicrophoneSilent
 from retell_voice.threads.detached import run_detached, run_to_completion
-from retell_voice.threads.mailbox import mailbox_of
-
-_SWITCH_SECONDS = 1.0
-"""Seconds that closing waits for a device that is just taking over."""
-_REST_SECONDS = 3.0
-"""Without a call or a sound, until devices rest: longer than a kiosk's dialling sound pauses."""
 
 
 class AudioIO:
@@ -115,13 +104,8 @@ class AudioIO:
             speaker = speaker or devices.find_speaker(audio)
         check_device(microphone, "microphone")
         check_device(speaker, "speaker")
-        self._microphone = microphone
-        self._speaker = speaker
-        self._can_block = traits_of(microphone).can_block
-        self._device_timeout = device_timeout
-        self._may_rest = rests
-        self._used_at = 0.0  # seconds of the machine's clock: a call or a sound
-        self.near_end = NearEnd(microphone.rate, self._post, can_block=self._can_block)
+        can_block = traits_of(microphone).can_block
+        self.near_end = NearEnd(microphone.rate, self._post, can_block=can_block)
         self.output = Output(speaker.rate, volume)
         self.echo = EchoPath(
             echo,
@@ -132,30 +116,34 @@ class AudioIO:
         )
         """The echo control in use, why, and how well it works."""
         self.echo.prepare(microphone, speaker)
-        self._near = self._near_supervisor(microphone)
-        self._far = self._far_supervisor(speaker)
-        self._aside: list[Supervisor] = []  # those of devices about to take over
-        self._retired_starts = 0
-        self._switching = threading.Lock()  # held while they do
+        self._pair = Pair(
+            microphone,
+            speaker,
+            self.near_end,
+            self.output,
+            can_block=can_block,
+            device_timeout=device_timeout,
+            post=self._post,
+        )
+        self._idling = Idling(self._pair, self.near_end, self.output, self.echo, may_rest=rests)
+        self._looks = Looks(self._pair, self.near_end, self.output, self._idling, self._zeros)
         self._lease: Lease | None = None
         self._is_open = self._is_closed = False
-        self._ticking: Ticking | None = None
-        self._looks = Looks(self.near_end, self.output, self._zeros)
         self._events = EventFeed()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open" if self._is_open else "not open"
-        return f"<AudioIO {self._microphone.name!r} {self._speaker.name!r} {state}>"
+        return f"<AudioIO {self.microphone.name!r} {self.speaker.name!r} {state}>"
 
     @property
     def microphone(self) -> Microphone:
         """The microphone in use."""
-        return self._microphone
+        return self._pair.microphone
 
     @property
     def speaker(self) -> Speaker:
         """The speaker in use."""
-        return self._speaker
+        return self._pair.speaker
 
     @property
     def muted(self) -> bool:
@@ -186,13 +174,12 @@ class AudioIO:
     @property
     def openings(self) -> int:
         """Times that a device's stream was opened, both sides together."""
-        supervisors = (self._near, self._far, *self._aside)
-        return self._retired_starts + sum(each.starts for each in supervisors)
+        return self._pair.openings
 
     @property
     def away(self) -> str:
         """Which devices are lost and why, one line; empty while both are there."""
-        return "; ".join(filter(None, (self._near.trouble, self._far.trouble)))
+        return self._pair.away
 
     @property
     def capture_drift(self) -> ClockDrift:
@@ -223,18 +210,18 @@ class AudioIO:
         if self._is_open or self._is_closed:
             raise RuntimeError("an AudioIO can be opened only once; make another one")
         self._is_open = True
-        self._used_at = time.monotonic()
+        self._idling.wake()
         if lease is not None:
             self.lend(lease)
         try:
-            self._far.start()
-            self.echo.settle(self._microphone, self._speaker)
+            self._pair.far.start()
+            self.echo.settle(self.microphone, self.speaker)
             self.near_end.start()
-            self._near.start()
+            self._pair.near.start()
         except BaseException:
             self.close()
             raise
-        self._ticking = WATCH.begin(WATCH_SECONDS, self._look, self._watch_failed)
+        self._looks.begin()
         if self._is_closed:  # meanwhile, as one of them hung: what was begun since is left
             self.close()
 
@@ -247,18 +234,11 @@ class AudioIO:
         if lease is not None:
             lease.post(DeviceLost("the AudioIO was closed during the call"))
         self._is_closed = True
-        if self._ticking is not None:
-            WATCH.end(self._ticking)
-        for supervisor in (self._near, self._far, *self._aside):
-            supervisor.end()
-        alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
+        self._looks.end()
         with ExitStack() as stack:
-            if alone:
-                stack.callback(self._switching.release)
             stack.callback(self._events.close)
             stack.callback(self.near_end.stop)
-            for supervisor in (*self._aside, self._far, self._near):
-                stack.callback(supervisor.stop)
+            stack.callback(self._pair.stop)
 
     async def __aenter__(self) -> Self:
         self._events.begin()
@@ -306,21 +286,9 @@ class AudioIO:
         """
         if not self._is_open or self._is_closed:
             raise RuntimeError("the AudioIO is not open: use it inside 'async with'")
-        if isinstance(sound, Path | str) or rate not in (None, self.output.rate):
-            samples = await run_detached(partial(self._prepared, sound, rate))
-        else:
-            samples = self._prepared(sound, rate)  # at once, whatever else the loop has to do
-        heard = asyncio.Event()
-        mailbox = mailbox_of(asyncio.get_running_loop())
-        self._wake()
-        playing = Sound(samples, lambda: mailbox.post(lambda *_: heard.set(), None), yields=yields)
-        if not self.output.play(playing):
-            raise RuntimeError(f"{MOST_SOUNDS} sounds are already waiting to be played")
-        try:
-            await heard.wait()
-        except asyncio.CancelledError:
-            playing.is_stopping = True
-            raise
+        samples = await sound_at(self.output.rate, sound, rate)
+        self._idling.wake()
+        await play_until_heard(self.output, samples, yields=yields)
 
     def listen(
         self, side: Literal["near_end", "far_end"] = "near_end", *, every: float = EVERY
@@ -365,41 +333,7 @@ class AudioIO:
             DeviceError: one cannot be opened or passes no audio, or it is closed; nothing has
                 changed then.
         """
-        with self._switching, ExitStack() as failing:
-            far = near = None
-            if speaker is not None and speaker is not self._speaker:
-                check_device(speaker, "speaker")
-                far = self._far_supervisor(speaker)
-            if microphone is not None and microphone is not self._microphone:
-                check_device(microphone, "microphone")
-                near = self._near_supervisor(microphone)
-            # The microphone last: nothing it hears meanwhile is sent.
-            self._aside = [each for each in (far, near) if each is not None]
-            failing.callback(self._aside.clear)
-            for supervisor in self._aside:
-                if self._is_closed:
-                    raise DeviceError("the devices are closed: they cannot be switched")
-                supervisor.start_aside()
-                failing.callback(supervisor.stop)
-            failing.pop_all()
-            replaced = []
-            if far is not None and speaker is not None:
-                far.take_over(self._far)
-                replaced.append(self._far)
-                self._far, self._speaker = far, speaker
-                self._post(DeviceChanged(side="far_end", state="changed", name=speaker.name))
-            if near is not None and microphone is not None:
-                near.take_over(self._near)
-                replaced.append(self._near)
-                self._near, self._microphone = near, microphone
-                self._looks.microphone_changed()
-                self._post(DeviceChanged(side="near_end", state="changed", name=microphone.name))
-            self._aside.clear()
-            if replaced:
-                self.echo.changed(self._microphone, self._speaker)
-            for supervisor in replaced:
-                self._retired_starts += supervisor.starts
-                supervisor.retire()
+        self._pair.switch(microphone, speaker, self.echo.changed)
 
     # A call
 
@@ -412,9 +346,8 @@ class AudioIO:
         if self.away:
             raise DeviceLost(self.away)
         self._lease = lease
-        self._wake()
-        if self._ticking is not None:
-            WATCH.hasten(self._ticking)
+        self._idling.hold()
+        self._looks.lent(lease.far_end)
         self.echo.rest(False)
         self.output.connect(lease.far_end)
         self.near_end.connect(lease.frames)
@@ -425,77 +358,14 @@ class AudioIO:
             self.near_end.connect(None)
             self.output.connect(None)
             self.echo.rest(True)
+            self._idling.release()
+            self._looks.lent(None)
             self._lease = None
 
-    # Supervision
-
-    def _near_supervisor(self, microphone: Microphone) -> Supervisor:
-        rate = self.near_end.rate
-        return Supervisor(
-            "near_end",
-            as_microphone(microphone, rate, can_block=self._can_block, lost=self._near_lost),
-            NullMicrophone(rate),
-            new_gate=lambda tell: CaptureGate(self.near_end, tell),
-            post=self._post,
-            device_timeout=self._device_timeout,
-        )
-
-    def _far_supervisor(self, speaker: Speaker) -> Supervisor:
-        return Supervisor(
-            "far_end",
-            as_speaker(speaker, self.output.rate),
-            NullSpeaker(self.output.rate),
-            new_gate=lambda tell: PlayoutGate(self.output, tell),
-            post=self._post,
-            device_timeout=self._device_timeout,
-        )
-
-    def _near_lost(self, samples: int) -> None:
-        """Runs on: a relay's thread."""
-        self.near_end.lost += samples
-
-    def _look(self) -> int:
-        """Runs on: watch thread. Notice what no device reports; return how many of the next looks
-        are needless."""
-        lease, flows = self._lease, (self._near.flows(), self._far.flows())
-        now = time.monotonic()
-        self._looks.look(now, self._near, self._far, None if lease is None else lease.far_end)
-        self._rest_or_wake(now)
-        return LEFT_OUT if lease is None and all(flows) else 0
+    # What they tell
 
     def _zeros(self) -> None:
-        self._post(MicrophoneSilent(name=self._microphone.name))
-
-    def _wake(self) -> None:
-        """Have both devices be quick from here on. Runs on: any thread."""
-        self._used_at = time.monotonic()
-        rested = self._near.wake(), self._far.wake()
-        if any(rested) or self.echo.is_paused:
-            self.echo.woken()
-
-    def _rest_or_wake(self, now: float) -> None:
-        """Runs on: watch thread."""
-        used_at = self._used_at
-        if self._lease is not None or not self.output.is_silent:
-            self._wake()
-            return
-        may_rest = self._may_rest and now - used_at >= _REST_SECONDS
-        rested = False
-        sides = (self._near, self.near_end.is_patient), (self._far, self.output.is_patient)
-        for side, is_patient in sides:
-            if not is_patient:
-                rested = side.wake() or rested
-            elif may_rest:
-                side.rest()
-        if rested:
-            self.echo.woken()
-        elif may_rest and all(is_patient for _, is_patient in sides):
-            self.echo.pause()
-        if self._used_at != used_at:  # a call or a sound, since this has looked for one
-            self._wake()
-
-    def _watch_failed(self, error: Exception) -> None:
-        self.output.fault = error
+        self._post(MicrophoneSilent(name=self.microphone.name))
 
     def _post(self, notice: Notice) -> None:
         """Pass on a device's notice. Runs on: any thread."""
@@ -505,12 +375,4 @@ class AudioIO:
         if isinstance(notice, Event):
             self._events.post(notice)
         if isinstance(notice, DeviceChanged) and notice.state == "back":
-            self.echo.changed(self._microphone, self._speaker)
-
-    def _prepared(self, sound: Samples | Path | str, rate: int | None) -> Samples:
-        """Return a sound at the speaker's rate."""
-        if isinstance(sound, Path | str):
-            sound, rate = read_wav(sound)
-        elif not is_samples(sound):
-            raise TypeError(f"a sound must be {SAMPLES}, or a WAV file; it is {described(sound)}")
-        return resample_whole(sound, rate or self.output.rate, self.output.rate)
+            self.echo.changed(self.microphone, self.speaker)

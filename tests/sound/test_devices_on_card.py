@@ -204,7 +204,7 @@ def test_two_channels_where_one_is_refused(on_card):
     result = on_card("""
         microphone, speaker = portaudio.open_devices(AudioFormat(rate=24000))
         sink, source = End(), End()
-        microphone._channels = speaker._channels = 2
+        microphone._chosen.channels = speaker._chosen.channels = 2
         microphone.start(sink), speaker.start(source)
         assert sink.enough.wait(5) and source.enough.wait(5)
         microphone.stop(), speaker.stop()
@@ -264,7 +264,7 @@ def test_the_list(on_card):
 def test_an_impossible_rate_is_refused_in_plain_words(on_card):
     result = on_card("""
         microphone = portaudio.find_microphone(AudioFormat())
-        microphone._rate = 1_000_000
+        microphone._chosen.rate = 1_000_000
         try:
             microphone.start(End())
         except DeviceError as error:

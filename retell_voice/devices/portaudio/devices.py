@@ -8,7 +8,8 @@ then one half can fail or be replaced alone.
     find_microphone ─▶ PortAudioMicrophone.start ─▶ [callback, see callbacks] ─▶ sink.write_rt
     find_speaker    ─▶ PortAudioSpeaker.start    ─▶ [callback, see callbacks] ◀─ source.fill_rt
 
-A default device that opens but does not call back within a second gives way to the next one.
+``choosing`` says at each start which device that is, and ``opening`` opens one stream of it. A
+default device that opens but does not call back within a second gives way to the next one.
 
 When a device goes away, PortAudio calls ``finished_callback`` once, or does nothing at all (a
 suspended sink), so whoever uses these devices should also check that blocks keep coming. A device
@@ -27,29 +28,18 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from time import monotonic
-from typing import Any, Generic
+from dataclasses import replace
+from typing import Generic
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.portaudio import library
 from retell_voice.devices.portaudio.callbacks import End, Run, capture_callback, playout_callback
+from retell_voice.devices.portaudio.choosing import Chosen
 from retell_voice.devices.portaudio.library import portaudio
-from retell_voice.devices.portaudio.lookup import (
-    DeviceInfo,
-    Direction,
-    Found,
-    best_settings,
-    channels_at,
-    instead_of,
-    is_shared,
-    list_devices,
-    resolve,
-)
+from retell_voice.devices.portaudio.lookup import DeviceInfo, Direction, is_shared, list_devices
+from retell_voice.devices.portaudio.opening import OpenStream, open_stream, refused
 from retell_voice.devices.portaudio.resting import BLOCK_SECONDS, Turns
-from retell_voice.devices.portaudio.spinning import guard
-from retell_voice.devices.ports import DEFAULT_TRAITS, DeviceTraits, Latency, Sink, Source
+from retell_voice.devices.ports import DeviceTraits, Latency, Sink, Source
 from retell_voice.errors import DeviceError
 
 __all__ = [
@@ -63,20 +53,6 @@ __all__ = [
 ]
 
 _BLOCK_TIMEOUT = 0.5
-_START_TIMEOUT = DEFAULT_TRAITS.start_timeout
-_DEFAULT_START_TIMEOUT = 1.0
-"""Less than for a device requested by name: the next one may work."""
-_GONE = "it was unplugged, or the sound server ended"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Stream(Generic[End]):
-    """What belongs to one start."""
-
-    run: Run[End]
-    device: Found
-    began: float
-    native: Any  # sounddevice's
 
 
 class _Device(ABC, Generic[End]):
@@ -106,43 +82,36 @@ class _Device(ABC, Generic[End]):
         latency: float | str = "low",
         block_ms: float = 10.0,
     ) -> None:
-        with library.in_use():
-            device = resolve(self._direction, name, host_api)
-            self._rate, self._channels = best_settings(self._direction, device, audio.rate)
-        self._is_exact = self._rate == audio.rate
-        self._wanted = name
-        self._start_timeout = _DEFAULT_START_TIMEOUT if name is None else _START_TIMEOUT
-        self._has_worked: set[tuple[str, str]] = set()  # names and host APIs
-        self._mute: list[Found] = []  # default devices that never passed any audio
-        self._device = device
+        self._chosen = Chosen(self._direction, name, host_api, audio.rate)
+        self._is_exact = self.rate == audio.rate
         self._suggested: float | str = latency
         self._least = latency
         self.suggest_block(block_ms)
         self._latency: float | None = None
         self._opening = self._opened = False
-        self._streams: list[_Stream[End]] = []
+        self._streams: list[OpenStream[End]] = []
         self._turns: Turns | None = None  # of the two among these, while it rests
         self._lock = threading.Lock()  # held while those change
 
     @property
     def name(self) -> str:
         """The device's name."""
-        return self._device.name
+        return self._chosen.device.name
 
     @property
     def host_api(self) -> str:
         """The host API it belongs to."""
-        return self._device.host_api
+        return self._chosen.device.host_api
 
     @property
     def why(self) -> str:
         """Why this device was chosen, in words."""
-        return self._device.why
+        return self._chosen.device.why
 
     @property
     def rate(self) -> int:
         """Samples a second, Hz."""
-        return self._rate
+        return self._chosen.rate
 
     @property
     def latency(self) -> float | None:
@@ -154,8 +123,8 @@ class _Device(ABC, Generic[End]):
         """What a call must know about it; see ``DeviceTraits``."""
         return DeviceTraits(
             block_timeout=_BLOCK_TIMEOUT,
-            start_timeout=self._start_timeout,
-            opens_twice=is_shared(self._device),
+            start_timeout=self._chosen.start_timeout,
+            opens_twice=is_shared(self._chosen.device),
         )
 
     def suggest_latency(self, latency: Latency) -> None:
@@ -170,7 +139,7 @@ class _Device(ABC, Generic[End]):
     def suggest_block(self, block_ms: float) -> None:
         """Open with blocks of this length from the next start on: longer ones take less of the
         processor, and add to the latency."""
-        self._block = max(1, round(self._rate * block_ms / 1000))
+        self._block = max(1, round(self.rate * block_ms / 1000))
 
     def _open(self, end: End) -> None:
         if not self.traits.opens_twice:
@@ -189,52 +158,30 @@ class _Device(ABC, Generic[End]):
         self._opening = True
         try:
             with library.in_use():
-                self._device = self._found_again()
-                run = Run(end, self._channels, self._block, self._rate)
+                self._chosen.look_again()
+                run = Run(end, self._chosen.channels, self._block, self.rate)
                 stream = self._made(run, self._block, self._callback(run))
                 with self._lock:
                     self._streams.append(stream)
-                guard().watch(run)
-                library.start(stream.native)
+                stream.start()
                 self._latency = run.latency or None
         except library.NoAnswer as error:
             library.leave_open_at_exit()
             self._drop(end)
-            raise DeviceError(f"{self._word} {self._device.name!r}: {error}", error.hint) from None
+            raise DeviceError(f"{self._word} {self.name!r}: {error}", error.hint) from None
         except (sd.PortAudioError, ValueError) as error:
             self._drop(end)
-            if self._mute:
-                self._pass_over(self._device)
-            raise _refused(self._word, self._device, self._rate, error) from error
+            self._chosen.was_refused()
+            raise refused(self._word, self._chosen.device, self.rate, error) from error
         finally:
             self._opening = False
 
-    def _made(self, run: Run[End], block: int, callback: Callable[..., None]) -> _Stream[End]:
+    def _made(self, run: Run[End], block: int, callback: Callable[..., None]) -> OpenStream[End]:
         """Open a stream, not yet started."""
-        sd, device = portaudio(), self._device
-        stream_type = sd.RawInputStream if self._direction == "input" else sd.RawOutputStream
-        library.enter()  # until the stream is closed
-
-        def open_() -> Any:
-            try:
-                with library.in_turn():
-                    return stream_type(
-                        device=device.index,
-                        samplerate=self._rate,
-                        channels=self._channels,
-                        dtype="int16",
-                        blocksize=block,
-                        latency=self._suggested,
-                        callback=callback,
-                        finished_callback=lambda: run.lost(_GONE),
-                    )
-            except BaseException:
-                library.leave()
-                raise
-
-        native = library.within(library.OPEN_SECONDS, open_, library.close)
-        run.latency = float(native.latency)
-        return _Stream(run, device, monotonic(), native)
+        device, latency = self._chosen.device, self._suggested
+        return open_stream(
+            self._direction, device, run, block=block, latency=latency, callback=callback
+        )
 
     # Resting; on one thread
 
@@ -252,8 +199,8 @@ class _Device(ABC, Generic[End]):
             return
         if not quick.run.calls:  # it has not worked yet
             return
-        self._has_worked.add((quick.device.name, quick.device.host_api))
-        run = Run(quick.run.end, self._channels, block := self._long_block, self._rate)
+        self._chosen.worked(quick.device)
+        run = Run(quick.run.end, self._chosen.channels, block := self._long_block, self.rate)
         turns = Turns(quick.run, quick.native, run, wanted)
         self._opening = True
         try:
@@ -287,31 +234,7 @@ class _Device(ABC, Generic[End]):
     @property
     def _long_block(self) -> int:
         """A power of two, as sound servers pass on such cycles."""
-        return 1 << round(math.log2(self._rate * BLOCK_SECONDS))
-
-    def _found_again(self) -> Found:
-        """Return the device with its current index; the rate stays, as the call relies on it."""
-        if self._wanted is not None:
-            device = resolve(self._direction, self._device.name, self._device.host_api)
-            return replace(device, why=self._device.why)
-        device = self._default()
-        if device.name != self._device.name:
-            self._channels = channels_at(self._direction, device, self._rate) or self._channels
-        return device
-
-    def _pass_over(self, device: Found) -> None:
-        """Try another default device next, unless this one has ever worked."""
-        if self._wanted is None and (device.name, device.host_api) not in self._has_worked:
-            self._mute.append(device)
-
-    def _default(self) -> Found:
-        if not self._mute:
-            return resolve(self._direction, None)
-        if other := instead_of(self._mute, self._direction, self._rate):
-            return other
-        self._mute.clear()  # none was any better: maybe one is just slow
-        self._start_timeout = _START_TIMEOUT
-        return resolve(self._direction, None)
+        return 1 << round(math.log2(self.rate * BLOCK_SECONDS))
 
     @abstractmethod
     def _callback(self, run: Run[End]) -> Callable[..., None]:
@@ -335,7 +258,7 @@ class _Device(ABC, Generic[End]):
         for stream in closing:
             self._drop_one(stream)
 
-    def _drop_one(self, stream: _Stream[End]) -> None:
+    def _drop_one(self, stream: OpenStream[End]) -> None:
         """Close a stream, unless it has been closed."""
         with self._lock:
             if self._turns is not None and stream.run in (self._turns.quick, self._turns.long):
@@ -346,10 +269,10 @@ class _Device(ABC, Generic[End]):
                 return
             stream.run.stopping = True
         if stream.run.calls:
-            self._has_worked.add((stream.device.name, stream.device.host_api))
-        elif monotonic() - stream.began >= self._start_timeout:
-            self._pass_over(stream.device)
-        library.close(stream.native, partial(guard().forget, stream.run))
+            self._chosen.worked(stream.device)
+        else:
+            self._chosen.was_mute(stream.device, stream.age)
+        stream.close()
 
 
 class PortAudioMicrophone(_Device[Sink]):
@@ -393,25 +316,6 @@ class PortAudioSpeaker(_Device[Source]):
 
     def _callback(self, run: Run[Source]) -> Callable[..., None]:
         return playout_callback(run)
-
-
-def _refused(word: str, device: Found, rate: int, error: Exception) -> DeviceError:
-    """Explain in plain words why a device did not open."""
-    text = str(error.args[0]).removeprefix("Error ").split(": ", 1)[-1] if error.args else ""
-    if len(error.args) > 2:  # the host API's error, as (index, code, text)
-        text = f"{text} ({error.args[2][-1]})"
-    lower = text.lower()
-    if "sample rate" in lower:
-        hint = f"it does not support {rate} Hz; try another rate: `retell-voice devices`"
-    elif "permission" in lower:
-        hint = "no permission: join the group `audio`, or allow it in the privacy settings"
-    elif "busy" in lower or "unavailable" in lower:
-        hint = (
-            "another program may be using it, or the sound server is gone; close it, or try another"
-        )
-    else:
-        hint = "try another one: `retell-voice devices` lists them"
-    return DeviceError(f"{word} {device.name!r} failed to open: {text or 'no reason given'}", hint)
 
 
 def find_microphone(audio: AudioFormat, name: str | None = None) -> PortAudioMicrophone:

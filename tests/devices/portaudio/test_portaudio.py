@@ -13,10 +13,7 @@ import threading
 import pytest
 import sounddevice
 
-from retell_voice.devices.portaudio import devices as portaudio
 from retell_voice.devices.portaudio import library
-from retell_voice.devices.portaudio.lookup import Found
-from retell_voice.errors import DeviceError
 
 
 def test_a_stream_that_hangs_is_not_waited_for(monkeypatch):
@@ -100,32 +97,6 @@ def test_a_library_user_ends_in_order_and_is_torn_down_by_nobody(
     command = [sys.executable, "-c", LIBRARY_USER.format(left_open=left_open)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (code, "Python has ended in order\n")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message", "hint"),
-    [
-        (("Error opening RawInputStream: Invalid sample rate", -9997), "Invalid sample", "24000"),
-        (("Error opening RawInputStream: Device unavailable", -9985), "Device unav", "another"),
-        (
-            (
-                "Error starting stream: Unanticipated host error",
-                -9999,
-                (0, -13, "Permission denied"),
-            ),
-            r"Unanticipated host error \(Permission denied\)",
-            "no permission",
-        ),
-        (("Out of memory",), "Out of memory", "devices"),
-        ((), "no reason given", "devices"),
-    ],
-)
-def test_why_a_device_does_not_open(arguments, message, hint):
-    device = Found(0, "Jabra", "ALSA", 1, 48000)
-    error = portaudio._refused("microphone", device, 24000, sounddevice.PortAudioError(*arguments))
-    with pytest.raises(DeviceError, match=f"^microphone 'Jabra' failed to open: {message}"):
-        raise error
-    assert hint in error.hint
 
 
 def test_a_sound_system_that_hangs_is_given_up_and_what_comes_late_is_undone(monkeypatch):

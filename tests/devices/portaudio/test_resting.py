@@ -11,8 +11,8 @@ import pytest
 import sounddevice
 
 from retell_voice.audio.format import AudioFormat
+from retell_voice.devices.portaudio import choosing, library, resting, spinning
 from retell_voice.devices.portaudio import devices as portaudio
-from retell_voice.devices.portaudio import library, resting, spinning
 from retell_voice.devices.portaudio.lookup import Found
 from retell_voice.devices.portaudio.spinning import Guard, guard
 from retell_voice.devices.ports import CanRest
@@ -78,8 +78,8 @@ class Source:
 @pytest.fixture
 def speaker(monkeypatch: pytest.MonkeyPatch) -> Any:
     made.clear()
-    monkeypatch.setattr(portaudio, "resolve", lambda *_: Found(0, "pulse", "ALSA", 2, 48000))
-    monkeypatch.setattr(portaudio, "best_settings", lambda *_: (24000, 1))
+    monkeypatch.setattr(choosing, "resolve", lambda *_: Found(0, "pulse", "ALSA", 2, 48000))
+    monkeypatch.setattr(choosing, "best_settings", lambda *_: (24000, 1))
     monkeypatch.setattr(sounddevice, "RawOutputStream", Stream)
     monkeypatch.setattr(resting, "_FIRST_SECONDS", 0.05)
     users = library._users
@@ -177,10 +177,10 @@ def test_a_device_that_does_not_rest_is_not_passed_over_for_another_one(
             self.calls_back = False
 
     monkeypatch.setattr(sounddevice, "RawOutputStream", Silent)
-    monkeypatch.setattr(default, "_start_timeout", 0.0)
+    monkeypatch.setattr(default._chosen, "start_timeout", 0.0)
     default.rest(lambda: True)
     assert made[1].done[-1] == "close"
-    assert default._mute == []
+    assert default._chosen._mute == []
     default.stop()
 
 

@@ -12,11 +12,11 @@ import pytest
 from support.kiosk import soon
 
 from retell_voice.audio.format import AudioFormat
-from retell_voice.devices import audio_io, echo_path
+from retell_voice.devices import echo_path
 from retell_voice.devices.audio_io import AudioIO
-from retell_voice.devices.clock import WATCH
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.lease import Lease
+from retell_voice.devices.upkeep import idling
 from retell_voice.devices.upkeep.supervisor import Supervisor
 from retell_voice.echo.ports import EchoMeasures
 from retell_voice.events import DeviceChanged
@@ -52,7 +52,7 @@ class Speaker(Resting, NullSpeaker):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_io, "_REST_SECONDS", 0.3)
+    monkeypatch.setattr(idling, "_REST_SECONDS", 0.3)
 
 
 def devices(**options: Any) -> AudioIO:
@@ -65,8 +65,8 @@ async def rest(*each: Any) -> None:
 
 async def look(io: AudioIO) -> None:
     """Have it look much later, and wait for what that leads to."""
-    io._rest_or_wake(io._used_at + 60.0)
-    for side in (io._near, io._far):
+    io._idling.look(io._idling.used_at + 60.0)
+    for side in (io._pair.near, io._pair.far):
         done = threading.Event()
         side._errands.run(done.set)
         await soon(done.is_set)
@@ -147,7 +147,7 @@ async def test_one_that_has_come_back_rests_again() -> None:
         speaker: Any = io.speaker
         await rest(speaker)
         speaker.is_resting = False
-        io._far._gate.lost("unplugged")
+        io._pair.far._gate.lost("unplugged")
         await rest(speaker)
         assert speaker.told == ["rest", "wake", "rest"], "no earlier rest goes on unwanted"
 
@@ -156,19 +156,18 @@ async def test_a_sound_that_comes_while_they_are_told_to_rest_wakes_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with devices() as io:
-        assert io._ticking is not None
-        WATCH.end(io._ticking)
-        io._rest_or_wake(io._used_at + 1.0)
+        io._looks.end()
+        io._idling.look(io._idling.used_at + 1.0)
         await rest(io.microphone, io.speaker)
-        io._wake()
+        io._idling.wake()
         told = Supervisor.rest
 
         def too_late(self: Supervisor) -> None:
-            io._wake()  # on the event loop, as there is something to play
+            io._idling.wake()  # on the event loop, as there is something to play
             told(self)
 
         monkeypatch.setattr(Supervisor, "rest", too_late)
-        io._rest_or_wake(io._used_at + 1.0)
+        io._idling.look(io._idling.used_at + 1.0)
         microphone: Any = io.microphone
         speaker: Any = io.speaker
         await soon(lambda: not (microphone.is_resting or speaker.is_resting))
@@ -183,7 +182,7 @@ async def test_echo_control_is_told_only_of_devices_that_have_rested(
     async with devices() as io:
         monkeypatch.setattr(io.echo, "woken", lambda: woken.append("woken"))
         await rest(io.microphone, io.speaker)
-        io._wake()
+        io._idling.wake()
         assert woken == ["woken"]
         microphone: Any = io.microphone
         speaker: Any = io.speaker
@@ -191,7 +190,7 @@ async def test_echo_control_is_told_only_of_devices_that_have_rested(
         for device in (microphone, speaker):
             monkeypatch.setattr(device, "rest", told.append)  # as on a raw card
         await soon(lambda: len(told) == 2)
-        io._wake()
+        io._idling.wake()
         assert woken == ["woken"]
 
 
@@ -238,7 +237,7 @@ async def test_echo_control_is_out_of_the_way_while_they_rest(canceller: Passing
 async def test_echo_control_stays_where_it_also_reduces_noise(canceller: Passing) -> None:
     async with devices(echo="half-duplex", noise_suppression=True) as io:
         await rest(io.microphone, io.speaker)
-        io._rest_or_wake(io._used_at + 1.0)
+        io._idling.look(io._idling.used_at + 1.0)
         assert not io.echo.is_paused
 
 
@@ -249,14 +248,13 @@ class AdjustableSpeaker(Speaker):
 
 async def test_gaps_of_a_rest_too_short_to_be_looked_at_raise_no_latency() -> None:
     async with AudioIO(Microphone(), AdjustableSpeaker(), rests=True) as io:
-        assert io._ticking is not None
-        WATCH.end(io._ticking)
-        side = io._far
+        io._looks.end()
+        side = io._pair.far
         for now in (100.0, 110.0):
             side.look(now)
         side.rest()
         await rest(io.speaker)
-        io._wake()
+        io._idling.wake()
         speaker: Any = io.speaker
         await soon(lambda: not speaker.is_resting)
         side._gate.xruns += 2
@@ -279,7 +277,7 @@ async def test_hardware_that_fails_to_rest_goes_on_and_can_still_be_lost() -> No
         speaker.rest = fails
         await soon(lambda: speaker.told == ["rest"])
         assert not io.away
-        io._far._gate.lost("unplugged")
+        io._pair.far._gate.lost("unplugged")
         assert io.away
         await soon(lambda: not io.away)
 
@@ -294,7 +292,7 @@ async def test_hardware_that_fails_to_wake_is_lost_and_comes_back() -> None:
 
         speaker.wake = fails
         await rest(speaker)
-        io._wake()
+        io._idling.wake()
         async for event in io:
             assert isinstance(event, DeviceChanged)
             changes.append(event)
