@@ -21,13 +21,13 @@ One thread owns a playout: the audio callback's. Playing allocates nothing but v
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retell_voice.audio.format import Samples
 from retell_voice.audio.loudness import Loudness
+from retell_voice.audio.playout_reports import Cued, Report, Spoken, Started, Stopped
 
 DEFAULT_TARGET = (0.04, 0.22)
 """Lowest and highest depth that an utterance waits for, seconds."""
@@ -44,47 +44,6 @@ _PAUSE = 1.5
 """A stream that pauses for this many targets has sent all it has for now."""
 _MARGIN = 0.02
 """Added to the missing audio of an underrun when the target adapts to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The first sample of an utterance is at this position."""
-
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The first silent sample after an utterance is at this position."""
-
-    position: int
-    interrupted: bool = False
-    discarded: int = 0
-    """Samples that the interruption discarded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """The audio of this text starts at this position."""
-
-    position: int
-    text: str
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cued:
-    """The first sample that came with this cue is at this position.
-
-    For a cue without audio: everything queued before it has been played by then.
-    """
-
-    position: int
-    cue: object
-
-
-Report = Started | Stopped | Spoken | Cued
-"""What happened in a pull; positions count all samples pulled so far, silence included."""
 
 
 class Playout:

@@ -12,15 +12,11 @@ It runs in the event loop it is entered in; leaving closes every call within a s
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, Self, Unpack, cast
-
-from websockets.asyncio.server import Server, serve
+from typing import Self, Unpack
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator.after_call import NOTHING_MADE_UP, AfterCall
@@ -31,14 +27,13 @@ from retell_voice.emulator.calls import (
     RegisteredCall,
     RegisterFields,
 )
-from retell_voice.emulator.connection import HttpConnection
 from retell_voice.emulator.conversations import Conversations
 from retell_voice.emulator.dialects import format_example, refusal
 from retell_voice.emulator.doors import Doors
-from retell_voice.emulator.full import FullNotice
 from retell_voice.emulator.gateway.gateway import Gateway, is_installed
 from retell_voice.emulator.gateway.passes import EXPIRY
-from retell_voice.emulator.monitors import Monitors, select_subprotocol
+from retell_voice.emulator.monitors import Monitors
+from retell_voice.emulator.port import Port
 from retell_voice.emulator.registry import Registry
 from retell_voice.emulator.request_faults import RequestFault, RequestFaults, RequestKind
 from retell_voice.emulator.rest.agents import Agents
@@ -141,7 +136,7 @@ class Emulator:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.events = ServerEvents()
-        self._host, self._port = host, port
+        self._port = Port(host, port, _log)
         self._prefix = f"/{prefix.strip('/')}" if prefix.strip("/") else ""
         if accept_any and (why := refusal(dialect, audio)):
             raise ConfigError(
@@ -197,9 +192,6 @@ class Emulator:
             segments=self._rest.segments,
             auth_token=Secret(auth_token) if auth_token else None,
         )
-        self._http_connections: set[HttpConnection] = set()
-        self._full = FullNotice(_log)
-        self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -207,69 +199,39 @@ class Emulator:
         Raises:
             OSError: listening on the address fails.
         """
-        connection = partial(
-            HttpConnection,
-            respond=Routes(self._rest, self._gateway, self._faults, self._visitors).respond,
-            http_connections=self._http_connections,
-        )
-        self._server = await serve(
-            self._sockets.serve,
-            self._host,
-            self._port,
-            create_connection=cast(Any, connection),
-            process_request=self._sockets.admit,
-            select_subprotocol=select_subprotocol,
-            compression=None,
-            close_timeout=1.0,
-            server_header="retell-voice emulator",
-            logger=_log,
-        )
-        sockets = self._server.sockets
-        # Port 0 takes another for each family; that of IPv4 is the one that ``url`` shows.
-        shown = [each for each in sockets if each.family == socket.AF_INET] or sockets
-        self._port = shown[0].getsockname()[1]
-        self._full.open({each.fileno() for each in sockets})
+        routes = Routes(self._rest, self._gateway, self._faults, self._visitors)
+        await self._port.open(routes.respond, self._sockets)
         self._registry.start()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Close every call with 1001, stop listening, send the last webhooks; no task is left."""
-        if self._server is None:
+        if not self._port.was_opened:
             return
         self._sockets.stop()
-        self._server.close(close_connections=False)
+        self._port.shut()
         self._faults.stop()
         await self._conversations.end()
         await self._gateway.close()
         await self._monitors.stop()
-        answering = [each.answering for each in self._http_connections if each.answering]
-        await asyncio.gather(*answering)
-        for connection in list(self._http_connections):
-            connection.shut()
-        await self._server.wait_closed()
-        self._full.close()
+        await self._port.close()
         await self._registry.stop()
         self.events.close()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return self._port
+        return self._port.number
 
     @property
     def url(self) -> str:
         """Prefix of every call's Audio WebSocket, for ``Call(url=…)``."""
-        return f"ws://{self._address}{self._prefix}/audio-websocket"
+        return f"ws://{self._port.address}{self._prefix}/audio-websocket"
 
     @property
     def api_url(self) -> str:
         """Base of the REST calls."""
-        return f"http://{self._address}{self._prefix}"
-
-    @property
-    def _address(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - compared only
-        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
+        return f"http://{self._port.address}{self._prefix}"
 
     def register(
         self,

@@ -16,7 +16,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.audio_io import AudioIO
@@ -25,21 +25,19 @@ from retell_voice.devices.lease import Lease
 from retell_voice.devices.ports import Microphone, Speaker
 from retell_voice.devices.streams.notices import Notice
 from retell_voice.engine.arguments import check_audio, check_parts, frame_ms_of, route_of
+from retell_voice.engine.call_devices import CallDevices, opened
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
-from retell_voice.engine.observer import Observed, Observer
+from retell_voice.engine.observer import Observation, Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
-from retell_voice.errors import ConnectError, DeviceError
+from retell_voice.errors import DeviceError
 from retell_voice.events import CallState, Event, Statistics
-from retell_voice.net.attempts import Attempts
 from retell_voice.protocol.dialect import DIGITS
 from retell_voice.secret import Secret
 from retell_voice.threads.detached import run_detached, run_to_completion, wait_for_end
 from retell_voice.threads.mailbox import mailbox_of
 from retell_voice.transport.ports import Connection, Route
-from retell_voice.transport.retry import full_jitter, is_worth_retrying
-
-_T = TypeVar("_T")
+from retell_voice.transport.retry import connect
 
 PLAYOUT_LIMIT = 600.0
 """Seconds of agent audio that may be queued: minutes are normal, as it comes when generated."""
@@ -126,7 +124,6 @@ class Call:
             devices=microphone is not None or speaker is not None,
             processing=bool(echo or noise_suppression or automatic_gain),
         )
-        self._borrowed = audio if isinstance(audio, AudioIO) else None
         self._route = route_of(
             route,
             url=url,
@@ -137,28 +134,33 @@ class Call:
             connect_timeout=connect_timeout,
         )
         check_parts(microphone, speaker, recorder)
-        self._wanted_microphone = microphone
-        self._wanted_speaker = speaker
         self._frame_ms = frame_ms_of(frame_ms, self._route)
         self._level_interval = level_interval
         self._drain_timeout = drain_timeout
         self._connect_attempts = connect_attempts
         self._jitter = jitter
-        self._volume = volume
-        self._device_timeout = device_timeout
-        self._processing: dict[str, Any] = {
-            "echo": echo,
-            "noise_suppression": noise_suppression,
-            "automatic_gain": automatic_gain,
-        }
-        self._recorder = recorder
         self._timing = timing
 
         self._journal = Journal()
+        self._observation = Observation(recorder, self._journal)
         self._frame_seconds = self.audio.frame_samples(self._frame_ms) / self.audio.rate
         self._entered = False
-        self._io: AudioIO | None = None
-        self._lease: Lease | None = None
+        self._devices = CallDevices(
+            audio if isinstance(audio, AudioIO) else None,
+            own=partial(
+                AudioIO,
+                microphone,
+                speaker,
+                rate=self.audio.rate,
+                volume=1.0 if volume is None else volume,
+                device_timeout=device_timeout,
+                echo=echo,
+                noise_suppression=noise_suppression,
+                automatic_gain=automatic_gain,
+            ),
+            volume=volume,
+            lease=self._lease_of,
+        )
         self._conversation: Conversation | None = None
         self._runner: asyncio.Task[None] | None = None
 
@@ -183,17 +185,17 @@ class Call:
     @property
     def microphone(self) -> Microphone:
         """The microphone in use, once the call is open."""
-        return _opened(self._io).microphone
+        return self._devices.io.microphone
 
     @property
     def speaker(self) -> Speaker:
         """The speaker in use, once the call is open."""
-        return _opened(self._io).speaker
+        return self._devices.io.speaker
 
     @property
     def echo(self) -> EchoPath:
         """The echo control in use, why, and how well it works, once the call is open."""
-        return _opened(self._io).echo
+        return self._devices.io.echo
 
     @property
     def muted(self) -> bool:
@@ -201,11 +203,11 @@ class Call:
 
         A borrowed ``AudioIO`` stays muted when the call is over.
         """
-        return _opened(self._io).muted
+        return self._devices.io.muted
 
     @muted.setter
     def muted(self, muted: bool) -> None:
-        _opened(self._io).muted = muted
+        self._devices.io.muted = muted
 
     @property
     def volume(self) -> float:
@@ -217,15 +219,15 @@ class Call:
         Raises (when set):
             ValueError: it is outside 0–2.
         """
-        return _opened(self._io).volume
+        return self._devices.io.volume
 
     @volume.setter
     def volume(self, volume: float) -> None:
-        _opened(self._io).volume = volume
+        self._devices.io.volume = volume
 
     def statistics(self) -> Statistics:
         """Return the figures of the call so far, once it is open."""
-        return _opened(self._conversation).statistics()
+        return opened(self._conversation).statistics()
 
     def press(self, digit: str) -> bool:
         """Press a phone key; ``DigitSent`` follows.
@@ -242,7 +244,7 @@ class Call:
             raise ValueError(f"a telephone has the keys {DIGITS}, not {digit!r}")
         if self.state is not CallState.LIVE:
             return False
-        return _opened(self._conversation).press(digit)
+        return opened(self._conversation).press(digit)
 
     async def use(
         self, *, microphone: Microphone | None = None, speaker: Speaker | None = None
@@ -262,7 +264,7 @@ class Call:
                 seconds, or the call has ended. The call keeps both old devices.
             ConfigError: a file cannot be written; as above.
         """
-        runner, io = _opened(self._runner), _opened(self._io)
+        runner, io = opened(self._runner), self._devices.io
         if self.state is CallState.ENDED:
             raise DeviceError("the call is over: devices cannot be switched")
         using = run_detached(partial(io.switch, microphone, speaker))
@@ -274,7 +276,7 @@ class Call:
 
     async def hang_up(self) -> None:
         """End the call; its ``Ended`` event follows. Returns within a second or so."""
-        await _opened(self._conversation).hang_up()
+        await opened(self._conversation).hang_up()
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -284,34 +286,33 @@ class Call:
         self._journal.begin()
         connection: Connection | None = None
         try:
-            await run_to_completion(self._find_devices)
-            io, devices = _opened(self._io), _opened(self._lease)
-            connection = await self._connect()
+            await self._devices.find()
+            lease = self._devices.lease
+            connection = await connect(
+                self._route, attempts=self._connect_attempts, clock=self._journal.now
+            )
             conversation = self._conversation = Conversation(
                 self._journal,
-                devices,
+                lease,
                 connection,
-                release=self._release,
+                release=self._devices.release,
                 frame_seconds=self._frame_seconds,
                 level_interval=self._level_interval,
                 drain_timeout=self._drain_timeout,
                 timing=self._timing,
             )
-            await self._begin_recording(devices)
+            await self._observation.begin(lease, self.audio, self._post)
             # Not earlier: input from a file would be lost, and an output file created, for a
             # call that may never open.
-            if self._borrowed is None:
-                await run_to_completion(partial(io.open, devices))
-            else:
-                devices.begin()
+            await self._devices.start()
             if conversation.failure is not None:
                 raise conversation.failure
         except BaseException:
             self._journal.state = CallState.ENDED
             # Each, whatever happens to the others: this, too, may be cancelled.
             async with AsyncExitStack() as stack:
-                stack.push_async_callback(self._end_recording)
-                stack.push_async_callback(run_to_completion, self._release)
+                stack.push_async_callback(self._observation.end)
+                stack.push_async_callback(run_to_completion, self._devices.release)
                 if connection is not None:
                     stack.push_async_callback(connection.close)
             raise
@@ -329,14 +330,14 @@ class Call:
             if self._journal.state is not CallState.ENDED:
                 await self.hang_up()
         finally:
-            await wait_for_end(_opened(self._runner))
+            await wait_for_end(opened(self._runner))
 
     def __aiter__(self) -> Self:
-        _opened(self._runner)
+        opened(self._runner)
         return self
 
     async def __anext__(self) -> Event:
-        runner = _opened(self._runner)
+        runner = opened(self._runner)
         event = await self._journal.events.get()
         if event is None:
             # Raises if the call failed through a defect of ours. Cancelling the reader cancels
@@ -349,58 +350,10 @@ class Call:
         try:
             await conversation.run()
         finally:
-            await self._end_recording()
+            await self._observation.end()
 
-    async def _begin_recording(self, devices: Lease) -> None:
-        if self._recorder is None:
-            return
-        near, far = devices.tap()
-        call = Observed(
-            at=self._journal.now(),
-            audio=self.audio,
-            microphone=devices.io.microphone.name,
-            speaker=devices.io.speaker.name,
-            near_end=near,
-            far_end=far,
-            moments=devices.moments,
-            tell=self._post,
-        )
-        await run_to_completion(partial(self._recorder.begin, call))
-        self._journal.events.watch = self._recorder.event
-
-    async def _end_recording(self) -> None:
-        if self._recorder is not None:
-            self._journal.events.watch = None
-            await run_to_completion(self._recorder.end)
-
-    async def _connect(self) -> Connection:
-        attempts = Attempts(self._connect_attempts)
-        for attempt, delay in enumerate(full_jitter(), 1):
-            began = self._journal.now()
-            try:
-                return await self._route.connect(self._journal.now)
-            except ConnectError as error:
-                last = attempt == self._connect_attempts or not is_worth_retrying(error)
-                attempts.failed(error, attempt, self._journal.now() - began, last=last)
-                if last:
-                    raise
-            await asyncio.sleep(delay)
-        raise AssertionError("the delays never end")
-
-    def _find_devices(self) -> None:
-        if (io := self._borrowed) is None:
-            io = AudioIO(
-                self._wanted_microphone,
-                self._wanted_speaker,
-                rate=self.audio.rate,
-                volume=1.0 if self._volume is None else self._volume,
-                device_timeout=self._device_timeout,
-                **self._processing,
-            )
-        elif self._volume is not None:
-            io.volume = self._volume
-        self._io = io
-        self._lease = Lease(
+    def _lease_of(self, io: AudioIO) -> Lease:
+        return Lease(
             io,
             sends=self._route.near_end,
             receives=self._route.far_end,
@@ -411,21 +364,6 @@ class Call:
             post=self._post,
         )
 
-    def _release(self) -> None:
-        """Give the devices back, or close them. Runs on: its own thread."""
-        try:
-            if self._lease is not None:
-                self._lease.end()
-        finally:
-            if self._io is not None and self._borrowed is None:
-                self._io.close()
-
     def _post(self, notice: Notice) -> None:
         """Take a frame or news from a device. Runs on: any thread."""
-        self._mailbox.post(_opened(self._conversation).take, notice)
-
-
-def _opened(part: _T | None) -> _T:
-    if part is None:
-        raise RuntimeError("the call is not open: use it inside 'async with'")
-    return part
+        self._mailbox.post(opened(self._conversation).take, notice)

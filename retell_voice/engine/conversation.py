@@ -20,7 +20,7 @@ from dataclasses import replace
 from math import ceil
 
 from retell_voice import events
-from retell_voice.audio.playout import Cued
+from retell_voice.audio.playout_reports import Cued
 from retell_voice.audio.speech_spans import Span
 from retell_voice.devices.lease import Lease
 from retell_voice.devices.streams.notices import Audible, Notice

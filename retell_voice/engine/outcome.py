@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from retell_voice.audio.playout import Spoken, Started, Stopped
+from retell_voice.audio.playout_reports import Spoken, Started, Stopped
 from retell_voice.errors import CallFailed, DeviceLost, Rejected, RetellVoiceError
 from retell_voice.events import AgentStarted, AgentStopped, Alignment, Ended, Event, Statistics
 from retell_voice.transport.ports import Closed

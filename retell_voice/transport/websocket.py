@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.connection import broadcast
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidStatus,
-    WebSocketException,
-)
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.protocol import State
 
-from retell_voice.errors import ConfigError, ConnectError, Rejected, RetellVoiceError
+from retell_voice.errors import ConfigError, RetellVoiceError
 from retell_voice.events import Event
-from retell_voice.extras import how_to_add
 from retell_voice.net.opening import open_websocket
-from retell_voice.net.unreachable import explain_unreachable
 from retell_voice.protocol.dialect import ClientDialect, Message
 from retell_voice.protocol.messages import Pong, Reply
 from retell_voice.secret import hiding, mask_url
 from retell_voice.shown import logger
+from retell_voice.transport.not_opened import explain
 from retell_voice.transport.ports import Closed
 
 _CLOSE_TIMEOUT = 0.5
@@ -290,7 +282,13 @@ async def connect(
             logger=_logger,
         )
     except (OSError, WebSocketException, EOFError, UnicodeError, ImportError) as error:
-        failure = _explain(error, host, secrets, connect_timeout, dial.refused)
+        failure = explain(
+            error,
+            host,
+            secrets=secrets,
+            connect_timeout=connect_timeout,
+            hints=dial.refused,
+        )
     if failure is not None:
         # Raised out here, so that it has no context: the library's errors contain the URL, and
         # the URL may contain the call_id.
@@ -328,67 +326,3 @@ def server_of(url: str) -> tuple[str, bool]:
         )
     local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
     return f"{parts.hostname}:{port or (443 if parts.scheme == 'wss' else 80)}", local
-
-
-def _explain(
-    error: Exception,
-    host: str,
-    secrets: Sequence[str],
-    connect_timeout: float,
-    hints: Mapping[int, str] | None,
-) -> RetellVoiceError:
-    """Turn a failure to connect into one line for people."""
-    match error:
-        case InvalidStatus():
-            return _rejected(error, host, secrets, _HINTS if hints is None else hints)
-        case UnicodeError():
-            return ConfigError(f"invalid host name {host.rpartition(':')[0]!r}", "check the URL")
-        case ImportError():
-            return ConfigError(
-                "the proxy set in the environment needs the package python-socks",
-                f"exempt this host with no_proxy, or: {how_to_add('python-socks')}",
-            )
-        case InvalidHandshake() | EOFError():
-            return Rejected(
-                f"server: {host} answered, but not as a WebSocket",
-                "check --url: scheme (ws or wss), port and path",
-            )
-        case WebSocketException():
-            return ConfigError(
-                f"the URL of {host}, or of its proxy, cannot be used",
-                "check --url, and http_proxy and https_proxy in the environment",
-            )
-        case _:
-            why = explain_unreachable(error, host, connect_timeout)
-            return ConnectError(f"network: {why.words}", why.hint, temporary=why.temporary)
-
-
-_HINTS: Mapping[int, str] = {
-    401: "check the call_id: it also authenticates",
-    403: "check the call_id: it also authenticates",
-    404: "check the call_id and the path in the URL; a call_id expires soon",
-    409: "a call can be joined only once",
-    410: "that call is over: register a new one",
-}
-
-
-def _rejected(
-    error: InvalidStatus, host: str, secrets: Sequence[str], hints: Mapping[int, str]
-) -> Rejected:
-    status = error.response.status_code
-    try:
-        phrase = f" {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = ""
-    body = (error.response.body or b"").decode("utf-8", "replace").strip()
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        body = str(json.loads(body)["message"])
-    said = " ".join(hiding(secrets)(body).split())[:200]
-    hint = hints.get(status, "")
-    if status in (301, 302, 303, 307, 308):
-        hint = "redirects are not followed: name the server"
-    return Rejected(
-        f"server: {host} answered HTTP {status}{phrase}" + (f": {said}" if said else ""),
-        hint,
-        status=status,
-    )

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from retell_voice.audio.playout import Cued, Playout, Spoken, Started, Stopped
+from retell_voice.audio.playout import Playout
+from retell_voice.audio.playout_reports import Cued, Spoken, Started, Stopped
 
 RATE = 1000
 FADE = 6

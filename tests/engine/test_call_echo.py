@@ -92,8 +92,7 @@ async def test_an_agent_that_hears_itself_is_told_of_once() -> None:
 async def test_files_hear_nothing() -> None:
     async with calling(interrupts_itself, speaker=OpenSpeaker()) as call:
         await until(call, Statistics)
-        assert call._lease is not None
-        assert call._lease._own_voice is None
+        assert call._devices.lease._own_voice is None
 
 
 @pytest.mark.parametrize("method", ["webrtc", "half-duplex"])

@@ -130,9 +130,8 @@ async def test_a_fault_in_the_audio_path_is_raised_not_hidden_and_leaves_nothing
     with pytest.raises(ExceptionGroup) as caught:
         async with calling(listen) as call:
             await until(call, Statistics)
-            assert call._lease
             broken: Any = (None, None, None)
-            call._lease.far_end._turn.queue.append(broken)
+            call._devices.lease.far_end._turn.queue.append(broken)
             async for event in call:
                 events.append(event)  # noqa: PERF401 - kept although it raises
     assert caught.group_contains(TypeError)

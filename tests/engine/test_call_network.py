@@ -24,11 +24,11 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker, WavMicrophone, WavWriter
 from retell_voice.emulator import Session
-from retell_voice.engine import call as call_module
 from retell_voice.engine.call import Call
 from retell_voice.engine.timing import Timing
 from retell_voice.errors import CallFailed, Rejected
 from retell_voice.events import AudioDropped, CallState, InputFinished, MalformedMessage, Statistics
+from retell_voice.transport import retry
 
 
 async def test_a_server_that_is_not_up_yet_is_tried_again() -> None:
@@ -53,7 +53,7 @@ async def test_a_server_that_is_not_up_yet_is_tried_again() -> None:
 
     done, tried_twice = asyncio.Event(), asyncio.Event()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(call_module, "full_jitter", delays)
+        patch.setattr(retry, "full_jitter", delays)
         call = Call(
             "c",
             url=f"ws://127.0.0.1:{port}",
@@ -81,7 +81,7 @@ async def test_a_refusal_is_final_and_an_overload_is_not(status: int, tries: int
         return connection.respond(HTTPStatus(status), "no")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(call_module, "full_jitter", lambda: repeat(0.0))
+        patch.setattr(retry, "full_jitter", lambda: repeat(0.0))
         async with silent_server(process_request=process_request) as (url, _):
             call = Call("c", url=url, microphone=NullMicrophone(), speaker=NullSpeaker())
             with pytest.raises(Rejected):

@@ -1,6 +1,6 @@
 import pytest
 
-from retell_voice.audio.playout import Spoken, Started, Stopped
+from retell_voice.audio.playout_reports import Spoken, Started, Stopped
 from retell_voice.engine.outcome import ended, heard
 from retell_voice.errors import CallFailed, DeviceLost, Rejected
 from retell_voice.events import AgentStarted, AgentStopped, Alignment, Statistics

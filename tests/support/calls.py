@@ -137,8 +137,7 @@ def ended(events: list[Event]) -> Ended:
 
 def opened_io(call: Call) -> AudioIO:
     """The devices of a call that is open."""
-    assert call._io
-    return call._io
+    return call._devices.io
 
 
 def assert_nothing_runs() -> None:

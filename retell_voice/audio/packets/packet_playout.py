@@ -25,7 +25,7 @@ from retell_voice.audio.packets.packet_buffer import PacketBuffer, Put
 from retell_voice.audio.packets.packet_stream import Counts, Outcome, PacketStream
 from retell_voice.audio.packets.time_stretch import fade_out
 from retell_voice.audio.packets.utterances import Utterances
-from retell_voice.audio.playout import Report
+from retell_voice.audio.playout_reports import Report
 
 DEFAULT_TARGET = (0.015, 0.5)
 """Lowest and highest target delay, seconds."""

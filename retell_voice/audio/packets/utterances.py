@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from retell_voice.audio.format import Samples
-from retell_voice.audio.playout import Report, Started, Stopped
+from retell_voice.audio.playout_reports import Report, Started, Stopped
 
 _WINDOW = 0.01
 _LOUD = -50.0

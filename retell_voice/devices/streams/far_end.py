@@ -19,7 +19,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from retell_voice.audio.format import AudioFormat, Samples
-from retell_voice.audio.playout import DEFAULT_TARGET, Playout, Report, Stopped
+from retell_voice.audio.playout import DEFAULT_TARGET, Playout
+from retell_voice.audio.playout_reports import Report, Stopped
 from retell_voice.audio.resample import Resampler
 
 if TYPE_CHECKING:  # calls over a WebSocket have no packets

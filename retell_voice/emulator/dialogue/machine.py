@@ -23,28 +23,20 @@ the agent can ask the user to repeat it.
 from __future__ import annotations
 
 from retell_voice.audio.format import Samples
-from retell_voice.emulator.actions import (
-    Action,
-    Ask,
-    HangUp,
-    Measure,
-    Report,
-    Say,
-    SendMetadata,
-    Synthesize,
-    Update,
-)
-from retell_voice.emulator.dialogue.agent_speech import AgentSpeech, Answer
+from retell_voice.emulator.actions import Action, Ask, HangUp, Report, SendMetadata, Synthesize
+from retell_voice.emulator.dialogue.agent_speech import AgentSpeech
 from retell_voice.emulator.dialogue.answers import Answers, after_playback, report
+from retell_voice.emulator.dialogue.saying import Saying
 from retell_voice.emulator.dialogue.settings import DEFAULT_DIALOGUE, DialogueSettings
 from retell_voice.emulator.dialogue.silence import Silence
 from retell_voice.emulator.dialogue.transcript import CallTranscript
+from retell_voice.emulator.dialogue.updates import Updates
 from retell_voice.emulator.dialogue.user_speech import PendingSpeech, UserSpeech
 from retell_voice.emulator.llm import server_events as happened
-from retell_voice.emulator.server_events import AgentSpoke, UserSpoke
+from retell_voice.emulator.server_events import UserSpoke
 from retell_voice.emulator.speech.ports import Speech
 from retell_voice.emulator.speech.vad import Detector
-from retell_voice.events import Role, Word
+from retell_voice.events import Word
 from retell_voice.protocol.llm import (
     AgentInterrupt,
     Config,
@@ -81,7 +73,6 @@ class Dialogue:
         self.transcript = CallTranscript()
         self._rate = rate
         self._settings = settings
-        self._chunk = max(1, rate * chunk_ms // 1000)
         self._tick = max(1, self._samples(_TICK_MS))
         self._user = UserSpeech(rate, detector, settings)
         self._agent = AgentSpeech(
@@ -90,11 +81,16 @@ class Dialogue:
             stalled=self._samples(settings.stalled_ms),
         )
         self._answers = Answers(self._agent, rate)
-        self._speaker: Role | None = None
-        self._transcript_changed = False  # since the last update
+        self._updates = Updates(self.transcript)
+        self._saying = Saying(
+            self._agent,
+            self.transcript,
+            self._updates,
+            rate=rate,
+            chunk=max(1, rate * chunk_ms // 1000),
+        )
         self._answer_due = False  # the LLM server has not been asked yet to answer the user
         self._silence = Silence(rate)
-        self._spoken_until: int | None = None  # end of the user's speech, until it is answered
         self._digits_end: int | None = None  # when they are over, unless there comes another
         self._final: HangUp | None = None  # once the agent has said all that has come
         self._over = False
@@ -146,7 +142,7 @@ class Dialogue:
         if not self._agent_playing:
             actions = self._answers.drop(self.now, _GOES_ON)
         elif self._may_interrupt:
-            actions = [*self._barge_in(), *self._update(None)]
+            actions = [*self._barge_in(), *self._updates.tell()]
         else:
             return []
         self._answer_due = False
@@ -158,7 +154,7 @@ class Dialogue:
         if self._over:
             return []
         self.transcript.pressed(digit)
-        self._transcript_changed = True
+        self._updates.changed()
         self._silence.user_spoke(self.now)
         self._digits_end = self.now + self._samples(self._settings.digits_ms)
         return self._settle()
@@ -203,7 +199,7 @@ class Dialogue:
             case AgentInterrupt():
                 if self._answers.is_new(message):
                     self._user.hold()
-                    self._transcript_changed = True
+                    self._updates.changed()
                 actions = self._answers.take(message, self.now)
             case Config():
                 self.transcript.with_tools = message.transcript_with_tool_calls
@@ -282,7 +278,7 @@ class Dialogue:
         segment = self._user.recognized(job, words)
         if segment is None:
             return []
-        self._transcript_changed = True
+        self._updates.changed()
         if segment in self._user.segments:
             return self._settle()
         said = segment.piece.content.strip()
@@ -292,7 +288,7 @@ class Dialogue:
             self._user_said_something()
             if not segment.held:
                 actions += self._answers.drop(self.now, _GOES_ON)
-            self._spoken_until = None if segment.held else segment.ended
+            self._saying.awaited_since = None if segment.held else segment.ended
         else:
             self._silence.begin(self.now)
             # A cough that silenced the agent: or both would wait for the other.
@@ -300,7 +296,8 @@ class Dialogue:
         return [*actions, *self._settle()]
 
     def _user_said_something(self) -> None:
-        self._answer_due = self._transcript_changed = True
+        self._answer_due = True
+        self._updates.changed()
         self._silence.user_spoke(self.now)
 
     # -- the agent ---------------------------------------------------------------------------
@@ -314,7 +311,7 @@ class Dialogue:
         return self._settings.barge_in is not None and not self._agent.protected(self.now)
 
     def _barge_in(self) -> list[Action]:
-        self._transcript_changed = True
+        self._updates.changed()
         return self._answers.barge_in(self.now)
 
     def _speak(self) -> list[Action]:
@@ -324,28 +321,9 @@ class Dialogue:
         while not self._user.has_floor and (answer := self._agent.ready()):
             if answer.number == 0 and not answer.interrupt and self.now < delay:
                 break
-            actions += self._say(answer)
+            actions += self._saying.say(answer, self.now)
         due = self._agent.to_synthesize(self.now)
         return [*actions, *(Synthesize(each.number, each.text.strip()) for each in due)]
-
-    def _say(self, answer: Answer) -> list[Action]:
-        first = answer.line is None
-        speech = self._agent.say(self.transcript, self.now)
-        self._transcript_changed = self._transcript_changed or answer.line is not None
-        if speech is None or not len(speech.samples):
-            return []
-        self._speaker = "agent"
-        actions = self._update("agent" if first else None)
-        between = "" if first else " "
-        for samples, text in speech.chunks(self._chunk):
-            actions.append(Say(samples, between + text if text else ""))
-            between = "" if text else between
-        if self._spoken_until is not None and not answer.interrupt:
-            waited = (self.now - self._spoken_until) / self._rate * 1000
-            actions.append(Measure("e2e", waited))
-            self._spoken_until = None
-        details = {"duration": speech.duration, "content": speech.content}
-        return [*actions, Report(AgentSpoke, details)]
 
     # -- consequences of the state ------------------------------------------------------------
 
@@ -353,12 +331,8 @@ class Dialogue:
         actions: list[Action] = []
         if free := not self._agent.busy(self.now):
             self._user.release()
-        if (self._user.has_floor or (self._answer_due and free)) and self._speaker != "user":
-            self._speaker = "user"
-            actions += self._update("user")
-        elif self._transcript_changed:
-            actions += self._update(None)
-        actions += self._speak()
+        users_turn = self._user.has_floor or (self._answer_due and free)
+        actions += [*self._updates.due(users_turn=users_turn), *self._speak()]
         while not self._user.has_floor and (answer := self._agent.finished(self.now)):
             self._silence.begin(self.now)
             if self._ends_with(last := after_playback(answer)):
@@ -383,7 +357,7 @@ class Dialogue:
         idle = not (self._user.busy or self._agent.answers)
         heard_until = self._agent.playing_until
         if idle and self._silence.reminder_due(self.now, heard_until, self._settings):
-            self._spoken_until = None
+            self._saying.awaited_since = None
             return self._require(reminder=True)
         return []
 
@@ -392,11 +366,6 @@ class Dialogue:
         required = self.transcript.required(number, reminder=reminder)
         details = {"response_id": number, "reminder": reminder}
         return [Ask(required), Report(happened.LlmAsked, details)]
-
-    def _update(self, turn: Role | None) -> list[Action]:
-        self._transcript_changed = False
-        utterances = self.transcript.utterances
-        return [Update(utterances, turn), Ask(self.transcript.update_only(turn))]
 
     def _samples(self, milliseconds: int) -> int:
         return self._rate * milliseconds // 1000

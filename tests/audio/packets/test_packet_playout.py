@@ -18,7 +18,7 @@ from retell_voice.audio.opus import OpusDecoder, OpusEncoder
 from retell_voice.audio.packets.packet import Packet
 from retell_voice.audio.packets.packet_playout import PacketPlayout
 from retell_voice.audio.packets.packet_stream import Outcome
-from retell_voice.audio.playout import Started, Stopped
+from retell_voice.audio.playout_reports import Started, Stopped
 from retell_voice.devices.files import read_wav
 from retell_voice.emulator.recordings import CALLER
 

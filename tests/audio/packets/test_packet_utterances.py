@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.packets.utterances import Utterances
-from retell_voice.audio.playout import Report, Started, Stopped
+from retell_voice.audio.playout_reports import Report, Started, Stopped
 
 RATE = 8000
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retell_voice.audio.format import AudioFormat, Encoding, Samples
-from retell_voice.audio.playout import Cued, Spoken, Started, Stopped
+from retell_voice.audio.playout_reports import Cued, Spoken, Started, Stopped
 from retell_voice.devices.streams.far_end import FarEnd
 
 AUDIO = AudioFormat(Encoding.S16LE, 8000)

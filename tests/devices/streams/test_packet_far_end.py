@@ -5,7 +5,7 @@ import pytest
 from support.tones import tone
 
 from retell_voice.audio.opus import CLOCK, OpusEncoder
-from retell_voice.audio.playout import Started, Stopped
+from retell_voice.audio.playout_reports import Started, Stopped
 from retell_voice.devices.streams.packet_far_end import PacketFarEnd
 
 FRAME = CLOCK // 50
