@@ -12,6 +12,7 @@ import pytest
 from support.card import VirtualCard
 from support.recorder import RATE
 from support.tones import AGENT, YOU, holds, tone
+from support.waits import unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import Emulator, Session
@@ -87,6 +88,7 @@ async def test_three_calls_in_a_row_open_no_device_again(
     assert holds(heard, AGENT, RATE)
 
 
+@unless_it_had_to_wait
 def test_the_far_end_reference_is_in_step_with_what_the_microphone_hears(
     card: VirtualCard, home: dict[str, str]
 ) -> None:
