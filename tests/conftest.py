@@ -44,16 +44,14 @@ PATIENT = (
 )
 """Files and folders of tests that depend on no clock, connect to nothing and compute a lot: they
 pass however seldom they get a processor."""
-MEASURING = (
-    "sound/test_devices_on_card.py",
-    "sound/test_doctor_on_card.py",
-    "sound/test_fidelity.py",
-    "sound/test_interruption.py",
-    "sound/test_open_devices.py",
-    "sound/test_open_speakers.py",
-    "sound/test_recording_on_card.py",
+BESIDE = (
+    "sound/test_kiosk_on_card.py",
+    "sound/test_losing_devices.py",
+    "sound/test_pipewire_route.py",
+    "sound/test_switching.py",
 )
-"""Files of sound tests that measure sound or times: they run one after the other."""
+"""Files of sound tests that may run, on a card of their own, while others measure sound: they
+measure none, or repeat what the machine let wait."""
 LONG = (
     "emulator/test_engines_real.py",
     "emulator/test_neural.py",
@@ -86,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     some: dict[str, Any] = {"action": "append", "choices": ("only", "none"), "default": []}
     group.addoption("--sound", **some, help="only the sound tests, or none of them")
     group.addoption(
-        "--measuring", **some, help="only the tests that measure sound, or none of them"
+        "--beside", **some, help="only the sound tests that may run beside others, or none of them"
     )
     group.addoption(
         "--patient", **some, help="only the tests that pass however slow the machine is, or none"
@@ -111,7 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(
         "same" if os.environ.get("CI") == "true" and not is_thorough else "random"
     )
-    missing = [each for each in PATIENT + MEASURING + LONG if not (TESTS / each).exists()]
+    missing = [each for each in PATIENT + BESIDE + LONG if not (TESTS / each).exists()]
     assert not missing, f"tests/conftest.py names what is not there: {missing}"
     path = config.getoption("durations_to")
     if path is not None and not hasattr(config, "workerinput"):
@@ -162,7 +160,7 @@ def _is_wanted(config: pytest.Config, path: Path, *, is_sound: bool) -> bool:
     kinds = {
         "sound": is_sound,
         "patient": _is_in(path, PATIENT),
-        "measuring": _is_in(path, MEASURING),
+        "beside": _is_in(path, BESIDE),
     }
     return all(
         wanted == ("only" if applies else "none")

@@ -234,6 +234,7 @@ class AudioIO:
         if lease is not None:
             lease.post(DeviceLost("the AudioIO was closed during the call"))
         self._is_closed = True
+        self._pair.end()
         self._looks.end()
         with ExitStack() as stack:
             stack.callback(self._events.close)

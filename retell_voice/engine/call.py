@@ -28,7 +28,8 @@ from retell_voice.engine.arguments import check_audio, check_parts, frame_ms_of,
 from retell_voice.engine.call_devices import CallDevices, opened
 from retell_voice.engine.conversation import Conversation
 from retell_voice.engine.journal import Journal
-from retell_voice.engine.observer import Observation, Observer
+from retell_voice.engine.observation import Observation
+from retell_voice.engine.observer import Observer
 from retell_voice.engine.timing import DEFAULT_TIMING, Timing
 from retell_voice.errors import DeviceError
 from retell_voice.events import CallState, Event, Statistics

@@ -2,9 +2,9 @@
 yes|no ARGUMENT…``. The first argument says whether the sound tests can run; the others are
 pytest's. Exit code: 0 if all passed, 1 if anything failed, 130 after Ctrl-C.
 
-The sound tests come first, as they lose audio if they have to wait for a processor: those that
-measure it one after the other on one card, and beside them the others on another. They compute
-little, so mypy and the patient tests, which depend on no clock, run beside them, but only while a
+The sound tests come first, as they lose audio if they have to wait for a processor: one after the
+other on one card, and beside them, on another, those that measure little. They compute little, so
+mypy and the patient tests, which depend on no clock, run at the same time, but only while a
 processor has nothing else to do. That takes Linux, two processors, and a machine on which nothing
 else is busy, or they starve; on any other, all parts run one after the other. tests/conftest.py
 lists the files of each kind. The output of what runs beside others is printed once all are over.
@@ -57,6 +57,7 @@ class Part:
     command: Sequence[str]
     to: IO[bytes] | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    gives_way: bool = field(default=False, repr=False)
 
     def start(self, *, gives_way: bool = False) -> None:
         """Start it.
@@ -66,6 +67,7 @@ class Part:
         """
         if self.to is None:
             say(f"== {self.name}")
+        self.gives_way = gives_way
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.command],
             cwd=REPO,
@@ -78,14 +80,17 @@ class Part:
             self._weigh(_LEAST_WEIGHT, os.SCHED_IDLE)
 
     def wait(self) -> int:
-        """Return its exit code; 0 if it was never started."""
-        return 0 if self.process is None else self.process.wait()
+        assert self.process is not None
+        return self.process.wait()
 
     def interrupt(self) -> None:
-        """Interrupt its session, as Ctrl-C does."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
+        """Interrupt it, and its session if that is its own."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            if self.gives_way:
                 os.killpg(self.process.pid, signal.SIGINT)
+            else:
+                self.process.send_signal(signal.SIGINT)
 
     def stop_giving_way(self) -> None:
         """Give it its share of the processors again."""
@@ -98,8 +103,15 @@ class Part:
         another session, the idle class alone means nothing.
         """
         assert self.process is not None
-        with contextlib.suppress(OSError):  # it has ended, or this Linux does not do so
-            Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice))
+        for _ in range(20):
+            try:
+                Path(f"/proc/{self.process.pid}/autogroup").write_text(str(nice))
+            except BlockingIOError:  # one of these in 0.1 s, for all of a usual user's sessions
+                time.sleep(0.05)
+            except OSError:  # it has ended, or this Linux does not do so
+                break
+            else:
+                break
         for thread in list(threads(self.process.pid)):
             # It has ended, or this user may not take it out of that class again: it stays there.
             with contextlib.suppress(OSError):
@@ -206,8 +218,8 @@ def run(arguments: Sequence[str], *, sound: bool) -> list[str]:
             patient = tests("patient tests", "--sound=none", *patience, *parallel(processors()))
             others = ("--sound=none", "--patient=none", *parallel(processors() + 4))
             on_cards = [
-                tests("sound tests that measure", "--sound=only", "--measuring=only"),
-                tests("other sound tests", "--sound=only", "--measuring=none"),
+                tests("sound tests", "--sound=only", "--beside=none"),
+                tests("sound tests beside them", "--sound=only", "--beside=only"),
             ]
             codes = beside(on_cards, [mypy, patient], tests("other tests", *others))
         else:
@@ -225,55 +237,75 @@ def parallel(processes: int) -> Sequence[str]:
     return ("-n", str(processes), "--dist=loadfile", "--no-loadscope-reorder")
 
 
+@contextlib.contextmanager
+def leaving_none(parts: Sequence[Part]) -> Iterator[None]:
+    """If the block fails, interrupt the parts that run, and wait for them."""
+    try:
+        yield
+    except BaseException as error:
+        running = [part for part in parts if part.process is not None]
+        for part in running:
+            # Ctrl-C interrupts all of the terminal's session.
+            if part.gives_way or not isinstance(error, KeyboardInterrupt):
+                part.interrupt()
+        for part in running:
+            part.wait()
+        raise
+
+
 def in_a_row(parts: Sequence[Part]) -> dict[str, int]:
     """Run one after the other; return their exit codes."""
     codes = {}
-    with open(os.devnull, "wb") as nowhere:  # what fails in it fails in the tests, too
-        for part in compiling():
+    first = compiling()
+    with open(os.devnull, "wb") as nowhere, leaving_none([*first, *parts]):
+        for part in first:  # what fails in it fails in the tests, too
             say(f"== {part.name}")
             part.to = nowhere
             part.start()
             part.wait()
-    for part in parts:
-        part.start()
-        codes[part.name] = part.wait()
+        for part in parts:
+            part.start()
+            codes[part.name] = part.wait()
     return codes
 
 
 def beside(on_cards: Sequence[Part], patient: Sequence[Part], rest: Part) -> dict[str, int]:
     """Run what is patient beside what needs a card, then the rest; return the exit codes."""
-    parts, patient = [*patient, *on_cards, rest], [*compiling(), *patient]
+    first, parts = compiling(), [*patient, *on_cards, rest]
     on_card, *on_others = on_cards
     with contextlib.ExitStack() as stack:
-        try:
-            for part in patient:
-                part.to = stack.enter_context(tempfile.TemporaryFile())
+        for part in (*first, *patient, *on_others):
+            part.to = stack.enter_context(tempfile.TemporaryFile())
+        with leaving_none([*first, *parts]):
+            for part in (*first, *patient):
                 part.start(gives_way=True)
-            for part in on_others:
-                part.to = stack.enter_context(tempfile.TemporaryFile())
+            for part in (*on_others, on_card):
                 part.start()
-            on_card.start()
             for part in on_cards:
+                part.wait()
+            for part in first:
+                part.stop_giving_way()
                 part.wait()
             rest.start()
             rest.wait()
             for part in patient:
                 part.stop_giving_way()
-                part.wait()
-        except KeyboardInterrupt:
-            for part in patient:  # the terminal interrupts its own session
-                part.interrupt()
-            for part in (*patient, *parts):
-                part.wait()
-            raise
-        codes = {part.name: part.wait() for part in parts}
+            codes = {part.name: part.wait() for part in parts}
         for part in (*on_others, *patient):
             part.tell()
     return codes
 
 
+def end_by(number: int, _frame: object) -> None:
+    """Take a signal as a reason to end, as Ctrl-C is one."""
+    sys.exit(128 + number)
+
+
 def main() -> int:
     has_card, *arguments = sys.argv[1:]
+    for name in ("SIGTERM", "SIGHUP"):
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end_by)
     began = time.monotonic()
     if not arguments:
         say(f"all tests take {estimate(processors())}")

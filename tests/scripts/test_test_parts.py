@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from test_parts import run
-from test_parts.run import Part, failed, is_busy, threads
+from test_parts.run import Part, failed, is_busy, leaving_none, threads
 
 FOR_EVER = "import threading; threading.Event().wait()"
 WITH_A_CHILD = """
@@ -101,11 +101,19 @@ def test_what_gives_way_does_so_to_other_sessions_too(part: Part) -> None:
         assert classes(part) == {os.SCHED_OTHER}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux's scheduling classes")
-def test_what_gives_way_is_interrupted_with_the_others(part: Part) -> None:
-    part.start(gives_way=True)
-    part.interrupt()
-    assert part.wait() in (1, -signal.SIGINT)  # Python told of it, or had not begun
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does anything give way")
+@pytest.mark.parametrize(
+    ("error", "gives_way"), [(SystemExit, False), (SystemExit, True), (KeyboardInterrupt, True)]
+)
+def test_no_part_is_left_if_running_them_fails(
+    part: Part, error: type[BaseException], gives_way: bool
+) -> None:
+    never_started = Part("another", [])
+    with pytest.raises(error), leaving_none([part, never_started]):
+        part.start(gives_way=gives_way)
+        raise error
+    assert part.process is not None
+    assert part.process.returncode in (1, -signal.SIGINT)  # Python told of it, or had not begun
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's /proc")

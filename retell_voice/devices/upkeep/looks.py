@@ -71,10 +71,10 @@ class Looks:
         if self._ticking is not None:
             WATCH.end(self._ticking)
 
-    def lent(self, call: _FarEnd | None) -> None:
-        """Look for a call, too, and soon, from here on; ``call``: its far end; None: no longer."""
-        self._call = call
-        if call is not None and self._ticking is not None:
+    def lent(self, far_end: _FarEnd | None) -> None:
+        """Look for a call, too, and soon, from here on; ``far_end``: its; None: no longer."""
+        self._call = far_end
+        if far_end is not None and self._ticking is not None:
             WATCH.hasten(self._ticking)
 
     def _tick(self) -> int:

@@ -137,9 +137,13 @@ class Pair:
                 self._retired_starts += supervisor.starts
                 supervisor.retire()
 
+    def end(self) -> None:
+        """Switch no more."""
+        self._has_ended = True
+
     def stop(self) -> None:
         """Stop both, independently, and any that would take over; safe to call twice. Blocks."""
-        self._has_ended = True
+        self.end()
         for supervisor in (self.near, self.far, *self._aside):
             supervisor.end()
         alone = self._switching.acquire(timeout=_SWITCH_SECONDS)
