@@ -56,29 +56,30 @@ class Ceiling:
         self.all_known = self._all_settled = False  # the first: whether ``known`` is all True
         self.far[:] = 0.0
 
-    def step(self, near: _Bands, far: _Bands, power: _Bands) -> None:
+    def step(self, near: _Bands, far: _Bands, power: _Bands, blocks: int = 1) -> None:
         """Take the next block.
 
         Args:
             near: level in each band, dB, shape (bands,).
             far: that of the far end, of this block and of those before, shape (lags, bands).
             power: the same as mean squares.
+            blocks: for how many it stands, if not all are taken.
         """
         step, loud, counts = self._step, self._loud, self._counts
         least = np.maximum(_LOUD_SHARE * self.far, _LOUD)
         np.greater(power, least, out=loud)
         played = power[0] - self.far
         played *= power[0] > _LOUD
-        played *= _MEMORY
+        played *= _MEMORY * blocks
         self.far += played
         np.subtract(near, far, out=step)
         np.greater(step, self._lows, out=self._above)
         np.subtract(self._above, 1 - _QUANTILE, out=step)
         step *= loud
         if self._all_settled:
-            step *= _LAST_STEP
+            step *= _LAST_STEP * blocks
         else:
-            step *= np.maximum(_FIRST_STEP / (1 + counts / 4), _LAST_STEP)
+            step *= np.maximum(_FIRST_STEP / (1 + counts / 4), _LAST_STEP * blocks)
             counts += loud
             self._all_settled = bool(counts.min() >= _SETTLED)
         self._lows += step

@@ -37,7 +37,7 @@ _DECAY = 10 ** (-6 * BLOCK_SECONDS / 0.4)
 _LAG_KNOWN, _LAG_LOST, _LAG_BLOCKS = 0.4, 0.25, 60
 """Correlation from which, after this many blocks of far end, the lag is trusted, and below which
 it no longer is."""
-_BEFORE, _AFTER = 3, 1
+_BEFORE, _AFTER = 4, 1
 """Blocks around the lag: with much reverberation, an echo begins before it is loudest."""
 _NARROWED = 4.0
 """dB added to the coupling when the lag becomes known: from then on, less of the far end counts as
@@ -63,6 +63,9 @@ _ABOVE_LOW = 8.0
 _INAUDIBLE, _AUDIBLE_AGAIN = 4.0, 8.0
 """Power of the loudest possible echo over the noise minimum below which there is none, and from
 which there may be one again."""
+_BY_TURNS = 400
+"""Blocks of far end after which a room is known so well that its two bounds are learned by turns,
+from every second block each: in the same time, for half the cost."""
 _SILENT_BLOCKS = 60
 """Blocks of far end for which there must have been none: some speakers swallow the first ones."""
 _FOLLOWS = 0.5
@@ -81,6 +84,9 @@ _TINY = 1e-9
 _SMOOTHING = 0.35
 _SPEAKS, _SPEAKS_NOT = 2.5, 1.5
 """dB of excess from which there is near-end speech, and below which there is none."""
+_LASTS, _LASTS_BLOCKS = 1.8, 3
+"""dB of excess from which it is speech, too, if it lasts for so many blocks: somebody who begins to
+speak over a loud word of the agent's. That of an echo alone hardly ever lasts for two."""
 _HOLD = 20
 """Blocks below it before speech counts as over: words have pauses."""
 
@@ -103,8 +109,11 @@ class ExpectedEcho:
         self._bins = slice(edges[0], edges[-1])
         self._bands_at = 2 * (edges[:-1] - edges[0])  # a bin has a real and an imaginary part
         self._ends = np.zeros((2, 2 * self._block))
+        self._last, self._latest = self._ends[:, : self._block], self._ends[:, self._block :]
         self._windowed = np.zeros((2, 2 * self._block))
-        self._levels = np.zeros((4, _BANDS))  # dB: near end, far end, echo and noise, played
+        # Near end, far end, echo and noise, played: as mean squares and in dB.
+        self._powers, self._levels = np.zeros((2, 4, _BANDS))
+        self._both, self._expected, self._echo = self._powers[:2], *self._powers[2:]
         self._far, self._far_levels = Recent(_LAGS, _BANDS), Recent(_LAGS, _BANDS)
         self._following = Following(_LAGS)
         self._ceiling = Ceiling(_LAGS, _BANDS)
@@ -129,13 +138,14 @@ class ExpectedEcho:
         self._far_levels.clear()
         self._following.reset()
         self._ceiling.reset()
-        self._echo = np.zeros(_BANDS)
+        self._echo[:] = 0.0
         self._coupling = np.full(_BANDS, _LOUDEST_COUPLING)
         self._gains = 10 ** (self._coupling / 10)
         self._learned = np.zeros(_BANDS)
         self._all_learned = False
         self._noise = Noise(_BANDS)
-        self._quiet = self._silent = 0
+        self._quiet = self._silent = self._lasted = 0
+        self._odd = False
         self._since_far = _LAGS
         self._lag: int | None = None
 
@@ -148,9 +158,8 @@ class ExpectedEcho:
         """Judge the next block of 10 ms."""
         # Each call of numpy costs more than what it does to ten bands: hence few of them, and those
         # in place.
-        bands = self._bands(near, far)
-        heard, played = bands
-        near_level, far_level = np.add.reduce(bands, axis=1).tolist()
+        heard, played = self._bands(near, far)
+        near_level, far_level = np.add.reduce(self._both, axis=1).tolist()
         self._far.push(played)
         self._since_far = 0 if far_level > AUDIBLE else min(self._since_far + 1, _LAGS)
         self.active = self._since_far < _LAGS
@@ -164,12 +173,9 @@ class ExpectedEcho:
         total = float(np.add.reduce(echo))
         echo += total * _SPREAD
         total *= 1 + _BANDS * _SPREAD
-        levels = self._levels
-        levels[:2] = bands
-        np.multiply(noise, _NOISE_MARGIN, out=levels[2])
-        levels[2] += echo
-        levels[3] = self._echo
-        levels += _TINY
+        np.multiply(noise, _NOISE_MARGIN, out=self._expected)
+        self._expected += echo
+        levels = np.add(self._powers, _TINY, out=self._levels)
         np.log10(levels, out=levels)
         levels *= 10.0
         self._far_levels.push(levels[1])
@@ -182,20 +188,19 @@ class ExpectedEcho:
         self._judge()
         self.alone = self.heard and near_level > audible and not self.near
         if self.active and sounds:
-            self._learn(echo > noise)
-            self._bound()
+            self._learn_room(echo > noise)
             self._gains = 10 ** (self._coupling / 10)
 
     def _bands(self, near: Samples, far: Samples) -> _Bands:
         """Return the power of both in each band: the mean square of a sound within it."""
-        ends, block = self._ends, self._block
-        ends[:, :block] = ends[:, block:]
-        ends[0, block:] = near
-        ends[1, block:] = far
-        spectrum = np.fft.rfft(np.multiply(ends, self._window, out=self._windowed), axis=1)
+        self._last[:] = self._latest
+        self._latest[0] = near
+        self._latest[1] = far
+        windowed = np.multiply(self._ends, self._window, out=self._windowed)
+        spectrum = np.fft.rfft(windowed, axis=1)
         parts = spectrum[:, self._bins].view(np.float64)
         parts *= parts
-        return np.add.reduceat(parts, self._bands_at, axis=1)
+        return np.add.reduceat(parts, self._bands_at, axis=1, out=self._both)
 
     def _played(self) -> _Bands:
         """Return the far end's power at the possible lags of the echo."""
@@ -215,31 +220,43 @@ class ExpectedEcho:
         self._lag = following.lag if following.correlation >= _LAG_LOST else None
 
     def _judge(self) -> None:
-        if self.excess >= _SPEAKS:
+        self._lasted = self._lasted + 1 if self.excess >= _LASTS else 0
+        if self.excess >= _SPEAKS or self._lasted >= _LASTS_BLOCKS:
             self.near, self._quiet = True, 0
         elif self.near:
             self._quiet = self._quiet + 1 if self.excess < _SPEAKS_NOT else 0
             self.near = self._quiet < _HOLD
 
-    def _learn(self, visible: NDArray[np.bool_]) -> None:
+    def _learn_room(self, visible: NDArray[np.bool_]) -> None:
+        if self._following.blocks < _BY_TURNS:
+            self._learn(visible, 1)
+            self._bound(1)
+            return
+        self._odd = not self._odd
+        if self._odd:
+            self._learn(visible, 2)
+        else:
+            self._bound(2)
+
+    def _learn(self, visible: NDArray[np.bool_], blocks: int) -> None:
         if self.near:
             alike = self._following.correlation >= _ALIKE
-            self._coupling += (_CREEP_ALIKE if alike else _CREEP) * visible
+            self._coupling += (_CREEP_ALIKE if alike else _CREEP) * blocks * visible
             return
         step = self._levels[0] - self._levels[3]
         step = (step > self._coupling) - (1 - _LOUDER)
         step *= visible
         if self._all_learned:
-            step *= _LAST_STEP
+            step *= _LAST_STEP * blocks
         else:
-            step *= np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP)
+            step *= np.maximum(_FIRST_STEP / (1 + self._learned / 2), _LAST_STEP * blocks)
             self._learned += visible
             self._all_learned = bool(self._learned.min() >= _ALL_LEARNED)
         self._coupling += step
 
-    def _bound(self) -> None:
+    def _bound(self, blocks: int) -> None:
         ceiling = self._ceiling
-        ceiling.step(self._levels[0], self._far_levels.rows, self._far.rows)
+        ceiling.step(self._levels[0], self._far_levels.rows, self._far.rows, blocks)
         some = ceiling.known
         if not (ceiling.all_known or some.any()):
             return
@@ -252,7 +269,7 @@ class ExpectedEcho:
             possible = float(np.dot(ceiling.far[known], 10 ** (lows / 10)))
             noise = float(np.add.reduce(self._noise.power[known]))
             if possible < _INAUDIBLE * noise:
-                self._silent += 1
+                self._silent += blocks
             elif possible > _AUDIBLE_AGAIN * noise and follows:
                 self._silent = 0
             self.inaudible = self._silent >= _SILENT_BLOCKS

@@ -135,7 +135,7 @@ class PyWebRtc(_Processing):
         """Return the next block of the near end, ``delay`` later."""
         if not self._echo:
             return self._processor.process(near, None)
-        return self._processor.process(near, far if far.any() else self._faintest)
+        return self._processor.process(near, far if np.count_nonzero(far) else self._faintest)
 
     def reset(self) -> None:
         """Forget the room."""

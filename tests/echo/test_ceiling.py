@@ -47,16 +47,20 @@ def test_without_far_end_nothing_is_known() -> None:
     assert not ceiling.known.any()
 
 
+@pytest.mark.parametrize("every", [1, 2])
 @pytest.mark.parametrize("lag", [0, 29])
-def test_a_bound_is_near_the_echo_where_somebody_fills_half_of_the_time(lag: int) -> None:
+def test_a_bound_is_near_the_echo_where_somebody_fills_half_of_the_time(
+    lag: int, every: int
+) -> None:
     random = np.random.default_rng(4)
     ceiling, history = Ceiling(30, 10), np.zeros((30, 10))
-    for _ in range(400):
+    for number in range(400 * every):
         history[1:] = history[:-1]
         history[0] = 10 ** random.uniform(3, 6, 10)
         spoken = 10 ** random.uniform(3, 6, 10) * random.integers(2)
         near, far = (10 * np.log10(each + 1e-9) for each in (history[lag] * 0.1 + spoken, history))
-        ceiling.step(near, far, history)
+        if number % every == 0:
+            ceiling.step(near, far, history, every)
     assert ceiling.known.all()
     assert ceiling.lows == pytest.approx(np.full(10, -10), abs=2.5)
     ceiling.reset()
@@ -120,3 +124,16 @@ def test_where_there_is_no_echo_it_does_not_pretend_to_have_removed_one(
     quiet.through(guarded)
     known = guarded.measures()
     assert (known.state, known.erle) == (EchoState.CONVERGING, None)
+
+
+def test_a_bound_moves_as_fast_if_only_every_second_block_is_taken() -> None:
+    every, second = Ceiling(2, 3), Ceiling(2, 3)
+    far, power = np.full((2, 3), 40.0), np.full((2, 3), 1e4)
+    for number in range(600):
+        near = np.full(3, 20.0 if number < 300 else 30.0)
+        every.step(near, far, power)
+        if number < 200 or number % 2:
+            second.step(near, far, power, 1 if number < 200 else 2)
+        if number in (299, 330, 599):
+            assert second.lows == pytest.approx(every.lows, abs=1.0)
+            assert second.far == pytest.approx(every.far, rel=0.02)
