@@ -27,8 +27,8 @@ import numpy as np
 from retell_voice.audio.format import MAX_RATE, MIN_RATE, Samples
 
 BLOCK_SECONDS = 0.01
-_COST_MEMORY = 0.98
-"""Smoothing of the mean cost, per block: about half a second."""
+_COST_SHARE = 0.001
+"""Share of the latest block in the mean cost: the mean of about ten seconds."""
 
 
 class EchoState(StrEnum):
@@ -55,7 +55,7 @@ class EchoMeasures:
             seconds.
         activity: seconds for which the far end was heard since the last reset.
         guarded: whether the guard is blocking echo the canceller may let through.
-        cost: CPU seconds per block of 10 ms, mean of the last half second; None without a
+        cost: CPU seconds per block of 10 ms, mean of the last ten seconds; None without a
             clock.
     """
 
@@ -129,6 +129,7 @@ class Blocks:
         self._size = block_samples(rate)
         self._clock = clock
         self._cost: float | None = None
+        self._blocks = 0
         self._near = self._far = np.zeros(0, np.int16)
 
     @property
@@ -180,8 +181,7 @@ class Blocks:
             return self.control.process(near, far)
         began = self._clock()
         done = self.control.process(near, far)
-        cost = self._clock() - began
-        if self._cost is not None:
-            cost = _COST_MEMORY * self._cost + (1 - _COST_MEMORY) * cost
-        self._cost = cost
+        cost, before = self._clock() - began, self._cost or 0.0
+        self._blocks += 1
+        self._cost = before + (cost - before) * max(1 / self._blocks, _COST_SHARE)
         return done

@@ -114,6 +114,6 @@ class Statistics(Event):
     """Echo return loss enhancement, dB: how much echo control reduces the echo; None before the
     agent has spoken for a while."""
     echo_cost: float | None = None
-    """CPU seconds that echo control takes per second of audio."""
+    """CPU seconds that echo control takes per second of audio, mean of the last ten seconds."""
     round_trip: float | None = None
     """Round trip of the last heartbeat; None until the first is answered."""
