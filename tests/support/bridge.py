@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 
 WAIT = 5.0
 """Seconds that a test waits for a thread."""
@@ -37,6 +38,7 @@ class Bridge:
         self.threads.put("finished")
 
     def until(self, name: str) -> None:
-        """Wait for a block by this thread."""
-        while self.threads.get(timeout=WAIT) != name:
+        """Wait for a block by this thread; raises ``queue.Empty`` if none comes."""
+        deadline = time.monotonic() + WAIT
+        while self.threads.get(timeout=max(deadline - time.monotonic(), 0)) != name:
             pass

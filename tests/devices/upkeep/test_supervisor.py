@@ -587,6 +587,7 @@ def test_every_loss_that_lasts_is_told_once_and_the_device_may_still_come_back(r
         rig.lost()
         assert rig.post() == LOST
         assert rig.device.hanging.wait(WAIT)
+        rig.bridge.until("stand-in")
         for later in (1.0, 1.9, 2.1, 3.0, 9.0):
             rig.supervisor.look(now + later)
         assert str(rig.post()).endswith("it did not come back within 1 s")
@@ -595,7 +596,6 @@ def test_every_loss_that_lasts_is_told_once_and_the_device_may_still_come_back(r
         ready.set()
         assert rig.post() == BACK
         assert rig.supervisor.trouble == ""
-        rig.bridge.until("stand-in")
         rig.bridge.until("device")  # else it has been silent until the next look
     assert (rig.supervisor.losses, rig.supervisor.starts) == (2, 3)
 
