@@ -376,4 +376,4 @@ class AudioIO:
         if isinstance(notice, Event):
             self._events.post(notice)
         if isinstance(notice, DeviceChanged) and notice.state == "back":
-            self.echo.changed(self.microphone, self.speaker)
+            self.echo.came_back(self.microphone, self.speaker)

@@ -145,11 +145,7 @@ class EchoPath:
             # What WebRTC's own options lack must be told before anything is dialled.
             may_wait = asked is Method.AUTO and not any(self._options.values())
             if may_wait and _asks(asked, microphone, speaker):
-                choosing = partial(self._choose, microphone, speaker)
-                self._asking = threading.Thread(
-                    target=choosing, name="retell-voice echo", daemon=True
-                )
-                self._asking.start()
+                self._ask(microphone, speaker)
                 return
             choice = choose_for(asked, microphone, speaker)
             if choice.devices is not None:
@@ -169,21 +165,40 @@ class EchoPath:
                 self._open(choose_for(Method.AUTO, microphone, speaker, ask=lambda: None))
 
     def changed(self, microphone: Microphone, speaker: Speaker) -> None:
-        """Start over: one of these was switched or has come back. May take a second."""
+        """Start over: one of these has been switched. May take a second."""
         with self._changing:
+            self._start_over()
             if self._asked is Method.AUTO:
-                self._asking = None
-                choice = choose_for(self._asked_for(microphone, speaker), microphone, speaker)
-                if choice.method is not self._choice.method:
-                    self._open(choice)
-                    return
-                self._choice = choice
-            if self._stage is not None:
-                self._stage.reset()
+                self._change_to(
+                    choose_for(self._asked_for(microphone, speaker), microphone, speaker)
+                )
+
+    def came_back(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Start over: one of these has come back. Never takes long: where only the sound server
+        knows what it is, that is asked on a thread."""
+        with self._changing:
+            self._start_over()
+            if self._asked is Method.AUTO:
+                asked = self._asked_for(microphone, speaker)
+                if _asks(asked, microphone, speaker):
+                    self._ask(microphone, speaker)
+                else:
+                    self._change_to(choose_for(asked, microphone, speaker))
+
+    def _start_over(self) -> None:
+        self._asking = None
+        if self._stage is not None:
+            self._stage.reset()
 
     def _asked_for(self, microphone: Microphone, speaker: Speaker) -> Method:
         theirs = self._own or (_is_computers(microphone) and _is_computers(speaker))
         return self._asked if theirs else Method.OFF
+
+    def _ask(self, microphone: Microphone, speaker: Speaker) -> None:
+        """Choose on a thread; its answer counts unless another is asked for meanwhile."""
+        choosing = partial(self._choose, microphone, speaker)
+        self._asking = threading.Thread(target=choosing, name="retell-voice echo", daemon=True)
+        self._asking.start()
 
     def _choose(self, microphone: Microphone, speaker: Speaker) -> None:
         """Runs on: a thread of its own."""
@@ -191,8 +206,14 @@ class EchoPath:
             choice = choose_for(Method.AUTO, microphone, speaker)
             with self._changing:
                 if self._asking is threading.current_thread():  # and not too late
-                    self._open(choice)
+                    self._change_to(choice)
                     self._asking = None
+
+    def _change_to(self, choice: Choice) -> None:
+        if choice.method is self._choice.method:
+            self._choice = choice
+        else:
+            self._open(choice)
 
     def _open(self, choice: Choice) -> None:
         try:

@@ -276,6 +276,30 @@ def test_the_answer_about_a_device_that_was_switched_meanwhile_is_dropped(
     assert echo.name == "webrtc"
 
 
+def test_a_device_that_comes_back_does_not_wait_for_the_sound_server(
+    server: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server(HEADSET)
+    echo, _ = path("auto")
+    settled(echo)
+    answers = threading.Event()
+
+    def ask() -> SoundServer:
+        answers.wait(10)
+        return SoundServer((MICROPHONE,), (OPEN,), MICROPHONE, OPEN)
+
+    monkeypatch.setattr(sound_server, "ask", ask)
+    echo.came_back(Device(), Device())
+    assert echo.name == "off"  # as before
+    asking = echo._asking
+    assert asking is not None
+    answers.set()
+    asking.join(10)
+    assert echo.name == "webrtc"
+    echo.came_back(Device("Mic (Realtek)", "MME"), Device("Headphones (Realtek)", "MME"))
+    assert echo.name == "off"  # at once: nobody is to be asked
+
+
 def test_by_default_it_is_automatic_for_this_computers_devices_only(
     server: Callable[..., None],
 ) -> None:
