@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from retell_voice import __version__
@@ -17,13 +18,8 @@ if TYPE_CHECKING:  # what draws and reads keys is of no use elsewhere
 
 
 def output_for(target: Target) -> tuple[Output, ScreenOutput | None]:
-    """Return the output that the settings ask for, and that once more if it is the live screen.
-
-    Raises:
-        ConfigError: push-to-talk where there are no keys.
-    """
+    """Return the output that the settings ask for, and that once more if it is the live screen."""
     settings, audio, phone = target.settings, target.audio, target.phone
-    dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
     output: Output
     screen: ScreenOutput | None = None
     if settings.json.value:
@@ -39,18 +35,33 @@ def output_for(target: Target) -> tuple[Output, ScreenOutput | None]:
             },
             levels=settings.levels.value,
         )
-    elif settings.plain.value or settings.typed.value or dumb or not stdout.is_terminal():
-        output = PlainOutput()
-    else:
+    elif _has_screen(settings):
         from retell_voice.cli.live import ScreenOutput  # as above
 
         output = screen = ScreenOutput()
-    if settings.push_to_talk.value and not (screen and screen.has_keys):
+    else:
+        output = PlainOutput()
+    return output, screen
+
+
+def require_keys(settings: TalkSettings) -> None:
+    """See that there is a keyboard, if one is needed; before a call is made for nothing.
+
+    Raises:
+        ConfigError: push-to-talk where there are no keys.
+    """
+    has_keyboard = sys.stdin is not None and sys.stdin.isatty()
+    if settings.push_to_talk.value and not (_has_screen(settings) and has_keyboard):
         raise ConfigError(
             f"{settings.push_to_talk.source}: there are no keys without the live screen",
             "it needs a terminal for input and output, and neither --plain nor --json",
         )
-    return output, screen
+
+
+def _has_screen(settings: TalkSettings) -> bool:
+    is_dumb = os.environ.get("TERM", "") in ("dumb", "unknown")
+    as_lines = settings.json.value or settings.plain.value or settings.typed.value
+    return not as_lines and not is_dumb and stdout.is_terminal()
 
 
 def wants_levels(settings: TalkSettings) -> bool:

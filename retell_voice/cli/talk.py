@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from retell_voice.cli.dial import Target, find_target
 from retell_voice.cli.input_turns import InputTurns
-from retell_voice.cli.outputs import output_for, wants_levels
+from retell_voice.cli.outputs import output_for, require_keys, wants_levels
 from retell_voice.cli.settle import no_typing, settle
 from retell_voice.cli.typed import TypedTurns
 from retell_voice.cli.view import View, reduce
@@ -77,6 +77,7 @@ def talk(
     require_files()
     settings = settle(settings)
     claim_stdout(settings)
+    require_keys(settings)
     target = find_target(
         settings,
         metadata=metadata,

@@ -107,6 +107,7 @@ NOWHERE = "http://127.0.0.1:1"
         (("--output-file", "locked/a.wav"), "locked/a.wav: Permission denied"),
         (("--output-file", "a.wav", "--record", "file"), "file: a file, and recordings need"),
         (("--output-file", "a.wav", "--echo", "system"), "is a file, which has no echo"),
+        (("--output-file", "a.wav", "--push-to-talk"), "no keys without the live screen"),
     ],
 )
 @pytest.mark.parametrize("transport", ["websocket", "webrtc"])
