@@ -14,7 +14,7 @@ import pytest
 from support.calls import opened_io
 from support.gateway import CALL_ID, KEY, TOKEN, Gateway, gateway
 from support.speech import babble
-from support.waits import unless_it_had_to_wait
+from support.waits import ahead, unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.devices.files import (
@@ -110,21 +110,22 @@ async def test_a_conversation_of_which_each_side_hears_the_other(tmp_path: Path)
         file.write(mine)
     async with serving() as server:
         recorder = Recorder(tmp_path)
-        async with calling(
-            server,
-            microphone=WavMicrophone(tmp_path / "me.wav", RATE),
-            speaker=WavSpeaker(tmp_path / "agent.wav", RATE),
-            level_interval=0.1,
-            recorder=recorder,
-        ) as call:
-            session = await server.joined()
-            await session.speaking.wait()
-            session.voice.say(theirs)
-            events = []
-            async for event in call:
-                events.append(event)
-                if isinstance(event, AgentStopped):
-                    await session.end()
+        with ahead():  # its loop paces what the agent says
+            async with calling(
+                server,
+                microphone=WavMicrophone(tmp_path / "me.wav", RATE),
+                speaker=WavSpeaker(tmp_path / "agent.wav", RATE),
+                level_interval=0.1,
+                recorder=recorder,
+            ) as call:
+                session = await server.joined()
+                await session.speaking.wait()
+                session.voice.say(theirs)
+                events = []
+                async for event in call:
+                    events.append(event)
+                    if isinstance(event, AgentStopped):
+                        await session.end()
     heard, rate = read_wav(tmp_path / "agent.wav")
     assert rate == RATE
     assert likeness(theirs, heard) > 0.9
