@@ -1,4 +1,4 @@
-"""How an LLM server that refuses is told of; with conversations over it in ``test_llm_link``."""
+"""How an LLM server that refuses is told of; over links in ``test_llm_link_opening``."""
 
 import time
 
