@@ -55,8 +55,9 @@ measure none, or repeat what the machine let wait."""
 LONG = (
     "emulator/test_engines_real.py",
     "emulator/test_neural.py",
-    "audio/test_playout.py",
+    "audio/test_playout_fading.py",
     "audio/packets/test_packet_playout.py",
+    "audio/test_playout_in_any_order.py",
     "cli/test_ending.py",
     "cli/test_talk.py",
     "cli/test_swarm.py",
