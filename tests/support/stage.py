@@ -48,6 +48,8 @@ TEXTS = [
     "and it is spelled with a K",
 ]
 COUGH, TIME, STOP, MIKE, SPELLED = range(1, 6)
+LONG = "This is a long answer that takes some time to say. And there is more of it. And more."
+"""What an agent may say for 4.75 s."""
 
 Kind = TypeVar("Kind", bound=Action)
 
@@ -239,6 +241,11 @@ def reports(actions: Iterable[Action], kind: type[ServerEvent]) -> list[dict[str
     """The details of what is told of one kind."""
     told = (action for action in actions if isinstance(action, Report))
     return [dict(each.details) for each in told if each.kind is kind]
+
+
+def turns(stage: Stage) -> list[str]:
+    """Whose turn it became, in order."""
+    return [each.turn for each in stage.all(Update) if each.turn]
 
 
 def kinds(actions: Iterable[Action]) -> list[str]:
