@@ -69,6 +69,8 @@ LONG = (
     "cli/test_talk_web.py",
     "emulator/test_llm_spoken.py",
     "engine/test_scenarios.py",
+    "engine/test_scenario_faults.py",
+    "engine/test_scenario_audio.py",
     "engine/test_web_call.py",
     "peers/test_chromium.py",
     "scripts/test_bench_emulator.py",

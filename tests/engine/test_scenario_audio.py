@@ -1,0 +1,111 @@
+"""Audio that comes in odd pieces, late, or to be cleared: real calls against scenarios."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.scenarios import GOODBYE, NORMAL, perform
+
+from retell_voice.devices.files import WavSpeaker, WavWriter, read_wav
+
+
+@pytest.mark.parametrize("delivery", ["chunk_bytes = 333", "chunk_bytes = 7", "chunk_ms = 60000"])
+async def test_odd_bytes_and_one_large_frame_are_heard_to_the_sample(
+    tmp_path: Path, delivery: str
+) -> None:
+    writer = WavWriter(tmp_path / "ramp.wav", 8000)
+    ramp = np.arange(10001, 14001, dtype=np.int16)
+    writer.write(ramp)
+    writer.close()
+    call = await perform(
+        f"""
+        [[step]]
+        play = "{(tmp_path / "ramp.wav").as_posix()}"
+        {delivery}
+        """
+        + GOODBYE,
+        speed=2,
+        speaker=WavSpeaker(tmp_path / "agent.wav", 8000, speed=2),
+        jitter=(1.0, 1.0),  # a thousand frames take their time: none may be late
+    )
+    assert call.how == NORMAL
+    heard, _ = read_wav(tmp_path / "agent.wav")
+    assert heard[heard > 10000].tolist() == ramp.tolist()
+    assert call.figures.heard == 0.5
+
+
+async def test_every_byte_in_a_frame_of_its_own() -> None:
+    call = await perform("[[step]]\ntone = {seconds = 0.1}\nchunk_bytes = 1" + GOODBYE)
+    assert call.how == NORMAL
+    assert call.figures.heard == 0.1
+    assert call.figures.bytes_received == 1600
+
+
+async def test_minutes_in_one_frame_are_taken_and_cleared() -> None:
+    call = await perform(
+        """
+        [[step]]
+        tone = {seconds = 500}
+        chunk_ms = 600000
+        [[step]]
+        wait = {microphone_seconds = 1}
+        [[step]]
+        clear = true
+        """
+        + GOODBYE
+    )
+    assert call.how == NORMAL
+    assert call.figures.heard + call.figures.discarded == pytest.approx(500)
+    assert call.figures.bytes_received == 500 * 16000
+
+
+async def test_after_a_clear_in_the_same_piece_only_what_follows_is_heard(tmp_path: Path) -> None:
+    """Half a sample, a clear twice over and whole samples, all in one TCP segment."""
+    writer = WavWriter(tmp_path / "ramp.wav", 8000)
+    ramp = np.arange(10001, 12001, dtype=np.int16)
+    writer.write(ramp)
+    writer.close()
+    call = await perform(
+        f"""
+        [[step]]
+        tone = {{seconds = 60, hz = 200, dbfs = -20}}
+        [[step]]
+        wait = {{microphone_seconds = 0.5}}
+        [[step]]
+        together = true
+        step = [
+            {{tone = {{seconds = 1, hz = 200, dbfs = -20}}}},
+            {{send = {{hex = "7f"}}}},
+            {{clear = true}},
+            {{clear = true}},
+            {{play = "{(tmp_path / "ramp.wav").as_posix()}"}},
+        ]
+        """
+        + GOODBYE,
+        speaker=WavSpeaker(tmp_path / "agent.wav", 8000),
+    )
+    assert call.how == NORMAL
+    heard, _ = read_wav(tmp_path / "agent.wav")
+    assert heard[heard > 10000].tolist() == ramp.tolist()
+    first = np.flatnonzero(heard > 10000)[0]
+    assert not heard[first + len(ramp) :].any()
+    assert call.figures.clears == 2
+    assert call.figures.heard + call.figures.discarded == pytest.approx(61.25)
+
+
+@pytest.mark.parametrize(
+    "delivery",
+    [
+        "pace = 0.8",
+        "pace = 1\njitter_ms = 300",
+        "burst_seconds = 1",
+    ],
+)
+async def test_audio_that_comes_late_is_heard_all_the_same(delivery: str) -> None:
+    call = await perform(
+        f"[[step]]\ntone = {{seconds = 4}}\nchunk_ms = 20\n{delivery}" + GOODBYE, speed=4
+    )
+    assert call.how == NORMAL
+    assert call.figures.heard == 4
+    if "burst" not in delivery:
+        assert call.figures.underruns > 0
