@@ -11,21 +11,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.kiosk import KEY, a_kiosk, soon
+from support.kiosk import KEY, a_kiosk, listens, soon
 
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Emulator
 from retell_voice.engine.call import Call
 from retell_voice.engine.timing import Timing
 from retell_voice.kiosk import held, placing
 from retell_voice.kiosk.states import State
 
 TESTS = Path(__file__).parent.parent
-
-
-async def listens(session: Session) -> None:
-    """An agent that says nothing and stays."""
-    async for _ in session:
-        pass
 
 
 def network(state: str) -> None:

@@ -15,10 +15,10 @@ import aiomqtt
 import numpy as np
 import pytest
 from support.broker import Broker
-from support.kiosk import KEY, KioskProgram
+from support.kiosk import KEY, KioskProgram, listens
 from support.voices import speak
 
-from retell_voice.emulator import Emulator, Session
+from retell_voice.emulator import Emulator
 
 if sys.platform != "linux":
     pytest.skip("a kiosk's parts need Linux", allow_module_level=True)
@@ -27,12 +27,6 @@ from retell_voice.kiosk.triggers.input_device import DOWN, EV_KEY, EVENT, UP
 from retell_voice.settings.tables.kiosk_parts import KEYS
 
 FAKE_GPIO = Path(__file__).parent.parent / "support" / "fake_gpio"
-
-
-async def listens(session: Session) -> None:
-    """An agent that says nothing and stays."""
-    async for _ in session:
-        pass
 
 
 @asynccontextmanager

@@ -15,18 +15,12 @@ from typing import Any
 
 import pytest
 from support.heaps import heaps_of_threads
-from support.kiosk import KEY, LONG, KioskProgram, settings, soon
+from support.kiosk import KEY, LONG, KioskProgram, listens, settings, soon
 
-from retell_voice.emulator import Emulator, ParrotSettings, Session, parrot_agent
+from retell_voice.emulator import Emulator, ParrotSettings, parrot_agent
 from retell_voice.errors import ConfigError
 from retell_voice.kiosk.notify import Notifier
 from retell_voice.kiosk.program import _Program, run
-
-
-async def listens(session: Session) -> None:
-    """An agent that says nothing and stays."""
-    async for _ in session:
-        pass
 
 
 def calls(emulator: Emulator) -> tuple[str, ...]:

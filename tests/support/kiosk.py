@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
-from retell_voice.emulator import Agent, Emulator
+from retell_voice.emulator import Agent, Emulator, Session
 from retell_voice.errors import ConnectError
 from retell_voice.kiosk import devices
 from retell_voice.kiosk.account import Account
@@ -46,6 +46,12 @@ def settings(**values: Any) -> KioskSettings:
         **values,
     }
     return KioskSettings(**{name: Sourced(value, "a test") for name, value in given.items()})
+
+
+async def listens(session: Session) -> None:
+    """An agent that says nothing and stays."""
+    async for _ in session:
+        pass
 
 
 async def soon(condition: Callable[[], bool]) -> None:
