@@ -84,9 +84,6 @@ _TINY = 1e-9
 _SMOOTHING = 0.35
 _SPEAKS, _SPEAKS_NOT = 2.5, 1.5
 """dB of excess from which there is near-end speech, and below which there is none."""
-_LASTS, _LASTS_BLOCKS = 1.8, 3
-"""dB of excess from which it is speech, too, if it lasts for so many blocks: somebody who begins to
-speak over a loud word of the agent's. That of an echo alone hardly ever lasts for two."""
 _HOLD = 20
 """Blocks below it before speech counts as over: words have pauses."""
 
@@ -144,7 +141,7 @@ class ExpectedEcho:
         self._learned = np.zeros(_BANDS)
         self._all_learned = False
         self._noise = Noise(_BANDS)
-        self._quiet = self._silent = self._lasted = 0
+        self._quiet = self._silent = 0
         self._odd = False
         self._since_far = _LAGS
         self._lag: int | None = None
@@ -220,8 +217,7 @@ class ExpectedEcho:
         self._lag = following.lag if following.correlation >= _LAG_LOST else None
 
     def _judge(self) -> None:
-        self._lasted = self._lasted + 1 if self.excess >= _LASTS else 0
-        if self.excess >= _SPEAKS or self._lasted >= _LASTS_BLOCKS:
+        if self.excess >= _SPEAKS:
             self.near, self._quiet = True, 0
         elif self.near:
             self._quiet = self._quiet + 1 if self.excess < _SPEAKS_NOT else 0

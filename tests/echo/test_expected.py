@@ -57,17 +57,6 @@ def test_whoever_is_as_loud_as_the_echo_is_noticed(
         assert found["near"][at : at + 30].any()
 
 
-def test_whoever_begins_over_a_loud_word_is_noticed_though_hardly_louder(
-    conversation: Callable[..., Scene], user: list[Samples]
-) -> None:
-    room, at = Room(decay=0.2, direct=-30, delay=0.02), 9.6
-    far = conversation(room).far
-    found = judged(scene(room, RATE, far, [(at, user[1])], lead=0, tail=0, relative=-3))
-    begins = round(at * 100)
-    assert found["near"][begins : begins + 30].any()
-    assert not found["near"][:begins].any()
-
-
 def test_whoever_speaks_alone_is_noticed_and_no_echo_is_expected(
     conversation: Callable[..., Scene],
 ) -> None:
