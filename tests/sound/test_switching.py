@@ -3,7 +3,8 @@
 import asyncio
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def choose(terminal: Terminal, side: str, name: str) -> None:
     terminal.wait_for(f"{name} is in use now")
 
 
+async def until(heard: Callable[[], bool], what: str) -> None:
+    """Wait until a tone is heard: on a busy machine, it is on its way for two seconds."""
+    deadline = time.monotonic() + 10
+    while not heard():
+        assert time.monotonic() < deadline, f"not from {what}"
+        await asyncio.sleep(0.05)
+
+
 async def test_the_agent_moves_to_another_speaker_and_you_to_another_microphone(
     card: VirtualCard, more: dict[str, str], home: dict[str, str]
 ) -> None:
@@ -67,9 +76,8 @@ async def test_the_agent_moves_to_another_speaker_and_you_to_another_microphone(
             said = len(call.received)
             script.speak.set()
             await asyncio.to_thread(card.play(tone(YOU, 1.5, RATE), into=microphone).wait)
-            await asyncio.to_thread(heard.wait_for, len(heard) + RATE // 2)
-            assert holds(call.received[said:], YOU, AUDIO.rate), f"not from {microphone}"
-            assert holds(heard.samples(), AGENT, RATE), f"not from {speaker}"
+            await until(lambda: holds(call.received[said:], YOU, AUDIO.rate), microphone)
+            await until(lambda: holds(heard.samples(), AGENT, RATE), speaker)
             await asyncio.to_thread(heard.stop)
             assert not holds(await asyncio.to_thread(missed.stop), AGENT, RATE)
 

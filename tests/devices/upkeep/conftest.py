@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from support.bridge import WAIT
 from support.supervised import TIMING, Rig, Speaker
 
 from retell_voice.devices.ports import DeviceTraits
@@ -13,8 +14,10 @@ def rig():
     """Return what starts a rig whose device has this plan; ``keep`` is for one that exists."""
     made = []
 
-    def make(*plan, device_timeout=60.0, timeout=0.05, timing=TIMING):
+    def make(*plan, device_timeout=60.0, timeout=None, timing=TIMING):
         device = Speaker(*plan)
+        # What works may take its time on a busy machine.
+        timeout = timeout or (0.05 if "silent" in plan else WAIT)
         device.traits = DeviceTraits(block_timeout=timeout, start_timeout=timeout)
         made.append(Rig(device, device_timeout, timing=timing))
         made[-1].supervisor.start()

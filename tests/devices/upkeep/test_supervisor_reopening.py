@@ -70,7 +70,7 @@ def test_a_device_is_opened_again_on_request_and_nobody_needs_to_know(rig):
 
 def opened_anew(rig, step):
     """Return a rig whose device goes through this step while it is being opened anew."""
-    made = rig(step)
+    made = rig(step, timeout=0.5)
     made.bridge.until("device")
     made.supervisor.look(0.0)
     made.supervisor.open_again()
@@ -154,7 +154,7 @@ class Twice(Tunable):
         self.run = stream.run  # type: ignore[method-assign]
         self.streams[source] = stream
         if self.starts:
-            self.traits = DeviceTraits(block_timeout=0.05, start_timeout=0.05, opens_twice=True)
+            self.traits = DeviceTraits(block_timeout=0.5, start_timeout=0.5, opens_twice=True)
         super().start(source)
 
     def stop_stream(self, source) -> None:

@@ -12,7 +12,7 @@ def aside(rig, *plan, name="other") -> Rig:
     """Return a rig with another device for the same bridge, not yet started."""
     device = Speaker(*plan)
     device.clock = Clock(name)
-    device.traits = DeviceTraits(block_timeout=0.05, start_timeout=0.05)
+    device.traits = DeviceTraits(block_timeout=0.5, start_timeout=0.5)
     return Rig(device, bridge=rig.bridge)
 
 
