@@ -1,22 +1,29 @@
 """Audio that comes in odd pieces, late, or to be cleared: real calls against scenarios."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.scenarios import GOODBYE, NORMAL, perform
 
+from retell_voice.audio.format import Samples
 from retell_voice.devices.files import WavSpeaker, WavWriter, read_wav
+
+
+def write_ramp(path: Path, count: int) -> Samples:
+    """Write a WAV file at 8 kHz in which no two samples are alike, and return them."""
+    ramp = np.arange(10001, 10001 + count, dtype=np.int16)
+    with closing(WavWriter(path, 8000)) as writer:
+        writer.write(ramp)
+    return ramp
 
 
 @pytest.mark.parametrize("delivery", ["chunk_bytes = 333", "chunk_bytes = 7", "chunk_ms = 60000"])
 async def test_odd_bytes_and_one_large_frame_are_heard_to_the_sample(
     tmp_path: Path, delivery: str
 ) -> None:
-    writer = WavWriter(tmp_path / "ramp.wav", 8000)
-    ramp = np.arange(10001, 14001, dtype=np.int16)
-    writer.write(ramp)
-    writer.close()
+    ramp = write_ramp(tmp_path / "ramp.wav", 4000)
     call = await perform(
         f"""
         [[step]]
@@ -61,10 +68,7 @@ async def test_minutes_in_one_frame_are_taken_and_cleared() -> None:
 
 async def test_after_a_clear_in_the_same_piece_only_what_follows_is_heard(tmp_path: Path) -> None:
     """Half a sample, a clear twice over and whole samples, all in one TCP segment."""
-    writer = WavWriter(tmp_path / "ramp.wav", 8000)
-    ramp = np.arange(10001, 12001, dtype=np.int16)
-    writer.write(ramp)
-    writer.close()
+    ramp = write_ramp(tmp_path / "ramp.wav", 2000)
     call = await perform(
         f"""
         [[step]]
