@@ -12,7 +12,7 @@ import pytest
 from support.card import VirtualCard
 from support.recorder import RATE
 from support.tones import AGENT, YOU, holds, tone
-from support.waits import unless_it_had_to_wait
+from support.waits import run_ahead, unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import Emulator, Session
@@ -94,15 +94,13 @@ def test_the_far_end_reference_is_in_step_with_what_the_microphone_hears(
 ) -> None:
     """The microphone hears the speaker: near end and reference keep the same distance, within a
     few milliseconds, which are those of the sound server that no device states."""
-    done = subprocess.run(
-        [sys.executable, "-c", ECHO],
-        env=card.environment(source="vspk.monitor") | home,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    result = json.loads(done.stdout)
+    env = card.environment(source="vspk.monitor") | home
+    command = [sys.executable, "-c", ECHO]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as program:
+        run_ahead(program.pid)
+        said, _ = program.communicate(timeout=60)
+    assert program.returncode == 0
+    result = json.loads(said)
     print(result)
     lags = result["lags_ms"]
     if not result["xruns"]:  # a gap of the card's own moves what follows
