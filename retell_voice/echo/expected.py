@@ -25,6 +25,7 @@ from retell_voice.echo.following import Following
 from retell_voice.echo.noise import Noise
 from retell_voice.echo.ports import BLOCK_SECONDS, block_samples
 from retell_voice.echo.recent import Recent
+from retell_voice.echo.threshold import Threshold
 
 _Bands = NDArray[np.float64]
 
@@ -82,10 +83,8 @@ _MOST = 20.0
 _TINY = 1e-9
 """Mean square: silence has a level, too."""
 _SMOOTHING = 0.35
-_SPEAKS, _SPEAKS_NOT = 2.5, 1.5
-"""dB of excess from which there is near-end speech, and below which there is none."""
 _HOLD = 20
-"""Blocks below it before speech counts as over: words have pauses."""
+"""Blocks without excess before speech counts as over: words have pauses."""
 
 
 class ExpectedEcho:
@@ -114,6 +113,7 @@ class ExpectedEcho:
         self._far, self._far_levels = Recent(_LAGS, _BANDS), Recent(_LAGS, _BANDS)
         self._following = Following(_LAGS)
         self._ceiling = Ceiling(_LAGS, _BANDS)
+        self._threshold = Threshold()
         self.reset()
 
     def reset(self) -> None:
@@ -135,6 +135,7 @@ class ExpectedEcho:
         self._far_levels.clear()
         self._following.reset()
         self._ceiling.reset()
+        self._threshold.reset()
         self._echo[:] = 0.0
         self._coupling = np.full(_BANDS, _LOUDEST_COUPLING)
         self._gains = 10 ** (self._coupling / 10)
@@ -217,11 +218,14 @@ class ExpectedEcho:
         self._lag = following.lag if following.correlation >= _LAG_LOST else None
 
     def _judge(self) -> None:
-        if self.excess >= _SPEAKS:
+        threshold = self._threshold
+        if self.excess >= threshold.begins:
             self.near, self._quiet = True, 0
         elif self.near:
-            self._quiet = self._quiet + 1 if self.excess < _SPEAKS_NOT else 0
+            self._quiet = self._quiet + 1 if self.excess < threshold.ends else 0
             self.near = self._quiet < _HOLD
+        if self.heard:
+            threshold.step(self.excess, near=self.near)
 
     def _learn_room(self, visible: NDArray[np.bool_]) -> None:
         if self._following.blocks < _BY_TURNS:
