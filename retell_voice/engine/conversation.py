@@ -224,8 +224,9 @@ class Conversation:
             self._frame_waits.clear()
             while self._frames:
                 frame = self._frames.popleft()
-                await self._connection.send_audio(frame)
+                # First: its bytes count too, though the call may end before the network takes them.
                 self._journal.counters.sent()
+                await self._connection.send_audio(frame)
             await self._frame_waits.wait()
 
     async def _send_heartbeats(self) -> None:

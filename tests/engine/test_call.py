@@ -5,7 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.calls import AUDIO, Timekeeper, calling, collect, ended, listen, tone, until
+from support.calls import (
+    AUDIO,
+    Timekeeper,
+    calling,
+    collect,
+    ended,
+    heard_whole,
+    listen,
+    tone,
+    until,
+)
 
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.devices.files import WavMicrophone, WavSpeaker, WavWriter, read_wav
@@ -69,7 +79,7 @@ async def test_a_call_from_greeting_to_goodbye(tmp_path: Path) -> None:
     assert (end.by, end.code, end.reason, end.error) == ("server", 1000, "goodbye", None)
     # The last words were played although the server had closed long before.
     heard, _ = read_wav(tmp_path / "agent.wav")
-    assert np.count_nonzero(heard == 8000) == 2400
+    assert heard_whole(heard, 8000, 2400)
     statistics = end.statistics
     assert (statistics.heard, statistics.bytes_received) == (0.3, 4800)
     assert (statistics.unknown_messages, statistics.malformed_messages) == (1, 1)

@@ -138,6 +138,15 @@ class Timekeeper(NullSpeaker):
         self.run(tick_rt, source.lost)
 
 
+def heard_whole(heard: NDArray[np.int16], level: int, count: int) -> bool:
+    """Whether so many samples of a level were heard, once.
+
+    Where the machine is late with the news that nothing more comes, what conceals a gap follows,
+    and begins with one more of them.
+    """
+    return np.count_nonzero(heard == level) in (count, count + 1)
+
+
 def tone(seconds: float, level: int = 8000) -> NDArray[np.int16]:
     """Samples that all have this level."""
     return np.full(round(seconds * AUDIO.rate), level, np.int16)
