@@ -25,10 +25,10 @@ from support.waits import Waits, once_more
 from retell_voice.audio.format import AudioFormat, Encoding
 from retell_voice.emulator import Emulator, Session
 
-pytestmark = [pytest.mark.sound, pytest.mark.timeout(360)]  # all calls are held for the first
+pytestmark = [pytest.mark.sound, pytest.mark.timeout(480)]  # all calls are held for the first
 
 SECONDS = 3.0
-PATIENCE = 200.0
+PATIENCE = 300.0
 """Seconds within which calls are held again."""
 FORMATS = [AudioFormat(Encoding.S16LE, rate) for rate in (8000, 16000, 24000, 44100, 48000)] + [
     AudioFormat(Encoding.MULAW, rate) for rate in (8000, 16000)
@@ -143,7 +143,7 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
 
     held: dict[AudioFormat, Any] = {}
     deadline = time.monotonic() + PATIENCE
-    async with Emulator(agent=agent, record=True) as emulator, asyncio.timeout(300):
+    async with Emulator(agent=agent, record=True) as emulator, asyncio.timeout(400):
         with Waits() as waits:
             for some in (FORMATS[:4], FORMATS[4:]):
                 together = asyncio.Barrier(len(some))

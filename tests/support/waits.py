@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -26,9 +27,11 @@ _PROC = Path("/proc")
 _EVERY = 0.03
 LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds within which a measurement is begun again: on a busy machine, four attempts in a row may
-be spoiled, but not a minute of them."""
+be spoiled, but hardly all of them."""
+_MOST = 240.0
+"""Seconds that a test may take that may be held again."""
 _SLEEPERS = "ThreadPool"
 """How the names of the threads in Chromium's pool begin: they carry no sound, and newer kernels
 report a wait as long as they slept, a minute."""
@@ -175,7 +178,8 @@ def _threads(process: Path) -> Iterator[Path]:
 
 
 def unless_it_had_to_wait(test: Test) -> Test:
-    """Repeat a test that failed while the machine let the sound wait, for a minute."""
+    """Repeat a test that failed while the machine let the sound wait, for ``PATIENCE`` seconds."""
+    import pytest  # noqa: PLC0415 -- what measures without tests needs none
 
     @contextlib.contextmanager
     def attempt(deadline: float) -> Iterator[None]:
@@ -187,8 +191,7 @@ def unless_it_had_to_wait(test: Test) -> Test:
             if time.monotonic() > deadline or not waits.too_long:
                 error.add_note(f"the last attempt: {waits}")
                 raise
-            why = (str(error) or repr(error)).splitlines()[0]
-            once_more.append(f"{test.__name__}: {waits}; {why}")
+            once_more.append(f"{test.__name__}: {waits}; {_told(error, test)}")
             raise _OnceMore from None
 
     @functools.wraps(test)
@@ -207,7 +210,15 @@ def unless_it_had_to_wait(test: Test) -> Test:
                 test(*args, **kwargs)
                 return
 
-    return cast(Test, held if inspect.iscoroutinefunction(test) else held_at_once)
+    chosen = held if inspect.iscoroutinefunction(test) else held_at_once
+    return cast(Test, pytest.mark.timeout(_MOST)(chosen))
+
+
+def _told(error: Exception, test: Callable[..., Any]) -> str:
+    """An error in one line, with the line of the test's file that it came from."""
+    file = test.__code__.co_filename
+    lines = [each.lineno for each in extract_tb(error.__traceback__) if each.filename == file]
+    return f"line {lines[-1]}: {(str(error) or repr(error)).splitlines()[0]}"
 
 
 class _OnceMore(Exception):
