@@ -73,6 +73,7 @@ async def test_a_card_that_goes_and_comes_back_is_used_again(tmp_path: Path) -> 
                 at = await kiosk.until("faulted", at)
                 assert "lost" in kiosk.messages[at - 1]["why"]
                 assert (await control.do("press"))["state"] == "dialling"
+                at = await kiosk.until("dialling", at)  # each of the devices may have told, too
                 at = await kiosk.until("faulted", at)
                 await asyncio.to_thread(card.restart)
                 at = await kiosk.until("idle", at)
