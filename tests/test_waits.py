@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -32,21 +33,39 @@ def test_a_machine_that_is_too_busy_is_noticed() -> None:
     assert "waited" in str(watched)
 
 
+WATCHES_ITSELF = """
+from support.waits import Waits
+with Waits() as watched:
+    print(flush=True)
+    input()
+print(watched.longest)
+"""
+
+
 @linux
-@pytest.mark.parametrize("whole", [False, True])
-def test_a_process_that_was_stopped_is_noticed(whole: bool) -> None:
-    """Also the one that watches, which sees no more than that time has passed."""
-    with ExitStack() as stack:
-        idle = stack.enter_context(subprocess.Popen(["sleep", "60"]))
-        stack.callback(idle.kill)
-        watched = stack.enter_context(Waits())
-        stopped = os.getpid() if whole else idle.pid
-        others = f"sleep 0.2; kill -STOP {stopped}; sleep 0.2; kill -CONT {stopped}"
-        stack.enter_context(subprocess.Popen(["sh", "-c", others]))
+def test_whoever_was_stopped_notices_that_afterwards() -> None:
+    command = [sys.executable, "-c", WATCHES_ITSELF]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True) as watching:
+        assert watching.stdout
+        watching.stdout.readline()
+        watching.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        watching.send_signal(signal.SIGCONT)
+        longest, _ = watching.communicate("\n", timeout=20)
+    assert float(longest) > 0.1
+
+
+@linux
+def test_a_process_that_is_stopped_is_noticed() -> None:
+    with subprocess.Popen(["sleep", "60"]) as other, Waits() as watched:
+        other.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + 20
-        while watched.longest < 0.02 and time.monotonic() < deadline:
+        while watched.longest < 0.03 and time.monotonic() < deadline:
             time.sleep(0.05)  # a poll with a deadline
-    assert watched.longest >= 0.02
+        other.kill()
+    assert watched.longest >= 0.03
 
 
 @linux

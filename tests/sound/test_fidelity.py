@@ -126,17 +126,16 @@ async def hold_all(card: VirtualCard, home: dict[str, str]) -> dict[AudioFormat,
             arguments = (call.call_id, "--url", emulator.url, *format_options)
             async with Talk(*arguments, env=env, is_ahead=True) as talk:
                 await talk.live()
-                recorder = await asyncio.to_thread(card.record, speaker)
-                await together.wait()
-                player = card.play(speech, audio.rate, into=microphone)
-                await asyncio.to_thread(player.wait)
-                await talk.until("agent_stopped")
-                code = await talk.hang_up()
-            heard = await asyncio.to_thread(recorder.stop)
+                with await asyncio.to_thread(card.record, speaker) as recorder:
+                    await together.wait()
+                    player = card.play(speech, audio.rate, into=microphone)
+                    await asyncio.to_thread(player.wait)
+                    await talk.until("agent_stopped")
+                    code = await talk.hang_up()
         answer = resampled(answers[audio], audio.rate, RATE)
         return Conversation(
             captured=compare(said, call.received, audio.rate),
-            played=compare(answer, heard, RATE),
+            played=compare(answer, recorder.samples(), RATE),
             lowest=(lowest(audio, said, audio.rate), lowest(audio, answers[audio], RATE)),
             end=(code, talk.errors, talk.having("ended")[0]["statistics"]),
         )
