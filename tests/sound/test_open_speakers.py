@@ -85,6 +85,7 @@ async def by_default(env: Mapping[str, str]) -> tuple[str, str]:
     return used, talk.errors
 
 
+@unless_it_had_to_wait
 async def test_it_is_on_by_default_but_for_a_headset(
     headset: str, card: VirtualCard, home: dict[str, str]
 ) -> None:
@@ -92,6 +93,7 @@ async def test_it_is_on_by_default_but_for_a_headset(
     assert await by_default(card.environment(sink=headset) | home) == ("off", "")
 
 
+@unless_it_had_to_wait
 async def test_a_canceller_that_is_missing_is_told_of_in_one_line_and_not_to_a_headset(
     headset: str, card: VirtualCard, home: dict[str, str], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ asyncio.run(main())
 """
 
 
+@unless_it_had_to_wait
 async def test_both_devices_get_more_latency_beside_a_thread_that_keeps_the_interpreter(card, home):
     """Nobody reports the gaps: PipeWire throws away what was not fetched, and fills up the rest."""
     async with Emulator() as emulator:
