@@ -224,8 +224,9 @@ class Conversation:
             self._frame_waits.clear()
             while self._frames:
                 frame = self._frames.popleft()
-                await self._connection.send_audio(frame)
+                # First: its bytes count too, though the call may end before the network takes them.
                 self._journal.counters.sent()
+                await self._connection.send_audio(frame)
             await self._frame_waits.wait()
 
     async def _send_heartbeats(self) -> None:
@@ -237,7 +238,7 @@ class Conversation:
         """Watch everything that does not report by itself."""
         devices, connection, journal = self._devices, self._connection, self._journal
         levels_due = statistics_due = now = journal.now()
-        limit = self._timing.silence_limit
+        limit, silent = self._timing.silence_limit, 0.0
         interval = min(self._timing.look, self._level_interval or self._timing.look)
         while True:
             await asyncio.sleep(interval)
@@ -253,8 +254,9 @@ class Conversation:
                 statistics_due = max(now, statistics_due + self._timing.statistics)
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
-            # A blocked loop may have unread signs of life: give it another round.
-            if now - was < 1 and now - connection.heard_at > limit:
+            # A blocked loop may have unread signs of life: what it missed is no silence.
+            silent = min(silent + min(now - was, interval), now - connection.heard_at)
+            if silent > limit:
                 connection.give_up(f"nothing came from the server for {limit:g} s")
             if devices.fault is not None:
                 raise devices.fault

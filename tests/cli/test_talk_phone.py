@@ -155,7 +155,7 @@ async def test_hanging_up_is_a_stop(talk: Talk) -> None:
 @pytest.mark.parametrize("dialect", PROVIDERS)
 def test_a_conversation_with_the_emulator(run: Run, tmp_path: Path, dialect: str) -> None:
     agent = tmp_path / "agent.wav"
-    files = (FILES[0], FILES[1], "--output-file", str(agent), "--speed", "10")
+    files = (FILES[0], FILES[1], "--output-file", str(agent), "--speed", "5")
     result = run("talk", "--local", "--json", "--dialect", dialect, *files)
     assert (result.returncode, result.stderr) == (0, "")
     stopped = events(result, "agent_stopped")

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -146,21 +146,28 @@ def test_a_reminder_is_a_line_of_its_own(env: dict[str, str], tmp_path: Path) ->
 
 
 def test_captions_follow_the_voice(env: dict[str, str]) -> None:
-    """Word by word: each is seen before the next."""
+    """Word by word, though a busy machine may be too late to draw one or two of them."""
+    captions: list[str] = []
+
+    def all_heard(seen: Terminal) -> bool:
+        if (caption := heard(seen)) not in captions[-1:]:
+            captions.append(caption)
+        return caption.endswith("say it back.")
+
     with Terminal(*LOCAL, "--alignment", env=env) as terminal:
-        for said in ("Hello!", "I am the", "parrot.", "Say something,"):
-            terminal.wait_for(hears(said))
+        terminal.wait_for(all_heard)
         terminal.press("c")
         assert terminal.wait() == 0
+    assert captions[0] == ""
+    whole = captions[-1].split()
+    assert all(caption.split() == whole[: len(caption.split())] for caption in captions)
+    assert len(captions) > len(whole) / 2, "and none of them twice"
+    assert sorted(captions, key=len) == captions
 
 
 def heard(terminal: Terminal) -> str:
     found = re.search(r"^heard (.*)$", terminal.text, re.MULTILINE)
     return found[1].rstrip() if found else ""
-
-
-def hears(words: str) -> Callable[[Terminal], bool]:
-    return lambda seen: heard(seen).endswith(words)
 
 
 def test_the_agent_is_turned_down_and_up(env: dict[str, str], tmp_path: Path) -> None:
@@ -458,14 +465,14 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_call(
     agent = tmp_path / "agent.wav"
     arguments = ("--input-file", str(CALLER), "--output-file", str(agent), "--speed", "20")
     with Terminal("talk", "--local", *arguments, env=env, size=(60, 250)) as terminal:
-        sizes = [-1]
+        sizes, whole = [-1], 24000 * 2 * 26
         # The file grows for as long as the call goes on, which ends when all has been said.
         for _ in range(50):
             threading.Event().wait(0.3)
             sizes.append(agent.stat().st_size if agent.exists() else 0)
-            if sizes[-1] == sizes[-2] > 10**6:
+            if sizes[-1] == sizes[-2] > whole:
                 break
-        assert sizes[-1] > 24000 * 2 * 26, "the call stands still"
+        assert sizes[-1] > whole, "the call stands still"
         assert sizes[-1] == sizes[-2], "the call has not ended"
         assert terminal.wait() == 0
 
@@ -478,9 +485,12 @@ def test_a_second_signal_exits_at_once_though_the_terminal_stands_still(
     with Terminal("talk", "--local", *arguments, env=env, size=(60, 250)) as terminal:
         while not agent.exists() or agent.stat().st_size < 24000 * 2 * 6:
             threading.Event().wait(0.1)
-        begun = time.monotonic()
         terminal.signal(signal.SIGTERM)
-        threading.Event().wait(0.3)  # for the call to end; it is the terminal that does not
+        sizes: list[int] = []
+        while len(sizes) < 6 or sizes[-6] != sizes[-1]:
+            threading.Event().wait(0.1)  # for the call to end; it is the terminal that does not
+            sizes.append(agent.stat().st_size)
+        begun = time.monotonic()
         terminal.signal(signal.SIGTERM)
         assert terminal.exit_code() == 130
         assert time.monotonic() - begun < 2.0

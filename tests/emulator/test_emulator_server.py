@@ -161,7 +161,7 @@ async def test_stopping_says_goodbye_and_leaves_nothing() -> None:
         stalled = await join(emulator, emulator.register())
         stalled.transport.pause_reading()
         started = time.perf_counter()
-    assert time.perf_counter() - started < 1.5
+    assert time.perf_counter() - started < 3, "whoever does not answer would cost ten seconds"
     with pytest.raises(ConnectionClosed):
         await client.recv()
     assert (client.close_code, client.close_reason) == (1001, "the emulator is stopping")

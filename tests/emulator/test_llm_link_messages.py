@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -60,6 +61,27 @@ async def test_a_ping_pong_keeps_alive_whatever_its_timestamp(timestamp: Message
     async with server(handler) as url, link_to(url, settings) as link:
         assert await anext(link) == Config(auto_reconnect=True)
         assert await anext(link) == LlmMetadata(metadata="alive")
+
+
+async def test_who_stood_still_blames_nobody() -> None:
+    pinged: asyncio.Queue[str | bytes] = asyncio.Queue()
+
+    async def handler(websocket: ServerConnection) -> None:
+        await say(websocket, KEPT)
+        async for text in websocket:
+            pinged.put_nowait(text)
+            await say(websocket, {"response_type": "ping_pong"})
+
+    settings = replace(QUICK, ping_interval=0.02, keepalive_timeout=0.15)
+    async with server(handler) as url, link_to(url, settings) as link:
+        assert await anext(link) == Config(auto_reconnect=True)
+        for _ in range(3):
+            for _ in range(3):
+                await pinged.get()
+            time.sleep(0.3)  # noqa: ASYNC251 -- no task runs, nothing is read
+        for _ in range(5):
+            await pinged.get()
+        assert link.redials == 0
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ async def test_stopping_tells_watchers_and_waits_for_none() -> None:
             stalled = await watching(emulator, call)
             stalled.transport.pause_reading()
             begun = time.perf_counter()
-        assert time.perf_counter() - begun < 1.5
+        assert time.perf_counter() - begun < 3, "the stalled one would cost ten seconds"
         assert json.loads(await watcher.recv())["disconnection_reason"] == "error_retell"
         await caller.wait_closed()
         stalled.transport.abort()

@@ -242,7 +242,7 @@ async def test_whatever_it_does_an_emulator_stops_within_a_second_or_so(fault: s
             await client.recv()
             began = asyncio.get_running_loop().time()
             await emulator.__aexit__(None, None, None)
-            assert asyncio.get_running_loop().time() - began < 1.5
+            assert asyncio.get_running_loop().time() - began < 3, "not ten"
             assert call.over
 
 

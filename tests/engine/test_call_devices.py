@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.calls import AUDIO, Agent, calling, listen, until
+from support.calls import AUDIO, Agent, EmulatedCall, calling, listen, until
 from support.supervision import time_supervisors
 
 from retell_voice.devices.files import NullMicrophone, NullSpeaker
@@ -82,6 +82,19 @@ class Counting(NullMicrophone):
         self.run(tick, sink.lost)
 
 
+async def until_passed(call: EmulatedCall, device: Hearing | Counting) -> None:
+    """Until 0.4 s have passed through it, and been sent if it hears."""
+
+    def passed() -> int:
+        if isinstance(device, Hearing):
+            return int(np.count_nonzero(device.heard))
+        return len(call.registered.received)
+
+    begin = passed()
+    while passed() < begin + 0.4 * RATE:
+        await until(call, Levels)
+
+
 def says(samples: np.ndarray) -> Agent:
     async def agent(session: Session) -> None:
         await session.send_audio(samples)
@@ -100,7 +113,7 @@ async def test_the_agent_is_half_as_loud_from_here_on_without_a_click() -> None:
     async with calling(says(said), speaker=speaker, level_interval=0.05) as call:
         assert call.volume == 1.0
         await until(call, AgentStarted)
-        await until(call, Levels, 8)
+        await until_passed(call, speaker)
         call.volume = 0.5
         assert call.volume == 0.5
         await until(call, AgentStopped)
@@ -140,7 +153,7 @@ NUMBERS = np.arange(1, 24001).astype(np.int16)
 async def test_another_speaker_goes_on_with_the_next_sample() -> None:
     first, second = Hearing(), Hearing(name="second")
     async with calling(says(NUMBERS), speaker=first, level_interval=0.05) as call:
-        await until(call, Levels, 8)
+        await until_passed(call, first)
         await call.use(speaker=second)
         assert call.speaker is second
         changed = await until(call, DeviceChanged)
@@ -169,7 +182,7 @@ async def test_another_speaker_at_another_rate_and_as_loud_as_the_first() -> Non
     first, second = Hearing(), Hearing(2 * RATE, "second")
     async with calling(says(NUMBERS), speaker=first, level_interval=0.05) as call:
         call.volume = 0.5
-        await until(call, Levels, 8)
+        await until_passed(call, first)
         await call.use(speaker=second)
         assert (call.volume, call.speaker.rate) == (0.5, 2 * RATE)
         await until(call, AgentStopped)
@@ -188,12 +201,12 @@ async def test_another_speaker_at_another_rate_and_as_loud_as_the_first() -> Non
 async def test_another_microphone_goes_on() -> None:
     first, second = Counting(), Counting(name="second", first=20001)
     async with calling(says(sine(0.1)), microphone=first, level_interval=0.05) as call:
-        await until(call, Levels, 8)
+        await until_passed(call, first)
         await call.use(microphone=second)
         assert call.microphone is second
         changed = await until(call, DeviceChanged)
         assert (changed.side, changed.state, changed.name) == ("near_end", "changed", "second")
-        await until(call, Levels, 8)
+        await until_passed(call, second)
     sent, size = call.registered.received, first.block
     assert sent[0] == 1
     fades = np.flatnonzero(np.diff(sent.astype(int)) != 1)
@@ -209,10 +222,11 @@ async def test_another_microphone_goes_on() -> None:
 async def test_another_microphone_at_another_rate() -> None:
     async with calling(says(sine(0.1)), level_interval=0.05) as call:
         call.muted = True
-        await call.use(microphone=Counting(2 * RATE, "second"))
+        second = Counting(2 * RATE, "second")
+        await call.use(microphone=second)
         assert call.muted
         call.muted = False
-        await until(call, Levels, 10)
+        await until_passed(call, second)
     sent = call.registered.received.astype(int)
     rising = np.flatnonzero(sent)[0] + 300
     assert set(np.diff(sent[rising:])) == {2}

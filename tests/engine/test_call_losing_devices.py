@@ -1,14 +1,23 @@
 """Devices that are lost, come back, fall silent or fail while a call goes on."""
 
 import asyncio
-import re
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.calls import Flaky, calling, collect, ended, listen, opened_io, tone, until
+from support.calls import (
+    Flaky,
+    calling,
+    collect,
+    ended,
+    heard_whole,
+    listen,
+    opened_io,
+    tone,
+    until,
+)
 from support.supervision import time_supervisors
 
 from retell_voice.devices.files import NullMicrophone, WavSpeaker, WavWriter, read_wav
@@ -119,7 +128,7 @@ async def test_a_speaker_that_comes_back_is_heard_again_and_time_went_on(monkeyp
     assert states == [("far_end", "lost", "nothing"), ("far_end", "back", "nothing")]
     heard = np.concatenate(speaker.heard)
     assert 0 < np.count_nonzero(heard == 1000) < 1.4 * 8000
-    assert np.count_nonzero(heard == 2000) == 0.2 * 8000
+    assert heard_whole(heard, 2000, 1600)
     assert isinstance(end, Ended)
     assert (end.by, end.error) == ("server", None)
     assert end.statistics.heard == pytest.approx(1.7)
@@ -211,19 +220,20 @@ async def test_a_full_disk_ends_the_call_and_the_file_is_not_begun_again(
     tmp_path: Path, monkeypatch
 ) -> None:
     path = tmp_path / "agent.wav"
-    async with calling(listen, speaker=WavSpeaker(path, 8000)) as call:
-        await until(call, Statistics)
+    write, room = WavWriter.write, iter(range(10))
 
-        def full(writer: WavWriter, samples: np.ndarray) -> None:
+    def fill(writer: WavWriter, samples: np.ndarray) -> None:
+        if next(room, None) is None:
             raise OSError(28, "No space left on device")
+        write(writer, samples)
 
-        monkeypatch.setattr(WavWriter, "write", full)
+    monkeypatch.setattr(WavWriter, "write", fill)
+    async with calling(listen, speaker=WavSpeaker(path, 8000)) as call:
         end = ended(await collect(call))
     assert end.by == "device"
     why = f"speaker 'agent.wav' lost: {path}: No space left on device"
-    # A busy machine may play a little more before it looks.
-    assert re.fullmatch(re.escape(why) + r"; the first 0\.[2-9] s were saved", end.reason)
-    assert len(read_wav(path)[0])
+    assert end.reason == f"{why}; the first 0.2 s were saved"
+    assert len(read_wav(path)[0]) == 10 * 160
 
 
 async def test_a_microphone_that_has_finished_is_followed_by_silence() -> None:

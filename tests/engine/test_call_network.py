@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from http import HTTPStatus
 from itertools import repeat
 from pathlib import Path
@@ -171,6 +172,17 @@ async def test_a_half_open_connection_ends_the_call() -> None:
     assert str(end.error) == (
         "network: the connection broke off: 1006 nothing came from the server for 0.3 s"
     )
+
+
+async def test_who_stood_still_blames_nobody() -> None:
+    timing = Timing(heartbeat=0.02, silence_limit=0.3, statistics=0.1)
+    async with calling(listen, timing=timing) as call:
+        for _ in range(3):
+            await until(call, Statistics)
+            time.sleep(0.5)  # noqa: ASYNC251 -- no task runs, nothing is read
+        await until(call, Statistics)
+        assert call.state is CallState.LIVE
+        await call.hang_up()
 
 
 async def test_when_the_network_stalls_the_oldest_audio_goes_and_the_rest_is_live(

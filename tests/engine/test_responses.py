@@ -146,7 +146,7 @@ async def test_an_agent_of_known_delay() -> None:
     # The rest of a second's hundredths is a busy machine's: on an idle one these are within 5 ms.
     truth = answered[0] - microphone.spoke_until
     assert told.delay - told.playout == pytest.approx(truth, abs=0.08)
-    assert 0 < told.playout < 0.3
+    assert 0 < told.playout < 0.6
     assert isinstance(figures, Statistics)
     assert (figures.responses, figures.barge_ins) == (1, 0)
     assert told.delay == figures.response_last == figures.response_p50 == figures.response_max

@@ -76,6 +76,7 @@ def on_card(card, home):
     return run
 
 
+@unless_it_had_to_wait
 def test_start_stop_and_start_again(on_card):
     result = on_card("""
         audio = AudioFormat(rate=16000)
@@ -111,6 +112,7 @@ def test_start_stop_and_start_again(on_card):
     assert result["why"] == "the system's default input"
 
 
+@unless_it_had_to_wait
 def test_start_twice_runs_two_streams_until_one_is_stopped(on_card):
     result = on_card("""
         first, second = End(), End()
@@ -188,9 +190,8 @@ def test_a_step_of_latency_loses_less_where_a_device_can_have_two_streams(on_car
     lost = {}
     for kind in ("Twice", "Once"):
         heard_at = tmp_path / f"{kind}.npy"
-        speaking = card.play(noise)
-        assert on_card(STEPS, kind, heard_at) == {"told": "LatencyChanged", "starts": 3}
-        speaking.kill()
+        with card.playing(noise):
+            assert on_card(STEPS, kind, heard_at) == {"told": "LatencyChanged", "starts": 3}
         heard = np.load(heard_at)
         first, last = heard[8000:14000], heard[-8000:-2000]
         passed = len(heard) - 16000
@@ -200,6 +201,7 @@ def test_a_step_of_latency_loses_less_where_a_device_can_have_two_streams(on_car
     assert lost["Once"] > lost["Twice"] + 0.02
 
 
+@unless_it_had_to_wait
 def test_two_channels_where_one_is_refused(on_card):
     result = on_card("""
         microphone, speaker = portaudio.open_devices(AudioFormat(rate=24000))
@@ -214,6 +216,7 @@ def test_two_channels_where_one_is_refused(on_card):
     assert result == {"block": [240, 240], "whys": []}
 
 
+@unless_it_had_to_wait
 def test_a_fault_of_ours_is_told_once_and_stops_nothing(on_card):
     result = on_card("""
         microphone, speaker = portaudio.open_devices(AudioFormat())
@@ -292,6 +295,7 @@ def test_no_sound_server(on_card):
     assert "sound server" in result["error"][2]
 
 
+@unless_it_had_to_wait
 def test_the_sound_server_ends(home):
     with VirtualCard() as card:
         program = PRELUDE + textwrap.dedent("""

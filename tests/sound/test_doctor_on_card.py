@@ -41,12 +41,10 @@ async def test_the_microphone_hears_the_speaker(card, home):
 
 @unless_it_had_to_wait
 async def test_a_voice_and_no_chime(card, home):
-    tone = (np.sin(np.arange(48000 * 4) / 20) * 8000).astype(np.int16)
-    speaking = card.play(tone)
+    tone = (np.sin(np.arange(48000 * 60) / 20) * 8000).astype(np.int16)
     env = card.env | home
-    code, found = await asyncio.to_thread(examine, env, "--seconds", "1.5", "--no-sound")
-    speaking.terminate()
-    speaking.wait()
+    with card.playing(tone):
+        code, found = await asyncio.to_thread(examine, env, "--seconds", "1.5", "--no-sound")
     assert code == 0
     level = found["microphone level"][0]
     assert level["figures"]["peak_dbfs"] == pytest.approx(-12.2, abs=0.5)

@@ -59,13 +59,13 @@ async def hear(card: VirtualCard, home: dict[str, str], script: Script) -> tuple
         arguments = (call.call_id, "--url", emulator.url, "--rate", str(RATE), *own)
         async with Talk(*arguments, env=card.env | home, is_ahead=True) as talk:
             await talk.live()
-            recorder = await asyncio.to_thread(card.record)
-            script.begin.set()
-            await talk.until("agent_stopped", interrupted=False)
-            await asyncio.to_thread(recorder.wait_for, len(recorder) + RATE // 2)
-            assert await talk.hang_up() == 0
+            with await asyncio.to_thread(card.record) as recorder:
+                script.begin.set()
+                await talk.until("agent_stopped", interrupted=False)
+                await asyncio.to_thread(recorder.wait_for, len(recorder) + RATE // 2)
+                assert await talk.hang_up() == 0
     assert len(talk.having("agent_stopped", interrupted=True)) == len(script.cleared)
-    return await asyncio.to_thread(recorder.stop), recorder
+    return recorder.samples(), recorder
 
 
 def tone(seconds: float, amplitude: int = 12000) -> Samples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ import pytest
 from support.card import VirtualCard
 from support.kiosk import KEY, KioskProgram
 from support.recorder import RATE
-from support.tones import AGENT, YOU, Script, holds, tone
-from support.waits import unless_it_had_to_wait
+from support.tones import AGENT, YOU, Script, tone, until_heard
+from support.waits import run_ahead, unless_it_had_to_wait
 
 from retell_voice.emulator import Emulator
 
@@ -30,68 +29,57 @@ async def test_a_press_is_heard_at_once_and_then_the_agent(
     card: VirtualCard, tmp_path: Path
 ) -> None:
     script = Script()
-    async with Emulator(agent=script, api_key=KEY, record=True) as emulator, asyncio.timeout(60):
-        voice = await asyncio.to_thread(card.play, tone(YOU, 30.0, RATE))
-        calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
-        program = KioskProgram(tmp_path, *calls, has_files=False, env=card.env)
-        async with program as kiosk:
-            control = await kiosk.connect()
-            at = await kiosk.until("idle")
-            await asyncio.sleep(4.5)  # its devices rest by then
-            recorder = await asyncio.to_thread(card.record)
-            await asyncio.sleep(0.3)
-            pressed = time.monotonic()
-            await control.do("press")
-            at = await kiosk.until("in call", at)
-            await asyncio.sleep(0.6)
-            script.speak.set()
-            at = await kiosk.told(lambda message: bool(message.get("speaking")), at)
-            await asyncio.sleep(1.2)
-            await control.do("press")
-            at = await kiosk.told(lambda message: message["event"] == "call_ended", at)
-            samples = await asyncio.to_thread(recorder.stop)
-            assert await kiosk.end() == 0
-        voice.kill()
-    loud = np.flatnonzero(np.abs(samples.astype(int)) > 60)
+    with card.playing(tone(YOU, 60.0, RATE)):
+        async with Emulator(agent=script, api_key=KEY, record=True) as emulator:
+            calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
+            program = KioskProgram(tmp_path, *calls, has_files=False, env=card.env)
+            async with program as kiosk, asyncio.timeout(60):
+                control = await kiosk.connect()
+                at = await kiosk.until("idle")
+                run_ahead(kiosk.process.pid)
+                await asyncio.sleep(4.5)  # its devices rest by then
+                with await asyncio.to_thread(card.record) as recorder:
+                    await asyncio.sleep(0.3)
+                    pressed = time.monotonic()
+                    await control.do("press")
+                    at = await kiosk.until("in call", at)
+                    await asyncio.sleep(0.6)
+                    script.speak.set()
+                    await until_heard(recorder.samples, AGENT, RATE, "the speaker")
+                    (call,) = emulator.calls
+                    await until_heard(lambda: call.received, YOU, 24000, "the server")
+                    await control.do("press")
+                    await kiosk.told(lambda message: message["event"] == "call_ended", at)
+                assert await kiosk.end() == 0
+    loud = np.flatnonzero(np.abs(recorder.samples().astype(int)) > 60)
     heard_at = recorder.time_of(int(loud[0]))
     print(f"press to dialling sound {1000 * (heard_at - pressed):.0f} ms, card included")
     assert 0 < heard_at - pressed < 0.05 + CARD_SECONDS + SLACK_SECONDS
-    assert holds(samples, AGENT, RATE)
-    (call,) = emulator.calls
-    assert holds(call.received, YOU, 24000)
 
 
-@pytest.fixture
-def own_card(card: VirtualCard) -> Iterator[VirtualCard]:
-    """Another card than that of all tests: its daemons may be killed."""
-    with VirtualCard() as own:
-        yield own
-
-
-async def test_a_card_that_goes_and_comes_back_is_used_again(
-    own_card: VirtualCard, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("card")  # or it is left out
+@unless_it_had_to_wait
+async def test_a_card_that_goes_and_comes_back_is_used_again(tmp_path: Path) -> None:
     script = Script()
-    async with Emulator(agent=script, api_key=KEY) as emulator, asyncio.timeout(60):
-        calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
-        program = KioskProgram(tmp_path, *calls, has_files=False, env=own_card.env)
-        async with program as kiosk:
-            control = await kiosk.connect()
-            at = await kiosk.until("idle")
-            await asyncio.sleep(6.0)  # its devices rest by then
-            await asyncio.to_thread(own_card.kill)
-            at = await kiosk.until("faulted", at)
-            assert "lost" in kiosk.messages[at - 1]["why"]
-            assert (await control.do("press"))["state"] == "dialling"
-            at = await kiosk.until("faulted", at)
-            await asyncio.to_thread(own_card.restart)
-            at = await kiosk.until("idle", at)
-            recorder = await asyncio.to_thread(own_card.record)
-            await control.do("press")
-            at = await kiosk.until("in call", at)
-            script.speak.set()
-            at = await kiosk.told(lambda message: bool(message.get("speaking")), at)
-            await asyncio.sleep(1.2)
-            samples = await asyncio.to_thread(recorder.stop)
-            assert await kiosk.end() == 0
-    assert holds(samples, AGENT, RATE)
+    with VirtualCard() as card:  # of its own: its daemons are killed
+        async with Emulator(agent=script, api_key=KEY) as emulator:
+            calls = ("--agent", "parrot", "--api-url", emulator.api_url, "--rate", "24000")
+            program = KioskProgram(tmp_path, *calls, has_files=False, env=card.env)
+            async with program as kiosk, asyncio.timeout(60):
+                control = await kiosk.connect()
+                at = await kiosk.until("idle")
+                await asyncio.sleep(6.0)  # its devices rest by then
+                await asyncio.to_thread(card.kill)
+                at = await kiosk.until("faulted", at)
+                assert "lost" in kiosk.messages[at - 1]["why"]
+                assert (await control.do("press"))["state"] == "dialling"
+                at = await kiosk.until("dialling", at)  # each of the devices may have told, too
+                at = await kiosk.until("faulted", at)
+                await asyncio.to_thread(card.restart)
+                at = await kiosk.until("idle", at)
+                with await asyncio.to_thread(card.record) as recorder:
+                    await control.do("press")
+                    await kiosk.until("in call", at)
+                    script.speak.set()
+                    await until_heard(recorder.samples, AGENT, RATE, "the speaker")
+                assert await kiosk.end() == 0

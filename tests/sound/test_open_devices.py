@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.card import VirtualCard
 from support.recorder import RATE
-from support.tones import AGENT, YOU, holds, tone
+from support.tones import AGENT, YOU, holds, tone, until_heard
 from support.waits import run_ahead, unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
@@ -64,28 +65,32 @@ async def says_its_tone(session: Session) -> None:
             return
 
 
+@unless_it_had_to_wait
 async def test_three_calls_in_a_row_open_no_device_again(
     card: VirtualCard, home: dict[str, str]
 ) -> None:
-    async with Emulator(agent=says_its_tone, record=True) as emulator, asyncio.timeout(60):
-        calls = [emulator.register(AudioFormat()) for _ in range(3)]
-        recorder = await asyncio.to_thread(card.record)
-        # A microphone of digital zeros would be opened again once.
-        voice = await asyncio.to_thread(card.play, tone(YOU, 50.0, RATE))
-        program = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(EXAMPLE), *(call.call_id for call in calls), emulator.url),
-            env=card.env | home,
-            stdout=subprocess.PIPE,
-        )
-        output = (await program.communicate())[0].decode()
-        voice.kill()
-        heard = await asyncio.to_thread(recorder.stop)
+    # A microphone of digital zeros would be opened again once.
+    with card.playing(tone(YOU, 60.0, RATE)), card.record() as recorder:
+        async with Emulator(agent=says_its_tone, record=True) as emulator:
+            calls = [emulator.register(AudioFormat()) for _ in range(3)]
+            program = await asyncio.create_subprocess_exec(
+                *(sys.executable, str(EXAMPLE), *(call.call_id for call in calls), emulator.url),
+                env=card.env | home,
+                stdout=subprocess.PIPE,
+            )
+            try:
+                async with asyncio.timeout(60):
+                    output = (await program.communicate())[0].decode()
+            finally:
+                if program.returncode is None:
+                    program.kill()
+                await program.wait()
+            await until_heard(recorder.samples, AGENT, RATE, "the speaker")
     assert program.returncode == 0, output
     assert output.count("heard 1.0 s; all well") == 3, output
     # A busy machine makes gaps, and those ask for more latency; calls open nothing.
     assert f"devices were opened {2 + output.count('another latency')} times" in output
     assert all(holds(call.received, YOU, AudioFormat().rate) for call in calls)
-    assert holds(heard, AGENT, RATE)
 
 
 @unless_it_had_to_wait
@@ -103,7 +108,9 @@ def test_the_far_end_reference_is_in_step_with_what_the_microphone_hears(
     result = json.loads(said)
     print(result)
     lags = result["lags_ms"]
-    if not result["xruns"]:  # a gap of the card's own moves what follows
+    if result["xruns"]:  # a gap of the card's own moves what follows, for a while
+        lags = [statistics.median(lags)]
+    else:
         assert max(lags) - min(lags) < 10
         assert result["jumps"] == 0
     assert min(lags) > -20

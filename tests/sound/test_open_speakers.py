@@ -12,7 +12,7 @@ from support.program import Talk
 from support.recorder import RATE
 from support.rooms import Room, with_rms
 from support.voices import AGENT, USER, speak
-from support.waits import unless_it_had_to_wait
+from support.waits import ahead, unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat, Samples
 from retell_voice.emulator import Emulator
@@ -47,7 +47,7 @@ async def test_the_agent_interrupts_itself_only_without_echo_control(
     card: VirtualCard,
     home: dict[str, str],
 ) -> None:
-    with in_room(card, ROOM), Mouth(card) as mouth:
+    with in_room(card, ROOM), Mouth(card) as mouth, ahead():
         talks = Conversation(*voices, mouth, SECONDS[echo], FIRST)
         async with Emulator(agent=talks) as emulator:
             call = emulator.register(CALL)
@@ -71,9 +71,8 @@ sys.modules["pywebrtc_audio"] = sys.modules["livekit"] = None
 @pytest.fixture
 def headset(card: VirtualCard) -> Iterator[str]:
     """The name of a speaker that is worn on the ears, as the sound server says."""
-    card.plug("worn", form_factor="headset")
-    yield "worn"
-    card.unplug("worn")
+    with card.plugged("worn", form_factor="headset") as name:
+        yield name
 
 
 async def by_default(env: Mapping[str, str]) -> tuple[str, str]:
@@ -86,6 +85,7 @@ async def by_default(env: Mapping[str, str]) -> tuple[str, str]:
     return used, talk.errors
 
 
+@unless_it_had_to_wait
 async def test_it_is_on_by_default_but_for_a_headset(
     headset: str, card: VirtualCard, home: dict[str, str]
 ) -> None:
@@ -93,6 +93,7 @@ async def test_it_is_on_by_default_but_for_a_headset(
     assert await by_default(card.environment(sink=headset) | home) == ("off", "")
 
 
+@unless_it_had_to_wait
 async def test_a_canceller_that_is_missing_is_told_of_in_one_line_and_not_to_a_headset(
     headset: str, card: VirtualCard, home: dict[str, str], tmp_path: Path
 ) -> None:

@@ -7,17 +7,19 @@ import time
 import pytest
 from support.card import VirtualCard
 from support.program import Talk
+from support.waits import unless_it_had_to_wait
 
 from retell_voice.emulator import Emulator
 
 pytestmark = pytest.mark.sound
 
 
+@unless_it_had_to_wait
 async def test_pipewire_crashes_and_the_terminal_stays_readable(home):
     """PortAudio's output thread spins, writes to stderr without end, and cannot be stopped."""
     with VirtualCard() as card:  # of its own: it is not there afterwards
         env = card.through("pipewire") | home
-        async with Emulator() as emulator, asyncio.timeout(30):
+        async with Emulator() as emulator, asyncio.timeout(60):
             call = emulator.register()
             async with Talk(call.call_id, "--url", emulator.url, env=env) as talk:
                 await talk.until("statistics", count=2)
@@ -60,13 +62,20 @@ asyncio.run(main())
 """
 
 
+@unless_it_had_to_wait
 async def test_both_devices_get_more_latency_beside_a_thread_that_keeps_the_interpreter(card, home):
     """Nobody reports the gaps: PipeWire throws away what was not fetched, and fills up the rest."""
-    async with Emulator() as emulator, asyncio.timeout(30):
+    async with Emulator() as emulator:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", BUSY, emulator.register().call_id, emulator.url),
             env=card.through("pipewire") | home,
             stderr=asyncio.subprocess.PIPE,
         )
-        _, errors = await process.communicate()
+        try:
+            async with asyncio.timeout(60):
+                _, errors = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
     assert (process.returncode, errors) == (0, b"")

@@ -3,8 +3,7 @@
 import asyncio
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,10 @@ if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 
 from support.card import VirtualCard
-from support.recorder import RATE
+from support.recorder import RATE, Recorder
 from support.terminal import Terminal
-from support.tones import AGENT, YOU, Script, holds, tone
+from support.tones import AGENT, YOU, Script, holds, tone, until_heard
+from support.waits import unless_it_had_to_wait
 
 from retell_voice.audio.format import AudioFormat
 from retell_voice.emulator import Emulator
@@ -32,13 +32,10 @@ pcm.lapel { type pulse device lapel.monitor }
 @pytest.fixture
 def more(card: VirtualCard, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a program that finds a headset and a lapel microphone, too."""
-    card.plug("headset")
-    card.plug("lapel", mono=True)
     conf = tmp_path / "asound.conf"
     conf.write_text(Path(card.env["ALSA_CONFIG_PATH"]).read_text() + MORE)
-    yield card.env | {"ALSA_CONFIG_PATH": str(conf), "LANG": "C.UTF-8"}
-    card.unplug("headset")
-    card.unplug("lapel")
+    with card.plugged("headset"), card.plugged("lapel", mono=True):
+        yield card.env | {"ALSA_CONFIG_PATH": str(conf), "LANG": "C.UTF-8"}
 
 
 def choose(terminal: Terminal, side: str, name: str) -> None:
@@ -52,14 +49,7 @@ def choose(terminal: Terminal, side: str, name: str) -> None:
     terminal.wait_for(f"{name} is in use now")
 
 
-async def until(heard: Callable[[], bool], what: str) -> None:
-    """Wait until a tone is heard: on a busy machine, it is on its way for two seconds."""
-    deadline = time.monotonic() + 10
-    while not heard():
-        assert time.monotonic() < deadline, f"not from {what}"
-        await asyncio.sleep(0.05)
-
-
+@unless_it_had_to_wait
 async def test_the_agent_moves_to_another_speaker_and_you_to_another_microphone(
     card: VirtualCard, more: dict[str, str], home: dict[str, str]
 ) -> None:
@@ -71,15 +61,17 @@ async def test_the_agent_moves_to_another_speaker_and_you_to_another_microphone(
 
         async def converse(speaker: str, other: str, microphone: str) -> None:
             """Both speak; the agent is heard from this speaker alone."""
-            heard = await asyncio.to_thread(card.record, speaker)
-            missed = await asyncio.to_thread(card.record, other)
-            said = len(call.received)
-            script.speak.set()
-            await asyncio.to_thread(card.play(tone(YOU, 1.5, RATE), into=microphone).wait)
-            await until(lambda: holds(call.received[said:], YOU, AUDIO.rate), microphone)
-            await until(lambda: holds(heard.samples(), AGENT, RATE), speaker)
-            await asyncio.to_thread(heard.stop)
-            assert not holds(await asyncio.to_thread(missed.stop), AGENT, RATE)
+
+            def record(name: str) -> Awaitable[Recorder]:
+                return asyncio.to_thread(card.record, name)
+
+            with await record(speaker) as heard, await record(other) as missed:
+                said = len(call.received)
+                script.speak.set()
+                await asyncio.to_thread(card.play(tone(YOU, 1.5, RATE), into=microphone).wait)
+                await until_heard(lambda: call.received[said:], YOU, AUDIO.rate, "the server")
+                await until_heard(heard.samples, AGENT, RATE, speaker)
+            assert not holds(missed.samples(), AGENT, RATE)
 
         with Terminal(*arguments, env=env, size=(60, 100)) as terminal:
             await asyncio.to_thread(terminal.wait_for, " LIVE ")

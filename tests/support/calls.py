@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -18,6 +19,7 @@ from retell_voice.devices.files import NullMicrophone, NullSpeaker
 from retell_voice.devices.ports import Source
 from retell_voice.emulator import Emulator, RegisteredCall, Session
 from retell_voice.engine.call import Call
+from retell_voice.engine.journal import Journal
 from retell_voice.errors import DeviceError
 from retell_voice.events import Ended, Event
 
@@ -116,6 +118,33 @@ class Flaky(NullSpeaker):
     def stop(self) -> None:
         self.stops += 1
         super().stop()
+
+
+class Timekeeper(NullSpeaker):
+    """A speaker whose blocks are the time of calls: one that comes late costs none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(AUDIO.rate)
+        self._played = 0
+        monkeypatch.setattr(Journal, "now", lambda _: self._played / self.rate)
+
+    def start(self, source: Source) -> None:
+        block = np.zeros(self.block, np.int16)
+
+        def tick_rt(size: int) -> None:
+            source.fill_rt(block)
+            self._played += size
+
+        self.run(tick_rt, source.lost)
+
+
+def heard_whole(heard: NDArray[np.int16], level: int, count: int) -> bool:
+    """Whether so many samples of a level were heard, once.
+
+    Where the machine is late with the news that nothing more comes, what conceals a gap follows,
+    and begins with one more of them.
+    """
+    return np.count_nonzero(heard == level) in (count, count + 1)
 
 
 def tone(seconds: float, level: int = 8000) -> NDArray[np.int16]:

@@ -13,6 +13,7 @@ As a program it gives a command such a card: ``python tests/support/card.py -- C
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -73,10 +75,12 @@ class VirtualCard:
 
     Attributes:
         env: the environment in which a program finds this card and no other.
+        is_ahead: what speaks into it and hears it runs ahead of other programs, where it may.
     """
 
     def __init__(self, *, quantum: int = 480, timeout: float = 20.0) -> None:
         self.env: dict[str, str] = {}
+        self.is_ahead = False
         self._quantum = quantum
         self._timeout = timeout
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -135,7 +139,9 @@ class VirtualCard:
         return env | {"ALSA_CONFIG_PATH": str(conf)}
 
     def run_ahead(self) -> None:
-        """Let the sound server run before all that is not real-time, where this user may."""
+        """Let the sound server, and what speaks and hears from now on, run before all that is not
+        real-time, where this user may."""
+        self.is_ahead = True
         for daemon in self._daemons.values():
             run_ahead(daemon.pid)
 
@@ -150,6 +156,16 @@ class VirtualCard:
         assert tool.stdin is not None
         threading.Thread(target=_feed, args=(tool.stdin, samples.tobytes()), daemon=True).start()
         return tool
+
+    @contextlib.contextmanager
+    def playing(self, samples: Samples, rate: int = RATE, into: str = "micfeed") -> Iterator[None]:
+        """Speak into the virtual microphone for the length of the block, at most."""
+        tool = self.play(samples, rate, into)
+        try:
+            yield
+        finally:
+            tool.kill()
+            tool.wait()
 
     def record(self, sink: str = "vspk") -> Recorder:
         """Hear what comes out of a speaker, from the moment this returns."""
@@ -174,6 +190,16 @@ class VirtualCard:
         """Take a speaker away that ``plug`` added."""
         self.pactl("unload-module", self._modules.pop(sink))
         self._until(lambda: sink not in self.nodes("sinks"), f"the end of sink {sink}")
+
+    @contextlib.contextmanager
+    def plugged(self, sink: str, **kind: Any) -> Iterator[str]:
+        """``plug`` a speaker for the length of the block, or until it is unplugged in it."""
+        self.plug(sink, **kind)
+        try:
+            yield sink
+        finally:
+            if sink in self._modules:
+                self.unplug(sink)
 
     def kill(self, daemon: str = "pipewire-pulse") -> None:
         """End a daemon at once, as a crash would; see ``restart``."""
@@ -308,6 +334,8 @@ class VirtualCard:
                 start_new_session=True,
                 **pipes,
             )
+        if self.is_ahead:
+            run_ahead(tool.pid)
         self._tools = [t for t in self._tools if t.poll() is None] + [tool]
         return tool
 

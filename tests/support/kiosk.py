@@ -227,13 +227,17 @@ class KioskProgram:
 
     async def told(self, what: Callable[[dict[str, Any]], bool], after: int = 0) -> int:
         """Wait for something that it tells; return the number of the message behind it."""
-        async with asyncio.timeout(LONG):
-            while True:
-                for number, message in enumerate(self.messages[after:], after):
-                    if what(message):
-                        return number + 1
-                self._news.clear()
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(LONG):
+                while True:
+                    for number, message in enumerate(self.messages[after:], after):
+                        if what(message):
+                            return number + 1
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError as error:
+            error.args = (f"of {len(self.messages)} messages, the last: {self.messages[-3:]}",)
+            raise
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         """Send it a signal and return its exit code."""

@@ -20,6 +20,9 @@ from support.warm import WarmProcess
 TIMEOUT = 20.0
 """Seconds after which whatever is waited for has failed."""
 
+_DRAWN = b"\x1b[?2026l"
+"""What ends a picture: it shows at once."""
+
 _SHELL = """
 import os, signal, sys, termios
 
@@ -112,6 +115,7 @@ class Terminal:
         under_shell: bool = False,
     ) -> None:
         self.raw = b""
+        self._unread = b""
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.ByteStream(self._screen)
         env = {**env, "TERM": "xterm-256color"}
@@ -185,10 +189,14 @@ class Terminal:
         return code if code is not None else -int(self._child.signalstatus or 0)
 
     def _read(self) -> bool:
-        try:
-            data: Any = self._child.read_nonblocking(65536, timeout=TIMEOUT)  # bytes
-        except (pexpect.EOF, pexpect.TIMEOUT):
-            return False
+        """Read on, to the end of a picture at most: each is looked at, however late we are."""
+        if not self._unread:
+            try:
+                self._unread = self._child.read_nonblocking(65536, timeout=TIMEOUT)
+            except (pexpect.EOF, pexpect.TIMEOUT):
+                return False
+        picture, end, rest = self._unread.partition(_DRAWN)
+        data, self._unread = picture + end, rest
         self.raw += data
         self._shown(data)
         return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,21 @@ def holds(samples: NDArray[np.int16], frequency: float, rate: int) -> bool:
         if 2 * abs(part @ wave) / size > 2000:
             return True
     return False
+
+
+async def until_heard(
+    samples: Callable[[], NDArray[np.int16]], frequency: float, rate: int, where: str
+) -> None:
+    """Wait until a tone is to be heard: on a busy machine, it is on its way for two seconds.
+
+    Args:
+        samples: what was heard so far.
+        where: for the message if it is not heard.
+    """
+    deadline = time.monotonic() + 10
+    while not holds(samples(), frequency, rate):
+        assert time.monotonic() < deadline, f"not heard: {frequency:g} Hz at {where}"
+        await asyncio.sleep(0.05)
 
 
 class Script:

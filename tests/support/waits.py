@@ -2,7 +2,9 @@
 
 Linux counts for each thread how long it was ready to run but did not (``/proc/…/schedstat``). On an
 idle machine that is some tens of microseconds at a time. If a thread that carries sound waited for
-most of a block, what is lost is not the program's fault, and the measurement has to be repeated.
+most of a block, what is lost is not the program's fault, and the measurement has to be repeated. So
+it has if somebody stopped it, or if a virtual machine did not get its processors: its threads then
+seem to run, and only ``/proc/stat`` tells (``steal``), in hundredths of a second.
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ import inspect
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from traceback import extract_tb
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -23,7 +27,11 @@ _PROC = Path("/proc")
 _EVERY = 0.03
 LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
-ATTEMPTS = 4
+PATIENCE = 90.0
+"""Seconds within which a measurement is begun again: on a busy machine, four attempts in a row may
+be spoiled, but hardly all of them."""
+_MOST = 240.0
+"""Seconds that a test may take that may be held again."""
 _SLEEPERS = "ThreadPool"
 """How the names of the threads in Chromium's pool begin: they carry no sound, and newer kernels
 report a wait as long as they slept, a minute."""
@@ -89,6 +97,7 @@ class Waits:
         self.longest = 0.0
         self.whose = ""
         self._seen: dict[Path, int] = {}
+        self._stolen: list[int] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="waits", daemon=True)
 
@@ -113,7 +122,14 @@ class Waits:
         return self.longest >= LONG
 
     def _watch(self) -> None:
-        while not self._over.wait(_EVERY):
+        is_over = False
+        while not is_over:
+            began, had_run = time.monotonic(), time.process_time()
+            is_over = self._over.wait(_EVERY)  # and one more look at what came last
+            stood = time.monotonic() - began - (time.process_time() - had_run)
+            if stood - _EVERY >= LONG:  # whoever stopped all of it stopped the watch, too
+                self._waited(stood - _EVERY, "this process")
+            self._look_at_processors()
             for thread in _threads(_PROC / "self"):
                 self._look(thread)
 
@@ -123,10 +139,31 @@ class Waits:
             if (late := (waited - self._seen.get(thread, waited)) / 1e9) > self.longest:
                 name = (thread / "comm").read_text().strip()
                 if not name.startswith(_SLEEPERS):
-                    self.longest, self.whose = late, name
+                    self._waited(late, name)
+            if thread.name == thread.parts[-3] and _is_stopped(thread):
+                self._waited(_EVERY, (thread / "comm").read_text().strip())
         except (OSError, IndexError):
             return  # it has ended, or this kernel does not tell
         self._seen[thread] = waited
+
+    def _look_at_processors(self) -> None:
+        """See what other virtual machines have had of this one's processors meanwhile."""
+        with contextlib.suppress(OSError, IndexError):  # this kernel does not tell
+            lines = (_PROC / "stat").read_text().split("\n")
+            stolen = [int(line.split()[8]) for line in lines[1:] if line.startswith("cpu")]
+            if len(stolen) == len(self._stolen):
+                most = max(now - then for now, then in zip(stolen, self._stolen, strict=True))
+                self._waited(most / os.sysconf("SC_CLK_TCK"), "this machine")
+            self._stolen = stolen
+
+    def _waited(self, seconds: float, whose: str) -> None:
+        if seconds > self.longest:
+            self.longest, self.whose = seconds, whose
+
+
+def _is_stopped(process: Path) -> bool:
+    """Whether somebody has stopped a process; ``process``: any of its threads."""
+    return (process / "stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def _threads(process: Path) -> Iterator[Path]:
@@ -141,35 +178,47 @@ def _threads(process: Path) -> Iterator[Path]:
 
 
 def unless_it_had_to_wait(test: Test) -> Test:
-    """Repeat a test that failed while the machine let the sound wait."""
+    """Repeat a test that failed while the machine let the sound wait, for ``PATIENCE`` seconds."""
+    import pytest  # noqa: PLC0415 -- what measures without tests needs none
 
     @contextlib.contextmanager
-    def attempt(number: int) -> Iterator[None]:
-        with Waits() as waits:
-            try:
+    def attempt(deadline: float) -> Iterator[None]:
+        waits = Waits()
+        try:
+            with waits:
                 yield
-            except AssertionError as error:
-                if number == ATTEMPTS or not waits.too_long:
-                    error.add_note(f"attempt {number}: {waits}")
-                    raise
-                once_more.append(f"{test.__name__}: {waits}; {str(error).splitlines()[0]}")
-                raise _OnceMore from None
+        except Exception as error:  # also what it did not find, or waited for in vain
+            if time.monotonic() > deadline or not waits.too_long:
+                error.add_note(f"the last attempt: {waits}")
+                raise
+            once_more.append(f"{test.__name__}: {waits}; {_told(error, test)}")
+            raise _OnceMore from None
 
     @functools.wraps(test)
     async def held(*args: Any, **kwargs: Any) -> None:
-        for number in range(1, ATTEMPTS + 1):
-            with contextlib.suppress(_OnceMore), attempt(number):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(_OnceMore), attempt(deadline):
                 await test(*args, **kwargs)
                 return
 
     @functools.wraps(test)
     def held_at_once(*args: Any, **kwargs: Any) -> None:
-        for number in range(1, ATTEMPTS + 1):
-            with contextlib.suppress(_OnceMore), attempt(number):
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(_OnceMore), attempt(deadline):
                 test(*args, **kwargs)
                 return
 
-    return cast(Test, held if inspect.iscoroutinefunction(test) else held_at_once)
+    chosen = held if inspect.iscoroutinefunction(test) else held_at_once
+    return cast(Test, pytest.mark.timeout(_MOST)(chosen))
+
+
+def _told(error: Exception, test: Callable[..., Any]) -> str:
+    """An error in one line, with the line of the test's file that it came from."""
+    file = test.__code__.co_filename
+    lines = [each.lineno for each in extract_tb(error.__traceback__) if each.filename == file]
+    return f"line {lines[-1]}: {(str(error) or repr(error)).splitlines()[0]}"
 
 
 class _OnceMore(Exception):

@@ -149,14 +149,19 @@ class LlmConnection:
         limit = self._settings.keepalive_timeout
         while True:
             await self._keepalive.wait()
-            left = self._alive_at + limit - clock()
+            now = clock()
+            left = self._alive_at + limit - now
             if left <= 0:
                 self._silent = True
                 await hang_up(self._websocket, 1001, f"no ping_pong for {limit:g} s")
                 return
             self.send(PingPong(timestamp=int(self._clock() * 1000)))
-            self._pinged_at = self._pinged_at or clock()
-            await asyncio.sleep(min(self._settings.ping_interval, left))
+            self._pinged_at = self._pinged_at or now
+            pause = min(self._settings.ping_interval, left)
+            await asyncio.sleep(pause)
+            # A blocked loop may have unread answers: what it missed is no silence.
+            late = clock() - now - pause
+            self._alive_at = min(self._alive_at + late, clock())
 
     def _drop(self) -> None:
         self.dropped += 1
