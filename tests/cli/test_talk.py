@@ -46,7 +46,8 @@ def test_a_conversation_in_lines(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_conversation_in_json(run: Run) -> None:
-    result = run("talk", "--local", "--json", *QUICK)
+    # Five times as fast, not twenty: an answer must outlast what a busy machine stands still.
+    result = run("talk", "--local", "--json", *FILES, "--speed", "5")
     assert (result.returncode, result.stderr) == (0, "")
     events = [json.loads(line) for line in result.stdout.splitlines()]
     names = [event["event"] for event in events]
@@ -67,7 +68,7 @@ def test_silence_that_is_streamed_on_keeps_no_call_with_an_input_file(
 ) -> None:
     said = 8000 * np.sin(np.arange(24_000) / 10)
     level = 0 if dbfs is None else 32768 * 10 ** (dbfs / 20)
-    after = np.random.default_rng(1).normal(0, level, 60 * 24_000)
+    after = np.random.default_rng(1).normal(0, level, 120 * 24_000)
     writer = WavWriter(tmp_path / "agent.wav", 24_000)
     writer.write(np.concatenate((said, after)).astype(np.int16))
     writer.close()
@@ -82,7 +83,7 @@ def test_silence_that_is_streamed_on_keeps_no_call_with_an_input_file(
     assert not stopped["interrupted"]
     (over,) = (each for each in events if each["event"] == "input_finished")
     assert events[-1]["by"] == "you"
-    assert events[-1]["at"] - over["at"] < 1.5, "the rest takes three seconds, at twenty times"
+    assert events[-1]["at"] - over["at"] < 3.0, "the rest takes six seconds, at twenty times"
     assert events[-1]["statistics"]["discarded"] > 10
 
 

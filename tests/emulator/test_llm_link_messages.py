@@ -75,10 +75,10 @@ async def test_who_stood_still_blames_nobody() -> None:
     settings = replace(QUICK, ping_interval=0.02, keepalive_timeout=0.15)
     async with server(handler) as url, link_to(url, settings) as link:
         assert await anext(link) == Config(auto_reconnect=True)
-        for _ in range(3):
-            for _ in range(3):
-                await pinged.get()
-            time.sleep(0.3)  # noqa: ASYNC251 -- no task runs, nothing is read
+        await pinged.get()
+        for _ in range(10):
+            time.sleep(0.16)  # noqa: ASYNC251 -- no task runs, nothing is read
+            await asyncio.sleep(0)
         for _ in range(5):
             await pinged.get()
         assert link.redials == 0

@@ -22,12 +22,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -143,19 +142,18 @@ class VirtualCard:
         real-time, where this user may."""
         self.is_ahead = True
         for daemon in self._daemons.values():
-            run_ahead(daemon.pid)
+            run_ahead(daemon.pid, first=True)
 
     def play(
         self, samples: Samples, rate: int = RATE, into: str = "micfeed"
     ) -> subprocess.Popen[bytes]:
         """Speak into the virtual microphone; ``wait()`` on the result for the last sample."""
-        tool = self._spawn(
-            ["pacat", *_RAW, "--channels=1", f"--rate={rate}", "--latency-msec=200", "-d", into],
-            stdin=subprocess.PIPE,
-        )
-        assert tool.stdin is not None
-        threading.Thread(target=_feed, args=(tool.stdin, samples.tobytes()), daemon=True).start()
-        return tool
+        words = ("--channels=1", f"--rate={rate}", "--latency-msec=200", "-d", into)
+        # Not a pipe: as soon as that is closed, pacat spins until it has played all.
+        with tempfile.TemporaryFile() as file:
+            file.write(samples.tobytes())
+            file.seek(0)
+            return self._spawn(["pacat", *_RAW, *words], stdin=file)
 
     @contextlib.contextmanager
     def playing(self, samples: Samples, rate: int = RATE, into: str = "micfeed") -> Iterator[None]:
@@ -354,14 +352,6 @@ class VirtualCard:
         self._daemons.clear()
         if self._dir != Path():
             shutil.rmtree(self._dir, ignore_errors=True)
-
-
-def _feed(pipe: IO[bytes], data: bytes) -> None:
-    try:
-        with pipe:
-            pipe.write(data)
-    except OSError:
-        pass  # the player was stopped
 
 
 def main() -> int:

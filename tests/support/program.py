@@ -122,5 +122,8 @@ class Talk:
 
     async def hang_up(self) -> int:
         """Press Ctrl-C and return the exit code."""
+        if self._process.returncode is not None:
+            await self._readers
+            raise AssertionError(f"it has ended by itself: {self.events[-2:]} {self.errors}")
         self._process.send_signal(signal.SIGINT)
         return await self.wait()

@@ -45,9 +45,10 @@ RUNS_ALONE = 20.0
 else would run meanwhile."""
 
 
-def run_ahead(pid: int) -> None:
+def run_ahead(pid: int, *, first: bool = False) -> None:
     """Let the threads of a process, and those they start, run before all that is not real-time, as
-    a sound server does; leave it as it is where this user may not.
+    a sound server does; leave it as it is where this user may not. ``first``: also before others
+    that run ahead in this way, or a cycle of the server waits for what one of them computes.
 
     Not from its start: a program that imports for seconds without a wait would pass for one that
     spins.
@@ -57,8 +58,9 @@ def run_ahead(pid: int) -> None:
 
         try:
             resource.prlimit(pid, resource.RLIMIT_RTTIME, (round(RUNS_ALONE * 1e6),) * 2)
+            priority = os.sched_param(30 if first else 20)
             for thread in Path(f"/proc/{pid}/task").iterdir():
-                os.sched_setscheduler(int(thread.name), os.SCHED_RR, os.sched_param(20))
+                os.sched_setscheduler(int(thread.name), os.SCHED_RR, priority)
         except OSError:
             return  # not allowed, or it has ended
 
