@@ -34,6 +34,8 @@ from retell_voice.protocol.messages import AgentAudio, AgentPacket, CallOver, Cl
 from retell_voice.threads.detached import run_to_completion
 from retell_voice.transport.ports import Closed, Connection, Keypad
 
+_LATE = 0.05
+"""Seconds by which any round may be late; more is a blocked loop."""
 _LAST_WORDS = 0.3
 """Seconds from the news that the call is over in which the agent's last words must have begun."""
 
@@ -255,7 +257,8 @@ class Conversation:
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
             # A blocked loop may have unread signs of life: what it missed is no silence.
-            silent = min(silent + min(now - was, interval), now - connection.heard_at)
+            passed = min(now - was, interval + _LATE)
+            silent = min(silent + passed, now - connection.heard_at)
             if silent > limit:
                 connection.give_up(f"nothing came from the server for {limit:g} s")
             if devices.fault is not None:
