@@ -59,19 +59,27 @@ def test_whoever_was_stopped_notices_that_afterwards() -> None:
 
 @linux
 def test_a_process_that_is_stopped_is_noticed() -> None:
-    with subprocess.Popen(["sleep", "60"]) as other, Waits() as watched:
+    with subprocess.Popen(["sleep", "60"]) as other:
+        place = Path(f"/proc/{other.pid}/task/{other.pid}")
+        watched = Waits()
+        watched._look(place)
+        assert not watched.too_long
         other.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + 20
-        while watched.longest < 0.03 and time.monotonic() < deadline:
-            time.sleep(0.05)  # a poll with a deadline
+        while not waits._is_stopped(place) and time.monotonic() < deadline:
+            time.sleep(0.01)  # a poll with a deadline
+        waits.stopped_on_purpose.add(other.pid)
+        watched._look(place)
+        assert watched.whose != "sleep", "the test itself has stopped it"
+        waits.stopped_on_purpose.remove(other.pid)
+        watched._look(place)
         other.kill()
-    assert watched.longest >= 0.03
+    assert (watched.whose, watched.longest) == ("sleep", 0.03)
 
 
 @linux
 def test_processors_that_another_machine_has_had_are_noticed(tmp_path: Path, monkeypatch) -> None:
     """What a virtual machine is told about the one it runs on."""
-    (tmp_path / "self").mkdir()
     monkeypatch.setattr(waits, "_PROC", tmp_path)
     watched = Waits()
     for stolen in (700, 702):
@@ -86,32 +94,34 @@ def test_processors_that_another_machine_has_had_are_noticed(tmp_path: Path, mon
 
 
 class Clock:
-    """Stands in for ``time`` in ``waits``: a second passes each time it is asked."""
+    """Stands in for ``time`` in ``waits``: some seconds pass each time it is asked."""
 
-    def __init__(self) -> None:
-        self._now = 0.0
+    def __init__(self, step: float) -> None:
+        self._now, self._step = 0.0, step
 
     def monotonic(self) -> float:
-        self._now += 1.0
+        self._now += self._step
         return self._now
 
 
 @pytest.mark.parametrize("error", [AssertionError, TimeoutError])
 @pytest.mark.parametrize(
-    ("longest", "fails", "holds"), [(1.0, 0, 1), (0.0, 1, 1), (1.0, 1, 2), (1.0, 99, 91)]
+    ("longest", "fails", "step", "holds"),
+    [(1.0, 0, 1, 1), (0.0, 1, 1, 1), (1.0, 1, 1, 2), (1.0, 99, 1, 10), (1.0, 99, 30, 4)],
 )
 @pytest.mark.parametrize("at_once", [False, True])
 async def test_only_what_had_to_wait_is_held_again_and_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
     longest: float,
     fails: int,
+    step: float,
     holds: int,
     at_once: bool,
     error: type[Exception],
 ) -> None:
     held: list[int] = []
     monkeypatch.setattr(waits, "once_more", [])
-    monkeypatch.setattr(waits, "time", Clock())
+    monkeypatch.setattr(waits, "time", Clock(step))
     monkeypatch.setattr(Waits, "_watch", lambda self: setattr(self, "longest", longest))
 
     @unless_it_had_to_wait
@@ -133,3 +143,4 @@ async def test_only_what_had_to_wait_is_held_again_and_not_for_ever(
             await awaited(7)
     assert held == [7] * holds
     assert len(waits.once_more) == holds - 1
+    assert all("; line " in each for each in waits.once_more)

@@ -9,7 +9,8 @@
 
 The lag is where the levels of near end and far end correlate best; until it is known, all lags
 count. The coupling (how loud the echo is, band by band) is learned while there is no near-end
-speech, and is never above what ``Ceiling`` finds. Pure; time is counted in blocks of 10 ms.
+speech, and is never above what ``Ceiling`` finds. How much excess counts as speech is learned, too:
+see ``Threshold``. Pure; time is counted in blocks of 10 ms.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ _TINY = 1e-9
 """Mean square: silence has a level, too."""
 _SMOOTHING = 0.35
 _HOLD = 20
-"""Blocks without excess before speech counts as over: words have pauses."""
+"""Blocks below the threshold's ``ends`` before speech counts as over: words have pauses."""
 
 
 class ExpectedEcho:
@@ -224,7 +225,7 @@ class ExpectedEcho:
         elif self.near:
             self._quiet = self._quiet + 1 if self.excess < threshold.ends else 0
             self.near = self._quiet < _HOLD
-        if self.heard:
+        if self.heard or (self.active and self.near):  # it may be noticed as the echo fades
             threshold.step(self.excess, near=self.near)
 
     def _learn_room(self, visible: NDArray[np.bool_]) -> None:

@@ -1,26 +1,26 @@
 """From which excess over the expected echo there is near-end speech. Pure.
 
-By how much an echo now and then exceeds what is expected of it depends on the room: in five minutes
-by 1.3 dB at a desk, by 2.1 dB in a diffuse room. Whoever begins to speak over a loud word exceeds
-it by little more at first. So the threshold is just above what echoes without near-end speech reach
-in this room, once that is known.
+How far an echo alone exceeds the expected level depends on the room: within five minutes by up to
+1.3 dB at a desk, by up to 2.1 dB in a diffuse room. Somebody who begins to speak during a loud word
+exceeds it by little more at first. So the threshold is just above what echoes alone have reached in
+this room, once that is known.
 """
 
 from __future__ import annotations
 
 _LOWEST, _HIGHEST = 1.6, 2.5
-"""dB; the second also while the room is unknown."""
+"""dB; the second is also used while the room is unknown."""
 _ABOVE = 1.4
-"""The threshold over the largest excess of an echo."""
+"""Ratio of the threshold to the largest excess of an echo alone, both in dB."""
 _LOWER = 0.6
-"""The excess below which speech may be over, over the threshold."""
+"""Ratio of the excess below which speech may be over to the threshold."""
 _SEGMENT = 100
 """Blocks of echo whose largest excess counts once, if neither they nor as many after them hold
 near-end speech: it begins before it is noticed."""
 _KNOWN = 20
 """Segments after which the room is known."""
 _MEMORY = 0.995
-"""What is left per segment of the largest excess: half after 140 s of echo."""
+"""Factor per segment by which the largest excess is forgotten: half is left after 140 s of echo."""
 
 
 class Threshold:
@@ -40,7 +40,7 @@ class Threshold:
         self._blocks = self._segments = 0
 
     def step(self, excess: float, *, near: bool) -> None:
-        """Take the next block in which the echo should be heard.
+        """Take the next block in which the echo should be heard, or was a moment ago.
 
         Args:
             excess: over what is expected, dB.

@@ -35,7 +35,7 @@ from retell_voice.threads.detached import run_to_completion
 from retell_voice.transport.ports import Closed, Connection, Keypad
 
 _LATE = 0.05
-"""Seconds by which any round may be late; more is a blocked loop."""
+"""Seconds by which a round is often late; if it is later, the event loop was blocked."""
 _LAST_WORDS = 0.3
 """Seconds from the news that the call is over in which the agent's last words must have begun."""
 
@@ -226,7 +226,7 @@ class Conversation:
             self._frame_waits.clear()
             while self._frames:
                 frame = self._frames.popleft()
-                # First: its bytes count too, though the call may end before the network takes them.
+                # Before the wait, as the connection counts its bytes: the call may end meanwhile.
                 self._journal.counters.sent()
                 await self._connection.send_audio(frame)
             await self._frame_waits.wait()
@@ -256,7 +256,7 @@ class Conversation:
                 statistics_due = max(now, statistics_due + self._timing.statistics)
                 self._tell_drops(now)
                 journal.events.put(self.statistics())
-            # A blocked loop may have unread signs of life: what it missed is no silence.
+            # After a block, signs of life may wait unread: count no more than a round.
             passed = min(now - was, interval + _LATE)
             silent = min(silent + passed, now - connection.heard_at)
             if silent > limit:

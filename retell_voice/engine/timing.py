@@ -15,7 +15,8 @@ class Timing:
         look: between polls of what does not report itself: levels, silence, clocks.
         statistics: between ``Statistics`` events.
         heartbeat: between pings.
-        silence_limit: without any sign of life, after which the connection counts as broken.
+        silence_limit: without any sign of life, after which the connection counts as broken; what
+            a blocked event loop missed does not count.
     """
 
     send_limit: float = 1.0

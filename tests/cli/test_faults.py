@@ -379,7 +379,8 @@ async def test_a_flood_at_the_limit_costs_a_line_a_second(env: dict[str, str]) -
         ([signal.SIGINT], 0),
         ([signal.SIGTERM], 143),
         ([getattr(signal, "SIGHUP", 0)], 129),
-        ([signal.SIGINT, signal.SIGTERM], 130),  # two of a kind may be one to a busy machine
+        ([signal.SIGINT, signal.SIGINT], 130),
+        ([signal.SIGINT, signal.SIGTERM], 130),
     ],
     ids=str,
 )
@@ -410,8 +411,8 @@ async def test_a_signal_ends_a_call_with_a_server_that_says_nothing(
         began = time.monotonic()
         for number in numbers:
             os.kill(process.pid, number)
-            # As far apart as a person presses keys at best.
-            await asyncio.sleep(0.05 if len(numbers) > 1 else 0)
+            # Two at once are one to a process that a busy machine lets wait.
+            await asyncio.sleep(0.4 if len(numbers) > 1 else 0)
         _, errors = await process.communicate()
         assert time.monotonic() - began < 2 + SLACK / 2
         gone.set()

@@ -46,7 +46,7 @@ def test_a_conversation_in_lines(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_conversation_in_json(run: Run) -> None:
-    # Five times as fast, not twenty: an answer must outlast what a busy machine stands still.
+    # Five times real time, not twenty: an answer must outlast a stall of a busy machine.
     result = run("talk", "--local", "--json", *FILES, "--speed", "5")
     assert (result.returncode, result.stderr) == (0, "")
     events = [json.loads(line) for line in result.stdout.splitlines()]

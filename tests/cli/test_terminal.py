@@ -146,7 +146,7 @@ def test_a_reminder_is_a_line_of_its_own(env: dict[str, str], tmp_path: Path) ->
 
 
 def test_captions_follow_the_voice(env: dict[str, str]) -> None:
-    """Word by word, though a busy machine may be too late to draw one or two of them."""
+    """Piece by piece, though a busy machine may be too late to draw some of them."""
     captions: list[str] = []
 
     def all_heard(seen: Terminal) -> bool:
@@ -161,8 +161,8 @@ def test_captions_follow_the_voice(env: dict[str, str]) -> None:
     assert captions[0] == ""
     whole = captions[-1].split()
     assert all(caption.split() == whole[: len(caption.split())] for caption in captions)
-    assert len(captions) > len(whole) / 2, "and none of them twice"
-    assert sorted(captions, key=len) == captions
+    assert len(captions) > len(whole) / 2
+    assert sorted(captions, key=len) == captions, "and none of them twice"
 
 
 def heard(terminal: Terminal) -> str:

@@ -79,6 +79,8 @@ async def test_who_stood_still_blames_nobody() -> None:
         for _ in range(10):
             time.sleep(0.16)  # noqa: ASYNC251 -- no task runs, nothing is read
             await asyncio.sleep(0)
+        while not pinged.empty():
+            pinged.get_nowait()
         for _ in range(5):
             await pinged.get()
         assert link.redials == 0

@@ -175,12 +175,12 @@ async def test_a_half_open_connection_ends_the_call() -> None:
 
 
 async def test_who_stood_still_blames_nobody() -> None:
-    timing = Timing(heartbeat=0.02, silence_limit=0.3, statistics=0.1)
+    timing = Timing(look=0.05, heartbeat=0.02, silence_limit=0.3, statistics=0.1)
     async with calling(listen, timing=timing) as call:
         for _ in range(3):
             await until(call, Statistics, 3)
             time.sleep(0.5)  # noqa: ASYNC251 -- no task runs, nothing is read
-        await until(call, Statistics)
+        await until(call, Statistics, 3)  # the call would end just after the first
         assert call.state is CallState.LIVE
         await call.hang_up()
 

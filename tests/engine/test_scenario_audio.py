@@ -106,7 +106,7 @@ async def test_after_a_clear_in_the_same_piece_only_what_follows_is_heard(tmp_pa
     ],
 )
 async def test_audio_that_comes_late_is_heard_all_the_same(delivery: str) -> None:
-    # Twice: what a busy machine sends late, all at once, is a stock that outlasts any lateness.
+    # Twice: if a busy machine sends one part late and all at once, nothing of it comes too late.
     part = f"[[step]]\ntone = {{seconds = 2}}\nchunk_ms = 20\n{delivery}\n"
     pause = "[[step]]\nwait = {heard = true}\n[[step]]\nwait = {seconds = 1}\n"
     call = await perform(2 * (part + pause) + GOODBYE, speed=4)

@@ -325,7 +325,7 @@ async def test_an_agent_that_talks_on_after_the_end_is_cut_off_after_two_seconds
                 await session.end()
                 over = event.at
         assert isinstance(event, Ended)
-        assert 1.8 < event.at - over < 3.5, "of ten"
+        assert 1.8 < event.at - over < 2.9, "of ten"
 
 
 async def test_audio_that_is_not_opus_is_told_once_and_counted() -> None:

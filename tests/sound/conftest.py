@@ -12,13 +12,13 @@ def card() -> Iterator[VirtualCard]:
     if (missing := missing_programs()) and os.environ.get("CI") != "true":
         pytest.skip(f"no sound card: {', '.join(missing)} missing; see scripts/test")
     with VirtualCard() as running:
-        running.run_ahead()  # as a desktop lets its sound server
+        running.run_ahead()  # as a desktop lets its sound server; speakers and listeners, too
         yield running
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if once_more:
-        terminalreporter.section("held again, as the machine let the sound wait")
+        terminalreporter.section("repeated, as the machine let the sound wait")
         terminalreporter.write_line("\n".join(once_more))
 
 

@@ -57,7 +57,7 @@ async def test_a_press_is_heard_at_once_and_then_the_agent(
     assert 0 < heard_at - pressed < 0.05 + CARD_SECONDS + SLACK_SECONDS
 
 
-@pytest.mark.usefixtures("card")  # or it is left out
+@pytest.mark.usefixtures("card")  # skips where there is no sound server
 @unless_it_had_to_wait
 async def test_a_card_that_goes_and_comes_back_is_used_again(tmp_path: Path) -> None:
     script = Script()

@@ -121,7 +121,7 @@ class Flaky(NullSpeaker):
 
 
 class Timekeeper(NullSpeaker):
-    """A speaker whose blocks are the time of calls: one that comes late costs none."""
+    """A speaker whose blocks are the clock of calls: one that comes late takes no longer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(AUDIO.rate)

@@ -32,7 +32,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from support.recorder import RATE, Recorder, Samples
-from support.waits import run_ahead
+from support.waits import run_ahead, stopped_on_purpose
 
 _DAEMONS = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
 PROGRAMS = (*_DAEMONS, "pactl", "pacat", "parec", "pw-cli", "setpriv")
@@ -209,6 +209,13 @@ class VirtualCard:
         """Start a daemon again that was killed."""
         self._daemon(self._private, daemon)
         self._until(self._complete, "the card")
+        if self.is_ahead:
+            run_ahead(self._daemons[daemon].pid, first=True)
+
+    def let_ahead(self, pid: int) -> None:
+        """Let what speaks or hears run ahead, too, if the sound server does."""
+        if self.is_ahead:
+            run_ahead(pid)
 
     def unplug_everything(self) -> None:
         """Take away every speaker and microphone, also the one that stands in for none."""
@@ -221,7 +228,9 @@ class VirtualCard:
 
     def freeze(self, daemon: str = "pipewire-pulse") -> None:
         """Stop a daemon without ending it: no sound passes and nothing is said about it."""
-        self._daemons[daemon].send_signal(signal.SIGSTOP)
+        process = self._daemons[daemon]
+        stopped_on_purpose.add(process.pid)
+        process.send_signal(signal.SIGSTOP)
 
     def pactl(self, *words: str) -> str:
         """Run ``pactl`` and return what it prints."""
@@ -332,8 +341,7 @@ class VirtualCard:
                 start_new_session=True,
                 **pipes,
             )
-        if self.is_ahead:
-            run_ahead(tool.pid)
+        self.let_ahead(tool.pid)
         self._tools = [t for t in self._tools if t.poll() is None] + [tool]
         return tool
 
@@ -348,6 +356,7 @@ class VirtualCard:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            stopped_on_purpose.discard(process.pid)
         self._tools.clear()
         self._daemons.clear()
         if self._dir != Path():

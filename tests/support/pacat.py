@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from typing import IO, Self
 
 from support.card import VirtualCard
-from support.waits import run_ahead
 
 
 class Pacat(ABC):
@@ -31,8 +30,7 @@ class Pacat(ABC):
             stderr=subprocess.DEVNULL,
             bufsize=0,
         )
-        if card.is_ahead:
-            run_ahead(self._pacat.pid)
+        card.let_ahead(self._pacat.pid)
         self.is_over = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 

@@ -35,7 +35,7 @@ def holds(samples: NDArray[np.int16], frequency: float, rate: int) -> bool:
 async def until_heard(
     samples: Callable[[], NDArray[np.int16]], frequency: float, rate: int, where: str
 ) -> None:
-    """Wait until a tone is to be heard: on a busy machine, it is on its way for two seconds.
+    """Wait until a tone is heard: on a busy machine, that may take two seconds.
 
     Args:
         samples: what was heard so far.

@@ -2,9 +2,9 @@
 
 Linux counts for each thread how long it was ready to run but did not (``/proc/…/schedstat``). On an
 idle machine that is some tens of microseconds at a time. If a thread that carries sound waited for
-most of a block, what is lost is not the program's fault, and the measurement has to be repeated. So
-it has if somebody stopped it, or if a virtual machine did not get its processors: its threads then
-seem to run, and only ``/proc/stat`` tells (``steal``), in hundredths of a second.
+most of a block, what is lost is not the program's fault, and the measurement has to be repeated.
+The same holds if somebody stopped that thread, or if another virtual machine had the processor:
+then the thread seems to run, and only ``/proc/stat`` tells (``steal``), in hundredths of a second.
 """
 
 from __future__ import annotations
@@ -28,16 +28,20 @@ _EVERY = 0.03
 LONG = 0.005
 """Seconds of waiting, half a block, that cost audio."""
 PATIENCE = 90.0
-"""Seconds within which a measurement is begun again: on a busy machine, four attempts in a row may
-be spoiled, but hardly all of them."""
+"""Seconds for which a measurement that was spoiled is repeated: on a busy machine, several in a row
+may be."""
+ATTEMPTS = 10
+"""More would let a test pass that mostly fails, whatever the machine does."""
 _MOST = 240.0
-"""Seconds that a test may take that may be held again."""
+"""Time limit of a test that may be repeated, seconds."""
 _SLEEPERS = "ThreadPool"
 """How the names of the threads in Chromium's pool begin: they carry no sound, and newer kernels
 report a wait as long as they slept, a minute."""
 
 once_more: list[str] = []
 """What was repeated, and why; printed when all tests are over."""
+stopped_on_purpose: set[int] = set()
+"""Processes that a test itself has stopped, which is not the machine's fault."""
 
 
 RUNS_ALONE = 20.0
@@ -142,7 +146,8 @@ class Waits:
                 name = (thread / "comm").read_text().strip()
                 if not name.startswith(_SLEEPERS):
                     self._waited(late, name)
-            if thread.name == thread.parts[-3] and _is_stopped(thread):
+            is_process = thread.name == thread.parts[-3]
+            if is_process and int(thread.name) not in stopped_on_purpose and _is_stopped(thread):
                 self._waited(_EVERY, (thread / "comm").read_text().strip())
         except (OSError, IndexError):
             return  # it has ended, or this kernel does not tell
@@ -184,14 +189,14 @@ def unless_it_had_to_wait(test: Test) -> Test:
     import pytest  # noqa: PLC0415 -- what measures without tests needs none
 
     @contextlib.contextmanager
-    def attempt(deadline: float) -> Iterator[None]:
+    def attempt(number: int, deadline: float) -> Iterator[None]:
         waits = Waits()
         try:
             with waits:
                 yield
         except Exception as error:  # also what it did not find, or waited for in vain
-            if time.monotonic() > deadline or not waits.too_long:
-                error.add_note(f"the last attempt: {waits}")
+            if number == ATTEMPTS or time.monotonic() > deadline or not waits.too_long:
+                error.add_note(f"attempt {number}: {waits}")
                 raise
             once_more.append(f"{test.__name__}: {waits}; {_told(error, test)}")
             raise _OnceMore from None
@@ -199,16 +204,16 @@ def unless_it_had_to_wait(test: Test) -> Test:
     @functools.wraps(test)
     async def held(*args: Any, **kwargs: Any) -> None:
         deadline = time.monotonic() + PATIENCE
-        while True:
-            with contextlib.suppress(_OnceMore), attempt(deadline):
+        for number in range(1, ATTEMPTS + 1):
+            with contextlib.suppress(_OnceMore), attempt(number, deadline):
                 await test(*args, **kwargs)
                 return
 
     @functools.wraps(test)
     def held_at_once(*args: Any, **kwargs: Any) -> None:
         deadline = time.monotonic() + PATIENCE
-        while True:
-            with contextlib.suppress(_OnceMore), attempt(deadline):
+        for number in range(1, ATTEMPTS + 1):
+            with contextlib.suppress(_OnceMore), attempt(number, deadline):
                 test(*args, **kwargs)
                 return
 

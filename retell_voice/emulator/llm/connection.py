@@ -159,7 +159,7 @@ class LlmConnection:
             self._pinged_at = self._pinged_at or now
             pause = min(self._settings.ping_interval, left)
             await asyncio.sleep(pause)
-            # A blocked loop may have unread answers: what it missed is no silence.
+            # After a block of the event loop, answers may wait unread: it does not count.
             late = clock() - now - pause
             self._alive_at = min(self._alive_at + late, clock())
 
