@@ -57,6 +57,22 @@ def test_whoever_is_as_loud_as_the_echo_is_noticed(
         assert found["near"][at : at + 30].any()
 
 
+def test_in_a_room_that_is_known_whoever_speaks_up_is_noticed_sooner(
+    conversation: Callable[..., Scene],
+) -> None:
+    alone, both = (conversation(Room(), "espeak", at=at) for at in ((), (3.0, 9.0)))
+
+    def noticed(times: int) -> list[int]:
+        expected = ExpectedEcho(RATE)
+        for _ in range(times):
+            judged(alone, expected)
+        near = judged(both, expected)["near"]
+        return [int(np.flatnonzero(near[at:])[0]) for at in (300, 900)]
+
+    new, known = noticed(1), noticed(3)
+    assert all(np.less(known, new)), (known, new)
+
+
 def test_whoever_speaks_alone_is_noticed_and_no_echo_is_expected(
     conversation: Callable[..., Scene],
 ) -> None:
