@@ -59,21 +59,22 @@ def test_whoever_was_stopped_notices_that_afterwards() -> None:
 
 @linux
 def test_a_process_that_is_stopped_is_noticed() -> None:
-    with subprocess.Popen(["sleep", "60"]) as other:
-        place = Path(f"/proc/{other.pid}/task/{other.pid}")
-        watched = Waits()
-        watched._look(place)
-        assert not watched.too_long
+    other = subprocess.Popen(["sleep", "60"])
+    place, watched = Path(f"/proc/{other.pid}/task/{other.pid}"), Waits()
+    try:
         other.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + 20
         while not waits._is_stopped(place) and time.monotonic() < deadline:
             time.sleep(0.01)  # a poll with a deadline
         waits.stopped_on_purpose.add(other.pid)
         watched._look(place)
-        assert watched.whose != "sleep", "the test itself has stopped it"
+        assert watched.longest == 0, "the test itself has stopped it"
         waits.stopped_on_purpose.remove(other.pid)
         watched._look(place)
+    finally:
+        waits.stopped_on_purpose.discard(other.pid)
         other.kill()
+        other.wait()
     assert (watched.whose, watched.longest) == ("sleep", 0.03)
 
 
