@@ -33,11 +33,14 @@ class Threshold:
         """Forget the room."""
         self.begins = _HIGHEST
         """dB of excess from which there is near-end speech."""
-        self.ends = _LOWER * _HIGHEST
-        """dB of excess below which there is none, after some time."""
         self._reached = self._largest = 0.0
         self._before: float | None = None
         self._blocks = self._segments = 0
+
+    @property
+    def ends(self) -> float:
+        """dB of excess below which there is none, after some time."""
+        return _LOWER * self.begins
 
     def step(self, excess: float, *, near: bool) -> None:
         """Take the next block in which the echo should be heard, or was a moment ago.
@@ -59,4 +62,3 @@ class Threshold:
         self._before, self._largest, self._blocks = self._largest, 0.0, 0
         if self._segments >= _KNOWN:
             self.begins = min(max(_ABOVE * self._reached, _LOWEST), _HIGHEST)
-            self.ends = _LOWER * self.begins

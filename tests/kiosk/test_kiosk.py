@@ -58,10 +58,7 @@ async def test_the_server_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def leaves(session: Session) -> None:
         return
 
-    async with a_kiosk(
-        monkeypatch,
-        leaves,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, leaves) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.take(WantsCall("wake word", 0.9, by_voice=True))
         account = await kiosk.ends()
@@ -125,10 +122,7 @@ async def test_noise_counts_where_the_server_tells_nothing(
 
 
 async def test_a_press_while_dialling_leaves_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_kiosk(
-        monkeypatch,
-        listens,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.press()
         kiosk.press()

@@ -20,10 +20,7 @@ from retell_voice.kiosk.states import State
 
 
 async def test_muting_and_volume_reach_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with a_kiosk(
-        monkeypatch,
-        listens,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
         io = kiosk.devices.io
         assert io is not None
@@ -71,11 +68,7 @@ async def test_a_device_that_is_unplugged_is_a_fault_until_it_is_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Unplugged, "is_there", True)
-    async with a_kiosk(
-        monkeypatch,
-        listens,
-        speaker=Unplugged,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, listens, speaker=Unplugged) as kiosk:
         await kiosk.until(State.IDLE)
         Unplugged.unplug()
         look = await kiosk.until(State.FAULTED)
@@ -99,11 +92,7 @@ async def test_devices_that_are_not_there_at_boot_are_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Unplugged, "is_there", False)
-    async with a_kiosk(
-        monkeypatch,
-        listens,
-        speaker=Unplugged,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, listens, speaker=Unplugged) as kiosk:
         look = await kiosk.until(State.FAULTED)
         assert "not there" in look.why
         kiosk.press()

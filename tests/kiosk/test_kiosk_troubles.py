@@ -63,10 +63,7 @@ async def test_what_a_server_answers_leads_where_it_belongs(
     monkeypatch: pytest.MonkeyPatch, status: int, retry_after: float | None, state: State
 ) -> None:
     monkeypatch.setattr("retell_voice.rest.api._PAUSES", (0.001, 0.001))
-    async with a_kiosk(
-        monkeypatch,
-        listens,
-    ) as kiosk:
+    async with a_kiosk(monkeypatch, listens) as kiosk:
         await kiosk.until(State.IDLE)
         kiosk.emulator.refuse(status, 3, retry_after)
         loop = asyncio.get_running_loop()

@@ -185,7 +185,8 @@ def _threads(process: Path) -> Iterator[Path]:
 
 
 def unless_it_had_to_wait(test: Test) -> Test:
-    """Repeat a test that failed while the machine let the sound wait, for ``PATIENCE`` seconds."""
+    """Repeat a test that failed while the machine let the sound wait, for ``PATIENCE`` seconds and
+    ``ATTEMPTS`` times at most."""
     import pytest  # noqa: PLC0415 -- what measures without tests needs none
 
     @contextlib.contextmanager
